@@ -1,0 +1,73 @@
+"""What a backend gives to the training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from snnrun.compile.program import Program
+from snnrun.datasets.spikes import SpikeData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """Constants of the optimiser (Kingma & Ba 2015, algorithm 1)."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What came of some examples, in the order in which they were given (E of them, L layers)."""
+
+    loss: np.ndarray  # float64 [E]
+    prediction: np.ndarray  # int32 [E], -1: none
+    layer_spikes: np.ndarray  # int32 [E, L]
+    neuron_spikes: np.ndarray  # int64 [neurons of all layers], summed over the examples
+    failed_batch: int = -1  # first batch with values that are not finite or too large
+    failed_tensor: str = ""  # where; empty: the loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One example in full: spikes of each layer, and every state at the end of every step."""
+
+    loss: float
+    prediction: int
+    steps: tuple[np.ndarray, ...]  # per layer: int32 [spikes]
+    neurons: tuple[np.ndarray, ...]  # per layer: int32 [spikes], by step, then by neuron
+    states: tuple[dict[str, np.ndarray], ...]  # per layer: state -> [steps, neurons]
+
+
+class Backend(Protocol):
+    """A compiled program that holds weights and runs examples."""
+
+    program: Program
+    threads: int
+
+    def get(self, name: str, which: str = "value") -> np.ndarray:
+        """Return a tensor's ``value``, its optimiser moments ``first``, ``second``, or ``gradient``."""
+
+    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
+        """Overwrite a tensor."""
+
+    def train(
+        self, data: SpikeData, examples: np.ndarray, batch: int, rates: np.ndarray, adam: Adam,
+        updates: int, dropout: float, dropout_key: int,
+    ) -> Results:
+        """Learn ``examples`` in order, in batches; ``rates`` holds one learning rate per batch."""
+
+    def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
+        """Run ``examples`` without learning."""
+
+    def gradient(self, data: SpikeData, examples: np.ndarray) -> Results:
+        """Leave the gradient of the examples' mean loss in the tensors."""
+
+    def trial(
+        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+    ) -> Trial:
+        """Run one example and return everything that happened."""

@@ -1,0 +1,103 @@
+"""Builds generated code, once: the cache's key holds all that a shared library depends on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from snnrun.backends.native.compiler import Compiler, flags, processor
+from snnrun.errors import BuildError
+
+LOG_LINES = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A shared library and how it came to be."""
+
+    library: Path
+    cached: bool
+    command: str
+
+
+def cache_folder(wanted: str | None) -> Path:
+    """Return the folder of built code: ``wanted``, else $SNNRUN_CACHE, else ~/.cache/snnrun."""
+    if wanted:
+        return Path(wanted).expanduser()
+    if "SNNRUN_CACHE" in os.environ:
+        return Path(os.environ["SNNRUN_CACHE"]).expanduser() / "build"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "snnrun" / "build"
+
+
+def runtime_headers() -> dict[str, str]:
+    """Return the static C++ headers by file name."""
+    folder = files(__package__) / "runtime"
+    return {f.name: f.read_text() for f in folder.iterdir() if f.name.endswith(".hpp")}
+
+
+def build(
+    source: str,
+    compiler: Compiler,
+    *,
+    contraction: bool,
+    extra_flags: tuple[str, ...] = (),
+    cache: Path,
+    only_cached: bool = False,
+) -> Build:
+    """Return the shared library of ``source``, built unless the cache has it.
+
+    The key covers source, headers, flags, compiler and processor, since nodes of a cluster share the
+    cache. Libraries appear under their final name complete, so builds of several processes may meet.
+
+    Raises:
+        BuildError: The compiler failed (with the command and the end of its log), the cache folder
+            cannot be written, or ``only_cached`` and there is nothing to reuse.
+    """
+    headers = runtime_headers()
+    options = flags(compiler, contraction=contraction, extra=extra_flags)
+    parts = [source, *(headers[name] for name in sorted(headers)), *options]
+    parts += [compiler.path, compiler.version, processor()]
+    key = sha256("\0".join(parts).encode()).hexdigest()[:24]
+    library = cache / key / "program.so"
+    command = shlex.join([*compiler.command, *options, "program.cpp", "-o", "program.so"])
+    if library.exists():
+        return Build(library=library, cached=True, command=command)
+    if only_cached:
+        raise BuildError(
+            f"BUILD=false, but this program has not been built before (looked in {cache}). "
+            "Run once with BUILD=true"
+        )
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as folder:
+            _compile(Path(folder), source, headers, [*compiler.command, *options])
+            (cache / key).mkdir(exist_ok=True)
+            for name in (*headers, "program.cpp", "program.so"):
+                os.replace(Path(folder) / name, cache / key / name)
+    except OSError as error:
+        raise BuildError(
+            f"the build folder {cache} cannot be used: {error}. Make room or make it writable, or name "
+            "another one with backend.cache_dir=FOLDER"
+        ) from error
+    return Build(library=library, cached=False, command=command)
+
+
+def _compile(folder: Path, source: str, headers: dict[str, str], command: list[str]) -> None:
+    for name, text in headers.items():
+        (folder / name).write_text(text)
+    (folder / "program.cpp").write_text(source)
+    command = [*command, "program.cpp", "-o", "program.so"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        log = "\n".join((done.stdout + done.stderr).splitlines()[-LOG_LINES:])
+        raise BuildError(
+            f"the compiler failed (exit code {done.returncode}).\nCommand: {shlex.join(command)}\n"
+            f"End of its output:\n{log}"
+        )

@@ -1,0 +1,87 @@
+"""A Program as one C++ source file: the generated populations, the loss, and how layers are chained."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from snnrun import __version__
+from snnrun.backends.native.population import PopulationEmitter, fill
+from snnrun.backends.native.printer import print_formula
+from snnrun.compile.program import Program
+from snnrun.models.equations import symbol
+from snnrun.models.losses import Readout
+
+READOUTS = {
+    Readout.WEIGHTED_SUM: "WeightedSum",
+    Readout.MAXIMUM: "Maximum",
+    Readout.EACH_STEP: "EachStep",
+    Readout.FIRST_SPIKE: "FirstSpike",
+}
+REALS = {"float32": "float", "float64": "double"}
+
+
+def emit(program: Program, precision: str, title: str = "a trial") -> str:
+    """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
+    last = len(program.populations) - 1
+    emitters = [
+        PopulationEmitter(compiled, timed=program.loss.spiking and index == last)
+        for index, compiled in enumerate(program.populations)
+    ]
+    layers = _layers(program, emitters)
+    return fill(
+        "program",
+        title=title,
+        version=__version__,
+        shape=program.network.shape,
+        rule="eventprop",
+        loss=program.loss.name,
+        real=REALS[precision],
+        dt=repr(program.dt),
+        euler="true" if program.integrator == "euler" else "false",
+        populations="\n".join(emitter.emit() for emitter in emitters),
+        neurons=sum(c.population.size for c in program.populations),
+        trains_parameters="true" if any(c.population.trained for c in program.populations) else "false",
+        layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
+        layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
+        readout=READOUTS[program.loss.readout],
+        output_layer=f"Layer{last}",
+        **_formula(program),
+    )
+
+
+def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
+    layers = []
+    below, rows = "void", str(program.network.input.size)
+    for layer, emitter in zip(program.network.layers, emitters, strict=True):
+        recurrent = layer.recurrent is not None
+        flags = (recurrent, layer.forward.trained, recurrent and layer.recurrent.trained)
+        arguments = [emitter.struct, below, rows, str(program.steps)]
+        arguments += ["true" if flag else "false" for flag in flags]
+        layers.append(f"LayerSpec<{', '.join(arguments)}>")
+        below, rows = emitter.struct, f"Shape<{emitter.struct}::SIZE>::width"
+    return layers
+
+
+def _formula(program: Program) -> dict[str, str]:
+    loss = program.loss
+    values = {symbol(key): value for key, value in program.loss_values.items()}
+    values[symbol("T")] = program.duration
+    y, t = symbol("y"), symbol("t")
+
+    def number(expression: sp.Expr) -> str:
+        return print_formula(sp.sympify(expression).subs(values), "Number<X>({})")
+
+    def plain(expression: sp.Expr) -> str:
+        return print_formula(sp.sympify(expression).subs(values), "{}")
+
+    score, term = loss.expression("score"), loss.expression("label_term")
+    return {
+        "loss_title": f"{loss.name}: {loss.meaning}",
+        "duration": repr(program.duration),
+        "score": number(score),
+        "score_slope": number(score.diff(y)),
+        "label_term": number(term),
+        "label_term_slope": number(term.diff(y)),
+        "weight": plain(loss.expression("weight").subs(t, symbol("t"))),
+        "silent_push": plain(loss.expression("silent_push")),
+    }

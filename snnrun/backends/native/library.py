@@ -1,0 +1,228 @@
+"""The native backend at run time: a built program behind its C interface."""
+
+from __future__ import annotations
+
+import ctypes as c
+from pathlib import Path
+
+import numpy as np
+
+from snnrun.backends.base import Adam, Results, Trial
+from snnrun.compile.program import Program
+from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import BuildError, ConfigError
+
+WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
+EVALUATION_BATCH = 256  # any size gives the same results; this one keeps all threads busy
+
+
+class _Data(c.Structure):
+    _fields_ = (
+        ("steps", c.c_int32),
+        ("channels", c.c_int32),
+        ("offsets", c.c_void_p),
+        ("step_pointers", c.c_void_p),
+        ("channel_by_step", c.c_void_p),
+        ("channel_pointers", c.c_void_p),
+        ("step_by_channel", c.c_void_p),
+        ("labels", c.c_void_p),
+    )
+
+
+class _Job(c.Structure):
+    _fields_ = (
+        ("data", c.POINTER(_Data)),
+        ("examples", c.c_void_p),
+        ("count", c.c_int64),
+        ("batch", c.c_int32),
+        ("train", c.c_int32),
+        ("rates", c.c_void_p),
+        ("beta1", c.c_double),
+        ("beta2", c.c_double),
+        ("epsilon", c.c_double),
+        ("updates", c.c_int64),
+        ("dropout", c.c_double),
+        ("dropout_key", c.c_uint64),
+        ("loss", c.c_void_p),
+        ("prediction", c.c_void_p),
+        ("layer_spikes", c.c_void_p),
+        ("neuron_spikes", c.c_void_p),
+        ("failed_batch", c.c_int64),
+        ("failed_tensor", c.c_int32),
+    )
+
+
+def _pointer(array: np.ndarray, dtype: type) -> int:
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        raise TypeError(f"a contiguous {np.dtype(dtype)} array is needed, not {array.dtype}")
+    return array.ctypes.data
+
+
+class NativeBackend:
+    """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
+
+    def __init__(self, library: Path, program: Program, threads: int) -> None:
+        self.program = program
+        self.threads = threads
+        self._lib = c.CDLL(str(library))
+        for name, result in (("snn_create", c.c_void_p), ("snn_spikes", c.c_int64)):
+            getattr(self._lib, name).restype = result
+        self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
+        self._engine = c.c_void_p(self._lib.snn_create(threads))
+        if not self._engine:
+            raise BuildError(
+                f"not enough memory for {threads} threads; set backend.threads to fewer"
+            )
+        self._index = {tensor.name: i for i, tensor in enumerate(program.tensors)}
+        self._set_parameters()
+
+    def __del__(self) -> None:
+        if getattr(self, "_engine", None):
+            self._lib.snn_destroy(self._engine)
+            self._engine = c.c_void_p()
+
+    @property
+    def lanes(self) -> int:
+        """Numbers that one SIMD register holds."""
+        return int(self._lib.snn_lanes())
+
+    def _set_parameters(self) -> None:
+        for tensor in self.program.tensors:
+            if tensor.parameters:
+                values = self.program.populations[tensor.layer].population.values
+                rows = [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters]
+                self.set(tensor.name, np.array(rows, float))
+
+    def get(self, name: str, which: str = "value") -> np.ndarray:
+        """Return a copy of a tensor, in the build's precision."""
+        tensor = self.program.tensors[self._index[name]]
+        plain = np.empty(tensor.shape, self._real)
+        self._copy(name, which, plain, write=False)
+        return plain
+
+    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
+        """Overwrite a tensor; the array is rounded to the build's precision."""
+        tensor = self.program.tensors[self._index[name]]
+        plain = np.ascontiguousarray(array, self._real)
+        if plain.shape != tensor.shape:
+            raise ValueError(f"{name} has shape {tensor.shape}, not {plain.shape}")
+        self._copy(name, which, plain, write=True)
+
+    def _copy(self, name: str, which: str, plain: np.ndarray, *, write: bool) -> None:
+        self._lib.snn_copy(
+            self._engine, self._index[name], WHICH[which], int(write), c.c_void_p(plain.ctypes.data)
+        )
+
+    def train(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        batch: int,
+        rates: np.ndarray,
+        adam: Adam,
+        updates: int,
+        dropout: float,
+        dropout_key: int,
+    ) -> Results:
+        """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        job = _Job(
+            batch=batch,
+            train=1,
+            rates=_pointer(rates, np.float64),
+            beta1=adam.beta1,
+            beta2=adam.beta2,
+            epsilon=adam.epsilon,
+            updates=updates,
+            dropout=dropout,
+            dropout_key=dropout_key,
+        )
+        return self._call(self._lib.snn_run, job, data, examples)
+
+    def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
+        """Run ``examples`` without learning and without dropout."""
+        return self._call(self._lib.snn_run, _Job(batch=EVALUATION_BATCH), data, examples)
+
+    def gradient(
+        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+    ) -> Results:
+        """Leave the gradient of the examples' mean loss in the tensors."""
+        job = _Job(batch=len(examples), train=1, dropout=dropout, dropout_key=dropout_key)
+        return self._call(self._lib.snn_gradient, job, data, examples)
+
+    def trial(
+        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+    ) -> Trial:
+        """Run one example and return everything that happened, with the weights as they are."""
+        job = _Job(batch=1, dropout=dropout, dropout_key=dropout_key)
+        results = self._call(self._lib.snn_trial, job, data, np.array([example], np.int64))
+        steps, neurons, states = [], [], []
+        for layer, compiled in enumerate(self.program.populations):
+            count = int(results.layer_spikes[0, layer])
+            step, neuron = np.empty(count, np.int32), np.empty(count, np.int32)
+            self._lib.snn_spikes(
+                self._engine,
+                layer,
+                c.c_void_p(step.ctypes.data),
+                c.c_void_p(neuron.ctypes.data),
+            )
+            steps.append(step)
+            neurons.append(neuron)
+            found = {}
+            for k, name in enumerate(compiled.dynamics.neuron.states):
+                trace = np.empty((self.program.steps, compiled.population.size), self._real)
+                self._lib.snn_trace(self._engine, layer, k, c.c_void_p(trace.ctypes.data))
+                found[name] = trace
+            states.append(found)
+        return Trial(
+            loss=float(results.loss[0]),
+            prediction=int(results.prediction[0]),
+            steps=tuple(steps),
+            neurons=tuple(neurons),
+            states=tuple(states),
+        )
+
+    def _call(
+        self, function: c._NamedFuncPointer, job: _Job, data: SpikeData, examples: np.ndarray
+    ) -> Results:
+        view = self._view(data)
+        layers = len(self.program.populations)
+        neurons = sum(p.population.size for p in self.program.populations)
+        count = len(examples)
+        loss = np.zeros(count)
+        prediction = np.zeros(count, np.int32)
+        layer_spikes = np.zeros((count, layers), np.int32)
+        neuron_spikes = np.zeros(neurons, np.int64)
+        job.data = c.pointer(view)
+        job.examples, job.count = _pointer(examples, np.int64), count
+        job.loss, job.prediction = loss.ctypes.data, prediction.ctypes.data
+        job.layer_spikes, job.neuron_spikes = layer_spikes.ctypes.data, neuron_spikes.ctypes.data
+        job.failed_batch, job.failed_tensor = -1, -1
+        if count:
+            function(self._engine, c.byref(job))
+        tensor = self.program.tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
+        return Results(
+            loss=loss,
+            prediction=prediction,
+            layer_spikes=layer_spikes,
+            neuron_spikes=neuron_spikes,
+            failed_batch=job.failed_batch,
+            failed_tensor=tensor,
+        )
+
+    def _view(self, data: SpikeData) -> _Data:
+        network = self.program.network
+        if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
+            raise ConfigError(
+                f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
+                f"{self.program.steps} and {network.input.size}"
+            )
+        return _Data(
+            steps=data.n_steps,
+            channels=data.n_channels,
+            offsets=_pointer(data.offsets, np.int64),
+            step_pointers=_pointer(data.step_pointers, np.uint32),
+            channel_by_step=_pointer(data.channel_by_step, np.uint16),
+            channel_pointers=_pointer(data.channel_pointers, np.uint32),
+            step_by_channel=_pointer(data.step_by_channel, np.uint16),
+            labels=_pointer(data.labels, np.int32),
+        )

@@ -1,0 +1,252 @@
+// backward.hpp: the adjoint of one layer, walked from the end of the trial to its start, and the
+// gradients of its weights.
+//
+// lam is the derivative of the loss by the states. In step n, from its end to its start:
+//   1. drive of the readout          lam[READOUT] += dl/dV(n)
+//   2. own spikes of the step        jump (all sums over targets are taken before the first jump)
+//   3. gradients of parameters       dL/dp += lam . (dP/dp x)
+//   4. flow                          lam <- P^T lam, kept in input_adjoint[n]
+// An arrival at step n adds input_adjoint[n] to the gradient of its row of weights.
+#pragma once
+#include "layer.hpp"
+
+namespace snn {
+
+// No drive: hidden layers.
+struct Undriven {
+    static constexpr bool ACTIVE = false;
+    inline vf operator()(int, int) const { return vf{}; }
+};
+
+// from_targets[e] = sum over the targets above of weight x coupling, when spike e arrives there.
+template <class L, class Above>
+void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
+    for (int c = 0; c < L::BLOCKS; c++) {
+        auto& s = work.spikes[c];
+        for (int n = 0; n < L::STEPS; n++)
+            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+                vf total = {};
+                for (int b = 0; b < Above::BLOCKS; b++) {
+                    const vf* row = vectors(weights.forward.data() +
+                        Tensors<Above>::forward_at(b, c * L::BW + s.neuron[e]));
+                    SNN_UNROLL for (int x = 0; x < Above::B; x++)
+                        total += row[x] * above.coupling.at(b, n + 1, x);
+                }
+                s.from_targets[e] = sum(total);
+            }
+    }
+}
+
+// Adds the sums over recurrent targets to from_targets of the spikes of step n.
+template <class L>
+static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weights,
+                                         const Real* arrays, int n) {
+    using M = typename L::Model;
+    constexpr int B = L::B, V = L::WIDTH / LANES;
+    const vf* lam = vectors(work.adjoint.data());
+    for (int b = 0; b < L::BLOCKS; b++) {
+        vf r[B];
+        SNN_UNROLL for (int x = 0; x < B; x++) {
+            vf l[M::STATES];
+            for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + b * B + x];
+            r[x] = M::coupling(l, arrays + (b * B + x) * LANES);
+        }
+        for (int c = 0; c < L::BLOCKS; c++) {
+            auto& s = work.spikes[c];
+            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+                const vf* row = vectors(weights.recurrent.data() +
+                                        Tensors<L>::recurrent_at(b, c * L::BW + s.neuron[e]));
+                vf even = r[0] * row[0], odd = {};
+                SNN_UNROLL for (int x = 1; x < B; x++) {
+                    if (x % 2) odd += r[x] * row[x];
+                    else even += r[x] * row[x];
+                }
+                s.from_targets[e] += sum(even + odd);
+            }
+        }
+    }
+}
+
+template <class L> static inline bool any_spike(const Work<L>& work, int n) {
+    for (int c = 0; c < L::BLOCKS; c++)
+        if (work.spikes[c].start[n] != work.spikes[c].start[n + 1]) return true;
+    return false;
+}
+
+// The jumps of block b at step n. `held_after` [WIDTH]: the neuron is refractory in steps after it.
+template <class L>
+static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
+                              Buffer<Int>& held_after, int b, int n) {
+    using M = typename L::Model;
+    constexpr size_t C = BlockSpikes<L>::CAPACITY;
+    auto& s = work.spikes[b];
+    auto load = [&](int j, Real* lam) {
+        for (int i = 0; i < M::STATES; i++) lam[i] = work.adjoint[i * L::WIDTH + j];
+    };
+    if constexpr (M::REFRACTORY > 0) {  // refractory periods that end with this step
+        const int m = n - M::REFRACTORY;
+        if (m >= 0)
+            for (uint32_t e = s.start[m]; e < s.start[m + 1]; e++) {
+                const int j = b * L::BW + s.neuron[e];
+                Real lam[M::STATES], state[M::STATES];
+                load(j, lam);
+                for (int i = 0; i < M::STATES; i++) state[i] = s.released[i * C + e];
+                s.released[e] = M::release(lam, state, arrays + j);
+                held_after[j] = m;
+            }
+    }
+    for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+        const int j = b * L::BW + s.neuron[e];
+        Real lam[M::STATES], state[M::RECORDS + 1];
+        load(j, lam);
+        for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
+        const Real dl_dt = M::TIMED ? s.time_gradient[e] : Real(0);
+        const Real release = M::REFRACTORY ? s.released[e] : Real(0);
+        M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
+                gradient.parameters.data() + j);
+        for (int i = 0; i < M::STATES; i++) work.adjoint[i * L::WIDTH + j] = lam[i];
+    }
+}
+
+template <class L, class Drive>
+static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
+                              const Buffer<Int>& held_after, const Drive& drive, int b, int n) {
+    using M = typename L::Model;
+    constexpr int B = L::B, V = L::WIDTH / LANES;
+    vf* lam = vectors(work.adjoint.data());
+    SNN_UNROLL for (int x = 0; x < B; x++) {
+        const int v = b * B + x;
+        const Real* k = arrays + v * LANES;
+        vf l[M::STATES];
+        for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
+        if constexpr (Drive::ACTIVE) l[M::READOUT] += drive(n, v);
+        vi held = {};
+        if constexpr (M::REFRACTORY > 0)
+            held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
+        if constexpr (L::TAPE) {
+            vf s[M::STATES], g[M::TRAINED];
+            for (int i = 0; i < M::STATES; i++)
+                s[i] = vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v];
+            M::parameter_gradient(l, s, held, k, g);
+            for (int p = 0; p < M::TRAINED; p++)
+                vectors(gradient.parameters.data() + p * L::WIDTH)[v] += g[p];
+        }
+        if constexpr (M::REFRACTORY > 0) {
+            vf h[M::STATES];
+            for (int i = 0; i < M::STATES; i++) h[i] = l[i];
+            M::adjoint_held(h, k), M::adjoint(l, k);
+            for (int i = 0; i < M::STATES; i++) l[i] = held ? h[i] : l[i];
+        } else {
+            M::adjoint(l, k);
+        }
+        for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
+        work.input_adjoint.at(b, n, x) = l[M::INPUT];
+        if constexpr (L::ABOVE_SPIKES) work.coupling.at(b, n, x) = M::coupling(l, k);
+    }
+}
+
+// Prepares the spikes of a trial: 1 / slope, 0 where a spike only grazes (slope <= 0).
+template <class L> void invert_slopes(Work<L>& work, const Real* arrays) {
+    using M = typename L::Model;
+    constexpr size_t C = BlockSpikes<L>::CAPACITY;
+    for (int b = 0; b < L::BLOCKS; b++) {
+        auto& s = work.spikes[b];
+        const uint32_t count = s.count();
+        for (uint32_t e = 0; e < count; e++) {
+            Real state[M::RECORDS + 1];
+            for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
+            const int j = M::PER_NEURON ? b * L::BW + s.neuron[e] : 0;
+            const Real slope = M::slope(state, arrays + j);
+            s.inverse_slope[e] = slope > 0 ? 1 / slope : 0;
+        }
+    }
+}
+
+// First step that nothing lies behind: no spike at or after it, and no drive.
+template <class L> int active_steps(const Work<L>& work) {
+    int top = L::STEPS;
+    if (work.pushed) return top;
+    while (top > 0 && !any_spike(work, top - 1)) top--;
+    return top;
+}
+
+// Walks a layer back. `arrivals_end`: first step without a later arrival; up to there the table of
+// input adjoints must be valid.
+template <class L, class Drive>
+void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tensors<L>& gradient,
+              const Drive& drive, int arrivals_end, Buffer<Int>& held_after) {
+    using M = typename L::Model;
+    constexpr int T = L::STEPS;
+    int top = T;
+    work.adjoint.zero();
+    if constexpr (M::SPIKING) {
+        invert_slopes(work, arrays);
+        top = active_steps(work);
+        if (work.pushed)
+            for (int j = 0; j < L::WIDTH; j++)
+                work.adjoint[M::READOUT * L::WIDTH + j] = work.push[j];
+        if constexpr (M::REFRACTORY > 0) {
+            for (int j = 0; j < L::WIDTH; j++) held_after[j] = T;
+            for (int b = 0; b < L::BLOCKS; b++) {  // periods that the walk enters from behind
+                auto& s = work.spikes[b];
+                for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
+                    for (uint32_t e = s.start[m]; e < s.start[m + 1]; e++)
+                        s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
+            }
+        }
+    }
+    const int end = std::min(T, std::max(arrivals_end, top)) + 1;
+    work.input_adjoint.zero_rows(top, end);
+    if constexpr (L::ABOVE_SPIKES) work.coupling.zero_rows(top, end);
+    if constexpr (L::RECURRENT) {
+        for (int n = top - 1; n >= 0; n--) {
+            if (any_spike(work, n)) add_recurrent_targets(work, weights, arrays, n);
+            for (int b = 0; b < L::BLOCKS; b++) jump_block(work, arrays, gradient, held_after, b, n);
+            for (int b = 0; b < L::BLOCKS; b++)
+                flow_block(work, arrays, gradient, held_after, drive, b, n);
+        }
+    } else {
+        for (int b = 0; b < L::BLOCKS; b++)
+            for (int n = top - 1; n >= 0; n--) {
+                if constexpr (M::SPIKING) jump_block(work, arrays, gradient, held_after, b, n);
+                flow_block(work, arrays, gradient, held_after, drive, b, n);
+            }
+    }
+}
+
+// Adds to each presynaptic neuron's row of gradients the adjoints at the steps of its arrivals. The
+// first example of a slot overwrites (`FRESH`), so that no gradient is ever cleared.
+template <class L, int S, bool FRESH>
+static void gather_part(vf* rows, const vf* table, int count, const uint32_t* start,
+                        const uint16_t* step, int shift) {
+    table += shift * S;
+    for (int i = 0; i < count; i++) {
+        const uint32_t first = start[i], end = start[i + 1];
+        if (!FRESH && first == end) continue;
+        vf total[S];
+        vf* row = rows + size_t(i) * L::B;
+        SNN_UNROLL for (int x = 0; x < S; x++) total[x] = FRESH ? vf{} : row[x];
+        for (uint32_t e = first; e < end; e++) {
+            const vf* q = table + size_t(step[e]) * S;
+            SNN_UNROLL for (int x = 0; x < S; x++) total[x] += q[x];
+        }
+        SNN_UNROLL for (int x = 0; x < S; x++) row[x] = total[x];
+    }
+}
+
+template <class L>
+void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start, const uint16_t* step,
+            int shift, bool fresh) {
+    constexpr int S = Table<L>::S, REST = L::B % S;
+    vf* first = vectors(rows);
+    auto part = [&](auto size, int x) {
+        constexpr int P = decltype(size)::value;
+        const vf* table = work.input_adjoint.part(b, x);
+        if (fresh) gather_part<L, P, true>(first + x, table, count, start, step, shift);
+        else gather_part<L, P, false>(first + x, table, count, start, step, shift);
+    };
+    for (int x = 0; x + S <= L::B; x += S) part(std::integral_constant<int, S>{}, x);
+    if constexpr (REST > 0) part(std::integral_constant<int, REST>{}, L::B - REST);
+}
+
+}  // namespace snn

@@ -1,0 +1,205 @@
+// forward.hpp: one layer through one trial. Step n: arrivals, advance, threshold, keep, reset.
+#pragma once
+#include "events.hpp"
+#include "layer.hpp"
+
+namespace snn {
+
+// Arrivals at a layer from the input: the events of step n.
+struct FromInput {
+    const Events& events;
+    template <class F> void at(int n, F add) const {
+        for (uint32_t e = events.step_start[n], end = events.step_start[n + 1]; e < end; e++)
+            add(events.channel[e]);
+    }
+    int last_step(int steps) const {  // no arrival at or after this step
+        while (steps > 0 && events.step_start[steps - 1] == events.step_start[steps]) steps--;
+        return steps;
+    }
+};
+
+// Arrivals from a layer: its spikes of step n - 1.
+template <class L> struct FromLayer {
+    const Work<L>& work;
+    template <class F> void at(int n, F add) const {
+        if (n == 0) return;
+        for (int c = 0; c < L::BLOCKS; c++) {
+            const auto& s = work.spikes[c];
+            for (uint32_t e = s.start[n - 1], end = s.start[n]; e < end; e++)
+                add(c * L::BW + s.neuron[e]);
+        }
+    }
+    int last_step(int steps) const {
+        for (; steps > 1; steps--)
+            for (int c = 0; c < L::BLOCKS; c++)
+                if (work.spikes[c].start[steps - 2] != work.spikes[c].start[steps - 1]) return steps;
+        return steps > 0 ? 1 : 0;
+    }
+};
+
+// Looks at nothing; the observer of a hidden layer.
+struct Unobserved {
+    static constexpr bool WHOLE_TRIAL = false;
+    inline void operator()(int, int, const vf*) {}
+};
+
+// Stores every state of every step: for recordings.
+template <class L> struct Trace {
+    static constexpr bool WHOLE_TRIAL = true;
+    Real* rows;  // [step][state][WIDTH]
+    inline void operator()(int n, int v, const vf* x) {
+        for (int k = 0; k < L::Model::STATES; k++)
+            vectors(rows + (size_t(n) * L::Model::STATES + k) * L::WIDTH)[v] = x[k];
+    }
+};
+
+// One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may spike
+// again without further arrivals (only when `tail`), and appends the spikes of the step.
+template <class L, class Arrivals, class Observer>
+static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Real* arrays,
+                              const Arrivals& arrivals, Observer& observe, vf* state, int stride,
+                              int b, int n, bool tail) {
+    using M = typename L::Model;
+    constexpr int B = L::B;
+    vf in[B], kept[M::RECORDS + 1][B];
+    SNN_UNROLL for (int x = 0; x < B; x++) in[x] = state[M::INPUT * stride + x];
+    const Real* W = weights.forward.data() + Tensors<L>::forward_at(b, 0);
+    arrivals.at(n, [&](uint32_t pre) {
+        const vf* row = vectors(W + size_t(pre) * L::BW);
+        SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+    });
+    if constexpr (L::RECURRENT) {
+        const Real* R = weights.recurrent.data() + Tensors<L>::recurrent_at(b, 0);
+        FromLayer<L>{work}.at(n, [&](uint32_t pre) {
+            const vf* row = vectors(R + size_t(pre) * L::BW);
+            SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+        });
+    }
+    uint64_t hit[(L::BW + 63) / 64] = {};
+    vi loud = {};
+    SNN_UNROLL for (int x = 0; x < B; x++) {
+        const int v = b * B + x;
+        const Real* k = arrays + v * LANES;
+        vf s[M::STATES];
+        for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
+        s[M::INPUT] = in[x];
+        if constexpr (L::TAPE)
+            for (int i = 0; i < M::STATES; i++)
+                vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v] = s[i];
+        if constexpr (M::REFRACTORY > 0) {
+            const vi held = reinterpret_cast<const vi*>(work.free_from.data())[v] > vi{} + n;
+            vf h[M::STATES];
+            for (int i = 0; i < M::STATES; i++) h[i] = s[i];
+            M::advance_held(h, k), M::advance(s, k);
+            for (int i = 0; i < M::STATES; i++) s[i] = held ? h[i] : s[i];
+            const vi spiking = M::crosses(s, k) & ~held;
+            hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
+            observe(n, v, s);
+            M::template keep<B>(in[x], s, kept, x);
+            M::reset(s, spiking, k);
+        } else {
+            M::advance(s, k);
+            observe(n, v, s);
+            if constexpr (M::SPIKING) {
+                const vi spiking = M::crosses(s, k);
+                hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
+                M::template keep<B>(in[x], s, kept, x);
+                M::reset(s, spiking, k);
+            }
+        }
+        for (int i = 0; i < M::STATES; i++) state[i * stride + x] = s[i];
+        if constexpr (M::RESTS)
+            if (tail) loud |= M::loud(s, k);
+    }
+    if constexpr (M::SPIKING) {
+        auto& spikes = work.spikes[b];
+        const uint32_t first = spikes.start[n];
+        uint32_t count = first;
+        for (size_t q = 0; q < sizeof hit / sizeof *hit; q++)
+            for (uint64_t h = hit[q]; h; h &= h - 1)
+                spikes.neuron[count++] = uint16_t(q * 64 + __builtin_ctzll(h));
+        spikes.start[n + 1] = count;
+        for (uint32_t e = first; e < count; e++) {
+            const int i = spikes.neuron[e];
+            for (int r = 0; r < M::RECORDS; r++)
+                spikes.state[r * BlockSpikes<L>::CAPACITY + e] =
+                    reinterpret_cast<const Real*>(kept[r])[i];
+            if constexpr (M::REFRACTORY > 0) {
+                work.free_from[b * L::BW + i] = n + 1 + M::REFRACTORY;
+                for (int r = 0; r < M::STATES; r++)
+                    spikes.released[r * BlockSpikes<L>::CAPACITY + e] = 0;
+            }
+        }
+        if constexpr (M::REFRACTORY > 0) keep_released(work, state, stride, b, n);
+        return L::RECURRENT ? count != first || bits(loud) : bits(loud);
+    }
+    return true;
+}
+
+// States at the end of the refractory period of the spikes that were emitted REFRACTORY steps ago.
+template <class L>
+static inline void keep_released(Work<L>& work, const vf* state, int stride, int b, int n) {
+    using M = typename L::Model;
+    const int emitted = n - M::REFRACTORY;
+    if (emitted < 0) return;
+    auto& spikes = work.spikes[b];
+    for (uint32_t e = spikes.start[emitted]; e < spikes.start[emitted + 1]; e++)
+        for (int i = 0; i < M::STATES; i++)
+            spikes.released[i * BlockSpikes<L>::CAPACITY + e] =
+                reinterpret_cast<const Real*>(state + i * stride)[spikes.neuron[e]];
+}
+
+template <class L> static inline void start_block(const Real* arrays, vf* state, int stride, int b) {
+    for (int x = 0; x < L::B; x++) {
+        vf s[L::Model::STATES];
+        L::Model::start(s, arrays + (b * L::B + x) * LANES);
+        for (int i = 0; i < L::Model::STATES; i++) state[i * stride + x] = s[i];
+    }
+}
+
+// Walks a layer through the trial. A trial ends early when no arrival is left and no neuron can reach
+// its threshold: what follows cannot spike, so nothing that is asked for changes.
+template <class L, class Arrivals, class Observer>
+void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const Arrivals& arrivals,
+             Observer& observe) {
+    using M = typename L::Model;
+    constexpr int T = L::STEPS, B = L::B;
+    constexpr bool may_rest = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
+    const int last = may_rest ? arrivals.last_step(T) : T;
+    if constexpr (M::REFRACTORY > 0) work.free_from.zero();
+    auto finish = [&](int b, int n) {
+        if constexpr (M::SPIKING)
+            for (int t = n + 1; t <= T; t++) work.spikes[b].start[t] = work.spikes[b].start[n];
+    };
+    if constexpr (!L::RECURRENT) {
+        for (int b = 0; b < L::BLOCKS; b++) {
+            vf state[M::STATES * B];
+            start_block<L>(arrays, state, B, b);
+            for (int n = 0; n < T; n++) {
+                const bool tail = may_rest && n >= last;
+                if (!step_block<L>(work, weights, arrays, arrivals, observe, state, B, b, n, tail) &&
+                    tail) {
+                    finish(b, n + 1);
+                    break;
+                }
+            }
+        }
+    } else {
+        vf* state = vectors(work.state.data());
+        constexpr int stride = L::WIDTH / LANES;
+        for (int b = 0; b < L::BLOCKS; b++) start_block<L>(arrays, state + b * B, stride, b);
+        for (int n = 0; n < T; n++) {
+            const bool tail = may_rest && n >= last;
+            bool alive = false;
+            for (int b = 0; b < L::BLOCKS; b++)
+                alive |= step_block<L>(work, weights, arrays, arrivals, observe, state + b * B,
+                                       stride, b, n, tail);
+            if (tail && !alive) {
+                for (int b = 0; b < L::BLOCKS; b++) finish(b, n + 1);
+                break;
+            }
+        }
+    }
+}
+
+}  // namespace snn

@@ -1,0 +1,130 @@
+// layer.hpp: what a layer consists of: its weights, and one thread's working memory for one example.
+#pragma once
+#include <vector>
+
+#include "memory.hpp"
+
+namespace snn {
+
+// Model:    a generated population (see population.cpp.tmpl for what it must have)
+// PRE:      rows of the forward weights: input channels, or the padded width of the layer below
+// SOURCE:   the generated population below, or void for the input
+template <class Model_, class Source_, int PRE_, int STEPS_, bool RECURRENT_, bool TRAIN_FORWARD_,
+          bool TRAIN_RECURRENT_>
+struct LayerSpec {
+    using Model = Model_;
+    using Source = Source_;
+    using shape = Shape<Model::SIZE>;
+    static constexpr int PRE = PRE_, STEPS = STEPS_, B = shape::B, BW = shape::BW;
+    static constexpr int BLOCKS = shape::blocks, WIDTH = shape::width;
+    static constexpr bool RECURRENT = RECURRENT_, TRAIN_FORWARD = TRAIN_FORWARD_;
+    static constexpr bool TRAIN_RECURRENT = RECURRENT_ && TRAIN_RECURRENT_;
+    static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
+    static constexpr bool TAPE = Model::TRAINED > 0;               // states of every step are kept
+    static constexpr int rows() {  // of the forward weights, without padding
+        if constexpr (ABOVE_SPIKES) return Source::SIZE;
+        else return PRE;
+    }
+};
+
+// Values of one layer, or their gradients or moments. Weights are [block][pre][BW]: the row that a
+// spike adds to a block is contiguous.
+template <class L> struct Tensors {
+    Buffer<Real> forward, recurrent, parameters;
+    void allocate() {
+        forward.allocate(size_t(L::PRE) * L::WIDTH);
+        recurrent.allocate(L::RECURRENT ? size_t(L::WIDTH) * L::WIDTH : 0);
+        parameters.allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
+        forward.zero(), recurrent.zero(), parameters.zero();
+    }
+    void allocate_trained() {  // contents are not set
+        if (L::TRAIN_FORWARD) forward.allocate(size_t(L::PRE) * L::WIDTH);
+        if (L::TRAIN_RECURRENT) recurrent.allocate(size_t(L::WIDTH) * L::WIDTH);
+        parameters.allocate(size_t(L::Model::TRAINED) * L::WIDTH);
+    }
+    static size_t forward_at(int b, int pre) { return (size_t(b) * L::PRE + pre) * L::BW; }
+    static size_t recurrent_at(int b, int pre) { return (size_t(b) * L::WIDTH + pre) * L::BW; }
+};
+
+// A vector of every neuron for every step, [block][part][step][S]: the S vectors that a gather keeps
+// in registers are contiguous, and a part of all steps fits the second-level cache.
+template <class L> struct Table {
+    static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 1;
+    Buffer<Real> data;
+    void allocate() {
+        data.allocate(size_t(ROWS) * L::WIDTH);
+        zero_rows(L::STEPS, ROWS);  // beyond the end: what a spike of the last step finds
+    }
+    static constexpr int part_size(int x) { return L::B - x / S * S < S ? L::B - x / S * S : S; }
+    vf* part(int b, int x) { return vectors(data.data()) + (size_t(b) * L::B + x / S * S) * ROWS; }
+    vf& at(int b, int n, int x) { return part(b, x)[size_t(n) * part_size(x) + x % S]; }
+    void zero_rows(int from, int to) {
+        for (int b = 0; b < L::BLOCKS; b++)
+            for (int x = 0; x < L::B; x += S)
+                std::memset(static_cast<void*>(part(b, x) + size_t(from) * part_size(x)), 0,
+                            size_t(to - from) * part_size(x) * sizeof(vf));
+    }
+};
+
+// Spikes of a block of neurons in one example, in order of time and then of neuron.
+template <class L> struct BlockSpikes {
+    std::vector<uint32_t> start;  // spikes of step n: start[n] .. start[n + 1]
+    Buffer<uint16_t> neuron;      // within the block
+    Buffer<Real> state;           // [record][spike] states at the spike
+    Buffer<Real> released;        // [state][spike] states at the end of the refractory period
+    Buffer<Real> inverse_slope, from_targets, time_gradient;
+    std::vector<uint32_t> by_neuron;  // spikes of neuron i: by_neuron[i] .. by_neuron[i + 1]
+    Buffer<uint16_t> step;            // of each spike, by neuron
+    static constexpr size_t CAPACITY = size_t(L::STEPS) * L::BW;
+
+    void allocate() {
+        start.assign(L::STEPS + 1, 0), by_neuron.assign(L::BW + 1, 0);
+        neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
+        state.allocate(CAPACITY * L::Model::RECORDS);
+        inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
+        if (L::Model::TIMED) time_gradient.allocate(CAPACITY);
+        if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
+    }
+    uint32_t count() const { return start[L::STEPS]; }
+
+    void sort_by_neuron() {
+        std::fill(by_neuron.begin(), by_neuron.end(), 0);
+        for (uint32_t e = 0; e < count(); e++) by_neuron[neuron[e] + 1]++;
+        for (int i = 0; i < L::BW; i++) by_neuron[i + 1] += by_neuron[i];
+        uint32_t next[L::BW];
+        std::memcpy(next, by_neuron.data(), sizeof next);
+        for (int n = 0; n < L::STEPS; n++)
+            for (uint32_t e = start[n]; e < start[n + 1]; e++) step[next[neuron[e]]++] = uint16_t(n);
+    }
+};
+
+// One thread's memory for one example.
+template <class L> struct Work {
+    using M = typename L::Model;
+    BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
+    Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
+    Buffer<Real> tape;                   // [step][state][WIDTH], before the step
+    Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
+    Table<L> input_adjoint, coupling;    // at the start of each step
+    Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
+    bool pushed = false;
+
+    void allocate() {
+        if (M::SPIKING)
+            for (auto& s : spikes) s.allocate();
+        state.allocate(size_t(M::STATES) * L::WIDTH), adjoint.allocate(size_t(M::STATES) * L::WIDTH);
+        if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
+        if (M::REFRACTORY) free_from.allocate(L::WIDTH);
+        input_adjoint.allocate();
+        if (L::ABOVE_SPIKES) coupling.allocate();
+        push.allocate(L::WIDTH), push.zero();
+    }
+    long spike_count() const {
+        long total = 0;
+        if (M::SPIKING)
+            for (auto& s : spikes) total += s.count();
+        return total;
+    }
+};
+
+}  // namespace snn

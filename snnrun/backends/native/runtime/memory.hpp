@@ -1,0 +1,43 @@
+// memory.hpp: aligned arrays. Pages that are never written cost no memory, so a buffer may be as long
+// as the longest trial can need and no step has to ask whether it is full.
+#pragma once
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#include "vector.hpp"
+
+namespace snn {
+
+template <class T> class Buffer {
+  public:
+    Buffer() = default;
+    explicit Buffer(size_t n) { allocate(n); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    Buffer(Buffer&& other) noexcept { std::swap(data_, other.data_), std::swap(size_, other.size_); }
+    ~Buffer() { std::free(data_); }
+
+    void allocate(size_t n) {  // contents are not set
+        std::free(data_);
+        const size_t page = 4096, bytes = (n * sizeof(T) + 2 * page - 1) / page * page;
+        data_ = static_cast<T*>(std::aligned_alloc(page, bytes));
+        if (!data_) throw std::bad_alloc();
+        size_ = n;
+    }
+    void zero() { std::memset(static_cast<void*>(data_), 0, size_ * sizeof(T)); }
+    size_t size() const { return size_; }
+    T* data() { return data_; }
+    const T* data() const { return data_; }
+    T& operator[](size_t i) { return data_[i]; }
+    const T& operator[](size_t i) const { return data_[i]; }
+
+  private:
+    T* data_ = nullptr;
+    size_t size_ = 0;
+};
+
+static inline vf* vectors(Real* p) { return reinterpret_cast<vf*>(p); }
+static inline const vf* vectors(const Real* p) { return reinterpret_cast<const vf*>(p); }
+
+}  // namespace snn

@@ -1,0 +1,98 @@
+// vector.hpp: one SIMD register of Reals, through GCC/Clang vector extensions.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#ifndef SNN_REAL
+#define SNN_REAL float
+#endif
+
+namespace snn {
+
+typedef SNN_REAL Real;
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64, MAX_BLOCK = 16;  // 32 registers
+#elif defined(__AVX__)
+constexpr int VECTOR_BYTES = 32, MAX_BLOCK = 8;   // 16 registers
+#elif defined(__aarch64__)
+constexpr int VECTOR_BYTES = 16, MAX_BLOCK = 16;  // 32 registers
+#else
+constexpr int VECTOR_BYTES = 16, MAX_BLOCK = 8;
+#endif
+constexpr int LANES = VECTOR_BYTES / sizeof(Real);
+typedef std::conditional_t<sizeof(Real) == 4, int32_t, int64_t> Int;
+typedef Real vf __attribute__((vector_size(VECTOR_BYTES)));
+typedef Int vi __attribute__((vector_size(VECTOR_BYTES)));
+
+static inline vf splat(Real x) { return vf{} + x; }
+static inline vf splat(vf x) { return x; }
+static inline vf maximum(vf a, vf b) { return a > b ? a : b; }
+
+// Bit l is set where lane l of the comparison holds.
+static inline uint32_t bits(vi mask) {
+#if defined(__AVX512DQ__)
+    if constexpr (sizeof(Real) == 4) return _mm512_movepi32_mask((__m512i)mask);
+    else return _mm512_movepi64_mask((__m512i)mask);
+#elif defined(__AVX__) && !defined(__AVX512F__)
+    if constexpr (sizeof(Real) == 4) return _mm256_movemask_ps((__m256)mask);
+    else return _mm256_movemask_pd((__m256d)mask);
+#else
+    uint32_t result = 0;
+    for (int l = 0; l < LANES; l++) result |= uint32_t(mask[l] & 1) << l;
+    return result;
+#endif
+}
+
+// Sum of the lanes, always in the same order: halves are folded onto each other.
+static inline Real sum(vf x) {
+    Real lane[LANES];
+    memcpy(lane, &x, sizeof lane);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) lane[l] += lane[l + half];
+    return lane[0];
+}
+
+// exp of every lane. float: 2^k times a polynomial (Moshier, Cephes expf), within 2 ulp.
+static inline vf exponential(vf x) {
+    if constexpr (sizeof(Real) == 8) {
+        for (int l = 0; l < LANES; l++) x[l] = std::exp(x[l]);
+        return x;
+    } else {
+        const vf low = splat(Real(-87)), high = splat(Real(88));
+        const vi tiny = x < low;
+        x = x > high ? high : tiny ? low : x;
+        const vf magic = splat(Real(12582912));  // 1.5 * 2^23: adding it rounds to an integer
+        const vf k = (x * Real(1.44269504) + magic) - magic;
+        const vf r = (x - k * Real(0.693359375)) - k * Real(-2.12194440e-4);
+        vf p = splat(Real(1.9875691500e-4));
+        p = p * r + Real(1.3981999507e-3);
+        p = p * r + Real(8.3334519073e-3);
+        p = p * r + Real(4.1665795894e-2);
+        p = p * r + Real(1.6666665459e-1);
+        p = p * r + Real(5.0000001201e-1);
+        p = p * r * r + r + Real(1);
+        const vi power = (__builtin_convertvector(k, vi) + 127) << 23;
+        vf scale;
+        memcpy(&scale, &power, sizeof scale);
+        return tiny ? vf{} : p * scale;
+    }
+}
+
+// Smallest shape that holds N values: blocks of at most MAX_BLOCK vectors, all of the same size.
+template <int N> struct Shape {
+    static constexpr int vectors = (N + LANES - 1) / LANES;
+    static constexpr int blocks = (vectors + MAX_BLOCK - 1) / MAX_BLOCK;
+    static constexpr int B = (vectors + blocks - 1) / blocks;  // vectors of a block
+    static constexpr int BW = B * LANES;                       // values of a block
+    static constexpr int width = blocks * BW;
+};
+
+#define SNN_UNROLL _Pragma("GCC unroll 16")
+
+}  // namespace snn

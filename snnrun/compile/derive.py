@@ -1,0 +1,228 @@
+"""From a neuron's declaration to its forward step, adjoint step, spike jump and parameter gradients.
+
+With f the ODE (f = A x + b), g = X - value the threshold function, r the reset, lam = dL/dx:
+
+    forward      x  <- P x + u                       P = expm(A dt)
+    adjoint      lam <- P^T lam
+    coupling     R_j = sum_k w_jk lam_k . A e_input  over the targets k of a spike of j
+    own spike    slope D = g_x . f(x-)
+                 drive S = lam . (r_x f(x-) - f(x+)) - R + dl/dt_spike
+                 lam <- r_x^T lam - g_x S / D
+                 dL/dp += lam . r_p - g_p S / D      (lam before the jump)
+    parameters   dL/dp += lam . (dP/dp x + du/dp)    in every step
+
+x- is the state at the spike, on the threshold; x+ = r(x-). Source: Wunderlich & Pehle 2021, Sci Rep
+11:12829, generalised to any linear f and any g and r by the same variation of the event times.
+Everything here is symbolic: symbols are named after the states and parameters of the declaration;
+``lam_X`` is the adjoint of state X, and the names below stand for what the jump is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from snnrun.errors import ModelError
+from snnrun.models.declare import Neuron
+from snnrun.models.equations import symbol
+
+COUPLING = symbol("R")  # sum over targets of weight x coupling
+SPIKE_TIME_GRADIENT = symbol("dl_dt")  # derivative of the loss with respect to this spike's time
+RELEASE = symbol("release")  # lam . (f_held - f) at the end of the refractory period
+DRIVE = symbol("drive")  # S / D
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """A linear ODE and where its propagator can be nonzero."""
+
+    A: sp.Matrix
+    b: sp.Matrix
+    entries: tuple[tuple[int, int], ...]  # of P, row major
+    offsets: tuple[int, ...]  # of u
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jump:
+    """What happens to the adjoint at a neuron's own spike, walking back."""
+
+    records: tuple[str, ...]  # states whose value at the spike must be kept
+    slope: sp.Expr  # D
+    drive: sp.Expr  # S
+    adjoint: dict[str, sp.Expr]  # state -> new lam, in terms of lam and DRIVE
+    parameters: dict[str, sp.Expr]  # parameter -> what is added to its gradient
+    release: sp.Expr | None  # at the end of a refractory period
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynamics:
+    """All that is derived from one declaration, for given refractory use and trained parameters."""
+
+    neuron: Neuron
+    free: Flow
+    held: Flow | None
+    coupling: sp.Expr
+    jump: Jump | None
+    loud: sp.Expr | None  # without arrivals a neuron with loud < threshold value cannot spike again
+
+
+def adjoint_symbol(state: str) -> sp.Symbol:
+    """Return the symbol of dL/d(state)."""
+    return symbol(f"lam_{state}")
+
+
+def entry_symbol(row: str, column: str) -> sp.Symbol:
+    """Return the symbol of the propagator's entry."""
+    return symbol(f"P_{row}_{column}")
+
+
+def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynamics:
+    """Derive both passes of ``neuron``.
+
+    Args:
+        trained: Names of the parameters whose gradients are wanted.
+        refractory: Whether the refractory period is longer than 0.
+
+    Raises:
+        ModelError: The equations are nonlinear between spikes, or arrivals themselves cause spikes.
+    """
+    flow = _linear_flow(neuron)
+    held = None
+    if refractory:
+        rows = [neuron.states.index(state) for state in neuron.held]
+        A, b = flow.A.as_mutable(), flow.b.as_mutable()
+        for row in rows:
+            A[row, :] = sp.zeros(1, A.shape[1])
+            b[row] = 0
+        held = _flow(A, b)
+    lam = sp.Matrix([adjoint_symbol(state) for state in neuron.states])
+    index = neuron.states.index(neuron.input)
+    return Dynamics(
+        neuron=neuron,
+        free=flow,
+        held=held,
+        coupling=sp.simplify((lam.T * flow.A[:, index])[0]),
+        jump=_jump(neuron, flow, held, trained) if neuron.threshold else None,
+        loud=_loud(neuron, flow),
+    )
+
+
+def _linear_flow(neuron: Neuron) -> Flow:
+    state = sp.Matrix([symbol(s) for s in neuron.states])
+    rates = sp.Matrix(neuron.system.rates)
+    A = rates.jacobian(state)
+    for row, name in enumerate(neuron.states):
+        nonlinear = A[row, :].free_symbols & set(state)
+        if nonlinear:
+            raise ModelError(
+                f"neuron {neuron.name}: d{name}/dt = {rates[row]} is not linear in "
+                f"{', '.join(sorted(map(str, nonlinear)))}. Rule eventprop needs equations that are "
+                "linear in the states between spikes"
+            )
+    return _flow(A, sp.simplify(rates - A * state))
+
+
+def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:
+    n = A.shape[0]
+    reach = [[i == j or A[i, j] != 0 for j in range(n)] for i in range(n)]
+    for k in range(n):  # transitive closure: j can act on i within a step along any path
+        for i in range(n):
+            for j in range(n):
+                reach[i][j] = reach[i][j] or (reach[i][k] and reach[k][j])
+    entries = tuple((i, j) for i in range(n) for j in range(n) if reach[i][j])
+    driven = [j for j in range(n) if b[j] != 0]
+    offsets = tuple(i for i in range(n) if any(reach[i][j] for j in driven))
+    return Flow(A=A, b=b, entries=entries, offsets=offsets)
+
+
+def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...]) -> Jump:
+    system = neuron.system
+    names = neuron.states
+    state = sp.Matrix([symbol(s) for s in names])
+    lam = sp.Matrix([adjoint_symbol(s) for s in names])
+    threshold = symbol(str(system.threshold_state))
+    g = threshold - system.threshold_value
+    g_x = sp.Matrix([g]).jacobian(state)
+    if g_x[names.index(neuron.input)] != 0:
+        raise ModelError(
+            f"neuron {neuron.name}: arrivals add to {neuron.input}, which stands in the threshold "
+            f"{neuron.threshold!r}, so that spikes would be caused by arrivals and not by the flow; "
+            "rule eventprop has no derivative there. Let arrivals add to a current"
+        )
+    on_threshold = {threshold: system.threshold_value}
+    before = state.subs(on_threshold)
+    reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
+    r_x = reset.jacobian(state).subs(on_threshold)
+    after = reset.subs(on_threshold)
+    f_before = flow.A * before + flow.b
+    after_flow = held or flow
+    f_after = after_flow.A * after + after_flow.b
+    slope = sp.simplify((g_x.subs(on_threshold) * f_before)[0])
+    if slope == 0:
+        raise ModelError(
+            f"neuron {neuron.name}: {system.threshold_state} does not move across the threshold "
+            f"{neuron.threshold!r} by its own equation, so a spike time has no derivative"
+        )
+    drive = (lam.T * (r_x * f_before - f_after))[0] - COUPLING + SPIKE_TIME_GRADIENT
+    release = None
+    if held is not None:
+        release = sp.simplify((lam.T * ((held.A - flow.A) * state + held.b - flow.b))[0])
+        drive += RELEASE
+    kept = r_x.T * lam
+    adjoint = {
+        name: sp.simplify(kept[i] - g_x[i].subs(on_threshold) * DRIVE)
+        for i, name in enumerate(names)
+        if kept[i] != lam[i] or g_x[i] != 0
+    }
+    parameters = {}
+    for name in trained:
+        r_p = reset.diff(symbol(name)).subs(on_threshold)
+        change = sp.simplify((lam.T * r_p)[0] - g.diff(symbol(name)) * DRIVE)
+        if change != 0:
+            parameters[name] = change
+    drive = sp.collect(sp.expand(drive), list(lam))
+    used = set().union(*(e.free_symbols for e in [slope, drive, *adjoint.values(), *parameters.values()]))
+    records = tuple(name for name in names if symbol(name) in used)
+    return Jump(
+        records=records,
+        slope=slope,
+        drive=drive,
+        adjoint=adjoint,
+        parameters=parameters,
+        release=release,
+    )
+
+
+def _loud(neuron: Neuron, flow: Flow) -> sp.Expr | None:
+    """Return an expression that stays below the threshold value while a neuron cannot spike again.
+
+    Let the threshold be X >= theta - sum_s c_s x_s with theta > 0 constant, below which the neuron is
+    now, and let every other state s decay on its own, x_s <- P_ss x_s. After one step
+    g < 0 holds if  sum_s h_s x_s < theta,  h_s = (P_Xs + c_s (P_ss - P_XX)) / (1 - P_XX).
+    As max(h_s x_s, 0) only shrinks, sum_s max(h_s x_s, 0) < theta excludes every later spike too.
+    None where this does not apply; trials of such neurons are then walked to their end.
+    """
+    if neuron.threshold is None:
+        return None
+    system, names = neuron.system, neuron.states
+    x = names.index(str(system.threshold_state))
+    others = [s for s in range(len(names)) if s != x]
+    alone = all(entry[0] in (x, entry[1]) for entry in flow.entries)
+    states = {symbol(s) for s in names}
+    constant = system.threshold_value.subs({symbol(names[s]): 0 for s in others})
+    linear = sp.expand(system.threshold_value - constant)
+    slopes = {s: -linear.coeff(symbol(names[s])) for s in others}
+    remainder = sp.expand(linear + sum(slopes[s] * symbol(names[s]) for s in others))
+    if flow.offsets or not alone or remainder != 0 or constant.free_symbols & states:
+        return None
+    if any(c.free_symbols & states for c in slopes.values()):
+        return None
+    P_xx = entry_symbol(names[x], names[x])
+    terms = []
+    for s in others:
+        to_x = entry_symbol(names[x], names[s]) if (x, s) in flow.entries else sp.Integer(0)
+        h = to_x + slopes[s] * (entry_symbol(names[s], names[s]) - P_xx)
+        if h != 0:
+            terms.append(sp.Max(h * symbol(names[s]) / (1 - P_xx), 0))
+    return sp.Add(*terms)

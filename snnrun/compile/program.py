@@ -1,0 +1,236 @@
+"""The Program: a network, its derived passes and a loss, ready for a backend. Printable and hashable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+import sympy as sp
+
+from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol
+from snnrun.compile.propagator import propagator
+from snnrun.errors import ModelError
+from snnrun.models.equations import symbol
+from snnrun.models.losses import Loss
+from snnrun.network.network import Layer, Network, Population
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledPopulation:
+    """A population with what was derived for it.
+
+    ``per_neuron`` are the parameters that differ between neurons, the trained ones first;
+    ``constants`` the others. Where no parameter of the flow differs, ``numbers`` holds the entries of
+    the propagator as plain numbers, by symbol.
+    """
+
+    population: Population
+    dynamics: Dynamics
+    refractory_steps: int
+    per_neuron: tuple[str, ...]
+    constants: Mapping[sp.Symbol, float]
+    numbers: Mapping[sp.Symbol, float]
+    held_numbers: Mapping[sp.Symbol, float]
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the neurons have a threshold."""
+        return self.dynamics.jump is not None
+
+    def fold(self, expression: sp.Expr) -> sp.Expr:
+        """Return ``expression`` with every constant parameter as a number."""
+        return sp.sympify(expression).subs(self.constants)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N]."""
+
+    name: str
+    layer: int
+    shape: tuple[int, int]
+    trained: bool
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Number of values that learning changes."""
+        if not self.trained:
+            return 0
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """Everything that a backend compiles.
+
+    Args:
+        network: Populations and projections.
+        populations: One per layer, the output last.
+        loss: The declared loss; ``loss_values`` holds its keys' values.
+        steps: Steps of a trial.
+        dt: Length of a step (ms).
+        integrator: ``exact`` or ``euler``.
+    """
+
+    network: Network
+    populations: tuple[CompiledPopulation, ...]
+    loss: Loss
+    loss_values: Mapping[str, float]
+    steps: int
+    dt: float
+    integrator: str
+
+    @property
+    def duration(self) -> float:
+        """Length of a trial (ms)."""
+        return self.steps * self.dt
+
+    @cached_property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The arrays of all layers, in the order in which backends number them."""
+        found = []
+        for index, (layer, compiled) in enumerate(
+            zip(self.network.layers, self.populations, strict=True)
+        ):
+            size = layer.population.size
+            for projection in (layer.forward, layer.recurrent):
+                if projection is not None:
+                    shape = (self.network.size(projection.source), size)
+                    found.append(
+                        Tensor(name=projection.name, layer=index, shape=shape,
+                               trained=projection.trained)
+                    )  # fmt: skip
+            if compiled.per_neuron:
+                found.append(
+                    Tensor(
+                        name=f"{layer.population.name}_parameters",
+                        layer=index,
+                        shape=(len(compiled.per_neuron), size),
+                        trained=bool(layer.population.trained),
+                        parameters=compiled.per_neuron,
+                    )
+                )
+        return tuple(found)
+
+    @property
+    def trained_values(self) -> int:
+        """How many numbers learning changes."""
+        total = sum(t.count for t in self.tensors if not t.parameters)
+        return total + sum(len(c.population.trained) * c.population.size for c in self.populations)
+
+    def describe(self) -> str:
+        """Return the program as text: what runs in which order, with the derived expressions."""
+        lines = [
+            f"{self.network.shape}, {self.steps} steps of {self.dt:g} ms, {self.integrator} integration"
+        ]
+        for layer, compiled in zip(self.network.layers, self.populations, strict=True):
+            lines += _describe_layer(layer, compiled)
+        lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
+        return "\n".join(lines)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the structure; equal for programs that can exchange checkpoints."""
+        names = [(t.name, t.shape, t.parameters) for t in self.tensors]
+        return sha256(repr(names).encode()).hexdigest()[:16]
+
+
+def compile_program(
+    network: Network,
+    loss: Loss,
+    loss_values: Mapping[str, float],
+    *,
+    steps: int,
+    dt: float,
+    integrator: str = "exact",
+) -> Program:
+    """Derive both passes of every layer of ``network`` and bind them to a loss.
+
+    Raises:
+        ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the output.
+    """
+    compiled = tuple(_compile_population(layer, dt, integrator) for layer in network.layers)
+    output = compiled[-1]
+    if loss.spiking != output.spiking:
+        need = "outputs that spike" if loss.spiking else "outputs without a threshold"
+        raise ModelError(
+            f"loss {loss.name} needs {need}; population output is made of "
+            f"{output.population.neuron.name if output.population.neuron else 'nothing'}"
+        )
+    return Program(
+        network=network,
+        populations=compiled,
+        loss=loss,
+        loss_values=dict(loss_values),
+        steps=steps,
+        dt=dt,
+        integrator=integrator,
+    )
+
+
+def _compile_population(layer: Layer, dt: float, integrator: str) -> CompiledPopulation:
+    population = layer.population
+    neuron = population.neuron
+    if neuron is None:
+        raise ModelError(f"population {population.name} has no neuron model")
+    refractory_steps = population.refractory_steps(dt)
+    dynamics = derive(neuron, population.trained, refractory_steps > 0)
+    others = tuple(name for name in population.per_neuron if name not in population.trained)
+    per_neuron = population.trained + others
+    constants = {
+        symbol(p.name): float(population.values[p.name])
+        for p in neuron.parameters
+        if p.name not in per_neuron
+    }
+    free = _numbers(dynamics.free, neuron.states, constants, dt, integrator)
+    held = {}
+    if dynamics.held is not None:
+        held = _numbers(dynamics.held, neuron.states, constants, dt, integrator)
+    return CompiledPopulation(
+        population=population,
+        dynamics=dynamics,
+        refractory_steps=refractory_steps,
+        per_neuron=per_neuron,
+        constants=constants,
+        numbers=free,
+        held_numbers=held,
+    )
+
+
+def _numbers(
+    flow: Flow,
+    states: tuple[str, ...],
+    constants: Mapping[sp.Symbol, float],
+    dt: float,
+    integrator: str,
+) -> dict[sp.Symbol, float]:
+    A, b = flow.A.subs(constants), flow.b.subs(constants)
+    if A.free_symbols | b.free_symbols:
+        return {}  # differs from neuron to neuron: the backend computes it
+    n = len(states)
+    P, u = propagator(np.array(A, float), np.array(b, float).reshape(n), dt, integrator)
+    entries = {entry_symbol(states[i], states[j]): float(P[i, j]) for i, j in flow.entries}
+    return entries | {symbol(f"u_{states[i]}"): float(u[i]) for i in flow.offsets}
+
+
+def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
+    dynamics, population = compiled.dynamics, layer.population
+    neuron = dynamics.neuron
+    lines = [f"population {population.name}: {population.size} x {neuron.name}"]
+    for state, rate in zip(neuron.states, neuron.system.rates, strict=True):
+        lines.append(f"    d{state}/dt = {rate}")
+    lines.append(f"    coupling of an arriving spike: {dynamics.coupling}")
+    if dynamics.jump is not None:
+        lines.append(f"    slope at a spike: {dynamics.jump.slope}")
+        lines.append(f"    drive of a spike: ({dynamics.jump.drive}) / slope")
+        for state, value in dynamics.jump.adjoint.items():
+            lines.append(f"    lam_{state} <- {value}")
+    for projection in (layer.forward, layer.recurrent):
+        if projection is not None:
+            state = "trained" if projection.trained else "fixed"
+            lines.append(f"    {projection.name} from {projection.source}, {state}")
+    return lines

@@ -1,0 +1,40 @@
+"""Errors that are the user's to mend: shown as one message, never as a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SnnrunError(Exception):
+    """Something the user can put right. The message says what was got, what is allowed, what to do."""
+
+
+class ConfigError(SnnrunError):
+    """A configuration key, value, type or combination that cannot be used."""
+
+
+class ModelError(SnnrunError):
+    """A model declaration that is not well-formed, with the place in the equations."""
+
+
+class DataError(SnnrunError):
+    """A data set that is missing, incomplete, damaged or of the wrong layout."""
+
+
+class BuildError(SnnrunError):
+    """Generated code that could not be compiled; carries the command and the end of its log."""
+
+
+class NumericalError(SnnrunError):
+    """Values that are not finite, or that grew beyond use, during training."""
+
+
+class CheckpointError(SnnrunError):
+    """A checkpoint that is missing, damaged, or belongs to another network."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known word, or an empty string."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

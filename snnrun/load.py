@@ -1,0 +1,38 @@
+"""Dotted names to objects: how a user's own neurons, losses and data sets are found."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from snnrun.errors import ConfigError, did_you_mean
+
+
+def load_object(name: str, where: str) -> Any:
+    """Return the object that the dotted ``name`` stands for, as in ``mylab.neurons.alif2``.
+
+    ``where`` names the config key that holds it, for the message of the ConfigError that is raised when
+    the module or the object in it does not exist.
+    """
+    module_name, _, attribute = name.rpartition(".")
+    if not module_name:
+        raise ConfigError(
+            f"{where}={name}: not a built-in name, and not a dotted path such as mylab.neurons.{name}"
+        )
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not module_name.startswith(error.name):
+            raise ConfigError(f"{where}={name}: importing {module_name} failed: {error}") from error
+        raise ConfigError(
+            f"{where}={name}: there is no module {module_name!r}. Modules are looked for in the current "
+            "folder and in the installed packages"
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise ConfigError(
+            f"{where}={name}: module {module_name!r} ({module.__file__}) has no {attribute!r}."
+            + did_you_mean(attribute, public)
+        ) from None

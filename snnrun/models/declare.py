@@ -1,0 +1,186 @@
+"""What a model is: equations and parameters, declared once; everything else is derived from them.
+
+A neuron is one frozen constant that checks itself when it is made. It holds no derivative, no buffer
+and no word of a backend. A user's own neuron is such a constant in any importable module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+import sympy as sp
+
+from snnrun.errors import ModelError, did_you_mean
+from snnrun.models.equations import (
+    parse_assignments,
+    parse_condition,
+    parse_expression,
+    parse_rates,
+    symbol,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A number that an equation uses: its default, unit, bounds, meaning, and the config key it follows.
+
+    ``low`` itself is not allowed when ``positive`` is set. ``key`` names the config key that sets the
+    parameter; without one it is set by ``network.hidden_parameters`` or ``network.output_parameters``.
+    ``floor_key`` names the key that bounds it from below while it is trained.
+    """
+
+    name: str
+    default: float
+    unit: str
+    meaning: str
+    key: str | None = None
+    floor_key: str | None = None
+    positive: bool = False
+    low: float = -math.inf
+    high: float = math.inf
+
+    def check(self, value: float, where: str) -> None:
+        """Raise ModelError if ``value`` is not allowed."""
+        low = 0.0 if self.positive else self.low
+        inside = (value > low if self.positive else value >= low) and value <= self.high
+        if not (math.isfinite(value) and inside):
+            bound = f"> {low:g}" if self.positive else f"in [{low:g}, {self.high:g}]"
+            raise ModelError(f"{where}: {self.name} = {value:g} {self.unit}; it must be {bound}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A neuron's equations as SymPy expressions over symbols named after states and parameters."""
+
+    states: tuple[str, ...]
+    rates: tuple[sp.Expr, ...]  # dX/dt, one per state
+    threshold_state: str | None
+    threshold_value: sp.Expr | None  # spike where threshold_state >= threshold_value
+    resets: Mapping[str, sp.Expr]
+    initial: Mapping[str, sp.Expr]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neuron:
+    """A neuron model.
+
+    Args:
+        name: What error messages and generated code call it.
+        equations: One ``dX/dt = ...`` per line, time in ms. The first state is the one that is read out.
+        input: The state that a presynaptic spike adds its weight to.
+        parameters: Every other name that the equations use.
+        threshold: ``X >= expression``; None for a neuron that never spikes.
+        reset: ``X = expression`` lines, carried out at a spike with the values just before it.
+        refractory: Name of the parameter that holds the refractory period (ms), or None.
+        held: States that keep their value during the refractory period.
+        initial: State -> expression for states that do not start at 0.
+        meaning: One line.
+        source: The publication, with equation number where there is one.
+
+    Raises:
+        ModelError: The equations cannot be read, or use names that are not declared.
+    """
+
+    name: str
+    equations: str
+    parameters: tuple[Parameter, ...]
+    input: str = "I"
+    threshold: str | None = None
+    reset: str = ""
+    refractory: str | None = None
+    held: tuple[str, ...] = ()
+    initial: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    meaning: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        names = [p.name for p in self.parameters]
+        repeated = {n for n in names if names.count(n) > 1} | set(self.states) & set(names)
+        if repeated:
+            raise ModelError(f"neuron {self.name}: declared twice: {', '.join(sorted(repeated))}")
+        for parameter in self.parameters:
+            parameter.check(parameter.default, f"neuron {self.name}, default value")
+        self._check_names()
+        self.system  # noqa: B018  parse now, so that a bad declaration fails where it is written
+
+    def _check_names(self) -> None:
+        where = f"neuron {self.name}"
+        if not self.states:
+            raise ModelError(f"{where}: no equation; write at least one line dX/dt = ...")
+        for role, state in [("input", self.input), *(("held", h) for h in self.held)]:
+            if state not in self.states:
+                hint = did_you_mean(state, self.states)
+                allowed = ", ".join(self.states)
+                raise ModelError(f"{where}: {role} {state!r} is no state.{hint} States: {allowed}")
+        if self.refractory is not None:
+            self.parameter(self.refractory)
+            if self.threshold is None or not self.held:
+                raise ModelError(
+                    f"{where}: a refractory period needs a threshold and at least one held state"
+                )
+        if self.threshold is None and self.reset:
+            raise ModelError(f"{where}: a reset without a threshold never happens; give a threshold")
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of the states, in the order of their equations."""
+        return tuple(name for name, *_ in parse_rates(self.equations, f"neuron {self.name}"))
+
+    def parameter(self, name: str) -> Parameter:
+        """Return the declared parameter, or raise ModelError with the nearest known name."""
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter
+        known = [p.name for p in self.parameters]
+        raise ModelError(
+            f"neuron {self.name} has no parameter {name!r}.{did_you_mean(name, known)} "
+            f"It has: {', '.join(known)}"
+        )
+
+    @cached_property
+    def system(self) -> System:
+        """The equations, parsed."""
+        where = f"neuron {self.name}"
+        states = self.states
+        names = {*states, *(p.name for p in self.parameters)}
+        if len(set(states)) != len(states):
+            raise ModelError(f"{where}: a state has two equations; states: {', '.join(states)}")
+        rates = tuple(
+            parse_expression(text, names, where, line, at)
+            for _, text, line, at in parse_rates(self.equations, where)
+        )
+        threshold_state, threshold_value = None, None
+        if self.threshold is not None:
+            threshold_state, text, line, at = parse_condition(self.threshold, f"{where}, threshold")
+            self._known_state(threshold_state, "threshold")
+            threshold_value = parse_expression(text, names, f"{where}, threshold", line, at)
+            if symbol(threshold_state) in threshold_value.free_symbols:
+                raise ModelError(f"{where}: {threshold_state} stands on both sides of the threshold")
+        resets = {}
+        for name, text, line, at in parse_assignments(self.reset, f"{where}, reset"):
+            self._known_state(name, "reset")
+            resets[name] = parse_expression(text, names, f"{where}, reset", line, at)
+        initial = {}
+        for name, text in self.initial.items():
+            self._known_state(name, "initial value")
+            parameters = {p.name for p in self.parameters}
+            initial[name] = parse_expression(text, parameters, f"{where}, initial value of {name}")
+        return System(
+            states=states,
+            rates=rates,
+            threshold_state=threshold_state,
+            threshold_value=threshold_value,
+            resets=MappingProxyType(resets),
+            initial=MappingProxyType(initial),
+        )
+
+    def _known_state(self, name: str, role: str) -> None:
+        if name not in self.states:
+            raise ModelError(
+                f"neuron {self.name}: the {role} names {name!r}, which is no state."
+                f"{did_you_mean(name, self.states)} States: {', '.join(self.states)}"
+            )

@@ -1,0 +1,105 @@
+"""The built-in neurons. A spike adds its weight to I; V is compared with the threshold or read out."""
+
+from __future__ import annotations
+
+from snnrun.models.declare import Neuron, Parameter
+
+TAU_MEM = Parameter(
+    name="tau_mem", default=20.0, unit="ms", positive=True, key="TAU_MEM", floor_key="MIN_TAU_M",
+    meaning="membrane time constant",
+)  # fmt: skip
+TAU_SYN = Parameter(
+    name="tau_syn", default=5.0, unit="ms", positive=True, key="TAU_SYN", floor_key="MIN_TAU_SYN",
+    meaning="synaptic time constant",
+)  # fmt: skip
+V_THRESH = Parameter(
+    name="v_thresh", default=1.0, unit="1", key="V_THRESH", meaning="spiking threshold"
+)
+V_RESET = Parameter(
+    name="v_reset", default=0.0, unit="1", key="V_RESET", meaning="membrane potential after a spike"
+)
+T_REF = Parameter(
+    name="t_ref", default=0.0, unit="ms", low=0.0, key="TAU_REF", meaning="refractory period"
+)
+MEMBRANE = """
+    dV/dt = (I - V) / tau_mem
+    dI/dt = -I / tau_syn
+"""
+
+LIF = Neuron(
+    name="lif",
+    equations=MEMBRANE,
+    threshold="V >= v_thresh",
+    reset="V = v_reset",
+    refractory="t_ref",
+    held=("V",),
+    parameters=(TAU_MEM, TAU_SYN, V_THRESH, V_RESET, T_REF),
+    meaning="leaky integrate-and-fire neuron with an exponential synaptic current",
+    source="Wunderlich & Pehle 2021, Sci Rep 11:12829, Table 1",
+)
+
+LIF_SUBTRACT = Neuron(
+    name="lif_subtract",
+    equations=MEMBRANE,
+    threshold="V >= v_thresh",
+    reset="V = V - v_thresh",
+    refractory="t_ref",
+    held=("V",),
+    parameters=(TAU_MEM, TAU_SYN, V_THRESH, T_REF),
+    meaning="leaky integrate-and-fire neuron whose reset takes the threshold off the potential",
+    source="Guo et al. 2022, arXiv 2203.06145 (soft reset); adjoint derived here",
+)
+
+ALIF = Neuron(
+    name="alif",
+    equations=MEMBRANE + "dB/dt = -B / tau_b",
+    threshold="V >= v_thresh + B",
+    reset="""
+        V = v_reset
+        B = B + b_incr
+    """,
+    refractory="t_ref",
+    held=("V",),
+    initial={"B": "b_init"},
+    parameters=(
+        TAU_MEM,
+        TAU_SYN,
+        V_THRESH,
+        V_RESET,
+        T_REF,
+        Parameter(
+            name="tau_b", default=100.0, unit="ms", positive=True, key="TAU_B",
+            meaning="time constant of the threshold's adaptation",
+        ),  # fmt: skip
+        Parameter(
+            name="b_incr", default=0.1, unit="1", key="B_INCR",
+            meaning="rise of the threshold at each spike",
+        ),  # fmt: skip
+        Parameter(
+            name="b_init", default=0.0, unit="1", key="B_INIT",
+            meaning="adaptation at the start of a trial",
+        ),  # fmt: skip
+    ),
+    meaning="leaky integrate-and-fire neuron with an adaptive threshold",
+    source="Bellec et al. 2018, NeurIPS 31, eq. 4",
+)
+
+LI = Neuron(
+    name="li",
+    equations=MEMBRANE,
+    parameters=(TAU_MEM, TAU_SYN),
+    meaning="leaky integrator: the membrane of lif without a threshold, for readouts",
+    source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 7",
+)
+
+NEURONS = {neuron.name: neuron for neuron in (LIF, LIF_SUBTRACT, ALIF, LI)}
+
+# Config names: the neuron, and the parameters that differ from neuron to neuron.
+NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
+    "LIF": (LIF, ()),
+    "hetLIF": (LIF, ("tau_mem", "tau_syn")),
+    "ALIF": (ALIF, ()),
+    "LIF_subtract": (LIF_SUBTRACT, ()),
+    "LI": (LI, ()),
+    "hetLI": (LI, ("tau_mem", "tau_syn")),
+}

@@ -1,0 +1,138 @@
+"""From a config to a Network and its initial weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from snnrun.config import Config
+from snnrun.errors import ConfigError, did_you_mean
+from snnrun.load import load_object
+from snnrun.models.declare import Neuron
+from snnrun.models.losses import LOSSES, Loss
+from snnrun.models.neurons import NEURON_TYPES
+from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.streams import stream
+
+GAMMA_SHAPE = 3.0  # of the distribution of heterogeneous time constants (Perez-Nieves et al. 2021)
+HETEROGENEOUS_CEILING = 3.0  # times the mean
+
+
+def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
+    """Return the network that ``config`` describes, for a data set of these channels and classes."""
+    hidden_names = [name for name in config.populations if name.startswith("hidden")]
+    source = Population(name="input", size=n_inputs, values={}, floors={})
+    layers = []
+    for index, name in enumerate(hidden_names):
+        tail = str(index) if len(hidden_names) > 1 else ""
+        first = index == 0
+        forward = _projection(
+            config,
+            f"in_to_hid{tail}" if first else f"hid_to_hidfwd{index - 1}",
+            source.name,
+            name,
+            "INPUT_HIDDEN" if first else "HIDDEN_HIDDENFWD",
+            config.TRAIN_W,
+        )
+        recurrent = None
+        if config.RECURRENT:
+            recurrent = _projection(
+                config, f"hid_to_hid{tail}", name, name, "HIDDEN_HIDDEN", config.TRAIN_W
+            )
+        source = _population(
+            config, name, config.NUM_HIDDEN, "HIDDEN_NEURON_TYPE", "hidden", config.TRAIN_TAU
+        )
+        layers.append(Layer(population=source, forward=forward, recurrent=recurrent))
+    train_output = config.TRAIN_W and config.TRAIN_W_OUTPUT
+    forward = _projection(
+        config, "hid_to_out", source.name, "output", "HIDDEN_OUTPUT", train_output
+    )
+    output = _population(
+        config, "output", n_outputs, "OUTPUT_NEURON_TYPE", "output", config.TRAIN_TAU_OUTPUT
+    )
+    layers.append(Layer(population=output, forward=forward))
+    network = Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
+                      layers=tuple(layers))  # fmt: skip
+    return network
+
+
+def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
+    """Return normally distributed weights [P, Q] of every projection, from streams named after them."""
+    return {
+        p.name: stream(seed, f"weights {p.name}").normal(
+            p.mean, p.std, (network.size(p.source), network.size(p.target))
+        )
+        for p in network.projections
+    }
+
+
+def find_loss(config: Config) -> Loss:
+    """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
+    loss = LOSSES.get(config.LOSS_TYPE)
+    if loss is None:
+        loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
+    if not isinstance(loss, Loss):
+        raise ConfigError(f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not {loss!r}")
+    return loss
+
+
+def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
+    """Return a built-in or user's neuron, and which of its parameters are heterogeneous."""
+    if name in NEURON_TYPES:
+        return NEURON_TYPES[name]
+    neuron = load_object(name, key)
+    if not isinstance(neuron, Neuron):
+        raise ConfigError(f"{key}={name}: a snnrun Neuron is needed, not {neuron!r}")
+    return neuron, ()
+
+
+def _projection(
+    config: Config, name: str, source: str, target: str, key: str, trained: bool
+) -> Projection:
+    mean, std = getattr(config, f"{key}_MEAN"), getattr(config, f"{key}_STD")
+    return Projection(name=name, source=source, target=target, mean=mean, std=std, trained=trained)
+
+
+def _population(
+    config: Config, name: str, size: int, key: str, role: str, train: bool
+) -> Population:
+    neuron, heterogeneous = _neuron_of(config, key, role)
+    own: Mapping[str, Any] = getattr(config.network, f"{role}_parameters") or {}
+    known = [p.name for p in neuron.parameters]
+    for given in own:
+        if given not in known:
+            raise ConfigError(
+                f"network.{role}_parameters.{given}: neuron {neuron.name} has no such parameter."
+                f"{did_you_mean(given, known)} It has: {', '.join(known)}"
+            )
+    values: dict[str, float | np.ndarray] = {}
+    for p in neuron.parameters:
+        value = own.get(p.name, getattr(config, p.key) if p.key else p.default)
+        values[p.name] = value if np.ndim(value) == 0 else np.asarray(value, float)
+    floors = {p.name: getattr(config, p.floor_key) for p in neuron.parameters if p.floor_key}
+    for parameter_name in heterogeneous:
+        values[parameter_name] = _gamma(
+            float(values[parameter_name]), floors[parameter_name], size,
+            config.MODEL_SEED, f"{parameter_name} {name}",
+        )  # fmt: skip
+    trained = tuple(p.name for p in neuron.parameters if p.floor_key) if train else ()
+    return Population(
+        name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors
+    )
+
+
+def _neuron_of(config: Config, key: str, role: str) -> tuple[Neuron, tuple[str, ...]]:
+    """Return the neuron of a population; losses on spike times need outputs that spike."""
+    if role != "output" or not find_loss(config).spiking:
+        return find_neuron(getattr(config, key), key)
+    neuron, heterogeneous = find_neuron(config.OUTPUT_NEURON_TYPE, key)
+    if neuron.threshold is not None:
+        return neuron, heterogeneous
+    return NEURON_TYPES["LIF"][0], heterogeneous  # LI: the same membrane, with the threshold
+
+
+def _gamma(mean: float, floor: float, size: int, seed: int, name: str) -> np.ndarray:
+    draw = stream(seed, name).gamma(GAMMA_SHAPE, mean / GAMMA_SHAPE, size)
+    return np.clip(draw, floor, HETEROGENEOUS_CEILING * mean)

@@ -1,0 +1,145 @@
+"""Populations and projections: the network as frozen, checked data.
+
+A network is a chain: input -> hidden layers -> output. Each hidden layer may project to itself.
+Shapes: P presynaptic neurons, Q postsynaptic neurons; weights are w_PQ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnrun.errors import ModelError
+from snnrun.models.declare import Neuron
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """Neurons of one kind; an input population has no neuron model.
+
+    ``values`` holds every parameter of the model, a number or one per neuron [N]. ``trained`` names the
+    parameters that learning changes, each from its own start value and not below ``floors``.
+    """
+
+    name: str
+    size: int
+    neuron: Neuron | None = None
+    values: Mapping[str, float | np.ndarray]
+    trained: tuple[str, ...] = ()
+    floors: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ModelError(f"population {self.name}: {self.size} neurons; at least 1 is needed")
+        if self.neuron is None:
+            return
+        for parameter in self.neuron.parameters:
+            value = np.atleast_1d(np.asarray(self.values[parameter.name], float))
+            if value.shape not in ((1,), (self.size,)):
+                raise ModelError(
+                    f"population {self.name}: {parameter.name} has {value.size} values for "
+                    f"{self.size} neurons; give one number or one per neuron"
+                )
+            for bound in (value.min(), value.max()):
+                parameter.check(float(bound), f"population {self.name}")
+
+    @property
+    def per_neuron(self) -> tuple[str, ...]:
+        """Parameters that differ, or may come to differ, from neuron to neuron."""
+        if self.neuron is None:
+            return ()
+        return tuple(
+            p.name
+            for p in self.neuron.parameters
+            if p.name in self.trained or np.ndim(self.values[p.name]) > 0
+        )
+
+    def refractory_steps(self, dt: float) -> int:
+        """Return the refractory period in whole steps of ``dt`` ms."""
+        if self.neuron is None or self.neuron.refractory is None:
+            return 0
+        value = self.values[self.neuron.refractory]
+        if np.ndim(value) > 0:
+            raise ModelError(
+                f"population {self.name}: the refractory period {self.neuron.refractory} must be one "
+                "number for all neurons, and cannot be trained"
+            )
+        return round(float(value) / dt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection:
+    """All-to-all synapses between two populations, with normally distributed initial weights."""
+
+    name: str
+    source: str
+    target: str
+    mean: float
+    std: float
+    trained: bool = True
+
+    def __post_init__(self) -> None:
+        if self.std < 0:
+            raise ModelError(f"projection {self.name}: a standard deviation of {self.std:g} is < 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A population with the projections that end in it."""
+
+    population: Population
+    forward: Projection
+    recurrent: Projection | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The input and the chain of layers behind it, the output last."""
+
+    input: Population
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        source = self.input
+        for layer in self.layers:
+            name = layer.population.name
+            if layer.forward.source != source.name or layer.forward.target != name:
+                raise ModelError(
+                    f"projection {layer.forward.name} must lead from {source.name} to {name}"
+                )
+            if layer.population.neuron is None:
+                raise ModelError(f"population {name} has no neuron model")
+            if layer is not self.layers[-1] and layer.population.neuron.threshold is None:
+                raise ModelError(
+                    f"population {name}: neuron {layer.population.neuron.name} has no threshold, so "
+                    "no spike would leave this hidden layer; take a spiking neuron such as LIF"
+                )
+            source = layer.population
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """All populations, the input first."""
+        return (self.input, *(layer.population for layer in self.layers))
+
+    @property
+    def projections(self) -> tuple[Projection, ...]:
+        """All projections in the order of the layers, the forward one before the recurrent one."""
+        return tuple(
+            projection
+            for layer in self.layers
+            for projection in (layer.forward, layer.recurrent)
+            if projection is not None
+        )
+
+    def size(self, name: str) -> int:
+        """Return the number of neurons of the population ``name``."""
+        return next(p.size for p in self.populations if p.name == name)
+
+    @property
+    def shape(self) -> str:
+        """The network in one line, as ``700-256r-20`` (r: recurrent)."""
+        parts = [str(self.input.size)]
+        parts += [f"{x.population.size}{'r' if x.recurrent else ''}" for x in self.layers]
+        return "-".join(parts)
