@@ -63,6 +63,7 @@ class Dynamics:
     free: Flow
     held: Flow | None
     coupling: sp.Expr
+    coupling_held: sp.Expr | None  # onto a neuron that is refractory
     jump: Jump | None
     loud: sp.Expr | None  # without arrivals a neuron with loud < threshold value cannot spike again
 
@@ -103,6 +104,7 @@ def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynami
         free=flow,
         held=held,
         coupling=sp.simplify((lam.T * flow.A[:, index])[0]),
+        coupling_held=sp.simplify((lam.T * held.A[:, index])[0]) if held else None,
         jump=_jump(neuron, flow, held, trained) if neuron.threshold else None,
         loud=_loud(neuron, flow),
     )

@@ -247,6 +247,7 @@ class PopulationEmitter:
             held=", ".join(self.neuron.held),
             advance=self._assign("x", self._advance("H", held)),
             adjoint=self._assign("lam", self._adjoint("H", held), adjoint=True),
+            coupling=self._return(self.dynamics.coupling_held),
             release=self._return(jump.release, real=True),
         )
 

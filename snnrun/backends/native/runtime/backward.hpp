@@ -37,10 +37,24 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
     }
 }
 
+// What a unit of weight onto the neurons of vector v adds to R when it arrives at step n.
+template <class L>
+static inline vf coupling(const vf* lam, const Real* arrays, const Buffer<Int>& held_after, int v,
+                          int n) {
+    using M = typename L::Model;
+    const Real* k = arrays + v * LANES;
+    if constexpr (M::REFRACTORY > 0) {
+        const vi held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
+        return held ? M::coupling_held(lam, k) : M::coupling(lam, k);
+    } else {
+        return M::coupling(lam, k);
+    }
+}
+
 // Adds the sums over recurrent targets to from_targets of the spikes of step n.
 template <class L>
 static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weights,
-                                         const Real* arrays, int n) {
+                                         const Real* arrays, const Buffer<Int>& held_after, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES;
     const vf* lam = vectors(work.adjoint.data());
@@ -49,7 +63,7 @@ static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weight
         SNN_UNROLL for (int x = 0; x < B; x++) {
             vf l[M::STATES];
             for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + b * B + x];
-            r[x] = M::coupling(l, arrays + (b * B + x) * LANES);
+            r[x] = coupling<L>(l, arrays, held_after, b * B + x, n + 1);
         }
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
@@ -141,7 +155,8 @@ static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
         }
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
         work.input_adjoint.at(b, n, x) = l[M::INPUT];
-        if constexpr (L::ABOVE_SPIKES) work.coupling.at(b, n, x) = M::coupling(l, k);
+        if constexpr (L::ABOVE_SPIKES)
+            work.coupling.at(b, n, x) = coupling<L>(l, arrays, held_after, v, n);
     }
 }
 
@@ -200,7 +215,8 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tens
     if constexpr (L::ABOVE_SPIKES) work.coupling.zero_rows(top, end);
     if constexpr (L::RECURRENT) {
         for (int n = top - 1; n >= 0; n--) {
-            if (any_spike(work, n)) add_recurrent_targets(work, weights, arrays, n);
+            if (any_spike(work, n)) 
+                add_recurrent_targets(work, weights, arrays, held_after, n);
             for (int b = 0; b < L::BLOCKS; b++) jump_block(work, arrays, gradient, held_after, b, n);
             for (int b = 0; b < L::BLOCKS; b++)
                 flow_block(work, arrays, gradient, held_after, drive, b, n);

@@ -1,0 +1,110 @@
+"""Builds a reference problem with snnrun, so that a backend can be held against tests/reference.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from oracle import Problem
+
+from snnrun.backends.native.build import build, cache_folder
+from snnrun.backends.native.compiler import find_compiler
+from snnrun.backends.native.emit import emit
+from snnrun.backends.native.library import NativeBackend
+from snnrun.compile.program import Program, compile_program
+from snnrun.datasets.packing import Events, pack
+from snnrun.datasets.spikes import SpikeData
+from snnrun.models.losses import LOSSES
+from snnrun.models.neurons import NEURONS
+from snnrun.network.network import Layer, Network, Population, Projection
+
+TAUS = ("tau_mem", "tau_syn")
+
+
+def network_of(problem: Problem, *, train: tuple[str, ...] = TAUS) -> Network:
+    """Return the problem's network; equal values of all neurons become one constant."""
+    n_inputs = len(problem.weights[problem.layers[0].feedforward])
+    source, layers = "input", []
+    for layer in problem.layers:
+        neuron = NEURONS[layer.model]
+        values: dict[str, float | np.ndarray] = {
+            p.name: layer.parameters.get(p.name, p.default) for p in neuron.parameters
+        }
+        for name, value in values.items():
+            if np.ndim(value) and np.ptp(value) == 0:
+                values[name] = float(np.ravel(value)[0])
+        if "t_ref" in values:
+            values["t_ref"] = layer.t_ref
+        population = Population(
+            name=layer.name, size=layer.size, neuron=neuron, values=values,
+            trained=tuple(n for n in train if n in layer.parameters), floors={},
+        )  # fmt: skip
+        layers.append(
+            Layer(
+                population=population,
+                forward=_projection(layer.feedforward, source, layer.name),
+                recurrent=_projection(layer.recurrent, layer.name, layer.name)
+                if layer.recurrent
+                else None,
+            )
+        )
+        source = layer.name
+    return Network(
+        input=Population(name="input", size=n_inputs, values={}, floors={}), layers=tuple(layers)
+    )
+
+
+def _projection(name: str, source: str, target: str) -> Projection:
+    return Projection(name=name, source=source, target=target, mean=0.0, std=1.0)
+
+
+def program_of(problem: Problem, dt: float, *, train: tuple[str, ...] = TAUS) -> Program:
+    """Return the problem as a Program on a grid of ``dt`` ms."""
+    loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
+    values = {"TAU_0": loss.tau_0, "TAU_1": loss.tau_1, "ALPHA": loss.alpha, "TAU_MEM": tau_mem[0]}
+    return compile_program(
+        network_of(problem, train=train), LOSSES[loss.name], values, steps=problem.steps(dt), dt=dt
+    )
+
+
+def data_of(problem: Problem, dt: float) -> SpikeData:
+    """Return the problem's examples, binned."""
+    n = len(problem.examples)
+    events = [sorted(problem.events(dt, e)) for e in range(n)]
+    steps = np.array([step for one in events for step, _ in one], np.int32)
+    channels = np.array([channel for one in events for _, channel in one], np.uint16)
+    counts = np.array([len(one) for one in events], np.int64)
+    return pack(
+        Events(steps=steps, channels=channels, counts=counts),
+        labels=np.array(problem.labels, np.int32),
+        n_steps=problem.steps(dt),
+        n_channels=len(problem.weights[problem.layers[0].feedforward]),
+        n_classes=problem.layers[-1].size,
+        merge=False,
+    )
+
+
+def native(
+    program: Program, *, precision: str = "float64", contraction: bool = False, threads: int = 1
+) -> NativeBackend:
+    """Build ``program`` (float64 without contraction: the build that is compared) and load it."""
+    built = build(
+        emit(program, precision), find_compiler(), contraction=contraction, cache=cache_folder(None)
+    )
+    return NativeBackend(built.library, program, threads)
+
+
+def load_weights(backend: NativeBackend, weights: Mapping[str, np.ndarray]) -> None:
+    """Give the backend the problem's weights."""
+    for name, array in weights.items():
+        backend.set(name, array)
+
+
+def constant(problem: Problem) -> Problem:
+    """Return the problem with each parameter at its mean, the same for all neurons of a layer."""
+    layers = tuple(
+        replace(x, parameters={k: np.full(x.size, v.mean()) for k, v in x.parameters.items()})
+        for x in problem.layers
+    )
+    return replace(problem, layers=layers)
