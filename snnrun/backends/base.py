@@ -41,6 +41,8 @@ class Trial:
     steps: tuple[np.ndarray, ...]  # per layer: int32 [spikes]
     neurons: tuple[np.ndarray, ...]  # per layer: int32 [spikes], by step, then by neuron
     states: tuple[dict[str, np.ndarray], ...]  # per layer: state -> [steps, neurons]
+    input_steps: np.ndarray  # int32 [events that were not dropped]
+    input_channels: np.ndarray
 
 
 class Backend(Protocol):

@@ -20,7 +20,7 @@ READOUTS = {
 REALS = {"float32": "float", "float64": "double"}
 
 
-def emit(program: Program, precision: str, title: str = "a trial") -> str:
+def emit(program: Program, precision: str) -> str:
     """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
     last = len(program.populations) - 1
     emitters = [
@@ -30,7 +30,6 @@ def emit(program: Program, precision: str, title: str = "a trial") -> str:
     layers = _layers(program, emitters)
     return fill(
         "program",
-        title=title,
         version=__version__,
         shape=program.network.shape,
         rule="eventprop",
@@ -39,6 +38,7 @@ def emit(program: Program, precision: str, title: str = "a trial") -> str:
         dt=repr(program.dt),
         euler="true" if program.integrator == "euler" else "false",
         populations="\n".join(emitter.emit() for emitter in emitters),
+        steps=program.steps,
         neurons=sum(c.population.size for c in program.populations),
         trains_parameters="true" if any(c.population.trained for c in program.populations) else "false",
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),

@@ -155,16 +155,10 @@ class NativeBackend:
         """Run one example and return everything that happened, with the weights as they are."""
         job = _Job(batch=1, dropout=dropout, dropout_key=dropout_key)
         results = self._call(self._lib.snn_trial, job, data, np.array([example], np.int64))
+        input_steps, input_channels = self._spikes(-1)
         steps, neurons, states = [], [], []
         for layer, compiled in enumerate(self.program.populations):
-            count = int(results.layer_spikes[0, layer])
-            step, neuron = np.empty(count, np.int32), np.empty(count, np.int32)
-            self._lib.snn_spikes(
-                self._engine,
-                layer,
-                c.c_void_p(step.ctypes.data),
-                c.c_void_p(neuron.ctypes.data),
-            )
+            step, neuron = self._spikes(layer)
             steps.append(step)
             neurons.append(neuron)
             found = {}
@@ -179,7 +173,18 @@ class NativeBackend:
             steps=tuple(steps),
             neurons=tuple(neurons),
             states=tuple(states),
+            input_steps=input_steps,
+            input_channels=input_channels,
         )
+
+    def _spikes(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return steps and neurons of the last trial's spikes of a layer, or of the input (-1)."""
+        count = self._lib.snn_spikes(self._engine, layer, None, None)
+        steps, neurons = np.empty(count, np.int32), np.empty(count, np.int32)
+        self._lib.snn_spikes(
+            self._engine, layer, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
+        )
+        return steps, neurons
 
     def _call(
         self, function: c._NamedFuncPointer, job: _Job, data: SpikeData, examples: np.ndarray

@@ -202,11 +202,19 @@ template <class P> class Engine {
             if (!w.trace.size()) w.trace.allocate(size_t(L::STEPS) * L::Model::STATES * L::WIDTH);
         });
         const Events events = input(thread, job, job.examples[0]);
+        shown_ = events;
         forward_pass<true>(thread, events);
         finish(thread, job, 0, 1.0);
     }
 
+    // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
     int64_t spikes(int layer, int32_t* step, int32_t* neuron) {
+        if (layer < 0) {
+            for (int n = 0; step && n < P::STEPS; n++)
+                for (uint32_t e = shown_.step_start[n]; e < shown_.step_start[n + 1]; e++)
+                    step[e] = n, neuron[e] = shown_.channel[e];
+            return shown_.step_start[P::STEPS];
+        }
         int64_t total = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
@@ -430,6 +438,7 @@ template <class P> class Engine {
     }
 
     Pool pool_;
+    Events shown_{};  // input of the last trial()
     std::vector<std::unique_ptr<Thread>> threads_;
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;

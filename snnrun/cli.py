@@ -1,0 +1,134 @@
+"""The command `snnrun`: finds the subcommand and shows what went wrong in one message.
+
+Nothing heavy is imported here or before a subcommand needs it: help and completion answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from snnrun import __version__
+from snnrun.errors import ConfigError, SnnrunError, did_you_mean
+
+COMMANDS = {
+    "train": "train a network; every key of the configuration can be given",
+    "resume": "go on with a run that was stopped, as if it never had been",
+    "test": "evaluate a trained run on its test set",
+    "gradcheck": "compare the derived gradients with finite differences",
+    "compile": "generate and build a network's program without running it",
+    "data": "info, verify, fetch: the data sets and their files",
+    "runs": "list the runs and how far they came",
+    "doctor": "what this machine has, and what is missing",
+    "keys": "what every key of the configuration means",
+}
+
+EXAMPLES = """\
+examples:
+  snnrun train                                    Yin-Yang, nothing to download
+  snnrun train preset=yinyang_wp2021              a published result
+  snnrun train dataset=mnist LOSS_TYPE=max ETA=1e-3
+  snnrun train dataset=shd network=recurrent --multirun MODEL_SEED=1,2,3
+  snnrun resume                                   go on with the newest run
+  snnrun keys ETA                                 what a key means
+
+snnrun COMMAND --help says more. Completion: eval "$(snnrun train -sc install=bash)"
+"""
+
+HELP_FLAGS = ("--help", "-h")
+COMPLETION_FLAGS = ("--shell-completion", "-sc")
+USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line (without the program's name) and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    find_users_modules(os.getcwd())
+    try:
+        code = dispatch(words)
+        sys.stdout.flush()
+    except SnnrunError as error:
+        if wants_traceback():
+            raise
+        show(error)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `snnrun keys | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return code
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Find the subcommand and run it."""
+    if not words or words[0] in HELP_FLAGS:
+        print(help_text(), end="")
+        return 0
+    command, *rest = words
+    if command == "--version":
+        print(f"snnrun {__version__}")
+        return 0
+    if command in COMPLETION_FLAGS:
+        return _complete(words)
+    if command not in COMMANDS:
+        raise ConfigError(_unknown_command(command))
+    module = importlib.import_module(f"snnrun.commands.{command}")
+    if any(word in HELP_FLAGS for word in rest):
+        print(module.help_text(), end="")
+        return 0
+    return int(module.run(rest))
+
+
+def help_text() -> str:
+    """Return what `snnrun` says of itself."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"snnrun {__version__}: learning in spiking networks, from equations to records.",
+            "",
+            "usage: snnrun COMMAND [KEY=VALUE ...] [options]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            EXAMPLES,
+        ]
+    )
+
+
+def show(error: SnnrunError, where: str = "") -> None:
+    """Print the message of an error that its user can mend."""
+    print(f"snnrun: error{f' in {where}' if where else ''}: {error}", file=sys.stderr, flush=True)
+
+
+def wants_traceback() -> bool:
+    """Return whether SNNRUN_TRACEBACK=1 asks for tracebacks of all errors."""
+    return os.environ.get("SNNRUN_TRACEBACK") == "1"
+
+
+def find_users_modules(folder: str) -> None:
+    """Let modules in ``folder`` be found, as `python -m` does, but after all installed ones."""
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
+
+
+def _complete(words: Sequence[str]) -> int:
+    if any(word.startswith("query=") for word in words):
+        from snnrun.completion import suggestions
+
+        print(" ".join(suggestions(os.environ.get("COMP_LINE", ""))))
+        return 0
+    from snnrun.commands import train
+
+    return train.run(list(words))
+
+
+def _unknown_command(command: str) -> str:
+    if "=" in command:
+        return f"{command}: a command comes first, as in `snnrun train {command}`"
+    hint = did_you_mean(command, COMMANDS)
+    return f"{command}: there is no such command.{hint} Commands: {', '.join(COMMANDS)}"

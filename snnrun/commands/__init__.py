@@ -1,0 +1,1 @@
+"""The subcommands of `snnrun`, one module each, with ``help_text()`` and ``run(arguments)``."""

@@ -1,0 +1,247 @@
+"""Reading a Hydra command line: options, overrides, groups and their choices, misspellings.
+
+Hydra would find most mistakes too, but later, one at a time, and in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snnrun.config import conf_dir, listed
+from snnrun.errors import ConfigError, did_you_mean
+from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA, not_yet, unknown_key
+
+WITH_VALUE = {
+    "--cfg": "-c",
+    "--package": "-p",
+    "--config-path": "-cp",
+    "--config-name": "-cn",
+    "--config-dir": "-cd",
+    "--experimental-rerun": "",
+}
+WITHOUT_VALUE = {
+    "--help": "-h",
+    "--hydra-help": "",
+    "--version": "",
+    "--resolve": "",
+    "--run": "-r",
+    "--multirun": "-m",
+    "--shell-completion": "-sc",
+}
+INFO = {"--info": "-i"}
+INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_LONG = {short: long for long, short in (WITH_VALUE | WITHOUT_VALUE | INFO).items() if short}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandLine:
+    """Hydra's options, by their long names, and the overrides, in their order."""
+
+    options: dict[str, str]  # "" for one without a value
+    overrides: list[str]
+
+    def option_words(self) -> list[str]:
+        """Return the options as words for Hydra; those go in front (hydra#3053)."""
+        return [f"{name}={value}" if value else name for name, value in self.options.items()]
+
+    def conf_folders(self) -> list[Path]:
+        """Return the folders in which configuration files are looked for, ours first."""
+        more = [self.options[n] for n in ("--config-path", "--config-dir") if n in self.options]
+        return [conf_dir(), *map(Path, more)]
+
+
+def split(arguments: Iterable[str]) -> CommandLine:
+    """Take options, which may stand anywhere, apart from overrides.
+
+    Raises:
+        ConfigError: An option does not exist, or lacks its value.
+    """
+    options: dict[str, str] = {}
+    overrides: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("-") or word == "-":
+            overrides.append(word)
+            continue
+        given, _, value = word.partition("=")
+        name = _LONG.get(given, given)
+        if name in WITHOUT_VALUE:
+            options[name] = ""
+        elif name in INFO:
+            follows = not value and bool(words) and words[0] in INFO_TOPICS
+            options[name] = words.pop(0) if follows else value or "all"
+        elif name in WITH_VALUE:
+            if not value and not words:
+                raise ConfigError(f"{given}: needs a value, as in {given}=VALUE")
+            options[name] = value or words.pop(0)
+        else:
+            known = [*WITH_VALUE, *WITHOUT_VALUE, *INFO]
+            hint = did_you_mean(given, known)
+            raise ConfigError(
+                f"{given}: there is no such option.{hint} Options: {', '.join(known)}"
+            )
+    return CommandLine(options=options, overrides=overrides)
+
+
+def groups(folders: Iterable[Path]) -> dict[str, list[str]]:
+    """Return group -> its choices, from the configuration files in ``folders``."""
+    found: dict[str, set[str]] = {}
+    for folder in folders:
+        for file in Path(folder).glob("*/**/*.yaml"):
+            group, *rest = file.relative_to(folder).with_suffix("").parts
+            if group != "hydra":
+                found.setdefault(group, set()).add("/".join(rest))
+    return {group: sorted(choices) for group, choices in sorted(found.items())}
+
+
+def parse(overrides: Sequence[str]) -> list[Any]:
+    """Return Hydra's reading of the overrides.
+
+    Raises:
+        ConfigError: One that cannot be read.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    parsed = []
+    for override in overrides:
+        try:
+            parsed += parser.parse_overrides([override])
+        except HydraException as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"{override}: cannot be read as KEY=VALUE: {reason}") from error
+    return parsed
+
+
+def check(line: CommandLine) -> list[str]:
+    """Return the overrides with each key under its own name.
+
+    ``+key``, ``~key`` and ``hydra.*`` are left to Hydra, which defines them.
+
+    Raises:
+        ConfigError: With a line for each key, group or choice that does not exist.
+    """
+    known = groups(line.conf_folders())
+    wrong = [_no_override(word, known) for word in line.overrides if not _is_override(word)]
+    if wrong:
+        raise ConfigError(listed(wrong, "on the command line"))
+    parsed = parse(line.overrides)
+    for override in parsed:
+        left_to_hydra = override.is_add() or override.is_delete() or override.package is not None
+        name = override.key_or_group
+        if left_to_hydra or name.startswith(("hydra.", "hydra/")):
+            continue
+        if name in known:
+            wrong += _wrong_choices(override, known[name], anywhere=_searches_more(parsed))
+        elif not _is_key(name, own_dataset=_has_own_dataset(line, parsed)):
+            wrong.append(_unknown(name, known))
+    wrong += _twice_spelled(parsed)
+    if wrong:
+        raise ConfigError(listed(wrong, "on the command line"))
+    return [_canonical(word) for word in line.overrides]
+
+
+def _is_override(word: str) -> bool:
+    return "=" in word or word.startswith("~")
+
+
+def _no_override(word: str, known: dict[str, list[str]]) -> str:
+    for group, choices in known.items():
+        if word in choices:
+            return f"{word}: did you mean {group}={word}?"
+    return f"{word}: settings are given as KEY=VALUE, as in dataset=shd ETA=1e-3"
+
+
+def _searches_more(parsed: Sequence[Any]) -> bool:
+    """Return whether there may be choices in folders that only Hydra knows."""
+    return any(override.key_or_group == "hydra.searchpath" for override in parsed)
+
+
+def _has_own_dataset(line: CommandLine, parsed: Sequence[Any]) -> bool:
+    """Return whether the data set may be the user's, with options that the schema does not know."""
+    named = any(override.key_or_group == "dataset.name" for override in parsed)
+    return named or _searches_more(parsed) or len(line.conf_folders()) > 1
+
+
+def _is_key(name: str, own_dataset: bool) -> bool:
+    if name in SCHEMA or name in ALIASES:
+        return True
+    within_option = any(name.startswith(f"{key}.") for key in SCHEMA if "." in key)
+    return within_option or (own_dataset and name.startswith("dataset."))
+
+
+def _unknown(name: str, known: dict[str, list[str]]) -> str:
+    group = did_you_mean(name, known) if "." not in name else ""
+    return f"{name}: there is no such group or key.{group}" if group else unknown_key(name)
+
+
+def _wrong_choices(override: Any, choices: list[str], anywhere: bool) -> list[str]:
+    group = override.key_or_group
+    wrong = []
+    schema = SCHEMA.get(f"{group}.name")
+    for choice in _choices(override):
+        if choice in choices or anywhere:
+            continue
+        if schema is not None and choice in schema.later_choices:
+            usable = [c for c in choices if c not in schema.later_choices]
+            wrong.append(not_yet(group, choice, schema.later_choices[choice], usable))
+            continue
+        own = f"; your own: {group}.name={choice}" if "." in choice else ""
+        wrong.append(
+            f"{group}={choice}: must be one of {', '.join(choices)}{own}."
+            + did_you_mean(choice, choices)
+        )
+    return wrong
+
+
+def _choices(override: Any) -> list[str]:
+    """Return the choices that an override of a group names; [] where only Hydra can tell."""
+    from hydra.core.override_parser.types import Glob
+
+    if override.is_sweep_override():
+        value = override.value()
+        items = getattr(value, "list", [])
+        return [] if isinstance(value, Glob) else [str(_bare(item)) for item in items]
+    value = override.value()
+    if value is None:
+        return [] if override.key_or_group == "preset" else ["null"]
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _bare(item: Any) -> Any:
+    return getattr(item, "text", item)  # a quoted text keeps its quotes beside it
+
+
+def _twice_spelled(parsed: Sequence[Any]) -> list[str]:
+    values: dict[str, tuple[str, str]] = {}
+    wrong = []
+    for override in parsed:
+        name = ALIASES.get(override.key_or_group, override.key_or_group)
+        if name not in ALIASES.values():
+            continue
+        text = override.get_value_element_as_str()
+        before = values.setdefault(name, (override.key_or_group, text))
+        if before[1] != text and before[0] != override.key_or_group:
+            wrong.append(
+                f"{override.key_or_group}={text}: another spelling of {before[0]}, which is "
+                f"{before[1]}; give one of the two"
+            )
+    return wrong
+
+
+def _canonical(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return f"{ALIASES.get(name, name)}{equals}{value}"
+
+
+def describe_groups() -> str:
+    """Return the groups and their choices, a line each, for help texts."""
+    found = groups([conf_dir()])
+    first = [name for name in GROUP_NAMES if name in found]
+    order = first + [name for name in found if name not in first]
+    return "\n".join(f"  {name}={'|'.join(found[name])}" for name in order)

@@ -1,0 +1,108 @@
+"""`snnrun data info | verify | fetch`: the data sets and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from snnrun.commands.arguments import CommandLine, check, split
+from snnrun.config import Config, conf_dir, validate
+from snnrun.errors import ConfigError, did_you_mean
+from snnrun.schema import DATASETS
+
+ACTIONS = ("info", "verify", "fetch")
+HELP = """\
+usage: snnrun data info|verify|fetch [dataset=NAME] [KEY=VALUE ...] [--from FOLDER]
+
+info    where the files of a data set are expected, and what is in them (no dataset=: of each)
+verify  read the files from end to end and compare their checksums
+fetch   download the public files, or copy those of a FOLDER that you have
+
+examples:
+  snnrun data info
+  snnrun data info dataset=shd dataset.path=/data/shd
+  snnrun data verify dataset=mnist
+  snnrun data fetch dataset=shd
+  snnrun data fetch dataset=shd --from ~/Downloads
+
+options:
+  --from FOLDER          fetch only: where the files are now
+  --config-dir FOLDER    a folder with your own dataset/ files
+"""
+
+
+def help_text() -> str:
+    """Return what `snnrun data --help` prints."""
+    return HELP
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun data`."""
+    action, rest = _action(arguments)
+    source, rest = _source(action, rest)
+    line = split(rest)
+    foreign = [option for option in line.options if option != "--config-dir"]
+    if foreign:
+        raise ConfigError(f"{foreign[0]}: `snnrun data` takes --from and --config-dir only")
+    from snnrun.datasets import commands
+
+    if action == "fetch":
+        commands.fetch(compose(line), source)
+        return 0
+    carry_out = commands.info if action == "info" else commands.verify
+    chosen = any(word.startswith(("dataset=", "dataset.name=", "preset=")) for word in rest)
+    names = [[]] if chosen or action == "verify" else [[f"dataset={name}"] for name in DATASETS]
+    for number, choice in enumerate(names):
+        print() if number else None
+        carry_out(compose(CommandLine(options=line.options, overrides=choice + line.overrides)))
+    return 0
+
+
+def compose(line: CommandLine) -> Config:
+    """Return the checked configuration that Hydra composes from a command line.
+
+    Raises:
+        ConfigError: Something in it is wrong.
+    """
+    overrides = check(line)
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    if "--config-dir" in line.options:
+        own = Path(line.options["--config-dir"]).absolute()
+        if not own.is_dir():
+            raise ConfigError(f"--config-dir {own}: there is no such folder")
+        overrides = [f"hydra.searchpath=['file://{own}']", *overrides]
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            return validate(hydra_compose("config", overrides))
+    except HydraException as error:
+        raise ConfigError(str(error)) from error
+
+
+def _action(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    if not arguments or arguments[0] not in ACTIONS:
+        given = arguments[0] if arguments else "nothing"
+        raise ConfigError(
+            f"snnrun data needs one of {', '.join(ACTIONS)}, got {given}."
+            f"{did_you_mean(given, ACTIONS)} Example: snnrun data info dataset=shd"
+        )
+    return arguments[0], list(arguments[1:])
+
+
+def _source(action: str, words: list[str]) -> tuple[Path | None, list[str]]:
+    """Take ``--from FOLDER`` out of the words."""
+    rest = list(words)
+    for index, word in enumerate(words):
+        if word != "--from" and not word.startswith("--from="):
+            continue
+        if action != "fetch":
+            raise ConfigError(f"--from: belongs to `snnrun data fetch`, not to {action}")
+        end = index + 1 if "=" in word else index + 2
+        value = word.partition("=")[2] if "=" in word else "".join(words[index + 1 : end])
+        if not value:
+            raise ConfigError("--from: needs a folder, as in --from ~/Downloads")
+        del rest[index:end]
+        return Path(value).expanduser(), rest
+    return None, rest

@@ -1,0 +1,187 @@
+"""`snnrun doctor`: what this machine has, and what is missing."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from snnrun import __version__
+from snnrun.errors import BuildError, ConfigError
+
+PYTHONS = ((3, 10), (3, 14))  # from, up to but not including
+PACKAGES = ("hydra-core", "omegaconf", "numpy", "sympy", "h5py", "rich", "pooch")
+HELP = """\
+usage: snnrun doctor
+
+Shows Python, packages, compiler, cores, folders, and what there is for the GeNN backend. The exit
+code is 0 if `snnrun train` can run.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the report; ``missing``: training needs it, and the text says the cure."""
+
+    name: str
+    text: str
+    missing: bool = False
+
+
+def help_text() -> str:
+    """Return what `snnrun doctor --help` prints."""
+    return HELP
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun doctor`."""
+    if arguments:
+        raise ConfigError(f"snnrun doctor takes no arguments, got: {' '.join(arguments)}")
+    missing = 0
+    for finding in findings():
+        mark = "MISSING" if finding.missing else ""
+        print(f"{finding.name:<16} {f'{mark} {finding.text}'.strip()}")
+        missing += finding.missing
+    print()
+    if missing:
+        print(f"training cannot run: {missing} of the above must be mended first")
+        return 1
+    print("training can run: snnrun train")
+    return 0
+
+
+def findings() -> Iterator[Finding]:
+    """Yield everything there is to say, in order."""
+    yield Finding(name="snnrun", text=f"{__version__} in {Path(__file__).resolve().parents[1]}")
+    yield _python()
+    yield from _packages()
+    yield _compiler()
+    yield Finding(name="cores", text=_cores())
+    yield from _folders()
+    yield _pygenn()
+    yield _wrong_genn()
+    yield _nvcc()
+    yield Finding(name="CUDA_PATH", text=os.environ.get("CUDA_PATH") or _no_cuda_path())
+
+
+def _python() -> Finding:
+    low, high = PYTHONS
+    text = f"{platform.python_version()} at {sys.executable}"
+    if low <= sys.version_info[:2] < high:
+        return Finding(name="Python", text=text)
+    wanted = f"from {low[0]}.{low[1]} up to, not including, {high[0]}.{high[1]}"
+    return Finding(name="Python", text=f"{text}; install one {wanted}", missing=True)
+
+
+def _packages() -> Iterator[Finding]:
+    for name in PACKAGES:
+        version = installed_version(name)
+        text = version or f"install it: pip install {name}"
+        yield Finding(name=name, text=text, missing=version is None)
+
+
+def _compiler() -> Finding:
+    from snnrun.backends.native.compiler import find_compiler
+
+    try:
+        compiler = find_compiler(None)
+    except BuildError as error:
+        return Finding(name="C++ compiler", text=str(error), missing=True)
+    return Finding(name="C++ compiler", text=f"{compiler.path} ({compiler.version})")
+
+
+def _cores() -> str:
+    count = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    return f"{usable} of {count} usable" if usable != count else str(count)
+
+
+def _folders() -> Iterator[Finding]:
+    from snnrun.backends.native.build import cache_folder
+    from snnrun.datasets.files import cache_root
+
+    cache = cache_folder(None)
+    given = os.environ.get("SNNRUN_DATA")
+    data = Path(given).expanduser() if given else cache_root() / "data"
+    for name, folder, cure in (
+        ("build cache", cache, "name another with SNNRUN_CACHE or backend.cache_dir"),
+        ("data folder", data, "name another with SNNRUN_DATA or dataset.path"),
+    ):
+        if _writable(folder):
+            yield Finding(name=name, text=f"{folder} ({_size(folder)})")
+        else:
+            yield Finding(name=name, text=f"{folder} is not writable; {cure}")
+
+
+def _writable(folder: Path) -> bool:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
+
+
+def _size(folder: Path) -> str:
+    if not folder.is_dir():
+        return "not made yet"
+    total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return f"{total / 1e6:,.1f} MB"
+
+
+def _pygenn() -> Finding:
+    version = installed_version("pygenn")
+    if version is None:
+        cure = (
+            "not installed; needed for backend=genn only. It has no wheel: build it from source, "
+            "https://github.com/genn-team/genn, with CUDA_PATH set for CUDA"
+        )
+        return Finding(name="PyGeNN", text=cure)
+    try:
+        module = importlib.import_module("pygenn.genn_model")
+    except Exception as error:  # whatever its compiled parts complain about
+        return Finding(name="PyGeNN", text=f"{version}, but it cannot be imported: {error}")
+    backends = ", ".join(str(name) for name in getattr(module, "backend_modules", {})) or "none"
+    return Finding(name="PyGeNN", text=f"{version}; its backends: {backends}")
+
+
+def _wrong_genn() -> Finding:
+    version = installed_version("genn")
+    if version is None:
+        text = "not installed, which is right: that package of the public index is something else"
+    else:
+        text = f"{version} is not GeNN but another package of that name: pip uninstall genn"
+    return Finding(name="genn (pip)", text=text)
+
+
+def _nvcc() -> Finding:
+    path = shutil.which("nvcc")
+    if path is None:
+        return Finding(name="nvcc", text="not found; needed for CUDA with backend=genn only")
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding(name="nvcc", text=f"{path} does not run: {error}")
+    release = re.search(r"release ([\d.]+)", done.stdout)
+    return Finding(name="nvcc", text=f"{path} ({release.group(1) if release else 'no version'})")
+
+
+def _no_cuda_path() -> str:
+    nvcc = shutil.which("nvcc")
+    if nvcc is None:
+        return "not set"
+    return (
+        f"not set; for CUDA with backend=genn: export CUDA_PATH={Path(nvcc).resolve().parents[1]}"
+    )
+
+
+def installed_version(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,40 @@
+"""`snnrun resume`: go on with a run that was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+HELP = """\
+usage: snnrun resume [RUN] [KEY=VALUE ...]
+
+Goes on with the run in folder RUN from its last checkpoint; without RUN, with the newest run below
+./outputs. It ends with the same bits as a run that was never stopped.
+
+examples:
+  snnrun resume
+  snnrun resume outputs/2026-11-21/18-03-12-123456
+  snnrun resume outputs/2026-11-21/18-03-12-123456 N_EPOCH=200 ETA=1e-3
+
+keys that may be changed (they hold from now on, for later resumes too):
+{keys}
+"""
+
+
+def help_text() -> str:
+    """Return what `snnrun resume --help` prints."""
+    from snnrun.commands.saved_run import describe_changeable
+
+    return HELP.format(keys=describe_changeable("resume"))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun resume`."""
+    from snnrun.commands.saved_run import find_run, load, log_to
+
+    folder, overrides = find_run(arguments)
+    config = load(folder, overrides, "resume", keep=True)
+    log_to(folder)
+    from snnrun.run import train
+
+    train(config, folder, resume=True)
+    return 0

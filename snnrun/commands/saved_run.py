@@ -1,0 +1,140 @@
+"""The configuration of a run that exists, and what may be changed of it."""
+
+from __future__ import annotations
+
+import logging
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from snnrun.commands.arguments import parse
+from snnrun.commands.hydra_app import save_config
+from snnrun.config import Config, listed, validate
+from snnrun.errors import CheckpointError, ConfigError
+from snnrun.record.paths import RunPaths
+from snnrun.schema import ALIASES, SCHEMA, unknown_key
+
+RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.yaml makes them
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """Return the run folder that the first argument names, or the newest one, and the overrides.
+
+    Raises:
+        CheckpointError: The folder is no run folder, or there is none.
+    """
+    rest = list(arguments)
+    if rest and "=" not in rest[0]:
+        folder = Path(rest.pop(0))
+        if not RunPaths(folder).config.is_file():
+            what = "is no run folder" if folder.is_dir() else "does not exist"
+            raise CheckpointError(f"{folder}: {what}. `snnrun runs` lists the runs")
+        return folder, rest
+    folders = [folder for pattern in RUN_FOLDERS for folder in Path().glob(pattern)]
+    made = {
+        f: RunPaths(f).config.stat().st_mtime_ns for f in folders if RunPaths(f).config.exists()
+    }
+    if not made:
+        raise CheckpointError(
+            "there is no run in ./outputs; name its folder, or start one with `snnrun train`"
+        )
+    return max(made, key=lambda f: (made[f], str(f))), rest
+
+
+def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Config:
+    """Return the configuration of the run in ``folder`` with ``overrides``.
+
+    Args:
+        folder: The run folder.
+        overrides: KEY=VALUE, only of keys that the schema lets ``command`` change.
+        command: resume or test.
+        keep: Write the overrides to the run folder, so that a later resume uses them too.
+
+    Raises:
+        ConfigError: An override that is not allowed, or a configuration that is wrong.
+    """
+    from omegaconf import OmegaConf
+
+    earlier_file = earlier_overrides(folder)
+    earlier = list(OmegaConf.load(earlier_file)) if earlier_file.exists() else []
+    saved = OmegaConf.to_container(OmegaConf.load(RunPaths(folder).config), resolve=True)
+    if not isinstance(saved, dict):
+        raise ConfigError(f"{RunPaths(folder).config}: holds no configuration")
+    values: dict[str, Any] = {str(key): value for key, value in saved.items()}
+    if command == "test":  # in a training run these say what it started from
+        values |= {"LOAD_LAST": False, "LOAD_BEST": False}
+    for name, value in read_overrides([*map(str, earlier)], "resume") + read_overrides(
+        overrides, command
+    ):
+        group, _, option = name.rpartition(".")
+        (values[group] if group else values)[option] = value
+    config = validate(values)
+    if keep and values.get("MODEL_SEED") != config.MODEL_SEED:  # killed before it was written
+        saved["MODEL_SEED"] = config.MODEL_SEED
+        save_config(OmegaConf.create(saved), RunPaths(folder).config)
+    if keep and overrides:
+        save_config(OmegaConf.create([*map(str, earlier), *overrides]), earlier_file)
+    return config
+
+
+def read_overrides(overrides: Sequence[str], command: str) -> list[tuple[str, Any]]:
+    """Return (key, value) of each override.
+
+    Raises:
+        ConfigError: With a line for each that is not KEY=VALUE, or whose key may not change.
+    """
+    wrong, pairs = [], []
+    for text, override in zip(overrides, parse(overrides), strict=True):
+        name = ALIASES.get(override.key_or_group, override.key_or_group)
+        problem = _refusal(override, name, command)
+        if problem:
+            wrong.append(f"{text}: {problem}" if name in SCHEMA else problem)
+        else:
+            pairs.append((name, override.value()))
+    if wrong:
+        raise ConfigError(listed(wrong, "on the command line"))
+    return pairs
+
+
+def earlier_overrides(folder: Path) -> Path:
+    """Return the file with the overrides that earlier resumes of the run were given, in order."""
+    return RunPaths(folder).hydra / "resumed_overrides.yaml"
+
+
+def log_to(folder: Path) -> None:
+    """Append Python's log messages to run.log of the run, as Hydra does in `snnrun train`."""
+    handler = logging.FileHandler(RunPaths(folder).log, delay=True)
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+
+
+def changeable(command: str) -> list[str]:
+    """Return the keys that ``command`` may change of a run."""
+    return [name for name, key in SCHEMA.items() if command in key.changeable]
+
+
+def describe_changeable(command: str) -> str:
+    """Return these keys as a paragraph for help texts."""
+    names = ", ".join(changeable(command))
+    return textwrap.fill(names, 96, initial_indent="  ", subsequent_indent="  ")
+
+
+def _refusal(override: Any, name: str, command: str) -> str:
+    if override.is_sweep_override():
+        return "one run is one configuration; give one value"
+    if override.is_add() or override.is_delete() or override.package is not None:
+        return f"{command} takes KEY=VALUE only"
+    if name in SCHEMA and command in SCHEMA[name].changeable:
+        return ""
+    if name in SCHEMA:
+        return (
+            f"cannot be changed by `snnrun {command}`, since the run would no longer be the same; "
+            f"it can change: {', '.join(changeable(command))}"
+        )
+    if name.split(".")[0] in ("hydra", "preset") or f"{name}.name" in SCHEMA:
+        return f"{name}: `snnrun {command}` takes single keys, not groups"
+    return unknown_key(name)

@@ -1,0 +1,66 @@
+"""`snnrun train`: compose a configuration, train, record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snnrun.commands.arguments import describe_groups
+from snnrun.commands.hydra_app import carry_out, run_hydra
+from snnrun.config import Config
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+HELP = """\
+usage: snnrun train [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
+
+Trains a spiking network and writes a run folder outputs/<date>/<time>/ with its metrics,
+checkpoints and what REC_* keys ask for. Ctrl-C writes a checkpoint first, and
+`snnrun resume` goes on from it.
+
+examples:
+  snnrun train                                         Yin-Yang with the defaults of its table
+  snnrun train preset=yinyang_wp2021                   a published result, data set included
+  snnrun train dataset=shd network=recurrent LOSS_TYPE=sum N_BATCH=64
+  snnrun train dataset=mnist dataset.path=/data/mnist N_TRAIN=null
+  snnrun train record=spikes backend.threads=2 MODEL_SEED=1
+  snnrun train --multirun MODEL_SEED=1,2,3 ETA=1e-3,5e-3
+  snnrun train HIDDEN_NEURON_TYPE=mylab.neurons.alif2 --config-dir my_conf preset=mine
+
+groups and their choices:
+{groups}
+
+keys: `snnrun keys` explains them all, `snnrun keys ETA` one, `snnrun keys 'REC_*'` some.
+Values with brackets or spaces need quotes: 'REC_SPIKES=[hidden]' 'N_TRAIN="100 mini-batches"'
+
+options:
+  -m, --multirun         one run for each combination of comma-separated values
+  --cfg job              print the composed configuration instead of running
+  --config-dir FOLDER    a folder with your own dataset/, preset/, ... files
+  --info                 where the configuration comes from
+  --hydra-help           more of Hydra's options
+SNNRUN_TRACEBACK=1 shows the traceback of an error.
+"""
+
+
+def help_text() -> str:
+    """Return what `snnrun train --help` prints."""
+    return HELP.format(groups=describe_groups())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun train`."""
+    return run_hydra(task, arguments)
+
+
+def task(cfg: DictConfig) -> Any:
+    """Carry out one training run; what it returns is what sweepers optimise."""
+    return carry_out(cfg, _train)
+
+
+def _train(config: Config, folder: Path) -> Any:
+    from snnrun.run import train
+
+    return train(config, folder)

@@ -1,0 +1,286 @@
+"""The configuration of a run: checked as a whole, read-only, complete.
+
+``validate`` takes what Hydra composed, or any mapping, and gives a ``Config`` or one ConfigError
+that lists every problem there is: nothing is built before the configuration is right.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from snnrun.errors import ConfigError, did_you_mean
+from snnrun.schema import (
+    ALIASES,
+    BASE,
+    DATASETS,
+    GROUP_NAMES,
+    SCHEMA,
+    Key,
+    not_yet,
+    recordable,
+    unknown_key,
+)
+from snnrun.schema.kinds import plain, shown
+from snnrun.schema.rules import RULES, count_of, steps_of
+
+
+class Options:
+    """Read-only values by attribute, as in ``config.backend.threads``."""
+
+    __slots__ = ("_values",)
+    _values: dict[str, Any]
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        frozen = {
+            name: MappingProxyType(dict(value)) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+        }
+        object.__setattr__(self, "_values", frozen)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # copy and pickle ask for these before _values exists
+            raise AttributeError(name)
+        try:
+            return self._values[name]
+        except KeyError:
+            hint = did_you_mean(name, self._values)
+            raise AttributeError(f"the configuration has no {name!r}.{hint}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name}: a configuration cannot be changed; validate another one")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        thawed = {  # a mapping proxy cannot be pickled
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in self._values.items()
+        }
+        return type(self), (thawed,)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.to_dict()!r})"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value called ``name``, or ``default`` where there is none."""
+        return self._values.get(name, default)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a plain dictionary (lists, dictionaries, numbers, texts) for the records."""
+        return {
+            name: value.to_dict() if isinstance(value, Options) else plain(value)
+            for name, value in self._values.items()
+        }
+
+
+class Config(Options):
+    """The configuration of a run.
+
+    Every upper-case key is an attribute (``config.DT_MS``), and so is every group (``dataset``,
+    ``network``, ``rule``, ``backend``, ``record``) with its options (``config.dataset.path``).
+    N_TRAIN, N_VALIDATE and N_TEST are numbers of examples or None (all that remain), MODEL_SEED and
+    SPK_REC_STEPS are numbers, recorded names are full names, and epochs of recordings count from
+    the start.
+    """
+
+    __slots__ = ()
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps of a trial."""
+        steps = steps_of(self._values)
+        if steps is None:  # validate() lets none through
+            raise ConfigError("TRIAL_MS must be a whole number of DT_MS")
+        return steps
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Return the names of the populations, input first, output last."""
+        return recordable.populations_of(self._values)
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """Return the names of the projections, from the input to the output."""
+        return recordable.projections_of(self._values)
+
+
+def from_dict(source: Mapping[str, Any]) -> Config:
+    """Return the configuration with the keys of ``source``; others have their data set's defaults.
+
+    A group may be given by its name alone, as in ``{"dataset": "shd", "ETA": 1e-3}``.
+    """
+    return validate(source)
+
+
+def validate(source: Any) -> Config:
+    """Return the checked configuration.
+
+    Args:
+        source: What Hydra composed, or a mapping. Keys it lacks have their data set's defaults.
+
+    Raises:
+        ConfigError: With one line for every unknown key, wrong value and impossible combination.
+    """
+    given, wrong = _flatten(_to_plain(source))
+    name = given.get("dataset.name", SCHEMA["dataset.name"].default)
+    dataset = name if isinstance(name, str) and name in DATASETS else BASE
+    wrong += _settle_aliases(given, dataset)
+    own_options, unknown = _sort_out_unknown(given, name)
+    wrong += unknown
+    values: dict[str, Any] = {}
+    for key in SCHEMA.values():
+        value, problem = key.convert(given.get(key.name, key.datasets.get(dataset, key.default)))
+        if problem:
+            wrong.append(problem)
+        else:
+            values[key.name] = value
+    wrong += _without_effect(values, dataset)
+    for rule in (*RULES, *recordable.RULES):
+        wrong += rule.problems(values)
+    if wrong:
+        raise ConfigError(listed(wrong, "in the configuration"))
+    return _assemble(_resolve(values), own_options)
+
+
+def listed(wrong: Sequence[str], where: str) -> str:
+    """Return one message for all problems: the only one, or a line for each."""
+    if len(wrong) == 1:
+        return wrong[0]
+    return "\n".join([f"{len(wrong)} problems {where}:", *(f"  {problem}" for problem in wrong)])
+
+
+def _to_plain(source: Any) -> Mapping[str, Any]:
+    if isinstance(source, Options):
+        return source.to_dict()
+    if isinstance(source, Mapping) and not type(source).__module__.startswith("omegaconf"):
+        return source
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        container = OmegaConf.to_container(source, resolve=True)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(f"the configuration cannot be resolved: {error}") from error
+    if not isinstance(container, dict):
+        raise ConfigError(f"a configuration is a mapping of keys to values, not {source!r}")
+    return {str(key): value for key, value in container.items()}
+
+
+def _flatten(source: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return name -> value with options as ``group.option``, and what is wrong with the groups."""
+    flat: dict[str, Any] = {}
+    wrong = []
+    for name, value in source.items():
+        if name not in GROUP_NAMES:
+            flat[str(name)] = value
+        elif isinstance(value, Mapping):
+            flat |= {f"{name}.{option}": v for option, v in value.items()}
+        elif isinstance(value, str):
+            flat[f"{name}.name"] = value
+        elif value is not None:
+            wrong.append(f"{name}={shown(value)}: must be a group of options with a name")
+    return flat, wrong
+
+
+def _settle_aliases(given: dict[str, Any], dataset: str) -> list[str]:
+    """Put what is given under another spelling of a key under the key itself."""
+    wrong = []
+    for alias, name in ALIASES.items():
+        if alias not in given:
+            continue
+        value = given.pop(alias)
+        other = given.get(name, value)
+        if other not in (value, SCHEMA[name].default_of(dataset)):
+            wrong.append(
+                f"{alias}={shown(value)}: another spelling of {name}, which is {shown(other)}; "
+                "give one of the two"
+            )
+        given[name] = value
+    return wrong
+
+
+def _sort_out_unknown(given: dict[str, Any], name: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the options that only a user's own data set knows, and a line per unknown key."""
+    own = isinstance(name, str) and "." in name
+    options: dict[str, Any] = {}
+    wrong = []
+    for key in [k for k in given if k not in SCHEMA]:
+        group, _, option = key.partition(".")
+        if own and group == "dataset" and option:
+            options[option] = given[key]
+        else:
+            wrong.append(unknown_key(key))
+    return options, wrong
+
+
+def _without_effect(values: Mapping[str, Any], dataset: str) -> Iterator[str]:
+    """Yield a line for each key that differs from its default and would change nothing."""
+    for name, value in values.items():
+        key = SCHEMA[name]
+        usual = key.default_of(dataset)
+        if value == usual:
+            continue
+        if key.later:
+            yield not_yet(name, value, key.later, [usual])
+        elif key.active_if and not _active(key, values):
+            conditions = " or ".join(map(str, key.active_if))
+            yield f"{name}={shown(value)}: has no effect unless {conditions}; leave it out"
+
+
+def _active(key: Key, values: Mapping[str, Any]) -> bool:
+    return any(c.key not in values or c.holds(values) for c in key.active_if)
+
+
+def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``values`` with everything settled that depends on other keys."""
+    full = dict(values)
+    for key in ("N_TRAIN", "N_VALIDATE", "N_TEST"):
+        full[key] = count_of(values, key)
+    if full["MODEL_SEED"] is None:
+        full["MODEL_SEED"] = new_seed()
+    if full["SPK_REC_STEPS"] is None:
+        full["SPK_REC_STEPS"] = steps_of(values)
+    populations = recordable.populations_of(values)
+    projections = recordable.projections_of(values)
+    full["REC_SPIKES"] = recordable.expand_all(values["REC_SPIKES"], populations)
+    full["REC_NEURONS"] = recordable.expand_pairs(values["REC_NEURONS"], populations)
+    full["REC_SYNAPSES"] = recordable.expand_pairs(values["REC_SYNAPSES"], projections)
+    for key in recordable.EPOCH_TRIAL_KEYS:
+        full[key] = recordable.from_start(values[key], values["N_EPOCH"])
+    if full["network.name"] in ("feedforward", "recurrent"):  # a label: RECURRENT decides
+        full["network.name"] = "recurrent" if values["RECURRENT"] else "feedforward"
+    return full
+
+
+def _assemble(values: Mapping[str, Any], own_options: dict[str, Any]) -> Config:
+    keys = {name: value for name, value in values.items() if "." not in name}
+    for group in GROUP_NAMES:
+        start = f"{group}."
+        options = {n[len(start) :]: v for n, v in values.items() if n.startswith(start)}
+        keys[group] = Options(options | own_options if group == "dataset" else options)
+    return Config(keys)
+
+
+def conf_dir() -> Path:
+    """Return the folder of the configuration files: the wheel's, or that of the repository."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if (installed / "config.yaml").is_file() else package.parent / "conf"
+
+
+def new_seed() -> int:
+    """Return a seed that no other run has, for MODEL_SEED=null."""
+    return secrets.randbits(31)

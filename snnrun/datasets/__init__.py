@@ -1,0 +1,76 @@
+"""Data sets: from files or a generator to spikes on the time grid.
+
+load(config)   Splits: what a run needs
+DataSet        what to declare for a data set of your own (snnrun.datasets.declaration shows how)
+pack, Events   from events per example to SpikeData
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
+from snnrun.datasets.files import data_folder, find_file, needed
+from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.spikes import SpikeData, Split, Splits
+from snnrun.datasets.splits import epoch_order
+from snnrun.errors import DataError
+
+if TYPE_CHECKING:
+    from snnrun.config import Config
+
+__all__ = [
+    "Contents",
+    "DataFile",
+    "DataSet",
+    "Events",
+    "SpikeData",
+    "Split",
+    "Splits",
+    "epoch_order",
+    "find",
+    "load",
+    "pack",
+    "steps_of",
+]
+
+
+def load(config: Config) -> Splits:
+    """Return the splits of the data set that ``config.dataset`` names.
+
+    A public data set that is missing from its default folder is fetched first, unless dataset.fetch
+    is false. Raises DataError for files that are missing, damaged or of the wrong layout and for
+    sizes beyond what there is, ConfigError for a data set that does not exist.
+    """
+    dataset = find(config.dataset.name)
+    try:
+        _ensure_files(dataset, config)
+        splits = dataset.read(config)
+    except OSError as error:
+        raise DataError(f"dataset {dataset.name}: {error}") from error
+    if not isinstance(splits, Splits):
+        raise DataError(
+            f"dataset {dataset.name}: its read() must return Splits, got {type(splits).__name__}"
+        )
+    if splits.train.data.n_steps != config.steps:
+        raise DataError(
+            f"dataset {dataset.name}: its trials have {splits.train.data.n_steps} steps, but "
+            f"TRIAL_MS and DT_MS make {config.steps}; pack with n_steps=config.steps"
+        )
+    return splits
+
+
+def _ensure_files(dataset: DataSet, config: Config) -> None:
+    """Fetch a public data set that its default folder lacks, or raise DataError with what to do."""
+    folder = data_folder(dataset, config)
+    missing = [file for file in needed(dataset, config) if find_file(folder, file) is None]
+    if not missing:
+        return
+    # pooch and requests cost half a second of import: only when something is to be fetched
+    from snnrun.datasets import fetch
+
+    # A folder that the user names is the user's: a misspelt path must not start a download into it
+    if config.dataset.path is None and config.dataset.fetch and dataset.public:
+        fetch.download(dataset, folder)
+    else:
+        raise DataError(fetch.missing_text(dataset, folder, missing, config))

@@ -1,0 +1,151 @@
+"""`snnrun data info | verify | fetch`: where files are, what is in them, how to get them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snnrun.datasets.checksums import read_record, status
+from snnrun.datasets.declaration import Contents, DataSet, contents_of, find
+from snnrun.datasets.fetch import copy_from, download, missing_text
+from snnrun.datasets.files import data_folder, find_file
+from snnrun.errors import DataError
+
+if TYPE_CHECKING:
+    from snnrun.config import Config
+
+
+def info(config: Config) -> None:
+    """Print where the files of the data set are expected, and what is in them."""
+    dataset = find(config.dataset.name)
+    with _file_errors(dataset):
+        _say(f"{dataset.name}: {dataset.title}")
+        if not dataset.files:
+            _print_splits(dataset, config)
+            return
+        folder = data_folder(dataset, config)
+        _say(f"folder {folder}")
+        record = read_record(folder)
+        paths = {file: find_file(folder, file) for file in dataset.files}
+        rows = []
+        for file, path in paths.items():
+            size = "missing" if path is None else f"{path.stat().st_size:,} bytes"
+            origin = "" if path is None else record.get(path.name, {}).get("origin", "")
+            rows.append((file.name if path is None else path.name, file.split, size, origin))
+        _table(("file", "split", "size", "origin"), rows)
+        missing = [file for file, path in paths.items() if path is None]
+        if missing:
+            _say(missing_text(dataset, folder, missing, config))
+        else:
+            _print_contents(_describe(dataset, folder))
+
+
+def verify(config: Config) -> None:
+    """Check the files from end to end; DataError where one is missing, changed or damaged."""
+    dataset = find(config.dataset.name)
+    with _file_errors(dataset):
+        if not dataset.files:
+            _print_splits(dataset, config)
+            return
+        folder = data_folder(dataset, config)
+        _say(f"folder {folder}")
+        states = {file: status(folder, file) for file in dataset.files}
+        rows = [(s.path.name if s.path else f.name, s.text) for f, s in states.items()]
+        _table(("file", "checksum"), rows)
+        missing = [file for file, state in states.items() if state.path is None]
+        if missing:
+            raise DataError(missing_text(dataset, folder, missing, config))
+        changed = [str(state.path) for state in states.values() if not state.intact]
+        if changed:
+            raise DataError(f"{', '.join(changed)}: changed since fetched. Remove and fetch anew")
+        _print_contents(_describe(dataset, folder))
+        _say(f"layout ok; {_origin([state.public for state in states.values()])}")
+
+
+def _origin(public: Sequence[bool | None]) -> str:
+    if all(public):
+        return "public files, checksums ok"
+    if False in public:
+        return "these are not the public files"
+    return "nothing tells whether these are the public files"
+
+
+def fetch(config: Config, from_folder: Path | None = None) -> None:
+    """Download the public files, or copy those of ``from_folder``, to where they are expected."""
+    dataset = find(config.dataset.name)
+    with _file_errors(dataset):
+        if not dataset.files and from_folder is None:
+            _say(f"{dataset.name} has no files: there is nothing to fetch")
+            return
+        folder = data_folder(dataset, config)
+        if from_folder is None:
+            download(dataset, folder, _say)
+        else:
+            copy_from(dataset, Path(from_folder).expanduser(), folder, _say)
+        _print_contents(_describe(dataset, folder))
+
+
+@contextmanager
+def _file_errors(dataset: DataSet) -> Iterator[None]:
+    """Turn errors of the file system (no right, no room, no such folder) into a DataError."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"dataset {dataset.name}: {error}") from error
+
+
+def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:
+    return () if dataset.describe is None else dataset.describe(folder)
+
+
+def _print_splits(dataset: DataSet, config: Config) -> None:
+    _say("no files: the examples are made when they are needed")
+    splits = dataset.read(config)
+    _print_contents([contents_of(s.name, s.data, s.examples, config.DT_MS) for s in splits.all()])
+
+
+def _print_contents(contents: Sequence[Contents]) -> None:
+    """Print a table with a column for each part, and a row for each of its properties."""
+    rows = {
+        "examples": [f"{part.examples:,}" for part in contents],
+        "classes": [f"{part.classes}" for part in contents],
+        "channels": [f"{part.channels:,}" for part in contents],
+        "events": [f"{part.events:,}" for part in contents],
+        "  of an example": [
+            f"{p.least_events:,} to {p.most_events:,}, mean {p.events / p.examples:,.0f}"
+            for p in contents
+        ],
+        "last event (ms)": [
+            "" if part.last_ms is None else f"{part.last_ms:.1f}" for part in contents
+        ],
+        "speakers": [" ".join(map(str, part.speakers)) for part in contents],
+    }
+    _table(
+        ("", *(part.part for part in contents)),
+        [(name, *values) for name, values in rows.items() if any(values)],
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; columns without any entry are left out."""
+    from rich.table import Table  # rich is imported where it prints, as everywhere
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    used = [i for i in range(len(heads)) if any(row[i] for row in rows)]
+    for i in used:
+        table.add_column(heads[i], overflow="fold")
+    for row in rows:
+        table.add_row(*(row[i] for i in used))
+    _console().print(table)
+
+
+def _say(text: str) -> None:
+    _console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()

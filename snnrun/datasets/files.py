@@ -1,0 +1,119 @@
+"""Where files lie, how packed ones are opened, and how new ones appear: whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
+
+from snnrun.datasets.declaration import DataFile, DataSet
+from snnrun.errors import DataError
+
+
+def cache_root() -> Path:
+    """Return snnrun's cache folder: $XDG_CACHE_HOME/snnrun, or ~/.cache/snnrun."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "snnrun"
+
+
+def data_folder(dataset: DataSet, config: Any) -> Path:
+    """Return where the files of a data set are expected.
+
+    dataset.path if given, else $SNNRUN_DATA/NAME, else NAME in the data folder of the cache.
+    """
+    if config.dataset.path is not None:
+        return Path(config.dataset.path).expanduser()
+    if os.environ.get("SNNRUN_DATA"):
+        return Path(os.environ["SNNRUN_DATA"]).expanduser() / dataset.name
+    return cache_root() / "data" / dataset.name
+
+
+def needed(dataset: DataSet, config: Any) -> tuple[DataFile, ...]:
+    """Return the files that a run reads: those of the test set only if N_TEST is not 0."""
+    return tuple(f for f in dataset.files if f.split == "train" or config.N_TEST != 0)
+
+
+def find_file(folder: Path, file: DataFile) -> Path | None:
+    """Return the path of a file in ``folder``, plain or packed; None where it is not there."""
+    return next((folder / c for c in file.candidates if (folder / c).is_file()), None)
+
+
+def readable(folder: Path, file: DataFile) -> Path:
+    """Return a path that the reader can open; a packed file is unpacked to the cache if need be."""
+    path = find_file(folder, file)
+    if path is None:
+        raise DataError(f"there is no {file.name} (nor .gz, nor .zip of it) in {folder}")
+    return unpacked(path, file.name) if file.unpack and path.name != file.name else path
+
+
+def unpacked(path: Path, member: str) -> Path:
+    """Return an unpacked copy of a packed file, in the cache.
+
+    The copy belongs to the path, size and time of the packed file, so that it is made once, and
+    made anew when the packed file changes.
+    """
+    source, about = path.resolve(), path.stat()
+    place = hashlib.sha256(str(source).encode()).hexdigest()[:16]
+    folder = cache_root() / "unpacked" / place
+    target = folder / f"{about.st_size}-{about.st_mtime_ns}-{member}"
+    if not target.is_file():
+        unpack(path, member, target)
+        for other in folder.glob(f"*-{member}"):
+            if other != target:
+                other.unlink(missing_ok=True)
+    return target
+
+
+def unpack(path: Path, member: str, target: Path) -> None:
+    """Write the content of a packed file to ``target``, which appears whole or not at all."""
+    with (
+        atomic_file(target) as partial,
+        partial.open("wb") as out,
+        open_packed(path, member) as packed,
+    ):
+        shutil.copyfileobj(packed, out, 1 << 20)
+
+
+@contextmanager
+def open_packed(path: Path, member: str) -> Iterator[IO[bytes]]:
+    """Open a plain, .gz or .zip file for reading what it holds; damage raises DataError.
+
+    ``member`` is the name of the file within a .zip, in whatever folder of it.
+    """
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rb") as stream:
+                yield stream  # type: ignore[misc]  # GzipFile reads bytes
+        elif path.suffix == ".zip":
+            with ZipFile(path) as archive:
+                found = [n for n in archive.namelist() if PurePosixPath(n).name == member]
+                if len(found) != 1:
+                    raise DataError(f"{path} holds {len(found)} files called {member}, not one")
+                with archive.open(found[0]) as stream:
+                    yield stream
+        else:
+            with path.open("rb") as stream:
+                yield stream
+    except (gzip.BadGzipFile, BadZipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged or incomplete: {error}") from error
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path next to ``path``, and rename it to ``path`` when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        with partial.open("rb+") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

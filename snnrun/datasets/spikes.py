@@ -1,0 +1,189 @@
+"""Spike data on the time grid: what every data set hands over and every backend reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from snnrun.errors import DataError
+
+MAX_INDEX = 65_535  # steps and channels are stored in 16 bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikeData:
+    """Input spikes of n examples, binned to steps and kept in both orders that a backend needs.
+
+    Forward passes walk the events by step, gradients of input weights by channel. An event costs
+    four bytes (two in each order). Within a step channels ascend, within a channel steps ascend; an
+    entry stands twice where two events of one channel in one step were not merged.
+
+    n_steps          steps of a trial; an event of step s arrives in step s, 0 <= s < n_steps
+    n_channels       input channels
+    n_classes        classes; labels are 0 .. n_classes - 1
+    offsets          int64  [n+1]              example e owns the events offsets[e] .. offsets[e+1]
+    step_pointers    uint32 [n, n_steps+1]     from offsets[e]: where each step starts
+    channel_by_step  uint16 [events]           channels, sorted by (step, channel)
+    channel_pointers uint32 [n, n_channels+1]  from offsets[e]: where each channel starts
+    step_by_channel  uint16 [events]           steps, sorted by (channel, step)
+    labels           int32  [n]
+    speakers         int32  [n], or None where the data set knows none
+    class_names      one name per class, or empty
+    dropped          events of the source that are not here: outside the trial, or merged
+    merged           those of them that fell on a step in which their channel had an event already
+
+    Raises DataError where shapes or types do not fit together.
+    """
+
+    n_steps: int
+    n_channels: int
+    n_classes: int
+    offsets: np.ndarray
+    step_pointers: np.ndarray
+    channel_by_step: np.ndarray
+    channel_pointers: np.ndarray
+    step_by_channel: np.ndarray
+    labels: np.ndarray
+    speakers: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    dropped: int = 0
+    merged: int = 0
+
+    def __post_init__(self) -> None:
+        check_limits(self.n_steps, self.n_channels, self.n_classes)
+        n, events = len(self.labels), len(self.channel_by_step)
+        shapes = {
+            "offsets": ((n + 1,), np.int64),
+            "step_pointers": ((n, self.n_steps + 1), np.uint32),
+            "channel_by_step": ((events,), np.uint16),
+            "channel_pointers": ((n, self.n_channels + 1), np.uint32),
+            "step_by_channel": ((events,), np.uint16),
+            "labels": ((n,), np.int32),
+            "speakers": ((n,), np.int32),
+        }
+        for name, (shape, dtype) in shapes.items():
+            array = getattr(self, name)
+            if name == "speakers" and array is None:
+                continue
+            if array.shape != shape or array.dtype != dtype:
+                raise DataError(
+                    f"SpikeData.{name} must be {np.dtype(dtype)} of shape {shape}, "
+                    f"got {array.dtype} of shape {array.shape}"
+                )
+        self._check_contents(events)
+
+    def _check_contents(self, events: int) -> None:
+        counts = np.diff(self.offsets)
+        if self.offsets[0] != 0 or self.offsets[-1] != events or (counts < 0).any():
+            raise DataError(f"SpikeData.offsets must rise from 0 to the {events} events")
+        for name in ("step_pointers", "channel_pointers"):
+            pointers = getattr(self, name)
+            if (pointers[:, 0] != 0).any() or (pointers[:, -1] != counts).any():
+                raise DataError(f"SpikeData.{name} must run from 0 to the events of each example")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < self.n_classes:
+            raise DataError(
+                f"SpikeData.labels must be 0 .. {self.n_classes - 1}, "
+                f"got {self.labels.min()} .. {self.labels.max()}"
+            )
+        if self.class_names and len(self.class_names) != self.n_classes:
+            raise DataError(
+                f"SpikeData.class_names has {len(self.class_names)} names for {self.n_classes} "
+                f"classes"
+            )
+        if not 0 <= self.merged <= self.dropped:
+            raise DataError(f"SpikeData: merged={self.merged} must be 0 .. dropped={self.dropped}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def n_events(self) -> int:
+        """Events of all examples together."""
+        return len(self.channel_by_step)
+
+    @property
+    def outside(self) -> int:
+        """Events of the source that were dropped because they lie outside the trial."""
+        return self.dropped - self.merged
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the arrays take, in bytes."""
+        arrays = (getattr(self, field.name) for field in fields(self))
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+    def events(self, example: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (steps, channels) of one example, sorted by (step, channel)."""
+        start, stop = self.offsets[example], self.offsets[example + 1]
+        per_step = np.diff(self.step_pointers[example].astype(np.int64))
+        steps = np.repeat(np.arange(self.n_steps, dtype=np.uint16), per_step)
+        return steps, self.channel_by_step[start:stop]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A named part of a SpikeData: ``examples`` are int64 indices into ``data``."""
+
+    name: str
+    data: SpikeData
+    examples: np.ndarray  # int64 [len(self)]
+
+    def __post_init__(self) -> None:
+        examples = self.examples
+        if examples.dtype != np.int64 or examples.ndim != 1:
+            raise DataError(f"Split {self.name}: examples must be a vector of int64 indices")
+        if len(examples) and not 0 <= examples.min() <= examples.max() < len(self.data):
+            raise DataError(
+                f"Split {self.name}: examples must be 0 .. {len(self.data) - 1}, "
+                f"got {examples.min()} .. {examples.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of the split, int32 [len(self)]."""
+        return self.data.labels[self.examples]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """What a run needs of a data set. Validation and test are None where there are none."""
+
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.train):
+            raise DataError("the training split is empty: N_TRAIN must leave at least one example")
+        for split in self.all():
+            for size in ("n_steps", "n_channels", "n_classes"):
+                got, expected = getattr(split.data, size), getattr(self.train.data, size)
+                if got != expected:
+                    raise DataError(
+                        f"the splits do not fit together: {size} is {expected} in train "
+                        f"and {got} in {split.name}"
+                    )
+
+    def all(self) -> tuple[Split, ...]:
+        """Return the splits that there are: train, then validation, then test."""
+        return tuple(s for s in (self.train, self.validation, self.test) if s is not None)
+
+
+def check_limits(n_steps: int, n_channels: int, n_classes: int) -> None:
+    """Raise DataError unless steps and channels fit into 16 bits and there is a class."""
+    if not 1 <= n_steps <= MAX_INDEX:
+        raise DataError(
+            f"a trial of {n_steps} steps cannot be stored: 1 to {MAX_INDEX} are allowed. "
+            "Choose a shorter TRIAL_MS or a larger DT_MS"
+        )
+    if not 1 <= n_channels <= MAX_INDEX:
+        raise DataError(
+            f"{n_channels} input channels cannot be stored: 1 to {MAX_INDEX} are allowed"
+        )
+    if n_classes < 1:
+        raise DataError(f"a data set needs at least one class, got {n_classes}")

@@ -1,0 +1,116 @@
+"""The columns of ``run.h5``: type, unit and meaning of each, written beside the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+PHASES: Mapping[str, int] = MappingProxyType({"train": 0, "validation": 1, "test": 2})
+
+# Data sets and groups of run.h5 that depend on the clock. Everything else is the same, bit for bit,
+# in a run that was stopped and resumed and in one that was not.
+WALL_CLOCK = (
+    "trials/seconds",
+    "epochs/seconds",
+    "epochs/examples_per_second",
+    "test/seconds",
+    "test/examples_per_second",
+    "timings",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table. Integers have an entry in every row; other columns may hold NaN."""
+
+    unit: str
+    meaning: str
+    dtype: type = np.float64
+
+
+_EPOCH = Column(unit="1", meaning="epoch, counted from 0", dtype=np.int64)
+_TRIAL = Column(
+    unit="1",
+    meaning="mini-batch within the epoch, counted from 0; training comes first, then validation",
+    dtype=np.int64,
+)
+_PHASE = Column(unit="1", meaning="0 train, 1 validation, 2 test", dtype=np.int64)
+_RATE = Column(unit="1", meaning="learning rate")
+
+TRIALS: Mapping[str, Column] = MappingProxyType(
+    {
+        "epoch": _EPOCH,
+        "trial": _TRIAL,
+        "phase": _PHASE,
+        "examples": Column(unit="1", meaning="examples in the mini-batch", dtype=np.int64),
+        "loss": Column(unit="1", meaning="mean loss over the mini-batch"),
+        "correct": Column(unit="1", meaning="correctly classified examples", dtype=np.int64),
+        "learning_rate": _RATE,
+        "hidden_spikes": Column(
+            unit="1", meaning="spikes of the population in all examples of the mini-batch"
+        ),
+        "seconds": Column(unit="s", meaning="wall-clock time of the mini-batch"),
+    }
+)
+
+EPOCHS: Mapping[str, Column] = MappingProxyType(
+    {
+        "epoch": _EPOCH,
+        "train_loss": Column(unit="1", meaning="mean loss over the training examples"),
+        "train_accuracy": Column(
+            unit="1", meaning="share of training examples classified correctly"
+        ),
+        "validation_loss": Column(unit="1", meaning="mean loss over the validation examples"),
+        "validation_accuracy": Column(
+            unit="1", meaning="share of validation examples classified correctly"
+        ),
+        "learning_rate": _RATE,
+        "seconds": Column(unit="s", meaning="wall-clock time of the epoch"),
+        "examples_per_second": Column(unit="1/s", meaning="training examples per second"),
+        "spikes_per_neuron": Column(
+            unit="1", meaning="mean spikes per neuron and trial of the population in training"
+        ),
+        "silent_neurons": Column(
+            unit="1", meaning="neurons of the population without any spike in the epoch's training"
+        ),
+    }
+)
+
+TIMINGS: Mapping[str, Column] = MappingProxyType(
+    {
+        "epoch": _EPOCH,
+        "": Column(unit="s", meaning="wall-clock time spent in this part of the epoch"),
+    }
+)
+
+TEST: Mapping[str, Column] = MappingProxyType(
+    {
+        "loss": Column(unit="1", meaning="mean loss over the test examples"),
+        "accuracy": Column(unit="1", meaning="share of test examples classified correctly"),
+        "seconds": Column(unit="s", meaning="wall-clock time of the test"),
+        "examples_per_second": Column(unit="1/s", meaning="test examples per second"),
+        "spikes_per_neuron": EPOCHS["spikes_per_neuron"],
+        "silent_neurons": EPOCHS["silent_neurons"],
+    }
+)
+
+OUTCOMES: Mapping[str, Column] = MappingProxyType(
+    {
+        "epoch": _EPOCH,
+        "trial": _TRIAL,
+        "phase": _PHASE,
+        "example": Column(unit="1", meaning="index of the example in its data", dtype=np.int64),
+        "label": Column(unit="1", meaning="true class", dtype=np.int64),
+        "prediction": Column(
+            unit="1", meaning="predicted class; -1 where no output decided", dtype=np.int64
+        ),
+    }
+)
+
+
+def describe(columns: Mapping[str, Column], name: str) -> Column | None:
+    """Return what is known of a column; ``silent_neurons`` describes ``silent_neurons/hidden``."""
+    return columns.get(name) or columns.get(name.partition("/")[0]) or columns.get("")

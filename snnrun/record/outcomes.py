@@ -1,0 +1,110 @@
+"""What was predicted for each example: confusion matrices, and the predictions themselves."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+
+from snnrun.record.atomic import atomic_hdf5
+from snnrun.record.columns import OUTCOMES
+from snnrun.record.paths import RunPaths, epoch_name
+from snnrun.record.runfile import open_recorded
+
+TEST_NAME = "test"
+_MATRIX_MEANING = "examples [epoch, predicted class, true class]"
+_NOTHING_MEANING = "examples for which no output decided [epoch, true class]"
+_COLUMNS = ("example", "label", "prediction")
+
+
+class Confusion:
+    """Counts of predicted against true classes, per epoch and split; rows are predictions."""
+
+    def __init__(self, n_classes: int) -> None:
+        self._n_classes = n_classes
+        # phase -> epoch -> [predicted, true]; the last row counts examples without a prediction
+        self._counts: dict[str, dict[int, np.ndarray]] = {}
+
+    def add(self, epoch: int, phase: str, *, labels: np.ndarray, predictions: np.ndarray) -> None:
+        """Set the matrix of an epoch and split from all its examples, both arrays [examples]."""
+        classes = self._n_classes
+        rows = np.where(predictions < 0, classes, predictions)
+        counts = np.bincount(rows * classes + labels, minlength=(classes + 1) * classes)
+        self._counts.setdefault(phase, {})[epoch] = counts.reshape(classes + 1, classes)
+
+    def truncate(self, epoch: int) -> None:
+        """Forget ``epoch`` and what follows it, and the test."""
+        self._counts.pop("test", None)
+        for phase, counts in self._counts.items():
+            self._counts[phase] = {e: matrix for e, matrix in counts.items() if e < epoch}
+
+    def write(self, group: h5py.Group) -> None:
+        """Write SPLIT and no_prediction/SPLIT for every split; epochs without a matrix are zero."""
+        for phase, counts in self._counts.items():
+            stacked = np.zeros(
+                (max(counts, default=-1) + 1, self._n_classes + 1, self._n_classes), "i4"
+            )
+            for epoch, matrix in counts.items():
+                stacked[epoch] = matrix
+            group[phase] = stacked[:, :-1]
+            group[phase].attrs["meaning"] = _MATRIX_MEANING
+            group[f"no_prediction/{phase}"] = stacked[:, -1]
+            group[f"no_prediction/{phase}"].attrs["meaning"] = _NOTHING_MEANING
+
+    def read(self, group: h5py.Group) -> None:
+        """Take over what ``write`` has written."""
+        for phase in group.keys() - {"no_prediction"}:
+            matrices = group[phase][()]
+            nothing = group["no_prediction"][phase][()]
+            stacked = np.concatenate([matrices, nothing[:, None]], axis=1)
+            self._counts[phase] = {e: matrix for e, matrix in enumerate(stacked) if matrix.any()}
+
+
+class PredictionParts:
+    """One file per epoch with the prediction of each example; ``run.h5`` links to them.
+
+    They lie outside ``run.h5`` because that is written anew after each epoch.
+    """
+
+    def __init__(self, paths: RunPaths) -> None:
+        self._paths = paths
+        self._names: set[str] = set()
+        self._pending: dict[str, dict[str, tuple[np.ndarray, ...]]] = {}  # name -> phase -> columns
+
+    def add(self, epoch: int, phase: str, *columns: np.ndarray) -> None:
+        """Add index, label and prediction of every example of a split, each [examples]."""
+        name = TEST_NAME if phase == "test" else epoch_name(epoch)
+        self._pending.setdefault(name, {})[phase] = columns
+
+    def truncate(self, epoch: int) -> None:
+        """Forget ``epoch``, what follows it, and the test. Files stay until they are replaced."""
+        self._names = {n for n in self._names if n != TEST_NAME and n < epoch_name(epoch)}
+        self._pending.clear()
+
+    def write(self) -> None:
+        """Write the files of the epochs that were added since the last time."""
+        for name, phases in self._pending.items():
+            path = self._paths.prediction_part(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_hdf5(path) as file:
+                for phase, columns in phases.items():
+                    for column, values in zip(_COLUMNS, columns, strict=True):
+                        data = file.create_dataset(f"{phase}/{column}", data=values, dtype="i4")
+                        data.attrs["meaning"] = OUTCOMES[column].meaning
+            self._names.add(name)
+        self._pending.clear()
+
+    def link(self, group: h5py.Group) -> None:
+        """Write links to the files into a group of ``run.h5``."""
+        for name in sorted(self._names):
+            path = self._paths.prediction_part(name).relative_to(self._paths.root)
+            group[name] = h5py.ExternalLink(path.as_posix(), "/")
+
+    def read(self, group: h5py.Group) -> None:
+        """Take over the links that ``link`` has written."""
+        self._names = set(group.keys())
+
+
+def read_predictions(paths: RunPaths, name: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return split -> ``example``, ``label`` and ``prediction``, each int32 [examples]."""
+    with open_recorded(paths.prediction_part(name)) as file:
+        return {phase: {column: file[phase][column][()] for column in _COLUMNS} for phase in file}

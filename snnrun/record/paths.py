@@ -1,0 +1,117 @@
+"""Where everything lies in a run folder. No other module spells one of these names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SPIKES, VARIABLES, WEIGHTS, PREDICTIONS = "spikes", "variables", "weights", "predictions"
+RECORDING_KINDS = (SPIKES, VARIABLES, WEIGHTS)  # the kinds that have parts per epoch and trial
+
+_PART = re.compile(r"e(\d{5,})_t(\d{6,})\.h5")
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The names of the files of one run.
+
+    ::
+
+        .hydra/               the composed configuration and the overrides, as Hydra writes them
+        run.h5                metrics per trial and epoch, confusion, timings, provenance
+        spikes.h5             links to the recorded parts, likewise variables.h5 and weights.h5
+        records/KIND/         the parts: e00003_t000007.h5 is epoch 3, trial 7
+        checkpoints/          last.h5, best.h5
+        code/                 generated code
+        run.log               what was reported
+        run.pid               which process works on the run, while there is one
+    """
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run.h5"
+
+    @property
+    def hydra(self) -> Path:
+        return self.root / ".hydra"
+
+    @property
+    def config(self) -> Path:
+        return self.hydra / "config.yaml"
+
+    @property
+    def overrides(self) -> Path:
+        return self.hydra / "overrides.yaml"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.h5"
+
+    @property
+    def best(self) -> Path:
+        return self.checkpoints / "best.h5"
+
+    @property
+    def code(self) -> Path:
+        return self.root / "code"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "run.log"
+
+    @property
+    def pid(self) -> Path:
+        return self.root / "run.pid"
+
+    def index(self, kind: str) -> Path:
+        """Return the file that links to all parts of one kind, as in ``spikes.h5``."""
+        return self.root / f"{kind}.h5"
+
+    def part_folder(self, kind: str) -> Path:
+        return self.records / kind
+
+    def part(self, kind: str, epoch: int, trial: int) -> Path:
+        """Return the file of one recording."""
+        return self.part_folder(kind) / f"{part_name(epoch, trial)}.h5"
+
+    def prediction_part(self, name: str) -> Path:
+        """Return the file of the predictions of an epoch (``e00003``) or the test (``test``)."""
+        return self.part_folder(PREDICTIONS) / f"{name}.h5"
+
+    def parts(self, kind: str) -> dict[tuple[int, int], Path]:
+        """Return the recorded parts of a kind by (epoch, trial), in that order."""
+        folder = self.part_folder(kind)
+        found = {}
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if match := _PART.fullmatch(path.name):
+                found[int(match[1]), int(match[2])] = path
+        return dict(sorted(found.items()))
+
+    def folders(self) -> tuple[Path, ...]:
+        """Return every folder in which a run writes files."""
+        kinds = (*RECORDING_KINDS, PREDICTIONS)
+        return (self.root, self.checkpoints, *(self.part_folder(kind) for kind in kinds))
+
+
+def part_name(epoch: int, trial: int) -> str:
+    """Return the name of a recording in its index file and on disk."""
+    return f"e{epoch:05d}_t{trial:06d}"
+
+
+def epoch_name(epoch: int) -> str:
+    """Return the name of what is recorded once per epoch."""
+    return f"e{epoch:05d}"

@@ -1,0 +1,114 @@
+"""Where a run comes from: versions, machine, seeds, command, configuration. Never fails."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from omegaconf import OmegaConf
+
+from snnrun import __version__
+
+CONFIG = "config"  # the one entry that is a text of many lines
+
+
+def provenance(
+    config: Mapping[str, Any],
+    *,
+    name: str,
+    dataset: str,
+    epochs: int,
+    seeds: Mapping[str, int],
+    command: Sequence[str] | None = None,
+) -> dict[str, str | int]:
+    """Return what ``run.h5`` says about the origin of its numbers.
+
+    Args:
+        config: The complete configuration (``Config.to_dict()``), stored as YAML.
+        name: What the user calls the run.
+        dataset: Name of the data set.
+        epochs: Number of epochs that the run is to have.
+        seeds: Every seed as used, the drawn ones too.
+        command: The command line; that of this process if not given.
+    """
+    entries: dict[str, str | int] = {
+        "name": name,
+        "dataset": dataset,
+        "n_epochs": epochs,
+        **{f"seed_{key}": int(value) for key, value in seeds.items()},
+        "command": shlex.join(sys.argv if command is None else command),
+        "folder": _working_folder(),
+        "git_commit": git_commit(),
+        "start_time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "snnrun": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "h5py": h5py.__version__,
+        "hdf5": h5py.version.hdf5_version,
+        "platform": platform.platform(),
+        "hostname": socket.gethostname(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count() or 0,
+        "cores_usable": _usable_cores(),
+        CONFIG: OmegaConf.to_yaml(OmegaConf.create(dict(config))),
+    }
+    return {key: _printable(value) for key, value in entries.items()}
+
+
+def git_commit() -> str:
+    """Return the commit of the working folder, with "+changes" if files differ."""
+    try:
+        commit = _git("rev-parse", "--verify", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(*arguments: str) -> str:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=2, check=True, env=environment
+    )
+    return done.stdout.strip()
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # deleted under our feet
+        return ""
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith(("model name", "Model", "cpu model")):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 0
+
+
+def _printable(value: str | int) -> str | int:
+    """Return text that HDF5 can store: arguments and paths may hold bytes that are not UTF-8."""
+    if isinstance(value, int):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,0 +1,225 @@
+"""Reading a run folder: NumPy arrays back from what was recorded, even while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from snnrun.errors import did_you_mean
+from snnrun.record import owner
+from snnrun.record.atomic import RecordError
+from snnrun.record.columns import WALL_CLOCK
+from snnrun.record.outcomes import TEST_NAME, read_predictions
+from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
+from snnrun.record.provenance import CONFIG
+from snnrun.record.runfile import open_recorded, open_run, sessions
+from snnrun.record.spike_parts import read_spikes
+from snnrun.record.spikes import SpikeRecord
+from snnrun.record.table import read_columns
+
+_KEYS = {
+    SPIKES: "REC_SPIKES and REC_SPIKES_EPOCH_TRIAL",
+    VARIABLES: "REC_NEURONS and REC_NEURONS_EPOCH_TRIAL",
+    WEIGHTS: "W_OUTPUT_EPOCH_TRIAL",
+}
+_SHOWN = 10  # recordings that an error message lists
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run has written so far. Made by ``load_run``; load again to see what has come since.
+
+    Args:
+        paths: The run folder.
+        sessions: Provenance of each process that has worked on the run, oldest first.
+        epochs: Column -> one entry per epoch (snnrun.record.columns.EPOCHS).
+        test: Figures of the test; empty before it.
+        finished: When the run ended; empty before that.
+    """
+
+    paths: RunPaths
+    sessions: list[dict[str, str | int]]
+    epochs: dict[str, np.ndarray]
+    test: dict[str, float]
+    finished: str
+
+    @property
+    def provenance(self) -> dict[str, str | int]:
+        """Versions, machine, seeds, command and configuration of the latest process."""
+        return self.sessions[-1]
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration that the latest process ran with."""
+        config = OmegaConf.to_container(OmegaConf.create(str(self.provenance[CONFIG])))
+        return {str(key): value for key, value in dict(config).items()}  # type: ignore[arg-type]
+
+    @cached_property
+    def trials(self) -> dict[str, np.ndarray]:
+        """Column -> one entry per mini-batch (snnrun.record.columns.TRIALS)."""
+        with open_run(self.paths) as file:
+            return read_columns(file["trials"])
+
+    @cached_property
+    def timings(self) -> dict[str, np.ndarray]:
+        """Part of the epoch -> seconds, one entry per epoch; empty without TIMING."""
+        with open_run(self.paths) as file:
+            return read_columns(file["timings"])
+
+    @property
+    def running(self) -> bool:
+        """Whether a process works on the run now."""
+        return owner.running(self.paths)
+
+    def confusion(self, split: str) -> np.ndarray:
+        """Return the examples of "train", "validation" or "test" as [epoch, predicted, true]."""
+        return self._confusion(split, split)
+
+    def no_prediction(self, split: str) -> np.ndarray:
+        """Return how many examples of each class no output decided on, [epoch, true]."""
+        return self._confusion(f"no_prediction/{split}", split)
+
+    def predictions(self, split: str, epoch: int | None = None) -> dict[str, np.ndarray]:
+        """Return ``example``, ``label`` and ``prediction`` (-1: none) of a split, each [examples].
+
+        The epoch is needed for "train" and "validation".
+        """
+        if split != "test" and epoch is None:
+            raise RecordError(f"predictions of {split!r}: say of which epoch, or ask for 'test'")
+        name = TEST_NAME if split == "test" else epoch_name(epoch or 0)
+        with open_run(self.paths) as file:
+            recorded = sorted(file.get("predictions", ()))
+        if name not in recorded:
+            raise RecordError(
+                f"{self.paths.root}: no predictions of {name}. "
+                + _list("Predictions", recorded, "REC_PREDICTIONS=true")
+            )
+        found = read_predictions(self.paths, name)
+        return found[_known(split, list(found), f"{self.paths.root}: predictions of {name}")]
+
+    def recorded(self) -> dict[str, list[tuple[int, int]]]:
+        """Return at which (epoch, trial) each kind was recorded: spikes, variables, weights."""
+        return {kind: list(self.paths.parts(kind)) for kind in RECORDING_KINDS}
+
+    def spikes(self, epoch: int, trial: int, population: str) -> SpikeRecord:
+        """Return the recorded spikes of a population."""
+        path = self._part(SPIKES, epoch, trial)
+        with open_recorded(path) as file:
+            return read_spikes(file[_known(population, list(file), str(path))])
+
+    def variables(self, epoch: int, trial: int, population: str, variable: str) -> np.ndarray:
+        """Return a recorded neuron variable, float32 [examples, steps, neurons]."""
+        path = self._part(VARIABLES, epoch, trial)
+        with open_recorded(path) as file:
+            recorded = read_columns(file)
+        name = f"{population}/{variable}"
+        return recorded[_known(name, [key for key in recorded if "/" in key], str(path))]
+
+    def variable_examples(self, epoch: int, trial: int) -> np.ndarray:
+        """Return the indices (in their data) of the examples whose variables were recorded."""
+        with open_recorded(self._part(VARIABLES, epoch, trial)) as file:
+            return file["examples"][()]
+
+    def weights(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
+        """Return projection -> [pre, post] as it was when the mini-batch began."""
+        return self._learned(epoch, trial, "weights")
+
+    def parameters(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
+        """Return "population/parameter" -> values (trained time constants in ms)."""
+        return self._learned(epoch, trial, "parameters")
+
+    def synapses(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
+        """Return "projection/variable" -> [pre, post] of other recorded variables of synapses."""
+        return self._learned(epoch, trial, "synapses")
+
+    def _learned(self, epoch: int, trial: int, group: str) -> dict[str, np.ndarray]:
+        with open_recorded(self._part(WEIGHTS, epoch, trial)) as file:
+            return read_columns(file[group]) if group in file else {}
+
+    def _part(self, kind: str, epoch: int, trial: int) -> Path:
+        parts = self.paths.parts(kind)
+        if (epoch, trial) not in parts:
+            recorded = [f"({e}, {t})" for e, t in parts]
+            raise RecordError(
+                f"{self.paths.root}: no {kind} recorded at epoch {epoch}, trial {trial}. "
+                + _list("(Epoch, trial)", recorded, _KEYS[kind])
+            )
+        return parts[epoch, trial]
+
+    def _confusion(self, name: str, split: str) -> np.ndarray:
+        with open_run(self.paths) as file:
+            matrices = read_columns(file["confusion"]) if "confusion" in file else {}
+        splits = [key for key in matrices if "/" not in key]
+        if split not in splits:
+            raise RecordError(
+                f"{self.paths.root}: no confusion matrices of {split!r}. "
+                + _list("Matrices", splits, "COLLECT_CONFUSION=true")
+            )
+        return matrices[name]
+
+
+def load_run(folder: str | Path) -> Run:
+    """Return what the run in ``folder`` has recorded.
+
+    Example::
+
+        run = load_run("outputs/2026-11-21/22-33-01")
+        run.epochs["validation_accuracy"], run.test["accuracy"]
+        run.spikes(epoch=0, trial=0, population="hidden").counts()
+
+    Raises RecordError if there is no run, or if its files are damaged.
+    """
+    paths = RunPaths(Path(folder))
+    with open_run(paths) as file:
+        return Run(
+            paths=paths,
+            sessions=sessions(file),
+            epochs=read_columns(file["epochs"]),
+            test={name: float(value) for name, value in read_columns(file["test"]).items()},
+            finished=str(file.attrs["finished"]),
+        )
+
+
+def comparable(folder: str | Path) -> dict[str, np.ndarray]:
+    """Return every number that a run has recorded, except those that depend on the clock.
+
+    A run that was killed and resumed has the same bits here as one that was never stopped.
+    """
+    paths = RunPaths(Path(folder))
+    with open_run(paths) as file:
+        columns = {
+            f"{group}/{name}": values
+            for group in file.keys() & {"trials", "epochs", "test", "confusion"}
+            for name, values in read_columns(file[group]).items()
+            if f"{group}/{name}" not in WALL_CLOCK
+        }
+        predicted = list(file.get("predictions", ()))
+    files = {f"predictions/{name}": paths.prediction_part(name) for name in predicted}
+    for kind in RECORDING_KINDS:
+        files |= {f"{kind}/{path.stem}": path for path in paths.parts(kind).values()}
+    for prefix, path in files.items():
+        with open_recorded(path) as file:
+            columns |= {f"{prefix}/{name}": values for name, values in read_columns(file).items()}
+    return dict(sorted(columns.items()))
+
+
+def _known(name: str, known: list[str], where: str) -> str:
+    if name not in known:
+        raise RecordError(
+            f"{where}: {name!r} was not recorded; recorded: {', '.join(sorted(known))}."
+            + did_you_mean(name, known)
+        )
+    return name
+
+
+def _list(what: str, recorded: list[str], key: str) -> str:
+    """Say what was recorded instead, or which key asks for it."""
+    if not recorded:
+        return f"There are none at all: ask for them with {key}"
+    more = f", ... ({len(recorded)} in all)" if len(recorded) > _SHOWN else ""
+    return f"{what} recorded: {', '.join(recorded[:_SHOWN])}{more}"

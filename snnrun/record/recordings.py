@@ -1,0 +1,207 @@
+"""Spikes, neuron variables and weights of chosen mini-batches, each in a file of its own.
+
+A recording is one part, ``records/KIND/e00003_t000007.h5``, which appears when it is complete.
+``spikes.h5``, ``variables.h5`` and ``weights.h5`` hold links to the parts, so that any HDF5 viewer
+shows them as one file. A part that is recorded again after a resume replaces the old one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+
+from snnrun.record.atomic import atomic_hdf5, sync_folder, write_error
+from snnrun.record.paths import (
+    RECORDING_KINDS,
+    SPIKES,
+    VARIABLES,
+    WEIGHTS,
+    RunPaths,
+    part_name,
+)
+from snnrun.record.spike_parts import GZIP, SpikePartWriter
+from snnrun.record.spikes import SpikeRecord
+
+_CHUNK_BYTES = 2**20  # the size of HDF5's chunk cache
+_LINKING_SHARE = 0.05  # of the time at most; with thousands of parts an index takes a while
+
+Pair = tuple[str, str]
+
+
+class Recordings:
+    """Writes the recordings of one run.
+
+    Args:
+        paths: The run folder.
+        dt_ms: Length of a step in ms.
+        trial_ms: Length of a trial in ms.
+    """
+
+    def __init__(self, paths: RunPaths, *, dt_ms: float, trial_ms: float) -> None:
+        self._paths = paths
+        self._time = {"dt_ms": dt_ms, "trial_ms": trial_ms}
+        self._steps = round(trial_ms / dt_ms)
+        self._parts = {kind: set(paths.parts(kind)) for kind in RECORDING_KINDS}
+        self._unlinked = {kind for kind in RECORDING_KINDS if self._parts[kind]}
+        self._next_linking = 0.0
+
+    def spikes(
+        self, epoch: int, trial: int, populations: Mapping[str, SpikeRecord], *, phase: str
+    ) -> None:
+        """Record the spikes of a mini-batch; the populations hold the same examples."""
+        records = list(populations.values())
+        if any(not np.array_equal(r.examples, records[0].examples) for r in records):
+            raise ValueError("the populations of a spike recording must hold the same examples")
+        n_neurons = {name: record.n_neurons for name, record in populations.items()}
+        labels, predictions = records[0].labels, records[0].predictions
+        with self.spike_writer(
+            epoch, trial, n_neurons, phase=phase, buffer_steps=self._steps * len(records[0])
+        ) as part:
+            for k, example in enumerate(records[0].examples):
+                part.add(
+                    {name: record.example(k) for name, record in populations.items()},
+                    example=int(example),
+                    label=None if labels is None else int(labels[k]),
+                    prediction=None if predictions is None else int(predictions[k]),
+                )
+
+    @contextmanager
+    def spike_writer(
+        self,
+        epoch: int,
+        trial: int,
+        n_neurons: Mapping[str, int],
+        *,
+        phase: str,
+        buffer_steps: int,
+    ) -> Iterator[SpikePartWriter]:
+        """Give a writer that takes example after example and holds ``buffer_steps`` steps of them.
+
+        The part appears when the block ends; after an error there is none.
+        """
+        with self._part(SPIKES, epoch, trial, phase) as file:
+            writer = SpikePartWriter(
+                file, n_neurons, steps_per_example=self._steps, buffer_steps=buffer_steps
+            )
+            yield writer
+            writer.close()
+
+    def variables(
+        self,
+        epoch: int,
+        trial: int,
+        values: Mapping[Pair, np.ndarray],
+        *,
+        phase: str,
+        units: Mapping[Pair, str],
+        examples: np.ndarray,
+    ) -> None:
+        """Record neuron variables: (population, variable) -> float32 [examples, steps, neurons].
+
+        Entry n along the steps is the value at the end of step n, at (n + 1) dt. ``examples`` are
+        the indices of the examples in their data.
+        """
+        with self._part(VARIABLES, epoch, trial, phase) as file:
+            file["examples"] = np.asarray(examples, "i8")
+            for (population, variable), array in values.items():
+                _, steps, neurons = array.shape
+                rows = max(1, min(steps, _CHUNK_BYTES // (4 * max(1, neurons))))
+                data = file.create_dataset(
+                    f"{population}/{variable}",
+                    data=array,
+                    dtype="f4",
+                    chunks=(1, rows, neurons) if array.size else None,
+                    **(GZIP if array.size else {}),
+                )
+                data.attrs["unit"] = units[population, variable]
+                data.attrs["meaning"] = (
+                    "[example, step, neuron]; entry n is the value at (n + 1) dt"
+                )
+
+    def weights(
+        self,
+        epoch: int,
+        trial: int,
+        weights: Mapping[str, np.ndarray],
+        *,
+        phase: str,
+        parameters: Mapping[Pair, np.ndarray] | None = None,
+        parameter_units: Mapping[Pair, str] | None = None,
+        variables: Mapping[Pair, np.ndarray] | None = None,
+    ) -> None:
+        """Record what is learned, as it is when mini-batch ``trial`` begins.
+
+        Args:
+            epoch: The epoch.
+            trial: The mini-batch.
+            weights: Projection -> [pre, post].
+            phase: What the mini-batch is for.
+            parameters: (population, parameter) -> [neurons] or a number, as trained time constants.
+            parameter_units: The unit of each parameter.
+            variables: (projection, variable) -> [pre, post], other variables of synapses.
+        """
+        units = parameter_units or {}
+        with self._part(WEIGHTS, epoch, trial, phase) as file:
+            for projection, array in weights.items():
+                _write_matrix(file, f"weights/{projection}", array)
+            for (population, name), array in (parameters or {}).items():
+                data = file.create_dataset(f"parameters/{population}/{name}", data=array)
+                data.attrs["unit"] = units.get((population, name), "1")
+            for (projection, name), array in (variables or {}).items():
+                _write_matrix(file, f"synapses/{projection}/{name}", array)
+
+    def discard_after(self, epoch: int, trial: int) -> None:
+        """Remove every part at or after mini-batch ``trial`` of ``epoch``, to be recorded again."""
+        for kind, parts in self._parts.items():
+            late = {cursor for cursor in parts if cursor >= (epoch, trial)}
+            if not late:
+                continue
+            parts -= late
+            self._link(kind)
+            try:
+                for cursor in late:
+                    self._paths.part(kind, *cursor).unlink(missing_ok=True)
+                sync_folder(self._paths.part_folder(kind))
+            except OSError as error:
+                raise write_error(self._paths.part_folder(kind), error) from error
+
+    def flush(self) -> None:
+        """Bring the links up to date; to be called at the end of an epoch and of the run."""
+        for kind in sorted(self._unlinked):
+            self._link(kind)
+
+    @contextmanager
+    def _part(self, kind: str, epoch: int, trial: int, phase: str) -> Iterator[h5py.File]:
+        path = self._paths.part(kind, epoch, trial)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(path, error) from error
+        with atomic_hdf5(path) as file:
+            file.attrs.update({"epoch": epoch, "trial": trial, "phase": phase, **self._time})
+            yield file
+        if (epoch, trial) not in self._parts[kind]:
+            self._parts[kind].add((epoch, trial))
+            self._unlinked.add(kind)
+        if time.monotonic() >= self._next_linking:
+            self.flush()
+
+    def _link(self, kind: str) -> None:
+        started = time.monotonic()
+        with atomic_hdf5(self._paths.index(kind)) as file:
+            for cursor in sorted(self._parts[kind]):
+                path = self._paths.part(kind, *cursor).relative_to(self._paths.root)
+                file[part_name(*cursor)] = h5py.ExternalLink(path.as_posix(), "/")
+        self._unlinked.discard(kind)
+        ended = time.monotonic()
+        self._next_linking = ended + (ended - started) * (1 / _LINKING_SHARE - 1)
+
+
+def _write_matrix(file: h5py.File, name: str, array: np.ndarray) -> None:
+    compressed = GZIP if array.size else {}
+    data = file.create_dataset(name, data=array, **compressed)
+    data.attrs["meaning"] = "[presynaptic neuron, postsynaptic neuron]"

@@ -1,0 +1,94 @@
+"""Pieces of ``run.h5`` that its writer and its reader share: opening it, and its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from snnrun.record.atomic import RecordError
+from snnrun.record.columns import TEST, describe
+from snnrun.record.paths import RunPaths
+from snnrun.record.provenance import CONFIG
+
+FORMAT = 1
+
+_LONGEST_ATTRIBUTE = 32_000  # HDF5 refuses attributes of 64 KiB; a longer text becomes a data set
+
+
+@contextmanager
+def open_recorded(path: Path) -> Iterator[h5py.File]:
+    """Open a file of a run folder for reading. What is wrong with it becomes a RecordError.
+
+    No lock is taken: a file never changes once it has its name, and some disks have no locks.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except FileNotFoundError:
+        raise RecordError(f"{path}: there is no such file") from None
+    except PermissionError:
+        raise RecordError(f"{path}: you may not read this file. Change its permissions") from None
+    except (OSError, KeyError, RuntimeError) as error:
+        raise RecordError(
+            f"{path}: damaged or not written by snnrun ({error}). If it was copied, copy it again; "
+            "else check the disk"
+        ) from error
+
+
+@contextmanager
+def open_run(paths: RunPaths) -> Iterator[h5py.File]:
+    """Open ``run.h5`` for reading, or raise a RecordError that says what the folder is instead."""
+    if not paths.root.is_dir():
+        raise RecordError(f"{paths.root}: there is no such folder. `snnrun runs` lists the runs")
+    if not paths.run.exists():
+        raise RecordError(
+            f"{paths.root}: holds no {paths.run.name}: not a run folder, or the run ended before "
+            "it wrote anything. `snnrun runs` lists the runs"
+        )
+    with open_recorded(paths.run) as file:
+        version = int(file.attrs["format"])
+        if version > FORMAT:
+            raise RecordError(
+                f"{paths.run}: written by a newer snnrun (format {version}; this one reads up to "
+                f"{FORMAT}). Upgrade snnrun: pip install --upgrade snnrun"
+            )
+        yield file
+
+
+def write_provenance(group: h5py.Group, entries: Mapping[str, str | int]) -> None:
+    """Write provenance as attributes, the configuration (a long text) as a data set."""
+    for key, value in entries.items():
+        if key == CONFIG or (isinstance(value, str) and len(value.encode()) > _LONGEST_ATTRIBUTE):
+            group[key] = value
+        else:
+            group.attrs[key] = value
+
+
+def read_provenance(group: h5py.Group) -> dict[str, str | int]:
+    """Return what ``write_provenance`` has written."""
+    entries: dict[str, str | int] = {
+        key: value if isinstance(value, str) else int(value) for key, value in group.attrs.items()
+    }
+    texts = {k: v for k, v in group.items() if isinstance(v, h5py.Dataset) and v.shape == ()}
+    return entries | {key: data.asstr()[()] for key, data in texts.items()}
+
+
+def sessions(file: h5py.File) -> list[dict[str, str | int]]:
+    """Return the provenance of every process that has worked on the run, oldest first."""
+    earlier = file.get("sessions", {})
+    return [read_provenance(earlier[key]) for key in sorted(earlier, key=int)] + [
+        read_provenance(file)
+    ]
+
+
+def write_test(group: h5py.Group, figures: Mapping[str, float]) -> None:
+    """Write the figures of the test, each with its unit and meaning."""
+    for name, value in figures.items():
+        data = group.create_dataset(name, data=np.float64(value))
+        if column := describe(TEST, name):
+            data.attrs["unit"] = column.unit
+            data.attrs["meaning"] = column.meaning

@@ -1,0 +1,240 @@
+"""The metrics of a run: kept in memory, written to ``run.h5`` as a whole, always readable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import h5py
+import numpy as np
+
+from snnrun.record.atomic import atomic_hdf5
+from snnrun.record.columns import EPOCHS, OUTCOMES, PHASES, TIMINGS, TRIALS
+from snnrun.record.outcomes import Confusion, PredictionParts
+from snnrun.record.paths import RunPaths
+from snnrun.record.runfile import FORMAT, open_run, sessions, write_provenance, write_test
+from snnrun.record.table import Table, read_columns
+
+Row = Mapping[str, float | int | None]
+
+
+class RunRecord:
+    """Everything that ``run.h5`` holds. Nothing is on disk before ``write``.
+
+    ::
+
+        /trials/COLUMN      one row per mini-batch (snnrun.record.columns.TRIALS)
+        /epochs/COLUMN      one row per epoch (EPOCHS); /timings/COLUMN likewise
+        /test/NAME          the figures of the test, if there was one
+        /confusion/SPLIT    [epoch, predicted, true] examples; no_prediction/SPLIT [epoch, true]
+        /predictions/EPOCH  links to records/predictions/
+        /pending/COLUMN     predictions that are needed again if the last checkpoint is resumed
+        /config             the configuration as YAML; the rest of the provenance is in attributes
+        /sessions/K         provenance of the processes that worked on this run before
+
+    Args:
+        paths: The run folder.
+        provenance: As from ``snnrun.record.provenance.provenance``.
+        n_classes: Number of classes.
+        confusion: Collect confusion matrices (COLLECT_CONFUSION).
+        predictions: Keep the prediction of every example of every epoch (REC_PREDICTIONS).
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        provenance: Mapping[str, str | int],
+        *,
+        n_classes: int,
+        confusion: bool = False,
+        predictions: bool = False,
+    ) -> None:
+        self.trials = Table(TRIALS)
+        self.epochs = Table(EPOCHS)
+        self.test: dict[str, float] = {}
+        self.finished = ""  # when, once the run has ended
+        self._paths = paths
+        self._provenance = {"created": provenance["start_time"], **provenance}
+        self._sessions: list[dict[str, str | int]] = []
+        self._timings = Table(TIMINGS)
+        self._pending = Table(OUTCOMES)
+        self._confusion = Confusion(n_classes) if confusion else None
+        self._predictions = PredictionParts(paths) if predictions else None
+
+    @classmethod
+    def from_file(
+        cls,
+        paths: RunPaths,
+        provenance: Mapping[str, str | int],
+        *,
+        n_classes: int,
+        confusion: bool = False,
+        predictions: bool = False,
+    ) -> RunRecord:
+        """Return the record of a run that is resumed, with the rows that it has written."""
+        record = cls(
+            paths, provenance, n_classes=n_classes, confusion=confusion, predictions=predictions
+        )
+        with open_run(paths) as file:
+            record._read(file)
+        return record
+
+    def trial(
+        self,
+        *,
+        epoch: int,
+        trial: int,
+        phase: str,
+        examples: int,
+        loss: float,
+        correct: int,
+        learning_rate: float,
+        hidden_spikes: Mapping[str, float],
+        seconds: float,
+    ) -> None:
+        """Add a mini-batch: ``loss`` is its mean, ``hidden_spikes`` the sums per population."""
+        self.trials.append(
+            {
+                "epoch": epoch,
+                "trial": trial,
+                "phase": PHASES[phase],
+                "examples": examples,
+                "loss": loss,
+                "correct": correct,
+                "learning_rate": learning_rate,
+                **{f"hidden_spikes/{name}": count for name, count in hidden_spikes.items()},
+                "seconds": seconds,
+            }
+        )
+
+    def predictions(
+        self,
+        *,
+        epoch: int,
+        trial: int,
+        phase: str,
+        examples: np.ndarray,
+        labels: np.ndarray,
+        predictions: np.ndarray,
+    ) -> None:
+        """Add what was predicted for each example of a mini-batch (-1: nothing), all [examples].
+
+        Costs nothing unless confusion matrices or predictions are collected.
+        """
+        if self._confusion is None and self._predictions is None:
+            return
+        same = np.full(len(examples), 1)
+        block = {"epoch": epoch * same, "trial": trial * same, "phase": PHASES[phase] * same}
+        block |= {"example": examples, "label": labels, "prediction": predictions}
+        self._pending.extend({name: np.asarray(values) for name, values in block.items()})
+
+    def means(self, epoch: int, phase: str) -> dict[str, float]:
+        """Return ``loss``, ``accuracy``, ``examples`` and ``seconds`` of an epoch from its trials.
+
+        Rows of the current process and rows read back after a resume count alike, so an epoch that
+        was stopped in the middle has the same means, bit for bit. Without examples they are NaN.
+        """
+        rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
+        examples = self.trials["examples"][rows]
+        total = int(examples.sum())
+        loss = float((self.trials["loss"][rows] * examples).sum())
+        correct = float(self.trials["correct"][rows].sum())
+        return {
+            "loss": loss / total if total else np.nan,
+            "accuracy": correct / total if total else np.nan,
+            "examples": total,
+            "seconds": float(self.trials["seconds"][rows].sum()),
+        }
+
+    def epoch(self, row: Row, timings: Row | None = None) -> None:
+        """End an epoch with its row of figures, ``epoch`` among them, and timings (s) if taken."""
+        epoch = int(row["epoch"] or 0)
+        self.epochs.append(row)
+        if timings:
+            self._timings.append({"epoch": epoch, **timings})
+        for phase in ("train", "validation"):
+            self._collect(epoch, phase)
+
+    def set_test(self, figures: Mapping[str, float]) -> None:
+        """Set the figures of the test: ``loss``, ``accuracy``, ..."""
+        self.test = {name: float(value) for name, value in figures.items()}
+        self._collect(None, "test")
+        self._drop_test_outcomes()
+
+    def finish(self) -> None:
+        """Mark the run as done."""
+        self.finished = datetime.now().astimezone().isoformat(timespec="seconds")
+
+    def checkpointed(self, epoch: int) -> None:
+        """Say that a checkpoint is on disk which continues in ``epoch`` or after it.
+
+        Predictions of earlier epochs are then in their final place and need not be held ready for a
+        resume in the middle of an epoch.
+        """
+        self._pending.keep(self._pending["epoch"] >= epoch)
+
+    def truncate(self, epoch: int, trial: int) -> None:
+        """Forget every row at or after mini-batch ``trial`` of ``epoch``: it will be run again."""
+        self._drop_test_outcomes()
+        for table in (self.trials, self._pending):
+            epochs, trials = table["epoch"], table["trial"]
+            table.keep((epochs < epoch) | ((epochs == epoch) & (trials < trial)))
+        for table in (self.epochs, self._timings):
+            table.keep(table["epoch"] < epoch)
+        if self._confusion:
+            self._confusion.truncate(epoch)
+        if self._predictions:
+            self._predictions.truncate(epoch)
+        self.test, self.finished = {}, ""
+        self._provenance |= {"from_epoch": epoch, "from_trial": trial}
+
+    def write(self) -> None:
+        """Put everything on disk."""
+        if self._predictions:
+            self._predictions.write()
+        with atomic_hdf5(self._paths.run) as file:
+            write_provenance(file, self._provenance)
+            for number, session in enumerate(self._sessions):
+                write_provenance(file.create_group(f"sessions/{number}"), session)
+            file.attrs["format"] = FORMAT
+            file.attrs["finished"] = self.finished
+            self.trials.write(file.create_group("trials"))
+            self.epochs.write(file.create_group("epochs"))
+            self._timings.write(file.create_group("timings"))
+            self._pending.write(file.create_group("pending"))
+            write_test(file.create_group("test"), self.test)
+            if self._confusion:
+                self._confusion.write(file.create_group("confusion"))
+            if self._predictions:
+                self._predictions.link(file.create_group("predictions"))
+
+    def _collect(self, epoch: int | None, phase: str) -> None:
+        """Put the predictions of a split into the matrices and the prediction parts."""
+        rows = self._pending["phase"] == PHASES[phase]
+        if epoch is not None:
+            rows &= self._pending["epoch"] == epoch
+        taken = [self._pending[name][rows] for name in ("example", "label", "prediction")]
+        if not len(taken[0]):
+            return
+        if self._confusion:
+            self._confusion.add(epoch or 0, phase, labels=taken[1], predictions=taken[2])
+        if self._predictions:
+            self._predictions.add(epoch or 0, phase, *taken)
+
+    def _drop_test_outcomes(self) -> None:
+        self._pending.keep(self._pending["phase"] != PHASES["test"])
+
+    def _read(self, file: h5py.File) -> None:
+        self.trials.read(file["trials"])
+        self.epochs.read(file["epochs"])
+        self._timings.read(file["timings"])
+        self.test = {name: float(value) for name, value in read_columns(file["test"]).items()}
+        self.finished = str(file.attrs["finished"])
+        if self._confusion or self._predictions:
+            self._pending.read(file["pending"])
+        if self._confusion and "confusion" in file:
+            self._confusion.read(file["confusion"])
+        if self._predictions and "predictions" in file:
+            self._predictions.read(file["predictions"])
+        self._sessions = sessions(file)
+        self._provenance["created"] = self._sessions[0]["start_time"]

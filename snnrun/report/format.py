@@ -1,0 +1,126 @@
+"""Numbers and tables as text, for terminals of 80 columns."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+
+Info = Mapping[str, str | Sequence[str]]
+Row = Mapping[str, float | int | None]
+
+_LABEL_WIDTH = 12
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time span as ``1.23s``, ``12.3s``, ``1:05``, ``2:01:05`` or ``3d 04h``."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    if seconds < 9.995:
+        return f"{seconds:.2f}s"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours // 24}d {hours % 24:02d}h"
+
+
+def percent(share: float | None) -> str:
+    """Return a share of 1 as ``98.12%``."""
+    return "-" if share is None or math.isnan(share) else f"{100 * share:.2f}%"
+
+
+def number(value: float | None) -> str:
+    """Return a loss in at most 8 characters."""
+    if value is None or math.isnan(value):
+        return "-"
+    plain = value == 0 or 0.01 <= abs(value) < 1000
+    return f"{value:.4f}" if plain else _scientific(value)
+
+
+def rate(per_second: float | None) -> str:
+    """Return examples per second in at most 6 characters."""
+    if per_second is None or not math.isfinite(per_second):
+        return "-"
+    for limit, divisor, letter in ((9.95, 1, ""), (9_995, 1, ""), (999_500, 1e3, "k")):
+        if per_second < limit:
+            digits = 1 if limit < 10 or letter else 0
+            return f"{per_second / divisor:.{digits}f}{letter}"
+    return f"{per_second / 1e6:.1f}M"
+
+
+def listing(entries: Info, width: int) -> list[str]:
+    """Return labelled entries as lines; long ones are wrapped between words, paths never cut."""
+    lines = []
+    for label, value in entries.items():
+        first = f"  {label:<{_LABEL_WIDTH}}"
+        for item in [value] if isinstance(value, str) else value:
+            lines += textwrap.wrap(
+                item,
+                width,
+                initial_indent=first,
+                subsequent_indent=" " * len(first),
+                break_long_words=False,
+                break_on_hyphens=False,
+            ) or [first.rstrip()]
+            first = " " * len(first)
+    return lines
+
+
+def epoch_heading(layers: Sequence[str]) -> list[str]:
+    """Return the two lines above the rows of ``epoch_cells``."""
+    spikes, silent = _layer_widths(layers)
+    return [
+        f"{'':5}{'train':>17}{'validation':>17}{'spikes':>{spikes}}{'silent':>{silent}}"
+        f"{'learning':>9}",
+        f"{'epoch':>5}{'loss':>9}{'acc':>8}{'loss':>9}{'acc':>8}"
+        f"{'/neuron':>{spikes}}{'neur.':>{silent}}{'rate':>9}{'time':>8}{'ETA':>8}",
+    ]
+
+
+def epoch_cells(
+    row: Row, layers: Sequence[str], eta_s: float | None, best: bool = False
+) -> list[str]:
+    """Return the cells of an epoch, each with the blanks that separate it from the one before.
+
+    ``row`` is the row that ``RunRecord.epoch`` takes. Figures of several ``layers`` are joined by
+    "/"; the best epoch so far has a star.
+    """
+    spikes, silent = _layer_widths(layers)
+    digits = ".2f" if len(layers) == 1 else ".1f"
+    per_neuron = _by_layer(row, "spikes_per_neuron", layers, digits)
+    quiet = _by_layer(row, "silent_neurons", layers, ".0f")
+    return [
+        f"{'*' if best else ' '}{row['epoch']:>4}",
+        f"{number(row.get('train_loss')):>9}",
+        f"{percent(row.get('train_accuracy')):>8}",
+        f"{number(row.get('validation_loss')):>9}",
+        f"{percent(row.get('validation_accuracy')):>8}",
+        f"{per_neuron:>{spikes}}",
+        f"{quiet:>{silent}}",
+        f"{_scientific(row.get('learning_rate')):>9}",
+        f"{duration(row.get('seconds')):>8}",
+        f"{duration(eta_s):>8}",
+    ]
+
+
+def hidden_layers(row: Row) -> list[str]:
+    """Return the hidden populations of which a row holds spikes per neuron."""
+    prefix = "spikes_per_neuron/hidden"
+    return [name.partition("/")[2] for name in row if name.startswith(prefix)]
+
+
+def _scientific(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.2e}"
+
+
+def _layer_widths(layers: Sequence[str]) -> tuple[int, int]:
+    more = max(0, len(layers) - 2)
+    return 8 + 5 * more, 7 + 4 * more
+
+
+def _by_layer(row: Row, figure: str, layers: Sequence[str], digits: str) -> str:
+    values = (row.get(f"{figure}/{layer}") for layer in layers)
+    return "/".join("-" if v is None or math.isnan(v) else f"{v:{digits}}" for v in values) or "-"

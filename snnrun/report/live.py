@@ -1,0 +1,144 @@
+"""The live display: a table that grows epoch by epoch, and below it how far the run is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from snnrun import __version__
+from snnrun.report.format import (
+    Info,
+    Row,
+    duration,
+    epoch_cells,
+    epoch_heading,
+    hidden_layers,
+    listing,
+    number,
+    percent,
+    rate,
+)
+from snnrun.report.reporter import Progress
+
+REFRESH_S = 0.2  # at least this long between two pictures; one takes about 1 ms
+_CELL_STYLES = ("bold", "dim", "dim", "", "", "dim", "dim", "dim", "dim", "cyan")
+_VALIDATION_ACCURACY = 4  # the cell that is marked in the best epoch
+_LABEL_WIDTH = 14
+_COLUMN_WIDTHS = (19, None, 13, 11, 7, 7)  # None: the bar takes what is left
+
+
+class LiveReporter:
+    """Shows a run on a terminal. The table scrolls up; the last two lines are kept up to date."""
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console = console or Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._clock = clock
+        self._next_picture = 0.0
+        self._layers: Sequence[str] | None = None
+        self._live: Live | None = None
+        self._lost = False
+
+    def start(self, info: Info) -> None:
+        self._print(Text(f"snnrun {__version__}", "bold"))
+        self._print_listing(info)
+
+    def build(self, message: str) -> None:
+        self._print_listing({"build": message})
+
+    def progress(self, progress: Progress) -> None:
+        now = self._clock()
+        if now < self._next_picture or self._lost:
+            return
+        self._next_picture = now + REFRESH_S
+        try:
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(_picture(progress), refresh=True)
+        except OSError:
+            self._lost = True
+
+    def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
+        if self._layers is None:
+            self._layers = hidden_layers(row)
+            for line in ("", *epoch_heading(self._layers)):
+                self._print(Text(line, "dim"))
+        text = Text()
+        cells = epoch_cells(row, self._layers, eta_s, best)
+        for index, (cell, style) in enumerate(zip(cells, _CELL_STYLES, strict=True)):
+            marked = best and index == _VALIDATION_ACCURACY
+            text.append(cell, "bold green" if marked else style)
+        self._print(text)
+
+    def warning(self, text: str) -> None:
+        self._print(Text(f"warning: {text}", "yellow"))
+
+    def finish(self, summary: Info) -> None:
+        self.close()
+        self._print(Text("\nfinished", "bold green"))
+        self._print_listing(summary)
+
+    def interrupted(self, how_to_go_on: str) -> None:
+        self.close()
+        self._print(Text.assemble(("\nstopped: ", "bold yellow"), how_to_go_on))
+
+    def close(self) -> None:
+        if self._live is not None:
+            live, self._live = self._live, None
+            try:
+                live.stop()
+            except OSError:
+                self._lost = True
+
+    def _print_listing(self, entries: Info) -> None:
+        for line in listing(entries, self._console.width):
+            text = Text(line)
+            text.stylize("dim", 0, _LABEL_WIDTH)
+            self._print(text)
+
+    def _print(self, text: Text) -> None:
+        if self._lost:
+            return
+        try:
+            # soft wrap: a path longer than the line stays one word that can be copied
+            self._console.print(text, soft_wrap=True)
+        except OSError:
+            self._lost = True
+
+
+def _picture(progress: Progress) -> Table:
+    """Return the two lines at the bottom: the current phase, and the whole run."""
+    table = Table.grid(padding=(0, 2), expand=True)
+    for width in _COLUMN_WIDTHS:  # fixed, or the bar would change its length with every number
+        table.add_column(no_wrap=True, ratio=None if width else 1, min_width=width)
+    trained = progress.done / max(1, progress.total) if progress.phase == "train" else 1.0
+    table.add_row(
+        Text(f"epoch {progress.epoch} {progress.phase}", "bold"),
+        ProgressBar(total=max(1, progress.total), completed=progress.done),
+        f"{progress.done:,}/{progress.total:,}",
+        f"loss {number(progress.loss)}",
+        percent(progress.accuracy),
+        f"{rate(progress.examples_per_second)}/s",
+    )
+    table.add_row(
+        Text("whole run", "dim"),
+        ProgressBar(
+            total=max(1, progress.epochs), completed=progress.epoch + trained, complete_style="cyan"
+        ),
+        f"{progress.epoch}/{progress.epochs} epochs",
+        Text(f"ETA {duration(progress.eta_s)}", "cyan"),
+    )
+    return table

@@ -1,0 +1,61 @@
+"""What a run says while it goes on: a live display on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from snnrun.report.format import Info, Row
+from snnrun.report.plain import PlainReporter
+from snnrun.report.reporter import Progress, Reporter
+
+
+def make_reporter(stream: TextIO | None = None) -> Reporter:
+    """Return the live display if ``stream`` (standard output) is a terminal that can do it."""
+    stream = stream or sys.stdout
+    if stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
+        from snnrun.report.live import LiveReporter  # rich takes a while to import
+
+        return LiveReporter(stream)
+    return PlainReporter(stream)
+
+
+class Together:
+    """Several reporters as one, for the terminal and ``run.log``."""
+
+    def __init__(self, reporters: Sequence[Reporter]) -> None:
+        self._reporters = tuple(reporters)
+
+    def start(self, info: Info) -> None:
+        for reporter in self._reporters:
+            reporter.start(info)
+
+    def build(self, message: str) -> None:
+        for reporter in self._reporters:
+            reporter.build(message)
+
+    def progress(self, progress: Progress) -> None:
+        for reporter in self._reporters:
+            reporter.progress(progress)
+
+    def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
+        for reporter in self._reporters:
+            reporter.epoch(row, eta_s=eta_s, best=best)
+
+    def warning(self, text: str) -> None:
+        for reporter in self._reporters:
+            reporter.warning(text)
+
+    def finish(self, summary: Info) -> None:
+        for reporter in self._reporters:
+            reporter.finish(summary)
+
+    def interrupted(self, how_to_go_on: str) -> None:
+        for reporter in self._reporters:
+            reporter.interrupted(how_to_go_on)
+
+    def close(self) -> None:
+        for reporter in self._reporters:
+            reporter.close()

@@ -1,0 +1,188 @@
+"""The story of a run, from top to bottom: the first file to read.
+
+config -> data -> network -> program (both passes derived) -> backend (compiled) -> training loop ->
+records and checkpoints in the run folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from snnrun.backends.native import Opened, open_native
+from snnrun.compile.program import Program, compile_program
+from snnrun.config import Config
+from snnrun.datasets import load
+from snnrun.datasets.spikes import Splits
+from snnrun.errors import DataError
+from snnrun.network.build import build_network, find_loss, initial_weights
+from snnrun.record.owner import claim
+from snnrun.record.paths import RunPaths
+from snnrun.record.provenance import provenance
+from snnrun.record.recordings import Recordings
+from snnrun.record.writer import RunRecord
+from snnrun.report.terminal import make_reporter
+from snnrun.report.reporter import Reporter
+from snnrun.summary import found, outcome
+from snnrun.train.checkpoint import load as load_checkpoint
+from snnrun.train.evaluate import evaluate
+from snnrun.train.keeper import Keeper
+from snnrun.train.loop import Stopped, Trainer
+from snnrun.train.start import load_earlier_run
+from snnrun.train.state import State, from_checkpoint, load_tensors
+from snnrun.train.stop import stop_requests
+
+
+def train(config: Config, folder: Path, resume: bool = False) -> float:
+    """Train what ``config`` describes, in the run folder ``folder``.
+
+    Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training where
+    there is no validation set.
+
+    Raises:
+        SnnrunError: Anything that the user can put right.
+        SystemExit: The run was stopped by a signal; its checkpoint is written.
+    """
+    paths = RunPaths(Path(folder))
+    with claim(paths), reporting(paths) as reporter, stop_requests() as stop:
+        started = time.monotonic()
+        splits = load(config)
+        program = build_program(config, splits)
+        opened = open_native(program, config, paths.code, reporter.build)
+        backend = opened.backend
+        record = _record(config, paths, splits, resume)
+        recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
+        state = _start(config, paths, opened, resume)
+        record.truncate(state.epoch, state.trial)
+        recordings.discard_after(state.epoch, state.trial)
+        reporter.start(found(config, splits, program, opened, paths, state))
+        keeper = Keeper(config, paths, backend, record)
+        trainer = Trainer(
+            config=config, splits=splits, backend=backend, state=state, record=record,
+            recordings=recordings, keeper=keeper, reporter=reporter, stop=stop,
+        )  # fmt: skip
+        try:
+            trainer.run()
+        except Stopped:
+            reporter.interrupted(
+                f"stopped by {stop.name} in epoch {state.epoch}, trial {state.trial}; everything is "
+                f"saved. Go on with: snnrun resume {folder}"
+            )
+            raise SystemExit(stop.exit_code) from None
+        figures = evaluate(backend, splits, record) if splits.test else {}
+        record.finish()
+        record.write()
+        reporter.finish(outcome(config, record, figures, state, paths, time.monotonic() - started))
+    best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
+    return float(best)
+
+
+def test(config: Config, folder: Path) -> dict[str, float]:
+    """Evaluate the last checkpoint of a run (the best one with LOAD_BEST) on its test set."""
+    paths = RunPaths(Path(folder))
+    with claim(paths), reporting(paths) as reporter:
+        splits = load(config)
+        if splits.test is None:
+            raise DataError(
+                f"dataset {config.dataset.name} has no test set here; N_TEST says how large it is"
+            )
+        program = build_program(config, splits)
+        opened = open_native(program, config, paths.code, reporter.build)
+        checkpoint = paths.best if config.LOAD_BEST else paths.last
+        saved = load_checkpoint(checkpoint)
+        load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
+        record = _record(config, paths, splits, resume=True)
+        figures = evaluate(opened.backend, splits, record)
+        record.write()
+        reporter.finish(
+            {
+                "checkpoint": f"{checkpoint}, after {saved['epoch']} epochs",
+                **{name.replace("_", " "): f"{value:.4f}" for name, value in figures.items()},
+                "files": str(paths.run),
+            }
+        )
+    return figures
+
+
+def gradcheck(config: Config) -> bool:
+    """Compare the gradient of ``config``'s network with finite differences; print a table."""
+    from snnrun.gradcheck import check_gradients  # needed here only, and slow to import
+
+    return check_gradients(config)
+
+
+def compile_only(config: Config, folder: Path) -> Path:
+    """Derive, generate and build the program of ``config``; return the folder of its code."""
+    paths = RunPaths(Path(folder))
+    with reporting(paths) as reporter:
+        splits = load(config)
+        program = build_program(config, splits)
+        opened = open_native(program, config, paths.code, reporter.build)
+        print(program.describe())
+        reporter.finish(
+            {"code": str(paths.code), "library": str(opened.build.library),
+             "command": opened.build.command}
+        )  # fmt: skip
+    return paths.code
+
+
+def build_program(config: Config, splits: Splits) -> Program:
+    """Return the program of the network that ``config`` describes, for this data."""
+    data = splits.train.data
+    network = build_network(config, data.n_channels, data.n_classes)
+    loss = find_loss(config)
+    return compile_program(
+        network,
+        loss,
+        {key: float(getattr(config, key)) for key in loss.keys},
+        steps=config.steps,
+        dt=config.DT_MS,
+        integrator=config.network.integrator,
+    )
+
+
+@contextmanager
+def reporting(paths: RunPaths, stream: TextIO | None = None) -> Iterator[Reporter]:
+    """Give a reporter for the terminal and the run's log, and the terminal back afterwards."""
+    reporter = make_reporter(stream)
+    try:
+        yield reporter
+    finally:
+        reporter.close()
+
+
+def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> RunRecord:
+    keys = ("TRAIN_DATA_SEED", "TEST_DATA_SEED", "MODEL_SEED")
+    origin = provenance(
+        config.to_dict(),
+        name=config.NAME,
+        dataset=config.dataset.name,
+        epochs=config.N_EPOCH,
+        seeds={key: getattr(config, key) for key in keys},
+    )
+    make = RunRecord.from_file if resume and paths.run.exists() else RunRecord
+    return make(
+        paths,
+        origin,
+        n_classes=splits.train.data.n_classes,
+        confusion=config.COLLECT_CONFUSION,
+        predictions=config.REC_PREDICTIONS,
+    )
+
+
+def _start(config: Config, paths: RunPaths, opened: Opened, resume: bool) -> State:
+    """Return the state to begin with, and give the backend its weights."""
+    backend = opened.backend
+    if resume and paths.last.exists():
+        return from_checkpoint(load_checkpoint(paths.last), backend, str(paths.last))
+    for name, weights in initial_weights(backend.program.network, config.MODEL_SEED).items():
+        backend.set(name, weights)
+    if config.LOAD_LAST or config.LOAD_BEST:
+        load_earlier_run(config, paths, backend)
+    neurons = sum(c.population.size for c in backend.program.populations)
+    return State(neuron_spikes=np.zeros(neurons, np.int64))

@@ -1,0 +1,168 @@
+"""What is known of one configuration key, and the check of one value against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from snnrun.errors import did_you_mean
+from snnrun.schema.kinds import BOOL, TEXT, Kind, shown
+
+NULLS = ("null", "None", "none", "~")  # how people write null where a number or a list belongs
+
+RESUME, TEST = "resume", "test"  # commands that may change keys of a run that exists
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A condition on another key: that it has one of ``values``, or, with ``not_``, none of them.
+
+    A dotted path (a user's own neuron, loss, ...) meets every condition.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+    not_: bool = False
+
+    def holds(self, config: Mapping[str, Any]) -> bool:
+        """Return whether ``config`` (name -> checked value) meets the condition."""
+        value = config[self.key]
+        if isinstance(value, str) and "." in value:
+            return True
+        return (value in self.values) != self.not_
+
+    def __str__(self) -> str:
+        values = " or ".join(shown(v) for v in self.values)
+        return f"{self.key} is {'not ' if self.not_ else ''}{values}"
+
+
+def when(key: str, *values: Any) -> Condition:
+    """Return the condition that ``key`` has one of ``values``."""
+    return Condition(key=key, values=values)
+
+
+def unless(key: str, *values: Any) -> Condition:
+    """Return the condition that ``key`` has none of ``values``."""
+    return Condition(key=key, values=values, not_=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One configuration key.
+
+    Args:
+        name: The key, or ``group.option`` for an option of a group.
+        section: The heading under which ``snnrun keys`` lists it.
+        kind: Type of value.
+        default: Value where the data set has no other.
+        meaning: What it does, in one or two sentences.
+        datasets: Data set -> its own default.
+        unit: Unit of the value.
+        minimum, maximum: Bounds that are allowed themselves.
+        above, below: Bounds that are not.
+        choices: The only texts allowed; with ``dotted_path`` a path to a user's object too.
+        nullable: Whether null is allowed; ``null`` says what it means.
+        later: Why only the default is accepted for now.
+        later_choices: Choices that are not implemented yet -> why.
+        active_if: The key has an effect if one of these holds; empty: always.
+        changeable: Commands (resume, test) in which it may differ from what the run began with.
+    """
+
+    name: str
+    section: str
+    kind: Kind
+    default: Any
+    meaning: str
+    datasets: Mapping[str, Any] = field(default_factory=dict)
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+    dotted_path: bool = False
+    nullable: bool = False
+    null: str = ""
+    later: str = ""
+    later_choices: Mapping[str, str] = field(default_factory=dict)
+    active_if: tuple[Condition, ...] = ()
+    changeable: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.meaning or bool(self.null) != self.nullable:
+            raise ValueError(f"{self.name}: say what it means, and what null means if allowed")
+        for value in (self.default, *self.datasets.values()):
+            _, problem = self.convert(value)
+            if problem:
+                raise ValueError(f"{self.name}: default {problem}")
+
+    def default_of(self, dataset: str) -> Any:
+        """Return the default in ``dataset``; for one that is not built in, the general one."""
+        return self.convert(self.datasets.get(dataset, self.default))[0]
+
+    def convert(self, value: Any) -> tuple[Any, str]:
+        """Return (clean value, ""), or (None, the problem as one line)."""
+        if value == "???":
+            return None, f"{self.name} has no value; it must be {self.allowed()}"
+        if self.nullable and (value is None or self._means_null(value)):
+            return None, ""
+        try:
+            clean = self.kind.convert(value)
+        except (ValueError, OverflowError):
+            return None, self._refusal(value)
+        if not self._within(clean):
+            return None, self._refusal(value)
+        if isinstance(clean, str) and clean in self.later_choices:
+            return None, not_yet(self.name, clean, self.later_choices[clean], self.usable())
+        return clean, ""
+
+    def usable(self) -> tuple[str, ...]:
+        """Return the choices that are implemented."""
+        return tuple(choice for choice in self.choices if choice not in self.later_choices)
+
+    def allowed(self) -> str:
+        """Return what is allowed, as it completes "must be ..."."""
+        if self.choices:
+            text = "one of " + ", ".join(self.usable())
+            text += " or the dotted path of your own" if self.dotted_path else ""
+        else:
+            signs = {">": self.above, ">=": self.minimum, "<": self.below, "<=": self.maximum}
+            bounds = [f"{sign} {bound:g}" for sign, bound in signs.items() if bound is not None]
+            text = f"{self.kind.text} {' and '.join(bounds)}".strip()
+        if self.unit:
+            text += f" ({self.unit})"
+        return text + (f", or null: {self.null}" if self.nullable else "")
+
+    def _means_null(self, value: Any) -> bool:
+        return isinstance(value, str) and value in NULLS and self.kind is not TEXT
+
+    def _within(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices or (self.dotted_path and _is_dotted_path(value))
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return True
+        return (
+            (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def _refusal(self, value: Any) -> str:
+        hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
+        if self.kind is BOOL and value in (0, 1):
+            hint = f" Did you mean {'true' if value else 'false'}?"
+        return f"{self.name}={shown(value)}: must be {self.allowed()}.{hint}"
+
+
+def not_yet(name: str, value: Any, why: str, usable: Iterable[Any]) -> str:
+    """Return the line that refuses a value whose function is not implemented."""
+    words = [shown(value) for value in usable]
+    accepted = f"{', '.join(words)} {'is' if len(words) == 1 else 'are'} accepted"
+    return f"{name}={shown(value)}: not implemented yet ({why}); only {accepted}"
+
+
+def _is_dotted_path(value: str) -> bool:
+    parts = value.split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)

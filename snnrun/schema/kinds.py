@@ -1,0 +1,149 @@
+"""Kinds of values: how what YAML or the command line gave becomes a clean Python value.
+
+A converter returns the value or raises ``ValueError``; ``text`` completes "must be ...".
+Lists become tuples, so that a validated configuration cannot be changed by accident.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MINI_BATCHES = re.compile(r"\s*(\d+)\s+mini-batch(?:es)?\s*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A type of value: its converter, and its name as it completes "must be ..."."""
+
+    text: str
+    convert: Callable[[Any], Any]
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise ValueError(value)
+
+
+def _number(value: Any) -> float:
+    """Return a finite float; also from text, for YAML 1.1 reads 1e-3 as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    number = float(value)  # ValueError for other text
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = _number(value)
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(value)
+    return value
+
+
+def _count(value: Any) -> int | str:
+    """Return a number of examples, or ``"K mini-batches"`` in one spelling."""
+    match = MINI_BATCHES.fullmatch(value) if isinstance(value, str) else None
+    return f"{int(match.group(1))} mini-batches" if match else _whole(value)
+
+
+def _items(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(value)
+    return list(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(item) for item in _items(value))
+
+
+def _wholes(value: Any) -> tuple[int, ...]:
+    return tuple(_whole(item) for item in _items(value))
+
+
+def _text_pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = [_texts(item) for item in _items(value)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(value)
+    return tuple((first, second) for first, second in pairs)
+
+
+def _epoch_trials(value: Any) -> tuple[tuple[int, int], ...]:
+    pairs = [_wholes(item) for item in _items(value)]
+    if any(len(pair) != 2 or pair[1] < 0 for pair in pairs):
+        raise ValueError(value)
+    return tuple((epoch, trial) for epoch, trial in pairs)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(value)
+    return {_text(key): item for key, item in value.items()}
+
+
+def _numbers(value: Any) -> Mapping[str, Any]:
+    """Return a mapping of names to a number, or to a tuple of numbers (one per neuron)."""
+    return {
+        name: tuple(map(_number, item)) if isinstance(item, list | tuple) else _number(item)
+        for name, item in _mapping(value).items()
+    }
+
+
+BOOL = Kind(text="true or false", convert=_boolean)
+FLOAT = Kind(text="a number", convert=_number)
+INT = Kind(text="a whole number", convert=_whole)
+TEXT = Kind(text="a text", convert=_text)
+COUNT = Kind(text='a number of examples (or "K mini-batches")', convert=_count)
+TEXTS = Kind(text="a list of texts", convert=_texts)
+POPULATIONS = Kind(text="a list of populations, as in [hidden, output]", convert=_texts)
+VARIABLES = Kind(
+    text="a list of [population, variable] pairs, as in [[hidden, V]]", convert=_text_pairs
+)
+SYNAPSES = Kind(
+    text="a list of [projection, variable] pairs, as in [[in_to_hid, g]]", convert=_text_pairs
+)
+EPOCH_TRIALS = Kind(
+    text="a list of [epoch, trial] pairs of whole numbers, as in [[0, 0], [-1, 0]]",
+    convert=_epoch_trials,
+)
+INTS = Kind(text="a list of whole numbers", convert=_wholes)
+MAPPING = Kind(text="a mapping", convert=_mapping)
+NUMBERS = Kind(text="a mapping of parameter names to numbers", convert=_numbers)
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with tuples as lists and read-only mappings as dictionaries."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return ``value`` as it is written in YAML and on the command line."""
+    value = plain(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+    return str(value)

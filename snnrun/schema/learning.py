@@ -1,0 +1,80 @@
+"""Keys of learning: the optimiser, the learning rate's schedule, and what is trained."""
+
+from __future__ import annotations
+
+from snnrun.schema.key import RESUME, unless, when
+from snnrun.schema.table import number, switch, table, text, whole
+
+SCHEDULED = (unless("ETA_FAC", 1.0),)
+TRAINED_TAUS = (
+    when("TRAIN_TAU", True),
+    when("TRAIN_TAU_OUTPUT", True),
+    when("HIDDEN_NEURON_TYPE", "hetLIF"),
+    when("OUTPUT_NEURON_TYPE", "hetLI"),
+)
+
+# fmt: off
+LEARNING = table(
+    "learning parameters",
+    number("ETA", 5e-3, "Learning rate.", above=0, changeable=(RESUME,)),
+    number(
+        "ADAM_BETA1", 0.9, "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ADAM_BETA2", 0.999, "Decay of Adam's mean of the squared gradient, per update.",
+        minimum=0, below=1, changeable=(RESUME,),
+    ),
+    number(
+        "ADAM_EPS", 1e-8, "Added to the root of Adam's mean squared gradient.", above=0,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ETA_DECAY", 1.0, "Factor on the learning rate from one epoch to the next; 1: off.",
+        above=0, maximum=1, datasets={"yinyang": 0.95}, changeable=(RESUME,),
+    ),
+    number(
+        "LR_EASE_IN_FACTOR", 1.0,
+        "The learning rate starts at ETA/1000 and grows by this factor per training batch up to "
+        "ETA; 1: it starts at ETA.",
+        minimum=1, datasets={"shd": 1.05}, changeable=(RESUME,),
+    ),
+    number(
+        "EMA_ALPHA1", 0.8, "Weight of the past in the fast moving average of the accuracy.",
+        minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    number(
+        "EMA_ALPHA2", 0.95, "Weight of the past in the slow moving average of the accuracy.",
+        minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    text(
+        "EMA_WHICH", "validation", "The accuracy that the moving averages follow.",
+        choices=("validation", "training"), active_if=SCHEDULED,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ETA_FAC", 1.0,
+        "Factor on the learning rate whenever the fast moving average of the accuracy is not above"
+        " the slow one; 1: off.", above=0, maximum=1, datasets={"shd": 0.5}, changeable=(RESUME,),
+    ),
+    whole(
+        "MIN_EPOCH_ETA_FIXED", 300, "Epochs that must pass between two changes by ETA_FAC.",
+        minimum=0, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    switch("TRAIN_TAU", False, "Train TAU_MEM and TAU_SYN of each hidden neuron."),
+    number(
+        "MIN_TAU_M", 3.0, "Smallest membrane time constant, trained or drawn.", unit="ms", above=0,
+        active_if=TRAINED_TAUS,
+    ),
+    number(
+        "MIN_TAU_SYN", 1.0, "Smallest synaptic time constant, trained or drawn.", unit="ms",
+        above=0, active_if=TRAINED_TAUS,
+    ),
+    switch("TRAIN_TAU_OUTPUT", False, "Train TAU_MEM and TAU_SYN of each output neuron."),
+    switch("TRAIN_W", True, "Train the weights."),
+    switch(
+        "TRAIN_W_OUTPUT", True, "Train the weights towards the output too.",
+        active_if=(when("TRAIN_W", True),),
+    ),
+)
+# fmt: on

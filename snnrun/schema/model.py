@@ -1,0 +1,198 @@
+"""Keys of neurons, weights, regularisation and loss."""
+
+from __future__ import annotations
+
+from snnrun.schema.key import unless, when
+from snnrun.schema.table import number, switch, table, text
+
+SPIKE_TIME_LOSSES = ("first_spike", "first_spike_exp")
+LATER_SILENT = "the care of silent neurons comes with the full set of options"
+LATER_LOSS = "it comes with the full set of losses"
+LATER_REGULARISER = "regularisers come with the full set of options"
+REGULARISED = (unless("REG_TYPE", "none"),)
+ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
+
+# fmt: off
+NEURONS = table(
+    "model parameters",
+    number("TAU_SYN", 5.0, "Time constant of the synaptic current.", unit="ms", above=0),
+    number("TAU_MEM", 20.0, "Time constant of the membrane potential.", unit="ms", above=0),
+    number("V_THRESH", 1.0, "Potential at which a neuron spikes.", above=0),
+    number(
+        "V_RESET", 0.0, "Potential after a spike. LIF_subtract takes the threshold off instead.",
+        active_if=(
+            unless("HIDDEN_NEURON_TYPE", "LIF_subtract"), when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
+        ),
+    ),
+    number(
+        "TAU_REF", 0.0,
+        "Refractory period: for so long after a spike the potential is held and no spike is "
+        "emitted. Rounded to whole steps.", unit="ms", minimum=0,
+    ),
+    text(
+        "HIDDEN_NEURON_TYPE", "LIF",
+        "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
+        "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
+        "the threshold off the potential; or your own, as in mylab.neurons.alif2.",
+        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract"), dotted_path=True,
+    ),
+    text(
+        "OUTPUT_NEURON_TYPE", "LI",
+        "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
+        "neuron; or your own. The first_spike losses need outputs that spike: with them LI stands "
+        "for LIF and hetLI for hetLIF.",
+        choices=("LI", "hetLI"), dotted_path=True,
+    ),
+    number(
+        "TAU_B", 100.0, "Time constant with which the adaptation B of ALIF neurons decays.",
+        unit="ms", above=0, active_if=ADAPTIVE,
+    ),
+    number(
+        "B_INCR", 0.1, "Rise of the adaptation B, and so of the threshold, at each spike.",
+        minimum=0, active_if=ADAPTIVE,
+    ),
+    number(
+        "B_INIT", 0.0, "Adaptation B at the start of a trial.", minimum=0, active_if=ADAPTIVE,
+    ),
+    number(
+        "HIDDEN_NOISE", 0.0, "Amplitude of noise on the potential of hidden neurons, in training.",
+        minimum=0, later="noise comes with the full set of options",
+    ),
+)
+
+WEIGHTS = table(
+    "initial weights and dropout",
+    number(
+        "INPUT_HIDDEN_MEAN", 0.078,
+        "Mean of the initial weights from the input to the first hidden layer.",
+        datasets={"yinyang": 1.5},
+    ),
+    number(
+        "INPUT_HIDDEN_STD", 0.045, "Standard deviation of these weights.", minimum=0,
+        datasets={"yinyang": 0.78},
+    ),
+    number(
+        "HIDDEN_OUTPUT_MEAN", 0.2,
+        "Mean of the initial weights from the last hidden layer to the output.",
+        datasets={"yinyang": 0.93},
+    ),
+    number(
+        "HIDDEN_OUTPUT_STD", 0.37, "Standard deviation of these weights.", minimum=0,
+        datasets={"yinyang": 0.1},
+    ),
+    number(
+        "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
+        active_if=(when("RECURRENT", True),),
+    ),
+    number(
+        "HIDDEN_HIDDEN_STD", 0.37, "Standard deviation of these weights.", minimum=0,
+        active_if=(when("RECURRENT", True),),
+    ),
+    number(
+        "HIDDEN_HIDDENFWD_MEAN", 0.02,
+        "Mean of the initial weights from one hidden layer to the next.",
+        active_if=(unless("N_HID_LAYER", 1),),
+    ),
+    number(
+        "HIDDEN_HIDDENFWD_STD", 0.01, "Standard deviation of these weights.", minimum=0,
+        active_if=(unless("N_HID_LAYER", 1),),
+    ),
+    number(
+        "PDROP_INPUT", 0.0,
+        "Probability with which each input spike is dropped in training. Nothing is rescaled, and "
+        "nothing is dropped in evaluation.",
+        minimum=0, below=1, datasets={"mnist": 0.2, "shd": 0.2},
+    ),
+    number(
+        "PDROP_HIDDEN", 0.0, "Probability with which a hidden neuron is kept from spiking.",
+        minimum=0, below=1, later="dropout in the hidden layers comes with the full set of options",
+    ),
+)
+
+REGULARISATION = table(
+    "regularisation",
+    text(
+        "REG_TYPE", "none",
+        "Regulariser of the hidden layers' activity: simple pulls each neuron towards NU_UPPER "
+        "spikes per trial, Thomas1 also the layer's total below RHO_UPPER.",
+        choices=("none", "simple", "Thomas1"),
+        later_choices={"simple": LATER_REGULARISER, "Thomas1": LATER_REGULARISER},
+    ),
+    number(
+        "LBD_UPPER", 5e-6, "Strength for neurons that spike more often than NU_UPPER.",
+        minimum=0, active_if=REGULARISED,
+    ),
+    number(
+        "LBD_LOWER", 1e-3, "Strength for neurons that spike less often than NU_UPPER.",
+        minimum=0, active_if=REGULARISED,
+    ),
+    number(
+        "NU_UPPER", 2.0, "Spikes per hidden neuron and trial to aim at.",
+        minimum=0, active_if=REGULARISED,
+    ),
+    number(
+        "RHO_UPPER", 5000.0, "Spikes of a whole hidden layer per trial not to be exceeded.",
+        minimum=0, active_if=REGULARISED,
+    ),
+    number(
+        "GLB_UPPER", 1e-5, "Strength for layers that exceed RHO_UPPER.",
+        minimum=0, active_if=REGULARISED,
+    ),
+    switch(
+        "AVG_SNSUM", False,
+        "Regularise the mean spike count over a mini-batch, not each example's.",
+        active_if=REGULARISED,
+    ),
+    switch(
+        "REWIRE_SILENT", False,
+        "Draw new input weights for hidden neurons that were silent for an epoch.",
+        later=LATER_SILENT,
+    ),
+    number(
+        "REWIRE_LIFT", 0.0,
+        "Raise the input weights of neurons that were silent for an epoch by this much.",
+        later=LATER_SILENT,
+    ),
+)
+
+LOSS = table(
+    "loss types and parameters",
+    text(
+        "LOSS_TYPE", "sum_weigh_exp",
+        "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
+        "(first_spike, first_spike_exp), the mean potential over the trial (sum; weighted in time:"
+        " sum_weigh_linear, sum_weigh_exp, sum_weigh_sigmoid), its maximum (max), or the potential"
+        " in each step (avg_xentropy); or your own.",
+        choices=(
+            "first_spike", "first_spike_exp", "sum", "sum_weigh_linear", "sum_weigh_exp",
+            "sum_weigh_sigmoid", "sum_weigh_input", "max", "avg_xentropy",
+        ),
+        dotted_path=True, later_choices={"sum_weigh_input": LATER_LOSS},
+        datasets={"yinyang": "first_spike_exp", "mnist": "avg_xentropy"},
+    ),
+    number(
+        "TAU_0", 0.5, "Time scale of the softmax over first spike times.", unit="ms", above=0,
+        datasets={"shd": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+    ),
+    number(
+        "TAU_1", 6.4, "Time scale of first_spike_exp's cost of a late spike of the label's output.",
+        unit="ms", above=0, datasets={"shd": 100.0},
+        active_if=(when("LOSS_TYPE", "first_spike_exp"),),
+    ),
+    number(
+        "ALPHA", 3e-3,
+        "Strength of the first_spike losses' cost of a late spike of the label's output.",
+        minimum=0, datasets={"shd": 5e-5}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+    ),
+    number(
+        "TAU_ACCUMULATOR", 20.0,
+        "Time constant of the input activity that weights sum_weigh_input.",
+        unit="ms", above=0, active_if=(when("LOSS_TYPE", "sum_weigh_input"),),
+    ),
+    switch(
+        "CUDA_VISIBLE_DEVICES", True,
+        "Address GPUs by their place among the visible ones (backend=genn).",
+        later="the native backend runs on the CPU",
+    ),
+)
+# fmt: on

@@ -1,0 +1,186 @@
+"""Keys of what a run records and keeps, and the options of the groups."""
+
+from __future__ import annotations
+
+from snnrun.schema.key import RESUME, TEST, unless
+from snnrun.schema.kinds import NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.schema.table import row, switch, table, text, when_recorded, whole
+
+LATER_DATA = "it comes with the full set of benchmarks"
+LATER_PLOTS = "plots come with the reports"
+EVERY_TRIAL = " Without {} every trial is recorded."
+BOTH = (RESUME, TEST)
+
+# fmt: off
+RECORDING = table(
+    "recording controls",
+    when_recorded(
+        "W_OUTPUT_EPOCH_TRIAL", "all weights are written to weights.h5", changeable=(RESUME,),
+    ),
+    whole(
+        "W_REPORT_INTERVAL", 0,
+        "Write all weights to weights.h5 every so many trials, in the epochs that W_EPOCH_INTERVAL"
+        " chooses; 0: only at W_OUTPUT_EPOCH_TRIAL.",
+        minimum=0, datasets={"yinyang": 100}, changeable=(RESUME,),
+    ),
+    whole(
+        "W_EPOCH_INTERVAL", 1, "The epochs in which W_REPORT_INTERVAL applies: every so many.",
+        minimum=1, datasets={"yinyang": 10}, active_if=(unless("W_REPORT_INTERVAL", 0),),
+        changeable=(RESUME,),
+    ),
+    when_recorded(
+        "TAU_OUTPUT_EPOCH_TRIAL", "the trained time constants are written",
+        later="the record of trained time constants comes with the full set of options",
+    ),
+    whole(
+        "SPK_REC_STEPS", None,
+        "Steps of a trial whose spikes are buffered before they are written.",
+        minimum=1, nullable=True, null="TRIAL_MS/DT_MS, the whole trial",
+        active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
+    ),
+    when_recorded(
+        "REC_SPIKES_EPOCH_TRIAL", "the spikes of REC_SPIKES are recorded; empty: at every one",
+        active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
+    ),
+    row(
+        "REC_SPIKES", [],
+        "Populations whose spikes are written to spikes.h5: input, hidden (all hidden layers; or "
+        "hidden0, hidden1, ...), and output where it spikes."
+        + EVERY_TRIAL.format("REC_SPIKES_EPOCH_TRIAL"),
+        kind=POPULATIONS, changeable=BOTH,
+    ),
+    when_recorded(
+        "REC_NEURONS_EPOCH_TRIAL", "the variables of REC_NEURONS are recorded; empty: at every one",
+        active_if=(unless("REC_NEURONS", ()),), changeable=BOTH,
+    ),
+    row(
+        "REC_NEURONS", [],
+        "[population, variable] pairs that are written to variables.h5 in every step. Variables: V"
+        " potential, I synaptic current, B adaptation (ALIF)."
+        + EVERY_TRIAL.format("REC_NEURONS_EPOCH_TRIAL"),
+        kind=VARIABLES, changeable=BOTH,
+    ),
+    when_recorded(
+        "REC_SYNAPSES_EPOCH_TRIAL", "the weights of REC_SYNAPSES are recorded; empty: at every one",
+        active_if=(unless("REC_SYNAPSES", ()),), changeable=BOTH,
+    ),
+    row(
+        "REC_SYNAPSES", [],
+        "[projection, g] pairs whose weights g are written to variables.h5. Projections: "
+        "in_to_hid, hid_to_hid (RECURRENT), hid_to_hidfwd (from one hidden layer to the next), "
+        "hid_to_out; of several hidden layers all, or with the layer's number, as in in_to_hid0."
+        + EVERY_TRIAL.format("REC_SYNAPSES_EPOCH_TRIAL"),
+        kind=SYNAPSES, changeable=BOTH,
+    ),
+    switch(
+        "WRITE_TO_DISK", True, "Write the records to the run folder.",
+        later="the Python interface that returns records instead comes later",
+    ),
+    switch("TRAINING_PLOT", False, "Plot the course of the training.", later=LATER_PLOTS),
+    whole(
+        "TRAINING_PLOT_INTERVAL", 10, "Plot every so many epochs.", minimum=1, later=LATER_PLOTS,
+    ),
+    switch("FANCY_PLOTS", False, "Make further plots.", later=LATER_PLOTS),
+    switch(
+        "CHECKPOINT", True,
+        "Write checkpoints/last.h5 after each epoch, from which the run can be resumed.",
+        changeable=(RESUME,),
+    ),
+    text(
+        "CHECKPOINT_BEST", "validation",
+        "Write checkpoints/best.h5 whenever this accuracy is higher than ever before.",
+        choices=("validation", "training", "neither"), changeable=(RESUME,),
+    ),
+    switch(
+        "LOAD_LAST", False,
+        "Start from the weights of the last checkpoint of the newest earlier run of this "
+        "NAME under OUT_DIR.",
+    ),
+    switch(
+        "LOAD_BEST", False,
+        "Start from the weights of the best checkpoint of the newest earlier run of this NAME "
+        "under OUT_DIR. snnrun test: evaluate the run's best checkpoint, not its last.",
+        changeable=(TEST,),
+    ),
+    switch(
+        "COLLECT_CONFUSION", False, "Record the confusion matrix of every epoch.", changeable=BOTH,
+    ),
+    switch(
+        "REC_PREDICTIONS", False, "Record the predicted class of every example.", changeable=BOTH,
+    ),
+)
+
+GROUPS = table(
+    "options of the groups",
+    text(
+        "dataset.name", "yinyang", "The data set, or the dotted path of your own.",
+        choices=("yinyang", "mnist", "shd", "ssc", "smnist", "dvs"), dotted_path=True,
+        datasets={"mnist": "mnist", "shd": "shd"},
+        later_choices=dict.fromkeys(("ssc", "smnist", "dvs"), LATER_DATA),
+    ),
+    text(
+        "dataset.path", None, "Folder that holds the data set's files.",
+        nullable=True, null="the data folder that snnrun data info shows", changeable=BOTH,
+    ),
+    switch(
+        "dataset.fetch", True, "Download a public data set that is missing.", changeable=BOTH,
+    ),
+    switch(
+        "dataset.merge", True,
+        "Count several events of a channel in one time step as one spike; false: as many as there "
+        "are.",
+    ),
+    text("network.name", "feedforward", "Name of the kind of network; a label."),
+    text(
+        "network.integrator", "exact",
+        "How states advance by a step: exact with the closed form, or euler.",
+        choices=("exact", "euler"),
+    ),
+    row(
+        "network.hidden_parameters", {},
+        "Parameters of the hidden neurons that no key sets: name -> number, or one number per "
+        "neuron.",
+        kind=NUMBERS,
+    ),
+    row(
+        "network.output_parameters", {},
+        "Parameters of the output neurons that no key sets: name -> number, or one number per "
+        "neuron.",
+        kind=NUMBERS,
+    ),
+    text(
+        "rule.name", "eventprop", "The learning rule.",
+        choices=("eventprop", "surrogate", "superspike", "stdp"),
+        later_choices=dict.fromkeys(
+            ("surrogate", "superspike", "stdp"), "it comes with the other learning rules"
+        ),
+    ),
+    text(
+        "backend.name", "native", "What runs the network.", choices=("native", "genn"),
+        later_choices={"genn": "the GeNN backend comes later"},
+    ),
+    whole(
+        "backend.threads", None, "Threads to compute with; results do not depend on it.", minimum=1,
+        nullable=True, null="one per core", changeable=BOTH,
+    ),
+    text(
+        "backend.precision", "float32", "Floating-point numbers to compute with.",
+        choices=("float32", "float64"),
+    ),
+    switch(
+        "backend.contraction", True,
+        "Let the compiler fuse a multiplication and an addition into one rounding; false: results "
+        "are those of the NumPy reference, bit for bit, at less speed.",
+    ),
+    text(
+        "backend.compiler", None, "The C++ compiler, a name or a path.",
+        nullable=True, null="$CXX, else the first that is found", changeable=BOTH,
+    ),
+    row("backend.flags", [], "Further flags for the compiler.", kind=TEXTS),
+    text(
+        "backend.cache_dir", None, "Folder in which compiled programs are kept.",
+        nullable=True, null="the folder that snnrun doctor shows", changeable=BOTH,
+    ),
+    text("record.name", "none", "Name of the choice of records; a label.", changeable=BOTH),
+)
+# fmt: on

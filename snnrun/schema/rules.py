@@ -1,0 +1,202 @@
+"""Rules that tie several keys together, and the derived quantities that they need.
+
+Each rule names the keys it reads and yields one line per problem; it is skipped where one of its
+keys is wrong by itself, so that one mistake is reported once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from snnrun.schema.kinds import MINI_BATCHES, shown
+from snnrun.schema.model import SPIKE_TIME_LOSSES
+
+Values = Mapping[str, Any]
+
+MOST_STEPS = 65535  # steps are stored in 16 bits
+GENERATED = ("yinyang",)
+LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What must hold between several keys: ``check`` yields one line per problem."""
+
+    keys: tuple[str, ...]
+    check: Callable[[Values], Iterator[str]]
+
+    def problems(self, values: Values) -> Iterator[str]:
+        """Yield the problems of ``values`` (name -> checked value)."""
+        if all(key in values for key in self.keys):
+            yield from self.check(values)
+
+
+def rule(*keys: str) -> Callable[[Callable[[Values], Iterator[str]]], Rule]:
+    """Return a decorator that makes a function the check of a rule which reads ``keys``."""
+    return lambda check: Rule(keys=keys, check=check)
+
+
+def steps_of(values: Values) -> int | None:
+    """Return the number of steps of a trial, or None where TRIAL_MS is no whole number of them."""
+    ratio = values["TRIAL_MS"] / values["DT_MS"]
+    if not math.isfinite(ratio) or round(ratio) < 1:
+        return None
+    return round(ratio) if abs(ratio - round(ratio)) < 1e-6 else None
+
+
+def count_of(values: Values, key: str) -> int | None:
+    """Return a number of examples ("K mini-batches" is K * N_BATCH), None for all the rest."""
+    value = values[key]
+    match = MINI_BATCHES.fullmatch(value) if isinstance(value, str) else None
+    return int(match.group(1)) * int(values["N_BATCH"]) if match else value
+
+
+def output_spikes(values: Values) -> bool | None:
+    """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
+    if values["LOSS_TYPE"] in SPIKE_TIME_LOSSES:
+        return True
+    own = "." in values["LOSS_TYPE"] or "." in values["OUTPUT_NEURON_TYPE"]
+    return None if own else False
+
+
+@rule("TRIAL_MS", "DT_MS")
+def _whole_steps(values: Values) -> Iterator[str]:
+    trial, dt = values["TRIAL_MS"], values["DT_MS"]
+    steps = steps_of(values)
+    if steps is None:
+        hint = ""
+        if math.isfinite(trial / dt):
+            nearest = max(1, round(trial / dt)) * dt
+            hint = f"; use TRIAL_MS={nearest:.10g}, or another DT_MS"
+        yield f"TRIAL_MS={trial:g}: must be a whole number of steps of DT_MS={dt:g} ms{hint}"
+    elif steps > MOST_STEPS:
+        yield (
+            f"TRIAL_MS={trial:g}: {steps} steps of DT_MS={dt:g} ms are more than {MOST_STEPS}; use "
+            "a longer step or a shorter trial"
+        )
+
+
+@rule("TRIAL_MS", "DT_MS", "SPK_REC_STEPS")
+def _buffered_steps(values: Values) -> Iterator[str]:
+    steps, asked = steps_of(values), values["SPK_REC_STEPS"]
+    if steps is not None and asked is not None and asked > steps:
+        yield f"SPK_REC_STEPS={asked}: must be at most the {steps} steps of a trial"
+
+
+@rule("V_RESET", "V_THRESH")
+def _reset_below_threshold(values: Values) -> Iterator[str]:
+    if values["V_RESET"] >= values["V_THRESH"]:
+        yield f"V_RESET={values['V_RESET']:g}: must be below V_THRESH={values['V_THRESH']:g}"
+
+
+@rule("TAU_REF", "DT_MS")
+def _refractory_steps(values: Values) -> Iterator[str]:
+    if 0 < values["TAU_REF"] < 0.5 * values["DT_MS"]:
+        yield (
+            f"TAU_REF={values['TAU_REF']:g}: less than half a step (DT_MS={values['DT_MS']:g} ms), "
+            "so it would round to no refractory period; use 0 or a shorter DT_MS"
+        )
+
+
+@rule("LOSS_TYPE", "TRIAL_MS", "TAU_1")
+def _exponential_in_range(values: Values) -> Iterator[str]:
+    trial, tau = values["TRIAL_MS"], values["TAU_1"]
+    if values["LOSS_TYPE"] == "first_spike_exp" and trial / tau > LARGEST_EXPONENT:
+        yield (
+            f"TAU_1={tau:g}: exp(TRIAL_MS/TAU_1) overflows with TRIAL_MS={trial:g}; use at least "
+            f"TAU_1={trial / LARGEST_EXPONENT:.3g}"
+        )
+
+
+@rule("network.integrator", "DT_MS", "TAU_MEM", "TAU_SYN", "TAU_B", "HIDDEN_NEURON_TYPE")
+def _euler_stable(values: Values) -> Iterator[str]:
+    taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * (values["HIDDEN_NEURON_TYPE"] == "ALIF")
+    shortest = min(taus, key=lambda name: values[name])
+    if values["network.integrator"] == "euler" and values["DT_MS"] >= values[shortest]:
+        yield (
+            f"DT_MS={values['DT_MS']:g}: network.integrator=euler needs steps shorter than "
+            f"{shortest}={values[shortest]:g} ms; use integrator=exact or a shorter step"
+        )
+
+
+@rule("TAU_MEM", "TAU_SYN", "MIN_TAU_M", "MIN_TAU_SYN", "TRAIN_TAU", "TRAIN_TAU_OUTPUT",
+      "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")  # fmt: skip
+def _above_smallest_tau(values: Values) -> Iterator[str]:
+    trained = values["TRAIN_TAU"] or values["TRAIN_TAU_OUTPUT"]
+    drawn = values["HIDDEN_NEURON_TYPE"] == "hetLIF" or values["OUTPUT_NEURON_TYPE"] == "hetLI"
+    for name, floor in (("TAU_MEM", "MIN_TAU_M"), ("TAU_SYN", "MIN_TAU_SYN")):
+        if (trained or drawn) and values[name] < values[floor]:
+            yield f"{name}={values[name]:g}: must be at least {floor}={values[floor]:g} (ms)"
+
+
+@rule("N_TRAIN", "N_VALIDATE", "N_BATCH")
+def _examples_to_train(values: Values) -> Iterator[str]:
+    if count_of(values, "N_TRAIN") == 0:
+        yield f"N_TRAIN={values['N_TRAIN']}: training needs at least one example"
+    if values["N_TRAIN"] is None and values["N_VALIDATE"] is None:
+        yield "N_VALIDATE=null: N_TRAIN is null too, and only one of them can be all that remain"
+
+
+@rule("dataset.name", "N_TRAIN", "N_VALIDATE", "N_TEST")
+def _generated_sizes(values: Values) -> Iterator[str]:
+    for key in ("N_TRAIN", "N_VALIDATE", "N_TEST"):
+        if values["dataset.name"] in GENERATED and values[key] is None:
+            yield (
+                f"{key}=null: {values['dataset.name']} is generated and has no size of its own; "
+                'give a number of examples, or "K mini-batches"'
+            )
+
+
+@rule("dataset.name", "dataset.path", "dataset.fetch")
+def _generated_has_no_files(values: Values) -> Iterator[str]:
+    for option, usual in (("dataset.path", None), ("dataset.fetch", True)):
+        if values["dataset.name"] in GENERATED and values[option] != usual:
+            yield (
+                f"{option}={shown(values[option])}: has no effect, since "
+                f"{values['dataset.name']} is generated; leave it out"
+            )
+
+
+@rule("N_VALIDATE", "N_BATCH", "CHECKPOINT_BEST")
+def _best_needs_validation(values: Values) -> Iterator[str]:
+    if count_of(values, "N_VALIDATE") == 0 and values["CHECKPOINT_BEST"] == "validation":
+        yield (
+            "CHECKPOINT_BEST=validation: there is no validation set, since N_VALIDATE is 0; use "
+            "CHECKPOINT_BEST=training or neither"
+        )
+
+
+@rule("N_VALIDATE", "N_BATCH", "EMA_WHICH", "ETA_FAC", "MIN_EPOCH_ETA_FIXED", "N_EPOCH")
+def _schedule_needs_validation(values: Values) -> Iterator[str]:
+    acts = values["ETA_FAC"] != 1 and values["MIN_EPOCH_ETA_FIXED"] < values["N_EPOCH"]
+    if acts and count_of(values, "N_VALIDATE") == 0 and values["EMA_WHICH"] == "validation":
+        yield (
+            "EMA_WHICH=validation: there is no validation set, since N_VALIDATE is 0; use "
+            "EMA_WHICH=training, or ETA_FAC=1 to leave the learning rate alone"
+        )
+
+
+@rule("LOAD_LAST", "LOAD_BEST")
+def _one_checkpoint(values: Values) -> Iterator[str]:
+    if values["LOAD_LAST"] and values["LOAD_BEST"]:
+        yield "LOAD_BEST=true: LOAD_LAST is true as well; only one checkpoint can be loaded"
+
+
+RULES = (
+    _whole_steps,
+    _buffered_steps,
+    _reset_below_threshold,
+    _refractory_steps,
+    _exponential_in_range,
+    _euler_stable,
+    _above_smallest_tau,
+    _examples_to_train,
+    _generated_sizes,
+    _generated_has_no_files,
+    _best_needs_validation,
+    _schedule_needs_validation,
+    _one_checkpoint,
+)

@@ -1,0 +1,87 @@
+"""What a run says of itself at its start and at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from snnrun.backends.native import Opened
+from snnrun.compile.program import Program
+from snnrun.config import Config
+from snnrun.datasets.spikes import Splits
+from snnrun.record.paths import RunPaths
+from snnrun.record.writer import RunRecord
+from snnrun.report.format import duration, percent
+from snnrun.train.state import State
+
+Info = dict[str, str | Sequence[str]]
+
+
+def found(
+    config: Config, splits: Splits, program: Program, opened: Opened, paths: RunPaths, state: State
+) -> Info:
+    """Return what the run found before its first batch: data, network, backend, plan."""
+    sizes = ", ".join(f"{len(split)} {split.name}" for split in splits.all())
+    hidden = program.populations[0].dynamics.neuron.name
+    output = program.populations[-1].dynamics.neuron.name
+    plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, Adam, ETA {config.ETA:g}"
+    info: Info = {
+        "data": [f"{config.dataset.name}: {sizes} examples", splits.description],
+        "network": [
+            f"{program.network.shape}, {hidden} hidden, {output} output, "
+            f"{program.trained_values:,} trained values",
+            f"{program.steps} steps of {program.dt:g} ms",
+        ],
+        "rule": f"{config.rule.name}, loss {program.loss.name}: {program.loss.meaning}",
+        "backend": opened.description,
+        "plan": plan,
+        "seeds": f"data {config.TRAIN_DATA_SEED}, test {config.TEST_DATA_SEED}, "
+        f"model {config.MODEL_SEED}",
+        "folder": str(paths.root),
+    }
+    if state.epoch or state.trial:
+        info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
+    return info
+
+
+def outcome(
+    config: Config,
+    record: RunRecord,
+    figures: dict[str, float],
+    state: State,
+    paths: RunPaths,
+    seconds: float,
+) -> Info:
+    """Return how the run ended: accuracies, where everything is, and how to look further."""
+    info: Info = {}
+    for name in ("train", "validation"):
+        column = record.epochs[f"{name}_accuracy"]
+        if len(column):
+            info[name] = f"{percent(float(column[-1]))} in the last epoch"
+    if state.best_epoch >= 0:
+        info["best"] = (
+            f"{percent(state.best_accuracy)} {config.CHECKPOINT_BEST} in epoch {state.best_epoch}"
+        )
+    if figures:
+        text = f"{percent(figures['accuracy'])} (weights of the last epoch)"
+        if "accuracy_known_speakers" in figures:
+            text += (
+                f"; known speakers {percent(figures['accuracy_known_speakers'])}, "
+                f"unseen {percent(figures['accuracy_unseen_speakers'])}"
+            )
+        info["test"] = text
+    info["time"] = duration(seconds)
+    written = [f"{paths.run}: metrics"]
+    written += [
+        f"{paths.index(kind)}: {kind}"
+        for kind in ("spikes", "variables", "weights")
+        if paths.index(kind).exists()
+    ]
+    if paths.last.exists() or paths.best.exists():
+        written.append(f"{paths.checkpoints}: checkpoints")
+    info["files"] = written
+    info["look further"] = [
+        f'python -c "from snnrun.record import load_run; print(load_run({str(paths.root)!r}).epochs)"',
+        f"snnrun test {paths.root}",
+        f"snnrun resume {paths.root} N_EPOCH={2 * config.N_EPOCH}",
+    ]
+    return info

@@ -1,0 +1,68 @@
+"""The test: what a trained network makes of examples that had no part in its training."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from snnrun.backends.base import Backend
+from snnrun.datasets.spikes import Split, Splits
+from snnrun.errors import NumericalError
+from snnrun.record.writer import RunRecord
+
+
+def evaluate(backend: Backend, splits: Splits, record: RunRecord) -> dict[str, float]:
+    """Run the test split, enter the figures into ``record``, and return them.
+
+    Where speakers are known, accuracies of those that occur in training and of the others stand apart.
+    """
+    split = splits.test
+    if split is None:
+        return {}
+    started = time.monotonic()
+    results = backend.evaluate(split.data, split.examples)
+    seconds = time.monotonic() - started
+    if results.failed_batch >= 0:
+        raise NumericalError("the loss on the test set is not finite; the weights are beyond use")
+    right = results.prediction == split.labels
+    figures = {
+        "accuracy": float(right.mean()),
+        "loss": float(results.loss.mean()),
+        **_by_speaker(right, split, splits.train),
+        "seconds": seconds,
+        "examples_per_second": len(split) / seconds if seconds > 0 else float("nan"),
+    }
+    at = 0
+    for compiled in backend.program.populations:
+        population = compiled.population
+        counts = results.neuron_spikes[at : at + population.size]
+        at += population.size
+        if compiled.spiking:
+            mean = float(counts.sum() / population.size / len(split))
+            figures[f"spikes_per_neuron/{population.name}"] = mean
+            figures[f"silent_neurons/{population.name}"] = float((counts == 0).sum())
+    record.predictions(
+        epoch=-1,
+        trial=0,
+        phase="test",
+        examples=split.examples,
+        labels=split.labels,
+        predictions=results.prediction,
+    )
+    record.set_test(figures)
+    return figures
+
+
+def _by_speaker(right: np.ndarray, split: Split, train: Split) -> dict[str, float]:
+    if split.data.speakers is None or train.data.speakers is None:
+        return {}
+    known = np.isin(
+        split.data.speakers[split.examples], train.data.speakers[train.examples]
+    )
+    if known.all() or not known.any():
+        return {}
+    return {
+        "accuracy_known_speakers": float(right[known].mean()),
+        "accuracy_unseen_speakers": float(right[~known].mean()),
+    }

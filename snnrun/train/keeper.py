@@ -1,0 +1,68 @@
+"""When checkpoints are written, and in which order, so that a kill at any moment loses nothing.
+
+The record is written before the checkpoint that follows it, so a record on disk is never behind its
+checkpoint; what is ahead is dropped on resuming and computed again, to the same bits. The best
+checkpoint is written before the last one, so resuming never needs a best that is not on disk. Epochs
+of less than a second would spend their time on the disk; so writing takes at most a share of the time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from snnrun.backends.base import Backend
+from snnrun.config import Config
+from snnrun.record.paths import RunPaths
+from snnrun.record.writer import RunRecord
+from snnrun.train.checkpoint import save
+from snnrun.train.state import State, to_checkpoint
+
+SHARE = 0.05  # of the run's time that writing may take
+
+
+class Keeper:
+    """Writes the record and the checkpoints of a run."""
+
+    def __init__(
+        self, config: Config, paths: RunPaths, backend: Backend, record: RunRecord
+    ) -> None:
+        self._config = config
+        self._paths = paths
+        self._backend = backend
+        self._record = record
+        self._best: dict[str, Any] | None = None  # not on disk yet
+        self._next = 0.0
+        self._kept: int | None = None  # epoch of the last checkpoint
+        paths.checkpoints.mkdir(parents=True, exist_ok=True)
+
+    def epoch_ended(self, state: State, *, best: bool, last: bool) -> None:
+        """Keep the state at the end of an epoch, now or, if epochs are short, some epochs later."""
+        if best:
+            self._best = to_checkpoint(state, self._backend)
+        if not last and time.monotonic() < self._next:
+            return
+        started = time.monotonic()
+        self._write(state)
+        spent = time.monotonic() - started
+        self._next = started + spent / SHARE
+
+    def interrupted(self, state: State) -> None:
+        """Keep the state in the middle of an epoch, whatever the settings say."""
+        self._write(state, always=True)
+
+    def what_is_kept(self) -> str:
+        """Return where to go back to, for an error message."""
+        if self._kept is None:
+            return "No checkpoint was written before."
+        return f"The last checkpoint is of the end of epoch {self._kept - 1}."
+
+    def _write(self, state: State, *, always: bool = False) -> None:
+        self._record.write()
+        if self._best is not None:
+            save(self._paths.best, self._best)
+            self._best = None
+        if self._config.CHECKPOINT or always:
+            save(self._paths.last, to_checkpoint(state, self._backend))
+            self._kept = state.epoch
+            self._record.checkpointed(state.epoch)

@@ -1,0 +1,331 @@
+"""The training loop. It knows no backend: it feeds examples, keeps the books, and emits events.
+
+An epoch is a row of trials (mini-batches): training first, then validation. The loop hands the backend
+as many trials at once as run in about CHUNK_S, so that nothing in Python happens per step or example,
+and looks up in between for requests to stop. Cutting the row elsewhere changes no bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnrun.backends.base import Adam, Backend, Results
+from snnrun.config import Config
+from snnrun.datasets.spikes import Split, Splits
+from snnrun.datasets.splits import epoch_order
+from snnrun.errors import NumericalError
+from snnrun.record.recordings import Recordings
+from snnrun.record.writer import RunRecord
+from snnrun.report.reporter import Progress, Reporter
+from snnrun.streams import stream_key
+from snnrun.train.keeper import Keeper
+from snnrun.train.recorder import Recorder
+from snnrun.train.state import State
+from snnrun.train.stop import Stop
+
+CHUNK_S = 0.2
+
+
+class Stopped(Exception):
+    """The run was asked to stop; everything is on disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One part of an epoch: its examples in order, and the number of its first trial."""
+
+    name: str  # train or validation
+    split: Split
+    order: np.ndarray
+    first_trial: int
+    batch: int
+
+    @property
+    def trials(self) -> int:
+        """Number of mini-batches; the last one may be smaller."""
+        return -(-len(self.order) // self.batch)
+
+    def examples(self, first: int, last: int) -> np.ndarray:
+        """Return the examples of this phase's mini-batches ``first`` .. ``last``."""
+        return self.order[first * self.batch : last * self.batch]
+
+
+class Trainer:
+    """Runs the epochs of a configuration from a state to the end.
+
+    Args:
+        config: What to run.
+        splits: The data.
+        backend: The compiled network with its weights.
+        state: Where to begin.
+        record: Metrics; ``recordings`` spikes, variables and weights.
+        keeper: Checkpoints.
+        reporter: Who is told.
+        stop: Requests to stop.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        splits: Splits,
+        backend: Backend,
+        state: State,
+        record: RunRecord,
+        recordings: Recordings,
+        keeper: Keeper,
+        reporter: Reporter,
+        stop: Stop,
+    ) -> None:
+        self._config = config
+        self._splits = splits
+        self._backend = backend
+        self._state = state
+        self._record = record
+        self._recordings = recordings
+        self._recorder = Recorder(config, backend, recordings)
+        self._keeper = keeper
+        self._reporter = reporter
+        self._stop = stop
+        self._adam = Adam(
+            beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS
+        )
+        self._trials_per_chunk = 1
+        self._timings: dict[str, float] = {}
+        self._began = time.monotonic()
+        self._done_here = 0  # examples run by this process
+
+    def run(self) -> None:
+        """Run the epochs that are left.
+
+        Raises:
+            Stopped: A stop was asked for; the checkpoint is written.
+            NumericalError: Values are no longer finite, or too large.
+        """
+        while self._state.epoch < self._config.N_EPOCH:
+            self._epoch(self._state.epoch)
+
+    def _epoch(self, epoch: int) -> None:
+        started = time.monotonic()
+        self._timings = {}
+        for phase in self._phases(epoch):
+            with self._timed(phase.name):
+                self._run_phase(epoch, phase)
+        row = self._row(epoch, time.monotonic() - started)
+        accuracy = {"validation": row["validation_accuracy"], "training": row["train_accuracy"]}
+        state = self._state
+        state.schedule.end_epoch(self._config, epoch, accuracy[self._config.EMA_WHICH])
+        watched = accuracy.get(self._config.CHECKPOINT_BEST, float("nan"))
+        best = bool(watched > state.best_accuracy)
+        if best:
+            state.best_accuracy, state.best_epoch = float(watched), epoch
+        state.epoch, state.trial = epoch + 1, 0
+        state.neuron_spikes[:] = 0
+        self._record.epoch(row, self._timings if self._config.TIMING else None)
+        self._recordings.flush()
+        self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
+        self._reporter.epoch(row, eta_s=self._eta(), best=best)
+
+    def _phases(self, epoch: int) -> list[Phase]:
+        """Return the phases of an epoch."""
+        config, batch = self._config, self._config.N_BATCH
+        order = epoch_order(self._splits.train, config.TRAIN_DATA_SEED, epoch, config.SHUFFLE)
+        train = Phase(
+            name="train", split=self._splits.train, order=order, first_trial=0, batch=batch
+        )
+        validation = self._splits.validation
+        if validation is None:
+            return [train]
+        return [
+            train,
+            Phase(
+                name="validation",
+                split=validation,
+                order=validation.examples,
+                first_trial=train.trials,
+                batch=batch,
+            ),
+        ]
+
+    def _run_phase(self, epoch: int, phase: Phase) -> None:
+        first = max(0, self._state.trial - phase.first_trial)
+        numbers = range(phase.first_trial, phase.first_trial + phase.trials)
+        recorded = {t - phase.first_trial for t in self._recorder.wanted(epoch, numbers)}
+        key = stream_key(self._config.TRAIN_DATA_SEED, "input dropout", epoch)
+        dropout = (self._config.PDROP_INPUT if phase.name == "train" else 0.0, key)
+        while first < phase.trials:
+            if self._stop:
+                self._interrupt()
+            if first in recorded:
+                recorded.discard(first)
+                with self._timed("recording"):
+                    self._recorder.record(
+                        epoch, phase.first_trial + first, phase.split.data,
+                        phase.examples(first, first + 1), phase.name, dropout,
+                    )  # fmt: skip
+            last = min([phase.trials, first + self._trials_per_chunk, *(r for r in recorded if r > first)])
+            started = time.monotonic()
+            rates = self._run_trials(epoch, phase, first, last, dropout)
+            self._note_speed(last - first, time.monotonic() - started)
+            first = last
+            self._state.trial = phase.first_trial + last
+            self._show(epoch, phase, min(last * phase.batch, len(phase.order)), rates)
+
+    def _run_trials(
+        self, epoch: int, phase: Phase, first: int, last: int, dropout: tuple[float, int]
+    ) -> np.ndarray:
+        """Run mini-batches ``first`` .. ``last`` of a phase and enter their figures."""
+        started = time.monotonic()
+        state, data = self._state, phase.split.data
+        examples = np.ascontiguousarray(phase.examples(first, last))
+        rates = np.full(last - first, np.nan)
+        if phase.name == "train":
+            rates = state.schedule.rates(self._config, epoch, state.updates, last - first)
+            results = self._backend.train(
+                data, examples, phase.batch, rates, self._adam, state.updates, *dropout
+            )
+            self._check(results, epoch, first, rates)
+            state.updates += last - first
+            state.neuron_spikes += results.neuron_spikes
+        else:
+            results = self._backend.evaluate(data, examples)
+        self._enter(epoch, phase, first, examples, results, rates, time.monotonic() - started)
+        return rates
+
+    def _enter(
+        self,
+        epoch: int,
+        phase: Phase,
+        first: int,
+        examples: np.ndarray,
+        results: Results,
+        rates: np.ndarray,
+        seconds: float,
+    ) -> None:
+        labels = phase.split.data.labels[examples]
+        starts = np.arange(0, len(examples), phase.batch)
+        sizes = np.diff([*starts, len(examples)])
+        losses = np.add.reduceat(results.loss, starts) / sizes
+        correct = np.add.reduceat((results.prediction == labels).astype(np.int64), starts)
+        spikes = np.add.reduceat(results.layer_spikes.astype(np.int64), starts, axis=0)
+        names = [c.population.name for c in self._backend.program.populations]
+        spiking = [i for i, c in enumerate(self._backend.program.populations) if c.spiking]
+        for k, start in enumerate(starts):
+            trial, here = phase.first_trial + first + k, slice(start, start + sizes[k])
+            self._record.trial(
+                epoch=epoch,
+                trial=trial,
+                phase=phase.name,
+                examples=int(sizes[k]),
+                loss=float(losses[k]),
+                correct=int(correct[k]),
+                learning_rate=float(rates[k]),
+                hidden_spikes={names[i]: int(spikes[k, i]) for i in spiking},
+                seconds=seconds / len(starts),
+            )
+            self._record.predictions(
+                epoch=epoch,
+                trial=trial,
+                phase=phase.name,
+                examples=examples[here],
+                labels=labels[here],
+                predictions=results.prediction[here],
+            )
+
+    def _check(self, results: Results, epoch: int, first: int, rates: np.ndarray) -> None:
+        """Raise NumericalError if a batch went wrong, saying what, where and since when."""
+        if results.failed_batch < 0:
+            return
+        trial = first + results.failed_batch
+        what = (
+            f"the gradient or the values of {results.failed_tensor} are not finite, or beyond 1e6"
+            if results.failed_tensor
+            else "the loss is not finite"
+        )
+        rate = float(rates[results.failed_batch])
+        self._record.write()
+        raise NumericalError(
+            f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
+            f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
+            f"{self._keeper.what_is_kept()} Try a smaller ETA, LR_EASE_IN_FACTOR, or smaller "
+            "initial weights"
+        )
+
+    def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:
+        train = self._record.means(epoch, "train")
+        validation = self._record.means(epoch, "validation")
+        last_rate = self._state.schedule.rates(self._config, epoch, self._state.updates - 1, 1)
+        spent = train["seconds"]
+        row: dict[str, float | int | None] = {
+            "epoch": epoch,
+            "train_loss": train["loss"],
+            "train_accuracy": train["accuracy"],
+            "validation_loss": validation["loss"],
+            "validation_accuracy": validation["accuracy"],
+            "learning_rate": float(last_rate[0]),
+            "seconds": seconds,
+            "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
+        }
+        at = 0
+        for compiled in self._backend.program.populations:
+            size = compiled.population.size
+            counts = self._state.neuron_spikes[at : at + size]
+            at += size
+            if compiled.spiking:
+                name, examples = compiled.population.name, len(self._splits.train)
+                row[f"spikes_per_neuron/{name}"] = float(counts.sum() / size / examples)
+                row[f"silent_neurons/{name}"] = int((counts == 0).sum())
+        return row
+
+    def _interrupt(self) -> None:
+        self._recordings.flush()
+        self._keeper.interrupted(self._state)
+        raise Stopped
+
+    def _note_speed(self, trials: int, seconds: float) -> None:
+        per_trial = max(seconds / trials, 1e-7)
+        wanted = int(CHUNK_S / per_trial)
+        self._trials_per_chunk = max(1, min(wanted, 4 * self._trials_per_chunk))
+
+    def _show(self, epoch: int, phase: Phase, done: int, rates: np.ndarray) -> None:
+        self._done_here += len(rates) * phase.batch
+        means = self._record.means(epoch, phase.name)
+        elapsed = time.monotonic() - self._began
+        self._reporter.progress(
+            Progress(
+                epoch=epoch,
+                epochs=self._config.N_EPOCH,
+                phase=phase.name,
+                done=done,
+                total=len(phase.order),
+                loss=means["loss"],
+                accuracy=means["accuracy"],
+                examples_per_second=self._done_here / elapsed if elapsed > 0 else 0.0,
+                eta_s=self._eta(),
+            )
+        )
+
+    def _eta(self) -> float | None:
+        """Return the seconds that are left at the speed so far."""
+        if self._done_here == 0:
+            return None
+        epoch_examples = len(self._splits.train) + len(self._splits.validation or ())
+        trials = sum(-(-len(s) // self._config.N_BATCH) for s in self._splits.all()[:2] if s)
+        left = (self._config.N_EPOCH - self._state.epoch) * epoch_examples
+        left -= int(self._state.trial / max(trials, 1) * epoch_examples)
+        return left * (time.monotonic() - self._began) / self._done_here
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - started
+            self._timings[name] = self._timings.get(name, 0.0) + spent
+

@@ -1,0 +1,137 @@
+"""Which mini-batches are recorded in full, and recording them.
+
+A recorded mini-batch is run once more, example by example, with the weights that it met: the same
+spikes, bit for bit, with every state kept. So a recording costs nothing where none is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from snnrun.backends.base import Backend, Trial
+from snnrun.config import Config
+from snnrun.datasets.spikes import SpikeData
+from snnrun.record.recordings import Recordings
+
+Pair = tuple[str, str]
+UNIT = "1"  # states and weights are in units of the model
+
+
+class Recorder:
+    """Records spikes, variables and weights at the epochs and trials that the config names."""
+
+    def __init__(self, config: Config, backend: Backend, recordings: Recordings) -> None:
+        self._config = config
+        self._backend = backend
+        self._recordings = recordings
+        self._layers = {c.population.name: i for i, c in enumerate(backend.program.populations)}
+        self._spikes = tuple(config.REC_SPIKES)
+        self._variables: list[Pair] = [(p, v) for p, v in config.REC_NEURONS]
+        self._synapses = [projection for projection, _ in config.REC_SYNAPSES]
+
+    def wanted(self, epoch: int, trials: Iterable[int]) -> list[int]:
+        """Return those of ``trials`` at which anything is recorded."""
+        return [t for t in trials if any(self._what(epoch, t))]
+
+    def record(
+        self,
+        epoch: int,
+        trial: int,
+        data: SpikeData,
+        examples: np.ndarray,
+        phase: str,
+        dropout: tuple[float, int],
+    ) -> None:
+        """Record mini-batch ``trial``, which is about to run: its spikes, variables and weights."""
+        spikes, variables, weights, synapses = self._what(epoch, trial)
+        if spikes or variables:
+            self._record_trials(epoch, trial, data, examples, phase, dropout, spikes, variables)
+        if weights or synapses:
+            self._record_weights(epoch, trial, phase, all_of_them=weights)
+
+    def _what(self, epoch: int, trial: int) -> tuple[bool, bool, bool, bool]:
+        c, here = self._config, (epoch, trial)
+
+        def chosen(key: str) -> bool:
+            pairs = getattr(c, key)
+            return not pairs or here in {tuple(pair) for pair in pairs}
+
+        interval = c.W_REPORT_INTERVAL
+        regular = interval > 0 and epoch % c.W_EPOCH_INTERVAL == 0 and trial % interval == 0
+        return (
+            bool(self._spikes) and chosen("REC_SPIKES_EPOCH_TRIAL"),
+            bool(self._variables) and chosen("REC_NEURONS_EPOCH_TRIAL"),
+            regular or here in {tuple(pair) for pair in c.W_OUTPUT_EPOCH_TRIAL},
+            bool(self._synapses) and chosen("REC_SYNAPSES_EPOCH_TRIAL"),
+        )
+
+    def _record_trials(
+        self,
+        epoch: int,
+        trial: int,
+        data: SpikeData,
+        examples: np.ndarray,
+        phase: str,
+        dropout: tuple[float, int],
+        spikes: bool,
+        variables: bool,
+    ) -> None:
+        kept: dict[Pair, list[np.ndarray]] = {pair: [] for pair in self._variables}
+        sizes = {name: self._backend.program.network.size(name) for name in self._spikes}
+        if spikes:
+            with self._recordings.spike_writer(
+                epoch, trial, sizes, phase=phase, buffer_steps=self._config.SPK_REC_STEPS
+            ) as part:
+                for example in examples:
+                    result = self._backend.trial(data, int(example), *dropout)
+                    part.add(
+                        {name: self._spikes_of(result, name) for name in self._spikes},
+                        example=int(example),
+                        label=int(data.labels[example]),
+                        prediction=result.prediction,
+                    )
+                    if variables:
+                        self._keep(kept, result)
+        else:
+            for example in examples:
+                self._keep(kept, self._backend.trial(data, int(example), *dropout))
+        if variables:
+            self._recordings.variables(
+                epoch,
+                trial,
+                {pair: np.stack(arrays) for pair, arrays in kept.items()},
+                phase=phase,
+                units=dict.fromkeys(self._variables, UNIT),
+                examples=examples,
+            )
+
+    def _keep(self, kept: dict[Pair, list[np.ndarray]], result: Trial) -> None:
+        for (population, variable), arrays in kept.items():
+            arrays.append(result.states[self._layers[population]][variable].astype(np.float32))
+
+    def _spikes_of(self, result: Trial, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return times (ms) and ids; an input arrives at the start of its step, a spike at the end."""
+        dt = self._config.DT_MS
+        if name == "input":
+            return result.input_steps * dt, result.input_channels
+        layer = self._layers[name]
+        return (result.steps[layer] + 1) * dt, result.neurons[layer]
+
+    def _record_weights(self, epoch: int, trial: int, phase: str, *, all_of_them: bool) -> None:
+        weights, parameters, units = {}, {}, {}
+        for tensor in self._backend.program.tensors:
+            if tensor.parameters:
+                population = self._backend.program.populations[tensor.layer].population
+                values = self._backend.get(tensor.name) if all_of_them else ()
+                for name, row in zip(tensor.parameters, values, strict=False):
+                    neuron = population.neuron
+                    assert neuron is not None
+                    parameters[population.name, name] = row
+                    units[population.name, name] = neuron.parameter(name).unit
+            elif all_of_them or tensor.name in self._synapses:
+                weights[tensor.name] = self._backend.get(tensor.name)
+        self._recordings.weights(
+            epoch, trial, weights, phase=phase, parameters=parameters, parameter_units=units
+        )

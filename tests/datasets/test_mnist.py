@@ -1,0 +1,147 @@
+"""MNIST's idx files: the latency code, packed and plain files, damage."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snnrun.datasets import load
+from snnrun.errors import DataError
+
+IMAGES = np.array([[[0, 1, 2], [128, 254, 255]], [[0, 0, 0], [0, 0, 255]]])
+PAIR = (IMAGES, [3, 7])
+
+
+def test_pixels_become_the_spikes_computed_by_hand(
+    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
+) -> None:
+    folder = write_mnist(tmp_path / "m", PAIR, PAIR)
+    splits = load(make_config(dataset={"name": "mnist", "path": str(folder)}))
+    data = splits.train.data
+    # T = 20 ms, d = 1 ms: t = (255 - g) / 255 * 16 + 2, so 17.87, 9.97, 2.06 and 2.0 ms
+    assert data.events(0)[0].tolist() == [2, 2, 9, 17]
+    assert data.events(0)[1].tolist() == [4, 5, 3, 2]
+    assert data.events(1)[0].tolist() == [2]
+    assert data.events(1)[1].tolist() == [5]
+    assert data.labels.tolist() == [3, 7]
+    assert (data.n_channels, data.n_classes, data.n_steps) == (6, 10, 20)
+    assert splits.validation is None
+
+
+def test_plain_gz_and_zip_files_hold_the_same(
+    tmp_path: Path,
+    mnist_folder: Path,
+    make_config: Callable[..., Any],
+) -> None:
+    plain, zipped = tmp_path / "plain", tmp_path / "zipped"
+    plain.mkdir()
+    zipped.mkdir()
+    for packed in mnist_folder.iterdir():
+        name = packed.name.removesuffix(".gz")
+        (plain / name).write_bytes(gzip.decompress(packed.read_bytes()))
+        with zipfile.ZipFile(zipped / f"{name}.zip", "w") as archive:
+            archive.write(plain / name, f"some/folder/{name}")
+    data = [
+        load(make_config(dataset={"name": "mnist", "path": str(folder)})).train.data
+        for folder in (mnist_folder, plain, zipped)
+    ]
+    for other in data[1:]:
+        assert np.array_equal(data[0].channel_by_step, other.channel_by_step)
+        assert np.array_equal(data[0].labels, other.labels)
+
+
+def test_train_files_are_split_and_t10k_is_the_test_set(
+    mnist_folder: Path, make_config: Callable[..., Any]
+) -> None:
+    dataset = {"name": "mnist", "path": str(mnist_folder)}
+    splits = load(make_config(dataset=dataset, N_TRAIN=20, N_VALIDATE=10, N_TEST=4))
+    assert splits.validation is not None
+    assert splits.test is not None
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (20, 10, 4)
+    assert splits.train.data is splits.validation.data
+    assert len(splits.test.data) == 10
+    assert "20 train, 10 validation, 4 test" in splits.description
+
+
+def test_more_than_ten_classes_are_taken_from_the_labels(
+    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
+) -> None:
+    folder = write_mnist(tmp_path / "m", (IMAGES, [3, 25]), PAIR)
+    dataset = {"name": "mnist", "path": str(folder)}
+    assert load(make_config(dataset=dataset)).train.data.n_classes == 26
+    write_mnist(folder, PAIR, (IMAGES, [3, 25]))
+    with pytest.raises(DataError, match="test labels run to 25, training labels only to 9"):
+        load(make_config(dataset=dataset))
+
+
+def test_files_that_do_not_fit_together_are_refused(
+    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
+) -> None:
+    dataset = {"name": "mnist", "path": str(tmp_path / "m")}
+    write_mnist(tmp_path / "m", (IMAGES, [3]), PAIR)
+    with pytest.raises(DataError, match=r"holds 2 images, but train-labels.* 1 labels"):
+        load(make_config(dataset=dataset))
+    write_mnist(tmp_path / "m", PAIR, (IMAGES[:, :, :2], [1, 2]))
+    with pytest.raises(DataError, match="training images are 2 x 3, test images 2 x 2"):
+        load(make_config(dataset=dataset))
+    write_mnist(tmp_path / "m", (IMAGES[:0], []), PAIR)
+    with pytest.raises(DataError, match="holds no pixels"):
+        load(make_config(dataset=dataset))
+
+
+def truncated_gz(content: bytes) -> bytes:
+    return content[:-9]
+
+
+def other_magic(content: bytes) -> bytes:
+    return gzip.compress(b"\0\0\x0d\x03" + gzip.decompress(content)[4:])
+
+
+def cut_before_packing(content: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(content)[:-5])
+
+
+def longer(content: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(content) + b"\0")
+
+
+def header_only(content: bytes) -> bytes:
+    return gzip.compress(gzip.decompress(content)[:7])
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (truncated_gz, r"train-images-idx3-ubyte.gz is damaged or incomplete"),
+        (other_magic, r"is not an idx file of images: it begins with 0x00000d03, expected 0x0000"),
+        (cut_before_packing, r"30 x 3 x 4 images are 360 bytes, but it holds 355"),
+        (longer, r"30 x 3 x 4 images are 360 bytes, but it holds 361"),
+        (header_only, r"is incomplete: it ends within its header"),
+        (lambda content: b"<html>not found</html>", r"is damaged or incomplete: Not a gzipped"),
+    ],
+)
+def test_a_damaged_file_is_refused(
+    mnist_folder: Path,
+    make_config: Callable[..., Any],
+    harm: Callable[[bytes], bytes],
+    message: str,
+) -> None:
+    path = mnist_folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(DataError, match=message):
+        load(make_config(dataset={"name": "mnist", "path": str(mnist_folder)}))
+
+
+def test_labels_in_place_of_images_are_refused(
+    mnist_folder: Path, make_config: Callable[..., Any]
+) -> None:
+    labels = (mnist_folder / "train-labels-idx1-ubyte.gz").read_bytes()
+    (mnist_folder / "train-images-idx3-ubyte.gz").write_bytes(labels)
+    with pytest.raises(DataError, match="begins with 0x00000801, expected 0x00000803"):
+        load(make_config(dataset={"name": "mnist", "path": str(mnist_folder)}))

@@ -1,0 +1,78 @@
+"""Small records for the tests of the writer, the reader and the list of runs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnrun.record import SpikeRecord
+from snnrun.record.paths import RunPaths
+from snnrun.record.provenance import provenance
+from snnrun.record.writer import RunRecord
+
+OPTIONS = {"n_classes": 3, "confusion": True, "predictions": True}
+LABELS = np.array([0, 1, 2, 0])
+PREDICTED = np.array([0, 2, -1, 1])  # one right, two wrong, one undecided
+
+
+def origin(**changes: object) -> dict[str, str | int]:
+    arguments = {"name": "sample", "dataset": "yinyang", "epochs": 3, "seeds": {}}
+    config = {"ETA": 0.005, "dataset": {"name": "yinyang"}}
+    return provenance(config, **(arguments | changes))  # type: ignore[arg-type]
+
+
+def add_trial(record: RunRecord, epoch: int, trial: int, phase: str = "train") -> None:
+    record.trial(
+        epoch=epoch,
+        trial=trial,
+        phase=phase,
+        examples=4,
+        loss=1.0 + epoch + trial,
+        correct=1,
+        learning_rate=0.1,
+        hidden_spikes={"hidden": 10.0 * trial},
+        seconds=0.25,
+    )
+    record.predictions(
+        epoch=epoch,
+        trial=trial,
+        phase=phase,
+        examples=np.arange(4) + 4 * trial,
+        labels=LABELS,
+        predictions=PREDICTED,
+    )
+
+
+def add_epoch(record: RunRecord, epoch: int) -> None:
+    """Add two batches of training, one of validation, and the row of the epoch."""
+    add_trial(record, epoch, 0)
+    add_trial(record, epoch, 1)
+    add_trial(record, epoch, 2, "validation")
+    end_epoch(record, epoch)
+
+
+def end_epoch(record: RunRecord, epoch: int) -> None:
+    row = {"epoch": epoch, "train_loss": record.means(epoch, "train")["loss"]}
+    row |= {"train_accuracy": 0.25, "validation_accuracy": 0.5, "seconds": 1.0}
+    record.epoch(row, timings={"forward": 0.5})
+
+
+def sample_record(paths: RunPaths, epochs: int = 3) -> RunRecord:
+    paths.root.mkdir(parents=True, exist_ok=True)
+    record = RunRecord(paths, origin(), **OPTIONS)  # type: ignore[arg-type]
+    for epoch in range(epochs):
+        add_epoch(record, epoch)
+    return record
+
+
+def sample_spikes(n_examples: int = 2, n_neurons: int = 5) -> SpikeRecord:
+    counts = np.arange(n_examples) + 3
+    total = int(counts.sum())
+    return SpikeRecord(
+        times_ms=np.arange(total, dtype=np.float32),
+        ids=np.arange(total, dtype=np.int32) % n_neurons,
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        examples=np.arange(n_examples) + 100,
+        n_neurons=n_neurons,
+        labels=np.arange(n_examples, dtype=np.int32),
+        predictions=-np.ones(n_examples, np.int32),
+    )

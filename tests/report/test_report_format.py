@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+
+from snnrun.report.format import (
+    duration,
+    epoch_cells,
+    epoch_heading,
+    hidden_layers,
+    listing,
+    number,
+    percent,
+    rate,
+)
+
+ROW = {
+    "epoch": 12,
+    "train_loss": 0.04123,
+    "train_accuracy": 0.98123,
+    "validation_loss": 0.0524,
+    "validation_accuracy": 0.979,
+    "learning_rate": 0.005,
+    "seconds": 1.234,
+    "spikes_per_neuron/hidden": 1.234,
+    "silent_neurons/hidden": 12,
+}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.00s"),
+        (1.234, "1.23s"),
+        (9.999, "10.0s"),
+        (59.9, "59.9s"),
+        (59.99, "1:00"),
+        (65, "1:05"),
+        (3599.7, "1:00:00"),
+        (7265, "2:01:05"),
+        (86400 * 3 + 4 * 3600, "3d 04h"),
+        (None, "-"),
+        (float("nan"), "-"),
+        (float("inf"), "-"),
+    ],
+)
+def test_duration(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0000"), (0.5, "0.5000"), (123.45678, "123.4568"), (1e-5, "1.00e-05"), (None, "-")],
+)
+def test_number(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.34, "2.3"), (123.4, "123"), (12_345, "12.3k"), (2_345_678, "2.3M"), (None, "-")],
+)
+def test_rate(value: float | None, text: str) -> None:
+    assert rate(value) == text
+
+
+def test_percent() -> None:
+    assert percent(0.98123) == "98.12%"
+    assert percent(1.0) == "100.00%"
+    assert percent(float("nan")) == "-"
+
+
+def test_row_of_an_epoch_fits_80_columns_below_its_heading() -> None:
+    heading = epoch_heading(["hidden"])
+    row = "".join(epoch_cells(ROW, ["hidden"], 92.0, best=True))
+    assert heading[1].split() == [
+        "epoch",
+        *("loss", "acc") * 2,
+        "/neuron",
+        "neur.",
+        "rate",
+        "time",
+        "ETA",
+    ]
+    assert row == (
+        "*  12   0.0412  98.12%   0.0524  97.90%    1.23     12 5.00e-03   1.23s    1:32"
+    )
+    assert {len(line) for line in (row, heading[1])} == {79}
+    assert len(heading[0]) <= 79
+
+
+def test_row_of_several_layers_shows_each_of_them() -> None:
+    row = {"epoch": 0, "learning_rate": None}
+    for layer, spikes in enumerate((1.25, 0.5, 12.0)):
+        row |= {
+            f"spikes_per_neuron/hidden{layer}": spikes,
+            f"silent_neurons/hidden{layer}": layer,
+        }
+    row |= {"spikes_per_neuron/output": 3.0}
+    layers = hidden_layers(row)
+    assert layers == ["hidden0", "hidden1", "hidden2"]
+    cells = epoch_cells(row, layers, None)
+    assert [cell.strip() for cell in cells] == [
+        "0",
+        *"----",
+        "1.2/0.5/12.0",
+        "0/1/2",
+        *"---",
+    ]
+    assert len("".join(cells)) == len(epoch_heading(layers)[1])
+
+
+def test_listing_wraps_words_but_never_cuts_a_path() -> None:
+    path = "/" + "very-long-name/" * 8
+    lines = listing({"data": ["one " * 30, "two"], "files": path, "none": ""}, 80)
+    assert lines[0].startswith("  data        one one")
+    assert all(len(line) <= 80 for line in lines if path not in line)
+    assert "              two" in lines
+    assert f"  files       {path}" in lines
+    assert lines[-1] == "  none"

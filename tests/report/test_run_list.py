@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from snnrun.record.owner import claim
+from snnrun.record.paths import RunPaths
+from snnrun.record.provenance import provenance
+from snnrun.record.writer import RunRecord
+from snnrun.report.runs import find_runs, list_runs
+
+
+def make_run(
+    root: Path, folder: str, *, day: int, epochs: int = 2, finished: bool = False
+) -> RunPaths:
+    paths = RunPaths(root / folder)
+    paths.root.mkdir(parents=True)
+    origin = provenance({}, name="sample", dataset="yinyang", epochs=3, seeds={})
+    origin["start_time"] = f"2026-11-{day:02d}T12:00:00+00:00"
+    record = RunRecord(paths, origin, n_classes=3)
+    for epoch in range(epochs):
+        record.epoch({"epoch": epoch, "train_accuracy": 0.5 + epoch / 10})
+    if finished:
+        record.epoch({"epoch": 2, "train_accuracy": 0.9, "validation_accuracy": 0.8})
+        record.set_test({"accuracy": 0.75})
+        record.finish()
+    record.write()
+    return paths
+
+
+def listed(root: Path) -> str:
+    out = io.StringIO()
+    list_runs(root, out)
+    return out.getvalue()
+
+
+def test_runs_are_listed_newest_first_with_state_and_accuracies(tmp_path: Path) -> None:
+    make_run(tmp_path, "outputs/2026-11-19/10-00-00", day=19, finished=True)
+    make_run(tmp_path, "multirun/2026-11-20/10-00-00/0", day=20)
+    active = make_run(tmp_path, "outputs/2026-11-21/22-33-01", day=21)
+    (tmp_path / "outputs" / "2026-11-21" / "notes").mkdir()
+    with claim(active):
+        text = listed(tmp_path)
+    assert text == (
+        "run                            name   dataset epochs state       train% valid% test%\n"
+        "outputs/2026-11-21/22-33-01    sample yinyang    2/3 running      60.00      -     -\n"
+        "multirun/2026-11-20/10-00-00/0 sample yinyang    2/3 interrupted  60.00      -     -\n"
+        "outputs/2026-11-19/10-00-00    sample yinyang    3/3 finished     90.00  80.00 75.00\n"
+    )
+
+
+def test_folders_inside_a_run_are_not_listed(tmp_path: Path) -> None:
+    paths = make_run(tmp_path, "outputs/run", day=1)
+    make_run(paths.root, "copy", day=2)
+    assert [line.folder for line in find_runs(tmp_path)] == [paths.root]
+
+
+def test_run_that_has_written_nothing_yet_is_listed(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path / "outputs" / "run")
+    with claim(paths):
+        (line,) = find_runs(tmp_path)
+        assert line.state == "running"
+        owner_file = paths.pid.read_bytes()
+    assert find_runs(tmp_path) == []
+    paths.pid.write_bytes(owner_file.replace(b'"started": "', b'"started": "9'))
+    (line,) = find_runs(tmp_path)
+    assert line.state == "interrupted"
+
+
+def test_unreadable_run_is_listed_with_the_reason(tmp_path: Path) -> None:
+    make_run(tmp_path, "outputs/good", day=1)
+    bad = make_run(tmp_path, "outputs/bad", day=2)
+    bad.run.write_bytes(b"damaged")
+    text = listed(tmp_path)
+    assert "outputs/bad" in text
+    assert "unreadable" in text
+    assert f"    {bad.run}: damaged or not written by snnrun" in text
+    assert "outputs/good sample" in text
+
+
+def test_no_runs_says_where_they_would_be(tmp_path: Path) -> None:
+    text = listed(tmp_path)
+    assert str(tmp_path / "outputs") in text
+    assert "snnrun train dataset=yinyang" in text
+
+
+def test_run_of_somebody_else_is_listed_with_the_reason() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        paths = make_run(root, "outputs/run", day=1)
+        paths.run.chmod(0)
+        me = os.geteuid()
+        if me == 0:
+            os.seteuid(65534)  # root may read everything
+        try:
+            assert "you may not read this file" in listed(root)
+        finally:
+            os.seteuid(me)

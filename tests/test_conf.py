@@ -1,0 +1,117 @@
+"""The configuration files: what they compose is what the schema says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from snnrun.commands.arguments import groups
+from snnrun.config import Config, conf_dir, validate
+from snnrun.schema import DATASETS, GROUP_NAMES, SCHEMA
+from snnrun.schema.kinds import plain
+
+GROUPS = groups([conf_dir()])
+PRESETS = [name for name in GROUPS["preset"] if name != "none"]
+
+
+@contextmanager
+def conf() -> Iterator[None]:
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield
+
+
+def composed(*overrides: str) -> DictConfig:
+    with conf():
+        return compose("config", list(overrides))
+
+
+def checked(*overrides: str) -> Config:
+    return validate(composed(*overrides))
+
+
+def flat(values: Any) -> dict[str, Any]:
+    """Return key -> value with options as group.option."""
+    found = {}
+    for name, value in values.items():
+        if name in GROUP_NAMES:
+            found |= {f"{name}.{option}": v for option, v in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_files_of_a_data_set_compose_the_schemas_defaults(dataset: str) -> None:
+    values = flat(OmegaConf.to_container(composed(f"dataset={dataset}")))
+    defaults = {name: plain(key.default_of(dataset)) for name, key in SCHEMA.items()}
+    assert values == defaults
+
+
+def test_there_is_a_file_for_every_data_set_and_no_other() -> None:
+    assert sorted(DATASETS) == GROUPS["dataset"]
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("network", GROUPS["network"])
+@pytest.mark.parametrize("record", GROUPS["record"])
+def test_every_choice_of_network_and_record_works_with_every_data_set(
+    dataset: str, network: str, record: str
+) -> None:
+    config = checked(f"dataset={dataset}", f"network={network}", f"record={record}")
+    assert config.network.name == network
+    assert config.record.name == record
+    assert bool(config.RECURRENT) == (network == "recurrent")
+    assert bool(config.REC_SPIKES) == (record != "none")
+
+
+@pytest.mark.parametrize("record", GROUPS["record"])
+def test_every_choice_of_record_works_with_several_layers(record: str) -> None:
+    checked("N_HID_LAYER=2", "RECURRENT=true", f"record={record}", "N_EPOCH=1")
+
+
+def test_the_general_name_of_a_recurrent_network_follows_the_key() -> None:
+    assert checked("RECURRENT=true").network.name == "recurrent"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_chooses_its_data_set_and_is_right(preset: str) -> None:
+    config = checked(f"preset={preset}")
+    assert config.dataset.name == preset.split("_")[0]
+    assert checked(f"preset={preset}", "N_EPOCH=2").N_EPOCH == 2
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_opens_with_command_source_result_and_run_time(preset: str) -> None:
+    lines = (conf_dir() / "preset" / f"{preset}.yaml").read_text().splitlines()
+    assert lines[:2] == ["# @package _global_", f"# snnrun train preset={preset}"]
+    head = "\n".join(line for line in lines if line.startswith("#"))
+    for label in ("source", "published", "run time"):
+        assert re.search(rf"^# {label}: \S", head, re.MULTILINE)
+
+
+def test_the_preset_of_wunderlich_and_pehle_is_theirs() -> None:
+    config = checked("preset=yinyang_wp2021")
+    assert (config.N_TRAIN, config.N_TEST, config.N_EPOCH, config.N_BATCH) == (5000, 1000, 100, 32)
+    assert (config.NUM_HIDDEN, config.LOSS_TYPE) == (200, "first_spike_exp")
+    assert (config.TAU_0, config.TAU_1, config.ALPHA) == (0.5, 6.4, 0.003)
+    assert (config.ETA, config.ETA_DECAY) == (0.005, 0.95)
+
+
+def test_the_files_are_found_and_travel_in_the_wheel() -> None:
+    assert (conf_dir() / "config.yaml").is_file()
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    assert 'conf = "snnrun/conf"' in project.read_text()
+
+
+@pytest.mark.parametrize("file", sorted(conf_dir().rglob("*.yaml")), ids=lambda f: f.stem)
+def test_the_files_are_short_of_100_columns_and_say_what_they_are(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    assert max(map(len, lines)) <= 100
+    assert any(line.startswith("# ") and "@package" not in line for line in lines[:3])

@@ -1,0 +1,250 @@
+"""The table of keys: defaults of the reference, types, bounds, and what is refused for now."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snnrun.config import from_dict
+from snnrun.errors import ConfigError
+from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key, unknown_key
+from snnrun.schema.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
+from snnrun.schema.recordable import NEURON_VARIABLES
+
+TABLE = list(csv.DictReader((Path(__file__).parent / "parameters.csv").open()))
+WORDS = {"True": True, "False": False, "None": None, "[]": [], "{}": {}, "[0]": [0]}
+
+
+def table_value(row: dict[str, str]) -> Any:
+    """Return a default of the reference's table as a Python value."""
+    text = row["default"]
+    if text in WORDS:
+        return WORDS[text]
+    if text.startswith('"'):
+        return text.strip('"')
+    if text == "TRIAL_MS/DT_MS":
+        return None  # which stands for it
+    return text if "mini-batches" in text else float(text)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda r: f"{r['benchmark']}-{r['name']}")
+def test_defaults_are_those_of_the_references_table(row: dict[str, str]) -> None:
+    key = KEYS[ALIASES.get(row["name"], row["name"])]
+    assert plain(key.default_of(row["benchmark"])) == table_value(row)
+
+
+def test_the_references_table_covers_three_data_sets() -> None:
+    assert {row["benchmark"] for row in TABLE} == set(DATASETS)
+
+
+@pytest.mark.parametrize("key", SCHEMA.values(), ids=lambda k: k.name)
+def test_every_key_is_documented(key: Key) -> None:
+    assert key.meaning.endswith(".")
+    assert key.section
+    ends_in_ms = key.name in ("DT_MS", "TRIAL_MS") or key.name.startswith("TAU_")
+    if ends_in_ms and key.kind is FLOAT:
+        assert key.unit == "ms"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "clean"),
+    [
+        ("ETA", 1, 1.0),
+        ("ETA", "1e-3", 1e-3),
+        ("N_BATCH", 1e3, 1000),
+        ("N_BATCH", "64", 64),
+        ("SHUFFLE", "False", False),
+        ("MODEL_SEED", None, None),
+        ("MODEL_SEED", "None", None),
+        ("N_TRAIN", "12  mini-batches", "12 mini-batches"),
+        ("N_TRAIN", "1 mini-batch", "1 mini-batches"),
+        ("N_VALIDATE", 0, 0),
+        ("HIDDEN_NEURON_TYPE", "mylab.neurons.alif2", "mylab.neurons.alif2"),
+        ("REC_SPIKES", ["input"], ("input",)),
+        ("REC_NEURONS", [["hidden", "V"]], (("hidden", "V"),)),
+        ("W_OUTPUT_EPOCH_TRIAL", [[-1, 0]], ((-1, 0),)),
+        ("network.hidden_parameters", {"tau": [1, 2]}, {"tau": (1.0, 2.0)}),
+    ],
+)
+def test_values_are_read_as_people_write_them(name: str, given: Any, clean: Any) -> None:
+    value, problem = SCHEMA[name].convert(given)
+    assert problem == ""
+    assert value == clean
+    assert type(value) is type(clean) or name.startswith("network.")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "allowed"),
+    [
+        ("ETA", 0, "a number > 0"),
+        ("ETA", "fast", "a number > 0"),
+        ("ETA", float("nan"), "a number > 0"),
+        ("ETA", float("inf"), "a number > 0"),
+        ("ETA", True, "a number > 0"),
+        ("ETA", None, "a number > 0"),
+        ("DT_MS", -1, "(ms)"),
+        ("PDROP_INPUT", 1, ">= 0 and < 1"),
+        ("N_BATCH", 1.5, "a whole number >= 1"),
+        ("N_BATCH", [3], "a whole number >= 1"),
+        ("SHUFFLE", 1, "Did you mean true?"),
+        ("SHUFFLE", "maybe", "true or false"),
+        ("N_TRAIN", "many", "mini-batches"),
+        ("N_TRAIN", 0, ">= 1"),
+        ("LOSS_TYPE", "first_spik", "Did you mean 'first_spike'?"),
+        ("LOSS_TYPE", "my.9lab", "dotted path"),
+        ("LOSS_TYPE", "sum_weigh_input", "not implemented yet"),
+        ("backend.precision", "float16", "float32, float64"),
+        ("REC_SPIKES", "hidden", "a list of populations"),
+        ("REC_NEURONS", ["hidden", "V"], "[population, variable] pairs"),
+        ("REC_NEURONS", [["hidden"]], "[population, variable] pairs"),
+        ("W_OUTPUT_EPOCH_TRIAL", [[0, -1]], "[epoch, trial] pairs"),
+        ("network.hidden_parameters", {"tau": "long"}, "a mapping of parameter names to numbers"),
+        ("OUT_DIR", "", "a text"),
+        ("dataset.path", 3, "or null: the data folder"),
+    ],
+)
+def test_wrong_values_are_refused_with_what_is_allowed(name: str, given: Any, allowed: str) -> None:
+    value, problem = SCHEMA[name].convert(given)
+    assert value is None
+    assert problem.startswith(f"{name}=")
+    assert allowed in problem
+
+
+def test_a_value_that_was_never_given_is_called_missing() -> None:
+    assert SCHEMA["ETA"].convert("???")[1] == "ETA has no value; it must be a number > 0"
+
+
+def other_value(key: Key, default: Any) -> Any:
+    """Return an allowed value of a key that is not ``default``."""
+    if key.choices:
+        return next(choice for choice in key.usable() if choice != default)
+    if key.kind is BOOL:
+        return not default
+    if key.kind in (INT, COUNT):
+        return (default or 0) + 1
+    if key.kind is FLOAT:
+        return default * 0.5 if default else 0.25
+    return {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1], "AUGMENTATION": {"random_shift": 4}}.get(
+        key.name, [[0, 0]]
+    )
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("name", [k.name for k in SCHEMA.values() if k.later])
+def test_keys_that_come_later_take_their_default_only(name: str, dataset: str) -> None:
+    default = SCHEMA[name].default_of(dataset)
+    assert getattr(from_dict({"dataset": dataset, name: plain(default)}), name) == default
+    with pytest.raises(ConfigError, match=f"^{name}=.*not implemented yet .*only .* is accepted"):
+        from_dict({"dataset": dataset, name: other_value(SCHEMA[name], default)})
+
+
+LATER_CHOICES = [(k.name, c) for k in SCHEMA.values() for c in k.later_choices]
+
+
+@pytest.mark.parametrize(("name", "choice"), LATER_CHOICES)
+def test_choices_that_come_later_are_refused_with_the_reason(name: str, choice: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}={choice}: not implemented yet") as caught:
+        from_dict({name: choice} if "." not in name else {name.split(".")[0]: choice})
+    assert SCHEMA[name].later_choices[choice] in str(caught.value)
+
+
+CONDITIONAL = [k.name for k in SCHEMA.values() if k.active_if]
+
+
+def problems_of(source: dict[str, Any]) -> str:
+    try:
+        from_dict(source)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str) -> None:
+    key = SCHEMA[name]
+    inactive = {"dataset": "mnist", name: other_value(key, key.default_of("mnist"))}
+    for condition in key.active_if:
+        other = SCHEMA[condition.key]
+        if condition.not_:
+            inactive[condition.key] = plain(condition.values[0])
+        elif other.default_of("mnist") in condition.values:
+            inactive[condition.key] = other_value(other, other.default_of("mnist"))
+    assert f"{name}=" in problems_of(inactive)
+    assert "has no effect unless" in problems_of(inactive)
+    for condition in key.active_if:
+        value: Any = plain(condition.values[0])
+        if condition.not_:
+            rest = {"REC_SPIKES": ["hidden"], "REC_NEURONS": [["hidden", "V"]]}
+            rest |= {"REC_SYNAPSES": [["in_to_hid", "g"]], "REG_TYPE": "simple"}
+            rest |= {"HIDDEN_NEURON_TYPE": "LIF", "N_HID_LAYER": 2, "N_INPUT_DELAY": 2}
+            rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3}
+            value = rest[condition.key]
+        active = {**inactive, condition.key: value}
+        lines = [line for line in problems_of(active).splitlines() if f"{name}=" in line]
+        assert not any("has no effect" in line for line in lines)
+
+
+def test_a_default_without_effect_is_no_mistake() -> None:
+    assert from_dict({"dataset": "shd", "TAU_0": 1.0, "B_INCR": 0.1}).TAU_0 == 1.0
+
+
+def test_a_neuron_of_the_users_may_use_any_parameter() -> None:
+    config = from_dict({"HIDDEN_NEURON_TYPE": "mylab.neurons.slow", "TAU_B": 300.0})
+    assert config.TAU_B == 300.0
+
+
+def test_neurons_and_losses_are_those_that_are_declared() -> None:
+    from snnrun.models.losses import LOSSES
+    from snnrun.models.neurons import NEURON_TYPES
+
+    usable = {*SCHEMA["HIDDEN_NEURON_TYPE"].usable(), *SCHEMA["OUTPUT_NEURON_TYPE"].usable()}
+    assert usable == set(NEURON_TYPES)
+    assert {n: NEURON_TYPES[n][0].states for n in usable} == NEURON_VARIABLES
+    assert set(SCHEMA["LOSS_TYPE"].usable()) == set(LOSSES)
+
+
+def test_parameters_of_neurons_follow_keys_that_exist() -> None:
+    from snnrun.models.neurons import NEURONS
+
+    for neuron in NEURONS.values():
+        for parameter in neuron.parameters:
+            assert parameter.key in KEYS
+            assert parameter.default == KEYS[parameter.key].default_of(BASE)
+            assert parameter.floor_key is None or parameter.floor_key in KEYS
+
+
+@pytest.mark.parametrize(
+    "name", ["NUM_HIDDEN", "DT_MS", "LOSS_TYPE", "MODEL_SEED", "N_TRAIN", "backend.precision"]
+)
+def test_what_makes_a_run_what_it_is_cannot_change_later(name: str) -> None:
+    assert SCHEMA[name].changeable == ()
+
+
+@pytest.mark.parametrize("name", ["N_EPOCH", "ETA", "REC_SPIKES", "backend.threads"])
+def test_how_long_and_what_is_recorded_may_change_on_resume(name: str) -> None:
+    assert "resume" in SCHEMA[name].changeable
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ETAA", "Did you mean 'ETA'?"),
+        ("num_hiden", "Did you mean 'NUM_HIDDEN'?"),
+        ("backend.thread", "Did you mean 'backend.threads'?"),
+        ("DATA_SET", "dataset=NAME"),
+        ("PDROP", "PDROP_INPUT"),
+        ("QQQQ", "snnrun keys"),
+    ],
+)
+def test_unknown_keys_are_met_with_the_nearest_one(name: str, hint: str) -> None:
+    assert hint in unknown_key(name)
+
+
+def test_a_key_whose_default_breaks_its_own_bounds_cannot_be_declared() -> None:
+    with pytest.raises(ValueError, match="X=0"):
+        Key(name="X", section="s", kind=INT, default=0, meaning="M.", minimum=1)
+    with pytest.raises(ValueError, match="say what it means"):
+        Key(name="X", section="s", kind=TEXT, default=None, meaning="M.", nullable=True)

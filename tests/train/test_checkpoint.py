@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from snnrun.errors import CheckpointError
+from snnrun.record.atomic import RecordError
+from snnrun.record.paths import RunPaths
+from snnrun.streams import stream
+from snnrun.train.checkpoint import load, save
+
+VALUES: dict[str, Any] = {
+    "float32": np.array([1.5, -0.0, np.inf, np.nan, 1e-45], np.float32),
+    "float64": np.array([[0.1, 5e-324], [np.pi, -np.inf]]),
+    "float16": np.array([1, 2], np.float16),
+    "nan_with_payload": np.array([0x7FC12345], np.uint32).view(np.float32),
+    "int32": np.array([-(2**31), 2**31 - 1], np.int32),
+    "uint64": np.array([2**64 - 1], np.uint64),
+    "uint8": np.arange(256, dtype=np.uint8),
+    "bool": np.array([True, False]),
+    "complex": np.array([1 + 2j]),
+    "big_endian": np.arange(3, dtype=">f8"),
+    "zero_dimensions": np.array(2.5, np.float32),
+    "empty": np.zeros((0, 4), np.int64),
+    "fortran_order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "strided": np.arange(10)[::3],
+}
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> RunPaths:
+    paths = RunPaths(tmp_path)
+    paths.checkpoints.mkdir()
+    return paths
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_arrays_come_back_bit_for_bit(paths: RunPaths, name: str) -> None:
+    value = VALUES[name]
+    save(paths.last, {"value": value})
+    found = load(paths.last)["value"]
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == value.dtype
+    assert found.shape == value.shape
+    assert found.tobytes() == value.tobytes()
+    found.flags.writeable = True  # it can be trained on
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.float32(0.1),
+        np.int64(-3),
+        np.bool_(True),
+        0.1,
+        float("inf"),
+        5,
+        2**127 + 1,
+        -7,
+        True,
+        False,
+        None,
+        "",
+        "two\nlines, é, NUL \0 and \udcff",
+        {},
+    ],
+    ids=repr,
+)
+def test_scalars_come_back_with_their_type(paths: RunPaths, value: object) -> None:
+    save(paths.last, {"value": value})
+    found = load(paths.last)["value"]
+    assert type(found) is type(value)
+    assert found == value
+
+
+def test_nesting_and_order_come_back(paths: RunPaths) -> None:
+    state = {
+        "weights": {"z": np.ones(2), "a": np.zeros(2)},
+        "adam": {"step": 3, "first": {"hid to out": np.ones((2, 2))}},
+        "epoch": 1,
+    }
+    save(paths.last, state)
+    found = load(paths.last)
+    assert list(found) == ["weights", "adam", "epoch"]
+    assert list(found["weights"]) == ["z", "a"]
+    np.testing.assert_array_equal(found["adam"]["first"]["hid to out"], np.ones((2, 2)))
+
+
+def test_same_state_gives_the_same_file(paths: RunPaths) -> None:
+    for path in (paths.last, paths.best):
+        save(path, VALUES)
+    assert paths.last.read_bytes() == paths.best.read_bytes()
+
+
+def test_any_hdf5_program_can_read_a_checkpoint(paths: RunPaths) -> None:
+    save(paths.last, {"weights": {"in_to_hid": np.arange(4)}})
+    with h5py.File(paths.last) as file:
+        np.testing.assert_array_equal(file["weights/in_to_hid"][()], np.arange(4))
+    assert paths.last.read_bytes().startswith(b"snnrun checkpoint, format 1, ")
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"a": {"b": [1, 2]}}, "checkpoint /a/b: cannot hold a list"),
+        ({"a": np.array(["x"])}, "checkpoint /a: cannot hold an array of dtype <U1"),
+        ({"a": np.array([None])}, "cannot hold an array of dtype object"),
+        ({"a/b": 1}, "key '/a/b': keys are non-empty strings without '/'"),
+        ({"": 1}, "keys are non-empty strings"),
+        ({1: 1}, "keys are non-empty strings"),
+    ],
+)
+def test_what_cannot_be_kept_exactly_is_refused(
+    paths: RunPaths, state: dict[Any, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        save(paths.last, state)
+    assert not paths.last.exists()
+
+
+def test_flipped_bits_anywhere_are_found(paths: RunPaths) -> None:
+    save(paths.last, {"weights": np.arange(100.0)})
+    whole = paths.last.read_bytes()
+    for place in stream(1, "damage").integers(len(whole), size=200):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x10
+        paths.last.write_bytes(damaged)
+        with pytest.raises(
+            CheckpointError, match=r"last\.h5: (damaged|truncated|written by a new)"
+        ):
+            load(paths.last)
+    paths.last.write_bytes(whole)
+    assert len(load(paths.last)["weights"]) == 100
+
+
+@pytest.mark.parametrize("length", [0, 1, 511, 512, 513, 2_000, -1])
+def test_truncated_checkpoint_is_found(paths: RunPaths, length: int) -> None:
+    save(paths.last, {"weights": np.arange(100.0)})
+    paths.last.write_bytes(paths.last.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match=r"last\.h5: (damaged|truncated)"):
+        load(paths.last)
+
+
+def test_checkpoint_with_something_appended_is_found(paths: RunPaths) -> None:
+    save(paths.last, {"weights": np.arange(100.0)})
+    with paths.last.open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(CheckpointError, match=r"last\.h5: damaged"):
+        load(paths.last)
+
+
+def test_checkpoint_of_a_newer_format_asks_for_an_upgrade(paths: RunPaths) -> None:
+    save(paths.last, {"a": 1})
+    newer = paths.last.read_bytes().replace(b"format 1,", b"format 2,", 1)
+    paths.last.write_bytes(newer)
+    with pytest.raises(CheckpointError, match=r"newer snnrun .*format 2.*Upgrade"):
+        load(paths.last)
+
+
+def test_missing_checkpoint_says_what_else_there_is(paths: RunPaths) -> None:
+    with pytest.raises(CheckpointError, match=r"there is no such checkpoint.*start the run again"):
+        load(paths.last)
+    save(paths.best, {"a": 1})
+    with pytest.raises(CheckpointError, match=r"no such checkpoint.*best\.h5.*LOAD_BEST=true"):
+        load(paths.last)
+    paths.best.rename(paths.last)
+    with pytest.raises(CheckpointError, match=r"no such checkpoint.*last\.h5.*LOAD_LAST=true"):
+        load(paths.best)
+    with pytest.raises(CheckpointError, match=r"The same folder holds last\.h5"):
+        load(paths.checkpoints / "other.h5")
+
+
+def test_unreadable_checkpoint_says_why(paths: RunPaths) -> None:
+    paths.last.mkdir()
+    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+        load(paths.last)
+
+
+def test_checkpoint_that_cannot_be_written_leaves_the_last_one(paths: RunPaths) -> None:
+    save(paths.last, {"epoch": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(RecordError, match=r"last\.h5: the file would grow"):
+            save(paths.last, {"epoch": 2, "weights": np.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert load(paths.last) == {"epoch": 1}
+    assert [path.name for path in paths.checkpoints.iterdir()] == ["last.h5"]
