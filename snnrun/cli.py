@@ -56,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as end:  # of a run that was stopped, or of Hydra
+        if isinstance(end.code, str):
+            raise
+        return end.code or 0
     except BrokenPipeError:  # `snnrun keys | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

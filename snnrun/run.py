@@ -21,12 +21,14 @@ from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import DataError
 from snnrun.network.build import build_network, find_loss, initial_weights
+from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
-from snnrun.report.terminal import make_reporter
+from snnrun.report.terminal import Together, make_reporter
+from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.summary import found, outcome
 from snnrun.train.checkpoint import load as load_checkpoint
@@ -60,6 +62,7 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         state = _start(config, paths, opened, resume)
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
+        record.write()
         reporter.start(found(config, splits, program, opened, paths, state))
         keeper = Keeper(config, paths, backend, record)
         trainer = Trainer(
@@ -149,11 +152,17 @@ def build_program(config: Config, splits: Splits) -> Program:
 @contextmanager
 def reporting(paths: RunPaths, stream: TextIO | None = None) -> Iterator[Reporter]:
     """Give a reporter for the terminal and the run's log, and the terminal back afterwards."""
-    reporter = make_reporter(stream)
     try:
-        yield reporter
-    finally:
-        reporter.close()
+        paths.root.mkdir(parents=True, exist_ok=True)
+        log = paths.log.open("a", encoding="utf-8")
+    except OSError as error:
+        raise write_error(paths.log, error) from error
+    with log:
+        reporter = Together([make_reporter(stream), PlainReporter(log)])
+        try:
+            yield reporter
+        finally:
+            reporter.close()
 
 
 def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> RunRecord:

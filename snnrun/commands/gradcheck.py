@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snnrun.commands.hydra_app import carry_out, run_hydra
 from snnrun.config import Config
+from snnrun.errors import NumericalError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 HELP = """\
 usage: snnrun gradcheck [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
 
-Compares the gradients that the learning rule gives for a network and loss with finite differences.
-Writes no run folder. Takes the same keys, groups and options as `snnrun train`.
+Compares the gradients that the learning rule gives for a network and loss with finite differences;
+the exit code is 0 if they agree. Writes no run folder. Takes the same keys, groups and options as
+`snnrun train`.
 
 examples:
   snnrun gradcheck
@@ -43,7 +45,8 @@ def task(cfg: DictConfig) -> Any:
     return carry_out(cfg, _gradcheck)
 
 
-def _gradcheck(config: Config, folder: Path) -> Any:
+def _gradcheck(config: Config, folder: Path) -> None:
     from snnrun.run import gradcheck
 
-    return gradcheck(config)
+    if not gradcheck(config):
+        raise NumericalError("the gradients and the finite differences above do not agree")

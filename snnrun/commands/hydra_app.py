@@ -120,8 +120,11 @@ def _forget(composed: Path) -> None:
         (composed / name).unlink()
     composed.rmdir()
     run.rmdir()
-    with suppress(OSError):  # there are other runs of the same day
-        run.parent.rmdir()
+    with suppress(OSError):  # not empty: there are other runs
+        for folder in run.parents:
+            if "outputs" not in folder.parts or folder == Path.cwd():
+                break
+            folder.rmdir()
 
 
 def _hydra_main(task: Callable[[DictConfig], Any]) -> None:

@@ -65,6 +65,8 @@ class Dynamics:
     coupling: sp.Expr
     coupling_held: sp.Expr | None  # onto a neuron that is refractory
     jump: Jump | None
+    readout_rate: sp.Expr  # dX/dt of the state that is read out
+    readout_pull: sp.Expr  # its derivative by the input state
     loud: sp.Expr | None  # without arrivals a neuron with loud < threshold value cannot spike again
 
 
@@ -106,6 +108,8 @@ def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynami
         coupling=sp.simplify((lam.T * flow.A[:, index])[0]),
         coupling_held=sp.simplify((lam.T * held.A[:, index])[0]) if held else None,
         jump=_jump(neuron, flow, held, trained) if neuron.threshold else None,
+        readout_rate=neuron.system.rates[0],
+        readout_pull=flow.A[0, index],
         loud=_loud(neuron, flow),
     )
 

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from snnrun.errors import DataError
 
 
-def latency_ms(values: np.ndarray, trial_ms: float, dt_ms: float) -> np.ndarray:
+def latency_ms(values: np.ndarray, input_ms: float, dt_ms: float) -> np.ndarray:
     """Return the time of the one spike that stands for each value in [0, 1], in ms.
 
-        t = v (T - 4 d) + 2 d          T: trial_ms, d: dt_ms
+        t = v (T - 4 d) + 2 d          T: input_ms, d: dt_ms
 
-    so that the first and the last two steps of a trial stay free, as in genn_eventprop. Raises
-    DataError where a trial has no more than four steps.
+    so that the first and the last two steps stay free, as in genn_eventprop. Raises DataError where
+    there are no more than four steps.
     """
-    if not trial_ms > 4 * dt_ms:
+    if not input_ms > 4 * dt_ms:
         raise DataError(
-            f"TRIAL_MS={trial_ms:g} with DT_MS={dt_ms:g} is too short for the latency code, which "
-            "needs more than four steps"
+            f"{input_ms:g} ms of input with DT_MS={dt_ms:g} are too short for the latency code, "
+            "which needs more than four steps; see dataset.input_ms and TRIAL_MS"
         )
-    return np.asarray(values, np.float64) * (trial_ms - 4 * dt_ms) + 2 * dt_ms
+    return np.asarray(values, np.float64) * (input_ms - 4 * dt_ms) + 2 * dt_ms
+
+
+def input_ms(config: Any) -> float:
+    """Return the part of a trial that the latency code takes (ms): dataset.input_ms, or all of it."""
+    wanted = config.dataset.input_ms
+    if wanted is None:
+        return float(config.TRIAL_MS)
+    if wanted > config.TRIAL_MS:
+        raise DataError(
+            f"dataset.input_ms={wanted:g} is longer than the trial, TRIAL_MS={config.TRIAL_MS:g}"
+        )
+    return float(wanted)

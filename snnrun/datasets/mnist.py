@@ -2,7 +2,7 @@
 
 One input per pixel, row by row. A pixel of grey value g > 1 fires once, at
 
-    t = (255 - g) / 255 (T - 4 d) + 2 d        T: TRIAL_MS, d: DT_MS
+    t = (255 - g) / 255 (T - 4 d) + 2 d        T: dataset.input_ms or TRIAL_MS
 
 the brighter the sooner; darker pixels stay silent, as in genn_eventprop. Number and size of the
 images are those of the files. The train files are split into training and validation, the t10k
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from snnrun.datasets.declaration import Contents, DataFile, DataSet
-from snnrun.datasets.encodings import latency_ms
+from snnrun.datasets.encodings import input_ms, latency_ms
 from snnrun.datasets.files import data_folder, needed, readable
 from snnrun.datasets.idx import read_idx
 from snnrun.datasets.packing import Events, pack, steps_of
@@ -61,7 +61,7 @@ def read(config: Any) -> Splits:
 
     def pack_file(split: str) -> SpikeData:
         return pack(
-            encode(images[split], config.TRIAL_MS, config.DT_MS),
+            encode(images[split], input_ms(config), config.DT_MS),
             labels=raw[split][1],
             n_steps=config.steps,
             n_channels=images[split][0].size,
@@ -91,10 +91,10 @@ def read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def encode(images: np.ndarray, trial_ms: float, dt_ms: float) -> Iterator[Events]:
+def encode(images: np.ndarray, duration_ms: float, dt_ms: float) -> Iterator[Events]:
     """Yield the events of the images [n, rows, columns], some images at a time."""
     grey = np.arange(256)
-    step_of_grey = steps_of(latency_ms((255 - grey) / 255, trial_ms, dt_ms), dt_ms)
+    step_of_grey = steps_of(latency_ms((255 - grey) / 255, duration_ms, dt_ms), dt_ms)
     pixels = images.reshape(len(images), -1)
     for first in range(0, len(pixels), IMAGES_AT_A_TIME):
         block = pixels[first : first + IMAGES_AT_A_TIME]

@@ -5,7 +5,7 @@ for each class: yin (0), yang (1), and dots (2), the two small circles of radius
 1/2) and (3/4, 1/2). The class of each example is drawn uniformly, its point by rejection.
 
 Five inputs fire once each, in this order: bias, x, y, 1 - x, 1 - y, at t = v (T - 4 d) + 2 d with
-v = 0 for the bias, as in genn_eventprop.
+v = 0 for the bias, as in genn_eventprop; T is dataset.input_ms, by default TRIAL_MS.
 
 Streams: TRAIN_DATA_SEED "yinyang train"; TEST_DATA_SEED "yinyang test" and "yinyang validation".
 A larger set begins with the smaller one of the same seed.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from snnrun.datasets.declaration import DataSet
-from snnrun.datasets.encodings import latency_ms
+from snnrun.datasets.encodings import input_ms, latency_ms
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import Split, Splits
 from snnrun.errors import DataError
@@ -58,10 +58,10 @@ def points(n: int, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     return xy, labels
 
 
-def input_times_ms(xy: np.ndarray, trial_ms: float, dt_ms: float) -> np.ndarray:
+def input_times_ms(xy: np.ndarray, duration_ms: float, dt_ms: float) -> np.ndarray:
     """Return spike times [n, 5] of the inputs bias, x, y, 1 - x, 1 - y, in ms."""
     values = np.column_stack([np.zeros(len(xy)), xy, 1.0 - xy])
-    return latency_ms(values, trial_ms, dt_ms)
+    return latency_ms(values, duration_ms, dt_ms)
 
 
 def read(config: Any) -> Splits:
@@ -89,7 +89,7 @@ def _split(name: str, n: int, config: Any) -> Split:
     xy, labels = points(n, seed, f"yinyang {name}")
     events = Events(
         counts=np.full(n, N_INPUTS),
-        times_ms=input_times_ms(xy, config.TRIAL_MS, config.DT_MS).ravel(),
+        times_ms=input_times_ms(xy, input_ms(config), config.DT_MS).ravel(),
         channels=np.tile(np.arange(N_INPUTS), n),
     )
     data = pack(

@@ -43,6 +43,9 @@ class Loss:
         label_term: Added for the label's output, an expression of ``y`` and ``T``.
         silent_push: FIRST_SPIKE only. The label's output did not spike, so no derivative exists: this
             much, an expression of ``T``, is what -dL/dV of that output starts from at the trial's end.
+        silent_excluded: FIRST_SPIKE only. Outputs that do not spike are left out of the softmax, and an
+            example whose label's output does not spike is not learned. Otherwise a silent output counts
+            as a spike 1 ms after the trial.
         keys: Config keys that the expressions use.
         meaning: One line.
         source: The publication.
@@ -57,6 +60,7 @@ class Loss:
     weight: str = "1"
     label_term: str = "0"
     silent_push: str = "0"
+    silent_excluded: bool = False
     keys: tuple[str, ...] = ()
     meaning: str = ""
     source: str = ""
@@ -99,6 +103,16 @@ FIRST_SPIKE_EXP = Loss(
     keys=SPIKE_KEYS,
     meaning="cross entropy of the first spike times, with an exponential cost of a late label spike",
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 9",
+)
+FIRST_SPIKE_WP = Loss(
+    name="first_spike_wp",
+    readout=Readout.FIRST_SPIKE,
+    score="-y / TAU_0",
+    label_term="ALPHA * (exp(y / TAU_1) - 1)",
+    silent_excluded=True,
+    keys=SPIKE_KEYS[:3],
+    meaning="first_spike_exp over the outputs that spike; silent ones are left alone",
+    source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 9, as their program has it",
 )
 SUM = Loss(
     name="sum",
@@ -145,6 +159,7 @@ LOSSES = {
     for loss in (
         FIRST_SPIKE,
         FIRST_SPIKE_EXP,
+        FIRST_SPIKE_WP,
         SUM,
         SUM_WEIGH_LINEAR,
         SUM_WEIGH_EXP,

@@ -154,6 +154,15 @@ def write_error(path: Path, error: OSError) -> RecordError:
     return RecordError(f"cannot write {path}: {what}")
 
 
+def make_folders(*folders: Path) -> None:
+    """Create folders, outermost first; the one that holds them all must exist."""
+    for folder in folders:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise write_error(folder, error) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames and removals in ``folder`` outlast a loss of power, where that is possible."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from snnrun.record.atomic import atomic_hdf5
+from snnrun.record.atomic import atomic_hdf5, make_folders
 from snnrun.record.columns import OUTCOMES
 from snnrun.record.paths import RunPaths, epoch_name
 from snnrun.record.runfile import open_recorded
@@ -84,7 +84,7 @@ class PredictionParts:
         """Write the files of the epochs that were added since the last time."""
         for name, phases in self._pending.items():
             path = self._paths.prediction_part(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self._paths.records, path.parent)
             with atomic_hdf5(path) as file:
                 for phase, columns in phases.items():
                     for column, values in zip(_COLUMNS, columns, strict=True):

@@ -100,9 +100,12 @@ def _refuse_if_running(paths: RunPaths) -> None:
     owner = read_owner(paths)
     if owner is None or owner == Owner.current() or not running(paths):
         return
+    here = owner.machine == _machine()
+    after = "" if here else f"; {SILENCE_S:.0f} s after its last sign of life it counts as dead"
     raise RecordError(
         f"{paths.root}: process {owner.pid} on {owner.host} is working on this run. Wait until it "
-        f"has ended, or stop it there (kill {owner.pid}); if it is surely dead, delete {paths.pid}"
+        f"has ended, or stop it there (kill {owner.pid}){after}. If it is surely dead, delete "
+        f"{paths.pid}"
     )
 
 

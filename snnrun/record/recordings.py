@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import h5py
 import numpy as np
 
-from snnrun.record.atomic import atomic_hdf5, sync_folder, write_error
+from snnrun.record.atomic import atomic_hdf5, make_folders, sync_folder, write_error
 from snnrun.record.paths import (
     RECORDING_KINDS,
     SPIKES,
@@ -177,10 +177,7 @@ class Recordings:
     @contextmanager
     def _part(self, kind: str, epoch: int, trial: int, phase: str) -> Iterator[h5py.File]:
         path = self._paths.part(kind, epoch, trial)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(path, error) from error
+        make_folders(self._paths.records, path.parent)
         with atomic_hdf5(path) as file:
             file.attrs.update({"epoch": epoch, "trial": trial, "phase": phase, **self._time})
             yield file

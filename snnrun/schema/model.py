@@ -5,7 +5,8 @@ from __future__ import annotations
 from snnrun.schema.key import unless, when
 from snnrun.schema.table import number, switch, table, text
 
-SPIKE_TIME_LOSSES = ("first_spike", "first_spike_exp")
+EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
+SPIKE_TIME_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 LATER_SILENT = "the care of silent neurons comes with the full set of options"
 LATER_LOSS = "it comes with the full set of losses"
 LATER_REGULARISER = "regularisers come with the full set of options"
@@ -160,12 +161,13 @@ LOSS = table(
     text(
         "LOSS_TYPE", "sum_weigh_exp",
         "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
-        "(first_spike, first_spike_exp), the mean potential over the trial (sum; weighted in time:"
-        " sum_weigh_linear, sum_weigh_exp, sum_weigh_sigmoid), its maximum (max), or the potential"
-        " in each step (avg_xentropy); or your own.",
+        "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs alone), the mean "
+        "potential over the trial (sum; weighted in time: sum_weigh_linear, sum_weigh_exp, "
+        "sum_weigh_sigmoid), its maximum (max), or the potential in each step (avg_xentropy); or "
+        "your own.",
         choices=(
-            "first_spike", "first_spike_exp", "sum", "sum_weigh_linear", "sum_weigh_exp",
-            "sum_weigh_sigmoid", "sum_weigh_input", "max", "avg_xentropy",
+            "first_spike", "first_spike_exp", "first_spike_wp", "sum", "sum_weigh_linear",
+            "sum_weigh_exp", "sum_weigh_sigmoid", "sum_weigh_input", "max", "avg_xentropy",
         ),
         dotted_path=True, later_choices={"sum_weigh_input": LATER_LOSS},
         datasets={"yinyang": "first_spike_exp", "mnist": "avg_xentropy"},
@@ -175,9 +177,10 @@ LOSS = table(
         datasets={"shd": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
     ),
     number(
-        "TAU_1", 6.4, "Time scale of first_spike_exp's cost of a late spike of the label's output.",
+        "TAU_1", 6.4,
+        "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
         unit="ms", above=0, datasets={"shd": 100.0},
-        active_if=(when("LOSS_TYPE", "first_spike_exp"),),
+        active_if=(when("LOSS_TYPE", *EXPONENTIAL_LOSSES),),
     ),
     number(
         "ALPHA", 3e-3,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import RESUME, TEST, unless
-from snnrun.schema.kinds import NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.schema.key import RESUME, TEST, unless, when
+from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
 from snnrun.schema.table import row, switch, table, text, when_recorded, whole
 
 LATER_DATA = "it comes with the full set of benchmarks"
@@ -129,6 +129,12 @@ GROUPS = table(
         "dataset.merge", True,
         "Count several events of a channel in one time step as one spike; false: as many as there "
         "are.",
+    ),
+    row(
+        "dataset.input_ms", None,
+        "Part of the trial that the latency code of the inputs takes; outputs may spike later.",
+        kind=FLOAT, unit="ms", above=0, nullable=True, null="TRIAL_MS",
+        active_if=(when("dataset.name", "yinyang", "mnist"),),
     ),
     text("network.name", "feedforward", "Name of the kind of network; a label."),
     text(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.schema.kinds import MINI_BATCHES, shown
-from snnrun.schema.model import SPIKE_TIME_LOSSES
+from snnrun.schema.model import EXPONENTIAL_LOSSES, SPIKE_TIME_LOSSES
 
 Values = Mapping[str, Any]
 
@@ -104,7 +104,7 @@ def _refractory_steps(values: Values) -> Iterator[str]:
 @rule("LOSS_TYPE", "TRIAL_MS", "TAU_1")
 def _exponential_in_range(values: Values) -> Iterator[str]:
     trial, tau = values["TRIAL_MS"], values["TAU_1"]
-    if values["LOSS_TYPE"] == "first_spike_exp" and trial / tau > LARGEST_EXPONENT:
+    if values["LOSS_TYPE"] in EXPONENTIAL_LOSSES and trial / tau > LARGEST_EXPONENT:
         yield (
             f"TAU_1={tau:g}: exp(TRIAL_MS/TAU_1) overflows with TRIAL_MS={trial:g}; use at least "
             f"TAU_1={trial / LARGEST_EXPONENT:.3g}"

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from snnrun.errors import CheckpointError
-from snnrun.record.atomic import atomic_file
+from snnrun.record.atomic import atomic_file, make_folders
 from snnrun.record.paths import RunPaths
 
 FORMAT = 1
@@ -41,6 +41,7 @@ def save(path: str | Path, state: State) -> None:
     content = image.getvalue()[_HEADER_BYTES:]
     digest = hashlib.sha256(content).hexdigest()
     header = f"snnrun checkpoint, format {FORMAT}, {len(content)} bytes, sha256 {digest}\n"
+    make_folders(Path(path).parent)
     with atomic_file(path) as out:
         out.write(header.encode().ljust(_HEADER_BYTES, b"\0"))
         out.write(content)

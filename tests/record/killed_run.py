@@ -28,7 +28,6 @@ def run(folder: Path, epochs: int) -> None:
     """Run to the end, from the last checkpoint if there is one."""
     paths = RunPaths(folder)
     with claim(paths):
-        paths.checkpoints.mkdir(exist_ok=True)
         origin = provenance({"NAME": "kill"}, name="kill", dataset="none", epochs=epochs, seeds={})
         recordings = Recordings(paths, dt_ms=1.0, trial_ms=10.0)
         options = {"n_classes": CLASSES, "confusion": True, "predictions": True}

@@ -34,9 +34,7 @@ VALUES: dict[str, Any] = {
 
 @pytest.fixture
 def paths(tmp_path: Path) -> RunPaths:
-    paths = RunPaths(tmp_path)
-    paths.checkpoints.mkdir()
-    return paths
+    return RunPaths(tmp_path)
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -175,8 +173,13 @@ def test_missing_checkpoint_says_what_else_there_is(paths: RunPaths) -> None:
         load(paths.checkpoints / "other.h5")
 
 
+def test_checkpoint_of_a_run_whose_folder_was_deleted_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"there is no folder .*gone"):
+        save(RunPaths(tmp_path / "gone").last, {"epoch": 1})
+
+
 def test_unreadable_checkpoint_says_why(paths: RunPaths) -> None:
-    paths.last.mkdir()
+    paths.last.mkdir(parents=True)
     with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
         load(paths.last)
 

@@ -77,6 +77,7 @@ def _formula(program: Program) -> dict[str, str]:
     score, term = loss.expression("score"), loss.expression("label_term")
     return {
         "loss_title": f"{loss.name}: {loss.meaning}",
+        "silent_excluded": "true" if loss.silent_excluded else "false",
         "duration": repr(program.duration),
         "score": number(score),
         "score_slope": number(score.diff(y)),

@@ -78,6 +78,8 @@ class PopulationEmitter:
             advance=self._assign("x", self._advance("P", dynamics.free)),
             adjoint=self._assign("lam", self._adjoint("P", dynamics.free), adjoint=True),
             coupling=self._return(dynamics.coupling),
+            rate=self._return(dynamics.readout_rate, real=True),
+            pull=self._return(dynamics.readout_pull, real=True),
             spiking_part=self._spiking() if compiled.spiking else "",
             refractory_part=self._refractory() if dynamics.held else "",
             per_neuron_part=self._per_neuron() if compiled.per_neuron else "",

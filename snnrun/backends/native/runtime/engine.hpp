@@ -380,7 +380,10 @@ template <class P> class Engine {
         if constexpr (L::Model::SPIKING) {
             if constexpr (I + 1 < COUNT)
                 gather_from_targets(work, std::get<I + 1>(thread.work), std::get<I + 1>(value_));
-            else
+            if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
+                thread.loss.move_peaks(work, std::get<I + 1>(value_),
+                                       std::get<I + 1>(coefficients_).data.data());
+            if constexpr (I + 1 == COUNT)
                 for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
         }
         if (fresh) gradient.parameters.zero();

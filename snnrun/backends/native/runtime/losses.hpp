@@ -32,8 +32,22 @@ template <class F, int N> Outcome cross_entropy(const double* y, int label, doub
     return {std::log(total) + top - z[label], best};
 }
 
+// Loss of one number per output; `delta` becomes its derivative by them, times `scale`.
+template <class L, class F>
+Outcome finish_numbers(const vf* numbers, vf* delta, int label, double scale) {
+    constexpr int N = L::Model::SIZE;
+    double y[N], g[N];
+    for (int k = 0; k < N; k++) y[k] = reinterpret_cast<const Real*>(numbers)[k];
+    Outcome out = cross_entropy<F, N>(y, label, g);
+    out.loss += F::label_term(y[label]);
+    g[label] += F::label_term_slope(y[label]);
+    std::memset(static_cast<void*>(delta), 0, L::WIDTH * sizeof(Real));
+    for (int k = 0; k < N; k++) reinterpret_cast<Real*>(delta)[k] = Real(g[k] * scale);
+    return out;
+}
+
 template <class L, class F> struct WeightedSum {
-    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true;
+    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
     vf sums[L::WIDTH / LANES], delta[L::WIDTH / LANES];
     Buffer<Real> weight;
 
@@ -44,22 +58,18 @@ template <class L, class F> struct WeightedSum {
     void start() { std::memset(sums, 0, sizeof sums); }
     inline void operator()(int n, int v, const vf* x) { sums[v] += weight[n] * x[L::Model::READOUT]; }
     Outcome finish(Work<L>&, int label, double scale) {
-        constexpr int N = L::Model::SIZE;
-        double y[N], g[N];
-        for (int k = 0; k < N; k++) y[k] = reinterpret_cast<Real*>(sums)[k];
-        Outcome out = cross_entropy<F, N>(y, label, g);
-        out.loss += F::label_term(y[label]);
-        g[label] += F::label_term_slope(y[label]);
-        std::memset(delta, 0, sizeof delta);
-        for (int k = 0; k < N; k++) reinterpret_cast<Real*>(delta)[k] = Real(g[k] * scale);
-        return out;
+        return finish_numbers<L, F>(sums, delta, label, scale);
     }
     inline vf operator()(int n, int v) const { return weight[n] * delta[v]; }
 };
 
+// Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their time and
+// moves with it: a spike that is later by dt raises it by the rate before, V' dt. Spikes of one step
+// share this by how much each pulls V' down.
 template <class L, class F> struct Maximum {
-    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true;
-    vf highest[L::WIDTH / LANES], delta[L::WIDTH / LANES];
+    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = true;
+    static constexpr int S = L::Model::STATES;
+    vf highest[L::WIDTH / LANES], delta[L::WIDTH / LANES], peak[S][L::WIDTH / LANES];
     vi at[L::WIDTH / LANES];  // first step of the maximum
 
     void allocate() {}
@@ -72,23 +82,40 @@ template <class L, class F> struct Maximum {
         const vi higher = V > highest[v];
         highest[v] = higher ? V : highest[v];
         at[v] = higher ? vi{} + n : at[v];
+        for (int i = 0; i < S; i++) peak[i][v] = higher ? x[i] : peak[i][v];
+    }
+    template <class Below>
+    void move_peaks(Work<Below>& below, const Tensors<L>& weights, const Real* arrays) const {
+        for (int k = 0; k < L::Model::SIZE; k++) {
+            Real x[S];
+            for (int i = 0; i < S; i++) x[i] = reinterpret_cast<const Real*>(peak[i])[k];
+            const Real rise = L::Model::rate(x, arrays + k), unit = L::Model::pull(arrays + k);
+            const int n = int(reinterpret_cast<const Int*>(at)[k]);
+            Real all = 0, falling = 0;
+            auto each = [&](auto visit) {
+                for (int c = 0; c < Below::BLOCKS; c++) {
+                    auto& s = below.spikes[c];
+                    for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                        visit(s, e, unit * weights.forward[k % L::BW +
+                            Tensors<L>::forward_at(k / L::BW, c * Below::BW + s.neuron[e])]);
+                }
+            };
+            each([&](auto&, uint32_t, Real pull) { all += pull, falling += pull < 0 ? pull : 0; });
+            if (!(rise > 0 && rise + all < 0)) continue;
+            const Real share = reinterpret_cast<const Real*>(delta)[k] * rise / falling;
+            each([&](auto& s, uint32_t e, Real pull) {
+                if (pull < 0) s.from_targets[e] -= share * pull;
+            });
+        }
     }
     Outcome finish(Work<L>&, int label, double scale) {
-        constexpr int N = L::Model::SIZE;
-        double y[N], g[N];
-        for (int k = 0; k < N; k++) y[k] = reinterpret_cast<Real*>(highest)[k];
-        Outcome out = cross_entropy<F, N>(y, label, g);
-        out.loss += F::label_term(y[label]);
-        g[label] += F::label_term_slope(y[label]);
-        std::memset(delta, 0, sizeof delta);
-        for (int k = 0; k < N; k++) reinterpret_cast<Real*>(delta)[k] = Real(g[k] * scale);
-        return out;
+        return finish_numbers<L, F>(highest, delta, label, scale);
     }
     inline vf operator()(int n, int v) const { return at[v] == vi{} + n ? delta[v] : vf{}; }
 };
 
 template <class L, class F> struct EachStep {
-    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true;
+    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
     static constexpr int V = L::WIDTH / LANES, N = L::Model::SIZE;
     Buffer<Real> rows;  // [step][WIDTH] the potentials, then the drive
 
@@ -137,14 +164,14 @@ template <class L, class F> struct EachStep {
 };
 
 template <class L, class F> struct FirstSpike {
-    static constexpr bool ACTIVE = false, WHOLE_TRIAL = false;
+    static constexpr bool ACTIVE = false, WHOLE_TRIAL = false, MOVES_WITH_SPIKES = false;
 
     void allocate() {}
     void start() {}
     inline void operator()(int, int, const vf*) {}
     Outcome finish(Work<L>& work, int label, double scale) {
         constexpr int N = L::Model::SIZE;
-        const double silent = F::DURATION + 1;  // ms; Nowotny, Turner & Knight 2025
+        const double silent = F::SILENT_EXCLUDED ? 1e9 : F::DURATION + 1;  // ms
         double y[N], g[N];
         int block[N], first[N], spiking = 0;
         for (int k = 0; k < N; k++) y[k] = silent, first[k] = -1;
@@ -157,13 +184,15 @@ template <class L, class F> struct FirstSpike {
                     if (first[k] < 0) y[k] = (n + 1) * F::DT, block[k] = b, first[k] = e, spiking++;
                 }
         }
+        if (F::SILENT_EXCLUDED && first[label] < 0) y[label] = F::DURATION + 1;  // for the loss only
         Outcome out = cross_entropy<F, N>(y, label, g);
         const double label_time = y[label] < F::DURATION ? y[label] : F::DURATION;
         out.loss += F::label_term(label_time);
         g[label] += F::label_term_slope(label_time);
-        for (int k = 0; k < N; k++)
+        const bool learn = !F::SILENT_EXCLUDED || first[label] >= 0;
+        for (int k = 0; k < N && learn; k++)
             if (first[k] >= 0) work.spikes[block[k]].time_gradient[first[k]] = Real(g[k] * scale);
-        work.pushed = first[label] < 0;
+        work.pushed = !F::SILENT_EXCLUDED && first[label] < 0;
         work.push.zero();
         if (work.pushed) work.push[label] = Real(-F::silent_push() * scale);
         if (!spiking) out.prediction = -1;

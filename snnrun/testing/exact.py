@@ -1,0 +1,243 @@
+"""Exact event-driven simulation of a chain of layers, for any declared neuron with a linear ODE.
+
+This is what the time grid approaches as its step goes to 0. Between events every neuron follows the
+matrix exponential of its ODE, spikes are roots of the threshold function, and an arriving spike acts
+at once. Many copies of a network that differ in weights or parameters run side by side.
+
+Times in ms. Shapes: C copies, N neurons of a layer, S states, K outputs, M points in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnrun.errors import ModelError
+from snnrun.models.losses import Loss
+from snnrun.network.network import Layer, Network
+from snnrun.testing.equations import Array, Equations, Path, Values, fastest_rate, flow
+
+POINTS = 24  # of each piece at which the threshold function is looked at before roots are refined
+MAX_PIECES = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A network with weights, a loss, and one labelled example of input events."""
+
+    network: Network
+    weights: Mapping[str, Array]  # projection -> [P, Q]
+    loss: Loss
+    loss_values: Mapping[str, float]
+    times: Array  # [events] ms, rising
+    channels: Array  # [events]
+    label: int
+    duration: float  # ms
+
+    def values(self, layer: Layer) -> dict[str, Array]:
+        """Return the parameters [N] of a layer."""
+        population = layer.population
+        return {name: np.full(population.size, v) for name, v in population.values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Undisturbed flow of all copies, and the spike that ended it, if one did."""
+
+    t: Array  # [C] its begin
+    length: Array  # [C]
+    readout: Array  # [terms, C, K] the outputs' first state, a polynomial
+    spiker: Array  # [C] index over the neurons of all layers; -1: no spike
+    slope: Array  # [C] dg/dt at the spike
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """A simulated trial of all copies."""
+
+    sizes: tuple[int, ...]  # of the layers
+    pieces: list[Piece]
+    duration: float
+
+    @property
+    def counts(self) -> list[Array]:
+        """Number of spikes of every neuron, per layer [C, N]."""
+        ends = np.cumsum(self.sizes)
+        spiker = np.array([piece.spiker for piece in self.pieces])[..., None]
+        return np.split((spiker == np.arange(ends[-1])).sum(0), ends[:-1], axis=1)
+
+    @property
+    def first_spikes(self) -> Array:
+        """Time of the first spike of every output, inf for a silent one, [C, K]."""
+        first = sum(self.sizes[:-1])
+        spiker = np.array([piece.spiker for piece in self.pieces])[..., None]
+        ends = np.array([piece.t + piece.length for piece in self.pieces])[..., None]
+        return np.where(spiker == first + np.arange(self.sizes[-1]), ends, np.inf).min(0)
+
+    def lowest_slope(self, levels: Array) -> Array:
+        """The flattest crossing of a threshold relative to ``levels`` [neurons], [C]; inf: none."""
+        spiker = np.array([piece.spiker for piece in self.pieces])
+        slope = np.array([piece.slope for piece in self.pieces]) / levels[spiker]
+        return np.where(spiker >= 0, slope, np.inf).min(0)
+
+
+class _LayerState:
+    """One layer of all copies while it runs."""
+
+    def __init__(self, layer: Layer, values: Values) -> None:
+        neuron = layer.population.neuron
+        assert neuron is not None
+        self.layer, self.p = layer, values
+        self.equations = Equations(neuron)
+        self.A, self.b = self.equations.matrices(values)
+        self.x = self.equations.start(values)
+        self.refractory = values[neuron.refractory] if neuron.refractory else np.zeros(1)
+        copies_and_neurons = self.x.shape[:2]
+        self.refractory = np.broadcast_to(self.refractory, copies_and_neurons)
+        self.release = np.full(copies_and_neurons, -np.inf)
+        self.last_spike = np.full(copies_and_neurons, -np.inf)
+
+    def path(self, held: Array) -> Path:
+        """Return the flow from the present states; held neurons do not move their held states."""
+        if not held.any():
+            return flow(self.A, self.b, self.x)
+        still = held[..., None] & self.equations.held
+        return flow(np.where(still[..., None], 0.0, self.A), np.where(still, 0.0, self.b), self.x)
+
+    def spike(self, c: Array, j: Array, t: Array) -> None:
+        """Reset neuron j of copy c."""
+        again = self.last_spike[c, j] == t
+        if again.any():
+            raise ModelError(
+                f"neuron {self.equations.neuron.name}: the reset leaves the state on or above the "
+                "threshold, so that the neuron spikes again at once, without end"
+            )
+        p = {name: value[c, j] for name, value in self.p.items()}
+        self.x[c, j] = self.equations.reset(self.x[c, j], p)
+        self.release[c, j] = t + self.refractory[c, j]
+        self.last_spike[c, j] = t
+
+
+def simulate(
+    problem: Problem, weights: Mapping[str, Array], values: Sequence[Values]
+) -> History:
+    """Run all copies; ``weights`` and the ``values`` of the layers have a leading axis C.
+
+    Raises:
+        ModelError: An ODE is not linear, a reset does not leave the threshold, or there are too many
+            events to follow.
+    """
+    layers = [
+        _LayerState(layer, p) for layer, p in zip(problem.network.layers, values, strict=True)
+    ]
+    longest = 1.0 / max(*(fastest_rate(layer.A) for layer in layers), 1e-12)
+    times, channels = np.append(problem.times, np.inf), np.append(problem.channels, -1)
+    copies = np.arange(len(layers[0].x))
+    t, pointer = np.zeros(len(copies)), np.zeros(len(copies), int)
+    pieces: list[Piece] = []
+    while (t < problem.duration).any():
+        if len(pieces) == MAX_PIECES:
+            raise ModelError(f"more than {MAX_PIECES} events in a trial of {problem.duration:g} ms")
+        held = [t[:, None] < layer.release for layer in layers]
+        ends = [np.where(h, x.release, np.inf).min(1) for h, x in zip(held, layers, strict=True)]
+        limits = [times[pointer], t + longest, np.full(len(t), problem.duration), *ends]
+        horizon = np.min(limits, axis=0)
+        paths = [layer.path(h) for layer, h in zip(layers, held, strict=True)]
+        over = (t >= problem.duration)[:, None]
+        found = [
+            crossings(layer, path, horizon - t, h | over)
+            for layer, path, h in zip(layers, paths, held, strict=True)
+        ]
+        crossing, slope = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+        spiker = crossing.argmin(1)
+        soonest = crossing[copies, spiker]
+        spiker[np.isinf(soonest)] = -1
+        spikes = spiker >= 0
+        length = np.where(spikes, soonest, horizon - t)
+        pieces.append(
+            Piece(t=t, length=length, readout=paths[-1].terms[..., 0], spiker=spiker,
+                  slope=slope[copies, spiker])
+        )  # fmt: skip
+        for layer, path in zip(layers, paths, strict=True):
+            layer.x = path.at(length[:, None])
+        arrives = ~spikes & (horizon == times[pointer]) & ~over[:, 0]
+        t = np.where(spikes, t + length, horizon)
+        _deliver_spikes(layers, weights, t, spiker)
+        c = np.flatnonzero(arrives)
+        first = layers[0]
+        arriving = weights[first.layer.forward.name][c, channels[pointer[c]]]
+        first.x[c, :, first.equations.input] += arriving
+        pointer = pointer + arrives
+    sizes = tuple(layer.population.size for layer in problem.network.layers)
+    return History(sizes=sizes, pieces=pieces, duration=problem.duration)
+
+
+def crossings(
+    layer: _LayerState, path: Path, limit: Array, silent: Array
+) -> tuple[Array, Array]:
+    """Return the time to the first crossing within ``limit`` [C], else inf, and dg/dt there, [C, N].
+
+    A neuron that is on or above its threshold already crosses at the time 0.
+    """
+    times, slopes = np.full(silent.shape, np.inf), np.zeros(silent.shape)
+    equations = layer.equations
+    if not equations.spiking:
+        return times, slopes
+    s = np.linspace(0, 1, POINTS)[:, None, None] * limit[:, None]  # [M, C, 1]
+    above = equations.threshold(path.at(s), layer.p) >= 0
+    c, j = np.nonzero(above.any(0) & ~silent)
+    if not c.size:
+        return times, slopes
+    last = above.argmax(0)[c, j]
+    p = {name: value[c, j] for name, value in layer.p.items()}
+    own = Path(path.terms[:, c, j])
+
+    def g(at: Array) -> tuple[Array, Array]:
+        x = own.at(at)
+        return equations.threshold(x, p), equations.threshold_rate(x, own.rate(at), p)
+
+    root = find_root(g, s[np.maximum(last - 1, 0), c, 0], s[last, c, 0])
+    times[c, j], slopes[c, j] = root, g(root)[1]
+    return times, slopes
+
+
+def find_root(function: Callable[[Array], tuple[Array, Array]], low: Array, high: Array) -> Array:
+    """Return the roots of a function that is < 0 at ``low`` and >= 0 at ``high``.
+
+    ``function`` returns value and derivative. Newton's method, with bisection where it would leave
+    the bracket.
+    """
+    tolerance = 1e-15 * np.maximum(high, 1e-3)
+    s = high
+    for _ in range(80):
+        value, slope = function(s)
+        low, high = np.where(value < 0, s, low), np.where(value < 0, high, s)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = s - value / slope
+        inside = (newton >= low) & (newton <= high)
+        moved = np.where(inside, newton, 0.5 * (low + high))
+        if (np.abs(moved - s) <= tolerance).all():
+            return moved
+        s = moved
+    return s
+
+
+def _deliver_spikes(
+    layers: Sequence[_LayerState], weights: Mapping[str, Array], t: Array, spiker: Array
+) -> None:
+    offset = 0
+    for index, state in enumerate(layers):
+        size = state.layer.population.size
+        c = np.flatnonzero((spiker >= offset) & (spiker < offset + size))
+        j = spiker[c] - offset
+        offset += size
+        if not c.size:
+            continue
+        state.spike(c, j, t[c])
+        if state.layer.recurrent is not None:
+            state.x[c, :, state.equations.input] += weights[state.layer.recurrent.name][c, j]
+        if index + 1 < len(layers):
+            above = layers[index + 1]
+            above.x[c, :, above.equations.input] += weights[above.layer.forward.name][c, j]

@@ -1,0 +1,93 @@
+"""Any declared loss in continuous time, of a trial that was simulated exactly.
+
+Shapes: C copies, K outputs, R pieces of the trial, M nodes of a quadrature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from snnrun.models.equations import symbol
+from snnrun.models.losses import Loss, Readout
+from snnrun.testing.equations import Array, derivative, numeric, polynomial
+from snnrun.testing.exact import POINTS, History, find_root
+
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(12)
+AFTER_TRIAL = 1.0  # ms: a silent output counts as one that spikes so long after the trial
+
+
+def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label: int) -> Array:
+    """Return the loss of every copy, [C]; ``values`` holds those of the loss's config keys.
+
+    With T the length of the trial, a weighted sum is (1 / T) int weight(t) V dt, a loss of each step
+    is (1 / T) int L(V) dt, a maximum is that of the continuous V.
+    """
+    formula = _Formula(loss, values, history.duration)
+    if loss.readout is Readout.FIRST_SPIKE:
+        times = history.first_spikes
+        label_time = np.minimum(times[:, label], history.duration)
+        late = np.where(np.isinf(times), history.duration + AFTER_TRIAL, times)
+        return formula.cross_entropy(late, label) + formula.label_term(label_time)
+    if loss.readout is Readout.MAXIMUM:
+        return formula.total(_maxima(history), label)
+    t = np.array([piece.t for piece in history.pieces])  # [R, C]
+    length = np.array([piece.length for piece in history.pieces])
+    readout = np.stack([piece.readout for piece in history.pieces], axis=1)  # [terms, R, C, K]
+    s = (0.5 + 0.5 * NODES)[:, None, None] * length  # [M, R, C]
+    share = 0.5 * NODE_WEIGHTS[:, None, None] * length / history.duration
+    V = polynomial(readout, s[..., None])
+    if loss.readout is Readout.EACH_STEP:
+        return (share * formula.total(V, label)).sum((0, 1))
+    weighted = share * formula.weight(t + s)
+    return formula.total((weighted[..., None] * V).sum((0, 1)), label)
+
+
+class _Formula:
+    """The loss's expressions as functions of arrays."""
+
+    def __init__(self, loss: Loss, values: Mapping[str, float], duration: float) -> None:
+        known = {symbol(key): value for key, value in values.items()}
+        known[symbol("T")] = duration
+
+        def function(field: str, variable: str) -> object:
+            return numeric(loss.expression(field).subs(known), [variable])
+
+        self._score, self._label_term = function("score", "y"), function("label_term", "y")
+        self._weight = function("weight", "t")
+
+    def weight(self, t: Array) -> Array:
+        return np.broadcast_to(self._weight(t), t.shape)
+
+    def label_term(self, y: Array) -> Array:
+        return np.broadcast_to(self._label_term(y), y.shape)
+
+    def cross_entropy(self, y: Array, label: int) -> Array:
+        """-log softmax(score(y))_label over the last axis."""
+        z = np.broadcast_to(self._score(y), y.shape)
+        top = z.max(-1, keepdims=True)
+        return np.log(np.exp(z - top).sum(-1)) + top[..., 0] - z[..., label]
+
+    def total(self, y: Array, label: int) -> Array:
+        return self.cross_entropy(y, label) + self.label_term(y[..., label])
+
+
+def _maxima(history: History) -> Array:
+    """Return the largest V of every output over the trial, [C, K]."""
+    length = np.array([piece.length for piece in history.pieces])
+    readout = np.stack([piece.readout for piece in history.pieces], axis=1)  # [terms, R, C, K]
+    ends = polynomial(readout, length[..., None])
+    highest = np.maximum(readout[0], ends).max(0)
+    s = np.linspace(0, 1, POINTS)[:, None, None] * length  # [M, R, C]
+    rises = polynomial(derivative(readout), s[..., None]) > 0
+    m, r, c, k = np.nonzero(rises[:-1] & ~rises[1:])
+    if not m.size:
+        return highest
+    own = readout[:, r, c, k]
+    fall, curve = -derivative(own), -derivative(derivative(own))
+    top = find_root(
+        lambda at: (polynomial(fall, at), polynomial(curve, at)), s[m, r, c], s[m + 1, r, c]
+    )
+    np.maximum.at(highest, (c, k), polynomial(own, top))
+    return highest

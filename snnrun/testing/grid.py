@@ -1,0 +1,135 @@
+"""A problem on the time grid: built by the native backend in float64, and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snnrun.backends.native.build import build, cache_folder
+from snnrun.backends.native.compiler import find_compiler
+from snnrun.backends.native.emit import emit
+from snnrun.backends.native.library import NativeBackend
+from snnrun.compile.program import compile_program
+from snnrun.datasets.packing import Events, pack
+from snnrun.datasets.spikes import SpikeData
+from snnrun.network.network import Network
+from snnrun.testing.equations import Array
+from snnrun.testing.exact import Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How the programs of a check are compiled.
+
+    They run for milliseconds, so they are built without optimisation, which takes half the time. None
+    stands for the compiler that is found and the cache that builds usually have.
+    """
+
+    compiler: str | None = None
+    cache: str | None = None
+    flags: tuple[str, ...] = ()
+    only_cached: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridResult:
+    """Loss, spikes of every neuron per layer, and the gradient, of the problem's example."""
+
+    loss: float
+    counts: list[Array]
+    gradients: dict[str, Array]  # trained projections, and "population.parameter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A network that is built for steps of ``dt`` ms."""
+
+    dt: float
+    backend: NativeBackend
+
+    def run(
+        self,
+        problem: Problem,
+        values: Mapping[str, Sequence[float] | Array | float] | None = None,
+    ) -> GridResult:
+        """Return what comes of ``problem``, which differs from the built one in numbers only.
+
+        ``values`` replaces parameters, by ``population.parameter``; only those that may differ from
+        neuron to neuron can be replaced in a program that is built.
+        """
+        backend, program = self.backend, self.backend.program
+        for name, w in problem.weights.items():
+            backend.set(name, w)
+        given = {
+            f"{x.population.name}.{p}": v
+            for x in problem.network.layers
+            for p, v in x.population.values.items()
+        } | dict(values or {})
+        for tensor in program.tensors:
+            if tensor.parameters:
+                name = program.network.layers[tensor.layer].population.name
+                rows = [np.broadcast_to(given[f"{name}.{p}"], tensor.shape[1:]) for p in tensor.parameters]
+                backend.set(tensor.name, np.array(rows, float))
+        results = backend.gradient(_data(problem, self.dt), np.zeros(1, np.int64))
+        gradients = {}
+        for tensor in program.tensors:
+            if not tensor.trained:
+                continue
+            array = backend.get(tensor.name, "gradient")
+            if not tensor.parameters:
+                gradients[tensor.name] = array
+                continue
+            population = program.network.layers[tensor.layer].population
+            for row, parameter in zip(array, population.trained, strict=False):
+                gradients[f"{population.name}.{parameter}"] = row
+        sizes = [layer.population.size for layer in program.network.layers]
+        counts = np.split(results.neuron_spikes, np.cumsum(sizes)[:-1])
+        return GridResult(loss=float(results.loss[0]), counts=counts, gradients=gradients)
+
+
+def build_grid(problem: Problem, dt: float, integrator: str, options: BuildOptions) -> Grid:
+    """Build the problem's network on a grid of ``dt`` ms, in float64 without FP contraction."""
+    program = compile_program(
+        problem.network,
+        problem.loss,
+        problem.loss_values,
+        steps=round(problem.duration / dt),
+        dt=dt,
+        integrator=integrator,
+    )
+    built = build(
+        emit(program, "float64"),
+        find_compiler(options.compiler),
+        contraction=False,
+        extra_flags=(*options.flags, "-O0"),
+        cache=cache_folder(options.cache),
+        only_cached=options.only_cached,
+    )
+    return Grid(dt=dt, backend=NativeBackend(built.library, program, threads=1))
+
+
+def constant(network: Network) -> Network:
+    """Return the network with each parameter at its mean over the neurons, and none trained."""
+    layers = []
+    for layer in network.layers:
+        values = {name: float(np.mean(v)) for name, v in layer.population.values.items()}
+        population = replace(layer.population, values=values, trained=())
+        layers.append(replace(layer, population=population))
+    return replace(network, layers=tuple(layers))
+
+
+def _data(problem: Problem, dt: float) -> SpikeData:
+    events = Events(
+        counts=np.array([len(problem.times)]), times_ms=problem.times, channels=problem.channels
+    )
+    return pack(
+        events,
+        labels=np.array([problem.label], np.int32),
+        n_steps=round(problem.duration / dt),
+        n_channels=problem.network.input.size,
+        n_classes=problem.network.layers[-1].population.size,
+        dt_ms=dt,
+        merge=False,
+    )

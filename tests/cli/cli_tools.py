@@ -1,0 +1,35 @@
+"""What the tests of the command line share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snnrun.cli import main
+
+Calls = list[tuple[Any, ...]]
+Say = pytest.CaptureFixture[str]
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def train(*arguments: Any, **named: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(sys.modules["snnrun.run"], "train", train)
+
+
+def refused(capsys: Say, *words: str) -> str:
+    """Return what a command line that is refused says on standard error."""
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("snnrun: error: ")
+    assert "Traceback" not in said.err
+    return said.err
+
+
+def run_folders() -> list[Path]:
+    return sorted(Path("outputs").glob("[0-9]*/*"))

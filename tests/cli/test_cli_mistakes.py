@@ -1,0 +1,63 @@
+"""What a user sees when a command line is wrong: one message, exit code 2, no traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_tools import Calls, Say, refused
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["trian"], "trian: there is no such command. Did you mean 'train'?"),
+        (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
+        (["train", "dataset=yingyang"], "must be one of mnist, shd, yinyang. Did you mean"),
+        (["train", "dataset=null"], "dataset=null: must be one of mnist, shd, yinyang"),
+        (["train", "-m", "dataset=shd,ssc"], "dataset=ssc: not implemented yet"),
+        (["train", "backend=genn"], "backend=genn: not implemented yet"),
+        (["train", "dataset=mylab.data.x"], "dataset.name=mylab.data.x"),
+        (["train", "datset=shd"], "datset: there is no such group or key. Did you mean 'dataset'?"),
+        (["train", "dataset.pth=x"], "Did you mean 'dataset.path'?"),
+        (["train", "eta=1"], "Did you mean 'ETA'?"),
+        (["train", "shd"], "shd: did you mean dataset=shd?"),
+        (["train", "go"], "settings are given as KEY=VALUE"),
+        (["train", "ETA=[1"], "ETA=[1: cannot be read as KEY=VALUE"),
+        (["train", "--multrun"], "Did you mean '--multirun'?"),
+        (["train", "--config-dir"], "--config-dir: needs a value"),
+        (["train", "--config-dir", "none", "ETA=1"], "none' not found"),
+        (["train", "N_EPOCH=3", "N_EPOCHS=4"], "N_EPOCHS=4: another spelling of N_EPOCH"),
+        (["train", "+UNKNOWN=1"], "UNKNOWN: there is no such key"),
+        (["train", "~ETAA"], "Could not delete from config"),
+        (["train", "hydra.runn.dir=x"], "hydra.runn"),
+        (["train", "ETA=-1"], "ETA=-1: must be a number > 0"),
+        (["train", "OUT_DIR=/dev/null"], "the run folder cannot be made"),
+        (["data"], "needs one of info, verify, fetch, got nothing"),
+        (["data", "inf"], "Did you mean 'info'?"),
+        (["data", "info", "--from", "x"], "belongs to `snnrun data fetch`"),
+        (["data", "fetch", "--from"], "needs a folder"),
+        (["data", "info", "-m"], "takes --from and --config-dir only"),
+        (["data", "info", "dataset=iris"], "dataset=iris: must be one of"),
+        (["runs", "a", "b"], "takes one folder"),
+        (["runs", "nowhere"], "there is no such folder"),
+        (["doctor", "now"], "takes no arguments"),
+        (["keys", "QQQ"], "QQQ: there is no such key"),
+        (["resume"], "there is no run in ./outputs"),
+        (["resume", "nowhere"], "nowhere: does not exist"),
+        (["test", "."], ".: is no run folder"),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)
+def test_mistakes_are_met_with_one_message(
+    words: list[str], fragment: str, capsys: Say, calls: Calls
+) -> None:
+    assert fragment in refused(capsys, *words)
+    assert calls == []
+    assert list(Path().iterdir()) == [] or words[-1] == "OUT_DIR=/dev/null"
+
+
+def test_several_mistakes_are_listed_together(capsys: Say) -> None:
+    message = refused(capsys, "train", "ETAA=1", "dataset=shdd", "DT=2")
+    assert message.splitlines()[0] == "snnrun: error: 3 problems on the command line:"
+    assert len(message.splitlines()) == 4

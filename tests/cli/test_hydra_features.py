@@ -1,0 +1,54 @@
+"""Hydra works after each command: options anywhere, --cfg, --info, multirun."""
+
+from __future__ import annotations
+
+import pytest
+from cli_tools import Calls, Say
+from omegaconf import OmegaConf
+
+from snnrun.cli import main
+from snnrun.commands.arguments import split
+from snnrun.errors import ConfigError
+
+
+def test_options_may_stand_anywhere_and_go_in_front() -> None:
+    line = split(["dataset=shd", "-m", "ETA=1", "-cd", "x", "--info", "--cfg=job"])
+    assert line.overrides == ["dataset=shd", "ETA=1"]
+    assert line.option_words() == ["--multirun", "--config-dir=x", "--info=all", "--cfg=job"]
+    assert split(["--info", "defaults"]).options == {"--info": "defaults"}
+    with pytest.raises(ConfigError, match="no such option"):
+        split(["--nope"])
+
+
+def test_cfg_prints_the_composed_configuration(capsys: Say, calls: Calls) -> None:
+    assert main(["train", "dataset=shd", "N_EPOCHS=7", "--cfg", "job"]) == 0
+    printed = OmegaConf.create(capsys.readouterr().out)
+    assert (printed.dataset.name, printed.N_EPOCH) == ("shd", 7)
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [(["dataset=shd", "--info", "defaults"], "dataset/shd"), (["--hydra-help"], "Hydra")],
+)
+def test_hydras_information_is_reachable(words: list[str], fragment: str, capsys: Say) -> None:
+    assert main(["train", *words]) == 0
+    assert fragment in capsys.readouterr().out
+
+
+def test_a_multirun_makes_a_run_of_every_combination(calls: Calls) -> None:
+    assert main(["train", "ETA=1e-3,1e-2", "-m", "dataset=shd,yinyang"]) == 0
+    made = [(config.ETA, config.dataset.name) for _, config, *_ in calls]
+    assert made == [(0.001, "shd"), (0.001, "yinyang"), (0.01, "shd"), (0.01, "yinyang")]
+    folders = [folder for _, _, folder, _ in calls]
+    assert [folder.name for folder in folders] == ["0", "1", "2", "3"]
+    assert all("outputs/multirun/" in folder.as_posix() for folder in folders)
+
+
+def test_a_failing_job_does_not_stop_the_others(calls: Calls, capsys: Say) -> None:
+    assert main(["train", "ETA=1e-3,-1,1e-2", "-m"]) == 2
+    assert [config.ETA for _, config, *_ in calls] == [0.001, 0.01]
+    said = capsys.readouterr().err
+    assert "snnrun: error in job 1 (ETA=-1): ETA=-1: must be a number > 0" in said
+    assert said.splitlines()[-1].startswith("snnrun: error: ETA=-1")
+    assert "Traceback" not in said

@@ -1,0 +1,112 @@
+"""`snnrun resume` and `snnrun test`: a run's own configuration, and what may change of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+from cli_tools import Calls, Say, refused, run_folders
+from omegaconf import OmegaConf
+
+from snnrun.cli import main
+
+
+@pytest.fixture
+def trained(calls: Calls) -> Path:
+    """Return the folder of a run that was trained."""
+    main(["train", "dataset=shd", "N_EPOCH=5"])
+    calls.clear()
+    return run_folders()[0]
+
+
+def test_resume_goes_on_with_the_newest_run(trained: Path, calls: Calls) -> None:
+    main(["compile"])
+    calls.clear()
+    assert main(["resume"]) == 0
+    [(name, config, folder, named)] = calls
+    assert (name, folder, named) == ("train", trained, {"resume": True})
+    assert (config.dataset.name, config.N_EPOCH) == ("shd", 5)
+
+
+def test_the_newest_run_may_be_a_job_of_a_multirun(trained: Path, calls: Calls) -> None:
+    main(["train", "-m", "ETA=1e-3,1e-2"])
+    calls.clear()
+    main(["resume"])
+    assert calls[0][2].as_posix().startswith("outputs/multirun/")
+    assert calls[0][1].ETA == 0.01
+
+
+def test_what_a_resume_changes_holds_for_later_ones(trained: Path, calls: Calls) -> None:
+    before = (trained / ".hydra" / "config.yaml").read_text()
+    main(["resume", str(trained), "N_EPOCHS=9", "REC_SPIKES=[hidden]", "backend.threads=1"])
+    main(["resume", str(trained), "N_EPOCH=12"])
+    main(["resume", str(trained)])
+    first, second, third = (config for _, config, *_ in calls)
+    assert (first.N_EPOCH, first.REC_SPIKES, first.backend.threads) == (9, ("hidden",), 1)
+    assert (second.N_EPOCH, second.REC_SPIKES) == (12, ("hidden",))
+    assert third == second
+    assert (trained / ".hydra" / "config.yaml").read_text() == before
+
+
+def test_a_run_that_was_killed_before_its_seed_was_kept_gets_one(
+    trained: Path, calls: Calls
+) -> None:
+    file = trained / ".hydra" / "config.yaml"
+    saved = OmegaConf.load(file)
+    saved.MODEL_SEED = None
+    OmegaConf.save(saved, file)
+    main(["resume"])
+    main(["resume"])
+    assert calls[0][1].MODEL_SEED == calls[1][1].MODEL_SEED
+
+
+@pytest.mark.parametrize(
+    ("override", "fragment"),
+    [
+        ("NUM_HIDDEN=3", "NUM_HIDDEN=3: cannot be changed by `snnrun resume`"),
+        ("dataset=mnist", "takes single keys, not groups"),
+        ("hydra.run.dir=x", "takes single keys, not groups"),
+        ("N_EPOCH=3,4", "one run is one configuration"),
+        ("+ETA=3", "takes KEY=VALUE only"),
+        ("~ETA", "nowhere"),
+        ("ETAA=3", "Did you mean 'ETA'"),
+        ("N_EPOCH=0", "a whole number >= 1"),
+    ],
+)
+def test_resume_refuses_what_would_make_another_run(
+    trained: Path, override: str, fragment: str, calls: Calls, capsys: Say
+) -> None:
+    if override.startswith("~"):  # no KEY=VALUE, so it is taken for a folder
+        assert "does not exist" in refused(capsys, "resume", override)
+    else:
+        assert fragment in refused(capsys, "resume", str(trained), override)
+    assert calls == []
+    assert not (trained / ".hydra" / "resumed_overrides.yaml").exists()
+
+
+def test_resume_logs_to_the_run(
+    trained: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = sys.modules["snnrun.run"]
+    monkeypatch.setattr(run, "train", lambda *_, **__: logging.getLogger("snnrun").warning("again"))
+    main(["resume", str(trained)])
+    assert "WARNING snnrun: again" in (trained / "run.log").read_text()
+
+
+def test_test_chooses_its_own_checkpoint(calls: Calls) -> None:
+    main(["train", "dataset=shd", "LOAD_LAST=true"])
+    calls.clear()
+    assert main(["test", "LOAD_BEST=true", "N_TEST=64"]) == 0
+    [(name, config, folder, _)] = calls
+    assert (name, folder) == ("test", run_folders()[0])
+    assert (config.LOAD_LAST, config.LOAD_BEST, config.N_TEST) == (False, True, 64)
+    assert not (folder / ".hydra" / "resumed_overrides.yaml").exists()
+
+
+def test_the_keys_that_may_change_are_in_the_help(capsys: Say) -> None:
+    main(["resume", "--help"])
+    text = capsys.readouterr().out
+    assert "N_EPOCH," in text
+    assert "NUM_HIDDEN" not in text

@@ -1,0 +1,117 @@
+"""`snnrun data`, runs, keys, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_tools import Calls, Say
+
+from snnrun.cli import main
+from snnrun.errors import BuildError
+
+
+@pytest.fixture
+def data_calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    from snnrun.datasets import commands
+
+    noted: Calls = []
+    for name in ("info", "verify", "fetch"):
+        monkeypatch.setattr(
+            commands, name, lambda *arguments, name=name: noted.append((name, *arguments))
+        )
+    return noted
+
+
+def test_data_hands_on_the_data_set(data_calls: Calls) -> None:
+    assert main(["data", "verify", "dataset=shd", "dataset.path=/data"]) == 0
+    [(name, config)] = data_calls
+    assert (name, config.dataset.name, config.dataset.path) == ("verify", "shd", "/data")
+
+
+def test_data_info_without_a_choice_is_about_all(data_calls: Calls) -> None:
+    main(["data", "info"])
+    assert [config.dataset.name for _, config in data_calls] == ["yinyang", "mnist", "shd"]
+
+
+@pytest.mark.parametrize("words", [["--from", "~/mine"], ["--from=~/mine"]])
+def test_data_fetch_takes_a_folder(words: list[str], data_calls: Calls) -> None:
+    main(["data", "fetch", *words, "dataset=mnist"])
+    [(name, config, source)] = data_calls
+    assert (name, config.dataset.name, source) == ("fetch", "mnist", Path.home() / "mine")
+
+
+def test_data_fetch_downloads_without_a_folder(data_calls: Calls) -> None:
+    main(["data", "fetch", "dataset=mnist"])
+    assert data_calls[0][2] is None
+
+
+def test_runs_lists_the_runs_of_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from snnrun.report import runs
+
+    roots: list[Path] = []
+    monkeypatch.setattr(runs, "list_runs", lambda root, stream: roots.append(root))
+    assert main(["runs"]) == main(["runs", str(tmp_path)]) == 0
+    assert roots == [Path(), tmp_path]
+
+
+def test_keys_explains_one_key_and_names_its_relatives(capsys: Say) -> None:
+    assert main(["keys", "dt_ms"]) == 0
+    text = capsys.readouterr().out
+    assert "DT_MS\n    Length of a time step." in text
+    assert "a number > 0 (ms)" in text
+    assert "0.1 (yinyang), 1.0 (mnist, shd, your own)" in text
+    main(["keys", "N_EPOCHS"])
+    assert "\nN_EPOCH\n" in capsys.readouterr().out
+    main(["keys", "ETA"])
+    assert "see also: ETA_DECAY, ETA_FAC" in capsys.readouterr().out
+
+
+def test_keys_finds_parts_and_patterns_and_all(capsys: Say) -> None:
+    main(["keys", "rec_*_epoch*"])
+    text = capsys.readouterr().out
+    assert "REC_SPIKES_EPOCH_TRIAL" in text
+    assert "\nREC_SPIKES\n" not in text
+    main(["keys", "backend"])
+    assert "backend.threads" in capsys.readouterr().out
+    main(["keys"])
+    assert capsys.readouterr().out.count("allowed: ") > 110
+
+
+def test_keys_says_what_is_not_implemented_and_what_it_depends_on(capsys: Say) -> None:
+    main(["keys", "PDROP_HIDDEN", "B_INCR", "REG_TYPE"])
+    text = capsys.readouterr().out
+    assert "only the default is" in text
+    assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text
+    assert "not implemented yet (regularisers come with the full set of options): simple" in text
+
+
+def test_doctor_says_that_training_can_run(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    from snnrun.backends.native import compiler
+
+    found = compiler.Compiler(command=("/bin/c++",), version="c++ 12", kind="gcc")
+    monkeypatch.setattr(compiler, "find_compiler", lambda wanted: found)
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for word in ("Python", "numpy", "/bin/c++ (c++ 12)", "cores", "build cache", "data folder"):
+        assert word in text
+    assert "something else" in text  # the package called genn
+    assert text.endswith("training can run: snnrun train\n")
+
+
+def test_doctor_says_what_is_missing(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    from snnrun.backends.native import compiler
+    from snnrun.commands import doctor
+
+    def none(wanted: str | None) -> None:
+        raise BuildError("no C++ compiler: install one")
+
+    monkeypatch.setattr(compiler, "find_compiler", none)
+    monkeypatch.setattr(doctor, "installed_version", lambda n: None if n == "rich" else "1.0")
+    monkeypatch.setenv("SNNRUN_DATA", "/proc/data")
+    assert main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert "MISSING no C++ compiler: install one" in text
+    assert "MISSING install it: pip install rich" in text
+    assert "1.0 is not GeNN" in text
+    assert "training cannot run: 2 of the above" in text
