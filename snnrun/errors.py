@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 
 class SnnrunError(Exception):
-    """Something the user can put right. The message says what was got, what is allowed, what to do."""
+    """Something the user can put right: what was got, what is allowed, what to do."""
 
 
 class ConfigError(SnnrunError):

@@ -11,13 +11,13 @@ from snnrun.errors import ConfigError, did_you_mean
 def load_object(name: str, where: str) -> Any:
     """Return the object that the dotted ``name`` stands for, as in ``mylab.neurons.alif2``.
 
-    ``where`` names the config key that holds it, for the message of the ConfigError that is raised when
-    the module or the object in it does not exist.
+    ``where`` names the config key that holds it, for the message of the ConfigError that is raised
+    when the module or the object in it does not exist.
     """
     module_name, _, attribute = name.rpartition(".")
     if not module_name:
         raise ConfigError(
-            f"{where}={name}: not a built-in name, and not a dotted path such as mylab.neurons.{name}"
+            f"{where}={name}: no built-in name, and no dotted path such as mylab.neurons.{name}"
         )
     try:
         module = import_module(module_name)
@@ -25,8 +25,8 @@ def load_object(name: str, where: str) -> Any:
         if error.name is not None and not module_name.startswith(error.name):
             raise ConfigError(f"{where}={name}: importing {module_name} failed: {error}") from error
         raise ConfigError(
-            f"{where}={name}: there is no module {module_name!r}. Modules are looked for in the current "
-            "folder and in the installed packages"
+            f"{where}={name}: there is no module {module_name!r}. Modules are looked for in the "
+            "current folder and in the installed packages"
         ) from error
     try:
         return getattr(module, attribute)

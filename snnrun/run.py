@@ -27,9 +27,9 @@ from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
-from snnrun.report.terminal import Together, make_reporter
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
+from snnrun.report.terminal import Together, make_reporter
 from snnrun.summary import found, outcome
 from snnrun.train.checkpoint import load as load_checkpoint
 from snnrun.train.evaluate import evaluate
@@ -43,8 +43,8 @@ from snnrun.train.stop import stop_requests
 def train(config: Config, folder: Path, resume: bool = False) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
-    Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training where
-    there is no validation set.
+    Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
+    where there is no validation set.
 
     Raises:
         SnnrunError: Anything that the user can put right.
@@ -73,8 +73,8 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
             trainer.run()
         except Stopped:
             reporter.interrupted(
-                f"stopped by {stop.name} in epoch {state.epoch}, trial {state.trial}; everything is "
-                f"saved. Go on with: snnrun resume {folder}"
+                f"stopped by {stop.name} in epoch {state.epoch}, trial {state.trial}; everything "
+                f"is saved. Go on with: snnrun resume {folder}"
             )
             raise SystemExit(stop.exit_code) from None
         figures = evaluate(backend, splits, record) if splits.test else {}

@@ -1,7 +1,7 @@
 """Named random streams: the same seed, name and key give the same numbers, whatever ran before.
 
-A stream never depends on the order in which streams are asked for, so a run that was resumed, or one
-that uses more threads, draws the same numbers as one that was never stopped.
+A stream never depends on the order in which streams are asked for, so a run that was resumed, or
+one that uses more threads, draws the same numbers as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def stream(seed: int, name: str, *key: int) -> np.random.Generator:
-    """Return the generator of the stream ``name`` under ``seed``, for one ``key`` (epoch, example, ...)."""
+    """Return the generator of the stream ``name`` under ``seed`` for one ``key``, as an epoch."""
     return np.random.Generator(np.random.PCG64(_sequence(seed, name, *key)))
 
 

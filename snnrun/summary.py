@@ -80,7 +80,7 @@ def outcome(
         written.append(f"{paths.checkpoints}: checkpoints")
     info["files"] = written
     info["look further"] = [
-        f'python -c "from snnrun.record import load_run; print(load_run({str(paths.root)!r}).epochs)"',
+        f"in Python: from snnrun.record import load_run; run = load_run({str(paths.root)!r})",
         f"snnrun test {paths.root}",
         f"snnrun resume {paths.root} N_EPOCH={2 * config.N_EPOCH}",
     ]

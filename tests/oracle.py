@@ -331,8 +331,8 @@ def exact_loss(problem: Problem, p: Parameters, pieces: Sequence[Piece], label: 
     if loss.name.startswith("first_spike"):
         times = first_spikes(problem.layers, pieces)
         own = np.minimum(times[:, label], T)
-        late = np.expm1(own / loss.tau_1) if loss.name.endswith("exp") else 1 / (1.01 * T - own)
-        times = np.where(np.isinf(times), T + 1, times)
+        late = 1 / (1.01 * T - own) if loss.name == "first_spike" else np.expm1(own / loss.tau_1)
+        times = np.where(np.isinf(times), 1e9 if loss.name.endswith("wp") else T + 1, times)
         return cross_entropy(-times / loss.tau_0, label) + loss.alpha * late
     x = np.array([piece.states[-1] for piece in pieces])  # [pieces, C, 3, K]
     t = np.array([piece.t for piece in pieces])[..., None]

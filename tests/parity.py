@@ -1,4 +1,4 @@
-"""Builds a reference problem with snnrun, so that a backend can be held against tests/reference.py."""
+"""Builds a problem of the oracle with snnrun, so that a backend can be held against it."""
 
 from __future__ import annotations
 

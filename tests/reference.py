@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from oracle import TIME_WEIGHTS, Layer, Loss, Problem
+from oracle import Layer, Problem
+from reference_loss import read_out
 
 V, IN, B, ONE = 0, 1, 2, 2  # rows of the state: V, input, then adaptation or the constant 1
 Array = np.ndarray
@@ -222,62 +223,6 @@ def simulate(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
     return tapes
 
 
-def softmax(u: Array) -> Array:
-    e = np.exp(u - u.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Readout:
-    """Value of the loss and what it sends into the backward pass."""
-
-    loss: float
-    prediction: int
-    drive: Array | float = 0.0  # [T, K]
-    dl_dt: Array | float = 0.0  # [T, K] at output spikes
-    push: Array | float = 0.0  # [K] lam_V after the last step
-
-
-def read_out(loss: Loss, layer: Layer, tape: Tape, dt: float, label: int) -> Readout:
-    """Evaluate the loss on the tape of the output layer."""
-    voltage, (steps, n_classes) = tape.stepped[:, V], tape.spikes.shape
-    target = np.eye(n_classes)[label]
-    if loss.name.startswith("first_spike"):
-        return _first_spike(loss, layer, tape.spikes, dt, label)
-    if loss.name == "avg_xentropy":
-        p = softmax(voltage)
-        value, prediction = -np.log(p[:, label]).mean(), int(p.sum(0).argmax())
-        return Readout(loss=value, prediction=prediction, drive=(p - target) / steps)
-    if loss.name == "max":
-        weight = (np.arange(steps)[:, None] == voltage.argmax(0)) * 1.0
-    else:
-        weight = TIME_WEIGHTS[loss.name](np.arange(1, steps + 1) / steps)[:, None] / steps
-    u = (weight * voltage).sum(0)
-    p = softmax(u)
-    return Readout(loss=-np.log(p[label]), prediction=int(u.argmax()), drive=weight * (p - target))
-
-
-def _first_spike(loss: Loss, layer: Layer, spikes: Array, dt: float, label: int) -> Readout:
-    T, happened, first = len(spikes) * dt, spikes.any(0), spikes.argmax(0)
-    t = np.where(happened, (first + 1) * dt, T + 1.0)
-    p, own = softmax(-t / loss.tau_0), min(t[label], T)
-    if loss.name == "first_spike":
-        late, slope = loss.alpha / (1.01 * T - own), loss.alpha / (1.01 * T - own) ** 2
-    else:
-        late = loss.alpha * (np.exp(own / loss.tau_1) - 1)
-        slope = loss.alpha / loss.tau_1 * np.exp(own / loss.tau_1)
-    target = np.eye(t.size)[label]
-    # a silent label gets the slope at T as a push, which is no derivative of the loss
-    push = -layer.parameters["tau_mem"] * slope * target * ~happened
-    at_first = (np.arange(len(spikes))[:, None] == first) & happened
-    return Readout(
-        loss=late - np.log(p[label]),
-        prediction=int(t.argmin()) if happened.any() else -1,
-        dl_dt=at_first * ((target - p) / loss.tau_0 + slope * target),
-        push=push,
-    )
-
-
 @dataclass(frozen=True)
 class Result:
     """Loss, class (-1: no output spike), gradients, and the tape of every layer."""
@@ -299,7 +244,8 @@ def gradient(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
     """
     layers, tapes = problem.layers, simulate(problem, dt, example, maps)
     steps = problem.steps(dt)
-    readout = read_out(problem.loss, layers[-1], tapes[-1], dt, problem.labels[example])
+    voltage, spikes = tapes[-1].stepped[:, V], tapes[-1].spikes
+    readout = read_out(problem.loss, layers[-1], voltage, spikes, dt, problem.labels[example])
     drive = np.zeros(tapes[-1].spikes.shape) + readout.drive
     dl_dt = [np.zeros(tape.spikes.shape) for tape in tapes]  # by the spike times of every layer
     dl_dt[-1] += readout.dl_dt
@@ -341,16 +287,18 @@ def gradient(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
 def _sent(problem: Problem, index: int, n: int, tapes: list[Tape], start: list[Array]) -> Array:
     """R: sum over targets of w lam . A e_in, with lam and A of the step in which the spike arrives.
 
-    A target that is refractory in that step does not move V, so that row of its A is zero.
+    A target that is refractory in that step does not move V, so that row of its A is zero. A spike
+    of the last step arrives nowhere: nothing is sent back to it, not even what pushes a silent label.
     """
     total = np.zeros(tapes[index].spikes.shape[1])
+    if n + 1 == len(tapes[index].spikes):
+        return total
     for target in range(index, min(index + 2, len(tapes))):
         layer, tape = problem.layers[target], tapes[target]
         name = layer.recurrent if target == index else layer.feedforward
         if name:
             column = MODELS[layer.model].matrix(layer.parameters)[:, :, IN]
-            if n + 1 < len(tape.refractory):
-                column[tape.refractory[n + 1], V] = 0.0
+            column[tape.refractory[n + 1], V] = 0.0
             total += problem.weights[name] @ np.einsum("qi,iq->q", column, start[target][n + 1])
     return total
 

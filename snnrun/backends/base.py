@@ -52,14 +52,21 @@ class Backend(Protocol):
     threads: int
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
-        """Return a tensor's ``value``, its optimiser moments ``first``, ``second``, or ``gradient``."""
+        """Return a tensor: ``value``, moments ``first`` and ``second``, or ``gradient``."""
 
     def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
         """Overwrite a tensor."""
 
     def train(
-        self, data: SpikeData, examples: np.ndarray, batch: int, rates: np.ndarray, adam: Adam,
-        updates: int, dropout: float, dropout_key: int,
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        batch: int,
+        rates: np.ndarray,
+        adam: Adam,
+        updates: int,
+        dropout: float,
+        dropout_key: int,
     ) -> Results:
         """Learn ``examples`` in order, in batches; ``rates`` holds one learning rate per batch."""
 

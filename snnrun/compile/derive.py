@@ -1,4 +1,4 @@
-"""From a neuron's declaration to its forward step, adjoint step, spike jump and parameter gradients.
+"""From a neuron's declaration to its two passes: steps, spike jumps, parameter gradients.
 
 With f the ODE (f = A x + b), g = X - value the threshold function, r the reset, lam = dL/dx:
 
@@ -123,8 +123,8 @@ def _linear_flow(neuron: Neuron) -> Flow:
         if nonlinear:
             raise ModelError(
                 f"neuron {neuron.name}: d{name}/dt = {rates[row]} is not linear in "
-                f"{', '.join(sorted(map(str, nonlinear)))}. Rule eventprop needs equations that are "
-                "linear in the states between spikes"
+                f"{', '.join(sorted(map(str, nonlinear)))}. Rule eventprop needs equations that "
+                "are linear in the states between spikes"
             )
     return _flow(A, sp.simplify(rates - A * state))
 
@@ -153,8 +153,8 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
     if g_x[names.index(neuron.input)] != 0:
         raise ModelError(
             f"neuron {neuron.name}: arrivals add to {neuron.input}, which stands in the threshold "
-            f"{neuron.threshold!r}, so that spikes would be caused by arrivals and not by the flow; "
-            "rule eventprop has no derivative there. Let arrivals add to a current"
+            f"{neuron.threshold!r}, so that spikes would be caused by arrivals and not by the "
+            "flow; rule eventprop has no derivative there. Let arrivals add to a current"
         )
     on_threshold = {threshold: system.threshold_value}
     before = state.subs(on_threshold)
@@ -188,7 +188,9 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
         if change != 0:
             parameters[name] = change
     drive = sp.collect(sp.expand(drive), list(lam))
-    used = set().union(*(e.free_symbols for e in [slope, drive, *adjoint.values(), *parameters.values()]))
+    used = set().union(
+        *(e.free_symbols for e in [slope, drive, *adjoint.values(), *parameters.values()])
+    )
     records = tuple(name for name in names if symbol(name) in used)
     return Jump(
         records=records,
@@ -203,15 +205,15 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
 def _loud(neuron: Neuron, flow: Flow) -> sp.Expr | None:
     """Return an expression that stays below the threshold value while a neuron cannot spike again.
 
-    Let the threshold be X >= theta - sum_s c_s x_s with theta > 0 constant, below which the neuron is
-    now, and let every other state s decay on its own, x_s <- P_ss x_s. After one step
+    Let the threshold be X >= theta - sum_s c_s x_s with theta > 0 constant, below which the neuron
+    is now, and let every other state s decay on its own, x_s <- P_ss x_s. After one step
     g < 0 holds if  sum_s h_s x_s < theta,  h_s = (P_Xs + c_s (P_ss - P_XX)) / (1 - P_XX).
     As max(h_s x_s, 0) only shrinks, sum_s max(h_s x_s, 0) < theta excludes every later spike too.
     None where this does not apply; trials of such neurons are then walked to their end.
     """
-    if neuron.threshold is None:
-        return None
     system, names = neuron.system, neuron.states
+    if system.threshold_value is None:
+        return None
     x = names.index(str(system.threshold_state))
     others = [s for s in range(len(names)) if s != x]
     alone = all(entry[0] in (x, entry[1]) for entry in flow.entries)

@@ -1,4 +1,4 @@
-"""The Program: a network, its derived passes and a loss, ready for a backend. Printable and hashable."""
+"""The Program: a network, its derived passes and a loss, ready for a backend."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class CompiledPopulation:
     """A population with what was derived for it.
 
     ``per_neuron`` are the parameters that differ between neurons, the trained ones first;
-    ``constants`` the others. Where no parameter of the flow differs, ``numbers`` holds the entries of
-    the propagator as plain numbers, by symbol.
+    ``constants`` the others. Where no parameter of the flow differs, ``numbers`` holds the entries
+    of the propagator as plain numbers, by symbol.
     """
 
     population: Population
@@ -125,7 +125,8 @@ class Program:
     def describe(self) -> str:
         """Return the program as text: what runs in which order, with the derived expressions."""
         lines = [
-            f"{self.network.shape}, {self.steps} steps of {self.dt:g} ms, {self.integrator} integration"
+            f"{self.network.shape}, {self.steps} steps of {self.dt:g} ms, "
+            f"{self.integrator} integration"
         ]
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
             lines += _describe_layer(layer, compiled)
@@ -151,7 +152,8 @@ def compile_program(
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
     Raises:
-        ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the output.
+        ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the
+        output.
     """
     compiled = tuple(_compile_population(layer, dt, integrator) for layer in network.layers)
     output = compiled[-1]

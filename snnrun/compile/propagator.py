@@ -1,9 +1,10 @@
 """Propagators of linear equations over one step: exact to rounding, equal time constants included.
 
-For x' = A x + b the step is x(t + dt) = P x(t) + u with P = expm(A dt) and u = int_0^dt expm(A s) b ds.
-Both come from one matrix exponential, expm([[A, b], [0, 0]] dt) = [[P, u], [0, 1]]. It is computed by
-scaling and squaring of a Taylor series. Closed forms with 1 / (tau_mem - tau_syn) in them lose digits
-where time constants are nearly equal; this does not.
+For x' = A x + b the step is x(t + dt) = P x(t) + u with P = expm(A dt) and u = int_0^dt expm(A s) b
+ds.
+Both come from one matrix exponential, expm([[A, b], [0, 0]] dt) = [[P, u], [0, 1]]. It is computed
+by scaling and squaring of a Taylor series. Closed forms with 1 / (tau_mem - tau_syn) in them lose
+digits where time constants are nearly equal; this does not.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def latency_ms(values: np.ndarray, input_ms: float, dt_ms: float) -> np.ndarray:
 
 
 def input_ms(config: Any) -> float:
-    """Return the part of a trial that the latency code takes (ms): dataset.input_ms, or all of it."""
+    """Return the part of a trial that the latency code takes (ms), dataset.input_ms or all."""
     wanted = config.dataset.input_ms
     if wanted is None:
         return float(config.TRIAL_MS)

@@ -1,7 +1,7 @@
 """What a model is: equations and parameters, declared once; everything else is derived from them.
 
-A neuron is one frozen constant that checks itself when it is made. It holds no derivative, no buffer
-and no word of a backend. A user's own neuron is such a constant in any importable module.
+A neuron is one frozen constant that checks itself when it is made. It holds no derivative, no
+buffer and no word of a backend. A user's own neuron is such a constant in any importable module.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from snnrun.models.equations import (
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A number that an equation uses: its default, unit, bounds, meaning, and the config key it follows.
+    """A number that an equation uses: default, unit, bounds, meaning, and its config key.
 
-    ``low`` itself is not allowed when ``positive`` is set. ``key`` names the config key that sets the
-    parameter; without one it is set by ``network.hidden_parameters`` or ``network.output_parameters``.
+    ``low`` itself is not allowed when ``positive`` is set. ``key`` names the config key that sets
+    the parameter; without one it is set by ``network.hidden_parameters`` or
+    ``network.output_parameters``.
     ``floor_key`` names the key that bounds it from below while it is trained.
     """
 
@@ -70,7 +71,8 @@ class Neuron:
 
     Args:
         name: What error messages and generated code call it.
-        equations: One ``dX/dt = ...`` per line, time in ms. The first state is the one that is read out.
+        equations: One ``dX/dt = ...`` per line, time in ms. The first state is the one that is read
+        out.
         input: The state that a presynaptic spike adds its weight to.
         parameters: Every other name that the equations use.
         threshold: ``X >= expression``; None for a neuron that never spikes.
@@ -123,7 +125,9 @@ class Neuron:
                     f"{where}: a refractory period needs a threshold and at least one held state"
                 )
         if self.threshold is None and self.reset:
-            raise ModelError(f"{where}: a reset without a threshold never happens; give a threshold")
+            raise ModelError(
+                f"{where}: a reset without a threshold never happens; give a threshold"
+            )
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -159,7 +163,9 @@ class Neuron:
             self._known_state(threshold_state, "threshold")
             threshold_value = parse_expression(text, names, f"{where}, threshold", line, at)
             if symbol(threshold_state) in threshold_value.free_symbols:
-                raise ModelError(f"{where}: {threshold_state} stands on both sides of the threshold")
+                raise ModelError(
+                    f"{where}: {threshold_state} stands on both sides of the threshold"
+                )
         resets = {}
         for name, text, line, at in parse_assignments(self.reset, f"{where}, reset"):
             self._known_state(name, "reset")

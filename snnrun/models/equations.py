@@ -1,4 +1,4 @@
-"""The equation language: text such as ``dV/dt = (I - V) / tau_mem`` to SymPy, with errors that point.
+"""The equation language: ``dV/dt = (I - V) / tau_mem`` to SymPy, with errors that point.
 
 A block of text holds one statement a line; ``#`` starts a comment. Statements are
 
@@ -6,8 +6,8 @@ A block of text holds one statement a line; ``#`` starts a comment. Statements a
     X = expression         an assignment (what a reset does)
     X >= expression        a condition (a threshold)
 
-Expressions know ``+ - * / **``, parentheses, numbers, names, and the functions exp, log, sqrt, tanh,
-abs, min and max. Every name must have been declared, as a state or as a parameter.
+Expressions know ``+ - * / **``, parentheses, numbers, names, and the functions exp, log, sqrt,
+tanh, abs, min and max. Every name must have been declared, as a state or as a parameter.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ def symbol(name: str) -> sp.Symbol:
     return sp.Symbol(name, real=True)
 
 
-def parse_expression(text: str, names: set[str], where: str, line: str = "", at: int = 0) -> sp.Expr:
+def parse_expression(
+    text: str, names: set[str], where: str, line: str = "", at: int = 0
+) -> sp.Expr:
     """Return the SymPy expression of ``text``, in which only ``names`` may occur.
 
-    ``line`` and ``at`` say where the text stands, for the caret of the ModelError that bad text raises.
+    ``line`` and ``at`` say where the text stands, for the caret of the ModelError that bad text
+    raises.
     """
     line = line or text
     stripped = text.strip()

@@ -41,11 +41,13 @@ class Loss:
         score: What enters the softmax, an expression of ``y``.
         weight: Weight in time, an expression of ``t`` and ``T``; WEIGHTED_SUM only.
         label_term: Added for the label's output, an expression of ``y`` and ``T``.
-        silent_push: FIRST_SPIKE only. The label's output did not spike, so no derivative exists: this
-            much, an expression of ``T``, is what -dL/dV of that output starts from at the trial's end.
-        silent_excluded: FIRST_SPIKE only. Outputs that do not spike are left out of the softmax, and an
-            example whose label's output does not spike is not learned. Otherwise a silent output counts
-            as a spike 1 ms after the trial.
+        silent_push: FIRST_SPIKE only. The label's output did not spike, so no derivative exists:
+        this
+            much, an expression of ``T``, is what -dL/dV of that output starts from at the trial's
+            end.
+        silent_excluded: FIRST_SPIKE only. Outputs that do not spike are left out of the softmax, and
+            where the label's output is silent nothing is learned but by the push. Otherwise a silent
+            output counts as a spike 1 ms after the trial.
         keys: Config keys that the expressions use.
         meaning: One line.
         source: The publication.
@@ -91,7 +93,7 @@ FIRST_SPIKE = Loss(
     label_term="ALPHA / (1.01 * T - y)",
     silent_push="TAU_MEM * ALPHA / (0.01 * T)**2",
     keys=SPIKE_KEYS,
-    meaning="cross entropy of the first spike times, with a pole that draws the label's spike forward",
+    meaning="cross entropy of first spike times, with a pole that draws the label's spike forward",
     source=f"{NOWOTNY}, Table 2",
 )
 FIRST_SPIKE_EXP = Loss(
@@ -101,7 +103,7 @@ FIRST_SPIKE_EXP = Loss(
     label_term="ALPHA * (exp(y / TAU_1) - 1)",
     silent_push="TAU_MEM * ALPHA / TAU_1 * exp(T / TAU_1)",
     keys=SPIKE_KEYS,
-    meaning="cross entropy of the first spike times, with an exponential cost of a late label spike",
+    meaning="cross entropy of first spike times, with an exponential cost of a late label spike",
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 9",
 )
 FIRST_SPIKE_WP = Loss(
@@ -109,10 +111,11 @@ FIRST_SPIKE_WP = Loss(
     readout=Readout.FIRST_SPIKE,
     score="-y / TAU_0",
     label_term="ALPHA * (exp(y / TAU_1) - 1)",
+    silent_push="1",
     silent_excluded=True,
     keys=SPIKE_KEYS[:3],
-    meaning="first_spike_exp over the outputs that spike; silent ones are left alone",
-    source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 9, as their program has it",
+    meaning="first_spike_exp over the outputs that spike; a silent label is pushed gently",
+    source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 9; the push of 1 is ours",
 )
 SUM = Loss(
     name="sum",

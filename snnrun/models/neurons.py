@@ -1,4 +1,4 @@
-"""The built-in neurons. A spike adds its weight to I; V is compared with the threshold or read out."""
+"""The built-in neurons: a spike adds its weight to I; V meets the threshold or is read out."""
 
 from __future__ import annotations
 
@@ -68,17 +68,27 @@ ALIF = Neuron(
         V_RESET,
         T_REF,
         Parameter(
-            name="tau_b", default=100.0, unit="ms", positive=True, key="TAU_B",
+            name="tau_b",
+            default=100.0,
+            unit="ms",
+            positive=True,
+            key="TAU_B",
             meaning="time constant of the threshold's adaptation",
-        ),  # fmt: skip
+        ),
         Parameter(
-            name="b_incr", default=0.1, unit="1", key="B_INCR",
+            name="b_incr",
+            default=0.1,
+            unit="1",
+            key="B_INCR",
             meaning="rise of the threshold at each spike",
-        ),  # fmt: skip
+        ),
         Parameter(
-            name="b_init", default=0.0, unit="1", key="B_INIT",
+            name="b_init",
+            default=0.0,
+            unit="1",
+            key="B_INIT",
             meaning="adaptation at the start of a trial",
-        ),  # fmt: skip
+        ),
     ),
     meaning="leaky integrate-and-fire neuron with an adaptive threshold",
     source="Bellec et al. 2018, NeurIPS 31, eq. 4",

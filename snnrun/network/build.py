@@ -21,7 +21,7 @@ HETEROGENEOUS_CEILING = 3.0  # times the mean
 
 
 def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
-    """Return the network that ``config`` describes, for a data set of these channels and classes."""
+    """Return the network of ``config`` for a data set of these channels and classes."""
     hidden_names = [name for name in config.populations if name.startswith("hidden")]
     source = Population(name="input", size=n_inputs, values={}, floors={})
     layers = []
@@ -53,13 +53,12 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
         config, "output", n_outputs, "OUTPUT_NEURON_TYPE", "output", config.TRAIN_TAU_OUTPUT
     )
     layers.append(Layer(population=output, forward=forward))
-    network = Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
+    return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
                       layers=tuple(layers))  # fmt: skip
-    return network
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
-    """Return normally distributed weights [P, Q] of every projection, from streams named after them."""
+    """Return normally distributed weights [P, Q] of every projection, each from its stream."""
     return {
         p.name: stream(seed, f"weights {p.name}").normal(
             p.mean, p.std, (network.size(p.source), network.size(p.target))

@@ -19,8 +19,8 @@ from snnrun.models.declare import Neuron
 class Population:
     """Neurons of one kind; an input population has no neuron model.
 
-    ``values`` holds every parameter of the model, a number or one per neuron [N]. ``trained`` names the
-    parameters that learning changes, each from its own start value and not below ``floors``.
+    ``values`` holds every parameter of the model, a number or one per neuron [N]. ``trained`` names
+    the parameters that learning changes, each from its own start value and not below ``floors``.
     """
 
     name: str
@@ -63,8 +63,8 @@ class Population:
         value = self.values[self.neuron.refractory]
         if np.ndim(value) > 0:
             raise ModelError(
-                f"population {self.name}: the refractory period {self.neuron.refractory} must be one "
-                "number for all neurons, and cannot be trained"
+                f"population {self.name}: the refractory period {self.neuron.refractory} must be "
+                "one number for all neurons, and cannot be trained"
             )
         return round(float(value) / dt)
 
@@ -113,8 +113,8 @@ class Network:
                 raise ModelError(f"population {name} has no neuron model")
             if layer is not self.layers[-1] and layer.population.neuron.threshold is None:
                 raise ModelError(
-                    f"population {name}: neuron {layer.population.neuron.name} has no threshold, so "
-                    "no spike would leave this hidden layer; take a spiking neuron such as LIF"
+                    f"population {name}: neuron {layer.population.neuron.name} has no threshold, "
+                    "so no spike would leave this hidden layer; take a spiking neuron such as LIF"
                 )
             source = layer.population
 

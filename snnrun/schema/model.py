@@ -161,7 +161,7 @@ LOSS = table(
     text(
         "LOSS_TYPE", "sum_weigh_exp",
         "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
-        "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs alone), the mean "
+        "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs out), the mean "
         "potential over the trial (sum; weighted in time: sum_weigh_linear, sum_weigh_exp, "
         "sum_weigh_sigmoid), its maximum (max), or the potential in each step (avg_xentropy); or "
         "your own.",

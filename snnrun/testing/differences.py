@@ -34,7 +34,9 @@ def finite_differences(problem: Problem, names: Sequence[str]) -> Differences:
     """
     tables = _tables(problem)
     entries = [(name, k) for name in names for k in range(tables[name].size)]
-    copies = {name: np.repeat(table[None], 1 + 2 * len(entries), 0) for name, table in tables.items()}
+    copies = {
+        name: np.repeat(table[None], 1 + 2 * len(entries), 0) for name, table in tables.items()
+    }
     scales = {name: float(np.abs(tables[name]).max()) or 1.0 for name in names}
     widths = np.empty(len(entries))
     for e, (name, k) in enumerate(entries):

@@ -93,7 +93,7 @@ class Equations:
                 f"neuron {neuron.name}: the equations are not linear in the states, so there is no "
                 "exact simulation to check them against"
             )
-        b = rates.subs({state: 0 for state in x})
+        b = rates.subs(dict.fromkeys(x, 0))
         self._A = [[numeric(entry, self.parameters) for entry in A.row(i)] for i in range(len(x))]
         self._b = [numeric(entry, self.parameters) for entry in b]
         names = (*self.states, *self.parameters)

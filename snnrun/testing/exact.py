@@ -76,6 +76,22 @@ class History:
         ends = np.array([piece.t + piece.length for piece in self.pieces])[..., None]
         return np.where(spiker == first + np.arange(self.sizes[-1]), ends, np.inf).min(0)
 
+    def smallest_gaps(self, input_times: Array) -> Array:
+        """Time from a spike to the nearest other spike or input event, the shortest, [C]."""
+        ends = np.array([np.where(p.spiker >= 0, p.t + p.length, np.inf) for p in self.pieces])
+        inputs = np.repeat(input_times[:, None], ends.shape[1], axis=1)
+        times, emitted = (
+            np.concatenate([ends, inputs]),
+            np.zeros((len(ends) + len(inputs), 1), bool),
+        )
+        emitted[: len(ends)] = True
+        order = times.argsort(axis=0)
+        times, emitted = np.take_along_axis(times, order, 0), emitted[order, 0]
+        with np.errstate(invalid="ignore"):  # inf - inf, behind the last event
+            gaps = np.diff(times, axis=0)
+        wanted = (emitted[:-1] | emitted[1:]) & np.isfinite(gaps)
+        return np.where(wanted, gaps, np.inf).min(0)
+
     def lowest_slope(self, levels: Array) -> Array:
         """The flattest crossing of a threshold relative to ``levels`` [neurons], [C]; inf: none."""
         spiker = np.array([piece.spiker for piece in self.pieces])
@@ -120,9 +136,7 @@ class _LayerState:
         self.last_spike[c, j] = t
 
 
-def simulate(
-    problem: Problem, weights: Mapping[str, Array], values: Sequence[Values]
-) -> History:
+def simulate(problem: Problem, weights: Mapping[str, Array], values: Sequence[Values]) -> History:
     """Run all copies; ``weights`` and the ``values`` of the layers have a leading axis C.
 
     Raises:
@@ -174,9 +188,7 @@ def simulate(
     return History(sizes=sizes, pieces=pieces, duration=problem.duration)
 
 
-def crossings(
-    layer: _LayerState, path: Path, limit: Array, silent: Array
-) -> tuple[Array, Array]:
+def crossings(layer: _LayerState, path: Path, limit: Array, silent: Array) -> tuple[Array, Array]:
     """Return the time to the first crossing within ``limit`` [C], else inf, and dg/dt there, [C, N].
 
     A neuron that is on or above its threshold already crosses at the time 0.

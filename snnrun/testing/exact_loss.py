@@ -5,7 +5,7 @@ Shapes: C copies, K outputs, R pieces of the trial, M nodes of a quadrature.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -28,8 +28,10 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     if loss.readout is Readout.FIRST_SPIKE:
         times = history.first_spikes
         label_time = np.minimum(times[:, label], history.duration)
-        late = np.where(np.isinf(times), history.duration + AFTER_TRIAL, times)
-        return formula.cross_entropy(late, label) + formula.label_term(label_time)
+        silent = np.isinf(times)
+        late = np.where(silent, history.duration + AFTER_TRIAL, times)
+        excluded = silent & loss.silent_excluded & (np.arange(times.shape[1]) != label)
+        return formula.cross_entropy(late, label, excluded) + formula.label_term(label_time)
     if loss.readout is Readout.MAXIMUM:
         return formula.total(_maxima(history), label)
     t = np.array([piece.t for piece in history.pieces])  # [R, C]
@@ -51,7 +53,7 @@ class _Formula:
         known = {symbol(key): value for key, value in values.items()}
         known[symbol("T")] = duration
 
-        def function(field: str, variable: str) -> object:
+        def function(field: str, variable: str) -> Callable[..., Array]:
             return numeric(loss.expression(field).subs(known), [variable])
 
         self._score, self._label_term = function("score", "y"), function("label_term", "y")
@@ -63,9 +65,9 @@ class _Formula:
     def label_term(self, y: Array) -> Array:
         return np.broadcast_to(self._label_term(y), y.shape)
 
-    def cross_entropy(self, y: Array, label: int) -> Array:
-        """-log softmax(score(y))_label over the last axis."""
-        z = np.broadcast_to(self._score(y), y.shape)
+    def cross_entropy(self, y: Array, label: int, excluded: Array | bool = False) -> Array:
+        """-log softmax(score(y))_label over the last axis, the ``excluded`` outputs left out."""
+        z = np.where(excluded, -np.inf, self._score(y))
         top = z.max(-1, keepdims=True)
         return np.log(np.exp(z - top).sum(-1)) + top[..., 0] - z[..., label]
 

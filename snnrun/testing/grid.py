@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from snnrun.backends.native import usable_cores
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
@@ -70,9 +73,14 @@ class Grid:
         for tensor in program.tensors:
             if tensor.parameters:
                 name = program.network.layers[tensor.layer].population.name
-                rows = [np.broadcast_to(given[f"{name}.{p}"], tensor.shape[1:]) for p in tensor.parameters]
+                rows = [
+                    np.broadcast_to(given[f"{name}.{p}"], tensor.shape[1:])
+                    for p in tensor.parameters
+                ]
                 backend.set(tensor.name, np.array(rows, float))
-        results = backend.gradient(_data(problem, self.dt), np.zeros(1, np.int64))
+        data, example = _data(problem, self.dt), np.zeros(1, np.int64)
+        spikes = backend.evaluate(data, example).neuron_spikes
+        results = backend.gradient(data, example)
         gradients = {}
         for tensor in program.tensors:
             if not tensor.trained:
@@ -85,29 +93,44 @@ class Grid:
             for row, parameter in zip(array, population.trained, strict=False):
                 gradients[f"{population.name}.{parameter}"] = row
         sizes = [layer.population.size for layer in program.network.layers]
-        counts = np.split(results.neuron_spikes, np.cumsum(sizes)[:-1])
+        counts = np.split(spikes, np.cumsum(sizes)[:-1])
         return GridResult(loss=float(results.loss[0]), counts=counts, gradients=gradients)
 
 
-def build_grid(problem: Problem, dt: float, integrator: str, options: BuildOptions) -> Grid:
-    """Build the problem's network on a grid of ``dt`` ms, in float64 without FP contraction."""
-    program = compile_program(
-        problem.network,
-        problem.loss,
-        problem.loss_values,
-        steps=round(problem.duration / dt),
-        dt=dt,
-        integrator=integrator,
+def build_grids(
+    problem: Problem, dts: Sequence[float], integrator: str, options: BuildOptions
+) -> tuple[Grid, ...]:
+    """Build the problem's network on grids of ``dts`` ms, in float64 without FP contraction."""
+    programs = [
+        compile_program(
+            problem.network,
+            problem.loss,
+            problem.loss_values,
+            steps=round(problem.duration / dt),
+            dt=dt,
+            integrator=integrator,
+        )
+        for dt in dts
+    ]
+    sources = [emit(program, "float64") for program in programs]
+    compiler = find_compiler(options.compiler)
+
+    def library(source: str) -> Path:
+        return build(
+            source,
+            compiler,
+            contraction=False,
+            extra_flags=(*options.flags, "-O0"),
+            cache=cache_folder(options.cache),
+            only_cached=options.only_cached,
+        ).library
+
+    with ThreadPoolExecutor(usable_cores()) as pool:  # each waits for a compiler
+        libraries = list(pool.map(library, sources))
+    return tuple(
+        Grid(dt=dt, backend=NativeBackend(built, program, threads=1))
+        for dt, built, program in zip(dts, libraries, programs, strict=True)
     )
-    built = build(
-        emit(program, "float64"),
-        find_compiler(options.compiler),
-        contraction=False,
-        extra_flags=(*options.flags, "-O0"),
-        cache=cache_folder(options.cache),
-        only_cached=options.only_cached,
-    )
-    return Grid(dt=dt, backend=NativeBackend(built.library, program, threads=1))
 
 
 def constant(network: Network) -> Network:

@@ -15,7 +15,8 @@ from snnrun.record.writer import RunRecord
 def evaluate(backend: Backend, splits: Splits, record: RunRecord) -> dict[str, float]:
     """Run the test split, enter the figures into ``record``, and return them.
 
-    Where speakers are known, accuracies of those that occur in training and of the others stand apart.
+    Where speakers are known, accuracies of those that occur in training and of the others stand
+    apart.
     """
     split = splits.test
     if split is None:
@@ -57,9 +58,7 @@ def evaluate(backend: Backend, splits: Splits, record: RunRecord) -> dict[str, f
 def _by_speaker(right: np.ndarray, split: Split, train: Split) -> dict[str, float]:
     if split.data.speakers is None or train.data.speakers is None:
         return {}
-    known = np.isin(
-        split.data.speakers[split.examples], train.data.speakers[train.examples]
-    )
+    known = np.isin(split.data.speakers[split.examples], train.data.speakers[train.examples])
     if known.all() or not known.any():
         return {}
     return {

@@ -2,8 +2,9 @@
 
 The record is written before the checkpoint that follows it, so a record on disk is never behind its
 checkpoint; what is ahead is dropped on resuming and computed again, to the same bits. The best
-checkpoint is written before the last one, so resuming never needs a best that is not on disk. Epochs
-of less than a second would spend their time on the disk; so writing takes at most a share of the time.
+checkpoint is written before the last one, so resuming never needs a best that is not on disk.
+Epochs of less than a second would spend their time on the disk; so writing takes at most a share of
+the time.
 """
 
 from __future__ import annotations

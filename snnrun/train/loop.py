@@ -1,8 +1,8 @@
 """The training loop. It knows no backend: it feeds examples, keeps the books, and emits events.
 
-An epoch is a row of trials (mini-batches): training first, then validation. The loop hands the backend
-as many trials at once as run in about CHUNK_S, so that nothing in Python happens per step or example,
-and looks up in between for requests to stop. Cutting the row elsewhere changes no bit.
+An epoch is a row of trials (mini-batches): training first, then validation. The loop hands the
+backend as many trials at once as run in about CHUNK_S, so that nothing in Python happens per step
+or example, and looks up in between for requests to stop. Cutting the row elsewhere changes no bit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from snnrun.train.stop import Stop
 CHUNK_S = 0.2
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818  not an error
     """The run was asked to stop; everything is on disk."""
 
 
@@ -92,9 +92,7 @@ class Trainer:
         self._keeper = keeper
         self._reporter = reporter
         self._stop = stop
-        self._adam = Adam(
-            beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS
-        )
+        self._adam = Adam(beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS)
         self._trials_per_chunk = 1
         self._timings: dict[str, float] = {}
         self._began = time.monotonic()
@@ -117,13 +115,16 @@ class Trainer:
             with self._timed(phase.name):
                 self._run_phase(epoch, phase)
         row = self._row(epoch, time.monotonic() - started)
-        accuracy = {"validation": row["validation_accuracy"], "training": row["train_accuracy"]}
+        accuracy = {
+            "validation": self._record.means(epoch, "validation")["accuracy"],
+            "training": self._record.means(epoch, "train")["accuracy"],
+        }
         state = self._state
         state.schedule.end_epoch(self._config, epoch, accuracy[self._config.EMA_WHICH])
         watched = accuracy.get(self._config.CHECKPOINT_BEST, float("nan"))
-        best = bool(watched > state.best_accuracy)
+        best = watched > state.best_accuracy
         if best:
-            state.best_accuracy, state.best_epoch = float(watched), epoch
+            state.best_accuracy, state.best_epoch = watched, epoch
         state.epoch, state.trial = epoch + 1, 0
         state.neuron_spikes[:] = 0
         self._record.epoch(row, self._timings if self._config.TIMING else None)
@@ -168,7 +169,9 @@ class Trainer:
                         epoch, phase.first_trial + first, phase.split.data,
                         phase.examples(first, first + 1), phase.name, dropout,
                     )  # fmt: skip
-            last = min([phase.trials, first + self._trials_per_chunk, *(r for r in recorded if r > first)])
+            last = min(
+                [phase.trials, first + self._trials_per_chunk, *(r for r in recorded if r > first)]
+            )
             started = time.monotonic()
             rates = self._run_trials(epoch, phase, first, last, dropout)
             self._note_speed(last - first, time.monotonic() - started)
@@ -328,4 +331,3 @@ class Trainer:
         finally:
             spent = time.monotonic() - started
             self._timings[name] = self._timings.get(name, 0.0) + spent
-

@@ -112,7 +112,7 @@ class Recorder:
             arrays.append(result.states[self._layers[population]][variable].astype(np.float32))
 
     def _spikes_of(self, result: Trial, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return times (ms) and ids; an input arrives at the start of its step, a spike at the end."""
+        """Return times (ms) and ids: inputs come at the start of a step, spikes at its end."""
         dt = self._config.DT_MS
         if name == "input":
             return result.input_steps * dt, result.input_channels

@@ -20,9 +20,9 @@ class Schedule:
     min(1, 0.001 x LR_EASE_IN_FACTOR^k) of the k-th training batch of the run.
 
     After each epoch two moving averages of an accuracy (EMA_WHICH) are updated,
-    a <- alpha a + (1 - alpha) accuracy, with EMA_ALPHA1 (fast) and EMA_ALPHA2 (slow), both from 0. When
-    the fast one is no longer above the slow one, and more than MIN_EPOCH_ETA_FIXED epochs have passed
-    since the last change, the rate is multiplied by ETA_FAC. The test set never enters.
+    a <- alpha a + (1 - alpha) accuracy, with EMA_ALPHA1 (fast) and EMA_ALPHA2 (slow), both from 0.
+    When the fast one is no longer above the slow one, and more than MIN_EPOCH_ETA_FIXED epochs have
+    passed since the last change, the rate is multiplied by ETA_FAC. The test set never enters.
     Source: Nowotny, Turner & Knight 2025, arXiv 2212.01232.
     """
 
@@ -32,7 +32,7 @@ class Schedule:
     changed: int = 0  # epoch of the last reduction
 
     def rates(self, config: Config, epoch: int, first_batch: int, count: int) -> np.ndarray:
-        """Return the rates of ``count`` batches, the first being number ``first_batch`` of the run."""
+        """Return the rates of ``count`` batches from batch ``first_batch`` of the run on."""
         full = config.ETA * config.ETA_DECAY**epoch * config.ETA_FAC**self.reductions
         if config.LR_EASE_IN_FACTOR == 1.0:
             return np.full(count, full)

@@ -36,8 +36,8 @@ def load_earlier_run(config: Config, paths: RunPaths, backend: Backend) -> Path:
             found.append((checkpoint.stat().st_mtime, checkpoint))
     if not found:
         raise CheckpointError(
-            f"{key}=true: no earlier run with NAME={config.NAME} and such a checkpoint below {top}. "
-            "`snnrun runs` lists the runs; to go on with a run, use `snnrun resume RUN`"
+            f"{key}=true: no earlier run with NAME={config.NAME} and such a checkpoint below "
+            f"{top}. `snnrun runs` lists the runs; to go on with a run, use `snnrun resume RUN`"
         )
     checkpoint = max(found)[1]
     load_tensors(load(checkpoint), backend, moments=False, where=str(checkpoint))

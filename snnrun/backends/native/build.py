@@ -53,8 +53,9 @@ def build(
 ) -> Build:
     """Return the shared library of ``source``, built unless the cache has it.
 
-    The key covers source, headers, flags, compiler and processor, since nodes of a cluster share the
-    cache. Libraries appear under their final name complete, so builds of several processes may meet.
+    The key covers source, headers, flags, compiler and processor, since nodes of a cluster share
+    the cache. Libraries appear under their final name complete, so builds of several processes may
+    meet.
 
     Raises:
         BuildError: The compiler failed (with the command and the end of its log), the cache folder
@@ -83,8 +84,8 @@ def build(
                 os.replace(Path(folder) / name, cache / key / name)
     except OSError as error:
         raise BuildError(
-            f"the build folder {cache} cannot be used: {error}. Make room or make it writable, or name "
-            "another one with backend.cache_dir=FOLDER"
+            f"the build folder {cache} cannot be used: {error}. Make room or make it "
+            "writable, or name another one with backend.cache_dir=FOLDER"
         ) from error
     return Build(library=library, cached=False, command=command)
 

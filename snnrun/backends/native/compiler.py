@@ -64,8 +64,8 @@ def _asked_for(source: str, text: str) -> Compiler:
     compiler = _probe((path, *command[1:])) if path else None
     if compiler is None:
         raise BuildError(
-            f"{source}={text}: this is no C++ compiler that runs here. Give its name or path, or leave "
-            f"it out to take the first of {', '.join(CANDIDATES)}"
+            f"{source}={text}: this is no C++ compiler that runs here. Give its name or path, "
+            f"or leave it out to take the first of {', '.join(CANDIDATES)}"
         )
     return compiler
 

@@ -1,4 +1,4 @@
-"""A Program as one C++ source file: the generated populations, the loss, and how layers are chained."""
+"""A Program as one C++ source file: populations, loss, and how the layers are chained."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def emit(program: Program, precision: str) -> str:
         populations="\n".join(emitter.emit() for emitter in emitters),
         steps=program.steps,
         neurons=sum(c.population.size for c in program.populations),
-        trains_parameters="true" if any(c.population.trained for c in program.populations) else "false",
+        trains_parameters="true"
+        if any(c.population.trained for c in program.populations)
+        else "false",
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
         readout=READOUTS[program.loss.readout],
@@ -53,8 +55,8 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
     layers = []
     below, rows = "void", str(program.network.input.size)
     for layer, emitter in zip(program.network.layers, emitters, strict=True):
-        recurrent = layer.recurrent is not None
-        flags = (recurrent, layer.forward.trained, recurrent and layer.recurrent.trained)
+        own = layer.recurrent
+        flags = (own is not None, layer.forward.trained, own is not None and own.trained)
         arguments = [emitter.struct, below, rows, str(program.steps)]
         arguments += ["true" if flag else "false" for flag in flags]
         layers.append(f"LayerSpec<{', '.join(arguments)}>")

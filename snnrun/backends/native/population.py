@@ -156,7 +156,8 @@ class PopulationEmitter:
         name = f"u_{self.states[i]}"
         return sp.Float(given[symbol(name)], 17) if given else symbol(f"{prefix}{name}")
 
-    # Each linear step is written out term by term in the order of the states, as the reference does.
+    # Each linear step is written out term by term in the order of the states, as the reference
+    # does.
     def _advance(self, prefix: str, flow: Flow) -> dict[str, list[sp.Expr]]:
         new: dict[str, list[sp.Expr]] = {}
         for i, state in enumerate(self.states):
@@ -187,8 +188,9 @@ class PopulationEmitter:
         system = self.neuron.system
         state = symbol(str(system.threshold_state))
         threshold = self.compiled.fold(system.threshold_value)
-        crosses = self._lines([state, threshold]) + [
-            f"return {state} >= splat({print_formula(threshold)});"
+        crosses = [
+            *self._lines([state, threshold]),
+            f"return {state} >= splat({print_formula(threshold)});",
         ]
         resets = {s: self.compiled.fold(e) for s, e in system.resets.items()}
         reset = self._lines([*resets.values(), *(symbol(s) for s in resets)])
@@ -275,7 +277,7 @@ class PopulationEmitter:
         for prefix, flow in self._flows():
             if self._given(prefix):
                 continue
-            directions = [*self.compiled.population.trained] or [None]
+            directions: list[str | None] = [*self.compiled.population.trained] or [None]
             for number, parameter in enumerate(directions):
                 lines.append("{")
                 lines.append(f"    const double A[{n}][{n + 1}] = {self._table(flow, None)};")
@@ -288,9 +290,10 @@ class PopulationEmitter:
                     for i in flow.offsets:
                         name = f"{prefix}u_{self.states[i]}"
                         lines.append(f"    k[{at[name]} * STRIDE] = Real(step.P[{i}][{n}]);")
-                for i, j in self._moved(flow, parameter) if parameter else ():
-                    name = self._slope(prefix, parameter, i, j)
-                    lines.append(f"    k[{at[name]} * STRIDE] = Real(step.dP[{i}][{j}]);")
+                if parameter is not None:
+                    for i, j in self._moved(flow, parameter):
+                        name = self._slope(prefix, parameter, i, j)
+                        lines.append(f"    k[{at[name]} * STRIDE] = Real(step.dP[{i}][{j}]);")
                 lines.append("}")
         return lines
 

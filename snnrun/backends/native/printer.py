@@ -8,7 +8,7 @@ import sympy as sp
 from sympy.printing.c import C99CodePrinter
 
 
-class CxxPrinter(C99CodePrinter):
+class CxxPrinter(C99CodePrinter):  # SymPy looks its methods up by these names
     """Prints numbers as ``Real(0.05)``, so that no literal widens a float expression to double."""
 
     def __init__(self, literal: str = "Real({})") -> None:

@@ -208,8 +208,8 @@ template <class P> class Engine {
     }
 
     // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
-    int64_t spikes(int layer, int32_t* step, int32_t* neuron) {
-        if (layer < 0) {
+    int64_t spikes(int wanted, int32_t* step, int32_t* neuron) {
+        if (wanted < 0) {
             for (int n = 0; step && n < P::STEPS; n++)
                 for (uint32_t e = shown_.step_start[n]; e < shown_.step_start[n + 1]; e++)
                     step[e] = n, neuron[e] = shown_.channel[e];
@@ -219,7 +219,7 @@ template <class P> class Engine {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            if (int(I) != layer) return;
+            if (I != wanted) return;
             const auto& w = std::get<I>(threads_[0]->work);
             total = w.spike_count();
             if (!step || !L::Model::SPIKING) return;
@@ -232,11 +232,11 @@ template <class P> class Engine {
         return total;
     }
 
-    void trace(int layer, int state, Real* out) {  // [steps][size]
+    void trace(int wanted, int state, Real* out) {  // [steps][size]
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            if (int(I) != layer) return;
+            if (I != wanted) return;
             const auto& w = std::get<I>(threads_[0]->work);
             for (int n = 0; n < L::STEPS; n++)
                 for (int j = 0; j < L::Model::SIZE; j++)

@@ -192,7 +192,7 @@ template <class L, class F> struct FirstSpike {
         const bool learn = !F::SILENT_EXCLUDED || first[label] >= 0;
         for (int k = 0; k < N && learn; k++)
             if (first[k] >= 0) work.spikes[block[k]].time_gradient[first[k]] = Real(g[k] * scale);
-        work.pushed = !F::SILENT_EXCLUDED && first[label] < 0;
+        work.pushed = first[label] < 0 && F::silent_push() > 0;
         work.push.zero();
         if (work.pushed) work.push[label] = Real(-F::silent_push() * scale);
         if (!spiking) out.prediction = -1;

@@ -1,0 +1,173 @@
+"""`snnrun gradcheck`: the gradients of a configuration against an exact event-driven simulation.
+
+Neurons, parameters, loss, recurrence, layers, refractory period, what is trained and the integrator
+are the configuration's. The network is small and its trial short, so that a check takes seconds; the
+input is random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from snnrun.config import Config, Options
+from snnrun.errors import ConfigError
+from snnrun.models.declare import Neuron
+from snnrun.network.build import build_network, find_loss
+from snnrun.network.network import Layer, Network
+from snnrun.testing.comparison import LIMIT, Comparison, compare
+from snnrun.testing.equations import Array
+from snnrun.testing.exact import Problem
+from snnrun.testing.grid import BuildOptions
+from snnrun.testing.networks import CANDIDATES, DURATION, STEPS
+from snnrun.testing.problems import (
+    Draw,
+    Scale,
+    draw_weights,
+    input_events,
+    natural_draws,
+    ranked,
+    scale_of,
+    time_scale,
+)
+
+CHANNELS, HIDDEN, OUTPUTS, LABEL = 6, 5, 3, 1
+
+
+def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
+    """Print a table of differences, and return whether they vanish as the step does.
+
+    Args:
+        config: What to check.
+        steps: Steps of the grid, the coarsest first, in ms where the shortest time constant is 5 ms,
+            others in proportion.
+
+    Raises:
+        ConfigError: Nothing is trained.
+        ModelError: The rule or the exact simulation cannot treat the neuron, or no weights make it
+            spike.
+        BuildError: The program cannot be compiled.
+    """
+    network = _small_network(config)
+    loss = find_loss(config)
+    scale = time_scale([model for layer in network.layers for model in _models(layer)])
+    dts, duration = tuple(dt * scale for dt in steps), DURATION * scale
+    times, channels = input_events(CHANNELS, duration, dts[0], config.MODEL_SEED)
+    problem = Problem(
+        network=network,
+        weights={},
+        loss=loss,
+        loss_values={key: float(getattr(config, key)) for key in loss.keys},
+        times=times,
+        channels=channels,
+        label=LABEL,
+        duration=duration,
+    )
+    scales = [_scale(layer, duration) for layer in network.layers]
+    print(
+        f"{network.shape} of {', '.join(_names(network))}; loss {loss.name}; integrator "
+        f"{config.network.integrator}; {duration:g} ms; MODEL_SEED={config.MODEL_SEED}"
+    )
+    candidates = _weights(config, problem, scales, dts)
+    comparison = compare(
+        problem, candidates, scales, dts, config.network.integrator, _options(config)
+    )
+    _show(comparison)
+    return comparison.passed
+
+
+def _small_network(config: Config) -> Network:
+    """Return the configuration's network with few neurons; per-neuron values are cut to fit."""
+    own = {
+        name: {
+            key: value[:HIDDEN] if np.ndim(value) else value
+            for key, value in (getattr(config.network, name) or {}).items()
+        }
+        for name in ("hidden_parameters", "output_parameters")
+    }
+    group = Options({name: config.network.get(name) for name in config.network} | own)
+    small = Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
+    network = build_network(small, CHANNELS, OUTPUTS)
+    trains = any(x.trained for x in network.projections) or any(
+        p.trained for p in network.populations
+    )
+    if not trains:
+        raise ConfigError(
+            "TRAIN_W=false, and neither TRAIN_TAU nor TRAIN_TAU_OUTPUT is true: nothing is trained, so "
+            "there are no gradients to check"
+        )
+    return network
+
+
+def _weights(
+    config: Config, problem: Problem, scales: Sequence[Scale], dts: Sequence[float]
+) -> Mapping[str, Array]:
+    """Return candidates of the configuration's distributions, or of wider ones if none will do."""
+    network = problem.network
+    draws = {p.name: Draw(mean=p.mean, std=p.std) for p in network.projections}
+    drawn = draw_weights(network, draws, CANDIDATES, config.MODEL_SEED)
+    if ranked(problem, drawn, scales, gap=dts[-1]):
+        print("weights: as the configuration draws them")
+        return drawn
+    natural = natural_draws(network, scales)
+    changes = [
+        f"{name} mean {new.mean:.3g} instead of {draws[name].mean:.3g}, deviation {new.std:.3g} "
+        f"instead of {draws[name].std:.3g}"
+        for name, new in natural.items()
+    ]
+    print(
+        "weights: those of the configuration make too few spikes in so small a network, or too many; "
+        "they are drawn with"
+    )
+    print("\n".join(f"  {change}" for change in changes))
+    return draw_weights(network, natural, CANDIDATES, config.MODEL_SEED)
+
+
+def _show(comparison: Comparison) -> None:
+    layers = comparison.problem.network.layers
+    spikes = [
+        f"{layer.population.name} {count.sum()}"
+        for layer, count in zip(layers, comparison.exact.counts, strict=True)
+        if layer.population.neuron is not None and layer.population.neuron.threshold is not None
+    ]
+    print(f"spikes: {', '.join(spikes)}")
+    print("gradients of the native backend in float64: relative difference from finite differences")
+    print("of an exact event-driven simulation, for steps in ms")
+    print("\n".join(comparison.lines()))
+    if comparison.passed:
+        print(f"passed: the differences vanish with the step, and end below {LIMIT:g}")
+    else:
+        print(f"FAILED: not every difference falls with the step to below {LIMIT:g}")
+
+
+def _models(layer: Layer) -> list[tuple[Neuron, dict[str, float]]]:
+    """Return every neuron of a layer with its parameters."""
+    population = layer.population
+    assert population.neuron is not None
+    n = population.size
+    columns = {name: np.broadcast_to(v, n) for name, v in population.values.items()}
+    return [
+        (population.neuron, {name: float(v[j]) for name, v in columns.items()}) for j in range(n)
+    ]
+
+
+def _scale(layer: Layer, duration: float) -> Scale:
+    """Return the scale of a layer's neuron with the mean of its parameters."""
+    neuron, *_ = _models(layer)[0]
+    means = {name: float(np.mean(v)) for name, v in layer.population.values.items()}
+    return scale_of(neuron, means, duration)
+
+
+def _options(config: Config) -> BuildOptions:
+    backend = config.backend
+    return BuildOptions(
+        compiler=backend.compiler,
+        cache=backend.cache_dir,
+        flags=tuple(backend.flags),
+        only_cached=not config.BUILD,
+    )
+
+
+def _names(network: Network) -> list[str]:
+    return [x.population.neuron.name for x in network.layers if x.population.neuron is not None]

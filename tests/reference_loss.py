@@ -1,0 +1,77 @@
+"""The losses on the time grid in plain NumPy float64, with their derivatives by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from oracle import TIME_WEIGHTS, Layer, Loss
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout:
+    """Value of the loss and what it sends into the backward pass."""
+
+    loss: float
+    prediction: int
+    drive: Array | float = 0.0  # [T, K]
+    dl_dt: Array | float = 0.0  # [T, K] at output spikes
+    push: Array | float = 0.0  # [K] lam_V after the last step
+
+
+def read_out(
+    loss: Loss, layer: Layer, voltage: Array, spikes: Array, dt: float, label: int
+) -> Readout:
+    """Evaluate the loss on the output ``layer``: ``voltage`` and ``spikes`` are [T, K]."""
+    steps, n_classes = voltage.shape
+    target = np.eye(n_classes)[label]
+    if loss.name.startswith("first_spike"):
+        return _first_spike(loss, layer, spikes, dt, label)
+    if loss.name == "avg_xentropy":
+        p = softmax(voltage)
+        value, prediction = -np.log(p[:, label]).mean(), int(p.sum(0).argmax())
+        return Readout(loss=value, prediction=prediction, drive=(p - target) / steps)
+    if loss.name == "max":
+        weight = (np.arange(steps)[:, None] == voltage.argmax(0)) * 1.0
+    else:
+        weight = TIME_WEIGHTS[loss.name](np.arange(1, steps + 1) / steps)[:, None] / steps
+    u = (weight * voltage).sum(0)
+    p = softmax(u)
+    return Readout(loss=-np.log(p[label]), prediction=int(u.argmax()), drive=weight * (p - target))
+
+
+def _first_spike(loss: Loss, layer: Layer, spikes: Array, dt: float, label: int) -> Readout:
+    """Losses of the first spike times.
+
+    A silent output counts as a spike 1 ms after the end, or with first_spike_wp not at all, unless
+    it is the label's. A silent label has no spike time to differentiate by: it gets a push instead,
+    and with first_spike_wp nothing else is learned from the example.
+    """
+    T, happened, first = len(spikes) * dt, spikes.any(0), spikes.argmax(0)
+    alone = loss.name == "first_spike_wp"
+    t = np.where(happened, (first + 1) * dt, 1e9 if alone else T + 1.0)
+    t[label] = min(t[label], T + 1.0)
+    p, own = softmax(-t / loss.tau_0), min(t[label], T)
+    if loss.name == "first_spike":
+        late, slope = loss.alpha / (1.01 * T - own), loss.alpha / (1.01 * T - own) ** 2
+    else:
+        late = loss.alpha * (np.exp(own / loss.tau_1) - 1)
+        slope = loss.alpha / loss.tau_1 * np.exp(own / loss.tau_1)
+    target = np.eye(t.size)[label]
+    strength = 1.0 if alone else layer.parameters["tau_mem"] * slope
+    learned = happened & (happened[label] | (not alone))
+    at_first = (np.arange(len(spikes))[:, None] == first) & learned
+    return Readout(
+        loss=late - np.log(p[label]),
+        prediction=int(t.argmin()) if happened.any() else -1,
+        dl_dt=at_first * ((target - p) / loss.tau_0 + slope * target),
+        push=-strength * target * ~happened,
+    )
+
+
+def softmax(u: Array) -> Array:
+    """Softmax over the last axis."""
+    e = np.exp(u - u.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
