@@ -1,13 +1,14 @@
 """`snnrun gradcheck`: the gradients of a configuration against an exact event-driven simulation.
 
-Neurons, parameters, loss, recurrence, layers, refractory period, what is trained and the integrator
-are the configuration's. The network is small and its trial short, so that a check takes seconds; the
-input is random.
+Neurons, parameters, loss, recurrence, layers, refractory period, what is trained and the
+integrator are the configuration's. The network is small and its trial short, so that a check takes
+seconds; the input is random.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from snnrun.testing.exact import Problem
 from snnrun.testing.grid import BuildOptions
 from snnrun.testing.networks import CANDIDATES, DURATION, STEPS
 from snnrun.testing.problems import (
+    EVENTS,
+    GAINS,
     Draw,
     Scale,
     draw_weights,
@@ -40,8 +43,8 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
 
     Args:
         config: What to check.
-        steps: Steps of the grid, the coarsest first, in ms where the shortest time constant is 5 ms,
-            others in proportion.
+        steps: Steps of the grid, the coarsest first, in ms where the shortest time constant is
+            5 ms, others in proportion.
 
     Raises:
         ConfigError: Nothing is trained.
@@ -53,14 +56,13 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
     loss = find_loss(config)
     scale = time_scale([model for layer in network.layers for model in _models(layer)])
     dts, duration = tuple(dt * scale for dt in steps), DURATION * scale
-    times, channels = input_events(CHANNELS, duration, dts[0], config.MODEL_SEED)
     problem = Problem(
         network=network,
         weights={},
         loss=loss,
         loss_values={key: float(getattr(config, key)) for key in loss.keys},
-        times=times,
-        channels=channels,
+        times=np.empty(0),
+        channels=np.empty(0, int),
         label=LABEL,
         duration=duration,
     )
@@ -69,7 +71,7 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
         f"{network.shape} of {', '.join(_names(network))}; loss {loss.name}; integrator "
         f"{config.network.integrator}; {duration:g} ms; MODEL_SEED={config.MODEL_SEED}"
     )
-    candidates = _weights(config, problem, scales, dts)
+    problem, candidates = _with_spikes(config, problem, scales, dts)
     comparison = compare(
         problem, candidates, scales, dts, config.network.integrator, _options(config)
     )
@@ -81,10 +83,10 @@ def _small_network(config: Config) -> Network:
     """Return the configuration's network with few neurons; per-neuron values are cut to fit."""
     own = {
         name: {
-            key: value[:HIDDEN] if np.ndim(value) else value
-            for key, value in (getattr(config.network, name) or {}).items()
+            key: np.resize(value, size) if np.ndim(value) else value
+            for key, value in (config.network.get(name) or {}).items()
         }
-        for name in ("hidden_parameters", "output_parameters")
+        for name, size in (("hidden_parameters", HIDDEN), ("output_parameters", OUTPUTS))
     }
     group = Options({name: config.network.get(name) for name in config.network} | own)
     small = Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
@@ -94,34 +96,43 @@ def _small_network(config: Config) -> Network:
     )
     if not trains:
         raise ConfigError(
-            "TRAIN_W=false, and neither TRAIN_TAU nor TRAIN_TAU_OUTPUT is true: nothing is trained, so "
-            "there are no gradients to check"
+            "TRAIN_W=false, and neither TRAIN_TAU nor TRAIN_TAU_OUTPUT is true: nothing is "
+            "trained, so there are no gradients to check"
         )
     return network
 
 
-def _weights(
+def _with_spikes(
     config: Config, problem: Problem, scales: Sequence[Scale], dts: Sequence[float]
-) -> Mapping[str, Array]:
-    """Return candidates of the configuration's distributions, or of wider ones if none will do."""
-    network = problem.network
+) -> tuple[Problem, Mapping[str, Array]]:
+    """Return the problem with input events, and candidates for its weights that make it spike.
+
+    The configuration's weights are kept if a few events per channel do with them, as they are made
+    for networks of another size.
+    """
+    network, seed = problem.network, config.MODEL_SEED
+
+    def with_events(events: int) -> Problem:
+        times, channels = input_events(CHANNELS, problem.duration, dts[0], seed, events)
+        return replace(problem, times=times, channels=channels)
+
     draws = {p.name: Draw(mean=p.mean, std=p.std) for p in network.projections}
-    drawn = draw_weights(network, draws, CANDIDATES, config.MODEL_SEED)
-    if ranked(problem, drawn, scales, gap=dts[-1]):
-        print("weights: as the configuration draws them")
-        return drawn
+    drawn = draw_weights(network, draws, CANDIDATES, seed)
+    for events in (EVENTS, 3, 1):
+        spiking = with_events(events)
+        if ranked(spiking, drawn, scales, gap=dts[-1]):
+            print(f"weights as the configuration draws them; {events} input events per channel")
+            return spiking, drawn
     natural = natural_draws(network, scales)
-    changes = [
-        f"{name} mean {new.mean:.3g} instead of {draws[name].mean:.3g}, deviation {new.std:.3g} "
-        f"instead of {draws[name].std:.3g}"
-        for name, new in natural.items()
-    ]
-    print(
-        "weights: those of the configuration make too few spikes in so small a network, or too many; "
-        "they are drawn with"
-    )
-    print("\n".join(f"  {change}" for change in changes))
-    return draw_weights(network, natural, CANDIDATES, config.MODEL_SEED)
+    print("weights: those of the configuration make too few spikes in so small a network, or too")
+    print("many; drawn instead from")
+    for name, new in natural.items():
+        old = draws[name]
+        print(
+            f"  {name}: mean {new.mean:.3g}, deviation {new.std:.3g} "
+            f"(configuration: {old.mean:.3g}, {old.std:.3g})"
+        )
+    return with_events(EVENTS), draw_weights(network, natural, CANDIDATES, seed, GAINS)
 
 
 def _show(comparison: Comparison) -> None:

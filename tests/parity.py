@@ -15,11 +15,27 @@ from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
+from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES
-from snnrun.models.neurons import NEURONS
+from snnrun.models.neurons import LIF, MEMBRANE, NEURONS
 from snnrun.network.network import Layer, Network, Population, Projection
 
 TAUS = ("tau_mem", "tau_syn")
+LIF_REST = Neuron(  # with a constant term in its equation, which none of the built-in neurons has
+    name="lif_rest",
+    equations=MEMBRANE.replace("(I - V)", "(v_rest + I - V)"),
+    threshold=LIF.threshold,
+    reset=LIF.reset,
+    refractory=LIF.refractory,
+    held=LIF.held,
+    parameters=(
+        *LIF.parameters,
+        Parameter(name="v_rest", default=0.15, unit="1", meaning="potential without input"),
+    ),
+    meaning="lif that is driven by a constant",
+    source="tests only",
+)
+MODELS = {**NEURONS, "lif_rest": LIF_REST}
 
 
 def network_of(problem: Problem, *, train: tuple[str, ...] = TAUS) -> Network:
@@ -27,7 +43,7 @@ def network_of(problem: Problem, *, train: tuple[str, ...] = TAUS) -> Network:
     n_inputs = len(problem.weights[problem.layers[0].feedforward])
     source, layers = "input", []
     for layer in problem.layers:
-        neuron = NEURONS[layer.model]
+        neuron = MODELS[layer.model]
         values: dict[str, float | np.ndarray] = {
             p.name: layer.parameters.get(p.name, p.default) for p in neuron.parameters
         }
@@ -59,12 +75,19 @@ def _projection(name: str, source: str, target: str) -> Projection:
     return Projection(name=name, source=source, target=target, mean=0.0, std=1.0)
 
 
-def program_of(problem: Problem, dt: float, *, train: tuple[str, ...] = TAUS) -> Program:
+def program_of(
+    problem: Problem, dt: float, *, train: tuple[str, ...] = TAUS, integrator: str = "exact"
+) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms."""
     loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
     values = {"TAU_0": loss.tau_0, "TAU_1": loss.tau_1, "ALPHA": loss.alpha, "TAU_MEM": tau_mem[0]}
     return compile_program(
-        network_of(problem, train=train), LOSSES[loss.name], values, steps=problem.steps(dt), dt=dt
+        network_of(problem, train=train),
+        LOSSES[loss.name],
+        {key: value for key, value in values.items() if key in LOSSES[loss.name].keys},
+        steps=problem.steps(dt),
+        dt=dt,
+        integrator=integrator,
     )
 
 
@@ -99,6 +122,29 @@ def load_weights(backend: NativeBackend, weights: Mapping[str, np.ndarray]) -> N
     """Give the backend the problem's weights."""
     for name, array in weights.items():
         backend.set(name, array)
+
+
+def load_parameters(backend: NativeBackend, problem: Problem) -> None:
+    """Give the backend the problem's parameters, of those that are not constants of the program."""
+    for tensor in backend.program.tensors:
+        if tensor.parameters:
+            values = problem.layers[tensor.layer].parameters
+            backend.set(tensor.name, np.array([values[name] for name in tensor.parameters]))
+
+
+def gradients_of(backend: NativeBackend) -> dict[str, np.ndarray]:
+    """Return what the last gradient() left: projection, or "population.parameter" -> derivative."""
+    found = {}
+    for tensor in backend.program.tensors:
+        array = backend.get(tensor.name, "gradient")
+        if not tensor.parameters:
+            found[tensor.name] = array
+            continue
+        population = backend.program.populations[tensor.layer].population
+        for row, name in zip(array, tensor.parameters, strict=True):
+            if name in population.trained:
+                found[f"{population.name}.{name}"] = row
+    return found
 
 
 def constant(problem: Problem) -> Problem:

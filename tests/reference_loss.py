@@ -60,7 +60,7 @@ def _first_spike(loss: Loss, layer: Layer, spikes: Array, dt: float, label: int)
         late = loss.alpha * (np.exp(own / loss.tau_1) - 1)
         slope = loss.alpha / loss.tau_1 * np.exp(own / loss.tau_1)
     target = np.eye(t.size)[label]
-    strength = 1.0 if alone else layer.parameters["tau_mem"] * slope
+    strength = 1.0 if alone else layer.parameters["tau_mem"][0] * slope  # TAU_MEM, for all outputs
     learned = happened & (happened[label] | (not alone))
     at_first = (np.arange(len(spikes))[:, None] == first) & learned
     return Readout(

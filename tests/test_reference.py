@@ -145,11 +145,11 @@ def test_gradient_of_one_spike_is_the_one_by_hand() -> None:
     weights = {"in_to_hid": [[25.0]], "hid_to_out": [[0.5, -0.25]]}
     result = reference.gradient(tiny([(3.0, 0)], weights, duration=5.0), 1.0)
     assert list(result.counts[0]) == [1]
-    decay, transfer = np.exp(-1 / 20), (np.exp(-1 / 20) - np.exp(-1 / 5)) / 3
+    transfer = (np.exp(-1 / 20) - np.exp(-1 / 5)) / 3
     u = np.array([0.5, -0.25]) * transfer / 5  # the spike arrives in step 4, the last one
     dl_dV = (np.exp(u) / np.exp(u).sum() - np.array([1.0, 0.0])) / 5
     np.testing.assert_allclose(result.gradients["hid_to_out"], [dl_dV * transfer], rtol=1e-12)
-    R = np.array([0.5, -0.25]) @ (dl_dV * decay / 20 - dl_dV * transfer / 5)
+    R = np.array([0.5, -0.25]) @ (dl_dV * transfer)  # a step later it would come too late
     D = (25.0 - 1.0) / 20  # the input before its decay, V on the threshold
     np.testing.assert_allclose(result.gradients["in_to_hid"], [[transfer * R / D]], rtol=1e-12)
     np.testing.assert_allclose(result.gradients["hidden.v_thresh"], [-R / D], rtol=1e-12)

@@ -4,7 +4,7 @@ With f the ODE (f = A x + b), g = X - value the threshold function, r the reset,
 
     forward      x  <- P x + u                       P = expm(A dt)
     adjoint      lam <- P^T lam
-    coupling     R_j = sum_k w_jk lam_k . A e_input  over the targets k of a spike of j
+    arrival      R_j = -sum_k w_jk d(lam_k[input])/dt  over the targets k of a spike of j
     own spike    slope D = g_x . f(x-)
                  drive S = lam . (r_x f(x-) - f(x+)) - R + dl/dt_spike
                  lam <- r_x^T lam - g_x S / D
@@ -27,7 +27,7 @@ from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.models.equations import symbol
 
-COUPLING = symbol("R")  # sum over targets of weight x coupling
+ARRIVAL = symbol("R")  # minus the derivative of the loss by the time at which the spike arrives
 SPIKE_TIME_GRADIENT = symbol("dl_dt")  # derivative of the loss with respect to this spike's time
 RELEASE = symbol("release")  # lam . (f_held - f) at the end of the refractory period
 DRIVE = symbol("drive")  # S / D
@@ -62,8 +62,6 @@ class Dynamics:
     neuron: Neuron
     free: Flow
     held: Flow | None
-    coupling: sp.Expr
-    coupling_held: sp.Expr | None  # onto a neuron that is refractory
     jump: Jump | None
     readout_rate: sp.Expr  # dX/dt of the state that is read out
     readout_pull: sp.Expr  # its derivative by the input state
@@ -99,14 +97,11 @@ def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynami
             A[row, :] = sp.zeros(1, A.shape[1])
             b[row] = 0
         held = _flow(A, b)
-    lam = sp.Matrix([adjoint_symbol(state) for state in neuron.states])
     index = neuron.states.index(neuron.input)
     return Dynamics(
         neuron=neuron,
         free=flow,
         held=held,
-        coupling=sp.simplify((lam.T * flow.A[:, index])[0]),
-        coupling_held=sp.simplify((lam.T * held.A[:, index])[0]) if held else None,
         jump=_jump(neuron, flow, held, trained) if neuron.threshold else None,
         readout_rate=neuron.system.rates[0],
         readout_pull=flow.A[0, index],
@@ -170,7 +165,7 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
             f"neuron {neuron.name}: {system.threshold_state} does not move across the threshold "
             f"{neuron.threshold!r} by its own equation, so a spike time has no derivative"
         )
-    drive = (lam.T * (r_x * f_before - f_after))[0] - COUPLING + SPIKE_TIME_GRADIENT
+    drive = (lam.T * (r_x * f_before - f_after))[0] - ARRIVAL + SPIKE_TIME_GRADIENT
     release = None
     if held is not None:
         release = sp.simplify((lam.T * ((held.A - flow.A) * state + held.b - flow.b))[0])

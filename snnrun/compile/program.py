@@ -225,7 +225,6 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     lines = [f"population {population.name}: {population.size} x {neuron.name}"]
     for state, rate in zip(neuron.states, neuron.system.rates, strict=True):
         lines.append(f"    d{state}/dt = {rate}")
-    lines.append(f"    coupling of an arriving spike: {dynamics.coupling}")
     if dynamics.jump is not None:
         lines.append(f"    slope at a spike: {dynamics.jump.slope}")
         lines.append(f"    drive of a spike: ({dynamics.jump.drive}) / slope")

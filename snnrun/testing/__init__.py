@@ -41,10 +41,11 @@ def check_model(
 ) -> Report:
     """Check a neuron or a loss, and return a report that prints as a table.
 
-    A neuron is put into a small network, as hidden layers or, without a threshold, as the output; a
-    loss is put behind built-in neurons. Checked are the declaration, propagators and gradients where
-    time constants are equal or nearly so, and the gradients of all weights and parameters: on grids of
-    steps ``dts`` they must approach finite differences of an exact event-driven simulation.
+    A neuron is put into a small network, as hidden layers or, without a threshold, as the output;
+    a loss is put behind built-in neurons. Checked are the declaration, propagators and gradients
+    where time constants are equal or nearly so, and the gradients of all weights and parameters:
+    on grids of steps ``dts`` they must approach finite differences of an exact event-driven
+    simulation.
 
     Args:
         model: The declaration.

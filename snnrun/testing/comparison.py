@@ -17,12 +17,13 @@ from snnrun.testing.problems import Scale, ranked
 
 LIMIT = 0.01  # largest relative difference at the finest step
 NEAR = 0.05  # a difference of that size may become small with a finer step
+FINER = 5  # by so much it then is
 GAP = 5  # finest steps that should lie between two events
 SMALL = 1e-3  # differences below this need not fall any more
 TRIES = 12  # candidates whose spikes are counted on the grid
 
-# The loss changes by so much at most if all values of a tensor change by their own size: the gradient
-# is then 0 as far as differences can tell.
+# The loss changes by so little if a tensor's values change by their own size: as far as differences
+# can tell, the gradient is then 0.
 NOTHING = 1e-6
 
 
@@ -70,7 +71,7 @@ class Comparison:
 
     @property
     def vacuous(self) -> bool:
-        """Whether the weights of some projection have no influence, so that nothing was compared."""
+        """Whether the weights of some projection have no influence: nothing was compared."""
         return any(row.zero and row.name in self.problem.weights for row in self.rows)
 
     @property
@@ -125,14 +126,15 @@ def compare(
     order = ranked(template, candidates, scales, gap=dts[-1] * GAP)
     if not order:
         raise ModelError(
-            "no weights were found with which every layer of the test network spikes a few times per "
-            "neuron, so its gradients cannot be checked; look at thresholds, resets and time constants"
+            "no weights were found with which every layer of the test network spikes a few times "
+            "per neuron, so its gradients cannot be checked; look at thresholds, resets and time "
+            "constants"
         )
     grids = build_grids(template, dts, integrator, options)
     problem, results = _same_spikes(template, candidates, order[:TRIES], grids)
     exact = finite_differences(problem, list(results[0].gradients))
     comparison = _comparison(problem, grids, results, exact)
-    finer = dts[-1] * dts[-1] / dts[-2] if len(dts) > 1 else 0.0
+    finer = dts[-1] / FINER
     if not comparison.undecided or problem.duration > finer * MAX_INDEX:
         return comparison
     grids += build_grids(template, [finer], integrator, options)

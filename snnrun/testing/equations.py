@@ -1,7 +1,7 @@
 """A neuron's declaration as NumPy functions: what the exact simulation and the problems run on.
 
-Made from the declaration's SymPy expressions alone. Nothing is shared with ``snnrun.compile``, which
-the exact simulation checks.
+Made from the declaration's SymPy expressions alone. Nothing is shared with ``snnrun.compile``,
+which the exact simulation checks.
 
 Shapes: C copies, N neurons, S states; further leading axes are allowed.
 """

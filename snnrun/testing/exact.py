@@ -1,8 +1,8 @@
 """Exact event-driven simulation of a chain of layers, for any declared neuron with a linear ODE.
 
-This is what the time grid approaches as its step goes to 0. Between events every neuron follows the
-matrix exponential of its ODE, spikes are roots of the threshold function, and an arriving spike acts
-at once. Many copies of a network that differ in weights or parameters run side by side.
+This is what the time grid approaches as its step goes to 0. Between events every neuron follows
+the matrix exponential of its ODE, spikes are roots of the threshold function, and an arriving spike
+acts at once. Many copies of a network that differ in weights or parameters run side by side.
 
 Times in ms. Shapes: C copies, N neurons of a layer, S states, K outputs, M points in time.
 """
@@ -140,8 +140,8 @@ def simulate(problem: Problem, weights: Mapping[str, Array], values: Sequence[Va
     """Run all copies; ``weights`` and the ``values`` of the layers have a leading axis C.
 
     Raises:
-        ModelError: An ODE is not linear, a reset does not leave the threshold, or there are too many
-            events to follow.
+        ModelError: An ODE is not linear, a reset does not leave the threshold, or there are too
+            many events to follow.
     """
     layers = [
         _LayerState(layer, p) for layer, p in zip(problem.network.layers, values, strict=True)
@@ -189,7 +189,7 @@ def simulate(problem: Problem, weights: Mapping[str, Array], values: Sequence[Va
 
 
 def crossings(layer: _LayerState, path: Path, limit: Array, silent: Array) -> tuple[Array, Array]:
-    """Return the time to the first crossing within ``limit`` [C], else inf, and dg/dt there, [C, N].
+    """Return the time to the first crossing within ``limit`` [C], else inf, and dg/dt, [C, N].
 
     A neuron that is on or above its threshold already crosses at the time 0.
     """
@@ -221,7 +221,7 @@ def find_root(function: Callable[[Array], tuple[Array, Array]], low: Array, high
     ``function`` returns value and derivative. Newton's method, with bisection where it would leave
     the bracket.
     """
-    tolerance = 1e-15 * np.maximum(high, 1e-3)
+    tolerance = 1e-13 * np.maximum(high, 1e-3)  # values are rounded: no step becomes 0
     s = high
     for _ in range(80):
         value, slope = function(s)

@@ -21,8 +21,8 @@ AFTER_TRIAL = 1.0  # ms: a silent output counts as one that spikes so long after
 def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label: int) -> Array:
     """Return the loss of every copy, [C]; ``values`` holds those of the loss's config keys.
 
-    With T the length of the trial, a weighted sum is (1 / T) int weight(t) V dt, a loss of each step
-    is (1 / T) int L(V) dt, a maximum is that of the continuous V.
+    With T the length of the trial, a weighted sum is (1 / T) int weight(t) V dt, a loss of each
+    step is (1 / T) int L(V) dt, a maximum is that of the continuous V.
     """
     formula = _Formula(loss, values, history.duration)
     if loss.readout is Readout.FIRST_SPIKE:

@@ -26,8 +26,8 @@ from snnrun.testing.exact import Problem
 class BuildOptions:
     """How the programs of a check are compiled.
 
-    They run for milliseconds, so they are built without optimisation, which takes half the time. None
-    stands for the compiler that is found and the cache that builds usually have.
+    They run for milliseconds, so they are built without optimisation, which takes half the time.
+    None stands for the compiler that is found and the cache that builds usually have.
     """
 
     compiler: str | None = None

@@ -16,7 +16,14 @@ from snnrun.streams import stream
 from snnrun.testing.declaration import trainable
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem
-from snnrun.testing.problems import Scale, draw_weights, input_events, natural_draws, scale_of
+from snnrun.testing.problems import (
+    GAINS,
+    Scale,
+    draw_weights,
+    input_events,
+    natural_draws,
+    scale_of,
+)
 
 CHANNELS, OUTPUTS, LABEL = 5, 3, 1
 SPREAD = 0.1  # relative, of a parameter from neuron to neuron
@@ -49,8 +56,8 @@ class Setup:
 def neuron_parts(neuron: Neuron, given: Mapping[str, float], dt: float) -> list[Part]:
     """Return a network with ``neuron`` in it; ``dt``: the coarsest step, ms.
 
-    A spiking neuron makes the recurrent hidden layer; with a refractory period a second one, so that
-    both ways of going through a spike are met. One without a threshold makes the output.
+    A spiking neuron makes the recurrent hidden layer; with a refractory period a second one, so
+    that both ways of going through a spike are met. One without a threshold makes the output.
     """
     values = values_of(neuron, given)
     if neuron.threshold is None:
@@ -96,7 +103,8 @@ def make_setup(
         network=network, weights={}, loss=loss, loss_values=loss_values, times=times,
         channels=channels, label=LABEL, duration=duration,
     )  # fmt: skip
-    candidates = draw_weights(network, natural_draws(network, scales), CANDIDATES, seed)
+    draws = natural_draws(network, scales)
+    candidates = draw_weights(network, draws, CANDIDATES, seed, GAINS)
     return Setup(problem=problem, candidates=candidates, scales=scales)
 
 

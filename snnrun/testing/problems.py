@@ -19,7 +19,7 @@ from snnrun.testing.exact import Problem, simulate
 
 EVENTS = 6  # input events per channel and trial
 EARLY = 0.8  # of the trial, in which input events fall
-GAINS = (1.0, 1.0, 1.0, 0.7, 1.0, 1.4, 1.0, 2.5)
+GAINS = (1.0, 1.0, 1.0, 0.7, 1.0, 1.4, 1.0, 2.5)  # some neurons need more or less than expected
 MOST_SPIKES = 8  # of a neuron, in a trial
 
 
@@ -79,8 +79,8 @@ def scale_of(neuron: Neuron, values: Mapping[str, float], duration: float) -> Sc
     if response == 0 or not np.isfinite(response):
         target = neuron.threshold or neuron.states[0]
         raise ModelError(
-            f"neuron {neuron.name}: a spike that arrives at {neuron.input} never moves {target}, so the "
-            "neuron does nothing; check the equations"
+            f"neuron {neuron.name}: a spike that arrives at {neuron.input} never moves {target}, "
+            "so the neuron does nothing; check the equations"
         )
     return Scale(level=level, weight=level / response)
 
@@ -107,28 +107,30 @@ def natural_draws(network: Network, scales: Sequence[Scale]) -> dict[str, Draw]:
 
 
 def draw_weights(
-    network: Network, draws: Mapping[str, Draw], count: int, seed: int
+    network: Network,
+    draws: Mapping[str, Draw],
+    count: int,
+    seed: int,
+    gains: Sequence[float] = (1.0,),
 ) -> dict[str, Array]:
-    """Return ``count`` candidates of every projection's weights, [C, P, Q].
-
-    They differ by a factor too, since it takes more or less to drive some neurons than their response
-    to a single spike suggests.
-    """
-    gains = np.resize(GAINS, count)[:, None, None]
+    """Return ``count`` candidates of all weights, [C, P, Q] each, times ``gains`` in turn."""
+    factors = np.resize(gains, count)[:, None, None]
 
     def draw(projection: Projection) -> Array:
         shape = (count, network.size(projection.source), network.size(projection.target))
         d = draws[projection.name]
         drawn = stream(seed, f"check weights {projection.name}").normal(d.mean, d.std, shape)
-        return gains * drawn
+        return factors * drawn
 
     return {projection.name: draw(projection) for projection in network.projections}
 
 
-def input_events(channels: int, duration: float, dt: float, seed: int) -> tuple[Array, Array]:
+def input_events(
+    channels: int, duration: float, dt: float, seed: int, events: int = EVENTS
+) -> tuple[Array, Array]:
     """Return times (multiples of ``dt`` ms, rising) and channels of random input events."""
     slots = round(EARLY * duration / dt)
-    picks = stream(seed, "check input").choice(slots * channels, EVENTS * channels, replace=False)
+    picks = stream(seed, "check input").choice(slots * channels, events * channels, replace=False)
     picks = np.sort(picks)
     return picks // channels * dt, picks % channels
 
@@ -138,10 +140,10 @@ def ranked(
 ) -> list[int]:
     """Return the candidates that can be compared, the best first.
 
-    Every hidden layer must spike, all but a quarter of its neurons at least once, and with a loss on
-    spike times every output too. What makes the error of a grid large comes last: spikes less than
-    ``gap`` ms from another event, with which they may change places, and then flat crossings of a
-    threshold.
+    Every hidden layer must spike, all but a quarter of its neurons at least once, and with a loss
+    on spike times every output too. What makes the error of a grid large comes last: spikes less
+    than ``gap`` ms from another event, with which they may change places, and then flat crossings
+    of a threshold.
     """
     count = len(next(iter(candidates.values())))
     values = [

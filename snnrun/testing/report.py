@@ -33,8 +33,8 @@ class Report:
             for layer, count in zip(problem.network.layers, counts, strict=True)
         )
         lines += [
-            f"  gradients of {problem.network.shape}, loss {problem.loss.name}, {problem.duration:g} "
-            f"ms, spikes: {spikes}",
+            f"  gradients of {problem.network.shape}, loss {problem.loss.name}, "
+            f"{problem.duration:g} ms, spikes: {spikes}",
             "  native backend in float64 against finite differences of an exact event-driven "
             "simulation:",
             f"  relative differences, to fall with the step (ms) to below {LIMIT:g}",

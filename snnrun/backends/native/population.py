@@ -10,20 +10,11 @@ from string import Template
 import sympy as sp
 
 from snnrun.backends.native.printer import print_formula
-from snnrun.compile.derive import (
-    COUPLING,
-    DRIVE,
-    RELEASE,
-    SPIKE_TIME_GRADIENT,
-    Flow,
-    adjoint_symbol,
-    entry_symbol,
-)
+from snnrun.compile.derive import Flow, adjoint_symbol, entry_symbol
 from snnrun.compile.program import CompiledPopulation
 from snnrun.models.equations import symbol
 
 INDENT = " " * 8
-JUMP_ARGUMENTS = {COUPLING, SPIKE_TIME_GRADIENT, RELEASE, DRIVE}
 
 
 def fill(template: str, **fields: object) -> str:
@@ -77,7 +68,6 @@ class PopulationEmitter:
             start=self._assign("x", initial),
             advance=self._assign("x", self._advance("P", dynamics.free)),
             adjoint=self._assign("lam", self._adjoint("P", dynamics.free), adjoint=True),
-            coupling=self._return(dynamics.coupling),
             rate=self._return(dynamics.readout_rate, real=True),
             pull=self._return(dynamics.readout_pull, real=True),
             spiking_part=self._spiking() if compiled.spiking else "",
@@ -91,12 +81,26 @@ class PopulationEmitter:
         if self.dynamics.loud is None or self.compiled.population.neuron is None:
             return False
         level = self.compiled.fold(self._threshold_level)
-        return level.is_number and float(level) > 0
+        if not level.is_number or float(level) <= 0:
+            return False
+        if self.dynamics.held is None or level == self.compiled.fold(self._threshold):
+            return True
+        # a potential that is held while the threshold falls must stay below its lowest value
+        state = str(self._threshold_state)
+        reset = self.compiled.fold(self.neuron.system.resets.get(state, symbol(state)))
+        return bool(reset.is_number and float(reset) < float(level))
+
+    @property
+    def _threshold_state(self) -> sp.Symbol:
+        return symbol(str(self.neuron.system.threshold_state))
+
+    @property
+    def _threshold(self) -> sp.Expr:
+        return sp.sympify(self.neuron.system.threshold_value)
 
     @property
     def _threshold_level(self) -> sp.Expr:
-        value = sp.sympify(self.neuron.system.threshold_value)
-        return value.subs({symbol(s): 0 for s in self.states})
+        return self._threshold.subs({symbol(s): 0 for s in self.states})
 
     @cached_property
     def arrays(self) -> tuple[str, ...]:
@@ -186,8 +190,7 @@ class PopulationEmitter:
         jump, loud = self.dynamics.jump, self.dynamics.loud
         assert jump is not None
         system = self.neuron.system
-        state = symbol(str(system.threshold_state))
-        threshold = self.compiled.fold(system.threshold_value)
+        state, threshold = self._threshold_state, self.compiled.fold(self._threshold)
         crosses = [
             *self._lines([state, threshold]),
             f"return {state} >= splat({print_formula(threshold)});",
@@ -222,7 +225,8 @@ class PopulationEmitter:
         level = float(self.compiled.fold(self._threshold_level)) * 0.999  # margin for rounding
         return [
             *self._lines([expression]),
-            f"return splat({print_formula(expression)}) >= splat(Real({level!r}));",
+            f"const vi rises = splat({print_formula(expression)}) >= splat(Real({level!r}));",
+            "return rises | crosses(x, k);  // a reset may leave it above the threshold",
         ]
 
     def _jump_lines(self) -> list[str]:
@@ -251,7 +255,6 @@ class PopulationEmitter:
             held=", ".join(self.neuron.held),
             advance=self._assign("x", self._advance("H", held)),
             adjoint=self._assign("lam", self._adjoint("H", held), adjoint=True),
-            coupling=self._return(self.dynamics.coupling_held),
             release=self._return(jump.release, real=True),
         )
 

@@ -18,7 +18,16 @@ struct Undriven {
     inline vf operator()(int, int) const { return vf{}; }
 };
 
-// from_targets[e] = sum over the targets above of weight x coupling, when spike e arrives there.
+// An arrival at step m changes the loss by weight x input_adjoint[m], exactly on the grid. So a spike that
+// arrives dt later changes it by weight x (input_adjoint[m + 1] - input_adjoint[m]); this is what R is
+// made of. The derivative lam . (A e_input) is its limit, but on a grid that form leaves an error of
+// order dt of two large terms that cancel: for a loss that changes slowly in time it has the wrong sign.
+template <class L>
+static inline vf shift(Work<L>& work, int b, int m, int x) {
+    return (work.input_adjoint.at(b, m, x) - work.input_adjoint.at(b, m + 1, x)) * Real(1 / DT);
+}
+
+// from_targets[e] = R = sum over the targets above of -weight x d(input adjoint)/dt where e arrives.
 template <class L, class Above>
 void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
     for (int c = 0; c < L::BLOCKS; c++) {
@@ -30,41 +39,20 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
                     const vf* row = vectors(weights.forward.data() +
                         Tensors<Above>::forward_at(b, c * L::BW + s.neuron[e]));
                     SNN_UNROLL for (int x = 0; x < Above::B; x++)
-                        total += row[x] * above.coupling.at(b, n + 1, x);
+                        total += row[x] * shift(above, b, n + 1, x);
                 }
                 s.from_targets[e] = sum(total);
             }
     }
 }
 
-// What a unit of weight onto the neurons of vector v adds to R when it arrives at step n.
-template <class L>
-static inline vf coupling(const vf* lam, const Real* arrays, const Buffer<Int>& held_after, int v,
-                          int n) {
-    using M = typename L::Model;
-    const Real* k = arrays + v * LANES;
-    if constexpr (M::REFRACTORY > 0) {
-        const vi held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
-        return held ? M::coupling_held(lam, k) : M::coupling(lam, k);
-    } else {
-        return M::coupling(lam, k);
-    }
-}
-
 // Adds the sums over recurrent targets to from_targets of the spikes of step n.
 template <class L>
-static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weights,
-                                         const Real* arrays, const Buffer<Int>& held_after, int n) {
-    using M = typename L::Model;
-    constexpr int B = L::B, V = L::WIDTH / LANES;
-    const vf* lam = vectors(work.adjoint.data());
+static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weights, int n) {
+    constexpr int B = L::B;
     for (int b = 0; b < L::BLOCKS; b++) {
         vf r[B];
-        SNN_UNROLL for (int x = 0; x < B; x++) {
-            vf l[M::STATES];
-            for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + b * B + x];
-            r[x] = coupling<L>(l, arrays, held_after, b * B + x, n + 1);
-        }
+        SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(work, b, n + 1, x);
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
@@ -155,8 +143,6 @@ static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
         }
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
         work.input_adjoint.at(b, n, x) = l[M::INPUT];
-        if constexpr (L::ABOVE_SPIKES)
-            work.coupling.at(b, n, x) = coupling<L>(l, arrays, held_after, v, n);
     }
 }
 
@@ -210,13 +196,10 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tens
             }
         }
     }
-    const int end = std::min(T, std::max(arrivals_end, top)) + 1;
-    work.input_adjoint.zero_rows(top, end);
-    if constexpr (L::ABOVE_SPIKES) work.coupling.zero_rows(top, end);
+    work.input_adjoint.zero_rows(top, std::min(T, std::max(arrivals_end, top + 1)) + 1);
     if constexpr (L::RECURRENT) {
         for (int n = top - 1; n >= 0; n--) {
-            if (any_spike(work, n)) 
-                add_recurrent_targets(work, weights, arrays, held_after, n);
+            if (any_spike(work, n)) add_recurrent_targets(work, weights, n);
             for (int b = 0; b < L::BLOCKS; b++) jump_block(work, arrays, gradient, held_after, b, n);
             for (int b = 0; b < L::BLOCKS; b++)
                 flow_block(work, arrays, gradient, held_after, drive, b, n);

@@ -49,7 +49,7 @@ template <class L> struct Tensors {
 // A vector of every neuron for every step, [block][part][step][S]: the S vectors that a gather keeps
 // in registers are contiguous, and a part of all steps fits the second-level cache.
 template <class L> struct Table {
-    static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 1;
+    static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
     Buffer<Real> data;
     void allocate() {
         data.allocate(size_t(ROWS) * L::WIDTH);
@@ -105,7 +105,7 @@ template <class L> struct Work {
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
-    Table<L> input_adjoint, coupling;    // at the start of each step
+    Table<L> input_adjoint;              // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
     bool pushed = false;
 
@@ -116,7 +116,6 @@ template <class L> struct Work {
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
         input_adjoint.allocate();
-        if (L::ABOVE_SPIKES) coupling.allocate();
         push.allocate(L::WIDTH), push.zero();
     }
     long spike_count() const {

@@ -1,0 +1,197 @@
+"""The bits of a result depend on no number of threads, no size of a call, and nothing before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import Problem, problem
+from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
+
+from snnrun.backends.base import Adam, Results
+from snnrun.backends.native.library import NativeBackend
+from snnrun.compile.program import compile_program
+from snnrun.datasets.spikes import SpikeData
+from snnrun.streams import stream
+
+DT = 0.2
+ADAM = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8)
+EXAMPLES = 50
+# One block that is not full, several blocks, and a layer behind a layer; trained time constants.
+PROBLEMS = {
+    "small": ("lif", "sum_weigh_exp", {"recurrent": True, "sizes": (5, 11, 3), "t_ref": 0.8}),
+    "large": ("alif", "max", {"recurrent": True, "hidden_layers": 2, "sizes": (9, 300, 20)}),
+    "spike times": ("lif", "first_spike_exp", {"hidden_layers": 2, "sizes": (6, 20, 4)}),
+}
+
+
+@lru_cache(maxsize=None)
+def given(name: str) -> tuple[Problem, SpikeData]:
+    model, loss, more = PROBLEMS[name]
+    options: dict[str, Any] = {"examples": EXAMPLES, "grid": DT, "seed": 2, **more}
+    drawn = problem(model, loss, **options)
+    return drawn, data_of(drawn, DT)
+
+
+def backend_of(
+    name: str, threads: int, *, precision: str = "float32", contraction: bool = True
+) -> NativeBackend:
+    drawn, _ = given(name)
+    train = () if name == "large" else TAUS
+    backend = native(
+        program_of(drawn, DT, train=train), precision=precision, contraction=contraction,
+        threads=threads,
+    )  # fmt: skip
+    load_weights(backend, drawn.weights)
+    load_parameters(backend, drawn)
+    return backend
+
+
+def train(
+    backend: NativeBackend, name: str, batch: int, calls: Sequence[int] = (), dropout: float = 0.0
+) -> list[Results]:
+    """Learn all examples in batches, in one call or with ``calls`` batches in each call."""
+    order = stream(3, "order").permutation(EXAMPLES)
+    batches = -(-EXAMPLES // batch)
+    rates = 0.01 / np.arange(1, batches + 1)
+    results, first = [], 0
+    for count in calls or (batches,):
+        last = min(first + count, batches)
+        examples = np.ascontiguousarray(order[first * batch : last * batch])
+        results.append(
+            backend.train(given(name)[1], examples, batch, rates[first:last].copy(), ADAM, first,
+                          dropout, 77)
+        )  # fmt: skip
+        first = last
+    assert first == batches
+    return results
+
+
+def tensors(backend: NativeBackend) -> Iterator[tuple[str, np.ndarray]]:
+    for tensor in backend.program.tensors:
+        for which in ("value", "first", "second"):
+            yield f"{tensor.name} {which}", backend.get(tensor.name, which)
+
+
+def assert_same_bits(one: NativeBackend, other: NativeBackend) -> None:
+    for (name, a), (_, b) in zip(tensors(one), tensors(other), strict=True):
+        assert a.tobytes() == b.tobytes(), name
+
+
+def assert_same_results(one: Sequence[Results], other: Sequence[Results]) -> None:
+    for field in ("loss", "prediction", "layer_spikes"):
+        a, b = (np.concatenate([getattr(r, field) for r in each]) for each in (one, other))
+        assert a.tobytes() == b.tobytes(), field
+    a, b = (sum(r.neuron_spikes for r in each) for each in (one, other))
+    np.testing.assert_array_equal(a, b)
+
+
+# 16 slots: batches of more, of less, and not of a multiple of them; 50 is a multiple of none
+@pytest.mark.parametrize("batch", [32, 21, 5, 1])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_training_has_the_same_bits_with_any_number_of_threads(name: str, batch: int) -> None:
+    backends = [backend_of(name, threads) for threads in (1, 2, 3)]
+    results = [train(backend, name, batch, dropout=0.2) for backend in backends]
+    start = backend_of(name, 1)
+    assert any(
+        (a != b).any() for (_, a), (_, b) in zip(tensors(start), tensors(backends[0]), strict=True)
+    )
+    for backend, result in zip(backends[1:], results[1:], strict=True):
+        assert_same_bits(backends[0], backend)
+        assert_same_results(results[0], result)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_evaluation_has_the_same_bits_with_any_number_of_threads(name: str) -> None:
+    data, order = given(name)[1], np.tile(np.arange(EXAMPLES), 6)
+    results = [backend_of(name, threads).evaluate(data, order) for threads in (1, 2, 3)]
+    for result in results[1:]:
+        assert_same_results(results[:1], [result])
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_training_has_the_same_bits_in_one_call_or_many(name: str) -> None:
+    one, many = backend_of(name, 2), backend_of(name, 2)
+    assert_same_results(
+        train(one, name, 7, dropout=0.2), train(many, name, 7, (1, 3, 2, 1, 1), dropout=0.2)
+    )
+    assert_same_bits(one, many)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_looking_at_a_network_changes_nothing_of_its_training(name: str) -> None:
+    alone, watched = backend_of(name, 2), backend_of(name, 2)
+    data = given(name)[1]
+    first = train(alone, name, 9)
+    watched.trial(data, 3, 0.5, 1)
+    watched.evaluate(data, np.arange(EXAMPLES))
+    watched.gradient(data, np.arange(7))
+    assert_same_results(first, train(watched, name, 9))
+    watched.trial(data, 4)
+    assert_same_bits(alone, watched)
+    assert_same_results([alone.evaluate(data, np.arange(9))], [watched.evaluate(data, np.arange(9))])
+
+
+@pytest.mark.parametrize("batch", [16, 20])
+def test_every_batch_is_learned_by_adam_from_the_mean_of_its_examples(batch: int) -> None:
+    name = "small"
+    data = given(name)[1]
+    trained, steps = (backend_of(name, 2, precision="float64", contraction=False) for _ in "ab")
+    train(trained, name, batch)
+    order = stream(3, "order").permutation(EXAMPLES)
+    first: dict[str, np.ndarray] = {}
+    second: dict[str, np.ndarray] = {}
+    for update, start in enumerate(range(0, EXAMPLES, batch), start=1):
+        steps.gradient(data, np.ascontiguousarray(order[start : start + batch]))
+        gradients = gradients_of(steps)
+        for key, g in gradients.items():
+            first[key] = ADAM.beta1 * first.get(key, 0.0) + (1 - ADAM.beta1) * g
+            second[key] = ADAM.beta2 * second.get(key, 0.0) + (1 - ADAM.beta2) * g * g
+        for tensor in steps.program.tensors:
+            names = [f"{tensor.name.removesuffix('_parameters')}.{p}" for p in tensor.parameters]
+            rows = [n for n in names if n in gradients] or [tensor.name]
+            value = steps.get(tensor.name)
+            for row, key in enumerate(rows):
+                m = first[key] / (1 - ADAM.beta1**update)
+                v = second[key] / (1 - ADAM.beta2**update)
+                change = 0.01 / update * m / (np.sqrt(v) + ADAM.epsilon)
+                if tensor.parameters:
+                    value[row] -= change
+                else:
+                    value -= change
+            steps.set(tensor.name, value)
+    for tensor in steps.program.tensors:
+        np.testing.assert_allclose(
+            trained.get(tensor.name), steps.get(tensor.name), rtol=1e-9, atol=1e-12
+        )
+        for which, kept in (("first", first), ("second", second)):
+            if not tensor.parameters:
+                found = trained.get(tensor.name, which)
+                np.testing.assert_allclose(found, kept[tensor.name], rtol=1e-9, atol=1e-14)
+
+
+def test_trained_time_constants_stop_at_their_floors() -> None:
+    name, floors = "small", {"tau_mem": 19.9, "tau_syn": 5.05}
+    drawn, _ = given(name)
+    program = program_of(drawn, DT)
+    layers = []
+    for layer in program.network.layers:
+        raised = {p: np.maximum(layer.population.values[p], f) for p, f in floors.items()}
+        values = {**layer.population.values, **raised}
+        population = replace(layer.population, values=values, floors=floors)
+        layers.append(replace(layer, population=population))
+    network = replace(program.network, layers=tuple(layers))
+    backend = native(
+        compile_program(network, program.loss, {}, steps=program.steps, dt=DT), precision="float32"
+    )
+    load_weights(backend, drawn.weights)
+    train(backend, name, 5)
+    for layer in ("hidden", "output"):
+        tau_mem, tau_syn = backend.get(f"{layer}_parameters")[:2]
+        for values, floor in ((tau_mem, floors["tau_mem"]), (tau_syn, floors["tau_syn"])):
+            assert values.min() == np.float32(floor)  # some have fallen to it, none below
+            assert values.max() > floor

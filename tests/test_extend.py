@@ -1,0 +1,226 @@
+"""A user's own neuron, loss, data set and preset, in a folder outside the package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snnrun.config import from_dict
+from snnrun.errors import ConfigError
+from snnrun.load import load_object
+from snnrun.network.build import find_loss, find_neuron
+from snnrun.record.reader import load_run
+from snnrun.testing import check_model
+
+NEURONS = '''
+from snnrun.models.declare import Neuron, Parameter
+from snnrun.models.neurons import TAU_MEM, TAU_SYN, V_THRESH
+
+tired = Neuron(
+    name="tired",
+    equations="""
+        dV/dt = (v_rest + I - W - V) / tau_mem
+        dI/dt = -I / tau_syn
+        dW/dt = (a * (V - v_rest) - W) / tau_w   # follows the potential, and grows with each spike
+    """,
+    threshold="V >= v_thresh",
+    reset="""
+        V = v_rest
+        W = W + jump
+    """,
+    initial={"V": "v_start"},
+    parameters=(
+        TAU_MEM,
+        TAU_SYN,
+        V_THRESH,
+        Parameter(name="v_rest", default=0.1, unit="1", meaning="resting potential"),
+        Parameter(name="v_start", default=0.1, unit="1", meaning="potential before the trial"),
+        Parameter(name="a", default=0.4, unit="1", meaning="adaptation below the threshold"),
+        Parameter(name="jump", default=0.1, unit="1", meaning="adaptation by a spike"),
+        Parameter(
+            name="tau_w", default=60.0, unit="ms", positive=True, meaning="time constant of W"
+        ),
+    ),
+    meaning="leaky integrate-and-fire neuron with an adaptation current",
+    source="Brette & Gerstner 2005, J Neurophysiol 94:3637, without the exponential",
+)
+'''
+
+LOSSES = """
+from snnrun.models.losses import Loss, Readout
+
+late = Loss(
+    name="late",
+    readout=Readout.WEIGHTED_SUM,
+    score="2 * y",
+    weight="t / T",
+    label_term="0.01 * y**2",
+    meaning="cross entropy of potentials that count more towards the end of the trial",
+    source="this test",
+)
+"""
+
+DATA = """
+import numpy as np
+
+from snnrun.datasets import DataSet, Events, Split, Splits, pack
+
+
+def read(config):
+    # Two bars of five channels: the class is the one that is active
+    n = config.dataset.size
+    draw = np.random.default_rng(config.TRAIN_DATA_SEED)
+    labels = np.arange(n) % 2
+    channels = draw.integers(0, 5, (n, 12)) + 5 * labels[:, None]
+    data = pack(
+        Events(
+            counts=np.full(n, 12),
+            times_ms=draw.uniform(0, 0.7 * config.TRIAL_MS, 12 * n),
+            channels=channels.ravel(),
+        ),
+        labels=labels, n_steps=config.steps, dt_ms=config.DT_MS, n_channels=10, n_classes=2,
+        merge=config.dataset.merge, source="bars",
+    )
+    everything = np.arange(n, dtype=np.int64)
+    return Splits(
+        train=Split(name="train", data=data, examples=everything[16:]),
+        validation=Split(name="validation", data=data, examples=everything[:8]),
+        test=Split(name="test", data=data, examples=everything[8:16]),
+        description=f"bars: {n} examples",
+    )
+
+
+bars = DataSet(name="bars", title="two bars", read=read)
+"""
+
+DATASET_YAML = """\
+# @package _global_
+dataset:
+  name: mylab.data.bars
+  size: 48
+TRIAL_MS: 20.0
+DT_MS: 0.5
+"""
+
+PRESET_YAML = """\
+# @package _global_
+# snnrun train --config-dir my_conf preset=mine
+defaults:
+  - override /dataset: bars
+
+HIDDEN_NEURON_TYPE: mylab.neurons.tired
+LOSS_TYPE: mylab.losses.late
+network:
+  hidden_parameters:
+    v_rest: 0.2
+RECURRENT: true
+NUM_HIDDEN: 12
+INPUT_HIDDEN_MEAN: 1.0
+INPUT_HIDDEN_STD: 0.4
+HIDDEN_HIDDEN_MEAN: 0.0
+HIDDEN_HIDDEN_STD: 0.1
+N_BATCH: 16
+N_EPOCH: 1
+MODEL_SEED: 7
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    files = {
+        "mylab/__init__.py": "",
+        "mylab/neurons.py": NEURONS,
+        "mylab/losses.py": LOSSES,
+        "mylab/data.py": DATA,
+        "my_conf/dataset/bars.yaml": DATASET_YAML,
+        "my_conf/preset/mine.yaml": PRESET_YAML,
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def snnrun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "SNNRUN_TRACEBACK"}
+    return subprocess.run(
+        [sys.executable, "-m", "snnrun", *words],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+OWN = ("--config-dir", "my_conf", "preset=mine")
+
+
+def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None:
+    done = snnrun(folder, "train", *OWN, "backend.threads=1", "backend.flags=[-O1]")
+    assert done.returncode == 0, done.stderr
+    [run] = (folder / "outputs").glob("*/*")
+    record = load_run(run)
+    assert record.finished
+    assert record.config["HIDDEN_NEURON_TYPE"] == "mylab.neurons.tired"
+    assert len(record.trials["loss"]) >= 2
+    assert np.isfinite(record.trials["loss"]).all()
+    assert record.trials["loss"][0] > 0
+    assert 0 <= record.test["accuracy"] <= 1
+    code = (run / "code" / "program.cpp").read_text()
+    assert "dW/dt" in code
+    assert "loss late" in code
+
+
+def test_the_users_neuron_and_loss_pass_the_check(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(folder))
+    neuron = load_object("mylab.neurons.tired", "HIDDEN_NEURON_TYPE")
+    report = check_model(neuron, values={"v_rest": 0.2}, dts=(0.004,))
+    assert "gradients are checked of tau_mem, tau_syn, v_thresh, v_rest, a, jump, tau_w" in str(
+        report
+    )
+    assert check_model(load_object("mylab.losses.late", "LOSS_TYPE"), dts=(0.004,)).passed
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("HIDDEN_NEURON_TYPE=mylab.neurons.tried", "Did you mean 'tired'?"),
+        ("dataset.name=nowhere.data.bars", "there is no module 'nowhere.data'"),
+    ],
+)
+def test_a_dotted_path_that_leads_nowhere_gives_one_clear_error(
+    folder: Path, word: str, hint: str
+) -> None:
+    done = snnrun(folder, "train", *OWN, word)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"snnrun: error: {word}: ")
+    assert done.stderr.count("error") == 1
+    assert "Traceback" not in done.stderr
+    assert hint in done.stderr
+
+
+def test_a_dotted_path_to_something_else_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(folder))
+    with pytest.raises(ConfigError, match="HIDDEN_NEURON_TYPE.*Neuron is needed"):
+        find_neuron("mylab.losses.late", "HIDDEN_NEURON_TYPE")
+    with pytest.raises(ConfigError, match="LOSS_TYPE.*Loss is needed"):
+        find_loss(from_dict({"dataset": "shd", "LOSS_TYPE": "mylab.neurons.tired"}))
+
+
+def test_an_error_within_the_users_module_is_told_apart(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mylab" / "broken.py").write_text("import a_module_that_is_not_there\n")
+    monkeypatch.syspath_prepend(str(folder))
+    sys.modules.pop("mylab", None)
+    with pytest.raises(
+        ConfigError, match=r"importing mylab\.broken failed: No module named 'a_mod"
+    ):
+        load_object("mylab.broken.neuron", "HIDDEN_NEURON_TYPE")

@@ -1,0 +1,74 @@
+"""`snnrun gradcheck`: what it takes from the configuration, and what it says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from snnrun.config import from_dict
+from snnrun.errors import ConfigError
+from snnrun.gradcheck import _small_network, check_gradients
+
+FINE = (0.004,)
+RECURRENT = {
+    "dataset": "shd",
+    "RECURRENT": True,
+    "HIDDEN_NEURON_TYPE": "hetLIF",
+    "TAU_REF": 1.5,
+    "TRAIN_TAU": True,
+    "TRAIN_W_OUTPUT": False,
+    "MODEL_SEED": 2,
+}
+
+
+def test_the_default_configuration_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_gradients(from_dict({"dataset": "yinyang", "MODEL_SEED": 1}), (0.02, 0.004))
+    said = capsys.readouterr().out
+    assert said.startswith("6-5-3 of lif, lif; loss first_spike_exp; integrator exact; 24 ms")
+    assert "weights as the configuration draws them" in said
+    assert re.search(r"\nin_to_hid( +\d\.\de-\d\d){2} +30 +0\n", said)
+    assert re.search(r"\nhid_to_out( +\d\.\de-\d\d){2} +15 +0\n", said)
+    assert said.splitlines()[-1].startswith("passed")
+
+
+def test_what_is_trained_is_compared_and_other_weights_are_announced(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert check_gradients(from_dict(RECURRENT), FINE)
+    said = capsys.readouterr().out
+    assert "6-5r-3 of lif, li; loss sum_weigh_exp" in said
+    assert "in_to_hid: mean 0.6" in said
+    assert "(configuration: 0.078, 0.045)" in said
+    names = [
+        line.split()[0] for line in said.splitlines() if re.search(r"\de-\d\d +\d+ +\d+", line)
+    ]
+    assert names == ["loss", "in_to_hid", "hid_to_hid", "hidden.tau_mem", "hidden.tau_syn"]
+
+
+@pytest.mark.usefixtures("wrong_sign")
+def test_a_wrong_derivation_does_not_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not check_gradients(from_dict({"dataset": "yinyang", "MODEL_SEED": 1}), FINE)
+    said = capsys.readouterr().out
+    assert re.search(r"\nin_to_hid .*FAILED\n", said)
+    assert said.splitlines()[-1].startswith("FAILED")
+
+
+def test_the_network_is_the_configurations_made_small() -> None:
+    own = {"v_reset": [0.1 * (i % 3) for i in range(64)]}
+    options = {"name": "recurrent", "hidden_parameters": own}
+    config = from_dict(RECURRENT | {"NUM_HIDDEN": 64, "N_HID_LAYER": 2, "network": options})
+    network = _small_network(config)
+    assert network.shape == "6-5r-5r-3"
+    for layer in network.layers[:-1]:
+        population = layer.population
+        assert population.trained == ("tau_mem", "tau_syn")
+        assert population.values["t_ref"] == 1.5
+        assert list(population.values["v_reset"]) == own["v_reset"][:5]
+    assert not network.layers[-1].forward.trained
+
+
+def test_nothing_trained_is_refused() -> None:
+    config = from_dict({"dataset": "yinyang", "TRAIN_W": False})
+    with pytest.raises(ConfigError, match="nothing is trained"):
+        check_gradients(config)
