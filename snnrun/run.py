@@ -19,7 +19,7 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
-from snnrun.errors import DataError
+from snnrun.errors import ConfigError, DataError
 from snnrun.network.build import build_network, find_loss, initial_weights
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim
@@ -65,6 +65,8 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         record.write()
         reporter.start(found(config, splits, program, opened, paths, state))
         keeper = Keeper(config, paths, backend, record)
+        if (config.LOAD_LAST or config.LOAD_BEST) and state.updates == 0:
+            keeper.loaded(state)
         trainer = Trainer(
             config=config, splits=splits, backend=backend, state=state, record=record,
             recordings=recordings, keeper=keeper, reporter=reporter, stop=stop,
@@ -188,7 +190,14 @@ def _start(config: Config, paths: RunPaths, opened: Opened, resume: bool) -> Sta
     """Return the state to begin with, and give the backend its weights."""
     backend = opened.backend
     if resume and paths.last.exists():
-        return from_checkpoint(load_checkpoint(paths.last), backend, str(paths.last))
+        state = from_checkpoint(load_checkpoint(paths.last), backend, str(paths.last))
+        begun = state.epoch + (state.trial > 0)
+        if begun > config.N_EPOCH:
+            raise ConfigError(
+                f"N_EPOCH={config.N_EPOCH}: the run is already in its epoch {begun}; give at least "
+                f"N_EPOCH={begun}, or start another run"
+            )
+        return state
     for name, weights in initial_weights(backend.program.network, config.MODEL_SEED).items():
         backend.set(name, weights)
     if config.LOAD_LAST or config.LOAD_BEST:

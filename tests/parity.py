@@ -109,11 +109,20 @@ def data_of(problem: Problem, dt: float) -> SpikeData:
 
 
 def native(
-    program: Program, *, precision: str = "float64", contraction: bool = False, threads: int = 1
+    program: Program,
+    *,
+    precision: str = "float64",
+    contraction: bool = False,
+    threads: int = 1,
+    flags: tuple[str, ...] = (),
 ) -> NativeBackend:
     """Build ``program`` (float64 without contraction: the build that is compared) and load it."""
     built = build(
-        emit(program, precision), find_compiler(), contraction=contraction, cache=cache_folder(None)
+        emit(program, precision),
+        find_compiler(),
+        contraction=contraction,
+        extra_flags=flags,
+        cache=cache_folder(None),
     )
     return NativeBackend(built.library, program, threads)
 

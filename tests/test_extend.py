@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def importable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder, with its modules importable in this process, each time anew."""
+    monkeypatch.syspath_prepend(str(folder))
+    yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "mylab"]:
+        del sys.modules[name]
+
+
 def snnrun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "SNNRUN_TRACEBACK"}
     return subprocess.run(
@@ -174,10 +184,8 @@ def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None
     assert "loss late" in code
 
 
-def test_the_users_neuron_and_loss_pass_the_check(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(folder))
+@pytest.mark.usefixtures("importable")
+def test_the_users_neuron_and_loss_pass_the_check() -> None:
     neuron = load_object("mylab.neurons.tired", "HIDDEN_NEURON_TYPE")
     report = check_model(neuron, values={"v_rest": 0.2}, dts=(0.004,))
     assert "gradients are checked of tau_mem, tau_syn, v_thresh, v_rest, a, jump, tau_w" in str(
@@ -204,22 +212,16 @@ def test_a_dotted_path_that_leads_nowhere_gives_one_clear_error(
     assert hint in done.stderr
 
 
-def test_a_dotted_path_to_something_else_is_refused(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(folder))
-    with pytest.raises(ConfigError, match="HIDDEN_NEURON_TYPE.*Neuron is needed"):
+@pytest.mark.usefixtures("importable")
+def test_a_dotted_path_to_something_else_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"HIDDEN_NEURON_TYPE.*Neuron is needed"):
         find_neuron("mylab.losses.late", "HIDDEN_NEURON_TYPE")
-    with pytest.raises(ConfigError, match="LOSS_TYPE.*Loss is needed"):
+    with pytest.raises(ConfigError, match=r"LOSS_TYPE.*Loss is needed"):
         find_loss(from_dict({"dataset": "shd", "LOSS_TYPE": "mylab.neurons.tired"}))
 
 
-def test_an_error_within_the_users_module_is_told_apart(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "mylab" / "broken.py").write_text("import a_module_that_is_not_there\n")
-    monkeypatch.syspath_prepend(str(folder))
-    sys.modules.pop("mylab", None)
+def test_an_error_within_the_users_module_is_told_apart(importable: Path) -> None:
+    (importable / "mylab" / "broken.py").write_text("import a_module_that_is_not_there\n")
     with pytest.raises(
         ConfigError, match=r"importing mylab\.broken failed: No module named 'a_mod"
     ):

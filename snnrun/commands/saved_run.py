@@ -28,13 +28,21 @@ def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
     rest = list(arguments)
     if rest and "=" not in rest[0]:
         folder = Path(rest.pop(0))
-        if not RunPaths(folder).config.is_file():
+        paths = RunPaths(folder)
+        if not paths.config.is_file():
             what = "is no run folder" if folder.is_dir() else "does not exist"
             raise CheckpointError(f"{folder}: {what}. `snnrun runs` lists the runs")
+        if not paths.overrides.is_file():  # which Hydra writes last
+            raise CheckpointError(
+                f"{folder}: the run ended before its configuration was written whole, so there is "
+                "nothing to go on with; start it again"
+            )
         return folder, rest
     folders = [folder for pattern in RUN_FOLDERS for folder in Path().glob(pattern)]
     made = {
-        f: RunPaths(f).config.stat().st_mtime_ns for f in folders if RunPaths(f).config.exists()
+        f: RunPaths(f).config.stat().st_mtime_ns
+        for f in folders
+        if RunPaths(f).overrides.exists()
     }
     if not made:
         raise CheckpointError(

@@ -25,12 +25,12 @@ import sympy as sp
 
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
-from snnrun.models.equations import symbol
+from snnrun.models.equations import internal, symbol
 
-ARRIVAL = symbol("R")  # minus the derivative of the loss by the time at which the spike arrives
-SPIKE_TIME_GRADIENT = symbol("dl_dt")  # derivative of the loss with respect to this spike's time
-RELEASE = symbol("release")  # lam . (f_held - f) at the end of the refractory period
-DRIVE = symbol("drive")  # S / D
+ARRIVAL = internal("R")  # minus the derivative of the loss by the time at which the spike arrives
+SPIKE_TIME_GRADIENT = internal("dl_dt")  # derivative of the loss with respect to this spike's time
+RELEASE = internal("release")  # lam . (f_held - f) at the end of the refractory period
+DRIVE = internal("drive")  # S / D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,17 @@ class Dynamics:
 
 def adjoint_symbol(state: str) -> sp.Symbol:
     """Return the symbol of dL/d(state)."""
-    return symbol(f"lam_{state}")
+    return internal(f"lam_{state}")
 
 
 def entry_symbol(row: str, column: str) -> sp.Symbol:
-    """Return the symbol of the propagator's entry."""
-    return symbol(f"P_{row}_{column}")
+    """Return the symbol of an entry of the propagator P."""
+    return internal(f"P_{row}_{column}")
+
+
+def offset_symbol(row: str) -> sp.Symbol:
+    """Return the symbol of an entry of the propagator's offset u."""
+    return internal(f"u_{row}")
 
 
 def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynamics:

@@ -10,7 +10,7 @@ from hashlib import sha256
 import numpy as np
 import sympy as sp
 
-from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol
+from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol, offset_symbol
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.equations import symbol
@@ -216,7 +216,7 @@ def _numbers(
     n = len(states)
     P, u = propagator(np.array(A, float), np.array(b, float).reshape(n), dt, integrator)
     entries = {entry_symbol(states[i], states[j]): float(P[i, j]) for i, j in flow.entries}
-    return entries | {symbol(f"u_{states[i]}"): float(u[i]) for i in flow.offsets}
+    return entries | {offset_symbol(states[i]): float(u[i]) for i in flow.offsets}
 
 
 def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:

@@ -47,6 +47,11 @@ def symbol(name: str) -> sp.Symbol:
     return sp.Symbol(name, real=True)
 
 
+def internal(name: str) -> sp.Symbol:
+    """Return a symbol of the derivation; it differs from any symbol that a user can write."""
+    return sp.Symbol(name)  # not declared real, so unequal to symbol(name)
+
+
 def parse_expression(
     text: str, names: set[str], where: str, line: str = "", at: int = 0
 ) -> sp.Expr:

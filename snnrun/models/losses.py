@@ -45,9 +45,9 @@ class Loss:
         this
             much, an expression of ``T``, is what -dL/dV of that output starts from at the trial's
             end.
-        silent_excluded: FIRST_SPIKE only. Outputs that do not spike are left out of the softmax, and
-            where the label's output is silent nothing is learned but by the push. Otherwise a silent
-            output counts as a spike 1 ms after the trial.
+        silent_excluded: FIRST_SPIKE only. Outputs that do not spike are left out of the softmax,
+            and where the label's output is silent nothing is learned but by the push. Otherwise a
+            silent output counts as a spike 1 ms after the trial.
         keys: Config keys that the expressions use.
         meaning: One line.
         source: The publication.
@@ -92,7 +92,7 @@ FIRST_SPIKE = Loss(
     score="-y / TAU_0",
     label_term="ALPHA / (1.01 * T - y)",
     silent_push="TAU_MEM * ALPHA / (0.01 * T)**2",
-    keys=SPIKE_KEYS,
+    keys=("TAU_0", "ALPHA", "TAU_MEM"),
     meaning="cross entropy of first spike times, with a pole that draws the label's spike forward",
     source=f"{NOWOTNY}, Table 2",
 )

@@ -44,9 +44,13 @@ class Keeper:
         if not last and time.monotonic() < self._next:
             return
         started = time.monotonic()
-        self._write(state)
+        self._write(state, always=last and self._paths.last.exists())  # of a stop: never stale
         spent = time.monotonic() - started
         self._next = started + spent / SHARE
+
+    def loaded(self, state: State) -> None:
+        """Keep the weights that a run starts from: another run may be the newest one on resuming."""
+        self._write(state)
 
     def interrupted(self, state: State) -> None:
         """Keep the state in the middle of an epoch, whatever the settings say."""

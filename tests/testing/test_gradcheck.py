@@ -9,6 +9,7 @@ import pytest
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.gradcheck import _small_network, check_gradients
+from snnrun.testing import comparison
 
 FINE = (0.004,)
 RECURRENT = {
@@ -46,8 +47,11 @@ def test_what_is_trained_is_compared_and_other_weights_are_announced(
     assert names == ["loss", "in_to_hid", "hid_to_hid", "hidden.tau_mem", "hidden.tau_syn"]
 
 
-@pytest.mark.usefixtures("wrong_sign")
-def test_a_wrong_derivation_does_not_pass(capsys: pytest.CaptureFixture[str]) -> None:
+def test_differences_that_are_too_large_do_not_pass(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "LIMIT", 1e-5)  # test_check_model.py has wrong derivations
+    monkeypatch.setattr(comparison, "NEAR", 0.0)
     assert not check_gradients(from_dict({"dataset": "yinyang", "MODEL_SEED": 1}), FINE)
     said = capsys.readouterr().out
     assert re.search(r"\nin_to_hid .*FAILED\n", said)

@@ -90,6 +90,8 @@ def flags(compiler: Compiler, *, contraction: bool, extra: tuple[str, ...]) -> l
     """Return the flags of a build. Without ``contraction`` no multiply and add are fused."""
     chosen = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"]
     chosen += ["-shared", "-fPIC", "-pthread", "-Wno-psabi", "-Wno-unknown-pragmas"]
+    # programs of one process (a sweep) have functions and variables of the same names
+    chosen += ["-fvisibility=hidden", "-fvisibility-inlines-hidden"]
     chosen.append("-mcpu=native" if platform.machine() in ("aarch64", "arm64") else "-march=native")
     chosen.append("-ffp-contract=fast" if contraction else "-ffp-contract=off")
     if compiler.kind == "zig":

@@ -9,10 +9,10 @@ from string import Template
 
 import sympy as sp
 
-from snnrun.backends.native.printer import print_formula
-from snnrun.compile.derive import Flow, adjoint_symbol, entry_symbol
+from snnrun.backends.native.printer import cxx_name, print_formula
+from snnrun.compile.derive import Flow, adjoint_symbol, entry_symbol, offset_symbol
 from snnrun.compile.program import CompiledPopulation
-from snnrun.models.equations import symbol
+from snnrun.models.equations import internal, symbol
 
 INDENT = " " * 8
 
@@ -103,21 +103,22 @@ class PopulationEmitter:
         return self._threshold.subs({symbol(s): 0 for s in self.states})
 
     @cached_property
-    def arrays(self) -> tuple[str, ...]:
-        """Names of the coefficients that differ from neuron to neuron."""
+    def arrays(self) -> tuple[sp.Symbol, ...]:
+        """The coefficients that differ from neuron to neuron."""
         if not self.compiled.per_neuron:
             return ()
-        names = list(self.compiled.per_neuron)
+        found = [symbol(name) for name in self.compiled.per_neuron]
         for prefix, flow in self._flows():
             if self._given(prefix):
                 continue
-            names += [self._entry(prefix, i, j) for i, j in flow.entries]
-            names += [f"{prefix}u_{self.states[i]}" for i in flow.offsets]
+            found += [internal(self._entry(prefix, i, j)) for i, j in flow.entries]
+            found += [internal(f"{prefix}u_{self.states[i]}") for i in flow.offsets]
             for parameter in self.compiled.population.trained:
-                names += [
-                    self._slope(prefix, parameter, i, j) for i, j in self._moved(flow, parameter)
+                found += [
+                    internal(self._slope(prefix, parameter, i, j))
+                    for i, j in self._moved(flow, parameter)
                 ]
-        return tuple(names)
+        return tuple(found)
 
     def _flows(self) -> list[tuple[str, Flow]]:
         held = self.dynamics.held
@@ -153,12 +154,13 @@ class PopulationEmitter:
         given = self._given(prefix)
         if given:
             return sp.Float(given[entry_symbol(self.states[i], self.states[j])], 17)
-        return symbol(self._entry(prefix, i, j))
+        return internal(self._entry(prefix, i, j))
 
     def _offset(self, prefix: str, i: int) -> sp.Expr:
         given = self._given(prefix)
-        name = f"u_{self.states[i]}"
-        return sp.Float(given[symbol(name)], 17) if given else symbol(f"{prefix}{name}")
+        if given:
+            return sp.Float(given[offset_symbol(self.states[i])], 17)
+        return internal(f"{prefix}u_{self.states[i]}")
 
     # Each linear step is written out term by term in the order of the states, as the reference
     # does.
@@ -193,13 +195,15 @@ class PopulationEmitter:
         state, threshold = self._threshold_state, self.compiled.fold(self._threshold)
         crosses = [
             *self._lines([state, threshold]),
-            f"return {state} >= splat({print_formula(threshold)});",
+            f"return {cxx_name(state)} >= splat({print_formula(threshold)});",
         ]
         resets = {s: self.compiled.fold(e) for s, e in system.resets.items()}
         reset = self._lines([*resets.values(), *(symbol(s) for s in resets)])
         for name, value in resets.items():
             i = self.states.index(name)
-            reset.append(f"x[{i}] = spiking ? splat({print_formula(value)}) : {name};")
+            reset.append(
+                f"x[{i}] = spiking ? splat({print_formula(value)}) : {cxx_name(symbol(name))};"
+            )
         keep = []
         for r, name in enumerate(jump.records):
             source = "input" if name == self.neuron.input else f"x[{self.states.index(name)}]"
@@ -271,11 +275,10 @@ class PopulationEmitter:
         )
 
     def _prepare_lines(self) -> list[str]:
-        lines = [
-            f"const double {name} = value[{i}];" for i, name in enumerate(self.compiled.per_neuron)
-        ]
-        at = {name: i for i, name in enumerate(self.arrays)}
-        lines += [f"k[{at[n]} * STRIDE] = Real({n});" for n in self.compiled.per_neuron]
+        own = [symbol(name) for name in self.compiled.per_neuron]
+        lines = [f"const double {cxx_name(s)} = value[{i}];" for i, s in enumerate(own)]
+        at = {entry: i for i, entry in enumerate(self.arrays)}
+        lines += [f"k[{at[s]} * STRIDE] = Real({cxx_name(s)});" for s in own]
         n = len(self.states)
         for prefix, flow in self._flows():
             if self._given(prefix):
@@ -286,17 +289,19 @@ class PopulationEmitter:
                 lines.append(f"    const double A[{n}][{n + 1}] = {self._table(flow, None)};")
                 lines.append(f"    const double dA[{n}][{n + 1}] = {self._table(flow, parameter)};")
                 lines.append(f"    const Step<{n}> step(A, dA, DT, EULER);")
+                stored = []
                 if number == 0:
-                    for i, j in flow.entries:
-                        name = self._entry(prefix, i, j)
-                        lines.append(f"    k[{at[name]} * STRIDE] = Real(step.P[{i}][{j}]);")
-                    for i in flow.offsets:
-                        name = f"{prefix}u_{self.states[i]}"
-                        lines.append(f"    k[{at[name]} * STRIDE] = Real(step.P[{i}][{n}]);")
+                    stored += [(self._entry(prefix, i, j), f"P[{i}][{j}]") for i, j in flow.entries]
+                    stored += [
+                        (f"{prefix}u_{self.states[i]}", f"P[{i}][{n}]") for i in flow.offsets
+                    ]
                 if parameter is not None:
-                    for i, j in self._moved(flow, parameter):
-                        name = self._slope(prefix, parameter, i, j)
-                        lines.append(f"    k[{at[name]} * STRIDE] = Real(step.dP[{i}][{j}]);")
+                    moved = self._moved(flow, parameter)
+                    stored += [
+                        (self._slope(prefix, parameter, i, j), f"dP[{i}][{j}]") for i, j in moved
+                    ]
+                for name, entry in stored:
+                    lines.append(f"    k[{at[internal(name)]} * STRIDE] = Real(step.{entry});")
                 lines.append("}")
         return lines
 
@@ -321,7 +326,7 @@ class PopulationEmitter:
                 total = sp.Integer(0)
                 for i, j in () if self._given(prefix) else self._moved(flow, parameter):
                     factor = symbol(self.states[j]) if j < n else sp.Integer(1)
-                    slope = symbol(self._slope(prefix, parameter, i, j))
+                    slope = internal(self._slope(prefix, parameter, i, j))
                     total += adjoint_symbol(self.states[i]) * slope * factor
                 sums.setdefault(parameter, {})[prefix] = total
         used = [e for by_flow in sums.values() for e in by_flow.values()]
@@ -340,18 +345,18 @@ class PopulationEmitter:
         self, used: list[sp.Expr], *, real: bool = False, states: tuple[str, ...] | None = None
     ) -> list[str]:
         kind = "Real" if real else "vf"
-        names = {str(s) for e in used for s in sp.sympify(e).free_symbols}
+        found = {s for e in used for s in sp.sympify(e).free_symbols}
         lines = []
         for i, name in enumerate(self.states if states is None else states):
-            if name in names:
-                lines.append(f"const {kind} {name} = x[{i}];")
+            if symbol(name) in found:
+                lines.append(f"const {kind} {cxx_name(symbol(name))} = x[{i}];")
         for i, name in enumerate(self.states):
-            if f"lam_{name}" in names:
-                lines.append(f"const {kind} lam_{name} = lam[{i}];")
-        for i, name in enumerate(self.arrays):
-            if name in names:
+            if adjoint_symbol(name) in found:
+                lines.append(f"const {kind} {cxx_name(adjoint_symbol(name))} = lam[{i}];")
+        for i, entry in enumerate(self.arrays):
+            if entry in found:
                 load = f"k[{i} * STRIDE]" if real else f"*vectors(k + {i} * STRIDE)"
-                lines.append(f"const {kind} {name} = {load};")
+                lines.append(f"const {kind} {cxx_name(entry)} = {load};")
         return lines
 
     def _assign(self, target: str, values: Mapping[str, object], *, adjoint: bool = False) -> str:

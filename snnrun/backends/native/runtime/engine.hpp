@@ -141,7 +141,7 @@ template <class P> class Engine {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
         std::atomic<int64_t> failed{-1}, next[2] = {{0}, {0}};
         std::atomic<int> failed_tensor{-1};
-        for (auto& t : threads_) std::fill(t->neuron_spikes.begin(), t->neuron_spikes.end(), 0);
+        forget_spikes();
         pool_.run([&](int t) {
             const FlushDenormals guard;
             for (int64_t b = 0; b < batches; b++) {
@@ -168,20 +168,21 @@ template <class P> class Engine {
             }
         });
         job.failed_batch = failed, job.failed_tensor = failed_tensor;
-        for (auto& t : threads_)
-            for (int j = 0; j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
+        collect_spikes(job);
     }
 
     // Gradient of the mean loss of one batch, left in the gradient tensors.
     void gradient(Job& job) {
         const int slots = int(std::min<int64_t>(SLOTS, job.count));
         std::atomic<int> next{0};
+        forget_spikes();
         pool_.run([&](int t) {
             const FlushDenormals guard;
             for (int s; (s = next.fetch_add(1)) < slots;)
                 run_slot(*threads_[t], s, job, job.count * s / slots, job.count * (s + 1) / slots,
                          1.0 / double(job.count));
         });
+        collect_spikes(job);
         each_trained([&](auto layer, auto member, int, auto) {
             constexpr int I = decltype(layer)::value;
             auto& total = std::get<I>(gradient_).*member;
@@ -270,6 +271,14 @@ template <class P> class Engine {
         std::vector<const Real*> parts;
         for (int s = 0; s < slots; s++) parts.push_back((std::get<I>(*slots_[s]).*member).data());
         return parts;
+    }
+
+    void forget_spikes() {
+        for (auto& t : threads_) std::fill(t->neuron_spikes.begin(), t->neuron_spikes.end(), 0);
+    }
+    void collect_spikes(Job& job) const {
+        for (auto& t : threads_)
+            for (int j = 0; j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
     }
 
     // Recomputes the coefficients of neurons whose parameters differ.

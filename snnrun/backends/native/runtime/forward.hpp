@@ -115,6 +115,12 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
         auto& spikes = work.spikes[b];
         const uint32_t first = spikes.start[n];
         uint32_t count = first;
+        constexpr int LAST = M::SIZE - (L::BLOCKS - 1) * L::BW;  // neurons of the last block
+        if constexpr (LAST < L::BW)
+            if (b == L::BLOCKS - 1) {  // padding is no neuron
+                if (LAST % 64) hit[LAST / 64] &= (uint64_t(1) << LAST % 64) - 1;
+                for (int q = (LAST + 63) / 64; q < (L::BW + 63) / 64; q++) hit[q] = 0;
+            }
         for (size_t q = 0; q < sizeof hit / sizeof *hit; q++)
             for (uint64_t h = hit[q]; h; h &= h - 1)
                 spikes.neuron[count++] = uint16_t(q * 64 + __builtin_ctzll(h));

@@ -33,6 +33,15 @@ typedef Int vi __attribute__((vector_size(VECTOR_BYTES)));
 static inline vf splat(Real x) { return vf{} + x; }
 static inline vf splat(vf x) { return x; }
 static inline vf maximum(vf a, vf b) { return a > b ? a : b; }
+static inline vf minimum(vf a, vf b) { return a < b ? a : b; }
+static inline vf maximum(vf a, Real b) { return maximum(a, splat(b)); }
+static inline vf maximum(Real a, vf b) { return maximum(splat(a), b); }
+static inline vf minimum(vf a, Real b) { return minimum(a, splat(b)); }
+static inline vf minimum(Real a, vf b) { return minimum(splat(a), b); }
+static inline double maximum(double a, double b) { return a > b ? a : b; }
+static inline double minimum(double a, double b) { return a < b ? a : b; }
+static inline float maximum(float a, float b) { return a > b ? a : b; }
+static inline float minimum(float a, float b) { return a < b ? a : b; }
 
 // Bit l is set where lane l of the comparison holds.
 static inline uint32_t bits(vi mask) {
@@ -82,6 +91,24 @@ static inline vf exponential(vf x) {
         memcpy(&scale, &power, sizeof scale);
         return tiny ? vf{} : p * scale;
     }
+}
+
+// Functions of the equation language, for numbers and for registers.
+using std::exp, std::fabs, std::log, std::pow, std::sqrt, std::tanh;
+template <class F> static inline vf each_lane(vf x, F f) {
+    for (int l = 0; l < LANES; l++) x[l] = f(x[l]);
+    return x;
+}
+static inline vf exp(vf x) { return exponential(x); }
+static inline vf log(vf x) { return each_lane(x, [](Real v) { return std::log(v); }); }
+static inline vf sqrt(vf x) { return each_lane(x, [](Real v) { return std::sqrt(v); }); }
+static inline vf tanh(vf x) { return each_lane(x, [](Real v) { return std::tanh(v); }); }
+static inline vf fabs(vf x) { return x < vf{} ? -x : x; }
+static inline vf pow(vf x, Real y) { return each_lane(x, [=](Real v) { return std::pow(v, y); }); }
+static inline vf pow(Real x, vf y) { return each_lane(y, [=](Real v) { return std::pow(x, v); }); }
+static inline vf pow(vf x, vf y) {
+    for (int l = 0; l < LANES; l++) x[l] = std::pow(x[l], y[l]);
+    return x;
 }
 
 // Smallest shape that holds N values: blocks of at most MAX_BLOCK vectors, all of the same size.

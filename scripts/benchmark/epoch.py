@@ -1,0 +1,60 @@
+"""A whole epoch at the size of SHD, as `snnrun train` runs it, against its kernels alone."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+TRAIN, TEST, EVENTS = 8156, 512, 8000
+OVERRIDES = (
+    "dataset=shd", "N_TRAIN=7644", "N_VALIDATE=512", "N_TEST=0", "INPUT_HIDDEN_MEAN=0.02",
+    "INPUT_HIDDEN_STD=0.01", "HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02",
+    "HIDDEN_OUTPUT_MEAN=0.0", "HIDDEN_OUTPUT_STD=0.03", "PDROP_INPUT=0.0", "ETA=1e-9",
+    "MODEL_SEED=1", "N_EPOCH=5",
+)  # fmt: skip
+
+
+def write_data(folder: Path) -> None:
+    """Write files in the layout of SHD, of its size, with random events."""
+    draw = np.random.default_rng(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, count in (("train", TRAIN), ("test", TEST)):
+        with h5py.File(folder / f"shd_{name}.h5", "w") as file:
+            times = file.create_dataset("spikes/times", (count,), h5py.vlen_dtype(np.float16))
+            units = file.create_dataset("spikes/units", (count,), h5py.vlen_dtype(np.uint16))
+            for row in range(count):
+                length = draw.uniform(0.7, 1.0)
+                times[row] = np.sort(draw.random(EVENTS) * length).astype(np.float16)
+                units[row] = draw.integers(0, 700, EVENTS).astype(np.uint16)
+            file["labels"] = (np.arange(count) % 20).astype(np.uint16)
+            file["extra/speaker"] = (np.arange(count) % 12).astype(np.uint16)
+            file["extra/keys"] = np.array([f"class {k}" for k in range(20)], "S")
+
+
+def measure(folder: Path, recurrent: bool) -> dict[str, float]:
+    """Train five epochs; return seconds per epoch, those of its kernels, and memory in MB."""
+    from snnrun.record import load_run
+
+    network = "network=recurrent" if recurrent else "network=feedforward"
+    out = folder / f"run-{recurrent}"
+    command = [sys.executable, "-m", "snnrun", "train", *OVERRIDES, network]
+    command += [f"dataset.path={folder / 'shd'}", f"hydra.run.dir={out}"]
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    total = time.perf_counter() - began
+    run = load_run(out)
+    kernels = [float(run.trials["seconds"][run.trials["epoch"] == e].sum()) for e in range(5)]
+    return {
+        "epoch": float(np.median(run.epochs["seconds"][1:])),
+        "kernels": float(np.median(kernels[1:])),
+        "whole run": total,
+        "outside epochs": total - float(run.epochs["seconds"].sum()),
+        "events MB": TRAIN * EVENTS * 4 / 1e6,
+        "memory MB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+    }

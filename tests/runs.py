@@ -1,0 +1,143 @@
+"""Small real runs: in this process, or in one of their own that can be sent signals and killed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from snnrun.config import Config, from_dict
+from snnrun.record.paths import RunPaths
+from snnrun.record.reader import comparable
+from snnrun.streams import stream
+from snnrun.train import checkpoint
+
+TIMEOUT_S = 120.0
+SMALL: dict[str, Any] = {  # a Yin-Yang network that learns something in a fraction of a second
+    "dataset": "yinyang",
+    "NUM_HIDDEN": 30,
+    "DT_MS": 0.2,
+    "N_BATCH": 20,
+    "N_TRAIN": 130,
+    "N_VALIDATE": 50,
+    "N_TEST": 50,
+    "N_EPOCH": 3,
+    "MODEL_SEED": 1,
+    "W_REPORT_INTERVAL": 0,
+}
+
+
+def small(**keys: Any) -> Config:
+    """Return the configuration of a small run with these keys changed."""
+    return from_dict({**SMALL, **keys})
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "snnrun", *words]
+
+
+def overrides(keys: Mapping[str, Any]) -> list[str]:
+    """Return keys as words of a command line."""
+    return [f"{key}={str(value).replace(' ', '')}" for key, value in keys.items()]
+
+
+def snnrun(*words: str, **options: Any) -> subprocess.CompletedProcess:
+    """Run a command to its end."""
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options
+    )
+
+
+def start(*words: str) -> subprocess.Popen:
+    """Start a command; what it prints can be read from ``stdout``."""
+    return subprocess.Popen(
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def end(process: subprocess.Popen) -> tuple[int, str]:
+    """Wait for a process and return its exit code and what it printed."""
+    try:
+        said, _ = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+        raise AssertionError(f"it hangs; so far it said:\n{said}") from None
+    return process.returncode, said
+
+
+def epochs_done(folder: Path) -> int:
+    """Return how many epochs run.log reports, over all processes that worked on the run."""
+    log = RunPaths(folder).log
+    text = log.read_text() if log.exists() else ""
+    return len(re.findall(r"^[* ] +\d+  +\d", text, re.MULTILINE))
+
+
+def wait_for_epochs(folder: Path, count: int, process: subprocess.Popen) -> None:
+    """Wait until a run has ended ``count`` epochs."""
+    limit = time.monotonic() + TIMEOUT_S
+    while epochs_done(folder) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit, "no epoch has ended"
+        time.sleep(0.01)
+
+
+def numbers(value: Any, name: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield every value of a nested dictionary by its path, as bytes."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from numbers(inner, f"{name}/{key}")
+    elif isinstance(value, np.ndarray):
+        yield name, f"{value.dtype}{value.shape}".encode() + value.tobytes()
+    else:
+        yield name, repr(value).encode()
+
+
+def assert_same_run(folder: Path, other: Path, *, checkpoints: bool = True) -> None:
+    """Compare all recorded numbers and the checkpoints of two runs, bit for bit."""
+    one, two = (dict(numbers(comparable(f))) for f in (folder, other))
+    assert one.keys() == two.keys()
+    assert [name for name in one if one[name] != two[name]] == []
+    for name in ("last", "best") if checkpoints else ():
+        one, two = (
+            dict(numbers(checkpoint.load(getattr(RunPaths(f), name)))) for f in (folder, other)
+        )
+        assert one.keys() == two.keys()
+        assert [key for key in one if one[key] != two[key]] == []
+
+
+def write_shd(folder: Path, *, channels: int = 700, examples: int = 24) -> Path:
+    """Write training and test files in the layout of SHD: each class a group of channels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, n in (("train", examples), ("test", 8)):
+        draw = stream(1, f"shd {name}")
+        labels = np.arange(n) % 20
+        with h5py.File(folder / f"shd_{name}.h5", "w") as file:
+            times = file.create_dataset("spikes/times", (n,), h5py.vlen_dtype(np.float16))
+            units = file.create_dataset("spikes/units", (n,), h5py.vlen_dtype(np.uint16))
+            for row, label in enumerate(labels):
+                count = int(draw.integers(150, 250))
+                times[row] = np.sort(draw.random(count) * 0.08).astype(np.float16)
+                units[row] = (label * 35 + draw.integers(0, 300, count)) % channels
+            file["labels"] = labels.astype(np.uint16)
+            file["extra/speaker"] = (np.arange(n) % 3 + 4 * (name == "test")).astype(np.uint16)
+    return folder
+
+
+def write_mnist(folder: Path, *, train: int = 30, test: int = 10) -> Path:
+    """Write the four idx files with images of 6 x 5 pixels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, n in (("train", train), ("t10k", test)):
+        images = stream(2, f"mnist {name}").integers(0, 256, (n, 6, 5), np.uint8)
+        for kind, array in (("images-idx3", images), ("labels-idx1", np.arange(n) % 10)):
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            content = header + array.astype(np.uint8).tobytes()
+            (folder / f"{name}-{kind}-ubyte").write_bytes(content)
+    return folder

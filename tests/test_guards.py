@@ -1,0 +1,338 @@
+"""What can go wrong in a run ends with one message that says what, where and what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import SMALL, end, overrides, small, snnrun, start, write_mnist
+
+from snnrun.backends.native.library import NativeBackend
+from snnrun.errors import (
+    BuildError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    NumericalError,
+    SnnrunError,
+)
+from snnrun.record import load_run
+from snnrun.record.atomic import RecordError
+from snnrun.record.paths import RunPaths
+from snnrun.run import test as evaluate_run
+from snnrun.run import train
+from snnrun.train import checkpoint
+from snnrun.train.loop import Trainer
+
+
+def message(error: type[SnnrunError], config: Any, folder: Path, **more: Any) -> str:
+    """Return what a run that fails says."""
+    with pytest.raises(error) as raised:
+        train(config, folder, **more)
+    return str(raised.value)
+
+
+def refused(*words: str, **options: Any) -> str:
+    """Return the error of a command that ends with code 2 and nothing else on standard error."""
+    done = snnrun(*words, **options)
+    assert done.returncode == 2, done
+    assert done.stderr.startswith("snnrun: error: ")
+    assert "Traceback" not in done.stderr
+    return done.stderr.removeprefix("snnrun: error: ").rstrip("\n")
+
+
+# numbers
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_an_exploding_learning_rate_stops_the_run(tmp_path: Path, threads: int) -> None:
+    code, said = end(start("train", *overrides(SMALL), "ETA=1e9", f"hydra.run.dir={tmp_path}/run",
+                           f"backend.threads={threads}"))  # fmt: skip
+    assert code == 2, said
+    assert (
+        "snnrun: error: training has exploded: the gradient or the values of in_to_hid are not "
+        "finite, or beyond 1e6, since trial 0 of epoch 0 (update 0, learning rate 1e+09). No "
+        "checkpoint was written before. Try a smaller ETA, LR_EASE_IN_FACTOR, or smaller initial "
+        "weights"
+    ) in said
+    run = load_run(tmp_path / "run")
+    assert run.finished == ""
+    assert not run.running
+
+
+def test_an_explosion_late_in_a_run_names_the_last_checkpoint(tmp_path: Path) -> None:
+    train(small(N_EPOCH=2), tmp_path)
+    said = message(NumericalError, small(N_EPOCH=4, ETA=1e9), tmp_path, resume=True)
+    assert "since trial 0 of epoch 2 (update 14, learning rate" in said
+    assert "The last checkpoint is of the end of epoch 1." in said
+    assert list(load_run(tmp_path).epochs["epoch"]) == [0, 1]
+    assert checkpoint.load(RunPaths(tmp_path).last)["epoch"] == 2
+    train(small(N_EPOCH=4), tmp_path, resume=True)  # and goes on from there
+    assert list(load_run(tmp_path).epochs["epoch"]) == [0, 1, 2, 3]
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, phase: str, value: float) -> None:
+    """Set a weight to ``value`` before the second epoch's ``phase`` runs."""
+    run_phase = Trainer._run_phase
+
+    def spoiled(trainer: Trainer, epoch: int, part: Any) -> None:
+        if epoch == 1 and part.name == phase:
+            weights = trainer._backend.get("hid_to_out")
+            weights[0, 0] = value
+            trainer._backend.set("hid_to_out", weights)
+        run_phase(trainer, epoch, part)
+
+    monkeypatch.setattr(Trainer, "_run_phase", spoiled)
+
+
+@pytest.mark.parametrize("loss", ["sum", "max", "avg_xentropy"])
+def test_nan_in_training_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    spoil(monkeypatch, "train", np.nan)
+    said = message(NumericalError, small(LOSS_TYPE=loss), tmp_path)
+    assert said.startswith("training has exploded: ")
+    assert "since trial 0 of epoch 1 (update 7, learning rate 0.00475). " in said
+    assert "The last checkpoint is of the end of epoch 0." in said
+
+
+@pytest.mark.parametrize("loss", ["sum", "avg_xentropy"])
+def test_nan_in_validation_stops_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    spoil(monkeypatch, "validation", np.nan)
+    said = message(NumericalError, small(LOSS_TYPE=loss), tmp_path)
+    assert said.startswith("the loss on the validation set is not finite in epoch 1; ")
+
+
+# compilers and the build cache
+
+
+def test_without_a_compiler_the_message_says_what_to_install(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    environment.pop("CXX", None)
+    said = refused(
+        "train", *overrides(SMALL), f"hydra.run.dir={tmp_path}/run", env=environment
+    )
+    assert said == (
+        "no C++ compiler: looked for g++, clang++, c++ and the Python package ziglang. Install one "
+        "(Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select "
+        "--install), or take the one that pip can install: pip install 'snnrun[compiler]'"
+    )
+
+
+@pytest.mark.parametrize("source", ["backend.compiler", "CXX"])
+def test_a_compiler_that_does_not_exist_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    config = small()
+    if source == "CXX":
+        monkeypatch.setenv("CXX", "nonsense")
+    else:
+        config = small(backend={"compiler": "nonsense"})
+    assert message(BuildError, config, tmp_path) == (
+        f"{source}=nonsense: this is no C++ compiler that runs here. Give its name or path, or "
+        "leave it out to take the first of g++, clang++, c++"
+    )
+
+
+def test_a_compiler_error_shows_the_command_and_the_end_of_its_log(tmp_path: Path) -> None:
+    said = message(BuildError, small(backend={"flags": ["-fnonsense"]}), tmp_path)
+    first, command, heading, *log = said.splitlines()
+    assert first == "the compiler failed (exit code 1)."
+    assert command.startswith("Command: ")
+    assert command.endswith(" -fnonsense program.cpp -o program.so")
+    assert heading == "End of its output:"
+    assert any("-fnonsense" in line for line in log)
+    assert len(log) <= 40
+
+
+def test_a_program_that_is_not_built_is_refused_with_build_false(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    config = small(BUILD=False, backend={"cache_dir": str(cache)})
+    assert message(BuildError, config, tmp_path / "run") == (
+        f"BUILD=false, but this program has not been built before (looked in {cache}). Run once "
+        "with BUILD=true"
+    )
+    train(small(backend={"cache_dir": str(cache)}), tmp_path / "a")
+    train(config, tmp_path / "run")
+
+
+def test_a_damaged_library_in_the_cache_is_named(tmp_path: Path) -> None:
+    config = small(backend={"cache_dir": str(tmp_path / "cache")}, N_EPOCH=1)
+    train(config, tmp_path / "a")
+    [library] = (tmp_path / "cache").glob("*/program.so")
+    library.unlink()  # it is mapped by this process: do not write into it
+    library.write_bytes(b"not a library")
+    said = message(BuildError, config, tmp_path / "b")
+    assert said.startswith(f"{library} cannot be loaded: ")
+    assert said.endswith(
+        "Delete its folder to build it anew; if the disk does not allow programs to run (noexec), "
+        "name another folder with backend.cache_dir=FOLDER"
+    )
+
+
+@pytest.mark.parametrize("what", ["file", "full"])
+def test_a_build_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, small_disk: Path, what: str
+) -> None:
+    cache = small_disk / "cache"
+    if what == "file":
+        cache = tmp_path / "cache"
+        cache.write_text("")
+    else:
+        (small_disk / "filler").write_bytes(bytes(2**20 - 2**16))
+    said = message(BuildError, small(backend={"cache_dir": str(cache)}), tmp_path / "run")
+    if what == "file":
+        assert said.startswith(f"the build folder {cache} cannot be used: ")
+        assert said.endswith(
+            "Make room or make it writable, or name another one with backend.cache_dir=FOLDER"
+        )
+    else:  # the compiler may be the first to meet it
+        assert "cannot be used" in said or "No space left on device" in said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Any:
+    """A disk of 1 MiB, where this process may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no permission to mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+# the run folder
+
+
+def test_a_full_disk_is_one_message_and_the_run_can_go_on(small_disk: Path) -> None:
+    folder = small_disk / "run"
+    config = small(NUM_HIDDEN=300, N_EPOCH=20, W_REPORT_INTERVAL=1)
+    said = message(RecordError, config, folder)
+    assert said.startswith("cannot write ")
+    assert said.endswith(
+        "the disk is full, or your quota on it is used up. Free some space and resume the run, or "
+        "start one on another disk with hydra.run.dir=FOLDER"
+    )
+    assert len(load_run(folder).epochs["epoch"]) < 20
+    for part in RunPaths(folder).parts("weights").values():
+        part.unlink()
+    train(small(NUM_HIDDEN=300, N_EPOCH=20), folder, resume=True)
+    assert len(load_run(folder).epochs["epoch"]) == 20
+
+
+def test_a_read_only_folder_is_one_message(small_disk: Path) -> None:
+    folder = small_disk / "run"
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    said = refused("train", *overrides(SMALL), f"hydra.run.dir={folder}")
+    assert re.fullmatch(
+        rf"the run folder cannot be made: .*{folder}.*; OUT_DIR says where", said
+    ), said
+
+
+# data and checkpoints
+
+
+def test_missing_data_are_named_with_what_to_do(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    said = refused("train", "dataset=mnist", f"dataset.path={data}", f"OUT_DIR={tmp_path}")
+    assert str(data) in said
+    assert "train-images-idx3-ubyte" in said
+    assert "snnrun data fetch dataset=mnist" in said
+
+
+def test_more_examples_than_there_are_are_refused_before_the_build(tmp_path: Path) -> None:
+    config = small(
+        dataset={"name": "mnist", "path": str(write_mnist(tmp_path / "data"))},
+        N_TRAIN=1000, N_VALIDATE=5, backend={"compiler": "nonsense"},
+    )  # fmt: skip
+    said = message(DataError, config, tmp_path / "run")
+    assert said.startswith("N_TRAIN=1000 with N_VALIDATE=5 asks for 1005 examples, but ")
+
+
+def test_a_checkpoint_that_is_cut_off_is_refused_and_the_other_one_named(tmp_path: Path) -> None:
+    train(small(), tmp_path)
+    paths = RunPaths(tmp_path)
+    content = paths.last.read_bytes()
+    paths.last.write_bytes(content[:-1000])
+    said = message(CheckpointError, small(N_EPOCH=4), tmp_path, resume=True)
+    assert said.startswith(f"{paths.last}: truncated: ")
+    assert said.endswith(
+        f" The best checkpoint exists ({paths.best}): LOAD_BEST=true goes on from there. Otherwise "
+        "start the run again"
+    )
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    train(small(N_EPOCH=1), tmp_path)
+    said = message(CheckpointError, small(N_HID_LAYER=2, N_EPOCH=2), tmp_path, resume=True)
+    assert said == (
+        f"{tmp_path}/checkpoints/last.h5: made for another network: 5-30-3 with in_to_hid, "
+        "hid_to_out; this one is 5-30-30-3 with in_to_hid0, hid_to_hidfwd0, hid_to_out"
+    )
+
+
+def test_a_run_without_a_test_set_cannot_be_tested(tmp_path: Path) -> None:
+    config = small(N_TEST=0, N_EPOCH=1)
+    train(config, tmp_path)
+    assert load_run(tmp_path).test == {}
+    with pytest.raises(DataError) as error:
+        evaluate_run(config, tmp_path)
+    assert str(error.value) == (
+        "dataset yinyang has no test set here; N_TEST says how large it is"
+    )
+
+
+def test_a_run_without_validation_is_trained_and_tested(tmp_path: Path) -> None:
+    accuracy = train(small(N_VALIDATE=0, CHECKPOINT_BEST="neither", N_EPOCH=2), tmp_path)
+    run = load_run(tmp_path)
+    assert accuracy == run.epochs["train_accuracy"][-1]
+    assert np.isnan(run.epochs["validation_accuracy"]).all()
+    assert not RunPaths(tmp_path).best.exists()
+
+
+def test_data_of_another_shape_are_refused_by_the_backend(tmp_path: Path) -> None:
+    from parity import data_of, native, program_of
+    from oracle import problem
+
+    backend: NativeBackend = native(program_of(problem(), 0.1, train=()), flags=("-O0",))
+    with pytest.raises(ConfigError) as error:
+        backend.evaluate(data_of(problem(), 0.2), np.arange(1))
+    assert str(error.value) == (
+        "the data has 120 steps and 5 channels, the program 240 and 5"
+    )
+
+
+# stops
+
+
+def test_ctrl_c_while_the_compiler_runs_stops_at_once(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text(
+        f"#!{sys.executable}\nimport sys, time\n"
+        "if '--version' in sys.argv: print('g++ slow')\n"
+        "else: open('" + str(tmp_path / "compiling") + "', 'w'); time.sleep(60)\n"
+    )
+    slow.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snnrun", "train", *overrides(SMALL), f"backend.compiler={slow}",
+         f"hydra.run.dir={tmp_path}/run"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (tmp_path / "compiling").exists():
+        assert process.poll() is None, process.communicate()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the compiler too
+    code, said = end(process)
+    assert code == 130
+    assert "error" not in said

@@ -1,0 +1,300 @@
+"""Real runs that are killed, stopped and resumed end with the bits of one that never was.
+
+SNNRUN_KILLS=20 kills more often than the suite does; SNNRUN_KILL_SEED chooses other moments.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import (
+    SMALL,
+    assert_same_run,
+    end,
+    epochs_done,
+    overrides,
+    small,
+    snnrun,
+    start,
+    wait_for_epochs,
+)
+
+from snnrun.errors import CheckpointError, ConfigError
+from snnrun.record import load_run
+from snnrun.record.paths import RunPaths
+from snnrun.run import test as evaluate_run
+from snnrun.run import train
+from snnrun.streams import stream
+from snnrun.train import checkpoint
+
+KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
+SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))
+EPOCHS = 5
+# Everything that a run keeps from batch to batch: moments, trained time constants, the schedule, the
+# place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of epochs.
+KEYS: dict[str, Any] = {
+    **SMALL,
+    "N_EPOCH": EPOCHS,
+    "N_TRAIN": 12010,  # a third of a second or more, so that there is a middle of an epoch
+    "N_VALIDATE": 210,
+    "RECURRENT": True,
+    "HIDDEN_HIDDEN_MEAN": 0.0,
+    "TRAIN_TAU": True,
+    "PDROP_INPUT": 0.05,
+    "LR_EASE_IN_FACTOR": 1.01,
+    "ETA_FAC": 0.7,
+    "MIN_EPOCH_ETA_FIXED": 1,
+    "EMA_ALPHA1": 0.6,
+    "EMA_ALPHA2": 0.3,
+    "COLLECT_CONFUSION": True,
+    "REC_PREDICTIONS": True,
+    "REC_SPIKES": "[input,hidden]",
+    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,500],[-1,605]]",
+    "REC_NEURONS": "[[hidden,V]]",
+    "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]",
+    "W_REPORT_INTERVAL": 300,
+    "W_EPOCH_INTERVAL": 2,
+}
+
+
+def words(folder: Path) -> list[str]:
+    return ["train", *overrides(KEYS), f"hydra.run.dir={folder}"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is never stopped."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    code, said = end(start(*words(folder)))
+    assert code == 0, said
+    assert len(load_run(folder).epochs["epoch"]) == EPOCHS
+    assert len(set(load_run(folder).epochs["learning_rate"])) > 2  # the schedule acts
+    return folder
+
+
+def test_killed_and_resumed_runs_end_with_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
+    moments = stream(SEED, "kill moments")
+    kills, runs = 0, 0
+    while kills < KILLS:
+        folder, runs = tmp_path / f"run{runs}", runs + 1
+        killed = True
+        while killed:
+            begun = RunPaths(folder).overrides.exists()
+            process = start(*(["resume", str(folder)] if begun else words(folder)))
+            killed = False
+            if kills < KILLS:
+                time.sleep(moments.uniform(0.0, 3.2))  # start-up takes a good one
+                process.kill()
+            code, said = end(process)
+            if code == -signal.SIGKILL:
+                killed, kills = True, kills + 1
+            else:
+                assert code == 0, said
+        assert_same_run(folder, undisturbed)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [
+        (signal.SIGINT, "Ctrl-C", 130),
+        (signal.SIGTERM, "SIGTERM", 143),
+        (signal.SIGUSR1, "SIGUSR1", 138),
+    ],
+)
+def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(
+    tmp_path: Path, undisturbed: Path, number: int, name: str, code: int
+) -> None:
+    folder = tmp_path / "run"
+    process = start(*words(folder))
+    wait_for_epochs(folder, 1, process)
+    time.sleep(0.2)
+    process.send_signal(number)
+    found, said = end(process)
+    assert found == code, said
+    stopped = re.search(rf"stopped: stopped by {name} in epoch (\d+), trial (\d+);", said)
+    assert stopped, said
+    assert f"snnrun resume {folder}" in " ".join(said.split())
+    state = checkpoint.load(RunPaths(folder).last)
+    assert [state["epoch"], state["trial"]] == [int(text) for text in stopped.groups()]
+    assert 0 < state["trial"]
+    # with another number of threads, and stopped once more
+    process = start("resume", str(folder), "backend.threads=3")
+    wait_for_epochs(folder, epochs_done(folder) + 1, process)
+    process.send_signal(number)
+    assert end(process)[0] == code
+    done = snnrun("resume", str(folder), "backend.threads=1")
+    assert done.returncode == 0, done.stderr
+    assert_same_run(folder, undisturbed)
+
+
+def test_a_run_stopped_before_its_first_batch_can_be_resumed(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = start(*words(folder))
+    while not RunPaths(folder).pid.exists():
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    code, said = end(process)
+    assert code in (143, -signal.SIGTERM), said
+    assert snnrun("resume", str(folder)).returncode == 0
+    assert_same_run(folder, undisturbed)
+
+
+def test_a_second_process_is_refused_while_the_first_goes_on(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = start(*words(folder))
+    wait_for_epochs(folder, 1, process)
+    for command in ("resume", "test"):
+        second = snnrun(command, str(folder))
+        assert second.returncode == 2
+        assert re.fullmatch(
+            rf"snnrun: error: {folder}: process {process.pid} on \S+ is working on this run\. Wait "
+            rf"until it has ended, or stop it there \(kill {process.pid}\)\. If it is surely dead, "
+            rf"delete {folder}/run\.pid\n",
+            second.stderr,
+        ), second.stderr
+    code, said = end(process)
+    assert code == 0, said
+    assert_same_run(folder, undisturbed)
+    assert snnrun("resume", str(folder)).returncode == 0
+
+
+# The rest needs no process of its own.
+
+
+def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(tmp_path: Path) -> None:
+    long = small(N_EPOCH=5, TRAIN_TAU=True)
+    train(long, tmp_path / "at once")
+    train(small(N_EPOCH=2, TRAIN_TAU=True), tmp_path / "in parts")
+    train(long, tmp_path / "in parts", resume=True)
+    assert_same_run(tmp_path / "in parts", tmp_path / "at once")
+    assert len(load_run(tmp_path / "in parts").sessions) == 2
+
+
+def test_a_finished_run_that_is_resumed_stays_as_it_is(tmp_path: Path) -> None:
+    config = small(COLLECT_CONFUSION=True, REC_PREDICTIONS=True, REC_SPIKES=["hidden"])
+    train(config, tmp_path / "run")
+    shutil.copytree(tmp_path / "run", tmp_path / "before")
+    train(config, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "before")
+
+
+def test_fewer_epochs_than_are_done_are_refused(tmp_path: Path) -> None:
+    train(small(N_EPOCH=3), tmp_path)
+    with pytest.raises(ConfigError) as error:
+        train(small(N_EPOCH=2), tmp_path, resume=True)
+    assert str(error.value) == (
+        "N_EPOCH=2: the run is already in its epoch 3; give at least N_EPOCH=3, or start another run"
+    )
+
+
+@pytest.mark.parametrize("which", ["last", "best"])
+def test_a_run_can_start_from_the_weights_of_an_earlier_one(tmp_path: Path, which: str) -> None:
+    common = {"OUT_DIR": str(tmp_path), "NAME": "series", "CHECKPOINT_BEST": "training"}
+    earlier, other, later = (tmp_path / "outputs" / "d" / name for name in "abc")
+    train(small(**common, N_EPOCH=4, ETA=0.03), earlier)
+    train(small(**{**common, "NAME": "other"}, N_EPOCH=1), other)
+    loaded = {f"LOAD_{which.upper()}": True, "W_OUTPUT_EPOCH_TRIAL": [[0, 0]]}
+    train(small(**common, **loaded, N_EPOCH=1), later)
+    saved = checkpoint.load(getattr(RunPaths(earlier), which))
+    found = load_run(later).weights(0, 0)
+    assert found.keys() == {"in_to_hid", "hid_to_out"}
+    for name, weights in found.items():
+        np.testing.assert_array_equal(weights, saved["tensors"][name]["value"])
+    after = checkpoint.load(RunPaths(later).last)
+    assert (after["epoch"], after["updates"]) == (1, 7)  # weights only: it counts anew
+
+
+def test_a_killed_run_that_had_loaded_weights_does_not_load_newer_ones(tmp_path: Path) -> None:
+    common = {"OUT_DIR": str(tmp_path), "NAME": "series", "N_EPOCH": 2}
+    earlier, run, newer = (tmp_path / "outputs" / "d" / name for name in "abc")
+    config = small(**common, LOAD_LAST=True)
+    train(small(**common), earlier)
+    train(config, run)
+    shutil.copytree(run, tmp_path / "complete")
+    killed_before_its_first_epoch_ended(run, config)
+    train(small(**common, ETA=0.1), newer)  # also of this NAME, and newer
+    train(config, run, resume=True)
+    assert_same_run(run, tmp_path / "complete")
+
+
+def killed_before_its_first_epoch_ended(folder: Path, config: Any) -> None:
+    """Leave in ``folder`` what a kill in the first epoch leaves."""
+    shutil.rmtree(folder)
+    (folder / ".hydra").mkdir(parents=True)
+    process = os.fork()
+    if process == 0:
+        from snnrun.train.loop import Trainer
+
+        Trainer._epoch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
+        train(config, folder)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def test_loading_without_an_earlier_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as error:
+        train(small(OUT_DIR=str(tmp_path), NAME="new", LOAD_BEST=True), tmp_path / "run")
+    assert str(error.value) == (
+        "LOAD_BEST=true: no earlier run with NAME=new and such a checkpoint below "
+        f"{tmp_path}/outputs. `snnrun runs` lists the runs; to go on with a run, use "
+        "`snnrun resume RUN`"
+    )
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "d"
+    train(small(OUT_DIR=str(tmp_path), N_EPOCH=1), folder / "a")
+    with pytest.raises(CheckpointError) as error:
+        train(small(OUT_DIR=str(tmp_path), LOAD_LAST=True, NUM_HIDDEN=31), folder / "b")
+    assert str(error.value) == (
+        f"{folder}/a/checkpoints/last.h5: made for another network: 5-30-3 with in_to_hid, "
+        "hid_to_out; this one is 5-31-3 with in_to_hid, hid_to_out"
+    )
+
+
+def test_without_checkpoints_a_resume_begins_again(tmp_path: Path) -> None:
+    config = small(CHECKPOINT=False, CHECKPOINT_BEST="neither")
+    train(config, tmp_path / "run")
+    assert list(RunPaths(tmp_path / "run").checkpoints.iterdir()) == []
+    shutil.copytree(tmp_path / "run", tmp_path / "before")
+    train(config, tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "before", checkpoints=False)
+
+
+def test_without_checkpoints_a_stopped_run_is_kept_and_ends_with_its_last_weights(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = start(*words(folder), "CHECKPOINT=false")
+    wait_for_epochs(folder, 1, process)
+    assert not RunPaths(folder).last.exists()
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == 143
+    assert checkpoint.load(RunPaths(folder).last)["epoch"] > 0
+    assert snnrun("resume", str(folder)).returncode == 0
+    assert_same_run(folder, undisturbed)  # the checkpoint of the stop is not left behind, stale
+
+
+def test_the_test_command_uses_the_last_or_the_best_checkpoint(tmp_path: Path) -> None:
+    train(small(N_EPOCH=4, ETA=0.03), tmp_path)
+    config = small(N_EPOCH=5, ETA=5.0)  # wrecks the weights
+    train(config, tmp_path, resume=True)
+    run = load_run(tmp_path)
+    assert run.epochs["validation_accuracy"].argmax() < 4
+    last = evaluate_run(config, tmp_path)
+    assert last["accuracy"] == run.test["accuracy"]
+    assert last["loss"] == run.test["loss"]
+    best = evaluate_run(small(N_EPOCH=5, LOAD_BEST=True), tmp_path)
+    assert best["loss"] != last["loss"]
