@@ -59,13 +59,14 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         backend = opened.backend
         record = _record(config, paths, splits, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
-        state = _start(config, paths, opened, resume)
+        resumed = _resumed(config, paths, opened) if resume else None
+        state = resumed or _start(config, paths, opened)
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
         record.write()
         reporter.start(found(config, splits, program, opened, paths, state))
-        keeper = Keeper(config, paths, backend, record)
-        if (config.LOAD_LAST or config.LOAD_BEST) and state.updates == 0:
+        keeper = Keeper(config, paths, backend, record, resumed)
+        if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
         trainer = Trainer(
             config=config, splits=splits, backend=backend, state=state, record=record,
@@ -186,18 +187,23 @@ def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> Ru
     )
 
 
-def _start(config: Config, paths: RunPaths, opened: Opened, resume: bool) -> State:
-    """Return the state to begin with, and give the backend its weights."""
+def _resumed(config: Config, paths: RunPaths, opened: Opened) -> State | None:
+    """Return the state of the last checkpoint, loaded; None if the run was stopped before one."""
+    if not paths.last.exists():
+        return None
+    state = from_checkpoint(load_checkpoint(paths.last), opened.backend, str(paths.last))
+    begun = state.epoch + (state.trial > 0)
+    if begun > config.N_EPOCH:
+        raise ConfigError(
+            f"N_EPOCH={config.N_EPOCH}: the run has begun {begun} epochs already; give at least "
+            f"N_EPOCH={begun}, or start another run"
+        )
+    return state
+
+
+def _start(config: Config, paths: RunPaths, opened: Opened) -> State:
+    """Return the state of a new run, and give the backend its weights."""
     backend = opened.backend
-    if resume and paths.last.exists():
-        state = from_checkpoint(load_checkpoint(paths.last), backend, str(paths.last))
-        begun = state.epoch + (state.trial > 0)
-        if begun > config.N_EPOCH:
-            raise ConfigError(
-                f"N_EPOCH={config.N_EPOCH}: the run is already in its epoch {begun}; give at least "
-                f"N_EPOCH={begun}, or start another run"
-            )
-        return state
     for name, weights in initial_weights(backend.program.network, config.MODEL_SEED).items():
         backend.set(name, weights)
     if config.LOAD_LAST or config.LOAD_BEST:

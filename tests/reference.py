@@ -287,10 +287,10 @@ def gradient(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
 def _sent(problem: Problem, index: int, n: int, tapes: list[Tape], start: list[Array]) -> Array:
     """R: minus the derivative of the loss by the time at which the spikes of step n arrive.
 
-    An arrival at step m changes the loss by w lam[m, IN], so one that comes a step later changes it by
-    w (lam[m + 1, IN] - lam[m, IN]), exactly. (w lam . A e_in is the limit, but on a coarse grid it is
-    the difference of two large terms whose errors do not cancel.) The last step's spikes arrive nowhere:
-    nothing is sent back to them, not even what pushes a silent label.
+    An arrival at step m changes the loss by w lam[m, IN], so one that comes a step later changes it
+    by w (lam[m + 1, IN] - lam[m, IN]), exactly. (w lam . A e_in is the limit, but on a coarse grid
+    it is the difference of two large terms whose errors do not cancel.) The last step's spikes
+    arrive nowhere: nothing is sent back to them, not even what pushes a silent label.
     """
     total = np.zeros(tapes[index].spikes.shape[1])
     arrival, dt = n + 1, problem.duration / len(tapes[index].spikes)

@@ -132,10 +132,10 @@ def write_shd(folder: Path, *, channels: int = 700, examples: int = 24) -> Path:
 
 
 def write_mnist(folder: Path, *, train: int = 30, test: int = 10) -> Path:
-    """Write the four idx files with images of 6 x 5 pixels."""
+    """Write the four idx files with images of noise."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, n in (("train", train), ("t10k", test)):
-        images = stream(2, f"mnist {name}").integers(0, 256, (n, 6, 5), np.uint8)
+        images = stream(2, f"mnist {name}").integers(0, 256, (n, 28, 28), np.uint8)
         for kind, array in (("images-idx3", images), ("labels-idx1", np.arange(n) % 10)):
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             content = header + array.astype(np.uint8).tobytes()

@@ -1,4 +1,4 @@
-"""Gradients of the native backend against finite differences of the exact event-driven simulation."""
+"""Gradients of the native backend against finite differences of the exact simulation."""
 
 from __future__ import annotations
 

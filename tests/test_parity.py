@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ import reference
 from oracle import Problem, problem
 from parity import (
     TAUS,
-    constant,
     data_of,
     gradients_of,
     load_parameters,
@@ -50,7 +49,7 @@ def case(
 
 
 def one_threshold(given: Problem) -> Problem:
-    """Return the problem with all thresholds 1: then a trial may end early, before its last step."""
+    """Return the problem with all thresholds 1: then a trial may end before its last step."""
     layers = [
         replace(x, parameters={**x.parameters, "v_thresh": np.ones(x.size)})
         if "v_thresh" in x.parameters
@@ -60,9 +59,9 @@ def one_threshold(given: Problem) -> Problem:
     return replace(given, layers=tuple(layers))
 
 
-# Every model with and without recurrence, refractory period and second layer; every loss; sizes below
-# a register, beyond one, and (140 neurons) beyond a block; constants, parameters that differ, and
-# trained ones. Plain numbers are folded into the program, others are loaded.
+# Every model with and without recurrence, refractory period and second layer; every loss; sizes
+# below a register, beyond one, and (140 neurons) beyond a block; constants, parameters that differ,
+# and trained ones. Plain numbers are folded into the program, others are loaded.
 CASES = {
     "constants": case("lif", "sum", spread=0.0),
     "recurrent, refractory": case(
@@ -93,7 +92,7 @@ CASES = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def built(name: str) -> NativeBackend:
     one = CASES[name]
     return native(program_of(one.problem, DT, train=one.train, integrator=one.integrator))

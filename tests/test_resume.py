@@ -38,8 +38,9 @@ from snnrun.train import checkpoint
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
 SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))
 EPOCHS = 5
-# Everything that a run keeps from batch to batch: moments, trained time constants, the schedule, the
-# place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of epochs.
+# Everything that a run keeps from batch to batch: moments, trained time constants, the schedule,
+# the place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of
+# epochs.
 KEYS: dict[str, Any] = {
     **SMALL,
     "N_EPOCH": EPOCHS,
@@ -125,7 +126,7 @@ def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(
     assert f"snnrun resume {folder}" in " ".join(said.split())
     state = checkpoint.load(RunPaths(folder).last)
     assert [state["epoch"], state["trial"]] == [int(text) for text in stopped.groups()]
-    assert 0 < state["trial"]
+    assert state["trial"] > 0
     # with another number of threads, and stopped once more
     process = start("resume", str(folder), "backend.threads=3")
     wait_for_epochs(folder, epochs_done(folder) + 1, process)
@@ -196,7 +197,8 @@ def test_fewer_epochs_than_are_done_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         train(small(N_EPOCH=2), tmp_path, resume=True)
     assert str(error.value) == (
-        "N_EPOCH=2: the run is already in its epoch 3; give at least N_EPOCH=3, or start another run"
+        "N_EPOCH=2: the run has begun 3 epochs already; give at least N_EPOCH=3, or start another "
+        "run"
     )
 
 

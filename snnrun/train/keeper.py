@@ -26,7 +26,12 @@ class Keeper:
     """Writes the record and the checkpoints of a run."""
 
     def __init__(
-        self, config: Config, paths: RunPaths, backend: Backend, record: RunRecord
+        self,
+        config: Config,
+        paths: RunPaths,
+        backend: Backend,
+        record: RunRecord,
+        resumed: State | None = None,
     ) -> None:
         self._config = config
         self._paths = paths
@@ -34,7 +39,8 @@ class Keeper:
         self._record = record
         self._best: dict[str, Any] | None = None  # not on disk yet
         self._next = 0.0
-        self._kept: int | None = None  # epoch of the last checkpoint
+        # where the last checkpoint goes on: epoch and trial
+        self._kept = (resumed.epoch, resumed.trial) if resumed else None
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def epoch_ended(self, state: State, *, best: bool, last: bool) -> None:
@@ -60,7 +66,12 @@ class Keeper:
         """Return where to go back to, for an error message."""
         if self._kept is None:
             return "No checkpoint was written before."
-        return f"The last checkpoint is of the end of epoch {self._kept - 1}."
+        epoch, trial = self._kept
+        if trial:
+            return f"The last checkpoint is of epoch {epoch}, before its trial {trial}."
+        if epoch:
+            return f"The last checkpoint is of the end of epoch {epoch - 1}."
+        return "The last checkpoint holds the weights that the run started from."
 
     def _write(self, state: State, *, always: bool = False) -> None:
         self._record.write()
@@ -69,5 +80,5 @@ class Keeper:
             self._best = None
         if self._config.CHECKPOINT or always:
             save(self._paths.last, to_checkpoint(state, self._backend))
-            self._kept = state.epoch
+            self._kept = (state.epoch, state.trial)
             self._record.checkpointed(state.epoch)

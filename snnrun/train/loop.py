@@ -197,6 +197,7 @@ class Trainer:
             state.neuron_spikes += results.neuron_spikes
         else:
             results = self._backend.evaluate(data, examples)
+            self._check_validation(results, epoch)
         self._enter(epoch, phase, first, examples, results, rates, time.monotonic() - started)
         return rates
 
@@ -257,6 +258,15 @@ class Trainer:
             f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
             f"{self._keeper.what_is_kept()} Try a smaller ETA, LR_EASE_IN_FACTOR, or smaller "
             "initial weights"
+        )
+
+    def _check_validation(self, results: Results, epoch: int) -> None:
+        if results.failed_batch < 0:
+            return
+        self._record.write()
+        raise NumericalError(
+            f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
+            f"beyond use. {self._keeper.what_is_kept()} Try a smaller ETA or LR_EASE_IN_FACTOR"
         )
 
     def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:

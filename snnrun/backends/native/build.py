@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -96,6 +97,8 @@ def _compile(folder: Path, source: str, headers: dict[str, str], command: list[s
     (folder / "program.cpp").write_text(source)
     command = [*command, "program.cpp", "-o", "program.so"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGINT:  # Ctrl-C in a terminal reaches the compiler as well
+        raise KeyboardInterrupt
     if done.returncode != 0:
         log = "\n".join((done.stdout + done.stderr).splitlines()[-LOG_LINES:])
         raise BuildError(

@@ -64,7 +64,14 @@ class NativeBackend:
     def __init__(self, library: Path, program: Program, threads: int) -> None:
         self.program = program
         self.threads = threads
-        self._lib = c.CDLL(str(library))
+        try:
+            self._lib = c.CDLL(str(library))
+        except OSError as error:
+            raise BuildError(
+                f"{library} cannot be loaded: {error}. Delete its folder to build it anew; if the "
+                "disk does not allow programs to run (noexec), name another folder with "
+                "backend.cache_dir=FOLDER"
+            ) from error
         for name, result in (("snn_create", c.c_void_p), ("snn_spikes", c.c_int64)):
             getattr(self._lib, name).restype = result
         self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64

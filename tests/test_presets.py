@@ -1,0 +1,153 @@
+"""Every preset, and pairs of all choices of the network, run: two mini-batches of real training."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from runs import write_mnist, write_shd
+
+from snnrun.commands.arguments import groups
+from snnrun.config import Config, conf_dir, from_dict, validate
+from snnrun.record import load_run
+from snnrun.record.paths import RunPaths
+from snnrun.run import train
+from snnrun.schema import SCHEMA
+from snnrun.train import checkpoint
+
+PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small data in the formats of the public sets."""
+    top = tmp_path_factory.mktemp("data")
+    return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd")}
+
+
+def preset(name: str, folders: dict[str, Path]) -> Config:
+    """Return the preset as Hydra composes it, with two small mini-batches of small data."""
+    sizes = {"N_TRAIN": 7, "N_BATCH": 4, "N_VALIDATE": 4, "N_TEST": 4, "N_EPOCH": 1}
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        composed = compose("config", [f"preset={name}"])
+        if composed.N_VALIDATE == 0:
+            del sizes["N_VALIDATE"]
+        words = [f"preset={name}", *(f"{key}={value}" for key, value in sizes.items())]
+        words.append("MODEL_SEED=1")
+        if composed.dataset.name in folders:
+            words.append(f"dataset.path={folders[composed.dataset.name]}")
+        return validate(compose("config", words))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_trains(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    config = preset(name, folders)
+    train(config, tmp_path)
+    assert_trained(config, tmp_path)
+
+
+def assert_trained(config: Config, folder: Path) -> None:
+    """Look at the figures of the run, and whether everything that is trained has moved."""
+    run = load_run(folder)
+    assert list(run.trials["examples"][run.trials["phase"] == 0]) == [4, 3]
+    assert np.isfinite(run.trials["loss"]).all()
+    assert np.isfinite(run.test["loss"])
+    assert run.finished
+    for name, tensor in checkpoint.load(RunPaths(folder).last)["tensors"].items():
+        assert np.isfinite(tensor["value"]).all(), name
+        if "first" in tensor:
+            assert tensor["first"].any(), f"{name} got no gradient"
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "HIDDEN_NEURON_TYPE": SCHEMA["HIDDEN_NEURON_TYPE"].usable(),
+    "LOSS_TYPE": SCHEMA["LOSS_TYPE"].usable(),
+    "RECURRENT": (False, True),
+    "N_HID_LAYER": (1, 2, 3),
+    "OUTPUT_NEURON_TYPE": SCHEMA["OUTPUT_NEURON_TYPE"].usable(),
+    "TRAIN_TAU": (False, True),
+    "TRAIN_TAU_OUTPUT": (False, True),
+    "TAU_REF": (0.0, 3.0),
+    "integrator": ("exact", "euler"),
+}
+
+
+def pairwise(choices: dict[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return combinations in which every pair of values of two keys occurs.
+
+    Each new one takes, key by key, the value that meets most pairs that are still missing.
+    """
+    keys = sorted(choices, key=lambda key: -len(choices[key]))
+    missing = {
+        ((a, x), (b, y)) for a, b in combinations(keys, 2) for x in choices[a] for y in choices[b]
+    }
+    found = []
+    while missing:
+        (a, x), (b, y) = min(missing, key=str)
+        chosen = {a: x, b: y}
+        for key in keys:
+            if key in chosen:
+                continue
+            chosen[key] = max(
+                choices[key],
+                key=lambda value: len(_pairs({**chosen, key: value}, keys) & missing),
+            )
+        missing -= _pairs(chosen, keys)
+        found.append(chosen)
+    return found
+
+
+def _pairs(chosen: dict[str, Any], keys: list[str]) -> set:
+    present = [key for key in keys if key in chosen]
+    return {((a, chosen[a]), (b, chosen[b])) for a, b in combinations(present, 2)}
+
+
+COMBINATIONS = pairwise(CHOICES)
+
+
+def name_of(chosen: dict[str, Any]) -> str:
+    return "-".join(str(chosen[key]) for key in CHOICES)
+
+
+@pytest.mark.parametrize("chosen", COMBINATIONS, ids=name_of)
+def test_every_pair_of_choices_trains(
+    chosen: dict[str, Any], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    keys = {key: value for key, value in chosen.items() if key != "integrator"}
+    config = from_dict(
+        {
+            **keys,
+            "dataset": {"name": "shd", "path": str(folders["shd"])},
+            "network": {"integrator": chosen["integrator"]},
+            "backend": {"flags": ["-O0"]},  # halves the time of the builds
+            "DT_MS": 2.0,
+            "TRIAL_MS": 100.0,
+            "NUM_HIDDEN": 17,
+            "INPUT_HIDDEN_MEAN": 0.6,
+            "INPUT_HIDDEN_STD": 0.3,
+            **({"HIDDEN_HIDDENFWD_MEAN": 0.5} if chosen["N_HID_LAYER"] > 1 else {}),
+            "HIDDEN_OUTPUT_MEAN": 1.0,
+            "N_TRAIN": 7,
+            "N_BATCH": 4,
+            "N_VALIDATE": 4,
+            "N_TEST": 4,
+            "N_EPOCH": 1,
+            "MODEL_SEED": 1,
+        }
+    )
+    train(config, tmp_path)
+    assert_trained(config, tmp_path)
+
+
+def test_the_combinations_hold_every_pair() -> None:
+    keys = list(CHOICES)
+    present = {frozenset(pair) for chosen in COMBINATIONS for pair in _pairs(chosen, keys)}
+    for a, b in combinations(keys, 2):
+        for x in CHOICES[a]:
+            for y in CHOICES[b]:
+                assert frozenset([(a, x), (b, y)]) in present
+    assert len(COMBINATIONS) < 60

@@ -1,0 +1,218 @@
+"""What README.md and snnrun/models/README.md say is so: commands, keys, links, code."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snnrun import __version__
+from snnrun.cli import COMMANDS
+from snnrun.commands import data
+from snnrun.commands.arguments import CommandLine, check, parse, split
+from snnrun.commands.keys import matching
+from snnrun.commands.saved_run import read_overrides
+from snnrun.compile.derive import derive
+from snnrun.errors import ModelError
+from snnrun.models.declare import Neuron
+from snnrun.models.losses import Loss
+from snnrun.models.neurons import TAU_MEM
+from snnrun.network.build import find_neuron
+from snnrun.record import Run, SpikeRecord
+from snnrun.schema import KEYS
+
+ROOT = Path(__file__).parents[1]
+README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
+FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+
+
+def shell_commands(document: Path) -> Iterator[list[str]]:
+    """Yield the words of every command: of the shell examples, and those within the prose."""
+    for block in blocks(document, "sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            while "&&" in words:
+                end = words.index("&&")
+                yield words[:end]
+                words = words[end + 1 :]
+            yield words
+    for code in re.findall(r"`(snnrun [^`]+)`", document.read_text()):
+        yield shlex.split(code)
+
+
+SNNRUN = [
+    words[1:]
+    for document in (README, MODELS)
+    for words in shell_commands(document)
+    if words[0].rpartition("/")[2] == "snnrun"
+]
+
+
+@pytest.fixture
+def users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the files that the README shows, which is the current one."""
+    for block in blocks(README, "python") + blocks(README, "yaml"):
+        if name := FILE.search(block):
+            path = tmp_path / name[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0] == "mylab"]:
+        del sys.modules[name]
+
+
+def compose(words: list[str]) -> Any:
+    """Return the checked configuration of a command line; of a sweep, that of its first run."""
+    line = split(words)
+    check(line)
+    first = [
+        word.partition(",")[0] if override.is_sweep_override() else word
+        for word, override in zip(line.overrides, parse(line.overrides), strict=True)
+        if not override.key_or_group.startswith("hydra")
+    ]
+    return data.compose(CommandLine(options=line.options, overrides=first))
+
+
+def test_the_documents_have_the_commands_that_are_checked_here() -> None:
+    assert {words[0] for words in SNNRUN} == set(COMMANDS)
+    assert len(SNNRUN) > 30
+
+
+@pytest.mark.usefixtures("users_folder")
+@pytest.mark.parametrize("words", SNNRUN, ids=" ".join)
+def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -> None:
+    command, *rest = words
+    assert command in COMMANDS
+    if command == "data":
+        action, rest = data._action(rest)
+        compose(data._source(action, rest)[1])
+    elif command in ("resume", "test"):
+        read_overrides([word for word in rest if "=" in word], command)
+    elif command == "keys":
+        assert all(matching(pattern) for pattern in rest)
+    elif command in ("runs", "doctor"):
+        assert not rest
+    else:
+        compose(rest)
+
+
+def test_every_key_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", README.read_text()))
+    assert len(named) > 10
+    assert {name for name in named if not name.startswith("SNNRUN_")} <= set(KEYS)
+
+
+@pytest.mark.parametrize("document", [README, MODELS], ids=["README", "models"])
+def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
+    text = document.read_text()
+    headings = {
+        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    links = [t for t in re.findall(r"\]\(([^)]+)\)", text) if not t.startswith("http")]
+    assert links
+    for target in links:
+        path, _, anchor = target.partition("#")
+        assert (document.parent / path).exists(), target
+        assert not anchor or anchor in headings, target
+
+
+def test_the_example_of_reading_a_run_calls_what_there_is() -> None:
+    [example] = [block for block in blocks(README, "python") if "load_run" in block]
+    classes = {"run": Run, "spikes": SpikeRecord}
+    found = 0
+    for node in ast.walk(ast.parse(example)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = classes.get(node.value.id)
+            known = {*vars(owner), *getattr(owner, "__annotations__", {})} if owner else {node.attr}
+            assert node.attr in known, ast.unparse(node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = classes.get(ast.unparse(node.func.value))
+            if owner is not None:
+                arguments = {word.arg: None for word in node.keywords if word.arg}
+                signature = inspect.signature(getattr(owner, node.func.attr))
+                signature.bind(None, *node.args, **arguments)
+                found += 1
+    assert found > 4
+
+
+@pytest.mark.usefixtures("users_folder")
+def test_the_readmes_neuron_can_be_derived_and_its_preset_names_it() -> None:
+    config = compose(["--config-dir", "my_conf", "preset=mine"])
+    neuron, _ = find_neuron(config.HIDDEN_NEURON_TYPE, "HIDDEN_NEURON_TYPE")
+    assert set(config.network.hidden_parameters) <= {p.name for p in neuron.parameters}
+    assert derive(neuron, ("tau_mem",), refractory=False).jump is not None
+
+
+def test_the_declarations_of_the_models_readme_are_accepted() -> None:
+    names: dict[str, Any] = {}
+    for block in blocks(MODELS, "python"):
+        code = compile(block, str(MODELS), "exec")
+        if "check_model" not in block:  # which builds programs; tests/test_extend.py calls it
+            exec(code, names)
+    assert isinstance(names["late"], Loss)
+    assert derive(names["tired"], ("tau_mem", "tau_w"), refractory=True).jump is not None
+
+
+def test_the_error_that_the_models_readme_shows_is_the_one_that_is_raised() -> None:
+    shown = re.search(r"ModelError: (neuron alpha.*?)\n\n", MODELS.read_text(), re.DOTALL)
+    assert shown is not None
+    [line] = re.findall(r"dV/dt = .*tau_men", shown[1])
+    with pytest.raises(ModelError) as raised:
+        Neuron(name="alpha", equations=f"{line}\ndI/dt = -I / tau_mem", parameters=(TAU_MEM,))
+    first, statement, caret = shown[1].splitlines()
+    assert str(raised.value) == f"{first}\n{statement[4:]}\n{caret[4:]}"
+
+
+def test_code_given_to_python_on_the_command_line_compiles() -> None:
+    given = [words[2] for words in shell_commands(README) if words[:2] == ["python", "-c"]]
+    assert given
+    for code in given:
+        compile(code, "README.md", "exec")
+
+
+def test_extras_that_the_readme_installs_exist() -> None:
+    extras = set(re.findall(r"install [^`\n]*'\.\[(\w+)\]'", README.read_text()))
+    project = (ROOT / "pyproject.toml").read_text()
+    assert {"dev", "sweeps", "compiler"} <= extras
+    assert all(f"\n{extra} = [" in project for extra in extras)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 250
+
+
+def test_the_changelog_has_the_version_of_the_package() -> None:
+    assert f"## [{__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_continuous_integration_runs_the_readmes_test_command() -> None:
+    [command] = [line for block in blocks(README, "sh") for line in block.splitlines()
+                 if line.endswith("-m pytest")]  # fmt: skip
+    run = (ROOT / ".ci" / "run").read_text().replace('"', "").replace("$venv", ".venv-test")
+    at = [run.index(part) for part in command.split(" && ")]
+    assert at == sorted(at)
+
+
+@pytest.mark.parametrize("script", [".ci/run", "scripts/check.sh"])
+def test_the_scripts_can_be_run_and_check_style_and_types(script: str) -> None:
+    path = ROOT / script
+    assert os.access(path, os.X_OK)
+    subprocess.run(["bash", "-n", str(path)], check=True)
+    for words in ("-m ruff check .", "-m ruff format --check .", "-m mypy", "-m pytest"):
+        assert words in path.read_text().replace('"', "")
