@@ -139,14 +139,8 @@ def problem(
         before = n_hidden
     spiking = loss.startswith("first_spike")
     output = "lif" if spiking else "li"
-    layers.append(
-        Layer(
-            name="output",
-            model=output,
-            parameters=values(output, n_output, DEFAULTS),
-            feedforward="hid_to_out",
-        )
-    )
+    own = values(output, n_output, DEFAULTS)
+    layers.append(Layer(name="output", model=output, parameters=own, feedforward="hid_to_out"))
     mean, deviation = (7.0, 2.0) if spiking else (0.0, 6.0)
     weights["hid_to_out"] = draw.normal(mean / before, deviation / before, (before, n_output))
     slots = int(0.8 * duration / grid)

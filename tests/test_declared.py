@@ -84,7 +84,7 @@ def same(expression: Any, by_hand: Any) -> bool:
 def test_what_is_derived_of_lif_is_what_wunderlich_and_pehle_have() -> None:
     found = derive(LIF, ("tau_mem", "v_thresh", "v_reset"), refractory=False)
     matrix = sp.Matrix([[-1 / TAU_MEM, 1 / TAU_MEM], [0, -1 / TAU_SYN]])
-    assert found.free.A == matrix
+    assert (found.free.A - matrix).is_zero_matrix
     assert found.free.b == sp.zeros(2, 1)
     assert found.free.entries == ((0, 0), (0, 1), (1, 1))
     assert found.held is None
@@ -130,7 +130,7 @@ def test_what_is_derived_of_a_refractory_period() -> None:
     found = derive(LIF, (), refractory=True)
     assert found.held is not None
     matrix = sp.Matrix([[0, 0], [0, -1 / TAU_SYN]])
-    assert found.held.A == matrix
+    assert (found.held.A - matrix).is_zero_matrix
     assert found.jump is not None
     assert same(found.jump.drive, -R + DL_DT + RELEASE)  # V does not move after the spike
     assert same(found.jump.release, -LAM_V * (I - V) / TAU_MEM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import RESUME, TEST, unless
+from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.kinds import COUNT, INTS, MAPPING
 from snnrun.schema.table import number, row, switch, table, text, whole
 
@@ -63,9 +63,9 @@ EXPERIMENT = table(
     ),
     whole(
         "N_MAX_SPIKE", 1500,
-        "Spikes per neuron and trial that the spike buffers are made for. The native backend "
-        "enlarges them when they do not suffice, so that no spike is ever lost.",
-        minimum=1, datasets={"yinyang": 400, "mnist": 50}, changeable=(RESUME, TEST),
+        "Spikes per neuron that GeNN's buffers hold. Buffers of the native backend hold every "
+        "spike that a trial can have, so that none is ever lost.",
+        minimum=1, datasets={"yinyang": 400, "mnist": 50}, active_if=(when("backend.name", "genn"),),
     ),
     whole(
         "N_BATCH", 32, "Examples in a mini-batch. The last one of an epoch may hold fewer.",

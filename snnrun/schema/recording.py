@@ -66,7 +66,7 @@ RECORDING = table(
     ),
     row(
         "REC_SYNAPSES", [],
-        "[projection, g] pairs whose weights g are written to variables.h5. Projections: "
+        "[projection, g] pairs whose weights g are written to weights.h5. Projections: "
         "in_to_hid, hid_to_hid (RECURRENT), hid_to_hidfwd (from one hidden layer to the next), "
         "hid_to_out; of several hidden layers all, or with the layer's number, as in in_to_hid0."
         + EVERY_TRIAL.format("REC_SYNAPSES_EPOCH_TRIAL"),

@@ -55,7 +55,7 @@ class Keeper:
         self._next = started + spent / SHARE
 
     def loaded(self, state: State) -> None:
-        """Keep the weights that a run starts from: another run may be the newest one on resuming."""
+        """Keep the weights that a run starts from: on resuming another run may be the newest."""
         self._write(state)
 
     def interrupted(self, state: State) -> None:

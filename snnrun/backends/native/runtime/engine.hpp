@@ -12,63 +12,11 @@
 #include "backward.hpp"
 #include "expm.hpp"
 #include "forward.hpp"
+#include "job.hpp"
 #include "losses.hpp"
 #include "pool.hpp"
 
 namespace snn {
-
-constexpr int SLOTS = 16;
-
-// What one call does; mirrored by the ctypes structure in backends/native/library.py.
-struct Job {
-    const Data* data;
-    const int64_t* examples;  // [count] in order
-    int64_t count;
-    int32_t batch, train;
-    const double* rates;  // [batches] learning rates
-    double beta1, beta2, epsilon;
-    int64_t updates;  // Adam steps before this call
-    double dropout;
-    uint64_t dropout_key;
-    double* loss;            // [count]
-    int32_t* prediction;     // [count]
-    int32_t* layer_spikes;   // [count][layers]
-    int64_t* neuron_spikes;  // [all neurons of all layers] added to
-    int64_t failed_batch;    // out: -1, or the batch with values that are not finite or too large
-    int32_t failed_tensor;   // out: which tensor; -1: the loss
-};
-
-// Tiny numbers count as 0 while a Real is a float: they are slow, and below every tolerance.
-class FlushDenormals {
-  public:
-    FlushDenormals() {
-#if defined(__SSE2__)
-        saved_ = _mm_getcsr();
-        if (sizeof(Real) == 4) _mm_setcsr(saved_ | 0x8040);
-#endif
-    }
-    ~FlushDenormals() {
-#if defined(__SSE2__)
-        _mm_setcsr(saved_);
-#endif
-    }
-
-  private:
-    unsigned saved_ = 0;
-};
-
-template <template <class> class X, class T> struct Map;
-template <template <class> class X, class... Ls> struct Map<X, std::tuple<Ls...>> {
-    using type = std::tuple<X<Ls>...>;
-};
-template <class L> struct HeldAfter { Buffer<Int> at; };
-template <class L> struct Coefficients { Buffer<Real> data; };  // of neurons that differ
-template <class A, class B> struct Both {
-    static constexpr bool WHOLE_TRIAL = true;
-    A& a;
-    B& b;
-    inline void operator()(int n, int v, const vf* x) { a(n, v, x), b(n, v, x); }
-};
 
 template <class P> class Engine {
     using Layers = typename P::Layers;
@@ -274,7 +222,7 @@ template <class P> class Engine {
     }
 
     void forget_spikes() {
-        for (auto& t : threads_) std::fill(t->neuron_spikes.begin(), t->neuron_spikes.end(), 0);
+        for (auto& t : threads_) t->neuron_spikes.assign(P::NEURONS, 0);
     }
     void collect_spikes(Job& job) const {
         for (auto& t : threads_)
@@ -354,12 +302,9 @@ template <class P> class Engine {
                     forward(work, std::get<I>(value_), k, from, observer);
                 }
             };
-            if constexpr (I == COUNT - 1) {
-                walk(thread.loss);
-            } else {
-                Unobserved nothing;
-                walk(nothing);
-            }
+            Unobserved nothing;
+            if constexpr (I == COUNT - 1) walk(thread.loss);
+            else walk(nothing);
         });
     }
 
@@ -399,10 +344,11 @@ template <class P> class Engine {
         const Real* k = std::get<I>(coefficients_).data.data();
         const int end = arrivals<I>(thread, events).last_step(L::STEPS);
         auto& held = std::get<I>(thread.held).at;
-        if constexpr (I == COUNT - 1)
-            backward(work, std::get<I>(value_), k, gradient, thread.loss, end, held);
-        else
-            backward(work, std::get<I>(value_), k, gradient, Undriven{}, end, held);
+        const auto walk = [&](const auto& drive) {
+            backward(work, std::get<I>(value_), k, gradient, drive, end, held);
+        };
+        if constexpr (I == COUNT - 1) walk(thread.loss);
+        else walk(Undriven{});
         for (int b = 0; b < L::BLOCKS; b++) {
             Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
             if constexpr (L::TRAIN_FORWARD && I == 0)
@@ -458,31 +404,3 @@ template <class P> class Engine {
 };
 
 }  // namespace snn
-
-// The C interface of a generated program.
-#define SNN_EXPORT(PROGRAM)                                                                        \
-    using E = snn::Engine<PROGRAM>;                                                                \
-    extern "C" {                                                                                   \
-    int snn_real_bytes() { return sizeof(snn::Real); }                                             \
-    int snn_lanes() { return snn::LANES; }                                                         \
-    void* snn_create(int threads) {                                                                \
-        try {                                                                                      \
-            return new E(threads);                                                                 \
-        } catch (const std::exception&) {                                                          \
-            return nullptr;                                                                        \
-        }                                                                                          \
-    }                                                                                              \
-    void snn_destroy(void* e) { delete static_cast<E*>(e); }                                       \
-    void snn_run(void* e, snn::Job* job) { static_cast<E*>(e)->run(*job); }                        \
-    void snn_gradient(void* e, snn::Job* job) { static_cast<E*>(e)->gradient(*job); }              \
-    void snn_trial(void* e, snn::Job* job) { static_cast<E*>(e)->trial(*job); }                    \
-    int snn_copy(void* e, int index, int which, int set, snn::Real* plain) {                       \
-        return static_cast<E*>(e)->copy(index, which, set, plain);                                 \
-    }                                                                                              \
-    int64_t snn_spikes(void* e, int layer, int32_t* step, int32_t* neuron) {                       \
-        return static_cast<E*>(e)->spikes(layer, step, neuron);                                    \
-    }                                                                                              \
-    void snn_trace(void* e, int layer, int state, snn::Real* out) {                                \
-        static_cast<E*>(e)->trace(layer, state, out);                                              \
-    }                                                                                              \
-    }

@@ -1,5 +1,6 @@
 // layer.hpp: what a layer consists of: its weights, and one thread's working memory for one example.
 #pragma once
+#include <tuple>
 #include <vector>
 
 #include "memory.hpp"
@@ -124,6 +125,20 @@ template <class L> struct Work {
             for (auto& s : spikes) total += s.count();
         return total;
     }
+};
+
+// One X per layer.
+template <template <class> class X, class T> struct Map;
+template <template <class> class X, class... Ls> struct Map<X, std::tuple<Ls...>> {
+    using type = std::tuple<X<Ls>...>;
+};
+template <class L> struct HeldAfter { Buffer<Int> at; };
+template <class L> struct Coefficients { Buffer<Real> data; };  // of neurons that differ
+template <class A, class B> struct Both {
+    static constexpr bool WHOLE_TRIAL = true;
+    A& a;
+    B& b;
+    inline void operator()(int n, int v, const vf* x) { a(n, v, x), b(n, v, x); }
 };
 
 }  // namespace snn
