@@ -22,7 +22,7 @@ from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, DataError
 from snnrun.network.build import build_network, find_loss, initial_weights
 from snnrun.record.atomic import write_error
-from snnrun.record.owner import claim
+from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.recordings import Recordings
@@ -51,6 +51,8 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
     paths = RunPaths(Path(folder))
+    if not resume:
+        refuse_old_run(paths)
     with claim(paths), reporting(paths) as reporter, stop_requests() as stop:
         started = time.monotonic()
         splits = load(config)

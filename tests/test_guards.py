@@ -246,6 +246,19 @@ def test_a_read_only_folder_is_one_message(small_disk: Path) -> None:
     ), said
 
 
+def test_a_folder_that_holds_a_run_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ["train", *overrides({**SMALL, "N_EPOCH": 1}), f"hydra.run.dir={folder}"]
+    assert snnrun(*words).returncode == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert refused(*words, "ETA=1e-4") == (
+        f"{folder}: holds a run already. Go on with it by `snnrun resume {folder}`, or choose "
+        "another folder"
+    )
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert "holds a run already" in message(RecordError, small(N_EPOCH=1), folder)
+
+
 # data and checkpoints
 
 
@@ -353,6 +366,6 @@ def test_all_threads_stop_after_the_batch_that_failed(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=fail_often, daemon=True)
     thread.start()
-    thread.join(timeout=60)
+    thread.join(timeout=20)
     assert not thread.is_alive(), f"threads wait for each other for ever, after {len(failed)} calls"
     assert failed == [1, 0] * 400

@@ -208,6 +208,17 @@ def test_a_neuron_that_spikes_without_input_is_that_of_the_reference() -> None:
     assert results[0].counts[0].min() > 0
 
 
+@pytest.mark.parametrize("name", ["recurrent, refractory", "two large layers", "euler"])
+def test_examples_without_input_and_events_in_one_step_are_those_of_the_reference(
+    name: str,
+) -> None:
+    given = CASES[name].problem
+    first, second, third, _ = given.examples
+    twice = tuple(sorted((*second, *second[::2], *second[:3])))  # some channels twice or more
+    at_once = tuple((0.0, channel) for _, channel in third)
+    assert_equal(name, replace(given, examples=((), first, twice, at_once)))
+
+
 def early(given: Problem) -> Problem:
     """Return the problem with input in the first 3 ms only: most of its trials can end early."""
     examples = tuple(

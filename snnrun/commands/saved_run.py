@@ -40,9 +40,7 @@ def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
         return folder, rest
     folders = [folder for pattern in RUN_FOLDERS for folder in Path().glob(pattern)]
     made = {
-        f: RunPaths(f).config.stat().st_mtime_ns
-        for f in folders
-        if RunPaths(f).overrides.exists()
+        f: RunPaths(f).config.stat().st_mtime_ns for f in folders if RunPaths(f).overrides.exists()
     }
     if not made:
         raise CheckpointError(

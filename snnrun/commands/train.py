@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.arguments import describe_groups
-from snnrun.commands.hydra_app import carry_out, run_hydra
+from snnrun.commands.arguments import CommandLine, describe_groups, split
+from snnrun.commands.hydra_app import PRINTING, carry_out, run_hydra
 from snnrun.config import Config
 
 if TYPE_CHECKING:
@@ -52,12 +52,24 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun train`."""
+    _refuse_old_run(split(arguments))
     return run_hydra(task, arguments)
 
 
 def task(cfg: DictConfig) -> Any:
     """Carry out one training run; what it returns is what sweepers optimise."""
     return carry_out(cfg, _train)
+
+
+def _refuse_old_run(line: CommandLine) -> None:
+    """Raise RecordError for a folder that holds a run, before Hydra replaces its configuration."""
+    start = "hydra.run.dir="
+    folders = [word.removeprefix(start) for word in line.overrides if word.startswith(start)]
+    if folders and not line.options.keys() & set(PRINTING):
+        from snnrun.record.owner import refuse_old_run
+        from snnrun.record.paths import RunPaths
+
+        refuse_old_run(RunPaths(Path(folders[-1])))
 
 
 def _train(config: Config, folder: Path) -> Any:

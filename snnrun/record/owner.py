@@ -96,6 +96,15 @@ def claim(paths: RunPaths) -> Iterator[None]:
                 paths.pid.unlink()
 
 
+def refuse_old_run(paths: RunPaths) -> None:
+    """Raise RecordError if the folder holds a run: a new one would mix with what is left of it."""
+    if paths.run.exists() or paths.last.exists():
+        raise RecordError(
+            f"{paths.root}: holds a run already. Go on with it by `snnrun resume {paths.root}`, or "
+            "choose another folder"
+        )
+
+
 def _refuse_if_running(paths: RunPaths) -> None:
     owner = read_owner(paths)
     if owner is None or owner == Owner.current() or not running(paths):

@@ -87,7 +87,7 @@ template <class P> class Engine {
 
     void run(Job& job) {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
-        std::atomic<int64_t> failed{-1}, next[2] = {{0}, {0}};
+        std::atomic<int64_t> bad_loss{-1}, bad_update{-1}, next[2] = {{0}, {0}};
         std::atomic<int> failed_tensor{-1};
         forget_spikes();
         pool_.run([&](int t) {
@@ -99,23 +99,23 @@ template <class P> class Engine {
                 for (int64_t s; (s = next[b % 2].fetch_add(1)) < slots;)
                     if (!run_slot(*threads_[t], int(s), job, from + size * s / slots,
                                   from + size * (s + 1) / slots, 1.0 / double(size)))
-                        failed = b;
+                        bad_loss = b;
                 if (t == 0) next[(b + 1) % 2] = 0;
                 pool_.barrier.wait();
-                if (failed >= 0) return;
+                if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
                 const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon, job.updates + b + 1};
                 const int bad = update(a, t, slots);
-                if (bad >= 0) failed_tensor = bad, failed = b;
+                if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
-                if (failed >= 0) return;
+                if (bad_update == b) return;
                 if constexpr (P::TRAINS_PARAMETERS) {
                     if (t == 0) refresh();
                     pool_.barrier.wait();
                 }
             }
         });
-        job.failed_batch = failed, job.failed_tensor = failed_tensor;
+        job.failed_batch = std::max<int64_t>(bad_loss, bad_update), job.failed_tensor = failed_tensor;
         collect_spikes(job);
     }
 
