@@ -113,7 +113,7 @@ def assert_same_run(folder: Path, other: Path, *, checkpoints: bool = True) -> N
         assert [key for key in one if one[key] != two[key]] == []
 
 
-def write_shd(folder: Path, *, channels: int = 700, examples: int = 24) -> Path:
+def write_shd(folder: Path, *, examples: int = 24, events: int = 200) -> Path:
     """Write training and test files in the layout of SHD: each class a group of channels."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, n in (("train", examples), ("test", 8)):
@@ -123,9 +123,9 @@ def write_shd(folder: Path, *, channels: int = 700, examples: int = 24) -> Path:
             times = file.create_dataset("spikes/times", (n,), h5py.vlen_dtype(np.float16))
             units = file.create_dataset("spikes/units", (n,), h5py.vlen_dtype(np.uint16))
             for row, label in enumerate(labels):
-                count = int(draw.integers(150, 250))
+                count = int(draw.integers(events * 3 // 4, events * 5 // 4))
                 times[row] = np.sort(draw.random(count) * 0.08).astype(np.float16)
-                units[row] = (label * 35 + draw.integers(0, 300, count)) % channels
+                units[row] = (label * 35 + draw.integers(0, 300, count)) % 700
             file["labels"] = labels.astype(np.uint16)
             file["extra/speaker"] = (np.arange(n) % 3 + 4 * (name == "test")).astype(np.uint16)
     return folder

@@ -26,7 +26,7 @@ PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small data in the formats of the public sets."""
     top = tmp_path_factory.mktemp("data")
-    return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd")}
+    return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd", events=3000)}
 
 
 def preset(name: str, folders: dict[str, Path]) -> Config:
@@ -127,8 +127,8 @@ def test_every_pair_of_choices_trains(
             "DT_MS": 2.0,
             "TRIAL_MS": 100.0,
             "NUM_HIDDEN": 17,
-            "INPUT_HIDDEN_MEAN": 0.6,
-            "INPUT_HIDDEN_STD": 0.3,
+            "INPUT_HIDDEN_MEAN": 0.04,
+            "INPUT_HIDDEN_STD": 0.02,
             **({"HIDDEN_HIDDENFWD_MEAN": 0.5} if chosen["N_HID_LAYER"] > 1 else {}),
             "HIDDEN_OUTPUT_MEAN": 1.0,
             "N_TRAIN": 7,

@@ -37,14 +37,14 @@ from snnrun.train import checkpoint
 
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
 SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))
-EPOCHS = 5
+EPOCHS = 4
 # Everything that a run keeps from batch to batch: moments, trained time constants, the schedule,
 # the place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of
 # epochs.
 KEYS: dict[str, Any] = {
     **SMALL,
     "N_EPOCH": EPOCHS,
-    "N_TRAIN": 12010,  # a third of a second or more, so that there is a middle of an epoch
+    "N_TRAIN": 10010,  # a third of a second or more, so that there is a middle of an epoch
     "N_VALIDATE": 210,
     "RECURRENT": True,
     "HIDDEN_HIDDEN_MEAN": 0.0,
@@ -58,7 +58,7 @@ KEYS: dict[str, Any] = {
     "COLLECT_CONFUSION": True,
     "REC_PREDICTIONS": True,
     "REC_SPIKES": "[input,hidden]",
-    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,500],[-1,605]]",
+    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,400],[-1,505]]",
     "REC_NEURONS": "[[hidden,V]]",
     "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]",
     "W_REPORT_INTERVAL": 300,
@@ -169,7 +169,6 @@ def test_a_second_process_is_refused_while_the_first_goes_on(
     code, said = end(process)
     assert code == 0, said
     assert_same_run(folder, undisturbed)
-    assert snnrun("resume", str(folder)).returncode == 0
 
 
 # The rest needs no process of its own.

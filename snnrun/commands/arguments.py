@@ -5,6 +5,7 @@ Hydra would find most mistakes too, but later, one at a time, and in its own wor
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,8 +241,14 @@ def _canonical(word: str) -> str:
 
 
 def describe_groups() -> str:
-    """Return the groups and their choices, a line each, for help texts."""
+    """Return the groups and their choices, each on lines of its own, for help texts."""
     found = groups([conf_dir()])
     first = [name for name in GROUP_NAMES if name in found]
     order = first + [name for name in found if name not in first]
-    return "\n".join(f"  {name}={'|'.join(found[name])}" for name in order)
+    lines = []
+    for name in order:
+        start = f"  {name}="
+        choices = textwrap.wrap("| ".join(found[name]), 96 - len(start))  # breaks after a |
+        indent = "\n" + " " * len(start)
+        lines.append(start + indent.join(line.replace("| ", "|") for line in choices))
+    return "\n".join(lines)

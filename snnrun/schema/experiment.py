@@ -65,7 +65,8 @@ EXPERIMENT = table(
         "N_MAX_SPIKE", 1500,
         "Spikes per neuron that GeNN's buffers hold. Buffers of the native backend hold every "
         "spike that a trial can have, so that none is ever lost.",
-        minimum=1, datasets={"yinyang": 400, "mnist": 50}, active_if=(when("backend.name", "genn"),),
+        minimum=1, datasets={"yinyang": 400, "mnist": 50},
+        active_if=(when("backend.name", "genn"),),
     ),
     whole(
         "N_BATCH", 32, "Examples in a mini-batch. The last one of an epoch may hold fewer.",

@@ -34,7 +34,7 @@ def _config(**changes: Any) -> SimpleNamespace:
         "TRAIN_DATA_SEED": 123,
         "TEST_DATA_SEED": 456,
     }
-    dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True}
+    dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True, "input_ms": None}
     dataset |= changes.pop("dataset", {})
     values |= changes
     steps = round(values["TRIAL_MS"] / values["DT_MS"])

@@ -86,5 +86,5 @@ def test_a_size_is_needed(make_config: Callable[..., Any]) -> None:
 
 
 def test_a_trial_too_short_for_the_latency_code_is_refused() -> None:
-    with pytest.raises(DataError, match="TRIAL_MS=4 with DT_MS=1 is too short"):
+    with pytest.raises(DataError, match="4 ms of input with DT_MS=1 are too short"):
         latency_ms(np.zeros(1), 4.0, 1.0)

@@ -178,7 +178,8 @@ struct Hidden {
         }
     }
     // dL/dp of the flow: lam . (dP/dp x + du/dp)
-    static inline void parameter_gradient(const vf* lam, const vf* x, vi held, const Real* k, vf* g) {
+    static inline void parameter_gradient(const vf* lam, const vf* x, vi held, const Real* k,
+                                          vf* g) {
         const vf V = x[0];
         const vf I = x[1];
         const vf lam_V = lam[0];
@@ -215,15 +216,15 @@ struct Output {
     static inline void advance(vf* x, const Real* k) {
         const vf V = x[0];
         const vf I = x[1];
-        x[0] = splat(Real(0.951229424500714)*V + Real(0.044166223807577384)*I);
-        x[1] = splat(Real(0.8187307530779818)*I);
+        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
+        x[1] = splat(Real(0.818730753078)*I);
     }
     // lam <- P^T lam
     static inline void adjoint(vf* lam, const Real* k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
-        lam[0] = splat(Real(0.951229424500714)*lam_V);
-        lam[1] = splat(Real(0.044166223807577384)*lam_V + Real(0.8187307530779818)*lam_I);
+        lam[0] = splat(Real(0.951229424501)*lam_V);
+        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
     }
     // rate of the state that is read out, and how it changes with the input state
     static inline Real rate(const Real* x, const Real* k) {
@@ -246,7 +247,7 @@ struct Formula {
     template <class X> static inline X label_term(X y) { return X{} + Number<X>(0.0); }
     template <class X> static inline X label_term_slope(X y) { return X{} + Number<X>(0.0); }
     static double weight(int n) {  // of step n: dt / T x weight in time
-        const double t = (n + 1) * DT;
+        [[maybe_unused]] const double t = (n + 1) * DT;
         return DT / DURATION * (1.0);
     }
     static double silent_push() { return 0.0; }

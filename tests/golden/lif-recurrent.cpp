@@ -30,15 +30,15 @@ struct Hidden {
     static inline void advance(vf* x, const Real* k) {
         const vf V = x[0];
         const vf I = x[1];
-        x[0] = splat(Real(0.951229424500714)*V + Real(0.044166223807577384)*I);
-        x[1] = splat(Real(0.8187307530779818)*I);
+        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
+        x[1] = splat(Real(0.818730753078)*I);
     }
     // lam <- P^T lam
     static inline void adjoint(vf* lam, const Real* k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
-        lam[0] = splat(Real(0.951229424500714)*lam_V);
-        lam[1] = splat(Real(0.044166223807577384)*lam_V + Real(0.8187307530779818)*lam_I);
+        lam[0] = splat(Real(0.951229424501)*lam_V);
+        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
     }
     // rate of the state that is read out, and how it changes with the input state
     static inline Real rate(const Real* x, const Real* k) {
@@ -64,7 +64,7 @@ struct Hidden {
     // may still reach the threshold without another arrival
     static inline vi loud(const vf* x, const Real* k) {
         const vf I = x[1];
-        const vi rises = splat(maximum(Real(0.0), Real(0.9055916063205772)*I)) >= splat(Real(0.999));
+        const vi rises = splat(maximum(Real(0.0), Real(0.905591606321)*I)) >= splat(Real(0.999));
         return rises | crosses(x, k);  // a reset may leave it above the threshold
     }
     // rate at which the threshold is crossed
@@ -100,15 +100,15 @@ struct Output {
     static inline void advance(vf* x, const Real* k) {
         const vf V = x[0];
         const vf I = x[1];
-        x[0] = splat(Real(0.951229424500714)*V + Real(0.044166223807577384)*I);
-        x[1] = splat(Real(0.8187307530779818)*I);
+        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
+        x[1] = splat(Real(0.818730753078)*I);
     }
     // lam <- P^T lam
     static inline void adjoint(vf* lam, const Real* k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
-        lam[0] = splat(Real(0.951229424500714)*lam_V);
-        lam[1] = splat(Real(0.044166223807577384)*lam_V + Real(0.8187307530779818)*lam_I);
+        lam[0] = splat(Real(0.951229424501)*lam_V);
+        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
     }
     // rate of the state that is read out, and how it changes with the input state
     static inline Real rate(const Real* x, const Real* k) {
@@ -131,8 +131,8 @@ struct Formula {
     template <class X> static inline X label_term(X y) { return X{} + Number<X>(0.0); }
     template <class X> static inline X label_term_slope(X y) { return X{} + Number<X>(0.0); }
     static double weight(int n) {  // of step n: dt / T x weight in time
-        const double t = (n + 1) * DT;
-        return DT / DURATION * (exp(-0.0007142857142857143*t));
+        [[maybe_unused]] const double t = (n + 1) * DT;
+        return DT / DURATION * (exp(-0.000714285714286*t));
     }
     static double silent_push() { return 0.0; }
 };

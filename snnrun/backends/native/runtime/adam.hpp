@@ -20,10 +20,10 @@ static inline vf total_gradient(const std::vector<const Real*>& slots, size_t i)
     return g;
 }
 
-// Updates values [from, to), both multiples of LANES. Returns false if a gradient is not finite or a
-// value has grown beyond LARGEST_VALUE. `floor`: values are kept at or above it.
-static inline bool adam(Real* w, Real* m, Real* v, const std::vector<const Real*>& slots, size_t from,
-                        size_t to, const Adam& a, Real floor) {
+// Updates values [from, to), both multiples of LANES. Returns false if a gradient is not finite or
+// a value has grown beyond LARGEST_VALUE. `floor`: values are kept at or above it.
+static inline bool adam(Real* w, Real* m, Real* v, const std::vector<const Real*>& slots,
+                        size_t from, size_t to, const Adam& a, Real floor) {
     const Real b1 = Real(a.beta1), b2 = Real(a.beta2), epsilon = Real(a.epsilon);
     const Real rate = Real(a.rate / (1 - std::pow(a.beta1, double(a.step))));
     const Real correction = Real(1 / (1 - std::pow(a.beta2, double(a.step))));
@@ -35,7 +35,8 @@ static inline bool adam(Real* w, Real* m, Real* v, const std::vector<const Real*
         V = b2 * V + (1 - b2) * (g * g);
         for (int l = 0; l < LANES; l++) root[l] = std::sqrt(V[l] * correction);
         W = maximum(W - rate * M / (root + epsilon), splat(floor));
-        good &= (g - g == vf{}) & (W < splat(Real(LARGEST_VALUE))) & (W > splat(Real(-LARGEST_VALUE)));
+        good &=
+            (g - g == vf{}) & (W < splat(Real(LARGEST_VALUE))) & (W > splat(Real(-LARGEST_VALUE)));
     }
     return bits(good) == bits(vi{} - 1);
 }

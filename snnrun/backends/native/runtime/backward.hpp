@@ -18,16 +18,18 @@ struct Undriven {
     inline vf operator()(int, int) const { return vf{}; }
 };
 
-// An arrival at step m changes the loss by weight x input_adjoint[m], exactly on the grid. So a spike that
-// arrives dt later changes it by weight x (input_adjoint[m + 1] - input_adjoint[m]); this is what R is
-// made of. The derivative lam . (A e_input) is its limit, but on a grid that form leaves an error of
-// order dt of two large terms that cancel: for a loss that changes slowly in time it has the wrong sign.
+// An arrival at step m changes the loss by weight x input_adjoint[m], exactly on the grid. So a
+// spike that arrives dt later changes it by weight x (input_adjoint[m + 1] - input_adjoint[m]);
+// this is what R is made of. The derivative lam . (A e_input) is its limit, but on a grid that form
+// leaves an error of order dt of two large terms that cancel: for a loss that changes slowly in
+// time it has the wrong sign.
 template <class L>
 static inline vf shift(Work<L>& work, int b, int m, int x) {
     return (work.input_adjoint.at(b, m, x) - work.input_adjoint.at(b, m + 1, x)) * Real(1 / DT);
 }
 
-// from_targets[e] = R = sum over the targets above of -weight x d(input adjoint)/dt where e arrives.
+// from_targets[e] = R = sum over the targets above of -weight x d(input adjoint)/dt where e
+// arrives.
 template <class L, class Above>
 void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
     for (int c = 0; c < L::BLOCKS; c++) {
@@ -200,7 +202,8 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tens
     if constexpr (L::RECURRENT) {
         for (int n = top - 1; n >= 0; n--) {
             if (any_spike(work, n)) add_recurrent_targets(work, weights, n);
-            for (int b = 0; b < L::BLOCKS; b++) jump_block(work, arrays, gradient, held_after, b, n);
+            for (int b = 0; b < L::BLOCKS; b++)
+                jump_block(work, arrays, gradient, held_after, b, n);
             for (int b = 0; b < L::BLOCKS; b++)
                 flow_block(work, arrays, gradient, held_after, drive, b, n);
         }
@@ -234,8 +237,8 @@ static void gather_part(vf* rows, const vf* table, int count, const uint32_t* st
 }
 
 template <class L>
-void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start, const uint16_t* step,
-            int shift, bool fresh) {
+void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start,
+            const uint16_t* step, int shift, bool fresh) {
     constexpr int S = Table<L>::S, REST = L::B % S;
     vf* first = vectors(rows);
     auto part = [&](auto size, int x) {

@@ -1,8 +1,9 @@
 // engine.hpp: trials, batches and threads.
 //
-// A batch is divided into slots, each with a gradient of its own; a slot's examples run one after the
-// other on whichever thread takes it, and slots are summed in their order. So the bits of a result do
-// not depend on the number of threads. Nothing is allocated between the batches of a call.
+// A batch is divided into slots, each with a gradient of its own; a slot's examples run one after
+// the other on whichever thread takes it, and slots are summed in their order. So the bits of a
+// result do not depend on the number of threads. Nothing is allocated between the batches of a
+// call.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -18,7 +19,8 @@
 
 namespace snn {
 
-template <class P> class Engine {
+template <class P> class Engine : Walk<P> {
+    using Walk<P>::each_layer, Walk<P>::each_trained;
     using Layers = typename P::Layers;
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
@@ -36,7 +38,8 @@ template <class P> class Engine {
     explicit Engine(int threads) : pool_(threads), threads_(threads), slots_(SLOTS) {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
-            for (AllTensors* t : {&value_, &first_, &second_, &gradient_}) std::get<I>(*t).allocate();
+            for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
+                std::get<I>(*t).allocate();
             using L = Layer<I>;
             std::get<I>(coefficients_).data.allocate(size_t(L::Model::ARRAYS + 1) * L::WIDTH);
         });
@@ -52,8 +55,8 @@ template <class P> class Engine {
         });
     }
 
-    // Copies tensor `index` from (`set`) or to `plain` [rows][size]; which: 0 values, 1 and 2 Adam's
-    // moments, 3 gradient. Tensors are numbered as Program.tensors in compile/program.py.
+    // Copies tensor `index` from (`set`) or to `plain` [rows][size]; which: 0 values, 1 and 2
+    // Adam's moments, 3 gradient. Tensors are numbered as Program.tensors in compile/program.py.
     bool copy(int index, int which, bool set, Real* plain) {
         AllTensors* all[] = {&value_, &first_, &second_, &gradient_};
         int at = 0;
@@ -115,7 +118,8 @@ template <class P> class Engine {
                 }
             }
         });
-        job.failed_batch = std::max<int64_t>(bad_loss, bad_update), job.failed_tensor = failed_tensor;
+        job.failed_batch = std::max<int64_t>(bad_loss, bad_update),
+        job.failed_tensor = failed_tensor;
         collect_spikes(job);
     }
 
@@ -195,26 +199,6 @@ template <class P> class Engine {
     }
 
   private:
-    template <class F, int... I> static void unroll(F& f, std::integer_sequence<int, I...>) {
-        (f(std::integral_constant<int, I>{}), ...);
-    }
-    template <class F> static void each_layer(F f) {
-        unroll(f, std::make_integer_sequence<int, COUNT>{});
-    }
-    // f(layer, member, tensor's number, whether it holds parameters) for every tensor that is trained
-    template <class F> static void each_trained(F f) {
-        int at = 0;
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            if constexpr (L::TRAIN_FORWARD) f(layer, &Tensors<L>::forward, at, std::false_type{});
-            at++;
-            if constexpr (L::TRAIN_RECURRENT) f(layer, &Tensors<L>::recurrent, at, std::false_type{});
-            at += L::RECURRENT;
-            if constexpr (L::Model::TRAINED > 0) f(layer, &Tensors<L>::parameters, at, std::true_type{});
-            at += L::Model::PER_NEURON > 0;
-        });
-    }
     template <int I, class Member> std::vector<const Real*> slot_parts(Member member, int slots) {
         std::vector<const Real*> parts;
         for (int s = 0; s < slots; s++) parts.push_back((std::get<I>(*slots_[s]).*member).data());
@@ -245,7 +229,8 @@ template <class P> class Engine {
         });
     }
 
-    // Adam on this thread's share of every tensor. Returns the number of a tensor that failed, or -1.
+    // Adam on this thread's share of every tensor. Returns the number of a tensor that failed, or
+    // -1.
     int update(const Adam& a, int t, int slots) {
         int bad = -1;
         each_trained([&](auto layer, auto member, int number, auto parameters) {
@@ -261,8 +246,8 @@ template <class P> class Engine {
             if constexpr (parameters) {
                 if (t == 0)
                     for (int p = 0; p < L::Model::TRAINED; p++)
-                        good &= adam(w, m, v, parts, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH, a,
-                                     L::Model::lowest(p));
+                        good &= adam(w, m, v, parts, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
+                                     a, L::Model::lowest(p));
             } else {
                 good = adam(w, m, v, parts, n * t / T * LANES, n * (t + 1) / T * LANES, a, none);
             }
@@ -274,7 +259,8 @@ template <class P> class Engine {
     Events input(Thread& thread, const Job& job, int64_t e) {
         const Data& d = *job.data;
         const Events all{d.step_pointers + e * (d.steps + 1), d.channel_by_step + d.offsets[e],
-                         d.channel_pointers + e * (d.channels + 1), d.step_by_channel + d.offsets[e]};
+                         d.channel_pointers + e * (d.channels + 1),
+                         d.step_by_channel + d.offsets[e]};
         if (job.dropout <= 0) return all;
         return thread.dropout.filter(all, d.steps, d.channels, mix(job.dropout_key ^ uint64_t(e)),
                                      Dropout::limit(job.dropout));
@@ -296,7 +282,8 @@ template <class P> class Engine {
             auto walk = [&](auto& observer) {
                 if constexpr (TRACE) {
                     Trace<L> trace{work.trace.data()};
-                    Both<Trace<L>, std::remove_reference_t<decltype(observer)>> both{trace, observer};
+                    Both<Trace<L>, std::remove_reference_t<decltype(observer)>> both{trace,
+                                                                                     observer};
                     forward(work, std::get<I>(value_), k, from, both);
                 } else {
                     forward(work, std::get<I>(value_), k, from, observer);
@@ -327,7 +314,8 @@ template <class P> class Engine {
         return out.loss;
     }
 
-    template <int I> void layer_back(Thread& thread, const Events& events, AllTensors& slot, bool fresh) {
+    template <int I>
+    void layer_back(Thread& thread, const Events& events, AllTensors& slot, bool fresh) {
         using L = Layer<I>;
         auto& work = std::get<I>(thread.work);
         auto& gradient = std::get<I>(slot);
@@ -358,7 +346,8 @@ template <class P> class Engine {
                     work, std::get<I == 0 ? 0 : I - 1>(thread.work), rows, b, fresh);
             if constexpr (L::TRAIN_RECURRENT)
                 gather_from<L>(work, work,
-                               gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b, fresh);
+                               gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
+                               fresh);
         }
     }
     template <class Source, class L>
@@ -369,7 +358,8 @@ template <class P> class Engine {
                    s.step.data(), 1, fresh);
         }
     }
-    template <int I> void all_back(Thread& thread, const Events& events, AllTensors& slot, bool fresh) {
+    template <int I>
+    void all_back(Thread& thread, const Events& events, AllTensors& slot, bool fresh) {
         layer_back<I>(thread, events, slot, fresh);
         if constexpr (I > 0) all_back<I - 1>(thread, events, slot, fresh);
     }

@@ -32,20 +32,23 @@ static inline uint64_t mix(uint64_t x) {
     return x ^ (x >> 31);
 }
 
-// Input spikes are dropped with a probability; both orders must lose the same ones, so the decision is
-// a hash of (example's key, channel, step) and no draw from a sequence.
+// Input spikes are dropped with a probability; both orders must lose the same ones, so the decision
+// is a hash of (example's key, channel, step) and no draw from a sequence.
 class Dropout {
   public:
     static uint32_t limit(double probability) { return uint32_t(probability * 4294967295.0); }
 
     Events filter(const Events& in, int steps, int channels, uint64_t key, uint32_t limit) {
-        const uint32_t low = uint32_t(key), high = uint32_t(key >> 32), total = in.step_start[steps];
+        const uint32_t low = uint32_t(key), high = uint32_t(key >> 32),
+                       total = in.step_start[steps];
         channel_.resize(total + 1), step_.resize(total + 1);
         step_start_.resize(steps + 1), channel_start_.resize(channels + 1);
-        thin(in.step_start, in.channel, steps, step_start_.data(), channel_.data(),
-             [=](uint32_t step, uint32_t channel) { return keep(low, high, channel, step, limit); });
-        thin(in.channel_start, in.step, channels, channel_start_.data(), step_.data(),
-             [=](uint32_t channel, uint32_t step) { return keep(low, high, channel, step, limit); });
+        thin(
+            in.step_start, in.channel, steps, step_start_.data(), channel_.data(),
+            [=](uint32_t step, uint32_t channel) { return keep(low, high, channel, step, limit); });
+        thin(
+            in.channel_start, in.step, channels, channel_start_.data(), step_.data(),
+            [=](uint32_t channel, uint32_t step) { return keep(low, high, channel, step, limit); });
         return {step_start_.data(), channel_.data(), channel_start_.data(), step_.data()};
     }
 

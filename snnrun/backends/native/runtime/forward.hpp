@@ -32,7 +32,8 @@ template <class L> struct FromLayer {
     int last_step(int steps) const {
         for (; steps > 1; steps--)
             for (int c = 0; c < L::BLOCKS; c++)
-                if (work.spikes[c].start[steps - 2] != work.spikes[c].start[steps - 1]) return steps;
+                if (work.spikes[c].start[steps - 2] != work.spikes[c].start[steps - 1])
+                    return steps;
         return steps > 0 ? 1 : 0;
     }
 };
@@ -53,8 +54,8 @@ template <class L> struct Trace {
     }
 };
 
-// One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may spike
-// again without further arrivals (only when `tail`), and appends the spikes of the step.
+// One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
+// spike again without further arrivals (only when `tail`), and appends the spikes of the step.
 template <class L, class Arrivals, class Observer>
 static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Real* arrays,
                               const Arrivals& arrivals, Observer& observe, vf* state, int stride,
@@ -155,7 +156,8 @@ static inline void keep_released(Work<L>& work, const vf* state, int stride, int
                 reinterpret_cast<const Real*>(state + i * stride)[spikes.neuron[e]];
 }
 
-template <class L> static inline void start_block(const Real* arrays, vf* state, int stride, int b) {
+template <class L>
+static inline void start_block(const Real* arrays, vf* state, int stride, int b) {
     for (int x = 0; x < L::B; x++) {
         vf s[L::Model::STATES];
         L::Model::start(s, arrays + (b * L::B + x) * LANES);
@@ -163,8 +165,8 @@ template <class L> static inline void start_block(const Real* arrays, vf* state,
     }
 }
 
-// Walks a layer through the trial. A trial ends early when no arrival is left and no neuron can reach
-// its threshold: what follows cannot spike, so nothing that is asked for changes.
+// Walks a layer through the trial. A trial ends early when no arrival is left and no neuron can
+// reach its threshold: what follows cannot spike, so nothing that is asked for changes.
 template <class L, class Arrivals, class Observer>
 void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const Arrivals& arrivals,
              Observer& observe) {
@@ -183,7 +185,8 @@ void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const
             start_block<L>(arrays, state, B, b);
             for (int n = 0; n < T; n++) {
                 const bool tail = may_rest && n >= last;
-                if (!step_block<L>(work, weights, arrays, arrivals, observe, state, B, b, n, tail) &&
+                if (!step_block<L>(work, weights, arrays, arrivals, observe, state, B, b, n,
+                                   tail) &&
                     tail) {
                     finish(b, n + 1);
                     break;

@@ -1,4 +1,5 @@
-// layer.hpp: what a layer consists of: its weights, and one thread's working memory for one example.
+// layer.hpp: what a layer consists of: its weights, and one thread's working memory for one
+// example.
 #pragma once
 #include <tuple>
 #include <vector>
@@ -47,8 +48,8 @@ template <class L> struct Tensors {
     static size_t recurrent_at(int b, int pre) { return (size_t(b) * L::WIDTH + pre) * L::BW; }
 };
 
-// A vector of every neuron for every step, [block][part][step][S]: the S vectors that a gather keeps
-// in registers are contiguous, and a part of all steps fits the second-level cache.
+// A vector of every neuron for every step, [block][part][step][S]: the S vectors that a gather
+// keeps in registers are contiguous, and a part of all steps fits the second-level cache.
 template <class L> struct Table {
     static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
     Buffer<Real> data;
@@ -95,7 +96,8 @@ template <class L> struct BlockSpikes {
         uint32_t next[L::BW];
         std::memcpy(next, by_neuron.data(), sizeof next);
         for (int n = 0; n < L::STEPS; n++)
-            for (uint32_t e = start[n]; e < start[n + 1]; e++) step[next[neuron[e]]++] = uint16_t(n);
+            for (uint32_t e = start[n]; e < start[n + 1]; e++)
+                step[next[neuron[e]]++] = uint16_t(n);
     }
 };
 
@@ -113,7 +115,8 @@ template <class L> struct Work {
     void allocate() {
         if (M::SPIKING)
             for (auto& s : spikes) s.allocate();
-        state.allocate(size_t(M::STATES) * L::WIDTH), adjoint.allocate(size_t(M::STATES) * L::WIDTH);
+        state.allocate(size_t(M::STATES) * L::WIDTH),
+            adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
         input_adjoint.allocate();
@@ -139,6 +142,37 @@ template <class A, class B> struct Both {
     A& a;
     B& b;
     inline void operator()(int n, int v, const vf* x) { a(n, v, x), b(n, v, x); }
+};
+
+// Visits the layers of a program at compile time.
+template <class P> class Walk {
+    using Layers = typename P::Layers;
+    template <int I> using Layer = std::tuple_element_t<I, Layers>;
+
+  protected:
+    template <class F, int... I> static void unroll(F& f, std::integer_sequence<int, I...>) {
+        (f(std::integral_constant<int, I>{}), ...);
+    }
+    template <class F> static void each_layer(F f) {
+        unroll(f, std::make_integer_sequence<int, std::tuple_size_v<Layers>>{});
+    }
+    // f(layer, member, tensor's number, whether it holds parameters) for every tensor that is
+    // trained
+    template <class F> static void each_trained(F f) {
+        int at = 0;
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            using L = Layer<I>;
+            if constexpr (L::TRAIN_FORWARD) f(layer, &Tensors<L>::forward, at, std::false_type{});
+            at++;
+            if constexpr (L::TRAIN_RECURRENT)
+                f(layer, &Tensors<L>::recurrent, at, std::false_type{});
+            at += L::RECURRENT;
+            if constexpr (L::Model::TRAINED > 0)
+                f(layer, &Tensors<L>::parameters, at, std::true_type{});
+            at += L::Model::PER_NEURON > 0;
+        });
+    }
 };
 
 }  // namespace snn

@@ -1,8 +1,9 @@
 // losses.hpp: readouts of the output layer and the cross entropy of their scores.
 //
-// A generated Formula supplies score, its derivative, and so on (templates over Real, double or vf).
-// Each class is one thread's memory for one example. `observe` sees the output's states in every step
-// of the forward pass; `finish` returns loss and prediction; `operator()` is the drive dl/dV(n).
+// A generated Formula supplies score, its derivative, and so on (templates over Real, double or
+// vf). Each class is one thread's memory for one example. `observe` sees the output's states in
+// every step of the forward pass; `finish` returns loss and prediction; `operator()` is the drive
+// dl/dV(n).
 #pragma once
 #include <limits>
 
@@ -56,16 +57,18 @@ template <class L, class F> struct WeightedSum {
         for (int n = 0; n < L::STEPS; n++) weight[n] = Real(F::weight(n));
     }
     void start() { std::memset(sums, 0, sizeof sums); }
-    inline void operator()(int n, int v, const vf* x) { sums[v] += weight[n] * x[L::Model::READOUT]; }
+    inline void operator()(int n, int v, const vf* x) {
+        sums[v] += weight[n] * x[L::Model::READOUT];
+    }
     Outcome finish(Work<L>&, int label, double scale) {
         return finish_numbers<L, F>(sums, delta, label, scale);
     }
     inline vf operator()(int n, int v) const { return weight[n] * delta[v]; }
 };
 
-// Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their time and
-// moves with it: a spike that is later by dt raises it by the rate before, V' dt. Spikes of one step
-// share this by how much each pulls V' down.
+// Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their
+// time and moves with it: a spike that is later by dt raises it by the rate before, V' dt. Spikes
+// of one step share this by how much each pulls V' down.
 template <class L, class F> struct Maximum {
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = true;
     static constexpr int S = L::Model::STATES;
@@ -184,7 +187,8 @@ template <class L, class F> struct FirstSpike {
                     if (first[k] < 0) y[k] = (n + 1) * F::DT, block[k] = b, first[k] = e, spiking++;
                 }
         }
-        if (F::SILENT_EXCLUDED && first[label] < 0) y[label] = F::DURATION + 1;  // for the loss only
+        if (F::SILENT_EXCLUDED && first[label] < 0)
+            y[label] = F::DURATION + 1;  // for the loss only
         Outcome out = cross_entropy<F, N>(y, label, g);
         const double label_time = y[label] < F::DURATION ? y[label] : F::DURATION;
         out.loss += F::label_term(label_time);

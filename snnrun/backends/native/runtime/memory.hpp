@@ -1,5 +1,5 @@
-// memory.hpp: aligned arrays. Pages that are never written cost no memory, so a buffer may be as long
-// as the longest trial can need and no step has to ask whether it is full.
+// memory.hpp: aligned arrays. Pages that are never written cost no memory, so a buffer may be as
+// long as the longest trial can need and no step has to ask whether it is full.
 #pragma once
 #include <cstdlib>
 #include <new>
@@ -15,7 +15,9 @@ template <class T> class Buffer {
     explicit Buffer(size_t n) { allocate(n); }
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
-    Buffer(Buffer&& other) noexcept { std::swap(data_, other.data_), std::swap(size_, other.size_); }
+    Buffer(Buffer&& other) noexcept {
+        std::swap(data_, other.data_), std::swap(size_, other.size_);
+    }
     ~Buffer() { std::free(data_); }
 
     void allocate(size_t n) {  // contents are not set
