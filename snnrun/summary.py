@@ -79,9 +79,11 @@ def outcome(
     if paths.last.exists() or paths.best.exists():
         written.append(f"{paths.checkpoints}: checkpoints")
     info["files"] = written
-    info["look further"] = [
+    further = [
         f"in Python: from snnrun.record import load_run; run = load_run({str(paths.root)!r})",
-        f"snnrun test {paths.root}",
-        f"snnrun resume {paths.root} N_EPOCH={2 * config.N_EPOCH}",
     ]
+    if paths.last.exists():
+        further += [f"snnrun test {paths.root}"] if figures else []
+        further.append(f"snnrun resume {paths.root} N_EPOCH={2 * config.N_EPOCH}")
+    info["further"] = further
     return info

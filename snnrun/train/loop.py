@@ -328,7 +328,8 @@ class Trainer:
         if self._done_here == 0:
             return None
         epoch_examples = len(self._splits.train) + len(self._splits.validation or ())
-        trials = sum(-(-len(s) // self._config.N_BATCH) for s in self._splits.all()[:2] if s)
+        splits = (self._splits.train, self._splits.validation)
+        trials = sum(-(-len(s) // self._config.N_BATCH) for s in splits if s)
         left = (self._config.N_EPOCH - self._state.epoch) * epoch_examples
         left -= int(self._state.trial / max(trials, 1) * epoch_examples)
         return left * (time.monotonic() - self._began) / self._done_here
