@@ -78,8 +78,8 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
             trainer.run()
         except Stopped:
             reporter.interrupted(
-                f"stopped by {stop.name} in epoch {state.epoch}, trial {state.trial}; everything "
-                f"is saved. Go on with: snnrun resume {folder}"
+                f"by {stop.name} in epoch {state.epoch}, trial {state.trial}; everything "
+                f"is saved. Go on with:\n  snnrun resume {folder}"
             )
             raise SystemExit(stop.exit_code) from None
         figures = evaluate(backend, splits, record) if splits.test else {}

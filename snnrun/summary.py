@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from snnrun.backends.native import Opened
 from snnrun.compile.program import Program
@@ -20,12 +21,11 @@ def found(
     config: Config, splits: Splits, program: Program, opened: Opened, paths: RunPaths, state: State
 ) -> Info:
     """Return what the run found before its first batch: data, network, backend, plan."""
-    sizes = ", ".join(f"{len(split)} {split.name}" for split in splits.all())
     hidden = program.populations[0].dynamics.neuron.name
     output = program.populations[-1].dynamics.neuron.name
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, Adam, ETA {config.ETA:g}"
     info: Info = {
-        "data": [f"{config.dataset.name}: {sizes} examples", splits.description],
+        "data": splits.description or _sizes(config, splits),
         "network": [
             f"{program.network.shape}, {hidden} hidden, {output} output, "
             f"{program.trained_values:,} trained values",
@@ -36,7 +36,7 @@ def found(
         "plan": plan,
         "seeds": f"data {config.TRAIN_DATA_SEED}, test {config.TEST_DATA_SEED}, "
         f"model {config.MODEL_SEED}",
-        "folder": str(paths.root),
+        "folder": _shown(paths.root),
     }
     if state.epoch or state.trial:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
@@ -70,20 +70,31 @@ def outcome(
             )
         info["test"] = text
     info["time"] = duration(seconds)
-    written = [f"{paths.run}: metrics"]
+    written = [f"{_shown(paths.run)}: metrics"]
     written += [
-        f"{paths.index(kind)}: {kind}"
+        f"{_shown(paths.index(kind))}: {kind}"
         for kind in ("spikes", "variables", "weights")
         if paths.index(kind).exists()
     ]
     if paths.last.exists() or paths.best.exists():
-        written.append(f"{paths.checkpoints}: checkpoints")
+        written.append(f"{_shown(paths.checkpoints)}: checkpoints")
     info["files"] = written
     further = [
-        f"in Python: from snnrun.record import load_run; run = load_run({str(paths.root)!r})",
+        f"in Python: from snnrun.record import load_run; run = load_run({_shown(paths.root)!r})",
     ]
     if paths.last.exists():
-        further += [f"snnrun test {paths.root}"] if figures else []
-        further.append(f"snnrun resume {paths.root} N_EPOCH={2 * config.N_EPOCH}")
+        further += [f"snnrun test {_shown(paths.root)}"] if figures else []
+        further.append(f"snnrun resume {_shown(paths.root)} N_EPOCH={2 * config.N_EPOCH}")
     info["further"] = further
     return info
+
+
+def _sizes(config: Config, splits: Splits) -> str:
+    sizes = ", ".join(f"{len(split)} {split.name}" for split in splits.all())
+    return f"{config.dataset.name}: {sizes} examples"
+
+
+def _shown(path: Path) -> str:
+    """Return a path as short as it can be typed in the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -14,7 +14,7 @@ import pytest
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.load import load_object
-from snnrun.network.build import find_loss, find_neuron
+from snnrun.network.build import build_network, find_loss, find_neuron
 from snnrun.record.reader import load_run
 from snnrun.testing import check_model
 
@@ -226,3 +226,13 @@ def test_an_error_within_the_users_module_is_told_apart(importable: Path) -> Non
         ConfigError, match=r"importing mylab\.broken failed: No module named 'a_mod"
     ):
         load_object("mylab.broken.neuron", "HIDDEN_NEURON_TYPE")
+
+
+def test_a_key_that_the_users_neuron_lacks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain_neurons.py").write_text("from snnrun.models.neurons import LIF as own\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = from_dict({"HIDDEN_NEURON_TYPE": "plain_neurons.own", "TAU_B": 30.0})
+    with pytest.raises(ConfigError, match="TAU_B=30: has no effect, as neuron lif has no param"):
+        build_network(config, 5, 3)

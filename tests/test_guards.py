@@ -331,7 +331,8 @@ def test_data_of_another_shape_are_refused_by_the_backend(tmp_path: Path) -> Non
 def test_ctrl_c_while_the_compiler_runs_stops_at_once(tmp_path: Path) -> None:
     slow = tmp_path / "slow"
     slow.write_text(
-        f"#!{sys.executable}\nimport sys, time\n"
+        f"#!{sys.executable}\nimport signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"  # background jobs may ignore it
         "if '--version' in sys.argv: print('g++ slow')\n"
         "else: open('" + str(tmp_path / "compiling") + "', 'w'); time.sleep(60)\n"
     )

@@ -14,8 +14,10 @@ from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.schema import SCHEMA
 from snnrun.streams import stream
 
+NEURON_KEYS = ("TAU_B", "B_INCR", "B_INIT", "TAU_REF")  # of some neurons only
 GAMMA_SHAPE = 3.0  # of the distribution of heterogeneous time constants (Perez-Nieves et al. 2021)
 HETEROGENEOUS_CEILING = 3.0  # times the mean
 
@@ -100,6 +102,7 @@ def _population(
     neuron, heterogeneous = _neuron_of(config, key, role)
     own: Mapping[str, Any] = getattr(config.network, f"{role}_parameters") or {}
     known = [p.name for p in neuron.parameters]
+    _refuse_unused(config, key, neuron)
     for given in own:
         if given not in known:
             raise ConfigError(
@@ -120,6 +123,20 @@ def _population(
     return Population(
         name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors
     )
+
+
+def _refuse_unused(config: Config, key: str, neuron: Neuron) -> None:
+    """Raise ConfigError for keys of hidden neurons that were set and that this neuron lacks."""
+    if key != "HIDDEN_NEURON_TYPE":
+        return
+    used = {p.key for p in neuron.parameters}
+    for name in NEURON_KEYS:
+        value, usual = getattr(config, name), SCHEMA[name].default_of(config.dataset.name)
+        if name not in used and value != usual:
+            raise ConfigError(
+                f"{name}={value:g}: has no effect, as neuron {neuron.name} has no parameter that "
+                f"follows it; leave it out"
+            )
 
 
 def _neuron_of(config: Config, key: str, role: str) -> tuple[Neuron, tuple[str, ...]]:
