@@ -5,6 +5,7 @@ SNNRUN_KILLS=20 kills more often than the suite does; SNNRUN_KILL_SEED chooses o
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -27,17 +28,19 @@ from runs import (
     wait_for_epochs,
 )
 
+from snnrun.config import Config
 from snnrun.errors import CheckpointError, ConfigError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
 from snnrun.streams import stream
-from snnrun.train import checkpoint
+from snnrun.train import checkpoint, keeper
+from snnrun.train.loop import Trainer
 
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
 SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))
-EPOCHS = 4
+EPOCHS = 6
 # Everything that a run keeps from batch to batch: moments, trained time constants, the schedule,
 # the place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of
 # epochs.
@@ -232,14 +235,50 @@ def test_a_killed_run_that_had_loaded_weights_does_not_load_newer_ones(tmp_path:
 def killed_before_its_first_epoch_ended(folder: Path, config: Any) -> None:
     """Leave in ``folder`` what a kill in the first epoch leaves."""
     shutil.rmtree(folder)
-    (folder / ".hydra").mkdir(parents=True)
     process = os.fork()
     if process == 0:
-        from snnrun.train.loop import Trainer
-
         Trainer._epoch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
         train(config, folder)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def killed_at_a_file(folder: Path, config: Config, number: int) -> bool:
+    """Train, and be killed just before file ``number`` gets its name; return whether it was."""
+    process = os.fork()
+    if process == 0:
+        files = itertools.count()
+        replace = os.replace
+
+        def replace_or_die(*names: Any) -> None:
+            if next(files) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(*names)
+
+        os.replace = replace_or_die  # type: ignore[assignment]
+        train(config, folder)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+
+
+def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "SHARE", 1e9)  # a checkpoint after each epoch, short as they are
+    config = small(
+        COLLECT_CONFUSION=True, REC_PREDICTIONS=True, CHECKPOINT_BEST="training", ETA=0.02,
+        REC_SPIKES=["hidden"], REC_SPIKES_EPOCH_TRIAL=[[1, 1], [2, 8]],
+        W_OUTPUT_EPOCH_TRIAL=[[0, 0], [2, 3]],
+    )  # fmt: skip
+    train(config, tmp_path / "undisturbed")
+    number, killed = 0, True
+    while killed:
+        folder = tmp_path / f"killed{number}"
+        killed = killed_at_a_file(folder, config, number)
+        train(config, folder, resume=True)
+        assert_same_run(folder, tmp_path / "undisturbed")
+        shutil.rmtree(folder)
+        number += 1
+    assert number > 20
 
 
 def test_loading_without_an_earlier_run_says_so(tmp_path: Path) -> None:
