@@ -338,6 +338,8 @@ def _add_kinks(problem: Problem, tapes: Sequence[Tape], drive: Array, dl_dt: Arr
     output = problem.layers[-1]
     A = MODELS[output.model].matrix(output.parameters)
     for k, n in enumerate(tapes[-1].stepped[:, V].argmax(0)):
+        if n == len(dl_dt) - 1:  # spikes of the last step arrive nowhere
+            continue
         pulls = tapes[-2].spikes[n] * problem.weights["hid_to_out"][:, k] * A[k, V, IN]
         rise = A[k, V] @ tapes[-1].stepped[n, :, k]
         if rise > 0 and rise + pulls.sum() < 0:

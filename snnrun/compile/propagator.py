@@ -42,3 +42,28 @@ def propagator(
     M[:n, :n], M[:n, n] = A * dt, b * dt
     E = matrix_exponential(M)
     return E[:n, :n], E[:n, n]
+
+
+def propagator_and_derivative(
+    A: np.ndarray, slopes: np.ndarray, dt: float, integrator: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return [P, u] of N neurons [N, n, n + 1], and its derivative along D directions.
+
+    Args:
+        A: [A, b] of each neuron, [N, n, n + 1].
+        slopes: Derivatives of [A, b], [D, N, n, n + 1].
+
+    expm([[M, dM], [0, M]] dt) holds the derivative of expm(M dt) in its upper right block (Van Loan
+    1978, IEEE TAC 23:395).
+    """
+    size, n = A.shape[:2]
+    M = np.zeros((size, n + 1, n + 1))
+    M[:, :n] = A * dt
+    dM = np.zeros((len(slopes), *M.shape))
+    dM[:, :, :n] = slopes * dt
+    if integrator == "euler":
+        return (np.eye(n + 1) + M)[:, :n], dM[:, :, :n]
+    block = np.zeros((len(slopes), size, 2 * n + 2, 2 * n + 2))
+    block[..., : n + 1, : n + 1] = block[..., n + 1 :, n + 1 :] = M
+    block[..., : n + 1, n + 1 :] = dM
+    return matrix_exponential(M)[:, :n], matrix_exponential(block)[..., :n, n + 1 :]

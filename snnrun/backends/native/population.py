@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from importlib.resources import files
-from string import Template
 
 import sympy as sp
 
 from snnrun.backends.native.printer import cxx_name, print_formula
-from snnrun.compile.derive import Flow, adjoint_symbol, entry_symbol, offset_symbol
+from snnrun.backends.templates import fill_template
+from snnrun.compile.derive import Flow, adjoint_symbol
 from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.steps import FREE, HELD, Steps
 from snnrun.models.equations import internal, symbol
 
 INDENT = " " * 8
 
 
 def fill(template: str, **fields: object) -> str:
-    """Fill the template file ``template``; an undefined name in it is an error."""
-    text = (files(__package__) / "templates" / f"{template}.tmpl").read_text()
-    return Template(text).substitute(fields)
+    """Fill a template of this backend."""
+    return fill_template(__package__, template, fields)
 
 
 class PopulationEmitter:
@@ -28,9 +26,11 @@ class PopulationEmitter:
 
     def __init__(self, compiled: CompiledPopulation, *, timed: bool) -> None:
         self.compiled = compiled
+        self.steps = Steps(compiled)
         self.dynamics = compiled.dynamics
         self.neuron = compiled.dynamics.neuron
         self.states = self.neuron.states
+        self.arrays = self.steps.coefficients
         self.timed = timed
 
     @property
@@ -48,7 +48,6 @@ class PopulationEmitter:
         if compiled.spiking:
             equations.append(f"//   spike where {self.neuron.threshold}")
             equations += [f"//   reset {s} = {r}" for s, r in self.neuron.system.resets.items()]
-        initial = {s: self.neuron.system.initial.get(s, sp.Integer(0)) for s in self.states}
         return fill(
             "population",
             title=f"{compiled.population.name}: {compiled.population.size} x {self.neuron.name}",
@@ -64,10 +63,10 @@ class PopulationEmitter:
             arrays=len(self.arrays),
             spiking=_bool(compiled.spiking),
             timed=_bool(self.timed),
-            rests=_bool(self.rests),
-            start=self._assign("x", initial),
-            advance=self._assign("x", self._advance("P", dynamics.free)),
-            adjoint=self._assign("lam", self._adjoint("P", dynamics.free), adjoint=True),
+            rests=_bool(self.steps.rests),
+            start=self._assign("x", self.steps.initial),
+            advance=self._assign("x", self.steps.advance()),
+            adjoint=self._assign("lam", self.steps.adjoint(), adjoint=True),
             rate=self._return(dynamics.readout_rate, real=True),
             pull=self._return(dynamics.readout_pull, real=True),
             spiking_part=self._spiking() if compiled.spiking else "",
@@ -75,129 +74,15 @@ class PopulationEmitter:
             per_neuron_part=self._per_neuron() if compiled.per_neuron else "",
         )
 
-    @property
-    def rests(self) -> bool:
-        """Whether a trial may end once nobody can spike any more: needs a positive threshold."""
-        if self.dynamics.loud is None or self.compiled.population.neuron is None:
-            return False
-        level = self.compiled.fold(self._threshold_level)
-        if not level.is_number or float(level) <= 0:
-            return False
-        if self.dynamics.held is None or level == self.compiled.fold(self._threshold):
-            return True
-        # a potential that is held while the threshold falls must stay below its lowest value
-        state = str(self._threshold_state)
-        reset = self.compiled.fold(self.neuron.system.resets.get(state, symbol(state)))
-        return bool(reset.is_number and float(reset) < float(level))
-
-    @property
-    def _threshold_state(self) -> sp.Symbol:
-        return symbol(str(self.neuron.system.threshold_state))
-
-    @property
-    def _threshold(self) -> sp.Expr:
-        return sp.sympify(self.neuron.system.threshold_value)
-
-    @property
-    def _threshold_level(self) -> sp.Expr:
-        return self._threshold.subs({symbol(s): 0 for s in self.states})
-
-    @cached_property
-    def arrays(self) -> tuple[sp.Symbol, ...]:
-        """The coefficients that differ from neuron to neuron."""
-        if not self.compiled.per_neuron:
-            return ()
-        found = [symbol(name) for name in self.compiled.per_neuron]
-        for prefix, flow in self._flows():
-            if self._given(prefix):
-                continue
-            found += [internal(self._entry(prefix, i, j)) for i, j in flow.entries]
-            found += [internal(f"{prefix}u_{self.states[i]}") for i in flow.offsets]
-            for parameter in self.compiled.population.trained:
-                found += [
-                    internal(self._slope(prefix, parameter, i, j))
-                    for i, j in self._moved(flow, parameter)
-                ]
-        return tuple(found)
-
-    def _flows(self) -> list[tuple[str, Flow]]:
-        held = self.dynamics.held
-        return [("P", self.dynamics.free)] + ([("H", held)] if held is not None else [])
-
-    def _given(self, prefix: str) -> Mapping[sp.Symbol, float]:
-        return self.compiled.numbers if prefix == "P" else self.compiled.held_numbers
-
-    def _entry(self, prefix: str, i: int, j: int) -> str:
-        return f"{prefix}_{self.states[i]}_{self.states[j]}"
-
-    def _slope(self, prefix: str, parameter: str, i: int, j: int) -> str:
-        column = self.states[j] if j < len(self.states) else "1"
-        return f"d{prefix}_{parameter}_{self.states[i]}_{column}"
-
-    def _moved(self, flow: Flow, parameter: str) -> list[tuple[int, int]]:
-        """Return the entries of [P, u] that change with ``parameter`` (u: column len(states))."""
-        n = len(self.states)
-        p = symbol(parameter)
-        direct = [(k, m) for k in range(n) for m in range(n) if flow.A[k, m].diff(p) != 0]
-        direct += [(k, n) for k in range(n) if flow.b[k].diff(p) != 0]
-        found = set()
-        for k, m in direct:
-            for i in range(n):
-                if (i, k) not in flow.entries:
-                    continue
-                found |= {(i, j) for j in range(n) if m < n and (m, j) in flow.entries}
-                if m == n or m in flow.offsets:
-                    found.add((i, n))
-        return sorted(found)
-
-    def _coefficient(self, prefix: str, i: int, j: int) -> sp.Expr:
-        given = self._given(prefix)
-        if given:
-            return sp.Float(given[entry_symbol(self.states[i], self.states[j])], 17)
-        return internal(self._entry(prefix, i, j))
-
-    def _offset(self, prefix: str, i: int) -> sp.Expr:
-        given = self._given(prefix)
-        if given:
-            return sp.Float(given[offset_symbol(self.states[i])], 17)
-        return internal(f"{prefix}u_{self.states[i]}")
-
-    # Each linear step is written out term by term in the order of the states, as the reference
-    # does.
-    def _advance(self, prefix: str, flow: Flow) -> dict[str, list[sp.Expr]]:
-        new: dict[str, list[sp.Expr]] = {}
-        for i, state in enumerate(self.states):
-            new[state] = [
-                sp.Mul(self._coefficient(prefix, i, j), symbol(self.states[j]), evaluate=False)
-                for r, j in flow.entries
-                if r == i
-            ]
-            if i in flow.offsets:
-                new[state].append(self._offset(prefix, i))
-        return new
-
-    def _adjoint(self, prefix: str, flow: Flow) -> dict[str, list[sp.Expr]]:
-        return {
-            state: [
-                sp.Mul(
-                    self._coefficient(prefix, i, j), adjoint_symbol(self.states[i]), evaluate=False
-                )
-                for i, c in flow.entries
-                if c == j
-            ]
-            for j, state in enumerate(self.states)
-        }
-
     def _spiking(self) -> str:
-        jump, loud = self.dynamics.jump, self.dynamics.loud
+        jump = self.dynamics.jump
         assert jump is not None
-        system = self.neuron.system
-        state, threshold = self._threshold_state, self.compiled.fold(self._threshold)
+        state, threshold = self.steps.threshold_state, self.steps.threshold
         crosses = [
             *self._lines([state, threshold]),
             f"return {cxx_name(state)} >= splat({print_formula(threshold)});",
         ]
-        resets = {s: self.compiled.fold(e) for s, e in system.resets.items()}
+        resets = self.steps.resets
         reset = self._lines([*resets.values(), *(symbol(s) for s in resets)])
         for name, value in resets.items():
             i = self.states.index(name)
@@ -213,20 +98,16 @@ class PopulationEmitter:
             crosses=_join(crosses),
             reset=_join(reset),
             keep=_join(keep),
-            loud=_join(self._loud_lines(loud)),
+            loud=_join(self._loud_lines()),
             slope=self._return(jump.slope, real=True, states=jump.records),
             jump=_join(self._jump_lines()),
         )
 
-    def _loud_lines(self, loud: sp.Expr | None) -> list[str]:
-        if loud is None or not self.rests:
+    def _loud_lines(self) -> list[str]:
+        if not self.steps.rests:
             return ["return vi{} - 1;"]
-        values = {
-            entry_symbol(self.states[i], self.states[j]): self._coefficient("P", i, j)
-            for i, j in self.dynamics.free.entries
-        }
-        expression = self.compiled.fold(loud).subs(values)
-        level = float(self.compiled.fold(self._threshold_level)) * 0.999  # margin for rounding
+        expression = self.steps.loud
+        level = float(self.steps.threshold_level) * 0.999  # margin for rounding
         return [
             *self._lines([expression]),
             f"const vi rises = splat({print_formula(expression)}) >= splat(Real({level!r}));",
@@ -250,15 +131,14 @@ class PopulationEmitter:
         return lines
 
     def _refractory(self) -> str:
-        held, jump = self.dynamics.held, self.dynamics.jump
-        assert held is not None
+        jump = self.dynamics.jump
         assert jump is not None
         assert jump.release is not None
         return fill(
             "refractory",
             held=", ".join(self.neuron.held),
-            advance=self._assign("x", self._advance("H", held)),
-            adjoint=self._assign("lam", self._adjoint("H", held), adjoint=True),
+            advance=self._assign("x", self.steps.advance(HELD)),
+            adjoint=self._assign("lam", self.steps.adjoint(HELD), adjoint=True),
             release=self._return(jump.release, real=True),
         )
 
@@ -280,8 +160,8 @@ class PopulationEmitter:
         at = {entry: i for i, entry in enumerate(self.arrays)}
         lines += [f"k[{at[s]} * STRIDE] = Real({cxx_name(s)});" for s in own]
         n = len(self.states)
-        for prefix, flow in self._flows():
-            if self._given(prefix):
+        for prefix, flow in self.steps.flows():
+            if self.steps.given(prefix):
                 continue
             directions: list[str | None] = [*self.compiled.population.trained] or [None]
             for number, parameter in enumerate(directions):
@@ -291,14 +171,18 @@ class PopulationEmitter:
                 lines.append(f"    const Step<{n}> step(A, dA, DT, EULER);")
                 stored = []
                 if number == 0:
-                    stored += [(self._entry(prefix, i, j), f"P[{i}][{j}]") for i, j in flow.entries]
                     stored += [
-                        (f"{prefix}u_{self.states[i]}", f"P[{i}][{n}]") for i in flow.offsets
+                        (self.steps.entry_name(prefix, i, j), f"P[{i}][{j}]")
+                        for i, j in flow.entries
+                    ]
+                    stored += [
+                        (self.steps.offset_name(prefix, i), f"P[{i}][{n}]") for i in flow.offsets
                     ]
                 if parameter is not None:
-                    moved = self._moved(flow, parameter)
+                    moved = self.steps.moved(flow, parameter)
                     stored += [
-                        (self._slope(prefix, parameter, i, j), f"dP[{i}][{j}]") for i, j in moved
+                        (self.steps.slope_name(prefix, parameter, i, j), f"dP[{i}][{j}]")
+                        for i, j in moved
                     ]
                 for name, entry in stored:
                     lines.append(f"    k[{at[internal(name)]} * STRIDE] = Real(step.{entry});")
@@ -307,34 +191,25 @@ class PopulationEmitter:
 
     def _table(self, flow: Flow, parameter: str | None) -> str:
         """Return [A, b], or its derivative by ``parameter``, as a C++ initialiser."""
-        rows = []
-        for i in range(len(self.states)):
-            row = [*flow.A[i, :], flow.b[i]]
-            if parameter is not None:
-                row = [sp.sympify(e).diff(symbol(parameter)) for e in row]
-            cells = [print_formula(self.compiled.fold(e), "{}") for e in row]
-            rows.append("{" + ", ".join(cells) + "}")
+        table = self.steps.table(flow)
+        if parameter is not None:
+            table = table.diff(symbol(parameter))
+        rows = [
+            "{" + ", ".join(print_formula(cell, "{}") for cell in table[i, :]) + "}"
+            for i in range(table.rows)
+        ]
         if parameter is None and not self.compiled.per_neuron:
             return "{}"
         return "{" + ", ".join(rows) + "}"
 
     def _gradient_lines(self) -> list[str]:
-        sums: dict[str, dict[str, sp.Expr]] = {}
-        n = len(self.states)
-        for prefix, flow in self._flows():
-            for parameter in self.compiled.population.trained:
-                total = sp.Integer(0)
-                for i, j in () if self._given(prefix) else self._moved(flow, parameter):
-                    factor = symbol(self.states[j]) if j < n else sp.Integer(1)
-                    slope = internal(self._slope(prefix, parameter, i, j))
-                    total += adjoint_symbol(self.states[i]) * slope * factor
-                sums.setdefault(parameter, {})[prefix] = total
+        sums = self.steps.parameter_gradients()
         used = [e for by_flow in sums.values() for e in by_flow.values()]
         lines = self._lines(used, states=self.states)
         for p, parameter in enumerate(self.compiled.population.trained):
-            free = print_formula(sums[parameter]["P"])
-            if "H" in sums[parameter]:
-                held = print_formula(sums[parameter]["H"])
+            free = print_formula(sums[parameter][FREE])
+            if HELD in sums[parameter]:
+                held = print_formula(sums[parameter][HELD])
                 lines.append(f"g[{p}] = held ? splat({held}) : splat({free});")
             else:
                 lines.append(f"g[{p}] = splat({free});")

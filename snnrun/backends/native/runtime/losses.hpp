@@ -94,6 +94,7 @@ template <class L, class F> struct Maximum {
             for (int i = 0; i < S; i++) x[i] = reinterpret_cast<const Real*>(peak[i])[k];
             const Real rise = L::Model::rate(x, arrays + k), unit = L::Model::pull(arrays + k);
             const int n = int(reinterpret_cast<const Int*>(at)[k]);
+            if (n == L::STEPS - 1) continue;  // its spikes arrive nowhere
             Real all = 0, falling = 0;
             auto each = [&](auto visit) {
                 for (int c = 0; c < Below::BLOCKS; c++) {

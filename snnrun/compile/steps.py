@@ -1,0 +1,245 @@
+"""What a population computes in one step of each pass, as expressions that a backend prints.
+
+Constants are folded into the expressions. What differs from neuron to neuron is a coefficient, an
+array that a backend keeps beside the states: parameters, entries of the propagators P (free) and H
+(held in the refractory period), their offsets u, and their derivatives by trained parameters.
+
+    tau_mem          a parameter
+    P_V_I, H_I_I     entry of the propagator, row V, column I
+    Pu_V             offset of row V
+    dP_tau_mem_V_I   derivative of P_V_I by tau_mem; column 1 stands for the offset
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+import numpy as np
+import sympy as sp
+
+from snnrun.compile.derive import Flow, adjoint_symbol, entry_symbol, offset_symbol
+from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.propagator import propagator_and_derivative
+from snnrun.models.equations import internal, symbol
+
+FREE, HELD = "P", "H"
+
+
+class Steps:
+    """The steps of one population.
+
+    Linear steps are lists of terms, one list per state, in the order of the states: backends add
+    them in this order, and so does the reference.
+    """
+
+    def __init__(self, compiled: CompiledPopulation) -> None:
+        self.compiled = compiled
+        self.dynamics = compiled.dynamics
+        self.neuron = compiled.dynamics.neuron
+        self.states = self.neuron.states
+
+    @property
+    def initial(self) -> dict[str, sp.Expr]:
+        """State -> value at the start of a trial."""
+        start = self.neuron.system.initial
+        return {s: self.compiled.fold(start.get(s, sp.Integer(0))) for s in self.states}
+
+    @property
+    def threshold_state(self) -> sp.Symbol:
+        """The state that is compared with the threshold."""
+        return symbol(str(self.neuron.system.threshold_state))
+
+    @property
+    def threshold(self) -> sp.Expr:
+        """The value on or above which the neuron spikes."""
+        return self.compiled.fold(sp.sympify(self.neuron.system.threshold_value))
+
+    @property
+    def threshold_level(self) -> sp.Expr:
+        """The threshold where all states are 0."""
+        return self.threshold.subs({symbol(s): 0 for s in self.states})
+
+    @property
+    def resets(self) -> dict[str, sp.Expr]:
+        """State -> new value at a spike, of the values just before it."""
+        return {s: self.compiled.fold(e) for s, e in self.neuron.system.resets.items()}
+
+    @property
+    def rests(self) -> bool:
+        """Whether a trial may end once nobody can spike any more: needs a positive threshold."""
+        if self.dynamics.loud is None or self.compiled.population.neuron is None:
+            return False
+        level = self.threshold_level
+        if not level.is_number or float(level) <= 0:
+            return False
+        if self.dynamics.held is None or level == self.threshold:
+            return True
+        # a potential that is held while the threshold falls must stay below its lowest value
+        reset = self.resets.get(str(self.threshold_state), self.threshold_state)
+        return bool(reset.is_number and float(reset) < float(level))
+
+    @property
+    def loud(self) -> sp.Expr:
+        """What must reach the threshold's level for a spike without arrivals (see derive.py)."""
+        entries = {
+            entry_symbol(self.states[i], self.states[j]): self._coefficient(FREE, i, j)
+            for i, j in self.dynamics.free.entries
+        }
+        return self.compiled.fold(self.dynamics.loud).subs(entries)
+
+    def flow(self, prefix: str) -> Flow:
+        """Return the equations between spikes (``P``), or in the refractory period (``H``)."""
+        return dict(self.flows())[prefix]
+
+    def flows(self) -> Iterator[tuple[str, Flow]]:
+        """Yield the flows that there are, by prefix."""
+        yield FREE, self.dynamics.free
+        if self.dynamics.held is not None:
+            yield HELD, self.dynamics.held
+
+    def advance(self, prefix: str = FREE) -> dict[str, list[sp.Expr]]:
+        """Return x <- P x + u: state -> terms."""
+        flow = self.flow(prefix)
+        new: dict[str, list[sp.Expr]] = {}
+        for i, state in enumerate(self.states):
+            new[state] = [
+                sp.Mul(self._coefficient(prefix, i, j), symbol(self.states[j]), evaluate=False)
+                for r, j in flow.entries
+                if r == i
+            ]
+            if i in flow.offsets:
+                new[state].append(self._offset(prefix, i))
+        return new
+
+    def adjoint(self, prefix: str = FREE) -> dict[str, list[sp.Expr]]:
+        """Return lam <- P^T lam: state -> terms."""
+        return {
+            state: [
+                sp.Mul(
+                    self._coefficient(prefix, i, j), adjoint_symbol(self.states[i]), evaluate=False
+                )
+                for i, c in self.flow(prefix).entries
+                if c == j
+            ]
+            for j, state in enumerate(self.states)
+        }
+
+    def parameter_gradients(self) -> dict[str, dict[str, sp.Expr]]:
+        """Return lam . (dP/dp x + du/dp): trained parameter -> prefix of the flow -> expression."""
+        sums: dict[str, dict[str, sp.Expr]] = {}
+        n = len(self.states)
+        for prefix, flow in self.flows():
+            for parameter in self.compiled.population.trained:
+                total = sp.Integer(0)
+                for i, j in () if self.given(prefix) else self.moved(flow, parameter):
+                    factor = symbol(self.states[j]) if j < n else sp.Integer(1)
+                    slope = internal(self.slope_name(prefix, parameter, i, j))
+                    total += adjoint_symbol(self.states[i]) * slope * factor
+                sums.setdefault(parameter, {})[prefix] = total
+        return sums
+
+    @cached_property
+    def coefficients(self) -> tuple[sp.Symbol, ...]:
+        """What differs from neuron to neuron, in the order in which backends store it."""
+        if not self.compiled.per_neuron:
+            return ()
+        found = [symbol(name) for name in self.compiled.per_neuron]
+        for prefix, flow in self.flows():
+            if self.given(prefix):
+                continue
+            found += [internal(self.entry_name(prefix, i, j)) for i, j in flow.entries]
+            found += [internal(self.offset_name(prefix, i)) for i in flow.offsets]
+            for parameter in self.compiled.population.trained:
+                found += [
+                    internal(self.slope_name(prefix, parameter, i, j))
+                    for i, j in self.moved(flow, parameter)
+                ]
+        return tuple(found)
+
+    def coefficient_values(
+        self, parameters: np.ndarray, dt: float, integrator: str
+    ) -> dict[sp.Symbol, np.ndarray]:
+        """Return every coefficient [N] for ``parameters`` [per_neuron, N], in float64."""
+        own = [symbol(name) for name in self.compiled.per_neuron]
+        values: dict[sp.Symbol, np.ndarray] = dict(zip(own, parameters, strict=True))
+        for prefix, flow in self.flows():
+            if self.given(prefix):
+                continue
+            directions = self.compiled.population.trained
+            A, slopes = self._matrices(flow, values, directions)
+            P, dP = propagator_and_derivative(A, slopes, dt, integrator)
+            for i, j in flow.entries:
+                values[internal(self.entry_name(prefix, i, j))] = P[:, i, j]
+            for i in flow.offsets:
+                values[internal(self.offset_name(prefix, i))] = P[:, i, -1]
+            for parameter, d in zip(directions, dP, strict=True):
+                for i, j in self.moved(flow, parameter):
+                    values[internal(self.slope_name(prefix, parameter, i, j))] = d[:, i, j]
+        return {s: values[s] for s in self.coefficients}
+
+    def _matrices(
+        self, flow: Flow, values: Mapping[sp.Symbol, np.ndarray], directions: tuple[str, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return [A, b] of every neuron [N, n, n + 1], and its derivative by each direction."""
+        names, columns = list(values), list(values.values())
+        size = len(columns[0])
+
+        def evaluate(table: sp.Matrix) -> np.ndarray:
+            cells = [
+                np.broadcast_to(sp.lambdify(names, cell, "numpy")(*columns), size) for cell in table
+            ]
+            return np.array(cells, float).T.reshape(size, *table.shape)
+
+        table = self.table(flow)
+        slopes = [evaluate(table.diff(symbol(p))) for p in directions]
+        return evaluate(table), np.array(slopes).reshape(len(directions), size, *table.shape)
+
+    def table(self, flow: Flow) -> sp.Matrix:
+        """Return [A, b] with constants folded."""
+        return sp.Matrix.hstack(flow.A, flow.b).applyfunc(self.compiled.fold)
+
+    def given(self, prefix: str) -> Mapping[sp.Symbol, float]:
+        """Return the entries of a propagator that is the same for all neurons, or nothing."""
+        return self.compiled.numbers if prefix == FREE else self.compiled.held_numbers
+
+    def entry_name(self, prefix: str, i: int, j: int) -> str:
+        """Return the name of an entry of a propagator."""
+        return f"{prefix}_{self.states[i]}_{self.states[j]}"
+
+    def offset_name(self, prefix: str, i: int) -> str:
+        """Return the name of an entry of a propagator's offset."""
+        return f"{prefix}u_{self.states[i]}"
+
+    def slope_name(self, prefix: str, parameter: str, i: int, j: int) -> str:
+        """Return the name of the derivative of an entry, or of the offset (column len(states))."""
+        column = self.states[j] if j < len(self.states) else "1"
+        return f"d{prefix}_{parameter}_{self.states[i]}_{column}"
+
+    def moved(self, flow: Flow, parameter: str) -> list[tuple[int, int]]:
+        """Return the entries of [P, u] that change with ``parameter`` (u: column len(states))."""
+        n = len(self.states)
+        p = symbol(parameter)
+        direct = [(k, m) for k in range(n) for m in range(n) if flow.A[k, m].diff(p) != 0]
+        direct += [(k, n) for k in range(n) if flow.b[k].diff(p) != 0]
+        found = set()
+        for k, m in direct:
+            for i in range(n):
+                if (i, k) not in flow.entries:
+                    continue
+                found |= {(i, j) for j in range(n) if m < n and (m, j) in flow.entries}
+                if m == n or m in flow.offsets:
+                    found.add((i, n))
+        return sorted(found)
+
+    def _coefficient(self, prefix: str, i: int, j: int) -> sp.Expr:
+        given = self.given(prefix)
+        if given:
+            return sp.Float(given[entry_symbol(self.states[i], self.states[j])], 17)
+        return internal(self.entry_name(prefix, i, j))
+
+    def _offset(self, prefix: str, i: int) -> sp.Expr:
+        given = self.given(prefix)
+        if given:
+            return sp.Float(given[offset_symbol(self.states[i])], 17)
+        return internal(self.offset_name(prefix, i))
