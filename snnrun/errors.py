@@ -30,6 +30,10 @@ class NumericalError(SnnrunError):
     """Values that are not finite, or that grew beyond use, during training."""
 
 
+class CapacityError(SnnrunError):
+    """A buffer of a backend that is too small for what happened."""
+
+
 class CheckpointError(SnnrunError):
     """A checkpoint that is missing, damaged, or belongs to another network."""
 

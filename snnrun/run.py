@@ -14,7 +14,8 @@ from typing import TextIO
 
 import numpy as np
 
-from snnrun.backends.native import Opened, open_native
+from snnrun.backends import open_backend
+from snnrun.backends.base import Opened
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
@@ -57,7 +58,7 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         started = time.monotonic()
         splits = load(config)
         program = build_program(config, splits)
-        opened = open_native(program, config, paths.code, reporter.build)
+        opened = open_backend(program, config, paths.code, splits, reporter.build)
         backend = opened.backend
         record = _record(config, paths, splits, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
@@ -100,7 +101,7 @@ def test(config: Config, folder: Path) -> dict[str, float]:
                 f"dataset {config.dataset.name} has no test set here; N_TEST says how large it is"
             )
         program = build_program(config, splits)
-        opened = open_native(program, config, paths.code, reporter.build)
+        opened = open_backend(program, config, paths.code, splits, reporter.build)
         checkpoint = paths.best if config.LOAD_BEST else paths.last
         saved = load_checkpoint(checkpoint)
         load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
@@ -130,12 +131,9 @@ def compile_only(config: Config, folder: Path) -> Path:
     with reporting(paths) as reporter:
         splits = load(config)
         program = build_program(config, splits)
-        opened = open_native(program, config, paths.code, reporter.build)
+        opened = open_backend(program, config, paths.code, splits, reporter.build)
         print(program.describe())
-        reporter.finish(
-            {"code": str(paths.code), "library": str(opened.build.library),
-             "command": opened.build.command}
-        )  # fmt: skip
+        reporter.finish(dict(opened.files))
     return paths.code
 
 

@@ -115,7 +115,7 @@ def test_the_code_in_a_run_folder_builds_by_itself(tmp_path: Path) -> None:
     program = program_of(problem(), 0.2, train=())
     opened = open_native(program, small(backend={"flags": ["-O0"]}), tmp_path / "code")
     assert (tmp_path / "code" / "program.cpp").read_text() == emit(program, "float32")
-    command = shlex.split(opened.build.command)
+    command = shlex.split(opened.files["command"])
     subprocess.run(command, cwd=tmp_path / "code", check=True)
     assert (tmp_path / "code" / "program.so").stat().st_size > 0
 

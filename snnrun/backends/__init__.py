@@ -1,0 +1,32 @@
+"""Backends turn a Program into something that runs; the configuration names the one to take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from snnrun.backends.base import Opened
+from snnrun.backends.genn import open_genn
+from snnrun.backends.native import open_native
+from snnrun.compile.program import Program
+from snnrun.config import Config
+from snnrun.datasets.spikes import Splits
+
+BACKENDS: dict[str, Callable[..., Opened]] = {"native": open_native, "genn": open_genn}
+
+
+def open_backend(
+    program: Program, config: Config, code: Path, splits: Splits, say: Callable[[str], None]
+) -> Opened:
+    """Generate, build and load ``program`` with the backend of ``config``.
+
+    Args:
+        code: Folder for the generated code.
+        splits: The data that the backend will be given.
+        say: Is told each step of the build.
+
+    Raises:
+        BuildError: What is needed is missing, or a compiler failed.
+    """
+    data = tuple({id(s.data): s.data for s in splits.all()}.values())
+    return BACKENDS[config.backend.name](program, config, code, data, say)

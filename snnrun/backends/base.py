@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,7 @@ class Results:
     neuron_spikes: np.ndarray  # int64 [neurons of all layers], summed over the examples
     failed_batch: int = -1  # first batch with values that are not finite or too large
     failed_tensor: str = ""  # where; empty: the loss
+    dropped_spikes: np.ndarray | None = None  # int64 [L], learned without their gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +42,28 @@ class Trial:
     prediction: int
     steps: tuple[np.ndarray, ...]  # per layer: int32 [spikes]
     neurons: tuple[np.ndarray, ...]  # per layer: int32 [spikes], by step, then by neuron
-    states: tuple[dict[str, np.ndarray], ...]  # per layer: state -> [steps, neurons]
+    states: tuple[dict[str, np.ndarray], ...]  # per layer: state -> [steps, neurons], if traced
     input_steps: np.ndarray  # int32 [events that were not dropped]
     input_channels: np.ndarray
 
 
 class Backend(Protocol):
-    """A compiled program that holds weights and runs examples."""
+    """A compiled program that holds weights and runs examples.
 
-    program: Program
-    threads: int
+    ``batches_per_call``: mini-batches to be learned in one call of ``train``, of which only the
+    last call of an epoch may have fewer; None: any number gives the same results.
+    """
+
+    @property
+    def program(self) -> Program:
+        """The program that runs."""
+
+    @property
+    def batches_per_call(self) -> int | None:
+        """See above."""
+
+    def kernel_times(self) -> dict[str, float]:
+        """Return the seconds spent so far in each kind of kernel, where the backend knows."""
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a tensor: ``value``, moments ``first`` and ``second``, or ``gradient``."""
@@ -73,10 +87,21 @@ class Backend(Protocol):
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning."""
 
-    def gradient(self, data: SpikeData, examples: np.ndarray) -> Results:
+    def gradient(
+        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+    ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
 
     def trial(
         self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
     ) -> Trial:
         """Run one example and return everything that happened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A loaded program, what to say about it, and what was made (what -> where or how)."""
+
+    backend: Backend
+    description: str
+    files: Mapping[str, str]

@@ -19,6 +19,9 @@ RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.y
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+GROUPS = {"backend": "backend.name"}  # choosing another backend changes nothing else
+
+
 def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
     """Return the run folder that the first argument names, or the newest one, and the overrides.
 
@@ -93,7 +96,8 @@ def read_overrides(overrides: Sequence[str], command: str) -> list[tuple[str, An
     """
     wrong, pairs = [], []
     for text, override in zip(overrides, parse(overrides), strict=True):
-        name = ALIASES.get(override.key_or_group, override.key_or_group)
+        name = override.key_or_group
+        name = GROUPS.get(name, ALIASES.get(name, name))
         problem = _refusal(override, name, command)
         if problem:
             wrong.append(f"{text}: {problem}" if name in SCHEMA else problem)

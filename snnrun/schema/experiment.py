@@ -66,7 +66,7 @@ EXPERIMENT = table(
         "Spikes per neuron that GeNN's buffers hold. Buffers of the native backend hold every "
         "spike that a trial can have, so that none is ever lost.",
         minimum=1, datasets={"yinyang": 400, "mnist": 50},
-        active_if=(when("backend.name", "genn"),),
+        active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
     ),
     whole(
         "N_BATCH", 32, "Examples in a mini-batch. The last one of an epoch may hold fewer.",

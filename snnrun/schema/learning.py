@@ -61,6 +61,13 @@ LEARNING = table(
         "MIN_EPOCH_ETA_FIXED", 300, "Epochs that must pass between two changes by ETA_FAC.",
         minimum=0, active_if=SCHEDULED, changeable=(RESUME,),
     ),
+    switch(
+        "PIPELINE", False,
+        "Run the backward pass of a mini-batch together with the forward pass of the next one, as "
+        "the reference does: fewer steps, but a forward pass lacks the update before it. false: "
+        "each mini-batch is learned before the next one begins.",
+        active_if=(when("backend.name", "genn"),),
+    ),
     switch("TRAIN_TAU", False, "Train TAU_MEM and TAU_SYN of each hidden neuron."),
     number(
         "MIN_TAU_M", 3.0, "Smallest membrane time constant, trained or drawn.", unit="ms", above=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import unless, when
+from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.table import number, switch, table, text
 
 EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
@@ -194,8 +194,9 @@ LOSS = table(
     ),
     switch(
         "CUDA_VISIBLE_DEVICES", True,
-        "Address GPUs by their place among the visible ones (backend=genn).",
-        later="the native backend runs on the CPU",
+        "Take the GPU with the number backend.device_id among those that the environment variable "
+        "of this name leaves visible; false: let GeNN choose the one that suits best.",
+        active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
     ),
 )
 # fmt: on

@@ -10,6 +10,7 @@ LATER_DATA = "it comes with the full set of benchmarks"
 LATER_PLOTS = "plots come with the reports"
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
+NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
 
 # fmt: off
 RECORDING = table(
@@ -162,12 +163,34 @@ GROUPS = table(
         ),
     ),
     text(
-        "backend.name", "native", "What runs the network.", choices=("native", "genn"),
-        later_choices={"genn": "the GeNN backend comes later"},
+        "backend.name", "native",
+        "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU.",
+        choices=("native", "genn"), changeable=BOTH,
+    ),
+    text(
+        "backend.device", None, "The backend of GeNN.",
+        choices=("cuda", "hip", "single_threaded_cpu"), nullable=True,
+        null="the first of these that this PyGeNN has", active_if=GENN, changeable=BOTH,
+    ),
+    whole(
+        "backend.device_id", 0,
+        "Number of the GPU among those that the environment's CUDA_VISIBLE_DEVICES leaves, with "
+        "the key CUDA_VISIBLE_DEVICES true.", minimum=0, active_if=GENN, changeable=BOTH,
+    ),
+    switch(
+        "backend.optimize_code", True,
+        "Let GeNN build with -O3 and fast arithmetic that reorders sums; false: -O2, by the rules "
+        "of IEEE 754.", active_if=GENN,
+    ),
+    text(
+        "backend.on_full_buffer", "stop",
+        "What to do when a neuron spikes more than N_MAX_SPIKE times in a trial: stop, or report "
+        "how many spikes were learned without their gradient.",
+        choices=("stop", "report"), active_if=GENN, changeable=(RESUME,),
     ),
     whole(
         "backend.threads", None, "Threads to compute with; results do not depend on it.", minimum=1,
-        nullable=True, null="one per core", changeable=BOTH,
+        nullable=True, null="one per core", active_if=NATIVE, changeable=BOTH,
     ),
     text(
         "backend.precision", "float32", "Floating-point numbers to compute with.",
@@ -176,7 +199,7 @@ GROUPS = table(
     switch(
         "backend.contraction", True,
         "Let the compiler fuse a multiplication and an addition into one rounding; false: results "
-        "are those of the NumPy reference, bit for bit, at less speed.",
+        "are those of the NumPy reference, bit for bit, at less speed.", active_if=NATIVE,
     ),
     text(
         "backend.compiler", None, "The C++ compiler, a name or a path.",

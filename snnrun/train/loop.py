@@ -2,7 +2,8 @@
 
 An epoch is a row of trials (mini-batches): training first, then validation. The loop hands the
 backend as many trials at once as run in about CHUNK_S, so that nothing in Python happens per step
-or example, and looks up in between for requests to stop. Cutting the row elsewhere changes no bit.
+or example, and looks up in between for requests to stop. Cutting the row elsewhere changes no bit;
+where it would, the backend says how long its calls are.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class Trainer:
                         phase.examples(first, first + 1), phase.name, dropout,
                     )  # fmt: skip
             last = min(
-                [phase.trials, first + self._trials_per_chunk, *(r for r in recorded if r > first)]
+                [phase.trials, self._end_of_chunk(first), *(r for r in recorded if r > first)]
             )
             started = time.monotonic()
             rates = self._run_trials(epoch, phase, first, last, dropout)
@@ -299,6 +300,11 @@ class Trainer:
         self._recordings.flush()
         self._keeper.interrupted(self._state)
         raise Stopped
+
+    def _end_of_chunk(self, first: int) -> int:
+        """Return where the call that begins with trial ``first`` ends; some backends decide it."""
+        fixed = self._backend.batches_per_call
+        return (first // fixed + 1) * fixed if fixed else first + self._trials_per_chunk
 
     def _note_speed(self, trials: int, seconds: float) -> None:
         per_trial = max(seconds / trials, 1e-7)

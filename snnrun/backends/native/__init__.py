@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from snnrun.backends.native.build import Build, build, cache_folder, runtime_headers
+from snnrun.backends.base import Opened
+from snnrun.backends.native.build import build, cache_folder, runtime_headers
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program
 from snnrun.config import Config
+from snnrun.datasets.spikes import SpikeData
 from snnrun.record.atomic import write_error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened:
-    """A loaded program and what to say about it."""
-
-    backend: NativeBackend
-    description: str
-    build: Build
-    seconds: float
 
 
 def usable_cores() -> int:
@@ -35,9 +26,16 @@ def usable_cores() -> int:
 
 
 def open_native(
-    program: Program, config: Config, code: Path, say: Callable[[str], None] = lambda text: None
+    program: Program,
+    config: Config,
+    code: Path,
+    data: Sequence[SpikeData] = (),
+    say: Callable[[str], None] = lambda text: None,
 ) -> Opened:
-    """Generate, build and load ``program``; the generated code is kept in the folder ``code``."""
+    """Generate, build and load ``program``; the generated code is kept in the folder ``code``.
+
+    The data is not needed: calls read it where it is.
+    """
     started = time.monotonic()
     compiler = find_compiler(config.backend.compiler)
     source = emit(program, config.backend.precision)
@@ -60,7 +58,8 @@ def open_native(
         f"native, {config.backend.precision}, {threads} thread{'s' if threads > 1 else ''}, "
         f"{backend.lanes} lanes; {compiler.version}; {how}"
     )
-    return Opened(backend=backend, description=description, build=built, seconds=seconds)
+    files = {"code": str(code), "library": str(built.library), "command": built.command}
+    return Opened(backend=backend, description=description, files=files)
 
 
 def save_code(source: str, code: Path) -> None:

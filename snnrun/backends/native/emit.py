@@ -7,8 +7,8 @@ import sympy as sp
 from snnrun import __version__
 from snnrun.backends.native.population import PopulationEmitter, fill
 from snnrun.backends.native.printer import print_formula
+from snnrun.compile.loss import bind_loss
 from snnrun.compile.program import Program
-from snnrun.models.equations import symbol
 from snnrun.models.losses import Readout
 
 READOUTS = {
@@ -65,26 +65,22 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
 
 
 def _formula(program: Program) -> dict[str, str]:
-    loss = program.loss
-    values = {symbol(key): value for key, value in program.loss_values.items()}
-    values[symbol("T")] = program.duration
-    y, t = symbol("y"), symbol("t")
+    loss, bound = program.loss, bind_loss(program)
 
     def number(expression: sp.Expr) -> str:
-        return print_formula(sp.sympify(expression).subs(values), "Number<X>({})")
+        return print_formula(expression, "Number<X>({})")
 
     def plain(expression: sp.Expr) -> str:
-        return print_formula(sp.sympify(expression).subs(values), "{}")
+        return print_formula(expression, "{}")
 
-    score, term = loss.expression("score"), loss.expression("label_term")
     return {
         "loss_title": f"{loss.name}: {loss.meaning}",
         "silent_excluded": "true" if loss.silent_excluded else "false",
         "duration": repr(program.duration),
-        "score": number(score),
-        "score_slope": number(score.diff(y)),
-        "label_term": number(term),
-        "label_term_slope": number(term.diff(y)),
-        "weight": plain(loss.expression("weight").subs(t, symbol("t"))),
-        "silent_push": plain(loss.expression("silent_push")),
+        "score": number(bound.score),
+        "score_slope": number(bound.score_slope),
+        "label_term": number(bound.label_term),
+        "label_term_slope": number(bound.label_term_slope),
+        "weight": plain(bound.weight),
+        "silent_push": plain(bound.silent_push),
     }

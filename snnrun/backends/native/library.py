@@ -61,6 +61,8 @@ def _pointer(array: np.ndarray, dtype: type) -> int:
 class NativeBackend:
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
 
+    batches_per_call = None
+
     def __init__(self, library: Path, program: Program, threads: int) -> None:
         self.program = program
         self.threads = threads
@@ -87,6 +89,10 @@ class NativeBackend:
         if getattr(self, "_engine", None):
             self._lib.snn_destroy(self._engine)
             self._engine = c.c_void_p()
+
+    def kernel_times(self) -> dict[str, float]:
+        """Return nothing: a call is one kernel, and the loop measures calls."""
+        return {}
 
     @property
     def lanes(self) -> int:

@@ -1,0 +1,119 @@
+"""The genn backend: the same Program as models of GeNN, for CUDA, HIP and its CPU backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnrun.backends.base import Opened
+from snnrun.backends.genn.backend import GennBackend
+from snnrun.backends.genn.build import Built, Target, build_model
+from snnrun.backends.genn.describe import describe
+from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.device import Device
+from snnrun.backends.genn.events import EventTables
+from snnrun.backends.genn.pygenn import (
+    choose_device,
+    import_pygenn,
+    require_toolkit,
+    version_of_pygenn,
+)
+from snnrun.backends.genn.settings import CPU, Settings
+from snnrun.backends.native.build import cache_folder
+from snnrun.backends.native.compiler import find_compiler
+from snnrun.compile.program import Program
+from snnrun.config import Config
+from snnrun.datasets.spikes import SpikeData
+
+NAMES = {"cuda": "CUDA", "hip": "HIP", CPU: "its single-threaded CPU backend"}
+
+
+def open_genn(
+    program: Program,
+    config: Config,
+    code: Path,
+    data: Sequence[SpikeData],
+    say: Callable[[str], None] = lambda text: None,
+) -> Opened:
+    """Build ``program`` with GeNN, its code in the folder ``code``, and load ``data``.
+
+    Raises:
+        BuildError: PyGeNN, its backend or a compiler is missing or fails, or memory ran out.
+    """
+    started = time.monotonic()
+    pygenn = import_pygenn()
+    device = choose_device(pygenn, config.backend.device)
+    require_toolkit(device)
+    settings = Settings(
+        batch=1 if device == CPU else config.N_BATCH,
+        precision=config.backend.precision,
+        spikes=config.N_MAX_SPIKE,
+        pipeline=config.PIPELINE,
+        traced=bool(config.REC_NEURONS),
+    )
+    target, description = target_of(pygenn, config, device), describe(program, settings)
+    say(f"building {program.network.shape} with GeNN {version_of_pygenn()} for {NAMES[device]}")
+    built = build_model(
+        pygenn, description, target, code, cache_folder(config.backend.cache_dir),
+        only_cached=not config.BUILD,
+    )  # fmt: skip
+    backend = load(
+        built, description, program, settings, data,
+        drop_spikes=config.backend.on_full_buffer == "report",
+    )  # fmt: skip
+    seconds = time.monotonic() - started
+    how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"
+    say(f"program ready: {how}")
+    order = "pipelined" if settings.pipeline else f"{settings.batch} at once"
+    return Opened(
+        backend=backend,
+        description=(
+            f"GeNN {version_of_pygenn()} for {NAMES[device]}, {settings.precision}, {order}; "
+            f"{target.compiler.version}; {how}"
+        ),
+        files={"code": str(built.folder), "compiler": target.command},
+    )
+
+
+def target_of(pygenn: Any, config: Config, device: str) -> Target:
+    """Return what the configuration builds for."""
+    backend = config.backend
+    preferences: dict[str, Any] = {"optimize_code": backend.optimize_code}
+    if device != CPU:
+        select = getattr(pygenn, f"{device}_backend").DeviceSelect
+        # The reference's switch: GPUs by their number among the visible ones, or GeNN's own choice
+        by_number = config.CUDA_VISIBLE_DEVICES
+        preferences["device_select_method"] = select.MANUAL if by_number else select.OPTIMAL
+        if by_number:
+            preferences["manual_device_id"] = backend.device_id
+    plain = () if backend.optimize_code else ("-O2",)  # GeNN's own default has no optimisation
+    return Target(
+        device=device,
+        compiler=find_compiler(backend.compiler),
+        flags=("-march=native", *plain, *backend.flags),
+        preferences=preferences,
+        timing=config.TIMING,
+    )
+
+
+def load(
+    built: Built,
+    description: Description,
+    program: Program,
+    settings: Settings,
+    data: Sequence[SpikeData],
+    *,
+    drop_spikes: bool = False,
+) -> GennBackend:
+    """Load a built model with room for ``data``."""
+    source = program.network.input
+    events = EventTables(source.size, data)
+    tables = built.groups[source.name].extra_global_params
+    tables["event_step"].set_init_values(np.zeros(events.event_capacity, np.uint16))
+    tables["channel_start"].set_init_values(np.zeros(events.row_capacity, np.uint32))
+    device = Device(built.model, built.groups, description)
+    return GennBackend(device, description, program, settings, events, drop_spikes=drop_spikes)

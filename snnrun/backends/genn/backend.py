@@ -1,0 +1,280 @@
+"""The genn backend at run time: mini-batches through the two passes of a GeNN model.
+
+    exact        forward pass, softmax, backward pass, ..., sum over the mini-batch, Adam
+    pipelined    a backward pass runs in the same steps as the next forward pass, which so uses
+                 weights that are one update older; at the end of a call the last one is learned too
+
+Examples run in units of as many as the model holds: a mini-batch on a GPU, one on GeNN's CPU
+backend. The units of a mini-batch add to one gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.genn.call import Call
+from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.device import Device
+from snnrun.backends.genn.events import EventTables, dropout_keys, dropout_limit, kept_events
+from snnrun.backends.genn.outcome import outcome_of
+from snnrun.backends.genn.readout import UPDATES, watch
+from snnrun.backends.genn.settings import Settings
+from snnrun.backends.genn.tensors import TensorStore
+from snnrun.backends.genn.units import Unit, units
+from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError
+
+PIPELINED_BATCHES = 32  # of a call: the pipeline must run empty at the same batches in every run
+
+
+class GennBackend:
+    """A program compiled by GeNN; see :class:`snnrun.backends.base.Backend`.
+
+    ``drop_spikes``: spikes beyond a buffer are counted, and learned without their gradient.
+    """
+
+    threads = 1
+
+    def __init__(
+        self,
+        device: Device,
+        description: Description,
+        program: Program,
+        settings: Settings,
+        events: EventTables,
+        *,
+        drop_spikes: bool = False,
+    ) -> None:
+        self.program = program
+        self.batches_per_call = PIPELINED_BATCHES if settings.pipeline else None
+        self._device = device
+        self._settings = settings
+        self._events = events
+        self._drop_spikes = drop_spikes
+        self._tensors = TensorStore(device, description, program)
+        self._watched = watch(program, settings)
+        self._updates = [g for g in UPDATES if any(u.group == g for u in description.updates)]
+        self._outcome = outcome_of(program)
+        self._trains_input = program.network.layers[0].forward.trained
+        self._parity = 0
+        self._fill_events()
+        self._tensors.set_parameters()
+
+    def get(self, name: str, which: str = "value") -> np.ndarray:
+        """Return a copy of a tensor, in the model's precision."""
+        return self._tensors.get(name, which)
+
+    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
+        """Overwrite a tensor; the array is rounded to the model's precision."""
+        self._tensors.set(name, array, which)
+
+    def kernel_times(self) -> dict[str, float]:
+        """Return the seconds that GeNN has spent in each kind of kernel (0 without TIMING)."""
+        return self._device.times()
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._device.close()
+
+    def train(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        batch: int,
+        rates: np.ndarray,
+        adam: Adam,
+        updates: int,
+        dropout: float,
+        dropout_key: int,
+    ) -> Results:
+        """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        call = Call(self.program, data.labels[examples])
+        self._begin(data, dropout)
+
+        def ended(unit: Unit) -> bool:
+            """Learn the mini-batch that ends with a unit; return whether training can go on."""
+            if not unit.last:
+                return True
+            self._tensors.add_up()
+            self._tensors.learn(adam, float(rates[unit.batch]), updates + unit.batch + 1)
+            tensor = self._tensors.exploded()
+            if tensor:
+                call.fail(unit.batch, tensor)
+            return not tensor
+
+        behind: Unit | None = None  # its backward pass is still to come
+        for unit in units(examples, batch, self._settings.batch):
+            self._forward(data, unit, dropout_key, behind)
+            if behind is not None and not ended(behind):
+                return call.results()
+            if not self._collect(call, unit, learning=True):
+                return call.results()
+            if self._settings.pipeline:
+                behind = unit
+                continue
+            self._backward(data, unit, dropout_key)
+            if not ended(unit):
+                return call.results()
+        if behind is not None:
+            self._backward(data, behind, dropout_key)
+            ended(behind)
+        return call.results()
+
+    def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
+        """Run ``examples`` without learning and without dropout."""
+        call = Call(self.program, data.labels[examples])
+        self._begin(data, 0.0)
+        for unit in units(examples, max(1, len(examples)), self._settings.batch):
+            self._forward(data, unit, 0, None)
+            self._collect(call, unit, learning=False)
+        return call.results()
+
+    def gradient(
+        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+    ) -> Results:
+        """Leave the gradient of the examples' mean loss in the tensors."""
+        call = Call(self.program, data.labels[examples])
+        self._begin(data, dropout)
+        for unit in units(examples, max(1, len(examples)), self._settings.batch):
+            self._forward(data, unit, dropout_key, None)
+            self._collect(call, unit, learning=True)
+            self._backward(data, unit, dropout_key)
+        self._tensors.add_up()
+        return call.results()
+
+    def trial(
+        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+    ) -> Trial:
+        """Run one example and return everything that happened, with the weights as they are.
+
+        States are there only if the model was built to be traced.
+        """
+        examples = np.array([example], np.int64)
+        call = Call(self.program, data.labels[examples])
+        self._begin(data, dropout)
+        (unit,) = units(examples, 1, self._settings.batch)
+        self._forward(data, unit, dropout_key, None)
+        self._collect(call, unit, learning=True)
+        spikes = [self._spikes(compiled) for compiled in self.program.populations]
+        input_steps, input_channels = kept_events(data, example, dropout, dropout_key)
+        return Trial(
+            loss=float(call.loss[0]),
+            prediction=int(call.prediction[0]),
+            steps=tuple(steps for steps, _ in spikes),
+            neurons=tuple(neurons for _, neurons in spikes),
+            states=tuple(self._states(compiled) for compiled in self.program.populations),
+            input_steps=input_steps,
+            input_channels=input_channels,
+        )
+
+    def _begin(self, data: SpikeData, dropout: float) -> None:
+        """Have the data on the device, and set what holds for a whole call."""
+        network = self.program.network
+        if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
+            raise ConfigError(
+                f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
+                f"{self.program.steps} and {network.input.size}"
+            )
+        if self._events.find(data) is None:
+            _, grown = self._events.add(data)
+            if grown:
+                self._grow_tables()
+            self._fill_events()
+        self._device.set_parameter(network.input.name, "drop_below", dropout_limit(dropout))
+
+    def _grow_tables(self) -> None:
+        saved = self._tensors.snapshot()
+        sizes = {
+            "event_step": np.zeros(self._events.event_capacity, np.uint16),
+            "channel_start": np.zeros(self._events.row_capacity, np.uint32),
+        }
+        self._device.resize(self.program.network.input.name, sizes)
+        self._tensors.restore(saved)
+
+    def _fill_events(self) -> None:
+        source = self.program.network.input.name
+        memory = [self._device.table_memory(source, n) for n in ("channel_start", "event_step")]
+        self._events.fill(*memory)
+        for name in ("channel_start", "event_step"):
+            self._device.push(source, name)
+
+    def _forward(self, data: SpikeData, unit: Unit, dropout_key: int, behind: Unit | None) -> None:
+        """Run a unit forward and, pipelined, the one behind it backward in the same steps."""
+        self._turn()
+        self._place(data, unit, dropout_key)
+        output = self.program.populations[-1].population.name
+        real = unit.examples >= 0
+        labels = np.where(real, data.labels[np.where(real, unit.examples, 0)], -1)
+        self._device.write(output, "label", labels)
+        self._device.write(output, "scale", np.where(real, unit.scale, 0.0))
+        if behind is not None:
+            self._place(data, behind, dropout_key, "_back")
+        self._run(forward=True, backward=behind is not None)
+
+    def _backward(self, data: SpikeData, unit: Unit, dropout_key: int) -> None:
+        self._turn()
+        if self._settings.pipeline:
+            self._place(data, unit, dropout_key, "_back")
+        self._run(forward=False, backward=True)
+
+    def _turn(self) -> None:
+        """Change the half of the buffers that is written, so that the other one can be read."""
+        if not self._settings.pipeline:
+            return
+        self._parity = 1 - self._parity
+        for compiled in self.program.populations:
+            self._device.set_parameter(compiled.population.name, "parity", self._parity)
+
+    def _place(self, data: SpikeData, unit: Unit, dropout_key: int, back: str = "") -> None:
+        """Tell the input population where its examples begin."""
+        if back and not self._trains_input:
+            return
+        source = self.program.network.input.name
+        placed = self._events.find(data)
+        assert placed is not None
+        values = self._events.beginnings(placed, unit.examples)
+        values["low"], values["high"] = dropout_keys(dropout_key, unit.examples)
+        for name, array in values.items():
+            self._device.write(source, f"{name}{back}", array)
+
+    def _run(self, *, forward: bool, backward: bool) -> None:
+        source = self.program.network.input.name
+        for name in (source, *(c.population.name for c in self.program.populations)):
+            self._device.set_parameter(name, "forward", int(forward))
+            if name != source or self._trains_input:
+                self._device.set_parameter(name, "backward", int(backward))
+        self._device.run(self.program.steps + 1 + (self._watched.steps_after if forward else 0))
+
+    def _collect(self, call: Call, unit: Unit, *, learning: bool) -> bool:
+        """Enter a forward pass's figures; run the softmax. Return whether losses are finite."""
+        room = self._settings.spikes if learning else None
+        call.count_spikes(self._device, unit, room, drop=self._drop_spikes)
+        finite = call.collect(self._device, unit, self._watched.outputs, self._outcome)
+        if learning:
+            for group in self._updates:
+                self._device.update(group)
+        return finite
+
+    def _spikes(self, compiled: CompiledPopulation) -> tuple[np.ndarray, np.ndarray]:
+        """Return steps and neurons of the spikes of the last trial, by step."""
+        if not compiled.spiking:
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        name, size = compiled.population.name, compiled.population.size
+        room, half = self._settings.spikes, self._parity * self._settings.batch
+        stored = self._device.table(name, "spike_step").reshape(-1, size, room)[half]
+        counts = np.minimum(self._device.read_batch(name, "count")[0], room)
+        neurons = np.repeat(np.arange(size, dtype=np.int32), counts)
+        steps = stored[np.arange(room) < counts[:, None]].astype(np.int32)
+        order = np.lexsort((neurons, steps))
+        return steps[order], neurons[order]
+
+    def _states(self, compiled: CompiledPopulation) -> dict[str, np.ndarray]:
+        if not self._settings.traced:
+            return {}
+        name, shape = compiled.population.name, (self.program.steps, compiled.population.size)
+        return {
+            state: self._device.table(name, f"trace_{state}").reshape(shape)
+            for state in compiled.dynamics.neuron.states
+        }

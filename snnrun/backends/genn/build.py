@@ -1,0 +1,182 @@
+"""Builds a GeNN model in a run folder, or takes a copy of the same one from the build cache.
+
+GeNN writes to FOLDER/NAME_CODE and builds there. NAME holds a hash of all that the library depends
+on, so the code of two programs never meets, in one folder or one process. Compiler flags are not
+part of GeNN's own hash.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.model import Assembler
+from snnrun.backends.genn.pygenn import version_of_pygenn
+from snnrun.backends.native.compiler import Compiler, processor
+from snnrun.errors import BuildError
+from snnrun.record.atomic import write_error
+
+LOG, TEXT = "build.log", "model.txt"
+LOG_LINES = 40
+LIBRARY = "librunner.so"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a model is built for.
+
+    Args:
+        device: GeNN's backend.
+        compiler: The C++ compiler of the host code.
+        flags: Flags for it, beside GeNN's own.
+        preferences: Of GeNN's backend, by name.
+        timing: Whether kernels are timed.
+    """
+
+    device: str
+    compiler: Compiler
+    flags: tuple[str, ...]
+    preferences: dict[str, Any]
+    timing: bool
+
+    @property
+    def command(self) -> str:
+        """The compiler with its flags, as GeNN's Makefile takes it from $CXX."""
+        return shlex.join([*self.compiler.command, *self.flags])
+
+    def key(self, description: Description) -> str:
+        """Return a hash of everything that the built library depends on."""
+        parts = [description.text(), self.device, self.command, self.compiler.version, processor()]
+        parts += [repr(sorted(self.preferences.items(), key=str)), str(self.timing)]
+        parts.append(version_of_pygenn() or "")
+        return sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A built model, its groups by name, its code, and whether the cache had it."""
+
+    model: Any
+    groups: dict[str, Any]
+    folder: Path
+    cached: bool
+
+
+def build_model(
+    pygenn: Any,
+    description: Description,
+    target: Target,
+    code: Path,
+    cache: Path,
+    *,
+    only_cached: bool,
+) -> Built:
+    """Build the model in the folder ``code``.
+
+    Raises:
+        BuildError: GeNN or a compiler failed (with the end of the log), or ``only_cached`` and there
+            is nothing to reuse.
+    """
+    name = f"snnrun_{target.key(description)}"
+    folder, kept = code / f"{name}_CODE", cache / f"genn-{name}"
+    try:
+        code.mkdir(parents=True, exist_ok=True)
+        (code / TEXT).write_text(description.text())
+        cached = (folder / LIBRARY).exists() or _copy(kept, folder)
+    except OSError as error:
+        raise write_error(code, error) from error
+    if only_cached and not cached:
+        raise BuildError(
+            f"BUILD=false, but this network has not been built before (looked in {code} and "
+            f"{cache}). Run once with BUILD=true"
+        )
+    model = pygenn.GeNNModel(
+        description.precision, name, backend=target.device, time_precision="double",
+        **target.preferences,
+    )  # fmt: skip
+    model.timing_enabled = target.timing
+    groups = Assembler(pygenn, model, description).groups
+    log = code / LOG
+    try:
+        with _quiet(log), _environment(CXX=target.command):
+            model.build(str(code))
+    except (RuntimeError, ValueError, subprocess.CalledProcessError, OSError) as error:
+        raise BuildError(_failure(error, target, log)) from error
+    if not cached:
+        with suppress(OSError):  # a cache that cannot be written costs a later run its build
+            _keep(folder, kept)
+    return Built(model=model, groups=groups, folder=folder, cached=cached)
+
+
+def _copy(kept: Path, folder: Path) -> bool:
+    """Copy what was built before; times of files are kept, by which make sees that all is done."""
+    if not (kept / LIBRARY).exists():
+        return False
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    return True
+
+
+def _keep(folder: Path, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".building-") as temporary:
+        shutil.copytree(folder, Path(temporary) / "code")
+        with suppress(OSError):  # another process was first
+            os.rename(Path(temporary) / "code", kept)
+
+
+def _failure(error: Exception, target: Target, log: Path) -> str:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
+    if "cuda runtime error" in str(error) or ("CUDA" in str(error) and "error" in str(error)):
+        cure = "Is there a GPU, and may this process use it? backend.device=single_threaded_cpu "
+        return f"GeNN found no CUDA device that works: {error}. {cure}needs none"
+    tail = "\n".join(lines)
+    return (
+        f"GeNN could not build the network for {target.device}: {error}\n"
+        f"C++ compiler: {target.command}\nEnd of {log}:\n{tail}"
+    )
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set environment variables for the length of the block: make reads them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _quiet(log: Path) -> Iterator[None]:
+    """Send what GeNN, make and the compilers print to ``log``; they write to the descriptors."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    try:
+        with log.open("wb") as file:
+            for descriptor in (1, 2):
+                os.dup2(file.fileno(), descriptor)
+            yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, was in zip((1, 2), saved, strict=True):
+            os.dup2(was, descriptor)
+            os.close(was)

@@ -1,0 +1,93 @@
+"""What a call of the backend returns, collected unit by unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from snnrun.backends.base import Results
+from snnrun.backends.genn.device import Device
+from snnrun.backends.genn.outcome import Outcome, Outputs
+from snnrun.backends.genn.units import Unit
+from snnrun.compile.program import Program
+from snnrun.errors import CapacityError
+
+Evaluate = Callable[[Outputs, np.ndarray], Outcome]
+
+
+class Call:
+    """Losses, predictions and spike counts of the examples of a call."""
+
+    def __init__(self, program: Program, labels: np.ndarray) -> None:
+        self._populations = [c.population for c in program.populations]
+        self._spiking = [c.spiking for c in program.populations]
+        self._labels = labels
+        self._starts = np.cumsum([0, *(p.size for p in self._populations)])
+        count, layers = len(labels), len(self._populations)
+        self.loss = np.zeros(count)
+        self.prediction = np.zeros(count, np.int32)
+        self.layer_spikes = np.zeros((count, layers), np.int32)
+        self.neuron_spikes = np.zeros(self._starts[-1], np.int64)
+        self.dropped = np.zeros(layers, np.int64)
+        self.failed_batch, self.failed_tensor = -1, ""
+
+    def collect(
+        self, device: Device, unit: Unit, outputs: tuple[str, ...], evaluate: Evaluate
+    ) -> bool:
+        """Enter what a unit's forward pass left; return whether its losses are finite."""
+        name, n = self._populations[-1].name, unit.count
+        read = {v: device.read_batch(name, v)[:n] for v in outputs}
+        outcome = evaluate(read, self._labels[unit.place])
+        self.loss[unit.place] = outcome.loss
+        self.prediction[unit.place] = outcome.prediction
+        if not np.isfinite(outcome.loss).all() and self.failed_batch < 0:
+            self.fail(unit.batch, "")
+        return bool(np.isfinite(outcome.loss).all())
+
+    def count_spikes(self, device: Device, unit: Unit, room: int | None, *, drop: bool) -> None:
+        """Enter the spike counts of a unit.
+
+        Args:
+            room: Spikes that a neuron's buffer holds, where the backward pass will need them.
+            drop: Whether spikes without a place are counted instead of refused.
+
+        Raises:
+            CapacityError: A neuron spiked more often than its buffer can hold.
+        """
+        for i, population in enumerate(self._populations):
+            if not self._spiking[i]:
+                continue
+            counts = device.read_batch(population.name, "count")[: unit.count]
+            self.layer_spikes[unit.place, i] = counts.sum(axis=1)
+            self.neuron_spikes[self._starts[i] : self._starts[i + 1]] += counts.sum(axis=0)
+            if room is None or counts.max() <= room:
+                continue
+            if not drop:
+                raise CapacityError(_too_many(population.name, int(counts.max()), room))
+            self.dropped[i] += np.maximum(counts - room, 0).sum()
+
+    def fail(self, batch: int, tensor: str) -> None:
+        """Note that a batch went wrong: values of ``tensor``, or "" for the loss."""
+        self.failed_batch, self.failed_tensor = batch, tensor
+
+    def results(self) -> Results:
+        """Return everything."""
+        return Results(
+            loss=self.loss,
+            prediction=self.prediction,
+            layer_spikes=self.layer_spikes,
+            neuron_spikes=self.neuron_spikes,
+            failed_batch=self.failed_batch,
+            failed_tensor=self.failed_tensor,
+            dropped_spikes=self.dropped,
+        )
+
+
+def _too_many(population: str, count: int, room: int) -> str:
+    return (
+        f"population {population}: a neuron spiked {count} times in one trial, but its buffer on "
+        f"the device holds N_MAX_SPIKE={room}, and later spikes would have no gradient. Use "
+        f"N_MAX_SPIKE={count} or more, or go on without their gradient and have them counted: "
+        "backend.on_full_buffer=report"
+    )

@@ -1,0 +1,35 @@
+"""A Program as the description of a GeNN model."""
+
+from __future__ import annotations
+
+from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.learning import updates_of
+from snnrun.backends.genn.population import PopulationWriter
+from snnrun.backends.genn.readout import Watched, watch
+from snnrun.backends.genn.settings import Settings
+from snnrun.backends.genn.source import input_population
+from snnrun.backends.genn.synapse import projections_of
+from snnrun.compile.program import Program
+
+
+def describe(program: Program, settings: Settings) -> Description:
+    """Return the GeNN model of ``program``."""
+    network = program.network
+    watched = watch(program, settings)
+    last = program.populations[-1]
+    source = input_population(
+        network.input.name, network.input.size, program.steps, settings,
+        back=network.layers[0].forward.trained,
+    )  # fmt: skip
+    layers = [
+        PopulationWriter(program, c, settings, watched if c is last else Watched()).write()
+        for c in program.populations
+    ]
+    return Description(
+        dt=program.dt,
+        batch=settings.batch,
+        precision=settings.scalar,
+        neurons=(source, *layers),
+        synapses=tuple(projections_of(program)),
+        updates=(*watched.updates(), *updates_of(program)),
+    )

@@ -1,0 +1,157 @@
+"""A GeNN model as plain data: what PyGeNN is given, made and printed without PyGeNN.
+
+Types are GeNN's (``scalar``, ``int``, ``uint32_t``, ...). Code is in GeNN's snippet language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+
+class Access(Enum):
+    """Who has a copy of a variable: GeNN's VarAccess and CustomUpdateVarAccess."""
+
+    OWN = "READ_WRITE"  # each example of the batch
+    COMMON = "READ_ONLY"  # one for the whole batch; updates may write it through a reference
+    OF_EXAMPLE = "READ_ONLY_SHARED_NEURON"  # one number for the population, for each example
+    SUM_OF_BATCH = "REDUCE_BATCH_SUM"
+    SUM_OF_NEURONS = "REDUCE_NEURON_SUM"
+    LARGEST_OF_NEURONS = "REDUCE_NEURON_MAX"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """A variable of a neuron, synapse or update, and its initial value."""
+
+    name: str
+    type: str = "scalar"
+    access: Access = Access.OWN
+    value: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """An array that the code indexes itself (GeNN: extra global parameter), and its contents."""
+
+    name: str
+    type: str
+    values: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A number that the host may change between steps (GeNN: dynamic parameter)."""
+
+    name: str
+    type: str
+    value: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neurons:
+    """A population: ``inputs`` are sums besides ``Isyn`` that synapses add to."""
+
+    name: str
+    size: int
+    sim_code: str
+    threshold: str = ""
+    reset_code: str = ""
+    variables: tuple[Variable, ...] = ()
+    tables: tuple[Table, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synapses:
+    """All-to-all synapses: what a spike does forward, and what one does backward (``event``).
+
+    ``before`` and ``after`` name the variables of the presynaptic and of the postsynaptic neuron
+    that the code reads.
+    """
+
+    name: str
+    source: str
+    target: str
+    spike: str
+    event_condition: str = ""
+    event: str = ""
+    variables: tuple[Variable, ...] = ()
+    before: tuple[Variable, ...] = ()
+    after: tuple[Variable, ...] = ()
+    into: str = "Isyn"  # input of the target to which a spike adds
+    back_into: str = ""  # input of the source to which an event adds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A variable of a population, projection or another update that an update reads or writes."""
+
+    name: str
+    owner: str
+    variable: str
+    type: str = "scalar"
+    written: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """Code that runs on request for every neuron or synapse (GeNN: custom update).
+
+    ``of_synapses``: it runs over the synapses of a projection.
+    """
+
+    name: str
+    group: str
+    code: str
+    references: tuple[Reference, ...]
+    variables: tuple[Variable, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    of_synapses: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A whole model. ``batch`` examples run at once; ``precision`` is float or double."""
+
+    dt: float
+    batch: int
+    precision: str
+    neurons: tuple[Neurons, ...]
+    synapses: tuple[Synapses, ...]
+    updates: tuple[Update, ...]
+
+    def text(self) -> str:
+        """Return the model as text, for people to read and for the cache to hash."""
+        lines = [f"dt {self.dt!r} ms, batch {self.batch}, {self.precision}"]
+        for part in (*self.neurons, *self.synapses, *self.updates):
+            lines.append(f"\n== {type(part).__name__.lower()} {part.name}")
+            for field, value in vars(part).items():
+                if field == "name" or value in ((), ""):
+                    continue
+                lines += _field(field, value)
+        return "\n".join(lines) + "\n"
+
+
+def _field(name: str, value: object) -> list[str]:
+    if isinstance(value, str) and "\n" in value:
+        return [f"{name}:", *(f"    {line}" for line in value.splitlines())]
+    if isinstance(value, tuple):
+        return [f"{name}:", *(f"    {_item(item)}" for item in value)]
+    return [f"{name}: {value}"]
+
+
+def _item(item: object) -> str:
+    if isinstance(item, Table):
+        return f"{item.type} {item.name}[{len(item.values)}]"
+    if isinstance(item, Variable):
+        return f"{item.type} {item.name} = {item.value!r}, {item.access.value}"
+    if isinstance(item, Reference):
+        arrow = "writes" if item.written else "reads"
+        return f"{item.type} {item.name} {arrow} {item.owner}.{item.variable}"
+    if isinstance(item, Parameter):
+        return f"{item.type} {item.name}"
+    return str(item)

@@ -1,0 +1,101 @@
+"""A loaded GeNN model: its variables, tables and parameters by name, and its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snnrun.backends.genn.description import Description
+from snnrun.errors import BuildError
+
+
+class Device:
+    """The memory and the kernels of a model. Arrays that come out are copies.
+
+    Args:
+        model: The built GeNNModel.
+        groups: Its populations, projections and updates by name.
+        description: What it was made of.
+    """
+
+    def __init__(self, model: Any, groups: dict[str, Any], description: Description) -> None:
+        self._model = model
+        self._groups = groups
+        self._parameters: dict[tuple[str, str], float] = {}
+        self.batch = description.batch
+        self._load()
+
+    def _load(self) -> None:
+        try:
+            self._model.load()
+        except (RuntimeError, MemoryError) as error:
+            raise BuildError(
+                f"GeNN could not load the network: {error}. If memory ran out, use a smaller "
+                "N_BATCH or N_MAX_SPIKE, fewer examples, or backend.precision=float32"
+            ) from error
+        self._parameters.clear()
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._groups.clear()
+        self._model.unload()
+
+    def resize(self, owner: str, sizes: dict[str, np.ndarray]) -> None:
+        """Give tables other contents and sizes; all other memory starts anew."""
+        self._model.unload()
+        for name, values in sizes.items():
+            self._groups[owner].extra_global_params[name].set_init_values(values)
+        self._load()
+
+    def read(self, owner: str, variable: str) -> np.ndarray:
+        """Return a variable, [neurons] or [batch, neurons], or [pre x post] of synapses."""
+        found = self._groups[owner].vars[variable]
+        found.pull_from_device()
+        return np.array(found.view)
+
+    def read_batch(self, owner: str, variable: str) -> np.ndarray:
+        """Return a variable of every example, [batch, neurons]."""
+        return self.read(owner, variable).reshape(self.batch, -1)
+
+    def write(self, owner: str, variable: str, values: np.ndarray) -> None:
+        """Overwrite a variable."""
+        found = self._groups[owner].vars[variable]
+        found.view[:] = values.reshape(found.view.shape)
+        found.push_to_device()
+
+    def table(self, owner: str, name: str) -> np.ndarray:
+        """Return the contents of a table."""
+        found = self._groups[owner].extra_global_params[name]
+        found.pull_from_device()
+        return np.array(found.view)
+
+    def table_memory(self, owner: str, name: str) -> np.ndarray:
+        """Return the host's memory of a table, to be filled; then call ``push``."""
+        return self._groups[owner].extra_global_params[name].view  # type: ignore[no-any-return]
+
+    def push(self, owner: str, name: str) -> None:
+        """Copy the host's memory of a table to the device."""
+        self._groups[owner].extra_global_params[name].push_to_device()
+
+    def set_parameter(self, owner: str, name: str, value: float) -> None:
+        """Set a number that the code of a population or an update uses."""
+        if self._parameters.get((owner, name)) != value:
+            self._groups[owner].set_dynamic_param_value(name, value)
+            self._parameters[owner, name] = value
+
+    def run(self, steps: int) -> None:
+        """Walk all populations through GeNN's steps 0 .. ``steps`` - 1."""
+        self._model.timestep = 0
+        step_time = self._model.step_time
+        for _ in range(steps):
+            step_time()
+
+    def update(self, group: str) -> None:
+        """Run all updates of a group."""
+        self._model.custom_update(group)
+
+    def times(self) -> dict[str, float]:
+        """Return the seconds spent in each kind of kernel since the model was loaded."""
+        kinds = ("neuron_update", "presynaptic_update", "postsynaptic_update", "synapse_dynamics")
+        return {kind: float(getattr(self._model, f"{kind}_time")) for kind in kinds}

@@ -1,0 +1,120 @@
+"""The events of the examples on the device: uploaded once, chosen by their index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnrun.datasets.spikes import SpikeData
+
+LOW, MULTIPLIERS = 0xFFFFFFFF, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Where a data set lies in the tables: its first row of pointers, and its first event."""
+
+    data: SpikeData
+    row: int
+    first: int
+
+
+class EventTables:
+    """Which data sets the tables hold. Row 0 of the pointers is an example without events."""
+
+    def __init__(self, channels: int, data: Sequence[SpikeData] = ()) -> None:
+        self.channels = channels
+        self.placed: list[Placed] = []
+        self.rows, self.events = channels + 1, 0
+        for one in data:
+            if self.find(one) is None:
+                self._place(one)
+        self.row_capacity, self.event_capacity = self.rows, max(1, self.events)
+
+    def find(self, data: SpikeData) -> Placed | None:
+        """Return where ``data`` lies, or None."""
+        return next((p for p in self.placed if p.data is data), None)
+
+    def add(self, data: SpikeData) -> tuple[Placed, bool]:
+        """Place ``data``, in front of which others give way; return whether the tables must grow.
+
+        Examples of other data sets stay only where there is room for all of them.
+        """
+        rows, events = self._size(data)
+        if self.rows + rows > self.row_capacity or self.events + events > self.event_capacity:
+            self.placed, self.rows, self.events = [], self.channels + 1, 0
+        placed = self._place(data)
+        grown = self.rows > self.row_capacity or self.events > self.event_capacity
+        self.row_capacity = max(self.row_capacity, self.rows)
+        self.event_capacity = max(self.event_capacity, self.events)
+        return placed, grown
+
+    def _place(self, data: SpikeData) -> Placed:
+        rows, events = self._size(data)
+        placed = Placed(data=data, row=self.rows, first=self.events)
+        self.placed.append(placed)
+        self.rows += rows
+        self.events += events
+        return placed
+
+    @staticmethod
+    def _size(data: SpikeData) -> tuple[int, int]:
+        return data.channel_pointers.size, len(data.step_by_channel)
+
+    def fill(self, starts: np.ndarray, steps: np.ndarray) -> None:
+        """Write everything that is placed to the tables' memory."""
+        starts[: self.channels + 1] = 0
+        for p in self.placed:
+            rows, events = self._size(p.data)
+            starts[p.row : p.row + rows] = p.data.channel_pointers.ravel()
+            steps[p.first : p.first + events] = p.data.step_by_channel
+
+    def beginnings(self, placed: Placed, examples: np.ndarray) -> dict[str, np.ndarray]:
+        """Return row and first event of examples; -1 stands for one without events."""
+        real = examples >= 0
+        here = np.where(real, examples, 0)
+        row = placed.row + here.astype(np.uint64) * np.uint64(self.channels + 1)
+        first = placed.first + placed.data.offsets[here]
+        return {
+            "row": np.where(real, row, 0).astype(np.uint64),
+            "first": np.where(real, first, 0).astype(np.uint64),
+        }
+
+
+def dropout_limit(probability: float) -> int:
+    """Return the hash below which an event is dropped."""
+    return int(probability * 4294967295.0)
+
+
+def dropout_keys(key: int, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two 32-bit halves of each example's key, the native backend's mix of 64 bits."""
+    with np.errstate(over="ignore"):
+        x = (np.uint64(key) ^ examples.astype(np.int64).view(np.uint64)) + np.uint64(
+            0x9E3779B97F4A7C15
+        )
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(MULTIPLIERS[0])
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(MULTIPLIERS[1])
+        x = x ^ (x >> np.uint64(31))
+    return (x & np.uint64(LOW)).astype(np.uint32), (x >> np.uint64(32)).astype(np.uint32)
+
+
+def kept_events(
+    data: SpikeData, example: int, dropout: float, key: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps and channels of an example's events that dropout leaves, by step."""
+    start, end = int(data.offsets[example]), int(data.offsets[example + 1])
+    counts = np.diff(data.step_pointers[example])
+    steps = np.repeat(np.arange(data.n_steps, dtype=np.int32), counts)
+    channels = data.channel_by_step[start:end].astype(np.int32)
+    if dropout <= 0:
+        return steps, channels
+    low, high = dropout_keys(key, np.array([example]))
+    with np.errstate(over="ignore"):
+        h = (channels.astype(np.uint32) * np.uint32(65536) + steps.astype(np.uint32)) ^ low
+        h = h * np.uint32(2246822507)
+        h = (h ^ (h >> np.uint32(15)) ^ high) * np.uint32(3266489909)
+        h = (h ^ (h >> np.uint32(13))) * np.uint32(668265263)
+        keep = (h ^ (h >> np.uint32(16))) >= dropout_limit(dropout)
+    return steps[keep], channels[keep]

@@ -1,0 +1,60 @@
+"""Loss and prediction of each example, on the host, from what the output population left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from snnrun.compile.loss import Y, bind_loss
+from snnrun.compile.program import Program
+from snnrun.models.losses import Readout
+
+NEVER_MS = 1e9  # time of a first spike that does not count
+Outputs = Mapping[str, np.ndarray]  # variable -> [B, K]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Loss (float64) and prediction (int32, -1: none) of B examples."""
+
+    loss: np.ndarray
+    prediction: np.ndarray
+
+
+def outcome_of(program: Program) -> Callable[[Outputs, np.ndarray], Outcome]:
+    """Return the function of (outputs, labels [B]) that evaluates the program's loss."""
+    bound = bind_loss(program)
+    score = sp.lambdify(Y, bound.score, "numpy")
+
+    def of_number(outputs: Outputs, labels: np.ndarray) -> Outcome:
+        y = outputs["y"].astype(float)
+        z = np.broadcast_to(score(y), y.shape)
+        return _outcome(bound.values(y, labels), z.argmax(axis=1))
+
+    def of_steps(outputs: Outputs, labels: np.ndarray) -> Outcome:
+        loss = outputs["loss"][np.arange(len(labels)), labels] / program.steps
+        return _outcome(loss, outputs["mean_score"].argmax(axis=1))
+
+    def of_first_spike(outputs: Outputs, labels: np.ndarray) -> Outcome:
+        step, late = outputs["first_step"], program.duration + 1
+        rows = np.arange(len(labels))
+        silent = NEVER_MS if program.loss.silent_excluded else late
+        y = np.where(step < 0, silent, (step + 1) * program.dt)
+        y[rows, labels] = np.minimum(y[rows, labels], late)
+        z = np.broadcast_to(score(y), y.shape)
+        prediction = np.where((step >= 0).any(axis=1), z.argmax(axis=1), -1)
+        return _outcome(bound.values(y, labels, latest=program.duration), prediction)
+
+    return {
+        Readout.WEIGHTED_SUM: of_number,
+        Readout.MAXIMUM: of_number,
+        Readout.EACH_STEP: of_steps,
+        Readout.FIRST_SPIKE: of_first_spike,
+    }[program.loss.readout]
+
+
+def _outcome(loss: np.ndarray, prediction: np.ndarray) -> Outcome:
+    return Outcome(loss=loss.astype(float), prediction=prediction.astype(np.int32))

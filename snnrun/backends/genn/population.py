@@ -1,0 +1,354 @@
+"""A population as a GeNN neuron model: its steps in both passes, printed from the derivation.
+
+GeNN's step 0 sets the states to their initial values and moves nothing, so that nothing is left of
+an earlier trial; step n of the trial is GeNN's step n + 1. On the way back GeNN's step s is step
+m = STEPS - 1 - s of the trial. An event that reaches a presynaptic neuron in GeNN's step s + 1 was
+raised in step s; so a spike of step m - 1 is raised in step m, whose input adjoint it then finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import sympy as sp
+
+from snnrun.backends.genn.description import Access, Neurons, Parameter, Table, Variable
+from snnrun.backends.genn.printer import (
+    adjoint_name,
+    at_once,
+    block,
+    fill,
+    formula,
+    genn_name,
+    state_name,
+    sum_of,
+)
+from snnrun.backends.genn.readout import Watched
+from snnrun.backends.genn.settings import Settings
+from snnrun.compile.derive import ARRIVAL, SPIKE_TIME_GRADIENT
+from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.steps import FREE, HELD, Steps
+from snnrun.models.equations import internal, symbol
+
+NONE = -9  # no spike left: a step that is never compared with
+MOST_ENTRIES = 2**31 - 1  # GeNN's snippets index with int
+
+
+class PopulationWriter:
+    """Writes one population. ``watched`` is what the loss adds to it; of hidden layers nothing."""
+
+    def __init__(
+        self, program: Program, compiled: CompiledPopulation, settings: Settings, watched: Watched
+    ) -> None:
+        self.program = program
+        self.compiled = compiled
+        self.steps = Steps(compiled)
+        self.dynamics = compiled.dynamics
+        self.states = compiled.dynamics.neuron.states
+        self.settings = settings
+        self.watched = watched
+        self.size = compiled.population.size
+        self.name = compiled.population.name
+
+    def write(self) -> Neurons:
+        """Return the population."""
+        return Neurons(
+            name=self.name,
+            size=self.size,
+            sim_code=self._sim_code(),
+            threshold="fires" if self.compiled.spiking else "",
+            reset_code=self._reset_code() if self.compiled.spiking else "",
+            variables=tuple(self._variables()),
+            tables=tuple(self._tables()),
+            parameters=tuple(self._parameters()),
+            inputs=(*(("R",) if self._has_targets else ()), *self.watched.inputs),
+        )
+
+    @property
+    def _has_targets(self) -> bool:
+        """Whether spikes arrive anywhere, and so get something sent back."""
+        return self.compiled is not self.program.populations[-1]
+
+    @property
+    def _refractory(self) -> int:
+        return self.compiled.refractory_steps
+
+    @property
+    def _taped(self) -> tuple[str, ...]:
+        """States whose past values the gradients of parameters need."""
+        if not self.compiled.population.trained:
+            return ()
+        used = self._symbols(
+            e for by_flow in self.steps.parameter_gradients().values() for e in by_flow.values()
+        )
+        return tuple(s for s in self.states if symbol(s) in used)
+
+    @property
+    def _released(self) -> tuple[str, ...]:
+        """States whose values at the end of a refractory period are needed."""
+        jump = self.dynamics.jump
+        if jump is None or jump.release is None:
+            return ()
+        used = self._symbols([jump.release])
+        return tuple(s for s in self.states if symbol(s) in used)
+
+    @staticmethod
+    def _symbols(expressions: object) -> set[sp.Symbol]:
+        return {s for e in expressions for s in sp.sympify(e).free_symbols}  # type: ignore[attr-defined]
+
+    # What the neurons hold
+    def _variables(self) -> list[Variable]:
+        found = [Variable(name=state_name(s)) for s in self.states]
+        found += [Variable(name=adjoint_name(s)) for s in self.states]
+        found += [Variable(name="input_adjoint"), Variable(name="arrival_slope")]
+        found += [
+            Variable(name=genn_name(s), access=Access.COMMON) for s in self.steps.coefficients
+        ]
+        found += [Variable(name=f"gradient_{p}") for p in self.compiled.population.trained]
+        if self._has_targets:
+            found.append(Variable(name="returned", type="uint8_t"))
+        if self.compiled.spiking:
+            found += [
+                Variable(name=name, type="int", value=value)
+                for name, value in (("count", 0), ("remaining", 0), ("due", NONE))
+            ]
+        if self._refractory:
+            found += [Variable(name="free_from", type="int"), Variable(name="release")]
+        return [*found, *self.watched.variables]
+
+    def _tables(self) -> list[Table]:
+        neurons = self.settings.halves * self.settings.batch * self.size
+        found = []
+        if self.compiled.spiking:
+            count = neurons * self.settings.spikes
+            assert self.dynamics.jump is not None
+            found.append(
+                Table(name="spike_step", type="uint16_t", values=np.zeros(count, np.uint16))
+            )
+            kept = [f"kept_{s}" for s in self.dynamics.jump.records]
+            kept += [f"at_release_{s}" for s in self._released]
+            found += [self._table(name, count) for name in kept]
+        found += [self._table(f"tape_{s}", neurons * self.program.steps) for s in self._taped]
+        if self.settings.traced:
+            found += [
+                self._table(f"trace_{s}", self.size * self.program.steps) for s in self.states
+            ]
+        return [*found, *self.watched.tables]
+
+    def _table(self, name: str, count: int) -> Table:
+        return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
+
+    def _parameters(self) -> list[Parameter]:
+        names = ["forward", "backward", *(("parity",) if self.settings.pipeline else ())]
+        return [Parameter(name=name, type="uint8_t") for name in names]
+
+    # What they do in a step
+    def _sim_code(self) -> str:
+        steps = self.program.steps
+        return fill(
+            "population",
+            declarations=block(self._declarations(), 0),
+            steps=steps,
+            last=steps - 1,
+            per_dt=formula(sp.Float(1 / self.program.dt, 17)),
+            input_adjoint=adjoint_name(self.dynamics.neuron.input),
+            backward_start=block(self._backward_start(), 2),
+            jump=block(self._jump(), 2),
+            drive=block(self.watched.drive(self._row("m")), 2),
+            gradient=block(self._parameter_gradients(), 2),
+            adjoint=block(self._by_flow(self._adjoint), 2),
+            returned=block(["returned = due == m - 1;"] if self._has_targets else [], 2),
+            start=block(self._start(), 2),
+            advance=block(self._advance(), 2),
+            after=block(self.watched.after(self._row), 1),
+        )
+
+    def _declarations(self) -> list[str]:
+        """Return what threshold and reset code see too."""
+        lines = ["bool fires = false;", "scalar arrived = 0.0;"] if self.compiled.spiking else []
+        return lines + (["returned = 0;"] if self._has_targets else [])
+
+    def _half(self, *, back: bool) -> str:
+        """Return which half of the buffers a pass uses, as a factor of their index."""
+        if not self.settings.pipeline:
+            return "batch"
+        return f"({'(1 - parity)' if back else 'parity'} * num_batch + batch)"
+
+    def _row(self, step: str, *, back: bool | None = None) -> str:
+        """Return the index of this neuron in a table of all steps."""
+        half = self._half(back=step == "m" if back is None else back)
+        return f"({half} * {self.program.steps} + {step}) * num_neurons + id"
+
+    def _spike(self, which: str, *, back: bool) -> str:
+        """Return the index of one of this neuron's spikes."""
+        half = self._half(back=back)
+        return f"({half} * num_neurons + id) * {self.settings.spikes} + {which}"
+
+    def _start(self) -> list[str]:
+        initial = self.steps.initial
+        lines = [f"{state_name(s)} = {formula(initial[s])};" for s in self.states]
+        if self.compiled.spiking:
+            lines.append("count = 0;")
+        if self._refractory:
+            lines.append("free_from = 0;")
+        return [*lines, *self.watched.start]
+
+    def _advance(self) -> list[str]:
+        source = state_name(self.dynamics.neuron.input)
+        lines = [f"{source} += Isyn;", *self.watched.arrivals]
+        if self.compiled.spiking:
+            lines.append(f"arrived = {source};")
+        for s in self._taped:
+            lines.append(f"tape_{s}[{self._row('n')}] = {state_name(s)};")
+        if self._refractory:
+            lines.append("const bool held = n < free_from;")
+        lines += self._by_flow(self._step)
+        lines += self.watched.observe(self._row("n"))
+        if self.settings.traced:
+            stores = [f"trace_{s}[n * num_neurons + id] = {state_name(s)};" for s in self.states]
+            lines += ["if (batch == 0) {", *(f"    {line}" for line in stores), "}"]
+        if self.compiled.spiking:
+            crossed = f"{formula(self.steps.threshold_state)} >= {formula(self.steps.threshold)}"
+            lines.append(f"fires = {'!held && ' if self._refractory else ''}{crossed};")
+        if self._refractory:
+            lines += self._keep_released()
+        return lines
+
+    def _by_flow(self, step: object) -> list[str]:
+        """Return the lines of the free flow, or of the one that holds now."""
+        free = step(FREE)  # type: ignore[operator]
+        if not self._refractory:
+            return list(free)
+        held = step(HELD)  # type: ignore[operator]
+        inner = [f"    {line}" for line in held], [f"    {line}" for line in free]
+        return ["if (held) {", *inner[0], "}", "else {", *inner[1], "}"]
+
+    def _step(self, prefix: str) -> list[str]:
+        terms = self.steps.advance(prefix)
+        return at_once({state_name(s): sum_of(t) for s, t in terms.items()})
+
+    def _adjoint(self, prefix: str) -> list[str]:
+        terms = self.steps.adjoint(prefix)
+        return at_once({adjoint_name(s): sum_of(t) for s, t in terms.items()})
+
+    def _keep_released(self) -> list[str]:
+        limit = self.settings.spikes
+        at = self._spike("count - 1", back=False)
+        return [
+            f"if (count > 0 && count <= {limit} && n == free_from - 1) {{",
+            f"    const int at = {at};",
+            *(f"    at_release_{s}[at] = {state_name(s)};" for s in self._released),
+            "}",
+        ]
+
+    def _reset_code(self) -> str:
+        jump = self.dynamics.jump
+        assert jump is not None
+        source = self.dynamics.neuron.input
+        at = self._spike("count", back=False)
+        kept = [
+            f"    kept_{s}[at] = {'arrived' if s == source else state_name(s)};"
+            for s in jump.records
+        ]
+        lines = [
+            f"if (count < {self.settings.spikes}) {{",
+            f"    const int at = {at};",
+            "    spike_step[at] = n;",
+            *kept,
+            "}",
+            *self.watched.spike,
+            "count++;",
+        ]
+        if self._refractory:
+            lines.append(f"free_from = n + 1 + {self._refractory};")
+        lines += at_once({state_name(s): formula(e) for s, e in self.steps.resets.items()})
+        return block(lines, 0)
+
+    # On the way back
+    def _backward_start(self) -> list[str]:
+        lines = [f"{adjoint_name(s)} = 0.0;" for s in self.states]
+        lines += ["input_adjoint = 0.0;", "arrival_slope = 0.0;"]
+        if self.compiled.spiking:
+            lines.append(f"remaining = min(count, {self.settings.spikes});")
+            lines += self._next_spike()
+        if self._refractory:
+            lines.append("release = 0.0;")
+        return lines + self.watched.backward_start(adjoint_name(self.states[0]))
+
+    def _next_spike(self) -> list[str]:
+        at = self._spike("remaining - 1", back=True)
+        return [f"due = remaining > 0 ? (int)spike_step[{at}] : {NONE};"]
+
+    def _renamed(self, expression: sp.Expr, prefix: str) -> sp.Expr:
+        """Return an expression of values that states had at another time."""
+        return self.compiled.fold(expression).subs(
+            {symbol(s): internal(f"{prefix}_{s}") for s in self.states}
+        )
+
+    def _load(self, table: str, states: Sequence[str], prefix: str, at: str) -> list[str]:
+        return [f"const scalar {prefix}_{s} = {table}_{s}[{at}];" for s in states]
+
+    def _release(self) -> list[str]:
+        """Return what the end of a refractory period sends to the spike that began it."""
+        jump = self.dynamics.jump
+        assert jump is not None
+        assert jump.release is not None
+        release = formula(self._renamed(jump.release, "released"))
+        return [
+            f"if (remaining > 0 && m == due + {self._refractory}) {{",
+            f"    const int at = {self._spike('remaining - 1', back=True)};",
+            *(f"    {x}" for x in self._load("at_release", self._released, "released", "at")),
+            f"    release = {release};",
+            "}",
+        ]
+
+    def _jump(self) -> list[str]:
+        jump = self.dynamics.jump
+        if jump is None:
+            return []
+        lines = self._release() if self._refractory else []
+        timed = self.watched.timed
+        drive = self._renamed(jump.drive, "spike").subs(
+            ({} if timed else {SPIKE_TIME_GRADIENT: 0})
+            | ({} if self._has_targets else {ARRIVAL: 0})
+        )
+        inner = [
+            f"const int at = {self._spike('remaining - 1', back=True)};",
+            *self._load("kept", jump.records, "spike", "at"),
+            f"const scalar slope = {formula(self._renamed(jump.slope, 'spike'))};",
+            "const scalar dl_dt = remaining == 1 ? time_gradient : 0.0;" if timed else "",
+            f"const scalar drive = slope > 0.0 ? ({formula(drive)}) / slope : 0.0;",
+            *(
+                f"gradient_{p} += {formula(self._renamed(e, 'spike'))};"
+                for p, e in jump.parameters.items()
+            ),
+            *at_once(
+                {
+                    adjoint_name(s): formula(self._renamed(e, "spike"))
+                    for s, e in jump.adjoint.items()
+                }
+            ),
+            "release = 0.0;" if self._refractory else "",
+            "remaining--;",
+            *self._next_spike(),
+        ]
+        lines += ["if (due == m) {", *(f"    {line}" for line in inner if line), "}"]
+        if self._refractory:
+            lines.append(
+                f"const bool held = remaining > 0 && due < m && m <= due + {self._refractory};"
+            )
+        return lines
+
+    def _parameter_gradients(self) -> list[str]:
+        sums = self.steps.parameter_gradients()
+        if not sums:
+            return []
+        lines = [f"const int row = {self._row('m')};"]
+        lines += self._load("tape", self._taped, "past", "row")
+        return lines + self._by_flow(
+            lambda prefix: [
+                f"gradient_{p} += {formula(self._renamed(flows[prefix], 'past'))};"
+                for p, flows in sums.items()
+            ]
+        )

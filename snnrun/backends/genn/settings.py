@@ -1,0 +1,36 @@
+"""How a program is turned into a GeNN model, beside what the program itself says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CPU = "single_threaded_cpu"  # GeNN's backend without a GPU
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Choices of a GeNN model.
+
+    Args:
+        batch: Examples that run at once; 1 on GeNN's CPU backend, where batches are accumulated.
+        precision: float32 or float64.
+        spikes: Spikes of a neuron in a trial that its buffer holds (N_MAX_SPIKE).
+        pipeline: The backward pass of one batch runs together with the forward pass of the next.
+        traced: Whether every state of every step can be read, for recordings.
+    """
+
+    batch: int = 1
+    precision: str = "float32"
+    spikes: int = 1500
+    pipeline: bool = False
+    traced: bool = False
+
+    @property
+    def scalar(self) -> str:
+        """GeNN's name of the precision."""
+        return {"float32": "float", "float64": "double"}[self.precision]
+
+    @property
+    def halves(self) -> int:
+        """How many batches the buffers hold."""
+        return 2 if self.pipeline else 1

@@ -1,0 +1,94 @@
+"""Projections as GeNN weight update models.
+
+Forward a spike adds its weight to the target's input. Backward a spike's event finds the target's
+adjoints at the step m in which the spike arrived:
+
+    gradient += input_adjoint(m)
+    R of the sender += w (input_adjoint(m) - input_adjoint(m + 1)) / dt
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from snnrun.backends.genn.description import Access, Synapses, Variable
+from snnrun.backends.genn.printer import formula, genn_name
+from snnrun.compile.program import Program
+from snnrun.models.losses import Readout
+from snnrun.network.network import Projection
+
+WEIGHT = Variable(name="g", access=Access.COMMON)
+GRADIENT = Variable(name="gradient")
+FALLING = "falling"  # ends the name of the copy that sums weights which pull down
+
+
+def projections_of(program: Program) -> list[Synapses]:
+    """Return the synapses of every projection of the program."""
+    found = []
+    for index, layer in enumerate(program.network.layers):
+        for projection in (layer.forward, layer.recurrent):
+            if projection is None:
+                continue
+            from_input = projection.source == program.network.input.name
+            kinked = _kinked(program) and index == len(program.network.layers) - 1
+            found.append(_synapses(program, projection, from_input=from_input, kinked=kinked))
+            if kinked:
+                found.append(_falling(program, projection))
+    return found
+
+
+def _kinked(program: Program) -> bool:
+    """Whether the loss looks at peaks, which move with the spikes that end them."""
+    return program.loss.readout is Readout.MAXIMUM and len(program.network.layers) > 1
+
+
+def _synapses(
+    program: Program, projection: Projection, *, from_input: bool, kinked: bool
+) -> Synapses:
+    event = ["gradient += input_adjoint" + (" * returned;" if from_input else ";")]
+    if not projection.trained:
+        event = []
+    after = [Variable(name="input_adjoint")] if projection.trained else []
+    if not from_input:
+        back = "g * arrival_slope"
+        after.append(Variable(name="arrival_slope"))
+        if kinked:
+            pull, used = _pull(program)
+            back += f" - kink * fmin({pull} * g, 0.0)"
+            after += [Variable(name="kink"), *used]
+        event.append(f"addToPre({back});")
+    counted = [Variable(name="emitted", type="int")] if from_input else []
+    returned = Variable(name="returned", type="int" if from_input else "uint8_t")
+    return Synapses(
+        name=projection.name,
+        source=projection.source,
+        target=projection.target,
+        spike="addToPost(g * emitted);" if from_input else "addToPost(g);",
+        event_condition="returned > 0" if event else "",
+        event="\n".join(event),
+        variables=(WEIGHT, *((GRADIENT,) if projection.trained else ())),
+        before=(*counted, *((returned,) if event else ())),
+        after=tuple(after),
+        back_into="" if from_input else "R",
+    )
+
+
+def _falling(program: Program, projection: Projection) -> Synapses:
+    pull, used = _pull(program)
+    return Synapses(
+        name=f"{projection.name}_{FALLING}",
+        source=projection.source,
+        target=projection.target,
+        spike=f"addToPost(fmin({pull} * g, 0.0));",
+        variables=(WEIGHT,),
+        after=tuple(used),
+        into="Falling",
+    )
+
+
+def _pull(program: Program) -> tuple[str, list[Variable]]:
+    """Return the change of the potential's rate by its input, and the variables it is made of."""
+    output = program.populations[-1]
+    pull = output.fold(output.dynamics.readout_pull)
+    used = sorted(sp.sympify(pull).free_symbols, key=str)
+    return formula(pull), [Variable(name=genn_name(s)) for s in used]

@@ -1,0 +1,138 @@
+"""Weights, parameters and Adam's moments of a GeNN model, by the names of the program's tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnrun.backends.base import Adam
+from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.device import Device
+from snnrun.backends.genn.learning import learned
+from snnrun.backends.genn.printer import genn_name
+from snnrun.backends.genn.synapse import FALLING
+from snnrun.compile.program import Program, Tensor
+from snnrun.compile.steps import Steps
+from snnrun.models.equations import symbol
+
+LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
+
+
+class TensorStore:
+    """Reads and writes tensors; coefficients and copies that follow from them stay up to date."""
+
+    def __init__(self, device: Device, description: Description, program: Program) -> None:
+        self._device = device
+        self._program = program
+        self._tensors = {tensor.name: tensor for tensor in program.tensors}
+        self._steps = [Steps(compiled) for compiled in program.populations]
+        ends = f"_{FALLING}"
+        self._copies = [s.name for s in description.synapses if s.name.endswith(ends)]
+        self._updates = [u.name for u in description.updates if u.group == "learn"]
+
+    def set_parameters(self) -> None:
+        """Give parameters the values that the network starts with."""
+        for tensor in self._program.tensors:
+            if tensor.parameters:
+                values = self._program.populations[tensor.layer].population.values
+                rows = [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters]
+                self.set(tensor.name, np.array(rows, float))
+
+    def get(self, name: str, which: str = "value") -> np.ndarray:
+        """Return a copy of a tensor: ``value``, ``first``, ``second`` moment, or ``gradient``."""
+        tensor = self._tensors[name]
+        if not tensor.parameters:
+            return self._row(tensor, "", which).reshape(tensor.shape)
+        return np.stack([self._row(tensor, p, which) for p in tensor.parameters])
+
+    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
+        """Overwrite a tensor."""
+        tensor = self._tensors[name]
+        if np.shape(array) != tensor.shape:
+            raise ValueError(f"{name} has shape {tensor.shape}, not {np.shape(array)}")
+        if not tensor.parameters:
+            self._write(tensor, "", which, np.asarray(array))
+        for parameter, row in zip(tensor.parameters, array, strict=False):
+            self._write(tensor, parameter, which, row)
+        if which == "value":
+            self._follow(tensor)
+
+    def learn(self, adam: Adam, rate: float, step: int) -> None:
+        """Take Adam's ``step``-th step (counted from 1) with the summed gradients."""
+        values = {
+            "rate": rate / (1 - adam.beta1**step),
+            "correction": 1 / (1 - adam.beta2**step),
+            "beta1": adam.beta1,
+            "beta2": adam.beta2,
+            "epsilon": adam.epsilon,
+        }
+        for update in self._updates:
+            for name, value in values.items():
+                self._device.set_parameter(update, name, value)
+        if self._updates:
+            self._device.update("learn")
+        for tensor in self._program.tensors:
+            if tensor.trained:
+                self._follow(tensor)
+
+    def add_up(self) -> None:
+        """Sum the gradients of the examples that ran, and clear them."""
+        if self._updates:
+            self._device.update("sum")
+
+    def exploded(self) -> str:
+        """Return the first trained tensor whose values are not finite or too large, or ""."""
+        for tensor in self._program.tensors:
+            if tensor.trained and not (np.abs(self.get(tensor.name)) < LARGEST_VALUE).all():
+                return tensor.name
+        return ""
+
+    def snapshot(self) -> dict[tuple[str, str], np.ndarray]:
+        """Return everything that ``restore`` needs."""
+        return {
+            (t.name, which): self.get(t.name, which)
+            for t in self._program.tensors
+            for which in ("value", "first", "second")[: 3 if t.trained else 1]
+        }
+
+    def restore(self, saved: dict[tuple[str, str], np.ndarray]) -> None:
+        """Overwrite all tensors."""
+        for (name, which), array in saved.items():
+            self.set(name, array, which)
+
+    def _place(self, tensor: Tensor, parameter: str, which: str) -> tuple[str, str] | None:
+        """Return who holds a tensor (or a row of it) and under which name; None: nobody."""
+        population = self._program.populations[tensor.layer].population
+        if which == "value":
+            owner = population.name if parameter else tensor.name
+            return owner, genn_name(symbol(parameter)) if parameter else "g"
+        trained = parameter in population.trained if parameter else tensor.trained
+        if not trained:
+            return None
+        name = learned(tensor.name, parameter)
+        return (f"{name}_sum", "total") if which == "gradient" else (f"{name}_adam", which)
+
+    def _row(self, tensor: Tensor, parameter: str, which: str) -> np.ndarray:
+        place = self._place(tensor, parameter, which)
+        if place is None:
+            owner, name = self._place(tensor, parameter, "value") or ("", "")
+            return np.zeros_like(self._device.read(owner, name))
+        return self._device.read(*place)
+
+    def _write(self, tensor: Tensor, parameter: str, which: str, values: np.ndarray) -> None:
+        place = self._place(tensor, parameter, which)
+        if place is not None:
+            self._device.write(*place, values)
+
+    def _follow(self, tensor: Tensor) -> None:
+        """Bring what is computed from a tensor up to date."""
+        for copy in self._copies:
+            if copy == f"{tensor.name}_{FALLING}":
+                self._device.write(copy, "g", self._device.read(tensor.name, "g"))
+        if tensor.parameters:
+            steps, program = self._steps[tensor.layer], self._program
+            values = steps.coefficient_values(
+                self.get(tensor.name).astype(float), program.dt, program.integrator
+            )
+            for coefficient, column in list(values.items())[len(tensor.parameters) :]:
+                name = program.populations[tensor.layer].population.name
+                self._device.write(name, genn_name(coefficient), column)

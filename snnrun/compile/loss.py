@@ -1,0 +1,66 @@
+"""A loss bound to a program: its expressions with all keys as numbers, and its value on the host.
+
+L = -log softmax_k(score(y_k))_label + label_term(y_label)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from snnrun.compile.program import Program
+from snnrun.models.equations import symbol
+
+Y, TIME = symbol("y"), symbol("t")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundLoss:
+    """The expressions of a loss; only ``y`` is free, and in ``weight`` the time ``t`` (ms)."""
+
+    score: sp.Expr
+    score_slope: sp.Expr
+    label_term: sp.Expr
+    label_term_slope: sp.Expr
+    weight: sp.Expr
+    silent_push: sp.Expr
+
+    def weights(self, steps: int, dt: float) -> np.ndarray:
+        """Return dt / T x weight(t_n) of every step [T], t_n = (n + 1) dt."""
+        times = np.arange(1, steps + 1) * dt
+        weight = sp.lambdify(TIME, self.weight, "numpy")
+        return np.broadcast_to(weight(times), steps) / steps
+
+    def values(self, y_BK: np.ndarray, labels: np.ndarray, latest: float = np.inf) -> np.ndarray:
+        """Return the loss of B examples from their readouts y [B, K], in float64.
+
+        The label's own term is taken at ``latest`` where y is beyond it.
+        """
+        score, term = (sp.lambdify(Y, e, "numpy") for e in (self.score, self.label_term))
+        z = np.broadcast_to(score(y_BK), y_BK.shape).astype(float)
+        rows = np.arange(len(labels))
+        top = z.max(axis=1)
+        total = np.log(np.exp(z - top[:, None]).sum(axis=1))
+        return total + top - z[rows, labels] + term(np.minimum(y_BK[rows, labels], latest))
+
+
+def bind_loss(program: Program) -> BoundLoss:
+    """Return the expressions of the program's loss with the values of its keys."""
+    loss = program.loss
+    values = {symbol(key): value for key, value in program.loss_values.items()}
+    values[symbol("T")] = program.duration
+
+    def bound(expression: sp.Expr) -> sp.Expr:
+        return sp.sympify(expression).subs(values)
+
+    score, term = loss.expression("score"), loss.expression("label_term")
+    return BoundLoss(
+        score=bound(score),
+        score_slope=bound(score.diff(Y)),
+        label_term=bound(term),
+        label_term_slope=bound(term.diff(Y)),
+        weight=bound(loss.expression("weight")),
+        silent_push=bound(loss.expression("silent_push")),
+    )
