@@ -186,7 +186,7 @@ class GennBackend:
 
     def _grow_tables(self) -> None:
         saved = self._tensors.snapshot()
-        sizes = {
+        sizes: dict[str, np.ndarray] = {
             "event_step": np.zeros(self._events.event_capacity, np.uint16),
             "channel_start": np.zeros(self._events.row_capacity, np.uint32),
         }

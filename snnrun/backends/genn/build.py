@@ -85,8 +85,8 @@ def build_model(
     """Build the model in the folder ``code``.
 
     Raises:
-        BuildError: GeNN or a compiler failed (with the end of the log), or ``only_cached`` and there
-            is nothing to reuse.
+        BuildError: GeNN or a compiler failed (with the end of the log), or ``only_cached`` and
+            there is nothing to reuse.
     """
     name = f"snnrun_{target.key(description)}"
     folder, kept = code / f"{name}_CODE", cache / f"genn-{name}"

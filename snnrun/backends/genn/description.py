@@ -127,7 +127,9 @@ class Description:
     def text(self) -> str:
         """Return the model as text, for people to read and for the cache to hash."""
         lines = [f"dt {self.dt!r} ms, batch {self.batch}, {self.precision}"]
-        for part in (*self.neurons, *self.synapses, *self.updates):
+        parts: tuple[Neurons | Synapses | Update, ...]
+        parts = (*self.neurons, *self.synapses, *self.updates)
+        for part in parts:
             lines.append(f"\n== {type(part).__name__.lower()} {part.name}")
             for field, value in vars(part).items():
                 if field == "name" or value in ((), ""):

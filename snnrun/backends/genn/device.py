@@ -72,7 +72,7 @@ class Device:
 
     def table_memory(self, owner: str, name: str) -> np.ndarray:
         """Return the host's memory of a table, to be filled; then call ``push``."""
-        return self._groups[owner].extra_global_params[name].view  # type: ignore[no-any-return]
+        return self._groups[owner].extra_global_params[name].view
 
     def push(self, owner: str, name: str) -> None:
         """Copy the host's memory of a table to the device."""
