@@ -75,7 +75,7 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
     comparison = compare(
         problem, candidates, scales, dts, config.network.integrator, _options(config)
     )
-    _show(comparison)
+    _show(comparison, config)
     return comparison.passed
 
 
@@ -135,7 +135,7 @@ def _with_spikes(
     return with_events(EVENTS), draw_weights(network, natural, CANDIDATES, seed, GAINS)
 
 
-def _show(comparison: Comparison) -> None:
+def _show(comparison: Comparison, config: Config) -> None:
     layers = comparison.problem.network.layers
     spikes = [
         f"{layer.population.name} {count.sum()}"
@@ -143,8 +143,8 @@ def _show(comparison: Comparison) -> None:
         if layer.population.neuron is not None and layer.population.neuron.threshold is not None
     ]
     print(f"spikes: {', '.join(spikes)}")
-    print("gradients of the native backend in float64: relative difference from finite differences")
-    print("of an exact event-driven simulation, for steps in ms")
+    print(f"gradients of backend {config.backend.name} in float64: relative difference from finite")
+    print("differences of an exact event-driven simulation, for steps in ms")
     print("\n".join(comparison.lines()))
     if comparison.passed:
         print(f"passed: the differences vanish with the step, and end below {LIMIT:g}")
@@ -173,6 +173,8 @@ def _scale(layer: Layer, duration: float) -> Scale:
 def _options(config: Config) -> BuildOptions:
     backend = config.backend
     return BuildOptions(
+        backend=backend.name,
+        device=backend.device,
         compiler=backend.compiler,
         cache=backend.cache_dir,
         flags=tuple(backend.flags),

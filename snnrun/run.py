@@ -209,4 +209,7 @@ def _start(config: Config, paths: RunPaths, opened: Opened) -> State:
     if config.LOAD_LAST or config.LOAD_BEST:
         load_earlier_run(config, paths, backend)
     neurons = sum(c.population.size for c in backend.program.populations)
-    return State(neuron_spikes=np.zeros(neurons, np.int64))
+    layers = len(backend.program.populations)
+    return State(
+        neuron_spikes=np.zeros(neurons, np.int64), dropped_spikes=np.zeros(layers, np.int64)
+    )

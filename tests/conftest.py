@@ -4,8 +4,34 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 # Programs that tests build are kept between tests and between runs of the suite, apart from the
 # user's.
 os.environ.setdefault("SNNRUN_CACHE", str(Path(tempfile.gettempdir()) / "snnrun-test-cache"))
+
+HAS_PYGENN = find_spec("pygenn") is not None
+NOT_RUN = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs PyGeNN where it is not installed, and count it."""
+    needing = [item for item in items if item.get_closest_marker("genn")]
+    for item in () if HAS_PYGENN else needing:
+        item.add_marker(pytest.mark.skip(reason="PyGeNN is not installed"))
+    config.stash[NOT_RUN] = 0 if HAS_PYGENN else len(needing)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say loudly that the genn backend was not tested."""
+    count = config.stash.get(NOT_RUN, 0)
+    if count:
+        terminalreporter.section("PyGeNN is not installed", yellow=True, bold=True)
+        terminalreporter.line(
+            f"{count} tests of the genn backend were NOT run. `snnrun doctor` says how to get it."
+        )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from oracle import Problem
 
+from snnrun.backends.base import Backend
+from snnrun.backends.genn import open_for_check
+from snnrun.backends.genn.backend import GennBackend
+from snnrun.backends.genn.settings import CPU, Settings
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
@@ -35,6 +42,7 @@ LIF_REST = Neuron(  # with a constant term in its equation, which none of the bu
     meaning="lif that is driven by a constant",
     source="tests only",
 )
+FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # of GeNN's code, while it is loaded
 MODELS = {**NEURONS, "lif_rest": LIF_REST}
 
 
@@ -127,13 +135,24 @@ def native(
     return NativeBackend(built.library, program, threads)
 
 
-def load_weights(backend: NativeBackend, weights: Mapping[str, np.ndarray]) -> None:
+def genn(program: Program, data: Sequence[SpikeData], **settings: Any) -> GennBackend:
+    """Build ``program`` for GeNN's CPU backend with IEEE arithmetic and load it.
+
+    The code is in a folder of its own, which lasts as long as the process.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="snnrun-genn-")
+    FOLDERS.append(folder)
+    chosen = Settings(**{"precision": "float64", "spikes": 400, **settings})
+    return open_for_check(program, Path(folder.name), data, chosen, device=CPU)
+
+
+def load_weights(backend: Backend, weights: Mapping[str, np.ndarray]) -> None:
     """Give the backend the problem's weights."""
     for name, array in weights.items():
         backend.set(name, array)
 
 
-def load_parameters(backend: NativeBackend, problem: Problem) -> None:
+def load_parameters(backend: Backend, problem: Problem) -> None:
     """Give the backend the problem's parameters, of those that are not constants of the program."""
     for tensor in backend.program.tensors:
         if tensor.parameters:
@@ -141,7 +160,7 @@ def load_parameters(backend: NativeBackend, problem: Problem) -> None:
             backend.set(tensor.name, np.array([values[name] for name in tensor.parameters]))
 
 
-def gradients_of(backend: NativeBackend) -> dict[str, np.ndarray]:
+def gradients_of(backend: Backend) -> dict[str, np.ndarray]:
     """Return what the last gradient() left: projection, or "population.parameter" -> derivative."""
     found = {}
     for tensor in backend.program.tensors:

@@ -31,7 +31,7 @@ class Results:
     neuron_spikes: np.ndarray  # int64 [neurons of all layers], summed over the examples
     failed_batch: int = -1  # first batch with values that are not finite or too large
     failed_tensor: str = ""  # where; empty: the loss
-    dropped_spikes: np.ndarray | None = None  # int64 [L], learned without their gradient
+    dropped_spikes: np.ndarray | None = None  # int64 [L], learned without gradient; None: never
 
 
 @dataclass(frozen=True, kw_only=True)

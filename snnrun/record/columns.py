@@ -76,6 +76,11 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
         "silent_neurons": Column(
             unit="1", meaning="neurons of the population without any spike in the epoch's training"
         ),
+        "dropped_spikes": Column(
+            unit="1",
+            meaning="spikes of the population in training that exceeded N_MAX_SPIKE, and so were "
+            "learned without their gradient",
+        ),
     }
 )
 

@@ -1,7 +1,8 @@
-"""A problem on the time grid: built by the native backend in float64, and its gradient."""
+"""A problem on the time grid: built by a backend in float64, and its gradient."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from snnrun.backends.base import Backend
+from snnrun.backends.genn import open_for_check
+from snnrun.backends.genn.settings import Settings
 from snnrun.backends.native import usable_cores
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
 from snnrun.backends.native.library import NativeBackend
-from snnrun.compile.program import compile_program
+from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.network.network import Network
@@ -30,6 +34,8 @@ class BuildOptions:
     None stands for the compiler that is found and the cache that builds usually have.
     """
 
+    backend: str = "native"
+    device: str | None = None  # of GeNN
     compiler: str | None = None
     cache: str | None = None
     flags: tuple[str, ...] = ()
@@ -50,7 +56,8 @@ class Grid:
     """A network that is built for steps of ``dt`` ms."""
 
     dt: float
-    backend: NativeBackend
+    backend: Backend
+    folder: tempfile.TemporaryDirectory[str] | None = None  # with GeNN's code, while it is loaded
 
     def run(
         self,
@@ -101,6 +108,7 @@ def build_grids(
     problem: Problem, dts: Sequence[float], integrator: str, options: BuildOptions
 ) -> tuple[Grid, ...]:
     """Build the problem's network on grids of ``dts`` ms, in float64 without FP contraction."""
+    make = {"native": _native_grids, "genn": _genn_grids}[options.backend]
     programs = [
         compile_program(
             problem.network,
@@ -112,6 +120,12 @@ def build_grids(
         )
         for dt in dts
     ]
+    return make(programs, problem, options)
+
+
+def _native_grids(
+    programs: Sequence[Program], problem: Problem, options: BuildOptions
+) -> tuple[Grid, ...]:
     sources = [emit(program, "float64") for program in programs]
     compiler = find_compiler(options.compiler)
 
@@ -128,9 +142,25 @@ def build_grids(
     with ThreadPoolExecutor(usable_cores()) as pool:  # each waits for a compiler
         libraries = list(pool.map(library, sources))
     return tuple(
-        Grid(dt=dt, backend=NativeBackend(built, program, threads=1))
-        for dt, built, program in zip(dts, libraries, programs, strict=True)
+        Grid(dt=program.dt, backend=NativeBackend(built, program, threads=1))
+        for built, program in zip(libraries, programs, strict=True)
     )
+
+
+def _genn_grids(
+    programs: Sequence[Program], problem: Problem, options: BuildOptions
+) -> tuple[Grid, ...]:
+    grids = []
+    for program in programs:
+        folder = tempfile.TemporaryDirectory(prefix="snnrun-genn-")
+        backend = open_for_check(
+            program, Path(folder.name), [_data(problem, program.dt)],
+            Settings(precision="float64", spikes=program.steps), device=options.device,
+            compiler=options.compiler, flags=options.flags, cache=options.cache,
+            only_cached=options.only_cached,
+        )  # fmt: skip
+        grids.append(Grid(dt=program.dt, backend=backend, folder=folder))
+    return tuple(grids)
 
 
 def constant(network: Network) -> Network:

@@ -98,6 +98,7 @@ class Trainer:
         self._timings: dict[str, float] = {}
         self._began = time.monotonic()
         self._done_here = 0  # examples run by this process
+        self._drops = config.backend.on_full_buffer == "report"
 
     def run(self) -> None:
         """Run the epochs that are left.
@@ -110,11 +111,13 @@ class Trainer:
             self._epoch(self._state.epoch)
 
     def _epoch(self, epoch: int) -> None:
-        started = time.monotonic()
+        started, kernels = time.monotonic(), self._backend.kernel_times()
         self._timings = {}
         for phase in self._phases(epoch):
             with self._timed(phase.name):
                 self._run_phase(epoch, phase)
+        for name, seconds in self._backend.kernel_times().items():
+            self._timings[f"kernel_{name}"] = seconds - kernels[name]
         row = self._row(epoch, time.monotonic() - started)
         accuracy = {
             "validation": self._record.means(epoch, "validation")["accuracy"],
@@ -128,6 +131,7 @@ class Trainer:
             state.best_accuracy, state.best_epoch = watched, epoch
         state.epoch, state.trial = epoch + 1, 0
         state.neuron_spikes[:] = 0
+        state.dropped_spikes[:] = 0
         self._record.epoch(row, self._timings if self._config.TIMING else None)
         self._recordings.flush()
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
@@ -196,6 +200,8 @@ class Trainer:
             self._check(results, epoch, first, rates)
             state.updates += last - first
             state.neuron_spikes += results.neuron_spikes
+            if results.dropped_spikes is not None:
+                state.dropped_spikes += results.dropped_spikes
         else:
             results = self._backend.evaluate(data, examples)
             self._check_validation(results, epoch)
@@ -286,7 +292,7 @@ class Trainer:
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
         }
         at = 0
-        for compiled in self._backend.program.populations:
+        for layer, compiled in enumerate(self._backend.program.populations):
             size = compiled.population.size
             counts = self._state.neuron_spikes[at : at + size]
             at += size
@@ -294,7 +300,19 @@ class Trainer:
                 name, examples = compiled.population.name, len(self._splits.train)
                 row[f"spikes_per_neuron/{name}"] = float(counts.sum() / size / examples)
                 row[f"silent_neurons/{name}"] = int((counts == 0).sum())
+                if self._drops:
+                    row[f"dropped_spikes/{name}"] = self._dropped(epoch, name, layer, counts.sum())
         return row
+
+    def _dropped(self, epoch: int, population: str, layer: int, spikes: int) -> int:
+        """Return how many spikes of a layer had no gradient in this epoch; say so if any."""
+        dropped = int(self._state.dropped_spikes[layer])
+        if dropped:
+            self._reporter.warning(
+                f"epoch {epoch}: {dropped:,} of {spikes:,} spikes of population {population} "
+                f"exceeded N_MAX_SPIKE={self._config.N_MAX_SPIKE} and had no gradient"
+            )
+        return dropped
 
     def _interrupt(self) -> None:
         self._recordings.flush()

@@ -19,10 +19,12 @@ class State:
     """The cursor of a run, beside the weights that the backend holds.
 
     ``epoch`` and ``trial`` are the next mini-batch to run; ``updates`` counts learned batches;
-    ``neuron_spikes`` the spikes of every neuron in this epoch's training so far.
+    ``neuron_spikes`` the spikes of every neuron in this epoch's training so far, and
+    ``dropped_spikes`` those of every layer that were learned without their gradient.
     """
 
     neuron_spikes: np.ndarray  # int64 [neurons of all layers]
+    dropped_spikes: np.ndarray  # int64 [layers]
     epoch: int = 0
     trial: int = 0
     updates: int = 0
@@ -47,6 +49,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         "best_accuracy": state.best_accuracy,
         "best_epoch": state.best_epoch,
         "neuron_spikes": state.neuron_spikes.copy(),
+        "dropped_spikes": state.dropped_spikes.copy(),
         "schedule": state.schedule.state(),
     }
 
@@ -77,6 +80,9 @@ def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> Stat
     load_tensors(saved, backend, moments=True, where=where)
     return State(
         neuron_spikes=saved["neuron_spikes"],
+        dropped_spikes=saved.get(
+            "dropped_spikes", np.zeros(len(backend.program.populations), np.int64)
+        ),
         epoch=saved["epoch"],
         trial=saved["trial"],
         updates=saved["updates"],

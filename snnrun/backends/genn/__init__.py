@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def open_genn(
 def target_of(pygenn: Any, config: Config, device: str) -> Target:
     """Return what the configuration builds for."""
     backend = config.backend
-    preferences: dict[str, Any] = {"optimize_code": backend.optimize_code}
+    preferences: dict[str, Any] = {}
     if device != CPU:
         select = getattr(pygenn, f"{device}_backend").DeviceSelect
         # The reference's switch: GPUs by their number among the visible ones, or GeNN's own choice
@@ -90,14 +91,42 @@ def target_of(pygenn: Any, config: Config, device: str) -> Target:
         preferences["device_select_method"] = select.MANUAL if by_number else select.OPTIMAL
         if by_number:
             preferences["manual_device_id"] = backend.device_id
-    plain = () if backend.optimize_code else ("-O2",)  # GeNN's own default has no optimisation
     return Target(
         device=device,
         compiler=find_compiler(backend.compiler),
-        flags=("-march=native", *plain, *backend.flags),
+        flags=tuple(backend.flags),
+        optimize=backend.optimize_code,
         preferences=preferences,
         timing=config.TIMING,
     )
+
+
+def open_for_check(
+    program: Program,
+    folder: Path,
+    data: Sequence[SpikeData],
+    settings: Settings,
+    *,
+    device: str | None = None,
+    compiler: str | None = None,
+    flags: Sequence[str] = (),
+    cache: str | None = None,
+    only_cached: bool = False,
+) -> GennBackend:
+    """Build ``program`` with IEEE arithmetic, its code in ``folder``, and load it.
+
+    On a GPU ``settings.batch`` examples run at once; GeNN's CPU backend takes one.
+    """
+    pygenn = import_pygenn()
+    chosen = choose_device(pygenn, device)
+    require_toolkit(chosen)
+    target = Target(device=chosen, compiler=find_compiler(compiler), flags=tuple(flags))
+    settings = replace(settings, batch=1) if chosen == CPU else settings
+    description = describe(program, settings)
+    built = build_model(
+        pygenn, description, target, folder, cache_folder(cache), only_cached=only_cached
+    )
+    return load(built, description, program, settings, data)
 
 
 def load(

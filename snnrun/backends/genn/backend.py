@@ -90,7 +90,7 @@ class GennBackend:
         dropout_key: int,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
-        call = Call(self.program, data.labels[examples])
+        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, dropout)
 
         def ended(unit: Unit) -> bool:
@@ -124,7 +124,7 @@ class GennBackend:
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning and without dropout."""
-        call = Call(self.program, data.labels[examples])
+        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, 0.0)
         for unit in units(examples, max(1, len(examples)), self._settings.batch):
             self._forward(data, unit, 0, None)
@@ -135,7 +135,7 @@ class GennBackend:
         self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
-        call = Call(self.program, data.labels[examples])
+        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, dropout)
         for unit in units(examples, max(1, len(examples)), self._settings.batch):
             self._forward(data, unit, dropout_key, None)
@@ -152,7 +152,7 @@ class GennBackend:
         States are there only if the model was built to be traced.
         """
         examples = np.array([example], np.int64)
-        call = Call(self.program, data.labels[examples])
+        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, dropout)
         (unit,) = units(examples, 1, self._settings.batch)
         self._forward(data, unit, dropout_key, None)
@@ -250,7 +250,7 @@ class GennBackend:
     def _collect(self, call: Call, unit: Unit, *, learning: bool) -> bool:
         """Enter a forward pass's figures; run the softmax. Return whether losses are finite."""
         room = self._settings.spikes if learning else None
-        call.count_spikes(self._device, unit, room, drop=self._drop_spikes)
+        call.count_spikes(self._device, unit, room)
         finite = call.collect(self._device, unit, self._watched.outputs, self._outcome)
         if learning:
             for group in self._updates:
@@ -264,7 +264,7 @@ class GennBackend:
         name, size = compiled.population.name, compiled.population.size
         room, half = self._settings.spikes, self._parity * self._settings.batch
         stored = self._device.table(name, "spike_step").reshape(-1, size, room)[half]
-        counts = np.minimum(self._device.read_batch(name, "count")[0], room)
+        counts = np.minimum(self._device.table(name, "count")[:size], room)
         neurons = np.repeat(np.arange(size, dtype=np.int32), counts)
         steps = stored[np.arange(room) < counts[:, None]].astype(np.int32)
         order = np.lexsort((neurons, steps))

@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.model import Assembler
 from snnrun.backends.genn.pygenn import version_of_pygenn
-from snnrun.backends.native.compiler import Compiler, processor
+from snnrun.backends.native.compiler import Compiler
 from snnrun.errors import BuildError
 from snnrun.record.atomic import write_error
 
@@ -40,26 +40,29 @@ class Target:
         device: GeNN's backend.
         compiler: The C++ compiler of the host code.
         flags: Flags for it, beside GeNN's own.
+        optimize: -O3 and fast arithmetic, for the host and the device; else -O2 and IEEE 754.
         preferences: Of GeNN's backend, by name.
         timing: Whether kernels are timed.
     """
 
     device: str
     compiler: Compiler
-    flags: tuple[str, ...]
-    preferences: dict[str, Any]
-    timing: bool
+    flags: tuple[str, ...] = ()
+    optimize: bool = False
+    preferences: Mapping[str, Any] = field(default_factory=dict)
+    timing: bool = False
 
     @property
     def command(self) -> str:
         """The compiler with its flags, as GeNN's Makefile takes it from $CXX."""
-        return shlex.join([*self.compiler.command, *self.flags])
+        plain = () if self.optimize else ("-O2",)  # GeNN itself then gives no level at all
+        return shlex.join([*self.compiler.command, *plain, *self.flags])
 
     def key(self, description: Description) -> str:
         """Return a hash of everything that the built library depends on."""
-        parts = [description.text(), self.device, self.command, self.compiler.version, processor()]
-        parts += [repr(sorted(self.preferences.items(), key=str)), str(self.timing)]
-        parts.append(version_of_pygenn() or "")
+        parts = [description.text(), self.device, self.command, self.compiler.version]
+        parts += [str(self.optimize), repr(sorted(self.preferences.items(), key=str))]
+        parts += [str(self.timing), version_of_pygenn() or ""]
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -103,7 +106,7 @@ def build_model(
         )
     model = pygenn.GeNNModel(
         description.precision, name, backend=target.device, time_precision="double",
-        **target.preferences,
+        optimize_code=target.optimize, **target.preferences,
     )  # fmt: skip
     model.timing_enabled = target.timing
     groups = Assembler(pygenn, model, description).groups

@@ -17,9 +17,12 @@ Evaluate = Callable[[Outputs, np.ndarray], Outcome]
 
 
 class Call:
-    """Losses, predictions and spike counts of the examples of a call."""
+    """Losses, predictions and spike counts of the examples of a call.
 
-    def __init__(self, program: Program, labels: np.ndarray) -> None:
+    ``drop``: spikes that find no place in a buffer are counted, not refused.
+    """
+
+    def __init__(self, program: Program, labels: np.ndarray, *, drop: bool) -> None:
         self._populations = [c.population for c in program.populations]
         self._spiking = [c.spiking for c in program.populations]
         self._labels = labels
@@ -29,7 +32,7 @@ class Call:
         self.prediction = np.zeros(count, np.int32)
         self.layer_spikes = np.zeros((count, layers), np.int32)
         self.neuron_spikes = np.zeros(self._starts[-1], np.int64)
-        self.dropped = np.zeros(layers, np.int64)
+        self.dropped = np.zeros(layers, np.int64) if drop else None
         self.failed_batch, self.failed_tensor = -1, ""
 
     def collect(
@@ -45,25 +48,26 @@ class Call:
             self.fail(unit.batch, "")
         return bool(np.isfinite(outcome.loss).all())
 
-    def count_spikes(self, device: Device, unit: Unit, room: int | None, *, drop: bool) -> None:
+    def count_spikes(self, device: Device, unit: Unit, room: int | None) -> None:
         """Enter the spike counts of a unit.
 
         Args:
             room: Spikes that a neuron's buffer holds, where the backward pass will need them.
-            drop: Whether spikes without a place are counted instead of refused.
 
         Raises:
-            CapacityError: A neuron spiked more often than its buffer can hold.
+            CapacityError: A neuron spiked more often than that, and spikes may not be dropped.
         """
         for i, population in enumerate(self._populations):
             if not self._spiking[i]:
                 continue
-            counts = device.read_batch(population.name, "count")[: unit.count]
+            counts = device.table(population.name, "count").reshape(-1, population.size)[
+                : unit.count
+            ]
             self.layer_spikes[unit.place, i] = counts.sum(axis=1)
             self.neuron_spikes[self._starts[i] : self._starts[i + 1]] += counts.sum(axis=0)
             if room is None or counts.max() <= room:
                 continue
-            if not drop:
+            if self.dropped is None:
                 raise CapacityError(_too_many(population.name, int(counts.max()), room))
             self.dropped[i] += np.maximum(counts - room, 0).sum()
 

@@ -30,6 +30,6 @@ def describe(program: Program, settings: Settings) -> Description:
         batch=settings.batch,
         precision=settings.scalar,
         neurons=(source, *layers),
-        synapses=tuple(projections_of(program)),
+        synapses=tuple(projections_of(program, settings)),
         updates=(*watched.updates(), *updates_of(program)),
     )

@@ -26,7 +26,7 @@ from snnrun.backends.genn.printer import (
 )
 from snnrun.backends.genn.readout import Watched
 from snnrun.backends.genn.settings import Settings
-from snnrun.compile.derive import ARRIVAL, SPIKE_TIME_GRADIENT
+from snnrun.compile.derive import ARRIVAL, RELEASE, SPIKE_TIME_GRADIENT
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.compile.steps import FREE, HELD, Steps
 from snnrun.models.equations import internal, symbol
@@ -101,20 +101,15 @@ class PopulationWriter:
     def _variables(self) -> list[Variable]:
         found = [Variable(name=state_name(s)) for s in self.states]
         found += [Variable(name=adjoint_name(s)) for s in self.states]
-        found += [Variable(name="input_adjoint"), Variable(name="arrival_slope")]
+        found.append(Variable(name="arrival_slope"))
         found += [
             Variable(name=genn_name(s), access=Access.COMMON) for s in self.steps.coefficients
         ]
         found += [Variable(name=f"gradient_{p}") for p in self.compiled.population.trained]
-        if self._has_targets:
-            found.append(Variable(name="returned", type="uint8_t"))
         if self.compiled.spiking:
-            found += [
-                Variable(name=name, type="int", value=value)
-                for name, value in (("count", 0), ("remaining", 0), ("due", NONE))
-            ]
+            found.append(Variable(name="due", type="int", value=NONE))
         if self._refractory:
-            found += [Variable(name="free_from", type="int"), Variable(name="release")]
+            found.append(Variable(name="free_from", type="int"))
         return [*found, *self.watched.variables]
 
     def _tables(self) -> list[Table]:
@@ -123,6 +118,10 @@ class PopulationWriter:
         if self.compiled.spiking:
             count = neurons * self.settings.spikes
             assert self.dynamics.jump is not None
+            each = np.zeros(self.settings.batch * self.size, np.int32)
+            found += [Table(name=n, type="int", values=each) for n in ("count", "remaining")]
+            if self._refractory:
+                found.append(self._table("release", len(each)))
             found.append(
                 Table(name="spike_step", type="uint16_t", values=np.zeros(count, np.uint16))
             )
@@ -158,7 +157,6 @@ class PopulationWriter:
             drive=block(self.watched.drive(self._row("m")), 2),
             gradient=block(self._parameter_gradients(), 2),
             adjoint=block(self._by_flow(self._adjoint), 2),
-            returned=block(["returned = due == m - 1;"] if self._has_targets else [], 2),
             start=block(self._start(), 2),
             advance=block(self._advance(), 2),
             after=block(self.watched.after(self._row), 1),
@@ -166,8 +164,13 @@ class PopulationWriter:
 
     def _declarations(self) -> list[str]:
         """Return what threshold and reset code see too."""
-        lines = ["bool fires = false;", "scalar arrived = 0.0;"] if self.compiled.spiking else []
-        return lines + (["returned = 0;"] if self._has_targets else [])
+        if not self.compiled.spiking:
+            return []
+        return [
+            "bool fires = false;",
+            "scalar arrived = 0.0;",
+            "const int own = batch * num_neurons + id;",
+        ]
 
     def _half(self, *, back: bool) -> str:
         """Return which half of the buffers a pass uses, as a factor of their index."""
@@ -189,7 +192,7 @@ class PopulationWriter:
         initial = self.steps.initial
         lines = [f"{state_name(s)} = {formula(initial[s])};" for s in self.states]
         if self.compiled.spiking:
-            lines.append("count = 0;")
+            lines += ["count[own] = 0;", f"if (!backward) due = {NONE};"]
         if self._refractory:
             lines.append("free_from = 0;")
         return [*lines, *self.watched.start]
@@ -234,9 +237,9 @@ class PopulationWriter:
 
     def _keep_released(self) -> list[str]:
         limit = self.settings.spikes
-        at = self._spike("count - 1", back=False)
+        at = self._spike("count[own] - 1", back=False)
         return [
-            f"if (count > 0 && count <= {limit} && n == free_from - 1) {{",
+            f"if (n == free_from - 1 && count[own] > 0 && count[own] <= {limit}) {{",
             f"    const int at = {at};",
             *(f"    at_release_{s}[at] = {state_name(s)};" for s in self._released),
             "}",
@@ -246,19 +249,19 @@ class PopulationWriter:
         jump = self.dynamics.jump
         assert jump is not None
         source = self.dynamics.neuron.input
-        at = self._spike("count", back=False)
+        at = self._spike("count[own]", back=False)
         kept = [
             f"    kept_{s}[at] = {'arrived' if s == source else state_name(s)};"
             for s in jump.records
         ]
         lines = [
-            f"if (count < {self.settings.spikes}) {{",
+            f"if (count[own] < {self.settings.spikes}) {{",
             f"    const int at = {at};",
             "    spike_step[at] = n;",
             *kept,
             "}",
             *self.watched.spike,
-            "count++;",
+            "count[own]++;",
         ]
         if self._refractory:
             lines.append(f"free_from = n + 1 + {self._refractory};")
@@ -268,17 +271,17 @@ class PopulationWriter:
     # On the way back
     def _backward_start(self) -> list[str]:
         lines = [f"{adjoint_name(s)} = 0.0;" for s in self.states]
-        lines += ["input_adjoint = 0.0;", "arrival_slope = 0.0;"]
+        lines.append("arrival_slope = 0.0;")
         if self.compiled.spiking:
-            lines.append(f"remaining = min(count, {self.settings.spikes});")
+            lines.append(f"remaining[own] = min(count[own], {self.settings.spikes});")
             lines += self._next_spike()
         if self._refractory:
-            lines.append("release = 0.0;")
+            lines.append("release[own] = 0.0;")
         return lines + self.watched.backward_start(adjoint_name(self.states[0]))
 
     def _next_spike(self) -> list[str]:
-        at = self._spike("remaining - 1", back=True)
-        return [f"due = remaining > 0 ? (int)spike_step[{at}] : {NONE};"]
+        at = self._spike("remaining[own] - 1", back=True)
+        return [f"due = remaining[own] > 0 ? (int)spike_step[{at}] : {NONE};"]
 
     def _renamed(self, expression: sp.Expr, prefix: str) -> sp.Expr:
         """Return an expression of values that states had at another time."""
@@ -296,10 +299,10 @@ class PopulationWriter:
         assert jump.release is not None
         release = formula(self._renamed(jump.release, "released"))
         return [
-            f"if (remaining > 0 && m == due + {self._refractory}) {{",
-            f"    const int at = {self._spike('remaining - 1', back=True)};",
+            f"if (due >= 0 && m == due + {self._refractory}) {{",
+            f"    const int at = {self._spike('remaining[own] - 1', back=True)};",
             *(f"    {x}" for x in self._load("at_release", self._released, "released", "at")),
-            f"    release = {release};",
+            f"    release[own] = {release};",
             "}",
         ]
 
@@ -311,13 +314,15 @@ class PopulationWriter:
         timed = self.watched.timed
         drive = self._renamed(jump.drive, "spike").subs(
             ({} if timed else {SPIKE_TIME_GRADIENT: 0})
+            | {RELEASE: internal("release_now")}
             | ({} if self._has_targets else {ARRIVAL: 0})
         )
         inner = [
-            f"const int at = {self._spike('remaining - 1', back=True)};",
+            f"const int at = {self._spike('remaining[own] - 1', back=True)};",
             *self._load("kept", jump.records, "spike", "at"),
             f"const scalar slope = {formula(self._renamed(jump.slope, 'spike'))};",
-            "const scalar dl_dt = remaining == 1 ? time_gradient : 0.0;" if timed else "",
+            "const scalar dl_dt = remaining[own] == 1 ? time_gradient : 0.0;" if timed else "",
+            "const scalar release_now = release[own];" if self._refractory else "",
             f"const scalar drive = slope > 0.0 ? ({formula(drive)}) / slope : 0.0;",
             *(
                 f"gradient_{p} += {formula(self._renamed(e, 'spike'))};"
@@ -329,15 +334,13 @@ class PopulationWriter:
                     for s, e in jump.adjoint.items()
                 }
             ),
-            "release = 0.0;" if self._refractory else "",
-            "remaining--;",
+            "release[own] = 0.0;" if self._refractory else "",
+            "remaining[own]--;",
             *self._next_spike(),
         ]
         lines += ["if (due == m) {", *(f"    {line}" for line in inner if line), "}"]
         if self._refractory:
-            lines.append(
-                f"const bool held = remaining > 0 && due < m && m <= due + {self._refractory};"
-            )
+            lines.append(f"const bool held = due >= 0 && due < m && m <= due + {self._refractory};")
         return lines
 
     def _parameter_gradients(self) -> list[str]:

@@ -14,11 +14,11 @@ from snnrun.models.equations import symbol
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
     """
     t dt id batch num_batch num_neurons Isyn scalar timepoint step n m at row fires held arrived
-    count due remaining release input_adjoint arrival_slope returned emitted free_from forward
+    count due remaining release release_now later arrival_slope events free_from forward
     backward parity drive slope dl_dt R Falling y label scale delta weight total top first past
     own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
     mean_score loss first_step label_silent potential slopes
-    spike_step event_step channel_start next stop left exp log sqrt tanh fabs pow fmin fmax rint
+    spike_step event_step channel_start next left exp log sqrt tanh fabs pow fmin fmax rint
     min max abs id_pre id_post auto bool break case char const continue default do double else
     enum extern false float for goto if inline int long register return short signed sizeof static
     struct switch true typedef union unsigned void volatile while group INFINITY NAN

@@ -286,7 +286,7 @@ class FirstSpike(_OfOutput):
     outputs = ("first_step",)
     timed = True
     start = ("first_step = -1;",)
-    spike = ("if (count == 0) first_step = n;",)
+    spike = ("if (count[own] == 0) first_step = n;",)
     variables = (
         *OF_EXAMPLE,
         Variable(name="first_step", type="int", value=-1),

@@ -1,10 +1,10 @@
 """Projections as GeNN weight update models.
 
 Forward a spike adds its weight to the target's input. Backward a spike's event finds the target's
-adjoints at the step m in which the spike arrived:
+adjoints at the step m in which the spike arrived; lam is that of the input state:
 
-    gradient += input_adjoint(m)
-    R of the sender += w (input_adjoint(m) - input_adjoint(m + 1)) / dt
+    gradient += lam(m)
+    R of the sender += w (lam(m) - lam(m + 1)) / dt
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import sympy as sp
 
 from snnrun.backends.genn.description import Access, Synapses, Variable
-from snnrun.backends.genn.printer import formula, genn_name
-from snnrun.compile.program import Program
+from snnrun.backends.genn.printer import adjoint_name, formula, genn_name
+from snnrun.backends.genn.settings import Settings
+from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.models.losses import Readout
 from snnrun.network.network import Projection
 
@@ -22,7 +23,7 @@ GRADIENT = Variable(name="gradient")
 FALLING = "falling"  # ends the name of the copy that sums weights which pull down
 
 
-def projections_of(program: Program) -> list[Synapses]:
+def projections_of(program: Program, settings: Settings) -> list[Synapses]:
     """Return the synapses of every projection of the program."""
     found = []
     for index, layer in enumerate(program.network.layers):
@@ -31,7 +32,9 @@ def projections_of(program: Program) -> list[Synapses]:
                 continue
             from_input = projection.source == program.network.input.name
             kinked = _kinked(program) and index == len(program.network.layers) - 1
-            found.append(_synapses(program, projection, from_input=from_input, kinked=kinked))
+            found.append(
+                _synapses(program, projection, settings, from_input=from_input, kinked=kinked)
+            )
             if kinked:
                 found.append(_falling(program, projection))
     return found
@@ -42,13 +45,24 @@ def _kinked(program: Program) -> bool:
     return program.loss.readout is Readout.MAXIMUM and len(program.network.layers) > 1
 
 
+def _target(program: Program, projection: Projection) -> CompiledPopulation:
+    return next(c for c in program.populations if c.population.name == projection.target)
+
+
 def _synapses(
-    program: Program, projection: Projection, *, from_input: bool, kinked: bool
+    program: Program,
+    projection: Projection,
+    settings: Settings,
+    *,
+    from_input: bool,
+    kinked: bool,
 ) -> Synapses:
-    event = ["gradient += input_adjoint" + (" * returned;" if from_input else ";")]
+    adjoint = adjoint_name(_target(program, projection).dynamics.neuron.input)
+    count = "-events_back" if settings.pipeline else "-events"
+    event = [f"gradient += {adjoint}{f' * ({count})' if from_input else ''};"]
     if not projection.trained:
         event = []
-    after = [Variable(name="input_adjoint")] if projection.trained else []
+    after = [Variable(name=adjoint)] if projection.trained else []
     if not from_input:
         back = "g * arrival_slope"
         after.append(Variable(name="arrival_slope"))
@@ -57,17 +71,21 @@ def _synapses(
             back += f" - kink * fmin({pull} * g, 0.0)"
             after += [Variable(name="kink"), *used]
         event.append(f"addToPre({back});")
-    counted = [Variable(name="emitted", type="int")] if from_input else []
-    returned = Variable(name="returned", type="int" if from_input else "uint8_t")
+    if from_input:
+        condition = f"{count} > 0"
+        names = ["events", *(["events_back"] if settings.pipeline and event else [])]
+    else:  # the sender spikes in the next step of the way back
+        condition = f"due == {program.steps - 2} - (int)rint(t / dt)"
+        names = ["due"]
     return Synapses(
         name=projection.name,
         source=projection.source,
         target=projection.target,
-        spike="addToPost(g * emitted);" if from_input else "addToPost(g);",
-        event_condition="returned > 0" if event else "",
+        spike="addToPost(g * events);" if from_input else "addToPost(g);",
+        event_condition=condition if event else "",
         event="\n".join(event),
         variables=(WEIGHT, *((GRADIENT,) if projection.trained else ())),
-        before=(*counted, *((returned,) if event else ())),
+        before=tuple(Variable(name=name, type="int") for name in names),
         after=tuple(after),
         back_into="" if from_input else "R",
     )
