@@ -26,6 +26,7 @@ def describe(program: Program, settings: Settings) -> Description:
         for c in program.populations
     ]
     return Description(
+        program=program.describe(),
         dt=program.dt,
         batch=settings.batch,
         precision=settings.scalar,

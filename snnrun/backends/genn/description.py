@@ -115,8 +115,12 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """A whole model. ``batch`` examples run at once; ``precision`` is float or double."""
+    """A whole model. ``batch`` examples run at once; ``precision`` is float or double.
 
+    ``program`` is the text of what it was derived from.
+    """
+
+    program: str
     dt: float
     batch: int
     precision: str
@@ -126,7 +130,7 @@ class Description:
 
     def text(self) -> str:
         """Return the model as text, for people to read and for the cache to hash."""
-        lines = [f"dt {self.dt!r} ms, batch {self.batch}, {self.precision}"]
+        lines = [self.program, f"\ndt {self.dt!r} ms, batch {self.batch}, {self.precision}"]
         parts: tuple[Neurons | Synapses | Update, ...]
         parts = (*self.neurons, *self.synapses, *self.updates)
         for part in parts:
