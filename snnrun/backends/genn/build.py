@@ -55,8 +55,10 @@ class Target:
     @property
     def command(self) -> str:
         """The compiler with its flags, as GeNN's Makefile takes it from $CXX."""
-        plain = () if self.optimize else ("-O2",)  # GeNN itself then gives no level at all
-        return shlex.join([*self.compiler.command, *plain, *self.flags])
+        # Beside GeNN's -O3 -ffast-math, since its loops over synapses do not vectorise (an index
+        # of 32 bits may wrap around); without optimisation GeNN gives no level at all.
+        level = "-funroll-loops" if self.optimize else "-O2"
+        return shlex.join([*self.compiler.command, level, *self.flags])
 
     def key(self, description: Description) -> str:
         """Return a hash of everything that the built library depends on."""

@@ -54,6 +54,12 @@ class Device:
         found.pull_from_device()
         return np.array(found.view)
 
+    def within(self, owner: str, variable: str, limit: float) -> bool:
+        """Return whether all values of a variable lie between -limit and limit; NaN does not."""
+        found = self._groups[owner].vars[variable]
+        found.pull_from_device()
+        return bool(found.view.min() > -limit and found.view.max() < limit)
+
     def read_batch(self, owner: str, variable: str) -> np.ndarray:
         """Return a variable of every example, [batch, neurons]."""
         return self.read(owner, variable).reshape(self.batch, -1)

@@ -26,6 +26,7 @@ class Assembler:
         self.groups: dict[str, Any] = {}  # by name: populations, projections, updates
         model.dt = description.dt
         model.batch_size = description.batch
+        model.fuse_postsynaptic_models = True  # projections to a population share one sum
         for neurons in description.neurons:
             self.groups[neurons.name] = self._neurons(neurons)
         for synapses in description.synapses:
