@@ -29,14 +29,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd", events=3000)}
 
 
-def preset(name: str, folders: dict[str, Path]) -> Config:
+def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
     """Return the preset as Hydra composes it, with two small mini-batches of small data."""
     sizes = {"N_TRAIN": 7, "N_BATCH": 4, "N_VALIDATE": 4, "N_TEST": 4, "N_EPOCH": 1}
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         composed = compose("config", [f"preset={name}"])
         if composed.N_VALIDATE == 0:
             del sizes["N_VALIDATE"]
-        words = [f"preset={name}", *(f"{key}={value}" for key, value in sizes.items())]
+        words = [f"preset={name}", *more, *(f"{key}={value}" for key, value in sizes.items())]
         words.append("MODEL_SEED=1")
         if composed.dataset.name in folders:
             words.append(f"dataset.path={folders[composed.dataset.name]}")

@@ -1,0 +1,91 @@
+"""Every preset: its gradient with GeNN is that of the native backend, from identical weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from parity import genn, gradients_of, native
+from runs import write_mnist, write_shd
+from test_presets import PRESETS, assert_trained, preset
+
+from snnrun.backends.base import Backend
+from snnrun.compile.steps import Steps
+from snnrun.datasets import load
+from snnrun.datasets.spikes import SpikeData
+from snnrun.models.equations import symbol
+from snnrun.network.build import initial_weights
+from snnrun.run import build_program, train
+
+pytestmark = pytest.mark.genn
+BATCH = 8
+# Rounding of float32, 1.2e-7, is magnified by S / D at flat crossings; of float64 likewise.
+TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small data in the formats of the public sets."""
+    top = tmp_path_factory.mktemp("data")
+    return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd", events=3000)}
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize("name", PRESETS)
+def test_gradients_of_a_preset_are_those_of_the_native_backend(
+    name: str, precision: str, folders: dict[str, Path]
+) -> None:
+    config = preset(name, folders)
+    splits = load(config)
+    data, program = splits.train.data, build_program(config, splits)
+    room = 1000 if config.dataset.name == "shd" else 300
+    backends = [
+        native(program, precision=precision, contraction=False),
+        genn(program, [data], precision=precision, spikes=room),
+    ]
+    for backend in backends:
+        for weights_name, weights in initial_weights(program.network, config.MODEL_SEED).items():
+            backend.set(weights_name, weights)
+    order = np.arange(min(BATCH, len(data)))
+    same = [e for e in order if same_spikes(*backends, data, int(e))]
+    assert len(same) >= len(order) / 2 if precision == "float32" else same == list(order)
+    results = [backend.gradient(data, np.array(same)) for backend in backends]
+    np.testing.assert_allclose(results[1].loss, results[0].loss, rtol=1e-4, atol=1e-5)
+    wanted, found = (gradients_of(backend) for backend in backends)
+    for key, array in found.items():
+        length = np.linalg.norm(wanted[key])
+        assert np.linalg.norm(array - wanted[key]) <= TOLERANCE[precision] * length, key
+
+
+def same_spikes(one: Backend, other: Backend, data: SpikeData, example: int) -> bool:
+    """Return whether both backends emit the same spikes.
+
+    Where they do not, the first spike that only one of them emits must be a matter of rounding: the
+    potential was on the threshold, up to a few hundred roundings of float32.
+    """
+    trials = [backend.trial(data, example) for backend in (one, other)]
+    spikes = [
+        {
+            (int(step), layer, int(neuron))
+            for layer, (steps, neurons) in enumerate(zip(t.steps, t.neurons, strict=True))
+            for step, neuron in zip(steps, neurons, strict=True)
+        }
+        for t in trials
+    ]
+    if spikes[0] == spikes[1]:
+        return True
+    step, layer, neuron = min(spikes[0] ^ spikes[1])
+    compiled = one.program.populations[layer]
+    values = {symbol(s): float(x[step, neuron]) for s, x in trials[0].states[layer].items()}
+    steps = Steps(compiled)
+    distance = values[steps.threshold_state] - float(steps.threshold.subs(values))
+    assert abs(distance) < 1e-4, (step, layer, neuron, distance)
+    return False
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_trains_with_genn(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    config = preset(name, folders, "backend=genn", "backend.device=single_threaded_cpu")
+    train(config, tmp_path)
+    assert_trained(config, tmp_path)
