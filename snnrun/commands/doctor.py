@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import re
@@ -134,19 +133,18 @@ def _size(folder: Path) -> str:
 
 
 def _pygenn() -> Finding:
-    version = installed_version("pygenn")
+    from snnrun.backends.genn import pygenn
+
+    version = pygenn.version_of_pygenn()
     if version is None:
-        cure = (
-            "not installed; needed for backend=genn only. It has no wheel: build it from source, "
-            "https://github.com/genn-team/genn, with CUDA_PATH set for CUDA"
-        )
-        return Finding(name="PyGeNN", text=cure)
+        text = f"not installed; needed for backend=genn only. {pygenn.INSTALL}"
+        return Finding(name="PyGeNN", text=text)
     try:
-        module = importlib.import_module("pygenn.genn_model")
-    except Exception as error:  # whatever its compiled parts complain about
-        return Finding(name="PyGeNN", text=f"{version}, but it cannot be imported: {error}")
-    backends = ", ".join(str(name) for name in getattr(module, "backend_modules", {})) or "none"
-    return Finding(name="PyGeNN", text=f"{version}; its backends: {backends}")
+        module = pygenn.import_pygenn()
+    except BuildError as error:
+        return Finding(name="PyGeNN", text=str(error))
+    devices = ", ".join(pygenn.devices_of(module)) or "none"
+    return Finding(name="PyGeNN", text=f"{version}; backend.device can be: {devices}")
 
 
 def _wrong_genn() -> Finding:

@@ -29,6 +29,7 @@ from snnrun.backends.genn.settings import Settings
 from snnrun.compile.derive import ARRIVAL, RELEASE, SPIKE_TIME_GRADIENT
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.compile.steps import FREE, HELD, Steps
+from snnrun.errors import ConfigError
 from snnrun.models.equations import internal, symbol
 
 NONE = -9  # no spike left: a step that is never compared with
@@ -114,6 +115,12 @@ class PopulationWriter:
 
     def _tables(self) -> list[Table]:
         neurons = self.settings.halves * self.settings.batch * self.size
+        if self.compiled.spiking and neurons * self.settings.spikes > MOST_ENTRIES:
+            raise ConfigError(
+                f"N_MAX_SPIKE={self.settings.spikes}: the buffer of {neurons:,} neurons would have "
+                f"more entries than GeNN can index; use at most N_MAX_SPIKE="
+                f"{MOST_ENTRIES // neurons}, or a smaller N_BATCH"
+            )
         found = []
         if self.compiled.spiking:
             count = neurons * self.settings.spikes

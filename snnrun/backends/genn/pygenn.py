@@ -13,6 +13,7 @@ from snnrun.errors import BuildError
 
 VERSIONS = ((5, 4), (6, 0))  # from, up to but not including
 DEVICES = ("cuda", "hip", "single_threaded_cpu")  # in the order in which they are preferred
+TOOLKITS = {"cuda": ("CUDA_PATH", "nvcc"), "hip": ("HIP_PATH", "hipcc")}
 GUIDE = "https://genn-team.github.io/installation.html"
 INSTALL = (
     "It is optional, has no wheel and is built from source: install libffi (Debian: libffi-dev and "
@@ -94,12 +95,16 @@ def _why(device: str | None) -> str:
 
 
 def require_toolkit(device: str) -> None:
-    """Raise BuildError where the compiler of a GPU's code cannot be found."""
-    variable, program = {
-        "cuda": ("CUDA_PATH", "nvcc"), "hip": ("HIP_PATH", "hipcc")
-    }.get(device, ("", ""))  # fmt: skip
-    if not variable:
-        return
+    """Raise BuildError where what GeNN builds with, beside a C++ compiler, cannot be found."""
+    if device in TOOLKITS:
+        _require_compiler(device, *TOOLKITS[device])
+    if shutil.which("make") is None:
+        raise BuildError(
+            "GeNN builds with make, which is not installed (Debian and Ubuntu: apt install make)"
+        )
+
+
+def _require_compiler(device: str, variable: str, program: str) -> None:
     folder = os.environ.get(variable)
     if folder and (Path(folder) / "bin" / program).exists():
         return

@@ -1,0 +1,201 @@
+"""What GeNN is given, made without it: readable, complete, with names that do not collide."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from oracle import problem
+from parity import data_of, native, program_of
+from test_golden import PROGRAMS, program, rounded
+
+from snnrun.backends.genn.describe import describe
+from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.events import EventTables, kept_events
+from snnrun.backends.genn.printer import TAKEN
+from snnrun.backends.genn.settings import Settings
+from snnrun.backends.genn.units import units
+from snnrun.compile.program import Program, compile_program
+from snnrun.errors import ConfigError
+from snnrun.models.declare import Neuron, Parameter
+from snnrun.models.losses import LOSSES
+from snnrun.models.neurons import LI
+from snnrun.network.network import Layer, Network, Population, Projection
+
+FOLDER = Path(__file__).parents[1] / "golden"
+UPDATE = os.environ.get("SNNRUN_UPDATE_GOLDEN") == "1"
+SETTINGS: Mapping[str, Settings] = MappingProxyType(
+    {
+        "lif-recurrent": Settings(),
+        "alif-trained-taus": Settings(batch=32, pipeline=True, traced=True),
+        "first-spike": Settings(precision="float64"),
+    }
+)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_description_is_the_one_that_was_reviewed(name: str) -> None:
+    found = rounded(describe(program(PROGRAMS[name]), SETTINGS[name]).text())
+    file = FOLDER / f"{name}.genn.txt"
+    if UPDATE:
+        file.write_text(found)
+    assert found == file.read_text(), (
+        "the description for GeNN has changed; if that is meant, SNNRUN_UPDATE_GOLDEN=1 pytest "
+        "tests/genn writes it anew, and git diff shows how"
+    )
+
+
+def check_names(description: Description) -> None:
+    """Every name that an update or a projection reads exists; none is declared twice."""
+    declared: dict[str, set[str]] = {}
+    for part in (*description.neurons, *description.synapses, *description.updates):
+        names = [v.name for v in part.variables]
+        for more in ("tables", "parameters"):
+            names += [item.name for item in getattr(part, more, ())]
+        names += getattr(part, "inputs", ())
+        names += [r.name for r in getattr(part, "references", ())]
+        assert len(set(names)) == len(names), part.name
+        declared[part.name] = set(names)
+    for synapses in description.synapses:
+        assert {v.name for v in synapses.before} <= declared[synapses.source]
+        assert {v.name for v in synapses.after} <= declared[synapses.target]
+        assert synapses.into in {"Isyn", *declared[synapses.target]}
+        assert synapses.back_into in {"", *declared[synapses.source]}
+    for update in description.updates:
+        for reference in update.references:
+            assert reference.variable in declared[reference.owner], (update.name, reference)
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("model", ["lif", "lif_subtract", "alif"])
+def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bool) -> None:
+    given = problem(model, loss, recurrent=True, hidden_layers=2, t_ref=1.0)
+    check_names(describe(program_of(given, 0.1), Settings(pipeline=pipeline, traced=True)))
+
+
+def awkward(names: tuple[str, str, str]) -> Program:
+    """Return a network whose neuron has states and a parameter of these names."""
+    V, I, tau = names  # noqa: E741
+    neuron = Neuron(
+        name="awkward",
+        equations=f"d{V}/dt = ({I} - {V}) / {tau}\n d{I}/dt = -{I} / {tau}",
+        input=I,
+        threshold=f"{V} >= 1",
+        reset=f"{V} = 0",
+        parameters=(Parameter(name=tau, default=5.0, unit="ms", positive=True, meaning="both"),),
+        meaning="a neuron with names that GeNN or its code uses",
+        source="tests only",
+    )
+    hidden = Population(name="hidden", size=3, neuron=neuron, values={tau: np.full(3, 5.0)},
+                        trained=(tau,), floors={})  # fmt: skip
+    output = Population(name="output", size=2, neuron=LI, floors={},
+                        values={p.name: p.default for p in LI.parameters})  # fmt: skip
+
+    def projection(name: str, source: str, target: str) -> Projection:
+        return Projection(name=name, source=source, target=target, mean=1.0, std=0.1)
+
+    network = Network(
+        input=Population(name="input", size=4, values={}, floors={}),
+        layers=(
+            Layer(population=hidden, forward=projection("in_to_hid", "input", "hidden")),
+            Layer(population=output, forward=projection("hid_to_out", "hidden", "output")),
+        ),
+    )
+    return compile_program(network, LOSSES["sum"], {}, steps=10, dt=1.0)
+
+
+AWKWARD = [
+    ("t", "dt", "id"), ("count", "due", "batch"), ("lam_V", "spike_V", "P_V_V"), ("n", "m", "step"),
+    ("Isyn", "drive", "slope"), ("R", "dl_dt", "scalar"), ("tape_V", "next_V", "gradient_x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", AWKWARD, ids="-".join)
+def test_names_that_are_taken_get_a_tail(names: tuple[str, str, str]) -> None:
+    description = describe(awkward(names), Settings())
+    check_names(description)
+    hidden = description.neurons[1]
+    for name in names:
+        assert f"{name}_of_model" in hidden.sim_code
+        assert f"{name}_of_model" in {v.name for v in hidden.variables}
+
+
+def test_every_name_of_the_generated_code_is_one_that_users_cannot_take() -> None:
+    found = set()
+    for name in PROGRAMS:
+        for pipeline in (False, True):
+            text = describe(program(PROGRAMS[name]), Settings(pipeline=pipeline, traced=True))
+            for neurons in text.neurons[1:]:
+                found |= set(re.findall(r"[A-Za-z_]\w*", neurons.sim_code + neurons.reset_code))
+    models = {"V", "I", "B", "tau_mem", "tau_syn"}
+    prefixed = re.compile("lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
+                          "next_|peak_|trace_|gradient_")  # fmt: skip
+    assert {n for n in found - models - TAKEN if not prefixed.match(n)} == set()
+
+
+def test_dropout_leaves_the_events_that_the_native_backend_leaves() -> None:
+    given = problem("lif", "sum", examples=3, spread=0.0)
+    data, backend = data_of(given, 0.1), native(program_of(given, 0.1, train=()))
+    lengths = set()
+    for example in range(3):
+        for dropout, key in ((0.0, 5), (0.3, 5), (0.3, 2**64 - 3), (0.9, 77)):
+            trial = backend.trial(data, example, dropout, key)
+            steps, channels = kept_events(data, example, dropout, key)
+            np.testing.assert_array_equal(steps, trial.input_steps)
+            np.testing.assert_array_equal(channels, trial.input_channels)
+            lengths.add(len(steps))
+    assert len(lengths) > 4
+
+
+def test_units_hold_every_example_once_and_no_other_mini_batch() -> None:
+    examples = np.arange(100, 123)
+    found = list(units(examples, batch=10, size=4))
+    np.testing.assert_array_equal(
+        np.concatenate([u.examples[u.examples >= 0] for u in found]), examples
+    )
+    assert [u.count for u in found] == [4, 4, 2, 4, 4, 2, 3]
+    assert [u.last for u in found] == [False, False, True, False, False, True, True]
+    assert {u.scale for u in found} == {1 / 10, 1 / 3}
+    assert all(len(u.examples) == 4 for u in found)
+
+
+def test_event_tables_hold_every_data_set_where_it_was_placed() -> None:
+    sets = [data_of(problem("lif", "sum", examples=n, seed=n), 0.1) for n in (2, 3, 9)]
+    tables = EventTables(sets[0].n_channels, sets[:2])
+    placed = [tables.find(data) for data in sets]
+    assert placed[2] is None
+    check_contents(tables)
+    _, grown = tables.add(sets[2])
+    assert grown
+    assert tables.find(sets[2]) is not None
+    check_contents(tables)
+
+
+def check_contents(tables: EventTables) -> None:
+    starts = np.full(tables.row_capacity, 7, np.uint32)
+    steps = np.full(tables.event_capacity, 7, np.uint16)
+    tables.fill(starts, steps)
+    for placed in tables.placed:
+        data = placed.data
+        found = tables.beginnings(placed, np.arange(len(data)))
+        for e in range(len(data)):
+            row, first = int(found["row"][e]), int(found["first"][e])
+            ends = starts[row : row + data.n_channels + 1]
+            np.testing.assert_array_equal(ends, data.channel_pointers[e])
+            begin, end = data.offsets[e : e + 2]
+            np.testing.assert_array_equal(
+                steps[first : first + end - begin], data.step_by_channel[begin:end]
+            )
+        empty = tables.beginnings(placed, np.array([-1]))
+        assert not starts[empty["row"][0] : empty["row"][0] + data.n_channels + 1].any()
+
+
+def test_buffers_that_cannot_be_indexed_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"N_MAX_SPIKE=60000: .* use at most N_MAX_SPIKE="):
+        describe(program({"NUM_HIDDEN": 1024}), Settings(batch=512, spikes=60000))
