@@ -47,11 +47,23 @@ def flat(values: Any) -> dict[str, Any]:
     return found
 
 
+def is_of_backend(name: str, backend: str) -> bool:
+    """Return whether a backend has a key, be it an option of its own or no option of backends."""
+    conditions = SCHEMA[name].active_if if name.startswith("backend.") else ()
+    return not conditions or any(c.holds({"backend.name": backend}) for c in conditions)
+
+
+@pytest.mark.parametrize("backend", GROUPS["backend"])
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_files_of_a_data_set_compose_the_schemas_defaults(dataset: str) -> None:
-    values = flat(OmegaConf.to_container(composed(f"dataset={dataset}")))
-    defaults = {name: plain(key.default_of(dataset)) for name, key in SCHEMA.items()}
-    assert values == defaults
+def test_the_files_of_a_data_set_compose_the_schemas_defaults(dataset: str, backend: str) -> None:
+    chosen = composed(f"dataset={dataset}", f"backend={backend}")
+    values = flat(OmegaConf.to_container(chosen))
+    defaults = {
+        name: plain(key.default_of(dataset))
+        for name, key in SCHEMA.items()
+        if is_of_backend(name, backend)
+    }
+    assert values == {**defaults, "backend.name": backend}
 
 
 def test_there_is_a_file_for_every_data_set_and_no_other() -> None:

@@ -16,7 +16,11 @@ from cli_tools import Calls, Say, refused
         (["train", "dataset=yingyang"], "must be one of mnist, shd, yinyang. Did you mean"),
         (["train", "dataset=null"], "dataset=null: must be one of mnist, shd, yinyang"),
         (["train", "-m", "dataset=shd,ssc"], "dataset=ssc: not implemented yet"),
-        (["train", "backend=genn"], "backend=genn: not implemented yet"),
+        (
+            ["train", "backend=gen"],
+            "must be one of genn, native. Did you mean 'genn'?",
+        ),
+        (["train", "PIPELINE=true"], "PIPELINE=true: has no effect unless backend.name is genn"),
         (["train", "dataset=mylab.data.x"], "dataset.name=mylab.data.x"),
         (["train", "datset=shd"], "datset: there is no such group or key. Did you mean 'dataset'?"),
         (["train", "dataset.pth=x"], "Did you mean 'dataset.path'?"),

@@ -10,8 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, end, epochs_done, overrides, small, snnrun, start, wait_for_epochs
+from hydra import compose, initialize_config_dir
+from runs import (
+    assert_same_run,
+    end,
+    epochs_done,
+    overrides,
+    small,
+    snnrun,
+    start,
+    wait_for_epochs,
+    write_shd,
+)
 
+from snnrun.config import conf_dir, validate
 from snnrun.errors import BuildError, CapacityError, ConfigError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
@@ -69,6 +81,36 @@ def test_a_run_is_that_of_the_native_backend(tmp_path: Path) -> None:
             for r in (one, other)
         )
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # recorded in float32
+
+
+def learning_curves(words: list[str], folder: Path, seeds: range) -> np.ndarray:
+    """Return the losses of every mini-batch of runs in float32, [backend, seed, batch]."""
+    found = []
+    for backend in ("native", "genn"):
+        device = ["backend.device=single_threaded_cpu"] if backend == "genn" else []
+        for seed in seeds:
+            chosen = [*words, f"backend={backend}", *device, f"MODEL_SEED={seed}"]
+            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+                run = validate(compose("config", chosen))
+            train(run, folder / f"{backend}{seed}")
+            found.append(load_run(folder / f"{backend}{seed}").trials["loss"])
+    return np.array(found).reshape(2, len(seeds), -1)
+
+
+@pytest.mark.parametrize("name", ["yinyang", "shd"])
+def test_learning_curves_differ_by_less_than_those_of_other_seeds(
+    name: str, tmp_path: Path
+) -> None:
+    data = write_shd(tmp_path / "data", examples=72, events=3000)
+    words = {
+        "yinyang": ["preset=yinyang_wp2021", "N_TRAIN=960", "N_VALIDATE=64", "N_TEST=32"],
+        "shd": ["preset=shd_plain", f"dataset.path={data}", "TRIAL_MS=100", "N_BATCH=4", "N_TRAIN=60", "N_VALIDATE=12"],
+    }[name]  # fmt: skip
+    curves = learning_curves([*words, "N_EPOCH=1"], tmp_path, range(1, 4))
+    assert curves[0, :, 0].mean() > curves[0, :, -3:].mean()  # it learns
+    between_backends = np.abs(curves[0] - curves[1]).mean()
+    between_seeds = np.abs(curves[0] - np.roll(curves[0], 1, axis=0)).mean()
+    assert between_backends < 0.1 * between_seeds
 
 
 def test_a_checkpoint_of_one_backend_continues_on_the_other(tmp_path: Path) -> None:

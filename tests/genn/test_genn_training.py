@@ -34,7 +34,9 @@ LOSSES = ("sum_weigh_exp", "max", "avg_xentropy", "first_spike_exp")
 
 @cache
 def given(loss: str) -> Problem:
-    return problem("lif", loss, recurrent=True, seed=5, grid=DT, sizes=(6, 9, 4), examples=EXAMPLES)
+    return problem(
+        "lif", loss, recurrent=True, seed=5, grid=DT, t_ref=0.8, sizes=(6, 9, 4), examples=EXAMPLES
+    )
 
 
 @cache

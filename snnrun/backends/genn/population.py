@@ -8,7 +8,7 @@ raised in step s; so a spike of step m - 1 is raised in step m, whose input adjo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import sympy as sp
@@ -95,8 +95,8 @@ class PopulationWriter:
         return tuple(s for s in self.states if symbol(s) in used)
 
     @staticmethod
-    def _symbols(expressions: object) -> set[sp.Symbol]:
-        return {s for e in expressions for s in sp.sympify(e).free_symbols}  # type: ignore[attr-defined]
+    def _symbols(expressions: Iterable[sp.Expr]) -> set[sp.Symbol]:
+        return {s for e in expressions for s in sp.sympify(e).free_symbols}
 
     # What the neurons hold
     def _variables(self) -> list[Variable]:
@@ -225,12 +225,12 @@ class PopulationWriter:
             lines += self._keep_released()
         return lines
 
-    def _by_flow(self, step: object) -> list[str]:
+    def _by_flow(self, step: Callable[[str], list[str]]) -> list[str]:
         """Return the lines of the free flow, or of the one that holds now."""
-        free = step(FREE)  # type: ignore[operator]
+        free = step(FREE)
         if not self._refractory:
-            return list(free)
-        held = step(HELD)  # type: ignore[operator]
+            return free
+        held = step(HELD)
         inner = [f"    {line}" for line in held], [f"    {line}" for line in free]
         return ["if (held) {", *inner[0], "}", "else {", *inner[1], "}"]
 

@@ -70,4 +70,4 @@ def _back(steps: int, behind: str) -> str:
 
 def _drop(step: str, low: str, high: str, events: str) -> str:
     text = fill("drop", step=step, low=low, high=high, events=events)
-    return "".join(f"        {line}\n" for line in text.splitlines())
+    return "".join(f"    {line}\n" for line in text.splitlines())
