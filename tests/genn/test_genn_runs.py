@@ -104,7 +104,8 @@ def test_learning_curves_differ_by_less_than_those_of_other_seeds(
     data = write_shd(tmp_path / "data", examples=72, events=3000)
     words = {
         "yinyang": ["preset=yinyang_wp2021", "N_TRAIN=960", "N_VALIDATE=64", "N_TEST=32"],
-        "shd": ["preset=shd_plain", f"dataset.path={data}", "TRIAL_MS=100", "N_BATCH=4", "N_TRAIN=60", "N_VALIDATE=12"],
+        "shd": ["preset=shd_plain", f"dataset.path={data}", "TRIAL_MS=100", "N_BATCH=4",
+                "N_TRAIN=60", "N_VALIDATE=12"],
     }[name]  # fmt: skip
     curves = learning_curves([*words, "N_EPOCH=1"], tmp_path, range(1, 4))
     assert curves[0, :, 0].mean() > curves[0, :, -3:].mean()  # it learns
