@@ -36,8 +36,13 @@ def data_folder(dataset: DataSet, config: Any) -> Path:
 
 
 def needed(dataset: DataSet, config: Any) -> tuple[DataFile, ...]:
-    """Return the files that a run reads: those of the test set only if N_TEST is not 0."""
-    return tuple(f for f in dataset.files if f.split == "train" or config.N_TEST != 0)
+    """Return the files that a run reads: of the splits other than training, those it asks for."""
+    wanted = {
+        "train": True,
+        "validation": config.EVALUATION == "validation_set" and config.N_VALIDATE != 0,
+        "test": config.N_TEST != 0,
+    }
+    return tuple(file for file in dataset.files if wanted[file.split])
 
 
 def find_file(folder: Path, file: DataFile) -> Path | None:

@@ -102,7 +102,7 @@ WEIGHTS = table(
         "PDROP_INPUT", 0.0,
         "Probability with which each input spike is dropped in training. Nothing is rescaled, and "
         "nothing is dropped in evaluation.",
-        minimum=0, below=1, datasets={"mnist": 0.2, "shd": 0.2},
+        minimum=0, below=1, datasets={"mnist": 0.2, "shd": 0.2, "ssc": 0.2},
     ),
     number(
         "PDROP_HIDDEN", 0.0, "Probability with which a hidden neuron is kept from spiking.",
@@ -174,18 +174,19 @@ LOSS = table(
     ),
     number(
         "TAU_0", 0.5, "Time scale of the softmax over first spike times.", unit="ms", above=0,
-        datasets={"shd": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+        datasets={"shd": 1.0, "ssc": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
     ),
     number(
         "TAU_1", 6.4,
         "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
-        unit="ms", above=0, datasets={"shd": 100.0},
+        unit="ms", above=0, datasets={"shd": 100.0, "ssc": 100.0},
         active_if=(when("LOSS_TYPE", *EXPONENTIAL_LOSSES),),
     ),
     number(
         "ALPHA", 3e-3,
         "Strength of the first_spike losses' cost of a late spike of the label's output.",
-        minimum=0, datasets={"shd": 5e-5}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+        minimum=0, datasets={"shd": 5e-5, "ssc": 5e-5},
+        active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
     ),
     number(
         "TAU_ACCUMULATOR", 20.0,

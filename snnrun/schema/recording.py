@@ -115,8 +115,8 @@ GROUPS = table(
     text(
         "dataset.name", "yinyang", "The data set, or the dotted path of your own.",
         choices=("yinyang", "mnist", "shd", "ssc", "smnist", "dvs"), dotted_path=True,
-        datasets={"mnist": "mnist", "shd": "shd"},
-        later_choices=dict.fromkeys(("ssc", "smnist", "dvs"), LATER_DATA),
+        datasets={"mnist": "mnist", "shd": "shd", "ssc": "ssc"},
+        later_choices=dict.fromkeys(("smnist", "dvs"), LATER_DATA),
     ),
     text(
         "dataset.path", None, "Folder that holds the data set's files.",

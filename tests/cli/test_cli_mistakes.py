@@ -13,9 +13,9 @@ from cli_tools import Calls, Say, refused
     [
         (["trian"], "trian: there is no such command. Did you mean 'train'?"),
         (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
-        (["train", "dataset=yingyang"], "must be one of mnist, shd, yinyang. Did you mean"),
-        (["train", "dataset=null"], "dataset=null: must be one of mnist, shd, yinyang"),
-        (["train", "-m", "dataset=shd,ssc"], "dataset=ssc: not implemented yet"),
+        (["train", "dataset=yingyang"], "must be one of mnist, shd, ssc, yinyang. Did you mean"),
+        (["train", "dataset=null"], "dataset=null: must be one of mnist, shd, ssc"),
+        (["train", "-m", "dataset=shd,dvs"], "dataset=dvs: not implemented yet"),
         (["train", "backend=genn"], "backend=genn: not implemented yet"),
         (["train", "dataset=mylab.data.x"], "dataset.name=mylab.data.x"),
         (["train", "datset=shd"], "datset: there is no such group or key. Did you mean 'dataset'?"),
