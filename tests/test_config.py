@@ -161,7 +161,10 @@ RULES = [
     ({"W_OUTPUT_EPOCH_TRIAL": [[0, 1025]]}, "an epoch has 1025 mini-batches"),
     ({"N_EPOCHS": 3, "N_EPOCH": 4}, "N_EPOCHS=3: another spelling of N_EPOCH, which is 4"),
     ({"dataset": [1]}, "dataset=[1]: must be a group of options with a name"),
-    ({"dataset": "iris"}, "dataset.name=iris: must be one of yinyang, mnist, shd, ssc"),
+    (
+        {"dataset": "iris"},
+        "dataset.name=iris: must be one of yinyang, mnist, shd, ssc, smnist, dvs or the dotted",
+    ),
 ]
 
 

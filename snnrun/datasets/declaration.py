@@ -41,8 +41,10 @@ from snnrun.load import load_object
 
 PARTS = ("train", "validation", "test")
 BUILT_IN = {
+    "dvs": "snnrun.datasets.dvs.DVS",
     "mnist": "snnrun.datasets.mnist.MNIST",
     "shd": "snnrun.datasets.shd.SHD",
+    "smnist": "snnrun.datasets.smnist.SMNIST",
     "ssc": "snnrun.datasets.ssc.SSC",
     "yinyang": "snnrun.datasets.yinyang.YINYANG",
 }
@@ -110,6 +112,7 @@ class DataSet:
     files     files that it is read from; none for a generated set
     describe  folder -> what each file holds; reads and checks the files from end to end, and raises
               DataError for a wrong or damaged one
+    folder    folder of its files in the data folder, for sets that share files; by default its name
     own_validation  it has a validation set of its own, which read() gives for
               EVALUATION=validation_set
     """
@@ -119,6 +122,7 @@ class DataSet:
     read: Callable[[Any], Splits]
     files: tuple[DataFile, ...] = ()
     describe: Callable[[Path], tuple[Contents, ...]] | None = None
+    folder: str | None = None
     own_validation: bool = False
 
     def __post_init__(self) -> None:

@@ -13,9 +13,12 @@ from cli_tools import Calls, Say, refused
     [
         (["trian"], "trian: there is no such command. Did you mean 'train'?"),
         (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
-        (["train", "dataset=yingyang"], "must be one of mnist, shd, ssc, yinyang. Did you mean"),
-        (["train", "dataset=null"], "dataset=null: must be one of mnist, shd, ssc"),
-        (["train", "-m", "dataset=shd,dvs"], "dataset=dvs: not implemented yet"),
+        (
+            ["train", "dataset=yingyang"],
+            "must be one of dvs, mnist, shd, smnist, ssc, yinyang. Did you mean",
+        ),
+        (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, shd"),
+        (["train", "-m", "rule=eventprop,stdp"], "rule=stdp: not implemented yet"),
         (["train", "backend=genn"], "backend=genn: not implemented yet"),
         (["train", "dataset=mylab.data.x"], "dataset.name=mylab.data.x"),
         (["train", "datset=shd"], "datset: there is no such group or key. Did you mean 'dataset'?"),
