@@ -4,7 +4,7 @@ ibmGestureTrain/user01_fluorescent_led/3.npy    a recording: user 1, class 3
     numbers [events, 4]: x, y in 0 .. 127, polarity (1: brighter), time in ms
 
 An archive is read from its first to its last byte, one recording in memory at a time; nothing is
-unpacked to files. Since that takes minutes for the public archives, ``converted`` keeps what it
+unpacked to files. Since that takes a minute for the public archives, ``converted`` keeps what it
 reads in a compact HDF5 file in the cache.
 """
 
