@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -140,4 +142,21 @@ def write_mnist(folder: Path, *, train: int = 30, test: int = 10) -> Path:
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             content = header + array.astype(np.uint8).tobytes()
             (folder / f"{name}-{kind}-ubyte").write_bytes(content)
+    return folder
+
+
+def write_dvs(folder: Path, *, users: int = 1, events: int = 20_000) -> Path:
+    """Write the two archives of gestures: noise over two seconds, each class in its own rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in ("Train", "Test"):
+        draw = stream(3, f"dvs {split}")
+        with tarfile.open(folder / f"ibmGesture{split}.tar.gz", "w:gz", compresslevel=1) as archive:
+            for user, label in np.ndindex(users, 11):
+                columns = [draw.integers(0, most, events) for most in (128, 60, 2, 2000)]
+                columns[1] += 6 * label
+                content = io.BytesIO()
+                np.save(content, np.column_stack(columns).astype(np.int16))
+                entry = tarfile.TarInfo(f"ibmGesture{split}/user{user:02}_led/{label}.npy")
+                entry.size = content.tell()
+                archive.addfile(entry, io.BytesIO(content.getvalue()))
     return folder

@@ -138,6 +138,9 @@ RULES = [
     ({"TRAIN_TAU": True, "TAU_MEM": 2.0}, "TAU_MEM=2: must be at least MIN_TAU_M=3"),
     ({"N_TRAIN": "0 mini-batches"}, "training needs at least one example"),
     ({"dataset": "shd", "N_TRAIN": None, "N_VALIDATE": None}, "only one of them"),
+    ({"dataset": "ssc", "EVALUATION": "random"}, "only one of them"),
+    ({"EVALUATION": "validation_set"}, "yinyang has no validation set of its own, as ssc has"),
+    ({"dataset": "shd", "EVALUATION": "validation_set"}, "shd has no validation set of its own"),
     ({"N_TEST": None}, "N_TEST=null: yinyang is generated"),
     ({"dataset.path": "/data"}, "dataset.path=/data: has no effect, since yinyang is generated"),
     ({"dataset.fetch": False}, "dataset.fetch=false: has no effect"),
@@ -158,7 +161,10 @@ RULES = [
     ({"W_OUTPUT_EPOCH_TRIAL": [[0, 1025]]}, "an epoch has 1025 mini-batches"),
     ({"N_EPOCHS": 3, "N_EPOCH": 4}, "N_EPOCHS=3: another spelling of N_EPOCH, which is 4"),
     ({"dataset": [1]}, "dataset=[1]: must be a group of options with a name"),
-    ({"dataset": "iris"}, "dataset.name=iris: must be one of yinyang, mnist, shd or the dotted"),
+    (
+        {"dataset": "iris"},
+        "dataset.name=iris: must be one of yinyang, mnist, shd, ssc, smnist, dvs or the dotted",
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from runs import write_mnist, write_shd
+from runs import write_dvs, write_mnist, write_shd
 
 from snnrun.commands.arguments import groups
 from snnrun.config import Config, conf_dir, from_dict, validate
@@ -26,7 +26,19 @@ PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small data in the formats of the public sets."""
     top = tmp_path_factory.mktemp("data")
-    return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd", events=3000)}
+    mnist = write_mnist(top / "mnist")
+    return {
+        "mnist": mnist,
+        "smnist": mnist,
+        "shd": write_shd(top / "shd", events=3000),
+        "dvs": write_dvs(top / "dvs"),
+    }
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is converted of these small archives out of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def preset(name: str, folders: dict[str, Path], *more: str) -> Config:

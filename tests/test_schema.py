@@ -37,7 +37,7 @@ def test_defaults_are_those_of_the_references_table(row: dict[str, str]) -> None
 
 
 def test_the_references_table_covers_three_data_sets() -> None:
-    assert {row["benchmark"] for row in TABLE} == set(DATASETS)
+    assert {row["benchmark"] for row in TABLE} == {"yinyang", "mnist", "shd"} < set(DATASETS)
 
 
 @pytest.mark.parametrize("key", SCHEMA.values(), ids=lambda k: k.name)

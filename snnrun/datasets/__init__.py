@@ -14,6 +14,7 @@ from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 from snnrun.datasets.splits import epoch_order
+from snnrun.datasets.validation import refuse_validation_set
 from snnrun.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def load(config: Config) -> Splits:
     sizes beyond what there is, ConfigError for a data set that does not exist.
     """
     dataset = find(config.dataset.name)
+    refuse_validation_set(dataset, config)
     try:
         _ensure_files(dataset, config)
         splits = dataset.read(config)

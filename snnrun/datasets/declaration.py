@@ -39,9 +39,13 @@ from snnrun.datasets.spikes import SpikeData, Splits
 from snnrun.errors import ConfigError, DataError, did_you_mean
 from snnrun.load import load_object
 
+PARTS = ("train", "validation", "test")
 BUILT_IN = {
+    "dvs": "snnrun.datasets.dvs.DVS",
     "mnist": "snnrun.datasets.mnist.MNIST",
     "shd": "snnrun.datasets.shd.SHD",
+    "smnist": "snnrun.datasets.smnist.SMNIST",
+    "ssc": "snnrun.datasets.ssc.SSC",
     "yinyang": "snnrun.datasets.yinyang.YINYANG",
 }
 
@@ -51,7 +55,8 @@ class DataFile:
     """One file of a data set.
 
     name    as the reader knows it (shd_train.h5); packed, as NAME.gz or NAME.zip, it is found too
-    split   "train" or "test": what it holds; test files are not needed where N_TEST is 0
+    split   "train", "validation" or "test": what it holds. Test files are not needed where N_TEST
+            is 0, validation files only with EVALUATION=validation_set
     url     address of the published file, None where there is none
     md5     MD5 of the published file, as it is downloaded
     unpack  the reader cannot read a packed file itself
@@ -64,9 +69,9 @@ class DataFile:
     unpack: bool = False
 
     def __post_init__(self) -> None:
-        if self.split not in ("train", "test"):
+        if self.split not in PARTS:
             raise DataError(
-                f"DataFile {self.name}: split must be train or test, got {self.split!r}"
+                f"DataFile {self.name}: split must be train, validation or test, got {self.split!r}"
             )
         if (self.url is None) != (self.md5 is None):
             raise DataError(f"DataFile {self.name}: url and md5 go together")
@@ -107,6 +112,9 @@ class DataSet:
     files     files that it is read from; none for a generated set
     describe  folder -> what each file holds; reads and checks the files from end to end, and raises
               DataError for a wrong or damaged one
+    folder    folder of its files in the data folder, for sets that share files; by default its name
+    own_validation  it has a validation set of its own, which read() gives for
+              EVALUATION=validation_set
     """
 
     name: str
@@ -114,6 +122,8 @@ class DataSet:
     read: Callable[[Any], Splits]
     files: tuple[DataFile, ...] = ()
     describe: Callable[[Path], tuple[Contents, ...]] | None = None
+    folder: str | None = None
+    own_validation: bool = False
 
     def __post_init__(self) -> None:
         if self.files and self.describe is None:

@@ -121,6 +121,8 @@ def missing_text(dataset: DataSet, folder: Path, missing: Sequence[DataFile], co
     lines.append(f"  use them where they are:     snnrun train {chosen} dataset.path=FOLDER")
     if all(file.split == "test" for file in missing):
         lines.append("  do without a test set:       N_TEST=0")
+    if all(file.split == "validation" for file in missing):
+        lines.append("  split the training file:     EVALUATION=random N_VALIDATE=NUMBER")
     if dataset.public and config.dataset.path is None:
         lines.append("  let train download them:     dataset.fetch=true")
     return "\n".join(lines)

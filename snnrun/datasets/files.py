@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -26,18 +26,25 @@ def cache_root() -> Path:
 def data_folder(dataset: DataSet, config: Any) -> Path:
     """Return where the files of a data set are expected.
 
-    dataset.path if given, else $SNNRUN_DATA/NAME, else NAME in the data folder of the cache.
+    dataset.path if given, else $SNNRUN_DATA/NAME, else NAME in the data folder of the cache. NAME
+    is that of the data set, or of the one whose files it shares.
     """
+    name = dataset.folder or dataset.name
     if config.dataset.path is not None:
         return Path(config.dataset.path).expanduser()
     if os.environ.get("SNNRUN_DATA"):
-        return Path(os.environ["SNNRUN_DATA"]).expanduser() / dataset.name
-    return cache_root() / "data" / dataset.name
+        return Path(os.environ["SNNRUN_DATA"]).expanduser() / name
+    return cache_root() / "data" / name
 
 
 def needed(dataset: DataSet, config: Any) -> tuple[DataFile, ...]:
-    """Return the files that a run reads: those of the test set only if N_TEST is not 0."""
-    return tuple(f for f in dataset.files if f.split == "train" or config.N_TEST != 0)
+    """Return the files that a run reads: of the splits other than training, those it asks for."""
+    wanted = {
+        "train": True,
+        "validation": config.EVALUATION == "validation_set" and config.N_VALIDATE != 0,
+        "test": config.N_TEST != 0,
+    }
+    return tuple(file for file in dataset.files if wanted[file.split])
 
 
 def find_file(folder: Path, file: DataFile) -> Path | None:
@@ -54,17 +61,22 @@ def readable(folder: Path, file: DataFile) -> Path:
 
 
 def unpacked(path: Path, member: str) -> Path:
-    """Return an unpacked copy of a packed file, in the cache.
+    """Return an unpacked copy of a packed file, in the cache."""
+    return cached(path, member, lambda target: unpack(path, member, target))
 
-    The copy belongs to the path, size and time of the packed file, so that it is made once, and
-    made anew when the packed file changes.
+
+def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
+    """Return what ``make`` wrote of the file ``path``, in the cache; ``member`` names its form.
+
+    It belongs to the path, size and time of the file, so that it is made once, and made anew when
+    the file changes. ``make`` gets the path to write to, where it must appear whole or not at all.
     """
     source, about = path.resolve(), path.stat()
     place = hashlib.sha256(str(source).encode()).hexdigest()[:16]
     folder = cache_root() / "unpacked" / place
     target = folder / f"{about.st_size}-{about.st_mtime_ns}-{member}"
     if not target.is_file():
-        unpack(path, member, target)
+        make(target)
         for other in folder.glob(f"*-{member}"):
             if other != target:
                 other.unlink(missing_ok=True)

@@ -11,7 +11,8 @@ files are the test set. Source: https://storage.googleapis.com/cvdf-datasets/mni
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,35 @@ LABEL_FILES = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Coded:
+    """Images as events: what ``pack`` wants to know of them."""
+
+    blocks: Iterator[Events]
+    n_channels: int
+    at_most_events: int
+
+
 def read(config: Any) -> Splits:
     """Read the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
-    folder = data_folder(MNIST, config)
-    wanted = {file.split for file in needed(MNIST, config)}
+
+    def latency_code(images: np.ndarray) -> Coded:
+        return Coded(
+            blocks=encode(images, input_ms(config), config.DT_MS),
+            n_channels=images[0].size,
+            at_most_events=int(np.count_nonzero(images > DARKEST)),
+        )
+
+    return read_set(MNIST, config, latency_code)
+
+
+def read_set(dataset: DataSet, config: Any, code: Callable[[np.ndarray], Coded]) -> Splits:
+    """Read the splits of a set of images in MNIST's four files, with ``code`` making them events.
+
+    ``code`` is called with the images [n, rows, columns] of a file, uint8.
+    """
+    folder = data_folder(dataset, config)
+    wanted = {file.split for file in needed(dataset, config)}
     raw = {split: read_pair(folder, split) for split in IMAGE_FILES if split in wanted}
     n_classes = _count_classes(folder, raw)
     images = {split: pair[0] for split, pair in raw.items()}
@@ -60,20 +86,21 @@ def read(config: Any) -> Splits:
         )
 
     def pack_file(split: str) -> SpikeData:
+        coded = code(images[split])
         return pack(
-            encode(images[split], input_ms(config), config.DT_MS),
+            coded.blocks,
             labels=raw[split][1],
             n_steps=config.steps,
-            n_channels=images[split][0].size,
+            n_channels=coded.n_channels,
             n_classes=n_classes,
             merge=config.dataset.merge,
             class_names=tuple(str(number) for number in range(n_classes)),
             source=str(folder / IMAGE_FILES[split].name),
-            at_most_events=int(np.count_nonzero(images[split] > DARKEST)),
+            at_most_events=coded.at_most_events,
         )
 
     sizes = {s: (folder / IMAGE_FILES[s].name, len(images[s])) for s in images}
-    return from_files(config, MNIST.name, sizes, pack_file)
+    return from_files(config, dataset.name, sizes, pack_file)
 
 
 def read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -108,21 +135,36 @@ def encode(images: np.ndarray, duration_ms: float, dt_ms: float) -> Iterator[Eve
 
 def describe(folder: Path) -> tuple[Contents, ...]:
     """Read and check the four files of ``folder`` from end to end."""
-    return tuple(_describe_pair(folder, split) for split in IMAGE_FILES)
+
+    def bright(images: np.ndarray) -> tuple[np.ndarray, int]:
+        return (images > DARKEST).reshape(len(images), -1).sum(axis=1), images[0].size
+
+    return describe_set(folder, bright)
 
 
-def _describe_pair(folder: Path, split: str) -> Contents:
-    images, labels = read_pair(folder, split)
-    bright = (images > DARKEST).reshape(len(images), -1).sum(axis=1)
-    return Contents(
-        part=f"{IMAGE_FILES[split].name.partition('-')[0]} ({_size(images)} pixels)",
-        examples=len(images),
-        classes=len(np.unique(labels)),
-        channels=images[0].size,
-        events=int(bright.sum()),
-        least_events=int(bright.min()),
-        most_events=int(bright.max()),
-    )
+def describe_set(
+    folder: Path, count: Callable[[np.ndarray], tuple[np.ndarray, int]]
+) -> tuple[Contents, ...]:
+    """Read and check MNIST's four files from end to end.
+
+    count   images [n, rows, columns] -> (events of each image, number of channels)
+    """
+    contents = []
+    for split in IMAGE_FILES:
+        images, labels = read_pair(folder, split)
+        events, n_channels = count(images)
+        contents.append(
+            Contents(
+                part=f"{IMAGE_FILES[split].name.partition('-')[0]} ({_size(images)} pixels)",
+                examples=len(images),
+                classes=len(np.unique(labels)),
+                channels=n_channels,
+                events=int(events.sum()),
+                least_events=int(events.min()),
+                most_events=int(events.max()),
+            )
+        )
+    return tuple(contents)
 
 
 def _count_classes(folder: Path, raw: dict[str, tuple[np.ndarray, np.ndarray]]) -> int:

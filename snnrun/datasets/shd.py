@@ -16,7 +16,7 @@ from snnrun.datasets.files import data_folder, needed, readable
 from snnrun.datasets.heidelberg import describe_file, event_blocks, read_header
 from snnrun.datasets.packing import pack
 from snnrun.datasets.spikes import SpikeData, Splits
-from snnrun.datasets.splits import from_files
+from snnrun.datasets.validation import from_own_files
 
 N_CHANNELS, N_CLASSES = 700, 20
 SITE = "https://zenkelab.org/datasets"
@@ -38,9 +38,14 @@ TEST = DataFile(
 
 def read(config: Any) -> Splits:
     """Read the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
-    folder = data_folder(SHD, config)
-    paths = {file.split: readable(folder, file) for file in needed(SHD, config)}
-    headers = {split: read_header(path, N_CLASSES) for split, path in paths.items()}
+    return read_set(SHD, N_CLASSES, config)
+
+
+def read_set(dataset: DataSet, n_classes: int, config: Any) -> Splits:
+    """Read the splits of a set that consists of one file of SHD's layout for each of its splits."""
+    folder = data_folder(dataset, config)
+    paths = {file.split: readable(folder, file) for file in needed(dataset, config)}
+    headers = {split: read_header(path, n_classes) for split, path in paths.items()}
 
     def pack_file(split: str) -> SpikeData:
         header = headers[split]
@@ -49,7 +54,7 @@ def read(config: Any) -> Splits:
             labels=header.labels,
             n_steps=config.steps,
             n_channels=N_CHANNELS,
-            n_classes=N_CLASSES,
+            n_classes=n_classes,
             merge=config.dataset.merge,
             speakers=header.speakers,
             class_names=header.class_names,
@@ -58,14 +63,19 @@ def read(config: Any) -> Splits:
         )
 
     sizes = {split: (paths[split], len(header.labels)) for split, header in headers.items()}
-    return from_files(config, SHD.name, sizes, pack_file)
+    return from_own_files(config, dataset.name, sizes, pack_file)
 
 
 def describe(folder: Path) -> tuple[Contents, ...]:
     """Read and check both files of ``folder`` from end to end."""
+    return describe_set(SHD, N_CLASSES, folder)
+
+
+def describe_set(dataset: DataSet, n_classes: int, folder: Path) -> tuple[Contents, ...]:
+    """Read and check all files of a set of SHD's layout in ``folder`` from end to end."""
     return tuple(
-        replace(describe_file(readable(folder, file), N_CHANNELS, N_CLASSES), part=file.name)
-        for file in SHD.files
+        replace(describe_file(readable(folder, file), N_CHANNELS, n_classes), part=file.name)
+        for file in dataset.files
     )
 
 

@@ -14,7 +14,7 @@ from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
 
-DATASETS = ("yinyang", "mnist", "shd")
+DATASETS = ("yinyang", "mnist", "shd", "ssc", "smnist", "dvs")
 BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
 ALIASES = {"N_EPOCHS": "N_EPOCH"}

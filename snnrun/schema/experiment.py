@@ -59,13 +59,17 @@ EXPERIMENT = table(
     number(
         "TRIAL_MS", 100.0,
         "Length of a trial, in which one example is shown. Input after its end is cut off.",
-        unit="ms", above=0, datasets={"yinyang": 30.0, "mnist": 20.0, "shd": 1400.0},
+        unit="ms", above=0,
+        datasets={
+            "yinyang": 30.0, "mnist": 20.0, "shd": 1400.0, "ssc": 1400.0, "smnist": 1500.0,
+            "dvs": 18000.0,
+        },
     ),
     whole(
         "N_MAX_SPIKE", 1500,
         "Spikes per neuron that GeNN's buffers hold. Buffers of the native backend hold every "
         "spike that a trial can have, so that none is ever lost.",
-        minimum=1, datasets={"yinyang": 400, "mnist": 50},
+        minimum=1, datasets={"yinyang": 400, "mnist": 50, "dvs": 3000},
         active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
     ),
     whole(
@@ -75,13 +79,19 @@ EXPERIMENT = table(
     row(
         "N_TRAIN", None, "Training examples in an epoch.", kind=COUNT, minimum=1,
         nullable=True, null=ALL_REST,
-        datasets={"yinyang": "1000 mini-batches", "mnist": 55000, "shd": 7644},
+        datasets={
+            "yinyang": "1000 mini-batches", "mnist": 55000, "shd": 7644, "smnist": 55000,
+            "dvs": 1045,
+        },
     ),
     row(
         "N_VALIDATE", 512,
-        "Examples that are kept out of the training data and evaluated after each epoch; 0: none.",
+        "Examples that are evaluated after each epoch, and never trained on; 0: none. EVALUATION "
+        "says which they are.",
         kind=COUNT, minimum=0, nullable=True, null=ALL_REST,
-        datasets={"yinyang": "25 mini-batches", "mnist": 5000},
+        datasets={
+            "yinyang": "25 mini-batches", "mnist": 5000, "ssc": None, "smnist": 5000, "dvs": 32,
+        },
     ),
     whole(
         "N_EPOCH", 100, "Passes over the training data. N_EPOCHS is accepted as another spelling.",
@@ -96,9 +106,9 @@ EXPERIMENT = table(
     text(
         "EVALUATION", "random",
         "How the validation examples are chosen: at random from the training data, as all examples"
-        " of the speakers SPEAKER_LEFT, or as the data set's own validation set.",
-        choices=("random", "speaker", "validation_set"),
-        later_choices={"speaker": LATER_DATA, "validation_set": LATER_DATA},
+        " of the speakers SPEAKER_LEFT, or from the data set's own validation set (ssc has one).",
+        choices=("random", "speaker", "validation_set"), later_choices={"speaker": LATER_DATA},
+        datasets={"ssc": "validation_set"},
     ),
     row(
         "SPEAKER_LEFT", [0],

@@ -16,7 +16,10 @@ TRAINED_TAUS = (
 # fmt: off
 LEARNING = table(
     "learning parameters",
-    number("ETA", 5e-3, "Learning rate.", above=0, changeable=(RESUME,)),
+    number(
+        "ETA", 5e-3, "Learning rate.", above=0, datasets={"smnist": 1e-3, "dvs": 1e-3},
+        changeable=(RESUME,),
+    ),
     number(
         "ADAM_BETA1", 0.9, "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
         changeable=(RESUME,),
@@ -37,7 +40,7 @@ LEARNING = table(
         "LR_EASE_IN_FACTOR", 1.0,
         "The learning rate starts at ETA/1000 and grows by this factor per training batch up to "
         "ETA; 1: it starts at ETA.",
-        minimum=1, datasets={"shd": 1.05}, changeable=(RESUME,),
+        minimum=1, datasets={"shd": 1.05, "ssc": 1.05}, changeable=(RESUME,),
     ),
     number(
         "EMA_ALPHA1", 0.8, "Weight of the past in the fast moving average of the accuracy.",
@@ -55,7 +58,8 @@ LEARNING = table(
     number(
         "ETA_FAC", 1.0,
         "Factor on the learning rate whenever the fast moving average of the accuracy is not above"
-        " the slow one; 1: off.", above=0, maximum=1, datasets={"shd": 0.5}, changeable=(RESUME,),
+        " the slow one; 1: off.", above=0, maximum=1, datasets={"shd": 0.5, "ssc": 0.5},
+        changeable=(RESUME,),
     ),
     whole(
         "MIN_EPOCH_ETA_FIXED", 300, "Epochs that must pass between two changes by ETA_FAC.",

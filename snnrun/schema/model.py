@@ -66,27 +66,29 @@ WEIGHTS = table(
     number(
         "INPUT_HIDDEN_MEAN", 0.078,
         "Mean of the initial weights from the input to the first hidden layer.",
-        datasets={"yinyang": 1.5},
+        datasets={"yinyang": 1.5, "smnist": 0.02, "dvs": 0.02},
     ),
     number(
         "INPUT_HIDDEN_STD", 0.045, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.78},
+        datasets={"yinyang": 0.78, "smnist": 0.01, "dvs": 0.01},
     ),
     number(
         "HIDDEN_OUTPUT_MEAN", 0.2,
         "Mean of the initial weights from the last hidden layer to the output.",
-        datasets={"yinyang": 0.93},
+        datasets={"yinyang": 0.93, "smnist": 0.0, "dvs": 0.0},
     ),
     number(
         "HIDDEN_OUTPUT_STD", 0.37, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.1},
+        datasets={"yinyang": 0.1, "smnist": 0.3, "dvs": 0.3},
     ),
     number(
         "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
+        datasets={"smnist": 0.0, "dvs": 0.0},
         active_if=(when("RECURRENT", True),),
     ),
     number(
         "HIDDEN_HIDDEN_STD", 0.37, "Standard deviation of these weights.", minimum=0,
+        datasets={"smnist": 0.02, "dvs": 0.02},
         active_if=(when("RECURRENT", True),),
     ),
     number(
@@ -102,7 +104,8 @@ WEIGHTS = table(
         "PDROP_INPUT", 0.0,
         "Probability with which each input spike is dropped in training. Nothing is rescaled, and "
         "nothing is dropped in evaluation.",
-        minimum=0, below=1, datasets={"mnist": 0.2, "shd": 0.2},
+        minimum=0, below=1,
+        datasets={"mnist": 0.2, "shd": 0.2, "ssc": 0.2, "smnist": 0.1, "dvs": 0.1},
     ),
     number(
         "PDROP_HIDDEN", 0.0, "Probability with which a hidden neuron is kept from spiking.",
@@ -121,23 +124,23 @@ REGULARISATION = table(
     ),
     number(
         "LBD_UPPER", 5e-6, "Strength for neurons that spike more often than NU_UPPER.",
-        minimum=0, active_if=REGULARISED,
+        minimum=0, active_if=REGULARISED, datasets={"smnist": 2e-9, "dvs": 2e-9},
     ),
     number(
         "LBD_LOWER", 1e-3, "Strength for neurons that spike less often than NU_UPPER.",
-        minimum=0, active_if=REGULARISED,
+        minimum=0, active_if=REGULARISED, datasets={"smnist": 2e-9, "dvs": 2e-9},
     ),
     number(
         "NU_UPPER", 2.0, "Spikes per hidden neuron and trial to aim at.",
-        minimum=0, active_if=REGULARISED,
+        minimum=0, active_if=REGULARISED, datasets={"smnist": 14.0, "dvs": 14.0},
     ),
     number(
         "RHO_UPPER", 5000.0, "Spikes of a whole hidden layer per trial not to be exceeded.",
-        minimum=0, active_if=REGULARISED,
+        minimum=0, active_if=REGULARISED, datasets={"smnist": 10000.0, "dvs": 10000.0},
     ),
     number(
         "GLB_UPPER", 1e-5, "Strength for layers that exceed RHO_UPPER.",
-        minimum=0, active_if=REGULARISED,
+        minimum=0, active_if=REGULARISED, datasets={"smnist": 1e-8, "dvs": 1e-8},
     ),
     switch(
         "AVG_SNSUM", False,
@@ -174,18 +177,19 @@ LOSS = table(
     ),
     number(
         "TAU_0", 0.5, "Time scale of the softmax over first spike times.", unit="ms", above=0,
-        datasets={"shd": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+        datasets={"shd": 1.0, "ssc": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
     ),
     number(
         "TAU_1", 6.4,
         "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
-        unit="ms", above=0, datasets={"shd": 100.0},
+        unit="ms", above=0, datasets={"shd": 100.0, "ssc": 100.0},
         active_if=(when("LOSS_TYPE", *EXPONENTIAL_LOSSES),),
     ),
     number(
         "ALPHA", 3e-3,
         "Strength of the first_spike losses' cost of a late spike of the label's output.",
-        minimum=0, datasets={"shd": 5e-5}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+        minimum=0, datasets={"shd": 5e-5, "ssc": 5e-5},
+        active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
     ),
     number(
         "TAU_ACCUMULATOR", 20.0,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
-from snnrun.schema.table import row, switch, table, text, when_recorded, whole
+from snnrun.schema.table import number, row, switch, table, text, when_recorded, whole
 
-LATER_DATA = "it comes with the full set of benchmarks"
 LATER_PLOTS = "plots come with the reports"
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
+SEQUENTIAL = (when("dataset.name", "smnist"),)
 
 # fmt: off
 RECORDING = table(
@@ -116,8 +116,7 @@ GROUPS = table(
     text(
         "dataset.name", "yinyang", "The data set, or the dotted path of your own.",
         choices=("yinyang", "mnist", "shd", "ssc", "smnist", "dvs"), dotted_path=True,
-        datasets={"mnist": "mnist", "shd": "shd"},
-        later_choices=dict.fromkeys(("ssc", "smnist", "dvs"), LATER_DATA),
+        datasets={name: name for name in ("mnist", "shd", "ssc", "smnist", "dvs")},
     ),
     text(
         "dataset.path", None, "Folder that holds the data set's files.",
@@ -136,6 +135,24 @@ GROUPS = table(
         "Part of the trial that the latency code of the inputs takes; outputs may spike later.",
         kind=FLOAT, unit="ms", above=0, nullable=True, null="TRIAL_MS",
         active_if=(when("dataset.name", "yinyang", "mnist"),),
+    ),
+    whole(
+        "dataset.thresholds", 49,
+        "Grey thresholds whose crossings are the input: two inputs each, and one for full "
+        "brightness.", minimum=2, maximum=255, active_if=SEQUENTIAL,
+    ),
+    number(
+        "dataset.pixel_ms", 2.0, "Time for which a pixel is shown.", unit="ms", above=0,
+        active_if=SEQUENTIAL,
+    ),
+    whole(
+        "dataset.repeats", 2, "Spikes that a crossing makes, spread evenly over the pixel's time.",
+        minimum=1, maximum=100, active_if=SEQUENTIAL,
+    ),
+    whole(
+        "dataset.downsample", 4,
+        "Edge of the squares of camera pixels that are one input per polarity; it divides 128.",
+        minimum=1, maximum=128, active_if=(when("dataset.name", "dvs"),),
     ),
     text("network.name", "feedforward", "Name of the kind of network; a label."),
     text(

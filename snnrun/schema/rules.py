@@ -18,6 +18,7 @@ Values = Mapping[str, Any]
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = ("yinyang",)
+OWN_VALIDATION = ("ssc",)  # data sets with a validation set of their own
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 
@@ -132,12 +133,24 @@ def _above_smallest_tau(values: Values) -> Iterator[str]:
             yield f"{name}={values[name]:g}: must be at least {floor}={values[floor]:g} (ms)"
 
 
-@rule("N_TRAIN", "N_VALIDATE", "N_BATCH")
+@rule("N_TRAIN", "N_VALIDATE", "N_BATCH", "EVALUATION")
 def _examples_to_train(values: Values) -> Iterator[str]:
     if count_of(values, "N_TRAIN") == 0:
         yield f"N_TRAIN={values['N_TRAIN']}: training needs at least one example"
-    if values["N_TRAIN"] is None and values["N_VALIDATE"] is None:
+    of_one_file = values["EVALUATION"] != "validation_set"
+    if of_one_file and values["N_TRAIN"] is None and values["N_VALIDATE"] is None:
         yield "N_VALIDATE=null: N_TRAIN is null too, and only one of them can be all that remain"
+
+
+@rule("dataset.name", "EVALUATION")
+def _own_validation_set(values: Values) -> Iterator[str]:
+    name = values["dataset.name"]
+    theirs = "." in name or name in OWN_VALIDATION  # a user's data set answers for itself
+    if values["EVALUATION"] == "validation_set" and not theirs:
+        yield (
+            f"EVALUATION=validation_set: {name} has no validation set of its own, as "
+            f"{' and '.join(OWN_VALIDATION)} has; use EVALUATION=random"
+        )
 
 
 @rule("dataset.name", "N_TRAIN", "N_VALIDATE", "N_TEST")
@@ -194,6 +207,7 @@ RULES = (
     _euler_stable,
     _above_smallest_tau,
     _examples_to_train,
+    _own_validation_set,
     _generated_sizes,
     _generated_has_no_files,
     _best_needs_validation,

@@ -13,9 +13,12 @@ from cli_tools import Calls, Say, refused
     [
         (["trian"], "trian: there is no such command. Did you mean 'train'?"),
         (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
-        (["train", "dataset=yingyang"], "must be one of mnist, shd, yinyang. Did you mean"),
-        (["train", "dataset=null"], "dataset=null: must be one of mnist, shd, yinyang"),
-        (["train", "-m", "dataset=shd,ssc"], "dataset=ssc: not implemented yet"),
+        (
+            ["train", "dataset=yingyang"],
+            "must be one of dvs, mnist, shd, smnist, ssc, yinyang. Did you mean",
+        ),
+        (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, shd"),
+        (["train", "-m", "rule=eventprop,stdp"], "rule=stdp: not implemented yet"),
         (
             ["train", "backend=gen"],
             "must be one of genn, native. Did you mean 'genn'?",

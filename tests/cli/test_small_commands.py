@@ -9,6 +9,7 @@ from cli_tools import Calls, Say
 
 from snnrun.cli import main
 from snnrun.errors import BuildError
+from snnrun.schema import DATASETS
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_data_hands_on_the_data_set(data_calls: Calls) -> None:
 
 def test_data_info_without_a_choice_is_about_all(data_calls: Calls) -> None:
     main(["data", "info"])
-    assert [config.dataset.name for _, config in data_calls] == ["yinyang", "mnist", "shd"]
+    assert [config.dataset.name for _, config in data_calls] == list(DATASETS)
 
 
 @pytest.mark.parametrize("words", [["--from", "~/mine"], ["--from=~/mine"]])
@@ -60,7 +61,7 @@ def test_keys_explains_one_key_and_names_its_relatives(capsys: Say) -> None:
     text = capsys.readouterr().out
     assert "DT_MS\n    Length of a time step." in text
     assert "a number > 0 (ms)" in text
-    assert "0.1 (yinyang), 1.0 (mnist, shd, your own)" in text
+    assert "0.1 (yinyang), 1.0 (mnist, shd, ssc, smnist, dvs, your own)" in text
     main(["keys", "N_EPOCHS"])
     assert "\nN_EPOCH\n" in capsys.readouterr().out
     main(["keys", "ETA"])

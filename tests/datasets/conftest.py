@@ -13,8 +13,6 @@ import h5py
 import numpy as np
 import pytest
 
-CLASS_NAMES = [f"word{number}" for number in range(20)]
-
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,6 +29,7 @@ def _config(**changes: Any) -> SimpleNamespace:
         "N_TRAIN": None,
         "N_VALIDATE": 0,
         "N_TEST": None,
+        "EVALUATION": "random",
         "TRAIN_DATA_SEED": 123,
         "TEST_DATA_SEED": 456,
     }
@@ -52,6 +51,7 @@ def _write_shd(
     labels: list[int] | None = None,
     dtype: Any = np.float16,
     extra: bool = True,
+    classes: int = 20,
 ) -> Path:
     """Write (times in s, channels) of each example in the layout of SHD."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,11 +62,11 @@ def _write_shd(
         for row, (seconds, channels) in enumerate(examples):
             times[row] = np.array(seconds, dtype)
             units[row] = np.array(channels, np.uint16)
-        numbers = np.arange(n) % 20 if labels is None else labels
+        numbers = np.arange(n) % classes if labels is None else labels
         file["labels"] = np.array(numbers, np.uint16)
         if extra:
             file["extra/speaker"] = np.arange(n).astype(np.uint16) % 3 + 4
-            file["extra/keys"] = np.array(CLASS_NAMES, "S")
+            file["extra/keys"] = np.array([f"word{number}" for number in range(classes)], "S")
     return path
 
 
@@ -75,20 +75,27 @@ def write_shd() -> Callable[..., Path]:
     return _write_shd
 
 
+def _examples(n: int, random: np.random.Generator) -> list[tuple[list[float], list[int]]]:
+    sizes = random.integers(0, 30, n)
+    return [(sorted(random.random(m) * 0.02), random.integers(0, 700, m).tolist()) for m in sizes]
+
+
 @pytest.fixture
 def shd_folder(tmp_path: Path) -> Path:
     """A folder with 40 training and 10 test examples in the layout of SHD."""
     random = np.random.default_rng(1)
-
-    def examples(n: int) -> list[tuple[list[float], list[int]]]:
-        sizes = random.integers(0, 30, n)
-        return [
-            (sorted(random.random(m) * 0.02), random.integers(0, 700, m).tolist()) for m in sizes
-        ]
-
-    _write_shd(tmp_path / "shd" / "shd_train.h5", examples(40))
-    _write_shd(tmp_path / "shd" / "shd_test.h5", examples(10))
+    _write_shd(tmp_path / "shd" / "shd_train.h5", _examples(40, random))
+    _write_shd(tmp_path / "shd" / "shd_test.h5", _examples(10, random))
     return tmp_path / "shd"
+
+
+@pytest.fixture
+def ssc_folder(tmp_path: Path) -> Path:
+    """A folder with 40 training, 20 validation and 10 test examples in the layout of SSC."""
+    random = np.random.default_rng(3)
+    for split, n in (("train", 40), ("valid", 20), ("test", 10)):
+        _write_shd(tmp_path / "ssc" / f"ssc_{split}.h5", _examples(n, random), classes=35)
+    return tmp_path / "ssc"
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

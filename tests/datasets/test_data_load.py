@@ -73,12 +73,12 @@ def test_a_wrong_data_set_of_ones_own_is_explained(
 
 
 def test_an_unknown_name_lists_the_known_ones(make_config: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"Built in are mnist, shd, yinyang.*Did you mean 'shd'"):
+    with pytest.raises(ConfigError, match=r"Built in are dvs, mnist, shd.*Did you mean 'shd'"):
         load(make_config(dataset={"name": "shdd"}))
 
 
 def test_declarations_check_themselves() -> None:
-    with pytest.raises(DataError, match="split must be train or test, got 'valid'"):
+    with pytest.raises(DataError, match="split must be train, validation or test, got 'valid'"):
         DataFile(name="a", split="valid")
     with pytest.raises(DataError, match="url and md5 go together"):
         DataFile(name="a", split="train", url="http://localhost/a")

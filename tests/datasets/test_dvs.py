@@ -1,0 +1,284 @@
+"""DVS gestures: archives in the layout of the public ones, read as a stream; damage."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snnrun.config import from_dict
+from snnrun.datasets import Splits, commands, load
+from snnrun.errors import ConfigError, DataError
+
+Members = dict[str, Any]  # name within the archive -> array, or the bytes of the file
+
+
+def archive(members: Members) -> bytes:
+    """Return a tar archive with a folder and these files."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        folder = tarfile.TarInfo("ibmGesture")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        for name, value in members.items():
+            file = io.BytesIO(value if isinstance(value, bytes) else b"")
+            if isinstance(value, np.ndarray):
+                np.save(file, value)
+            entry = tarfile.TarInfo(name)
+            entry.size = len(file.getvalue())
+            tar.addfile(entry, io.BytesIO(file.getvalue()))
+    return content.getvalue()
+
+
+def gestures(split: str, users: range, dtype: Any = np.int32) -> Members:
+    """Return recordings of three classes by each user."""
+    random = np.random.default_rng(users.start)
+    members: Members = {f"ibmGesture{split}/README": b"no recording"}
+    for user in users:
+        for label in (0, 5, 10):
+            n = int(random.integers(0, 90))
+            columns = [random.integers(0, high, n) for high in (128, 128, 2)]
+            times = np.sort(random.integers(0, 60, n))
+            events = np.column_stack([*columns, times]).astype(dtype)
+            members[f"ibmGesture{split}/user{user:02}_led/{label}.npy"] = events
+    return members
+
+
+def write(folder: Path, train: Members, test: Members) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, members in (("Train", train), ("Test", test)):
+        packed = gzip.compress(archive(members), mtime=0)
+        (folder / f"ibmGesture{split}.tar.gz").write_bytes(packed)
+    return folder
+
+
+TRAIN, TEST = gestures("Train", range(1, 5)), gestures("Test", range(24, 26))
+
+
+@pytest.fixture
+def dvs_folder(tmp_path: Path) -> Path:
+    return write(tmp_path / "dvs", TRAIN, TEST)
+
+
+@pytest.fixture
+def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
+    def from_folder(folder: Path, **keys: Any) -> Splits:
+        options = {"downsample": 4} | {k: keys.pop(k) for k in list(keys) if k.islower()}
+        dataset = {"name": "dvs", "path": str(folder), **options}
+        return load(make_config(dataset=dataset, **({"TRIAL_MS": 50.0} | keys)))
+
+    return from_folder
+
+
+def slow_events(recording: np.ndarray, factor: int, dt_ms: float) -> list[tuple[int, int]]:
+    """Return the sorted (step, channel) pairs of a recording in a trial of 50 ms."""
+    pairs = []
+    for x, y, polarity, t in recording.tolist():
+        place = int(y // factor) * (128 // factor) + int(x // factor)
+        if t < 50:
+            pairs.append((int(t / dt_ms + 1e-6), int(place * 2 + polarity)))
+    return sorted(pairs)
+
+
+def arrays(members: Members) -> list[np.ndarray]:
+    return [value for value in members.values() if isinstance(value, np.ndarray)]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16, np.float64])
+@pytest.mark.parametrize(("factor", "dt_ms"), [(4, 1.0), (1, 0.5), (64, 2.0)])
+def test_recordings_become_the_events_of_the_loop(
+    tmp_path: Path, read: Callable[..., Splits], dtype: Any, factor: int, dt_ms: float
+) -> None:
+    train = gestures("Train", range(1, 5), dtype)
+    folder = write(tmp_path / "dvs", train, TEST)
+    for merge in (True, False):
+        splits = read(folder, downsample=factor, DT_MS=dt_ms, merge=merge)
+        assert splits.test is not None
+        for split, members in ((splits.train, train), (splits.test, TEST)):
+            for example, recording in enumerate(arrays(members)):
+                steps, channels = split.data.events(example)
+                expected = slow_events(recording, factor, dt_ms)
+                expected = sorted(set(expected)) if merge else expected
+                assert list(zip(steps.tolist(), channels.tolist(), strict=True)) == expected
+    data = splits.train.data
+    assert (data.n_channels, data.n_classes) == (2 * (128 // factor) ** 2, 11)
+    assert data.outside == sum((recording[:, 3] >= 50).sum() for recording in arrays(train)) > 0
+
+
+def test_names_tell_class_and_user(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+    data = read(dvs_folder).train.data
+    assert data.labels.tolist() == [0, 5, 10] * 4
+    assert data.speakers is not None
+    assert data.speakers.tolist() == np.repeat([1, 2, 3, 4], 3).tolist()
+    assert (data.class_names[0], data.class_names[10]) == ("hand clapping", "other")
+
+
+def test_a_folder_without_a_user_leaves_the_speakers_out(
+    tmp_path: Path, read: Callable[..., Splits]
+) -> None:
+    train = {"ibmGestureTrain/someone/3.npy": np.zeros((1, 4), int), **TRAIN}
+    assert read(write(tmp_path / "dvs", train, TEST)).train.data.speakers is None
+
+
+def test_sizes_choose_from_the_archives(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+    splits = read(dvs_folder, N_TRAIN=6, N_VALIDATE=4, N_TEST=2)
+    assert [len(split) for split in splits.all()] == [6, 4, 2]
+    with pytest.raises(DataError, match=r"N_TRAIN=1045 with N_VALIDATE=32 asks for 1077 examples"):
+        read(dvs_folder, N_TRAIN=1045, N_VALIDATE=32)
+
+
+def test_an_archive_is_converted_once_and_again_when_it_changes(
+    tmp_path: Path, dvs_folder: Path, read: Callable[..., Splits]
+) -> None:
+    read(dvs_folder, N_TEST=0)
+    [copy] = (tmp_path / "cache").rglob("*.h5")
+    before = copy.stat().st_mtime_ns
+    read(dvs_folder, N_TEST=0, downsample=8)  # the copy holds the camera's own pixels
+    assert copy.stat().st_mtime_ns == before
+    write(dvs_folder, gestures("Train", range(7, 9)), TEST)
+    os.utime(dvs_folder / "ibmGestureTrain.tar.gz", (1, 1))
+    assert read(dvs_folder, N_TEST=0).train.data.speakers.tolist() == [7, 7, 7, 8, 8, 8]
+    assert len(list((tmp_path / "cache").rglob("*.h5"))) == 1
+
+
+def test_a_plain_tar_is_read_too(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+    expected = read(dvs_folder).train.data.channel_by_step
+    for packed in list(dvs_folder.iterdir()):
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
+    assert np.array_equal(read(dvs_folder).train.data.channel_by_step, expected)
+
+
+def test_a_factor_that_does_not_divide_the_camera_is_refused(
+    dvs_folder: Path, read: Callable[..., Splits]
+) -> None:
+    with pytest.raises(ConfigError, match=r"dataset.downsample=3: must divide .* 128 pixels"):
+        read(dvs_folder, downsample=3)
+
+
+def test_a_missing_archive_is_named(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+    (dvs_folder / "ibmGestureTest.tar.gz").unlink()
+    assert read(dvs_folder, N_TEST=0).test is None
+    with pytest.raises(DataError, match=r"ibmGestureTest.tar \(or .gz, .zip of it\) expected in"):
+        read(dvs_folder)
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def cut_within_a_header(content: bytes) -> bytes:
+    plain = gzip.decompress(content)
+    return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy") + 300])
+
+
+def cut_within_a_recording(content: bytes) -> bytes:
+    plain = gzip.decompress(content)
+    return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy") + 600])
+
+
+def cut_between_recordings(content: bytes) -> bytes:
+    plain = gzip.decompress(content)
+    return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy")])
+
+
+def other_checksum(content: bytes) -> bytes:
+    return content[:-8] + bytes(4) + content[-4:]
+
+
+def no_tar(content: bytes) -> bytes:
+    return gzip.compress(b"<html>not found</html>" * 99)
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (cut, "is damaged or incomplete"),
+        (no_tar, "is not a whole tar archive"),
+        (cut_within_a_header, "is not a whole tar archive"),
+        (cut_within_a_recording, "is not a whole"),
+        (cut_between_recordings, "is not a whole tar archive: it breaks off before its end"),
+        (other_checksum, "is damaged or incomplete: CRC check failed"),
+        (lambda content: b"<html>not found</html>", "is damaged or incomplete: Not a gzipped"),
+    ],
+)
+def test_a_damaged_archive_is_refused_and_leaves_nothing_in_the_cache(
+    tmp_path: Path,
+    dvs_folder: Path,
+    read: Callable[..., Splits],
+    harm: Callable[[bytes], bytes],
+    message: str,
+) -> None:
+    path = dvs_folder / "ibmGestureTrain.tar.gz"
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(DataError, match=message) as caught:
+        read(dvs_folder)
+    assert "ibmGestureTrain.tar.gz" in str(caught.value)
+    assert not [found for found in (tmp_path / "cache").rglob("*") if found.is_file()]
+
+
+def recording(column: int | None = None, value: float = 0) -> np.ndarray:
+    events = np.ones((3, 4))
+    if column is not None:
+        events[1, column] = value
+    return events
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, r"holds no recordings; the layout is ibmGesture.../USER/CLASS.npy"),
+        ({"a/user1/11.npy": recording()}, "user1/11.npy has no class in its name"),
+        ({"a/user1/wave.npy": recording()}, "user1/wave.npy has no class in its name"),
+        ({"a/user1/1.npy": b"no array"}, "user1/1.npy is not a whole NumPy file"),
+        ({"a/user1/1.npy": b""}, "user1/1.npy is not a whole NumPy file"),
+        ({"a/user1/1.npy": np.zeros((4, 3))}, r"must hold the four columns .* shape \(4, 3\)"),
+        ({"a/user1/1.npy": np.zeros((4, 4), "S3")}, "must hold the four columns .* got .S3"),
+        ({"a/user1/1.npy": recording(0, 128)}, r"x runs from 1.0 to 128.0, but must be 0 to 127"),
+        ({"a/user1/1.npy": recording(1, -1)}, r"y runs from -1.0 to 1.0, but must be 0 to 127"),
+        ({"a/user1/1.npy": recording(2, 2)}, r"p runs from 1.0 to 2.0, but must be 0 to 1"),
+        ({"a/user1/1.npy": recording(3, np.nan)}, "example 0 has a time that is not a number"),
+    ],
+)
+def test_an_archive_of_another_layout_is_refused(
+    tmp_path: Path, read: Callable[..., Splits], members: Members, message: str
+) -> None:
+    folder = write(tmp_path / "dvs", members, TEST)
+    with pytest.raises(DataError, match=message) as caught:
+        read(folder)
+    assert "ibmGestureTrain.tar.gz" in str(caught.value)
+
+
+def test_info_verify_and_fetch_know_the_archives(
+    tmp_path: Path,
+    dvs_folder: Path,
+    make_config: Callable[..., Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = make_config(dataset={"name": "dvs"})
+    commands.fetch(config, dvs_folder)
+    commands.verify(config)
+    capsys.readouterr()
+    commands.info(config)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["examples", "12", "6"] in lines
+    assert ["classes", "3", "3"] in lines
+    counts = [sum(map(len, arrays(members))) for members in (TRAIN, TEST)]
+    assert ["events", *map(str, counts)] in lines
+    assert ["speakers", *"1234", "24", "25"] in lines
+    assert not list((tmp_path / "cache").rglob("*.tar.h5"))  # describing converts nothing
+
+
+def test_the_defaults_are_those_of_the_data_set(dvs_folder: Path) -> None:
+    config = from_dict(
+        {"dataset": {"name": "dvs", "path": str(dvs_folder)}, "N_TRAIN": 8, "N_VALIDATE": 4}
+    )
+    data = load(config).train.data
+    assert (data.n_channels, data.n_steps) == (2048, 18000)

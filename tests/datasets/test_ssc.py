@@ -1,0 +1,139 @@
+"""SSC: files of SHD's layout, and a validation set of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from snnrun.datasets import Splits, commands, load
+from snnrun.datasets.declaration import BUILT_IN, find
+from snnrun.errors import ConfigError, DataError
+from snnrun.schema.rules import OWN_VALIDATION
+
+
+@pytest.fixture
+def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
+    def from_folder(folder: Path, **keys: Any) -> Splits:
+        keys = {"N_VALIDATE": None, "EVALUATION": "validation_set"} | keys
+        return load(make_config(dataset={"name": "ssc", "path": str(folder)}, **keys))
+
+    return from_folder
+
+
+def slow_events(path: Path, example: int) -> list[tuple[int, int]]:
+    """Return the (step, channel) pairs of one example: steps of 1 ms, a trial of 20 ms."""
+    with h5py.File(path) as file:
+        times, units = file["spikes/times"][example], file["spikes/units"][example]
+    pairs = {(int(float(t) * 1000 + 1e-6), int(u)) for t, u in zip(times, units, strict=True)}
+    return sorted(pair for pair in pairs if pair[0] < 20)
+
+
+def test_each_split_holds_the_events_of_its_own_file(
+    ssc_folder: Path, read: Callable[..., Splits]
+) -> None:
+    splits = read(ssc_folder)
+    assert splits.validation is not None
+    assert splits.test is not None
+    for split, file in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        part = getattr(splits, split)
+        assert part.examples.tolist() == list(range(len(part.data)))
+        for example in range(len(part)):
+            steps, channels = part.data.events(example)
+            expected = slow_events(ssc_folder / f"ssc_{file}.h5", example)
+            assert list(zip(steps.tolist(), channels.tolist(), strict=True)) == expected
+    assert [len(split) for split in splits.all()] == [40, 20, 10]
+    assert splits.train.data.n_classes == 35
+    assert splits.train.data.class_names[34] == "word34"
+    assert "40 train, 10 test" in splits.description
+    assert "validation file: 20 of 20" in splits.description
+
+
+def test_parts_of_the_files_can_be_used(ssc_folder: Path, read: Callable[..., Splits]) -> None:
+    splits = read(ssc_folder, N_TRAIN=30, N_VALIDATE=8, N_TEST=5)
+    assert [len(split) for split in splits.all()] == [30, 8, 5]
+    assert splits.validation is not None
+    again = read(ssc_folder, N_TRAIN=10, N_VALIDATE=8).validation
+    other = read(ssc_folder, N_VALIDATE=8, TEST_DATA_SEED=1).validation
+    assert again is not None
+    assert other is not None
+    assert np.array_equal(splits.validation.examples, again.examples)
+    assert not np.array_equal(splits.validation.examples, other.examples)
+    assert splits.validation.data is not splits.train.data
+
+
+def test_the_training_file_can_be_split_at_random_instead(
+    ssc_folder: Path, read: Callable[..., Splits]
+) -> None:
+    (ssc_folder / "ssc_valid.h5").unlink()
+    splits = read(ssc_folder, EVALUATION="random", N_VALIDATE=10)
+    assert splits.validation is not None
+    assert splits.validation.data is splits.train.data
+    assert not np.intersect1d(splits.train.examples, splits.validation.examples).size
+    assert [len(split) for split in splits.all()] == [30, 10, 10]
+
+
+def test_the_validation_file_is_needed_only_where_it_is_used(
+    ssc_folder: Path, read: Callable[..., Splits]
+) -> None:
+    (ssc_folder / "ssc_valid.h5").unlink()
+    assert read(ssc_folder, N_VALIDATE=0).validation is None
+    with pytest.raises(DataError, match=r"ssc_valid.h5 .*expected in") as caught:
+        read(ssc_folder)
+    assert "split the training file:     EVALUATION=random N_VALIDATE=NUMBER" in str(caught.value)
+
+
+def test_more_than_the_validation_file_holds_is_refused_before_it_is_read(
+    ssc_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snnrun.datasets.shd.event_blocks", lambda *_: pytest.fail("was read"))
+    with pytest.raises(
+        DataError, match=r"N_VALIDATE=21 asks for more than the 20 examples of .*va"
+    ):
+        read(ssc_folder, N_VALIDATE=21)
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_a_truncated_file_is_refused(
+    ssc_folder: Path, read: Callable[..., Splits], split: str
+) -> None:
+    path = ssc_folder / f"ssc_{split}.h5"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=rf"ssc_{split}.h5 is not a whole HDF5 file"):
+        read(ssc_folder)
+
+
+def test_a_file_of_shd_in_its_place_is_refused(
+    ssc_folder: Path, shd_folder: Path, read: Callable[..., Splits]
+) -> None:
+    (shd_folder / "shd_train.h5").replace(ssc_folder / "ssc_valid.h5")
+    with pytest.raises(DataError, match=r"ssc_valid.h5: extra/keys has 20 names, expected 35"):
+        read(ssc_folder)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_only_sets_with_a_validation_set_of_their_own_take_it(
+    name: str, make_config: Callable[..., Any]
+) -> None:
+    assert find(name).own_validation == (name in OWN_VALIDATION)
+    assert find(name).own_validation == any(f.split == "validation" for f in find(name).files)
+    if name not in OWN_VALIDATION:
+        with pytest.raises(ConfigError, match=rf"dataset {name} has no validation set of its own"):
+            load(make_config(dataset={"name": name}, EVALUATION="validation_set"))
+
+
+def test_info_and_fetch_know_the_three_files(
+    ssc_folder: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands.fetch(make_config(dataset={"name": "ssc"}), ssc_folder)
+    commands.verify(make_config(dataset={"name": "ssc"}))
+    capsys.readouterr()
+    commands.info(make_config(dataset={"name": "ssc"}))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["ssc_train.h5", "ssc_valid.h5", "ssc_test.h5"] in lines
+    assert ["examples", "40", "20", "10"] in lines
+    assert any(line[:2] == ["ssc_valid.h5", "validation"] for line in lines)
