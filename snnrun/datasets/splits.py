@@ -111,12 +111,12 @@ def _training_sizes(
     return n_train, available - n_train if n_validate is None else n_validate
 
 
-def epoch_order(split: Split, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-    """Return the examples of ``split`` in the order of an epoch: int64 indices into ``split.data``.
+def epoch_order(examples: np.ndarray, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
+    """Return ``examples`` (int64) in the order of an epoch.
 
     The order depends on the seed and the number of the epoch only, never on what ran before.
-    Without ``shuffle`` it is that of the split.
+    Without ``shuffle`` it is the order that they are given in.
     """
     if not shuffle:
-        return split.examples.copy()
-    return stream(seed, "shuffle", epoch).permutation(split.examples)
+        return examples.copy()
+    return stream(seed, "shuffle", epoch).permutation(examples)
