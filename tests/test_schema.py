@@ -181,7 +181,12 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
         if condition.not_:
             rest = {"REC_SPIKES": ["hidden"], "REC_NEURONS": [["hidden", "V"]]}
             rest |= {"REC_SYNAPSES": [["in_to_hid", "g"]], "REG_TYPE": "simple"}
-            rest |= {"HIDDEN_NEURON_TYPE": "LIF", "N_HID_LAYER": 2, "N_INPUT_DELAY": 2}
+            rest |= {
+                "HIDDEN_NEURON_TYPE": "LIF",
+                "N_HID_LAYER": 2,
+                "N_INPUT_DELAY": 2,
+                "EVALUATION": "random",
+            }
             rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3}
             value = rest[condition.key]
         active = {**inactive, condition.key: value}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
+from snnrun.datasets.selection import check_selection
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 from snnrun.datasets.splits import epoch_order
 from snnrun.errors import DataError
@@ -45,19 +47,20 @@ def load(config: Config) -> Splits:
     dataset = find(config.dataset.name)
     try:
         _ensure_files(dataset, config)
-        splits = dataset.read(config)
+        splits = read_rescaled(dataset.read, config, dataset.name)
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}") from error
     if not isinstance(splits, Splits):
         raise DataError(
             f"dataset {dataset.name}: its read() must return Splits, got {type(splits).__name__}"
         )
+    check_selection(config, splits, dataset.name)
     if splits.train.data.n_steps != config.steps:
         raise DataError(
             f"dataset {dataset.name}: its trials have {splits.train.data.n_steps} steps, but "
             f"TRIAL_MS and DT_MS make {config.steps}; pack with n_steps=config.steps"
         )
-    return splits
+    return with_channels_rescaled(config, splits)
 
 
 def _ensure_files(dataset: DataSet, config: Config) -> None:

@@ -122,7 +122,6 @@ EPOCH_TRIALS = Kind(
     convert=_epoch_trials,
 )
 INTS = Kind(text="a list of whole numbers", convert=_wholes)
-MAPPING = Kind(text="a mapping", convert=_mapping)
 NUMBERS = Kind(text="a mapping of parameter names to numbers", convert=_numbers)
 
 

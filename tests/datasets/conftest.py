@@ -33,6 +33,12 @@ def _config(**changes: Any) -> SimpleNamespace:
         "N_TEST": None,
         "TRAIN_DATA_SEED": 123,
         "TEST_DATA_SEED": 456,
+        "EVALUATION": "random",
+        "SPEAKER_LEFT": (0,),
+        "REDUCED_CLASSES": None,
+        "AUGMENTATION": {},
+        "RESCALE_T": 1.0,
+        "RESCALE_X": 1.0,
     }
     dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True, "input_ms": None}
     dataset |= changes.pop("dataset", {})
