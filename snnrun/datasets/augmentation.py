@@ -66,13 +66,13 @@ def blend(sources: Sequence[Block], shares: Sequence[float], random: Generators)
     for source, share in zip(sources, shares, strict=True):
         by_steps = _distance(first_step, _means(source, "steps"))
         by_channels = _distance(first_channel, _means(source, "channels"))
+        few = _sparse(source, np.full(len(source), share), random)
         moved = replace(
-            source,
-            steps=source.steps + source.each(by_steps),
-            channels=source.channels + source.each(by_channels),
+            few,
+            steps=few.steps + few.each(by_steps),
+            channels=few.channels + few.each(by_channels),
         )
-        thinned = _sparse(moved, np.full(len(source), share), random)
-        parts.append(thinned.cropped())
+        parts.append(moved.cropped())
     return overlaid(parts).sorted()
 
 

@@ -53,12 +53,15 @@ class Block:
 
     def kept(self, wanted: np.ndarray) -> Block:
         """Return the block with only those events for which ``wanted`` (bool) is true."""
-        gone = np.flatnonzero(~wanted)
-        if not len(gone):
+        places = np.flatnonzero(wanted)  # twice as fast as indexing with a random mask
+        if len(places) == len(wanted):
             return self
-        counts = self.counts - np.diff(np.searchsorted(gone, self.ends))
-        steps, channels = self.steps[wanted], self.channels[wanted]
-        return replace(self, counts=counts, steps=steps, channels=channels)
+        return replace(
+            self,
+            counts=np.diff(np.searchsorted(places, self.ends)),
+            steps=self.steps.take(places),
+            channels=self.channels.take(places),
+        )
 
     def cropped(self) -> Block:
         """Return the block without events beyond the trial or the channels."""

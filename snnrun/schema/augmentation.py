@@ -75,6 +75,7 @@ def _clean(value: Any) -> Any:
 AUGMENTATIONS = Kind(
     text="a mapping of augmentations to their values, as in {random_shift: 40, blend: [0.5, 0.5]}",
     convert=_entries,
+    mapping=True,
 )
 
 
