@@ -99,12 +99,12 @@ def _go_on(folder: Path, rest: Sequence[str]) -> int:
         )
     saved = RunPaths(folder).config
     if not saved.is_file():
-        raise CheckpointError(f"{folder}: holds no cross-validation, which has {saved.name}")
+        raise CheckpointError(f"{folder}: holds no cross-validation: there is no {saved}")
     cfg = OmegaConf.load(saved)
     config = validate(cfg)
     if config.EVALUATION != "speaker" or RunPaths(folder).run.exists():
         raise CheckpointError(
-            f"{folder}: holds no cross-validation, but a run; see `snnrun resume`"
+            f"{folder}: holds no cross-validation, but a run; go on with `snnrun resume {folder}`"
         )
     cross_validate(config, cfg, folder)
     return 0
