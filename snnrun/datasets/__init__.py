@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
 from snnrun.datasets.selection import check_selection
 from snnrun.datasets.spikes import SpikeData, Split, Splits
@@ -60,7 +61,10 @@ def load(config: Config) -> Splits:
             f"dataset {dataset.name}: its trials have {splits.train.data.n_steps} steps, but "
             f"TRIAL_MS and DT_MS make {config.steps}; pack with n_steps=config.steps"
         )
-    return with_channels_rescaled(config, splits)
+    splits = with_channels_rescaled(config, splits)
+    for split in splits.all():
+        recipe_of(config, splits, split)  # so that what cannot be shown is refused now
+    return splits
 
 
 def _ensure_files(dataset: DataSet, config: Config) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from snnrun.datasets.augmentation import CHANGES, blend
 from snnrun.datasets.block import Block, arranged, take
-from snnrun.datasets.spikes import SpikeData, Split, Splits
+from snnrun.datasets.spikes import SpikeData, Split, Splits, check_limits
 from snnrun.datasets.splits import epoch_order
 from snnrun.errors import DataError
 from snnrun.streams import stream
@@ -163,6 +163,8 @@ def recipe_of(config: Any, splits: Splits, split: Split) -> Recipe:
 
     Raises DataError where the data do not allow it.
     """
+    data = split.data
+    check_limits(data.n_steps, data.n_channels * (1 + config.N_INPUT_DELAY), data.n_classes)
     training = split is splits.train
     validating = split is splits.validation
     changes = tuple((config.AUGMENTATION or {}).items())

@@ -39,6 +39,11 @@ def _config(**changes: Any) -> SimpleNamespace:
         "AUGMENTATION": {},
         "RESCALE_T": 1.0,
         "RESCALE_X": 1.0,
+        "BALANCE_TRAIN_CLASSES": False,
+        "BALANCE_EVAL_CLASSES": False,
+        "N_INPUT_DELAY": 0,
+        "INPUT_DELAY": 50.0,
+        "SHUFFLE": True,
     }
     dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True, "input_ms": None}
     dataset |= changes.pop("dataset", {})
