@@ -67,6 +67,10 @@ def test_every_key_is_documented(key: Key) -> None:
         ("REC_NEURONS", [["hidden", "V"]], (("hidden", "V"),)),
         ("W_OUTPUT_EPOCH_TRIAL", [[-1, 0]], ((-1, 0),)),
         ("network.hidden_parameters", {"tau": [1, 2]}, {"tau": (1.0, 2.0)}),
+        ("AUGMENTATION", {"random_shift": "4e1", "ID_jitter": None}, {"random_shift": 40.0}),
+        ("AUGMENTATION", {"blend": [1, "0.5"]}, {"blend": (1.0, 0.5)}),
+        ("AUGMENTATION", {"NORMALISE_SPIKE_NUMBER": "False"}, {}),
+        ("SPEAKER_LEFT", None, None),
     ],
 )
 def test_values_are_read_as_people_write_them(name: str, given: Any, clean: Any) -> None:

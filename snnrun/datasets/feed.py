@@ -20,8 +20,8 @@ import numpy as np
 from snnrun.datasets.recipe import Recipe, recipe_of
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 
-BLOCK_EVENTS = 1 << 22  # of a prepared block, on average: 16 MB
-BLOCK_POINTERS = 1 << 22
+BLOCK_EVENTS = 1 << 21  # of a prepared block, on average: 8 MB
+BLOCK_POINTERS = 1 << 21
 MOST_WORKERS = 4
 
 Place = tuple[int, int]  # epoch and block
