@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, end, overrides, small, start, wait_for_epochs, write_shd
+from runs import assert_same_run, end, overrides, start, wait_for_epochs, write_shd
 
 from snnrun import run as run_module
+from snnrun.backends.base import Results
+from snnrun.backends.native.library import NativeBackend
 from snnrun.config import Config, from_dict
 from snnrun.datasets import feed
 from snnrun.errors import DataError
@@ -201,19 +203,27 @@ def test_records_know_examples_by_their_numbers_in_the_data(
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_inputs_are_dropped_anew_in_every_block(
-    tmp_path: Path, config_of: Callable[..., Config]
+@pytest.mark.parametrize(("delays", "distinct"), [(1, 28), (0, 2)])
+def test_inputs_are_dropped_anew_in_every_block_and_epoch(
+    tmp_path: Path,
+    config_of: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    delays: int,
+    distinct: int,
 ) -> None:
-    keys = {"N_INPUT_DELAY": 1, "INPUT_DELAY": 79.0, "PDROP_INPUT": 0.5, "N_EPOCH": 1}
-    train(config_of(**keys, REC_SPIKES=["input"], SHUFFLE=False), tmp_path)
-    run, data = load_run(tmp_path), {}
-    for trial in range(14):
-        spikes = run.spikes(0, trial, "input")
-        for k in range(len(spikes)):
-            data[trial, k] = len(spikes.example(k)[0])
-    assert len(run.trials["trial"]) > 14
-    shares = np.array(list(data.values())) / 60
-    assert 0.4 < shares.mean() < 0.6
+    keys, chances = [], []
+    learn = NativeBackend.train
+
+    def noted(backend: NativeBackend, *arguments: Any) -> Results:
+        chances.append(arguments[-2])
+        keys.append(arguments[-1])
+        return learn(backend, *arguments)
+
+    monkeypatch.setattr(NativeBackend, "train", noted)
+    train(config_of(N_INPUT_DELAY=delays, PDROP_INPUT=0.5, N_EPOCH=2), tmp_path)
+    assert set(chances) == {0.5}
+    assert len(keys) == 28  # a mini-batch at a time, and each is a block of its own
+    assert len(set(keys)) == distinct
 
 
 def test_the_test_is_as_the_evaluation_during_training(
@@ -247,8 +257,6 @@ def test_an_error_while_preparing_data_ends_the_run_with_its_message(
 
 
 def test_ctrl_c_while_data_are_prepared_stops_with_a_checkpoint(tmp_path: Path) -> None:
-    keys = small(N_EPOCH=3).to_dict()
-    assert keys["N_EPOCH"] == 3
     given = {
         "N_TRAIN": 10010, "N_EPOCH": 4, "MODEL_SEED": 1, "N_INPUT_DELAY": 3, "INPUT_DELAY": 5,
         "AUGMENTATION": "{random_shift:2,ID_jitter:1}", "NUM_HIDDEN": 30, "DT_MS": 0.2,

@@ -171,7 +171,7 @@ def test_what_a_preset_says_of_sizes_gives_way_to_the_speakers(data: Path, tmp_p
     ("words", "message"),
     [
         (["SPEAKER_LEFT=[0,3]"], "SPEAKER_LEFT=[3]: shd has 3 speakers in its training data"),
-        (["EVALUATION=random", "N_VALIDATE=9"], "SPEAKER_LEFT=null: has no effect"),
+        (["EVALUATION=random"], "EVALUATION=random: snnrun crossval leaves out speakers"),
         (["N_VALIDATE=9"], "N_VALIDATE=9: has no effect unless EVALUATION is not speaker"),
         (["N_TRAIN=41"], "N_TRAIN=41 asks for 41 examples"),
     ],

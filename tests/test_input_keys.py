@@ -12,9 +12,10 @@ from snnrun.errors import ConfigError
 AUGMENTATIONS = [
     ("random_shfit", 4, "AUGMENTATION.random_shfit: there is no such augmentation. Did you mean "
      "'random_shift'? There are: random_shift, random_dilate, ID_jitter, blend, NORMALISE_SPIKE"),
-    ("random_shift", 0.5, "random_shift=0.5: must be a number of channels of 1 or more"),
-    ("random_shift", [4], "random_shift=[4.0]: must be a number of channels of 1 or more"),
-    ("random_shift", True, "random_shift=true: must be a number of channels of 1 or more"),
+    ("random_shift", 0.5, "random_shift=0.5: must be a number of channels above 1"),
+    ("random_shift", 1, "random_shift=1.0: must be a number of channels above 1"),
+    ("random_shift", [4], "random_shift=[4.0]: must be a number of channels above 1"),
+    ("random_shift", True, "random_shift=true: must be a number of channels above 1"),
     ("random_dilate", [1.2, 0.8], "random_dilate=[1.2, 0.8]: must be [least, most], two factors"),
     ("random_dilate", [0, 1], "must be [least, most], two factors above 0 in this order"),
     ("random_dilate", [1, 2, 3], "must be [least, most], two factors above 0 in this order"),

@@ -54,6 +54,9 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun crossval`."""
     if arguments and "=" not in arguments[0] and Path(arguments[0]).is_dir():
         return _go_on(Path(arguments[0]), arguments[1:])
+    for word in arguments:
+        if word.startswith("EVALUATION=") and word != "EVALUATION=speaker":
+            raise ConfigError(f"{word}: snnrun crossval leaves out speakers; leave EVALUATION out")
     return run_hydra(task, arguments, SETTINGS)
 
 
@@ -76,11 +79,6 @@ def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:
     from snnrun.crossval import cross_validate
     from snnrun.record.paths import RunPaths
 
-    if config.EVALUATION != "speaker":
-        raise ConfigError(
-            f"EVALUATION={config.EVALUATION}: snnrun crossval leaves out speakers; leave it out, "
-            "or use EVALUATION=speaker"
-        )
     save_config(cfg, RunPaths(folder).config)
     return cross_validate(config, cfg, folder)
 

@@ -22,8 +22,8 @@ Change = Callable[[Block, Any, Generators], Block]
 def random_shift(block: Block, limit: float, random: Generators) -> Block:
     """Shift all channels of an example by one whole number.
 
-    It is uniform(-limit, limit) without its fraction, as in the reference: every number up to the
-    limit is equally likely, 0 twice as much.
+    It is uniform(-limit, limit) without its fraction, as in the reference. So for a whole limit all
+    numbers of a size below it are equally likely, but for 0, which is so twice as much.
     """
     shifts = np.array([int(r.uniform(-limit, limit)) for r in random], np.int32)
     return replace(block, channels=block.channels + block.each(shifts)).cropped()

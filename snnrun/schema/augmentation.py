@@ -29,8 +29,8 @@ def _no_number(value: Any) -> bool:
 
 ENTRIES = {
     "random_shift": Entry(
-        allowed="a number of channels of 1 or more",
-        holds=lambda value: not _no_number(value) and value >= 1,
+        allowed="a number of channels above 1",
+        holds=lambda value: not _no_number(value) and value > 1,
     ),
     "random_dilate": Entry(
         allowed="[least, most], two factors above 0 in this order",

@@ -130,12 +130,12 @@ def test_an_error_in_the_background_reaches_who_asks_for_the_block() -> None:
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_closed_feed_prepares_no_more_and_keeps_nobody_waiting() -> None:
-    made = watched(seconds=0.2)
+    made = watched(seconds=1.0)
     with Feed(made, 5, epochs=50) as given:
         given.serve(0, 0, 1)
         started = time.monotonic()
-    assert time.monotonic() - started < 0.15
-    time.sleep(0.5)
+    assert time.monotonic() - started < 0.8
+    time.sleep(1.5)
     assert len(made.log) <= 2 + feed.MOST_WORKERS
 
 
