@@ -184,6 +184,18 @@ def test_what_cannot_be_cross_validated_is_refused_before_any_run(
     assert not list(Path().glob("outputs/crossval/*/*/speaker*"))
 
 
+@pytest.mark.parametrize("command", ["resume", "test"])
+def test_a_cross_validation_is_no_run(
+    done: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(done)]) == 2
+    assert f"which `snnrun crossval {done}` goes on with" in capsys.readouterr().err
+    job = tmp_path / "outputs" / "multirun" / "day" / "time" / "0"
+    shutil.copytree(done, job)
+    assert main([command]) == 2  # nor is one of a multirun the newest run
+    assert "there is no run in ./outputs" in capsys.readouterr().err
+
+
 def test_folders_that_are_no_cross_validation_are_refused(
     done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

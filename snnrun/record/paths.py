@@ -117,6 +117,11 @@ class FoldPaths:
     def table(self) -> Path:
         return self.root / "crossval.csv"
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run of a cross-validation in this folder."""
+        return any(self.root.glob("speaker[0-9]*"))
+
     def fold(self, place: int) -> Path:
         """Return the folder of the run that leaves out one speaker, by its place in the list."""
         return self.root / f"speaker{place:02d}"
