@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a network; every key of the configuration can be given",
     "resume": "go on with a run that was stopped, as if it never had been",
     "test": "evaluate a trained run on its test set",
+    "crossval": "train once for each speaker left out, and tabulate the accuracies",
     "gradcheck": "compare the derived gradients with finite differences",
     "compile": "generate and build a network's program without running it",
     "data": "info, verify, fetch: the data sets and their files",

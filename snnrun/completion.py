@@ -19,7 +19,7 @@ from snnrun.errors import ConfigError
 from snnrun.schema import SCHEMA
 from snnrun.schema.kinds import BOOL, shown
 
-TAKES_CONFIG = ("train", "gradcheck", "compile", "data")
+TAKES_CONFIG = ("train", "crossval", "gradcheck", "compile", "data")
 DATA_ACTIONS = ("info", "verify", "fetch")
 
 

@@ -20,6 +20,7 @@ from snnrun.schema import (
     GROUP_NAMES,
     SCHEMA,
     Key,
+    augmentation,
     not_yet,
     recordable,
     unknown_key,
@@ -148,7 +149,7 @@ def validate(source: Any) -> Config:
         else:
             values[key.name] = value
     wrong += _without_effect(values, dataset)
-    for rule in (*RULES, *recordable.RULES):
+    for rule in (*RULES, *augmentation.RULES, *recordable.RULES):
         wrong += rule.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"))

@@ -83,7 +83,7 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
                 f"is saved. Go on with:\n  snnrun resume {folder}"
             )
             raise SystemExit(stop.exit_code) from None
-        figures = evaluate(backend, splits, record) if splits.test else {}
+        figures = evaluate(config, backend, splits, record) if splits.test else {}
         record.finish()
         record.write()
         reporter.finish(outcome(config, record, figures, state, paths, time.monotonic() - started))
@@ -106,7 +106,7 @@ def test(config: Config, folder: Path) -> dict[str, float]:
         saved = load_checkpoint(checkpoint)
         load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
         record = _record(config, paths, splits, resume=True)
-        figures = evaluate(opened.backend, splits, record)
+        figures = evaluate(config, opened.backend, splits, record)
         record.write()
         reporter.finish(
             {
@@ -140,7 +140,8 @@ def compile_only(config: Config, folder: Path) -> Path:
 def build_program(config: Config, splits: Splits) -> Program:
     """Return the program of the network that ``config`` describes, for this data."""
     data = splits.train.data
-    network = build_network(config, data.n_channels, data.n_classes)
+    n_inputs = data.n_channels * (1 + config.N_INPUT_DELAY)
+    network = build_network(config, n_inputs, data.n_classes)
     loss = find_loss(config)
     return compile_program(
         network,

@@ -12,6 +12,7 @@ from snnrun.datasets.spikes import Splits
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
+from snnrun.schema.kinds import shown
 from snnrun.train.state import State
 
 Info = dict[str, str | Sequence[str]]
@@ -26,6 +27,7 @@ def found(
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, Adam, ETA {config.ETA:g}"
     info: Info = {
         "data": splits.description or _sizes(config, splits),
+        **_inputs(config),
         "network": [
             f"{program.network.shape}, {hidden} hidden, {output} output, "
             f"{program.trained_values:,} trained values",
@@ -87,6 +89,19 @@ def outcome(
         further.append(f"snnrun resume {_shown(paths.root)} N_EPOCH={2 * config.N_EPOCH}")
     info["further"] = further
     return info
+
+
+def _inputs(config: Config) -> dict[str, str]:
+    """Return what is done to the data before the network sees them."""
+    found = {}
+    if config.AUGMENTATION:
+        entries = [f"{name} {shown(value)}" for name, value in config.AUGMENTATION.items()]
+        found["augmented"] = ", ".join(entries)
+    if config.N_INPUT_DELAY:
+        found["delay line"] = (
+            f"{config.N_INPUT_DELAY} copies of the inputs, {config.INPUT_DELAY:g} ms apart"
+        )
+    return found
 
 
 def _sizes(config: Config, splits: Splits) -> str:

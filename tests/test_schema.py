@@ -67,6 +67,10 @@ def test_every_key_is_documented(key: Key) -> None:
         ("REC_NEURONS", [["hidden", "V"]], (("hidden", "V"),)),
         ("W_OUTPUT_EPOCH_TRIAL", [[-1, 0]], ((-1, 0),)),
         ("network.hidden_parameters", {"tau": [1, 2]}, {"tau": (1.0, 2.0)}),
+        ("AUGMENTATION", {"random_shift": "4e1", "ID_jitter": None}, {"random_shift": 40.0}),
+        ("AUGMENTATION", {"blend": [1, "0.5"]}, {"blend": (1.0, 0.5)}),
+        ("AUGMENTATION", {"NORMALISE_SPIKE_NUMBER": "False"}, {}),
+        ("SPEAKER_LEFT", None, None),
     ],
 )
 def test_values_are_read_as_people_write_them(name: str, given: Any, clean: Any) -> None:
@@ -181,7 +185,12 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
         if condition.not_:
             rest = {"REC_SPIKES": ["hidden"], "REC_NEURONS": [["hidden", "V"]]}
             rest |= {"REC_SYNAPSES": [["in_to_hid", "g"]], "REG_TYPE": "simple"}
-            rest |= {"HIDDEN_NEURON_TYPE": "LIF", "N_HID_LAYER": 2, "N_INPUT_DELAY": 2}
+            rest |= {
+                "HIDDEN_NEURON_TYPE": "LIF",
+                "N_HID_LAYER": 2,
+                "N_INPUT_DELAY": 2,
+                "EVALUATION": "random",
+            }
             rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3}
             value = rest[condition.key]
         active = {**inactive, condition.key: value}

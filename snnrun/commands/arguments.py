@@ -172,8 +172,14 @@ def _has_own_dataset(line: CommandLine, parsed: Sequence[Any]) -> bool:
 def _is_key(name: str, own_dataset: bool) -> bool:
     if name in SCHEMA or name in ALIASES:
         return True
-    within_option = any(name.startswith(f"{key}.") for key in SCHEMA if "." in key)
-    return within_option or (own_dataset and name.startswith("dataset."))
+    return _of_mapping(name) or (own_dataset and name.startswith("dataset."))
+
+
+def _of_mapping(name: str) -> bool:
+    """Return whether ``name`` is a key whose value is a mapping, or an entry of one."""
+    return any(
+        key.kind.mapping and f"{name}.".startswith(f"{key.name}.") for key in SCHEMA.values()
+    )
 
 
 def _unknown(name: str, known: dict[str, list[str]]) -> str:
@@ -237,7 +243,8 @@ def _twice_spelled(parsed: Sequence[Any]) -> list[str]:
 
 def _canonical(word: str) -> str:
     name, equals, value = word.partition("=")
-    return f"{ALIASES.get(name, name)}{equals}{value}"
+    add = "++" if _of_mapping(name) else ""  # Hydra takes no new entry of a mapping without it
+    return f"{add}{ALIASES.get(name, name)}{equals}{value}"
 
 
 def describe_groups() -> str:

@@ -12,7 +12,7 @@ from snnrun.commands.arguments import parse
 from snnrun.commands.hydra_app import save_config
 from snnrun.config import Config, listed, validate
 from snnrun.errors import CheckpointError, ConfigError
-from snnrun.record.paths import RunPaths
+from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.schema import ALIASES, SCHEMA, unknown_key
 
 RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.yaml makes them
@@ -35,6 +35,11 @@ def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
         if not paths.config.is_file():
             what = "is no run folder" if folder.is_dir() else "does not exist"
             raise CheckpointError(f"{folder}: {what}. `snnrun runs` lists the runs")
+        if FoldPaths(folder).begun:
+            raise CheckpointError(
+                f"{folder}: a cross-validation, which `snnrun crossval {folder}` goes on with; its "
+                "folders speaker... are runs"
+            )
         if not paths.overrides.is_file():  # which Hydra writes last
             raise CheckpointError(
                 f"{folder}: the run ended before its configuration was written whole, so there is "
@@ -43,7 +48,9 @@ def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
         return folder, rest
     folders = [folder for pattern in RUN_FOLDERS for folder in Path().glob(pattern)]
     made = {
-        f: RunPaths(f).config.stat().st_mtime_ns for f in folders if RunPaths(f).overrides.exists()
+        f: RunPaths(f).config.stat().st_mtime_ns
+        for f in folders
+        if RunPaths(f).overrides.exists() and not FoldPaths(f).begun
     }
     if not made:
         raise CheckpointError(

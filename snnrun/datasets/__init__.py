@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.recipe import recipe_of
+from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
+from snnrun.datasets.selection import check_selection
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 from snnrun.datasets.splits import epoch_order
 from snnrun.datasets.validation import refuse_validation_set
@@ -47,18 +50,22 @@ def load(config: Config) -> Splits:
     refuse_validation_set(dataset, config)
     try:
         _ensure_files(dataset, config)
-        splits = dataset.read(config)
+        splits = read_rescaled(dataset.read, config, dataset.name)
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}") from error
     if not isinstance(splits, Splits):
         raise DataError(
             f"dataset {dataset.name}: its read() must return Splits, got {type(splits).__name__}"
         )
+    check_selection(config, splits, dataset.name)
     if splits.train.data.n_steps != config.steps:
         raise DataError(
             f"dataset {dataset.name}: its trials have {splits.train.data.n_steps} steps, but "
             f"TRIAL_MS and DT_MS make {config.steps}; pack with n_steps=config.steps"
         )
+    splits = with_channels_rescaled(config, splits)
+    for split in splits.all():
+        recipe_of(config, splits, split)  # so that what cannot be shown is refused now
     return splits
 
 

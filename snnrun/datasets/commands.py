@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snnrun.datasets import load
 from snnrun.datasets.checksums import read_record, status
 from snnrun.datasets.declaration import Contents, DataSet, contents_of, find
 from snnrun.datasets.fetch import copy_from, download, missing_text
@@ -102,7 +103,7 @@ def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:
 
 def _print_splits(dataset: DataSet, config: Config) -> None:
     _say("no files: the examples are made when they are needed")
-    splits = dataset.read(config)
+    splits = load(config)
     _print_contents([contents_of(s.name, s.data, s.examples, config.DT_MS) for s in splits.all()])
 
 

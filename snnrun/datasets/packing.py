@@ -185,11 +185,11 @@ class _Packer:
             self.merged += gone
         rows = slice(first, first + k)
         self.channel_by_step.append(keys & 0xFFFF)
-        _count_starts(keys >> 16, ends, self.step_pointers[rows])
+        count_starts(keys >> 16, ends, self.step_pointers[rows])
         turned = (keys << 16) | (keys >> 16)
         _sort_each(turned, ends)
         self.step_by_channel.append(turned & 0xFFFF)
-        _count_starts(turned >> 16, ends, self.channel_pointers[rows])
+        count_starts(turned >> 16, ends, self.channel_pointers[rows])
         self.offsets[first + 1 : first + k + 1] = self.offsets[first] + ends[1:]
         self.done += k
 
@@ -261,7 +261,7 @@ def _sort_each(keys: np.ndarray, ends: np.ndarray) -> None:
         keys[start:stop].sort()
 
 
-def _count_starts(values: np.ndarray, ends: np.ndarray, pointers: np.ndarray) -> None:
+def count_starts(values: np.ndarray, ends: np.ndarray, pointers: np.ndarray) -> None:
     """Write where each value starts in its example; pointers [k, m+1] come in as zeros."""
     k, m = pointers.shape[0], pointers.shape[1] - 1
     index = np.repeat(np.arange(k, dtype=np.int64) * m, np.diff(ends))

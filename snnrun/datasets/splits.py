@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from snnrun.datasets.selection import by_content, pools
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 from snnrun.errors import DataError
 from snnrun.streams import stream
@@ -36,7 +37,11 @@ def from_files(
 
     Raises DataError where more is asked for than the files hold.
     """
-    chosen = choose(config, sizes)
+    if by_content(config):
+        packed, usable = pools(config, sizes, pack_file, name)
+        chosen, pack_file = choose(config, sizes, usable), packed.__getitem__
+    else:
+        chosen = choose(config, sizes)
     data = pack_file("train")
     parts = {"train": (data, chosen.train)}
     if len(chosen.validation):
@@ -63,34 +68,50 @@ def _events_text(data: SpikeData) -> str:
     return text
 
 
-def choose(config: Any, sizes: Mapping[str, tuple[Path, int]]) -> Chosen:
+def choose(
+    config: Any,
+    sizes: Mapping[str, tuple[Path, int]],
+    usable: Mapping[str, np.ndarray] | None = None,
+) -> Chosen:
     """Return the examples of each split of a data set that comes as a training and a test file.
 
     The examples of the training file are shuffled by the stream "split" of TRAIN_DATA_SEED. The
     first N_VALIDATE are for validation, so that this set is the same whatever N_TRAIN is, the next
-    N_TRAIN for training; one of the two may be None, which means all that the other leaves. Of the
-    test file N_TEST examples are used (None: all), chosen by the stream "test subset" of
+    N_TRAIN for training; one of the two may be None, which means all that the other leaves. With
+    AUGMENTATION.blend all that remain are for training, since N_TRAIN counts what it adds too. Of
+    the test file N_TEST examples are used (None: all), chosen by the stream "test subset" of
     TEST_DATA_SEED.
+
+    ``usable`` are the examples of each file to choose from (None: all). If "validation" is among
+    them, those are the validation examples, and N_VALIDATE means nothing.
     """
     source, available = sizes["train"]
     test_source, tests = sizes.get("test", (source, 0))
-    n_train, n_validate = _training_sizes(config.N_TRAIN, config.N_VALIDATE, available, source)
-    if config.N_TEST is not None and tests < config.N_TEST:
+    where = f"{source}, of the classes and speakers asked for," if usable else str(source)
+    usable = usable or {"train": np.arange(available)}
+    test_pool = usable.get("test", np.arange(tests))
+    n_train, n_validate = config.N_TRAIN, config.N_VALIDATE
+    if "validation" in usable:
+        n_validate = 0
+    if "blend" in config.AUGMENTATION and n_train is not None:
+        n_train = min(n_train, max(1, len(usable["train"]) - n_validate))
+    n_train, n_validate = _training_sizes(n_train, n_validate, len(usable["train"]), where)
+    if config.N_TEST is not None and len(test_pool) < config.N_TEST:
         raise DataError(
-            f"N_TEST={config.N_TEST} asks for more than the {tests} examples of {test_source}. "
-            f"Use N_TEST={tests} or less, or N_TEST=null for all"
+            f"N_TEST={config.N_TEST} asks for more than the {len(test_pool)} examples of "
+            f"{test_source}. Use N_TEST={len(test_pool)} or less, or N_TEST=null for all"
         )
-    order = stream(config.TRAIN_DATA_SEED, "split").permutation(available)
-    test_order = stream(config.TEST_DATA_SEED, "test subset").permutation(tests)
+    order = stream(config.TRAIN_DATA_SEED, "split").permutation(usable["train"])
+    test_order = stream(config.TEST_DATA_SEED, "test subset").permutation(test_pool)
     return Chosen(
         train=np.sort(order[n_validate : n_validate + n_train]),
-        validation=np.sort(order[:n_validate]),
+        validation=usable.get("validation", np.sort(order[:n_validate])),
         test=np.sort(test_order[: config.N_TEST]),
     )
 
 
 def _training_sizes(
-    n_train: int | None, n_validate: int | None, available: int, source: Path
+    n_train: int | None, n_validate: int | None, available: int, source: str
 ) -> tuple[int, int]:
     """Return how many examples of the training file are for training and for validation."""
     if n_train is None and n_validate is None:
@@ -111,12 +132,12 @@ def _training_sizes(
     return n_train, available - n_train if n_validate is None else n_validate
 
 
-def epoch_order(split: Split, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
-    """Return the examples of ``split`` in the order of an epoch: int64 indices into ``split.data``.
+def epoch_order(examples: np.ndarray, seed: int, epoch: int, shuffle: bool) -> np.ndarray:
+    """Return ``examples`` (int64) in the order of an epoch.
 
     The order depends on the seed and the number of the epoch only, never on what ran before.
-    Without ``shuffle`` it is that of the split.
+    Without ``shuffle`` it is the order that they are given in.
     """
     if not shuffle:
-        return split.examples.copy()
-    return stream(seed, "shuffle", epoch).permutation(split.examples)
+        return examples.copy()
+    return stream(seed, "shuffle", epoch).permutation(examples)

@@ -107,6 +107,26 @@ class RunPaths:
         return (self.root, self.checkpoints, *(self.part_folder(kind) for kind in kinds))
 
 
+@dataclass(frozen=True)
+class FoldPaths:
+    """The names of a cross-validation: ``speaker00/`` is a run folder, ``crossval.csv`` a table."""
+
+    root: Path
+
+    @property
+    def table(self) -> Path:
+        return self.root / "crossval.csv"
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run of a cross-validation in this folder."""
+        return any(self.root.glob("speaker[0-9]*"))
+
+    def fold(self, place: int) -> Path:
+        """Return the folder of the run that leaves out one speaker, by its place in the list."""
+        return self.root / f"speaker{place:02d}"
+
+
 def part_name(epoch: int, trial: int) -> str:
     """Return the name of a recording in its index file and on disk."""
     return f"e{epoch:05d}_t{trial:06d}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from snnrun.schema.augmentation import AUGMENTATIONS
 from snnrun.schema.key import RESUME, TEST, unless, when
-from snnrun.schema.kinds import COUNT, INTS, MAPPING
+from snnrun.schema.kinds import COUNT, INTS
 from snnrun.schema.table import number, row, switch, table, text, whole
 
 ALL_REST = "all that remain"
-LATER_DATA = "it comes with the full set of benchmarks"
 
 # fmt: off
 GENERAL = table(
@@ -77,7 +77,10 @@ EXPERIMENT = table(
         minimum=1, changeable=(TEST,),
     ),
     row(
-        "N_TRAIN", None, "Training examples in an epoch.", kind=COUNT, minimum=1,
+        "N_TRAIN", None,
+        "Training examples in an epoch; with AUGMENTATION.blend those that it makes count too, and "
+        "null makes as many as the data have. BALANCE_TRAIN_CLASSES shows fewer.",
+        kind=COUNT, minimum=1,
         nullable=True, null=ALL_REST,
         datasets={
             "yinyang": "1000 mini-batches", "mnist": 55000, "shd": 7644, "smnist": 55000,
@@ -89,6 +92,7 @@ EXPERIMENT = table(
         "Examples that are evaluated after each epoch, and never trained on; 0: none. EVALUATION "
         "says which they are.",
         kind=COUNT, minimum=0, nullable=True, null=ALL_REST,
+        active_if=(unless("EVALUATION", "speaker"),),
         datasets={
             "yinyang": "25 mini-batches", "mnist": 5000, "ssc": None, "smnist": 5000, "dvs": 32,
         },
@@ -107,33 +111,52 @@ EXPERIMENT = table(
         "EVALUATION", "random",
         "How the validation examples are chosen: at random from the training data, as all examples"
         " of the speakers SPEAKER_LEFT, or from the data set's own validation set (ssc has one).",
-        choices=("random", "speaker", "validation_set"), later_choices={"speaker": LATER_DATA},
-        datasets={"ssc": "validation_set"},
+        choices=("random", "speaker", "validation_set"), datasets={"ssc": "validation_set"},
     ),
     row(
         "SPEAKER_LEFT", [0],
-        "Speakers to leave out of the training data, by their place in the list of speakers.",
-        kind=INTS, later="it belongs to EVALUATION=speaker",
+        "Speakers to leave out of the training data, by their place in the list of the speakers of "
+        "the training data, from 0. snnrun crossval trains one network for each.",
+        kind=INTS, nullable=True, null="all of them, one after the other (snnrun crossval only)",
+        active_if=(when("EVALUATION", "speaker"),),
     ),
     row(
-        "REDUCED_CLASSES", None, "The classes to train.", kind=INTS,
-        nullable=True, null="all classes", later=LATER_DATA,
+        "REDUCED_CLASSES", None,
+        "The classes to train, validate and test with, from 0, in the order of the outputs; "
+        "examples of others are not used.",
+        kind=INTS, nullable=True, null="all classes",
     ),
     row(
         "AUGMENTATION", {},
-        "Random changes of the training examples, applied anew in each epoch in the order given: "
-        "random_shift, random_dilate, ID_jitter, blend.",
-        kind=MAPPING, later=LATER_DATA,
+        "Random changes of the training examples, made anew in each epoch in the order given; null "
+        "as a value turns one off. "
+        "random_shift: limit; moves all channels of an example by one whole number below it. "
+        "random_dilate: [least, most]; multiplies all times of an example by one factor between. "
+        "ID_jitter: sd; moves the channel of each event by a rounded normal number. "
+        "blend: [p1, p2, ...]; makes further examples (N_TRAIN) of several of one class, aligned, "
+        "from each of which events are kept with probability p. "
+        "NORMALISE_SPIKE_NUMBER: true; drops events of every example, of evaluation too, such that "
+        "it has as many on average as the training example with the fewest.",
+        kind=AUGMENTATIONS,
     ),
-    number("RESCALE_T", 1.0, "Factor on the times of input spikes.", above=0, later=LATER_DATA),
-    number("RESCALE_X", 1.0, "Factor on the number of input channels.", above=0, later=LATER_DATA),
-    switch(
-        "BALANCE_TRAIN_CLASSES", False, "Use equally many training examples of each class.",
-        later=LATER_DATA,
+    number(
+        "RESCALE_T", 1.0,
+        "Factor on the times of input spikes, before they are binned to steps and cut to TRIAL_MS.",
+        above=0,
+    ),
+    number(
+        "RESCALE_X", 1.0,
+        "Factor on the number of input channels: channel c becomes floor(c RESCALE_X).", above=0,
     ),
     switch(
-        "BALANCE_EVAL_CLASSES", False, "Use equally many validation examples of each class.",
-        later=LATER_DATA,
+        "BALANCE_TRAIN_CLASSES", False,
+        "Train with equally many examples of each class: as many as the smallest class has, chosen "
+        "anew in each epoch.",
+    ),
+    switch(
+        "BALANCE_EVAL_CLASSES", False,
+        "Validate with equally many examples of each class: as many as the smallest class has, "
+        "chosen anew in each epoch.",
     ),
 )
 
@@ -148,11 +171,14 @@ STRUCTURE = table(
         "N_HID_LAYER", 1, "Hidden layers, each of NUM_HIDDEN neurons.", minimum=1, maximum=100,
     ),
     whole(
-        "N_INPUT_DELAY", 0, "Delayed copies of the input channels, each with weights of its own.",
-        minimum=0, later="input delay lines come with the full set of options",
+        "N_INPUT_DELAY", 0,
+        "Delayed copies of all input channels besides the undelayed ones, each with weights of its "
+        "own. Spikes that are delayed beyond the trial are dropped.",
+        minimum=0,
     ),
     number(
-        "INPUT_DELAY", 50.0, "Delay between one copy of the input channels and the next.",
+        "INPUT_DELAY", 50.0,
+        "Delay between one copy of the input channels and the next; rounded to steps.",
         unit="ms", above=0, active_if=(unless("N_INPUT_DELAY", 0),),
     ),
 )

@@ -17,10 +17,14 @@ MINI_BATCHES = re.compile(r"\s*(\d+)\s+mini-batch(?:es)?\s*")
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A type of value: its converter, and its name as it completes "must be ..."."""
+    """A type of value: its converter, and its name as it completes "must be ...".
+
+    mapping  whether its values are mappings, to which entries of any name can be given
+    """
 
     text: str
     convert: Callable[[Any], Any]
+    mapping: bool = False
 
 
 def _boolean(value: Any) -> bool:
@@ -122,8 +126,7 @@ EPOCH_TRIALS = Kind(
     convert=_epoch_trials,
 )
 INTS = Kind(text="a list of whole numbers", convert=_wholes)
-MAPPING = Kind(text="a mapping", convert=_mapping)
-NUMBERS = Kind(text="a mapping of parameter names to numbers", convert=_numbers)
+NUMBERS = Kind(text="a mapping of parameter names to numbers", convert=_numbers, mapping=True)
 
 
 def plain(value: Any) -> Any:

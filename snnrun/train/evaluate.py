@@ -6,13 +6,17 @@ import time
 
 import numpy as np
 
-from snnrun.backends.base import Backend
+from snnrun.backends.base import Backend, Results
+from snnrun.config import Config
+from snnrun.datasets.feed import feed
 from snnrun.datasets.spikes import Split, Splits
 from snnrun.errors import NumericalError
 from snnrun.record.writer import RunRecord
 
 
-def evaluate(backend: Backend, splits: Splits, record: RunRecord) -> dict[str, float]:
+def evaluate(
+    config: Config, backend: Backend, splits: Splits, record: RunRecord
+) -> dict[str, float]:
     """Run the test split, enter the figures into ``record``, and return them.
 
     Where speakers are known, accuracies of those that occur in training and of the others stand
@@ -22,7 +26,7 @@ def evaluate(backend: Backend, splits: Splits, record: RunRecord) -> dict[str, f
     if split is None:
         return {}
     started = time.monotonic()
-    results = backend.evaluate(split.data, split.examples)
+    results = _results(config, backend, splits, split)
     seconds = time.monotonic() - started
     if results.failed_batch >= 0:
         raise NumericalError("the loss on the test set is not finite; the weights are beyond use")
@@ -53,6 +57,23 @@ def evaluate(backend: Backend, splits: Splits, record: RunRecord) -> dict[str, f
     )
     record.set_test(figures)
     return figures
+
+
+def _results(config: Config, backend: Backend, splits: Splits, split: Split) -> Results:
+    """Return what comes of all examples, in their order; they may come in blocks."""
+    parts, at = [], 0
+    with feed(config, splits, split, epochs=1) as test:
+        while at < test.trials:
+            served = test.serve(0, at, test.trials)
+            parts.append(backend.evaluate(served.data, np.ascontiguousarray(served.examples)))
+            at = served.last
+    return Results(
+        loss=np.concatenate([part.loss for part in parts]),
+        prediction=np.concatenate([part.prediction for part in parts]),
+        layer_spikes=np.concatenate([part.layer_spikes for part in parts]),
+        neuron_spikes=np.sum([part.neuron_spikes for part in parts], axis=0),
+        failed_batch=max(part.failed_batch for part in parts),
+    )
 
 
 def _by_speaker(right: np.ndarray, split: Split, train: Split) -> dict[str, float]:

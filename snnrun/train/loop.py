@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from snnrun.backends.base import Adam, Backend, Results
 from snnrun.config import Config
-from snnrun.datasets.spikes import Split, Splits
-from snnrun.datasets.splits import epoch_order
+from snnrun.datasets.feed import Feed, Served, feed
+from snnrun.datasets.spikes import Splits
 from snnrun.errors import NumericalError
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
@@ -38,22 +38,16 @@ class Stopped(Exception):  # noqa: N818  not an error
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One part of an epoch: its examples in order, and the number of its first trial."""
+    """One part of an epoch: its examples, and the number of its first trial."""
 
     name: str  # train or validation
-    split: Split
-    order: np.ndarray
+    feed: Feed
     first_trial: int
-    batch: int
 
     @property
     def trials(self) -> int:
         """Number of mini-batches; the last one may be smaller."""
-        return -(-len(self.order) // self.batch)
-
-    def examples(self, first: int, last: int) -> np.ndarray:
-        """Return the examples of this phase's mini-batches ``first`` .. ``last``."""
-        return self.order[first * self.batch : last * self.batch]
+        return self.feed.trials
 
 
 class Trainer:
@@ -84,7 +78,12 @@ class Trainer:
         stop: Stop,
     ) -> None:
         self._config = config
-        self._splits = splits
+        self._train_feed = feed(config, splits, splits.train, config.N_EPOCH)
+        self._phases = [Phase(name="train", feed=self._train_feed, first_trial=0)]
+        if splits.validation is not None:
+            validation = feed(config, splits, splits.validation, config.N_EPOCH)
+            after = self._train_feed.trials
+            self._phases.append(Phase(name="validation", feed=validation, first_trial=after))
         self._backend = backend
         self._state = state
         self._record = record
@@ -107,13 +106,16 @@ class Trainer:
             Stopped: A stop was asked for; the checkpoint is written.
             NumericalError: Values are no longer finite, or too large.
         """
-        while self._state.epoch < self._config.N_EPOCH:
-            self._epoch(self._state.epoch)
+        with ExitStack() as feeds:
+            for phase in self._phases:
+                feeds.enter_context(phase.feed)
+            while self._state.epoch < self._config.N_EPOCH:
+                self._epoch(self._state.epoch)
 
     def _epoch(self, epoch: int) -> None:
         started, kernels = time.monotonic(), self._backend.kernel_times()
         self._timings = {}
-        for phase in self._phases(epoch):
+        for phase in self._phases:
             with self._timed(phase.name):
                 self._run_phase(epoch, phase)
         for name, seconds in self._backend.kernel_times().items():
@@ -137,97 +139,85 @@ class Trainer:
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
         self._reporter.epoch(row, eta_s=self._eta(), best=best)
 
-    def _phases(self, epoch: int) -> list[Phase]:
-        """Return the phases of an epoch."""
-        config, batch = self._config, self._config.N_BATCH
-        order = epoch_order(self._splits.train, config.TRAIN_DATA_SEED, epoch, config.SHUFFLE)
-        train = Phase(
-            name="train", split=self._splits.train, order=order, first_trial=0, batch=batch
-        )
-        validation = self._splits.validation
-        if validation is None:
-            return [train]
-        return [
-            train,
-            Phase(
-                name="validation",
-                split=validation,
-                order=validation.examples,
-                first_trial=train.trials,
-                batch=batch,
-            ),
-        ]
-
     def _run_phase(self, epoch: int, phase: Phase) -> None:
         first = max(0, self._state.trial - phase.first_trial)
         numbers = range(phase.first_trial, phase.first_trial + phase.trials)
         recorded = {t - phase.first_trial for t in self._recorder.wanted(epoch, numbers)}
-        key = stream_key(self._config.TRAIN_DATA_SEED, "input dropout", epoch)
-        dropout = (self._config.PDROP_INPUT if phase.name == "train" else 0.0, key)
         while first < phase.trials:
             if self._stop:
                 self._interrupt()
             if first in recorded:
                 recorded.discard(first)
                 with self._timed("recording"):
+                    served = phase.feed.serve(epoch, first, first + 1)
                     self._recorder.record(
-                        epoch, phase.first_trial + first, phase.split.data,
-                        phase.examples(first, first + 1), phase.name, dropout,
+                        epoch, phase.first_trial + first, served, phase.name,
+                        self._dropout(epoch, phase, served),
                     )  # fmt: skip
             last = min(
                 [phase.trials, self._end_of_chunk(first), *(r for r in recorded if r > first)]
             )
+            served = self._serve(epoch, phase, first, last)
             started = time.monotonic()
-            rates = self._run_trials(epoch, phase, first, last, dropout)
-            self._note_speed(last - first, time.monotonic() - started)
-            first = last
-            self._state.trial = phase.first_trial + last
-            self._show(epoch, phase, min(last * phase.batch, len(phase.order)), rates)
+            self._run_trials(epoch, phase, served)
+            self._note_speed(served.last - first, time.monotonic() - started)
+            first = served.last
+            self._state.trial = phase.first_trial + first
+            self._done_here += len(served.labels)
+            self._show(epoch, phase, min(first * self._config.N_BATCH, phase.feed.examples))
 
-    def _run_trials(
-        self, epoch: int, phase: Phase, first: int, last: int, dropout: tuple[float, int]
-    ) -> np.ndarray:
-        """Run mini-batches ``first`` .. ``last`` of a phase and enter their figures."""
+    def _serve(self, epoch: int, phase: Phase, first: int, last: int) -> Served:
+        """Return the examples of mini-batches; what it takes is the wait for their preparation."""
+        with self._timed("waiting for data"):
+            return phase.feed.serve(epoch, first, last)
+
+    def _dropout(self, epoch: int, phase: Phase, served: Served) -> tuple[float, int]:
+        """Return the probability with which input spikes are dropped, and the key of the choice."""
+        key = stream_key(self._config.TRAIN_DATA_SEED, "input dropout", epoch, *served.key)
+        return (self._config.PDROP_INPUT if phase.name == "train" else 0.0, key)
+
+    def _run_trials(self, epoch: int, phase: Phase, served: Served) -> None:
+        """Run mini-batches of a phase and enter their figures."""
         started = time.monotonic()
-        state, data = self._state, phase.split.data
-        examples = np.ascontiguousarray(phase.examples(first, last))
-        rates = np.full(last - first, np.nan)
+        state, trials = self._state, served.last - served.first
+        examples = np.ascontiguousarray(served.examples)
+        rates = np.full(trials, np.nan)
         if phase.name == "train":
-            rates = state.schedule.rates(self._config, epoch, state.updates, last - first)
+            rates = state.schedule.rates(self._config, epoch, state.updates, trials)
             results = self._backend.train(
-                data, examples, phase.batch, rates, self._adam, state.updates, *dropout
-            )
-            self._check(results, epoch, first, rates)
-            state.updates += last - first
+                served.data, examples, self._config.N_BATCH, rates, self._adam, state.updates,
+                *self._dropout(epoch, phase, served),
+            )  # fmt: skip
+            self._check(results, epoch, served.first, rates)
+            state.updates += trials
             state.neuron_spikes += results.neuron_spikes
             if results.dropped_spikes is not None:
                 state.dropped_spikes += results.dropped_spikes
         else:
-            results = self._backend.evaluate(data, examples)
+            results = self._backend.evaluate(served.data, examples)
             self._check_validation(results, epoch)
-        self._enter(epoch, phase, first, examples, results, rates, time.monotonic() - started)
-        return rates
+        self._enter(epoch, phase, served, results, rates, time.monotonic() - started)
 
     def _enter(
         self,
         epoch: int,
         phase: Phase,
-        first: int,
-        examples: np.ndarray,
+        served: Served,
         results: Results,
         rates: np.ndarray,
         seconds: float,
     ) -> None:
-        labels = phase.split.data.labels[examples]
-        starts = np.arange(0, len(examples), phase.batch)
-        sizes = np.diff([*starts, len(examples)])
+        labels = served.labels
+        starts = np.arange(0, len(labels), self._config.N_BATCH)
+        sizes = np.diff([*starts, len(labels)])
         losses = np.add.reduceat(results.loss, starts) / sizes
         correct = np.add.reduceat((results.prediction == labels).astype(np.int64), starts)
         spikes = np.add.reduceat(results.layer_spikes.astype(np.int64), starts, axis=0)
         names = [c.population.name for c in self._backend.program.populations]
         spiking = [i for i, c in enumerate(self._backend.program.populations) if c.spiking]
         for k, start in enumerate(starts):
-            trial, here = phase.first_trial + first + k, slice(start, start + sizes[k])
+            trial = phase.first_trial + served.first + k
+            here = slice(start, start + sizes[k])
             self._record.trial(
                 epoch=epoch,
                 trial=trial,
@@ -243,7 +233,7 @@ class Trainer:
                 epoch=epoch,
                 trial=trial,
                 phase=phase.name,
-                examples=examples[here],
+                examples=served.numbers[here],
                 labels=labels[here],
                 predictions=results.prediction[here],
             )
@@ -297,7 +287,7 @@ class Trainer:
             counts = self._state.neuron_spikes[at : at + size]
             at += size
             if compiled.spiking:
-                name, examples = compiled.population.name, len(self._splits.train)
+                name, examples = compiled.population.name, self._train_feed.examples
                 row[f"spikes_per_neuron/{name}"] = float(counts.sum() / size / examples)
                 row[f"silent_neurons/{name}"] = int((counts == 0).sum())
                 if self._drops:
@@ -329,8 +319,7 @@ class Trainer:
         wanted = int(CHUNK_S / per_trial)
         self._trials_per_chunk = max(1, min(wanted, 4 * self._trials_per_chunk))
 
-    def _show(self, epoch: int, phase: Phase, done: int, rates: np.ndarray) -> None:
-        self._done_here += len(rates) * phase.batch
+    def _show(self, epoch: int, phase: Phase, done: int) -> None:
         means = self._record.means(epoch, phase.name)
         elapsed = time.monotonic() - self._began
         self._reporter.progress(
@@ -339,7 +328,7 @@ class Trainer:
                 epochs=self._config.N_EPOCH,
                 phase=phase.name,
                 done=done,
-                total=len(phase.order),
+                total=phase.feed.examples,
                 loss=means["loss"],
                 accuracy=means["accuracy"],
                 examples_per_second=self._done_here / elapsed if elapsed > 0 else 0.0,
@@ -351,9 +340,8 @@ class Trainer:
         """Return the seconds that are left at the speed so far."""
         if self._done_here == 0:
             return None
-        epoch_examples = len(self._splits.train) + len(self._splits.validation or ())
-        splits = (self._splits.train, self._splits.validation)
-        trials = sum(-(-len(s) // self._config.N_BATCH) for s in splits if s)
+        epoch_examples = sum(phase.feed.examples for phase in self._phases)
+        trials = sum(phase.trials for phase in self._phases)
         left = (self._config.N_EPOCH - self._state.epoch) * epoch_examples
         left -= int(self._state.trial / max(trials, 1) * epoch_examples)
         return left * (time.monotonic() - self._began) / self._done_here

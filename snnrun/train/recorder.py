@@ -12,7 +12,7 @@ import numpy as np
 
 from snnrun.backends.base import Backend, Trial
 from snnrun.config import Config
-from snnrun.datasets.spikes import SpikeData
+from snnrun.datasets.feed import Served
 from snnrun.record.recordings import Recordings
 
 Pair = tuple[str, str]
@@ -39,15 +39,14 @@ class Recorder:
         self,
         epoch: int,
         trial: int,
-        data: SpikeData,
-        examples: np.ndarray,
+        served: Served,
         phase: str,
         dropout: tuple[float, int],
     ) -> None:
         """Record mini-batch ``trial``, which is about to run: its spikes, variables and weights."""
         spikes, variables, weights, synapses = self._what(epoch, trial)
         if spikes or variables:
-            self._record_trials(epoch, trial, data, examples, phase, dropout, spikes, variables)
+            self._record_trials(epoch, trial, served, phase, dropout, spikes, variables)
         if weights or synapses:
             self._record_weights(epoch, trial, phase, all_of_them=weights)
 
@@ -71,8 +70,7 @@ class Recorder:
         self,
         epoch: int,
         trial: int,
-        data: SpikeData,
-        examples: np.ndarray,
+        served: Served,
         phase: str,
         dropout: tuple[float, int],
         spikes: bool,
@@ -84,19 +82,21 @@ class Recorder:
             with self._recordings.spike_writer(
                 epoch, trial, sizes, phase=phase, buffer_steps=self._config.SPK_REC_STEPS
             ) as part:
-                for example in examples:
-                    result = self._backend.trial(data, int(example), *dropout)
+                for example, number, label in zip(
+                    served.examples, served.numbers, served.labels, strict=True
+                ):
+                    result = self._backend.trial(served.data, int(example), *dropout)
                     part.add(
                         {name: self._spikes_of(result, name) for name in self._spikes},
-                        example=int(example),
-                        label=int(data.labels[example]),
+                        example=int(number),
+                        label=int(label),
                         prediction=result.prediction,
                     )
                     if variables:
                         self._keep(kept, result)
         else:
-            for example in examples:
-                self._keep(kept, self._backend.trial(data, int(example), *dropout))
+            for example in served.examples:
+                self._keep(kept, self._backend.trial(served.data, int(example), *dropout))
         if variables:
             self._recordings.variables(
                 epoch,
@@ -104,7 +104,7 @@ class Recorder:
                 {pair: np.stack(arrays) for pair, arrays in kept.items()},
                 phase=phase,
                 units=dict.fromkeys(self._variables, UNIT),
-                examples=examples,
+                examples=served.numbers,
             )
 
     def _keep(self, kept: dict[Pair, list[np.ndarray]], result: Trial) -> None:

@@ -32,6 +32,16 @@ def _config(**changes: Any) -> SimpleNamespace:
         "EVALUATION": "random",
         "TRAIN_DATA_SEED": 123,
         "TEST_DATA_SEED": 456,
+        "SPEAKER_LEFT": (0,),
+        "REDUCED_CLASSES": None,
+        "AUGMENTATION": {},
+        "RESCALE_T": 1.0,
+        "RESCALE_X": 1.0,
+        "BALANCE_TRAIN_CLASSES": False,
+        "BALANCE_EVAL_CLASSES": False,
+        "N_INPUT_DELAY": 0,
+        "INPUT_DELAY": 50.0,
+        "SHUFFLE": True,
     }
     dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True, "input_ms": None}
     dataset |= changes.pop("dataset", {})

@@ -111,17 +111,17 @@ def split() -> Split:
 
 
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_only(split: Split) -> None:
-    orders = [epoch_order(split, 3, epoch, True) for epoch in (0, 1, 2)]
-    assert np.array_equal(epoch_order(split, 3, 1, True), orders[1])
+    orders = [epoch_order(split.examples, 3, epoch, True) for epoch in (0, 1, 2)]
+    assert np.array_equal(epoch_order(split.examples, 3, 1, True), orders[1])
     assert not np.array_equal(orders[0], orders[1])
-    assert not np.array_equal(epoch_order(split, 4, 1, True), orders[1])
+    assert not np.array_equal(epoch_order(split.examples, 4, 1, True), orders[1])
     for order in orders:
         assert order.dtype == np.int64
         assert sorted(order) == list(range(10, 40))
 
 
 def test_without_shuffling_the_order_is_that_of_the_split(split: Split) -> None:
-    order = epoch_order(split, 3, 5, False)
+    order = epoch_order(split.examples, 3, 5, False)
     assert order.tolist() == list(range(10, 40))
     order[0] = 0
     assert split.examples[0] == 10

@@ -1,0 +1,108 @@
+"""`snnrun crossval`: train once for each speaker left out, and tabulate how well it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snnrun.commands.hydra_app import carry_out, run_hydra, save_config
+from snnrun.config import Config, validate
+from snnrun.errors import CheckpointError, ConfigError
+from snnrun.schema import BASE, SCHEMA
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+HELP = """\
+usage: snnrun crossval [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
+       snnrun crossval FOLDER
+
+Cross-validates by speakers: trains one new network for each entry of SPEAKER_LEFT (null, the
+default: each speaker of the training data), validated on the examples of that speaker and trained
+on those of all others. Each is a run of its own in a folder below outputs/crossval/<date>/<time>/,
+where crossval.csv holds the accuracies, their mean and their sample standard deviation. All start
+from the same weights (MODEL_SEED).
+
+Ctrl-C stops it; with its FOLDER it goes on: runs that are finished are not run again.
+
+Takes the same keys, groups and options as `snnrun train`. Where they are not given, N_TRAIN is null
+(all examples of the other speakers), and N_TEST is 0, as the test data have no part in a choice.
+
+examples:
+  snnrun crossval dataset=shd network=recurrent
+  snnrun crossval preset=shd_plain 'SPEAKER_LEFT=[0,4]' N_EPOCH=20
+  snnrun crossval outputs/crossval/2026-11-24/18-03-12-123456
+"""
+
+SETTINGS = (
+    "hydra.run.dir=${OUT_DIR}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}",
+    "EVALUATION=speaker",
+    "SPEAKER_LEFT=null",
+    "N_TRAIN=null",
+    "N_TEST=0",
+)
+
+
+def help_text() -> str:
+    """Return what `snnrun crossval --help` prints."""
+    return HELP
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun crossval`."""
+    if arguments and "=" not in arguments[0] and Path(arguments[0]).is_dir():
+        return _go_on(Path(arguments[0]), arguments[1:])
+    for word in arguments:
+        if word.startswith("EVALUATION=") and word != "EVALUATION=speaker":
+            raise ConfigError(f"{word}: snnrun crossval leaves out speakers; leave EVALUATION out")
+    return run_hydra(task, arguments, SETTINGS)
+
+
+def task(cfg: DictConfig) -> Any:
+    """Carry out one cross-validation; sweepers optimise the mean of the best accuracies."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    given = HydraConfig.get().overrides.task
+    if not any(word.lstrip("+").startswith("N_VALIDATE=") for word in given):
+        # a preset may say how many to choose at random; here the speakers say it
+        name = cfg.dataset.name
+        usual = SCHEMA["N_VALIDATE"].default_of(name if name in SCHEMA["N_VALIDATE"].datasets
+                                                else BASE)  # fmt: skip
+        OmegaConf.update(cfg, "N_VALIDATE", usual)
+    return carry_out(cfg, partial(_cross_validate, cfg))
+
+
+def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:
+    from snnrun.crossval import cross_validate
+    from snnrun.record.paths import RunPaths
+
+    save_config(cfg, RunPaths(folder).config)
+    return cross_validate(config, cfg, folder)
+
+
+def _go_on(folder: Path, rest: Sequence[str]) -> int:
+    """Go on with the cross-validation in ``folder``."""
+    from omegaconf import OmegaConf
+
+    from snnrun.crossval import cross_validate
+    from snnrun.record.paths import RunPaths
+
+    if rest:
+        raise ConfigError(
+            f"{' '.join(rest)}: a cross-validation goes on as it began; `snnrun crossval {folder}` "
+            "takes nothing else"
+        )
+    saved = RunPaths(folder).config
+    if not saved.is_file():
+        raise CheckpointError(f"{folder}: holds no cross-validation: there is no {saved}")
+    cfg = OmegaConf.load(saved)
+    config = validate(cfg)
+    if config.EVALUATION != "speaker" or RunPaths(folder).run.exists():
+        raise CheckpointError(
+            f"{folder}: holds no cross-validation, but a run; go on with `snnrun resume {folder}`"
+        )
+    cross_validate(config, cfg, folder)
+    return 0

@@ -1,0 +1,74 @@
+"""Cross-validation by speakers: one run for each speaker left out, and a table of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from snnrun.commands.hydra_app import save_config
+from snnrun.config import Config, validate
+from snnrun.datasets import load
+from snnrun.datasets.selection import speakers_of
+from snnrun.record.paths import FoldPaths, RunPaths
+from snnrun.record.reader import load_run
+from snnrun.report.folds import Fold, fold_of, mean_of, show_folds, write_folds
+from snnrun.run import train
+
+
+def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -> float:
+    """Train a network for each entry of SPEAKER_LEFT, but for those that are finished.
+
+    Args:
+        config: The checked configuration.
+        cfg: The same as it was composed, of which each run's own configuration is made.
+        folder: Where the runs' folders and the table are, or will be.
+
+    Returns the mean over the runs of the best validation accuracy.
+
+    Raises:
+        SnnrunError: Anything that the user can put right.
+        SystemExit: A run was stopped by a signal; its checkpoint is written.
+    """
+    paths = FoldPaths(folder)
+    speakers = _speakers(config, cfg)
+    places = range(len(speakers)) if config.SPEAKER_LEFT is None else config.SPEAKER_LEFT
+    folds: list[Fold] = []
+    for number, place in enumerate(places, 1):
+        run = RunPaths(paths.fold(place))
+        if not (run.run.exists() and load_run(run.root).finished):
+            print(f"\nspeaker {speakers[place]} left out ({number} of {len(places)})", flush=True)
+            _train(cfg, place, run, folder)
+        folds.append(fold_of(load_run(run.root), place, int(speakers[place])))
+        write_folds(folds, paths.table)
+    print()
+    show_folds(folds)
+    print(f"{paths.table}: the same")
+    return mean_of(folds, "best_accuracy")
+
+
+def _train(cfg: DictConfig | ListConfig, place: int, run: RunPaths, folder: Path) -> None:
+    """Train the network of one fold, from its checkpoint if there is one."""
+    if not run.overrides.exists():  # written last
+        run.hydra.mkdir(parents=True, exist_ok=True)
+        save_config(_leaving_out(cfg, place), run.config)
+        save_config(OmegaConf.create([f"SPEAKER_LEFT=[{place}]"]), run.overrides)
+    try:
+        train(validate(OmegaConf.load(run.config)), run.root, resume=True)
+    except SystemExit:
+        print(f"or with all of the cross-validation:\n  snnrun crossval {folder}", flush=True)
+        raise
+
+
+def _leaving_out(cfg: DictConfig | ListConfig, place: int) -> DictConfig | ListConfig:
+    """Return a copy of ``cfg`` that leaves out one speaker."""
+    copy = OmegaConf.create(OmegaConf.to_container(cfg))
+    OmegaConf.update(copy, "SPEAKER_LEFT", [place])
+    return copy
+
+
+def _speakers(config: Config, cfg: DictConfig | ListConfig) -> np.ndarray:
+    """Return the speakers of the training data, after checking that SPEAKER_LEFT is among them."""
+    last = max(config.SPEAKER_LEFT or (0,))
+    return speakers_of(load(validate(_leaving_out(cfg, last))).train.data)
