@@ -177,13 +177,23 @@ def test_event_tables_hold_every_data_set_where_it_was_placed() -> None:
     check_contents(tables)
 
 
+def test_event_tables_keep_no_data_set_alive_and_leave_out_other_channels() -> None:
+    sets = [data_of(problem("lif", "sum", examples=n, seed=n), 0.1) for n in (2, 3)]
+    tables = EventTables(sets[0].n_channels, sets)
+    del sets[1]
+    assert [placed.data() is None for placed in tables.placed] == [False, True]
+    check_contents(EventTables(sets[0].n_channels + 1, sets))
+    assert not EventTables(sets[0].n_channels + 1, sets).placed
+
+
 def check_contents(tables: EventTables) -> None:
     starts = np.full(tables.row_capacity, 7, np.uint32)
     steps = np.full(tables.event_capacity, 7, np.uint16)
     tables.fill(starts, steps)
     for placed in tables.placed:
-        data = placed.data
-        found = tables.beginnings(placed, np.arange(len(data)))
+        data = placed.data()
+        assert data is not None
+        found = tables.beginnings(data, np.arange(len(data)))
         for e in range(len(data)):
             row, first = int(found["row"][e]), int(found["first"][e])
             ends = starts[row : row + data.n_channels + 1]
@@ -192,7 +202,7 @@ def check_contents(tables: EventTables) -> None:
             np.testing.assert_array_equal(
                 steps[first : first + end - begin], data.step_by_channel[begin:end]
             )
-        empty = tables.beginnings(placed, np.array([-1]))
+        empty = tables.beginnings(data, np.array([-1]))
         assert not starts[empty["row"][0] : empty["row"][0] + data.n_channels + 1].any()
 
 

@@ -26,6 +26,7 @@ from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError
 
+TABLES = ("channel_start", "event_step")
 PIPELINED_BATCHES = 32  # of a call: the pipeline must run empty at the same batches in every run
 
 
@@ -178,10 +179,13 @@ class GennBackend:
                 f"{self.program.steps} and {network.input.size}"
             )
         if self._events.find(data) is None:
-            _, grown = self._events.add(data)
+            placed, grown = self._events.add(data)
             if grown:
                 self._grow_tables()
-            self._fill_events()
+                self._fill_events()
+            else:
+                self._events.write(placed, data, *self._event_memory())
+                self._push_events()
         self._device.set_parameter(network.input.name, "drop_below", dropout_limit(dropout))
 
     def _grow_tables(self) -> None:
@@ -194,11 +198,18 @@ class GennBackend:
         self._tensors.restore(saved)
 
     def _fill_events(self) -> None:
+        self._events.fill(*self._event_memory())
+        self._push_events()
+
+    def _event_memory(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the host's memory of the tables of events."""
         source = self.program.network.input.name
-        memory = [self._device.table_memory(source, n) for n in ("channel_start", "event_step")]
-        self._events.fill(*memory)
-        for name in ("channel_start", "event_step"):
-            self._device.push(source, name)
+        starts, steps = (self._device.table_memory(source, name) for name in TABLES)
+        return starts, steps
+
+    def _push_events(self) -> None:
+        for name in TABLES:
+            self._device.push(self.program.network.input.name, name)
 
     def _forward(self, data: SpikeData, unit: Unit, dropout_key: int, behind: Unit | None) -> None:
         """Run a unit forward and, pipelined, the one behind it backward in the same steps."""
@@ -232,9 +243,7 @@ class GennBackend:
         if back and not self._trains_input:
             return
         source = self.program.network.input.name
-        placed = self._events.find(data)
-        assert placed is not None
-        values = self._events.beginnings(placed, unit.examples)
+        values = self._events.beginnings(data, unit.examples)
         values["low"], values["high"] = dropout_keys(dropout_key, unit.examples)
         for name, array in values.items():
             self._device.write(source, f"{name}{back}", array)
