@@ -23,7 +23,7 @@ from runs import (
     write_shd,
 )
 
-from snnrun.config import conf_dir, validate
+from snnrun.config import conf_dir, from_dict, validate
 from snnrun.errors import BuildError, CapacityError, ConfigError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
@@ -240,3 +240,18 @@ def test_keys_of_the_other_backend_are_refused() -> None:
         config({**EXACT, "threads": 2})
     with pytest.raises(ConfigError, match=r"PIPELINE=true: has no effect unless backend.name"):
         config(NATIVE, PIPELINE=True)
+
+
+def test_data_that_change_in_every_epoch_are_those_of_the_native_backend(tmp_path: Path) -> None:
+    data = write_shd(tmp_path / "data", examples=48, events=1500)
+    keys: dict[str, Any] = {
+        "dataset": {"name": "shd", "path": str(data)}, "DT_MS": 2.0, "TRIAL_MS": 100.0,
+        "AUGMENTATION": {"random_shift": 40, "blend": [0.5, 0.5]}, "N_INPUT_DELAY": 2,
+        "INPUT_DELAY": 10.0, "PDROP_INPUT": 0.1, "N_TRAIN": 60, "N_VALIDATE": 8, "N_TEST": 8,
+        "N_BATCH": 10, "NUM_HIDDEN": 12, "INPUT_HIDDEN_MEAN": 0.02, "N_EPOCH": 2, "MODEL_SEED": 1,
+    }  # fmt: skip
+    for name, backend in (("native", NATIVE), ("genn", EXACT)):
+        train(from_dict({**keys, "backend": backend}), tmp_path / name)
+    one, other = (load_run(tmp_path / name) for name in ("genn", "native"))
+    np.testing.assert_allclose(one.trials["loss"], other.trials["loss"], rtol=1e-9)
+    assert (one.epochs["spikes_per_neuron/hidden"] > 0.5).all()
