@@ -32,13 +32,13 @@ from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
 from snnrun.summary import found, outcome
-from snnrun.train.checkpoint import load as load_checkpoint
-from snnrun.train.evaluate import evaluate
-from snnrun.train.keeper import Keeper
-from snnrun.train.loop import Stopped, Trainer
-from snnrun.train.start import load_earlier_run
-from snnrun.train.state import State, from_checkpoint, load_tensors
-from snnrun.train.stop import stop_requests
+from snnrun.training.checkpoint import load as load_checkpoint
+from snnrun.training.evaluate import evaluate
+from snnrun.training.keeper import Keeper
+from snnrun.training.loop import Stopped, Trainer
+from snnrun.training.start import load_earlier_run
+from snnrun.training.state import State, from_checkpoint, load_tensors
+from snnrun.training.stop import stop_requests
 
 
 def train(config: Config, folder: Path, resume: bool = False) -> float:

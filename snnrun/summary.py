@@ -13,7 +13,7 @@ from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
 from snnrun.schema.kinds import shown
-from snnrun.train.state import State
+from snnrun.training.state import State
 
 Info = dict[str, str | Sequence[str]]
 

@@ -19,7 +19,7 @@ from snnrun.config import Config, from_dict
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import comparable
 from snnrun.streams import stream
-from snnrun.train import checkpoint
+from snnrun.training import checkpoint
 
 TIMEOUT_S = 120.0
 SMALL: dict[str, Any] = {  # a Yin-Yang network that learns something in a fraction of a second

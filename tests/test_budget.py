@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "datasets": CONFIGURED,
     "record": ANYWHERE,
     "report": ANYWHERE | {"record", "config", "schema"},
-    "train": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
+    "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
 }
 
 

@@ -31,8 +31,8 @@ from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
-from snnrun.train import checkpoint
-from snnrun.train.loop import Trainer
+from snnrun.training import checkpoint
+from snnrun.training.loop import Trainer
 
 
 def message(error: type[SnnrunError], config: Any, folder: Path, **more: Any) -> str:

@@ -17,7 +17,7 @@ from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
 from snnrun.schema import SCHEMA
-from snnrun.train import checkpoint
+from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
 

@@ -22,7 +22,7 @@ from snnrun.record import Run, load_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import comparable
 from snnrun.run import build_program, train
-from snnrun.train import checkpoint
+from snnrun.training import checkpoint
 
 DT = 0.2
 TRAIN, VALIDATION = 7, 3  # mini-batches of an epoch of ``small``

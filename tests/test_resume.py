@@ -35,8 +35,8 @@ from snnrun.record.paths import RunPaths
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
 from snnrun.streams import stream
-from snnrun.train import checkpoint, keeper
-from snnrun.train.loop import Trainer
+from snnrun.training import checkpoint, keeper
+from snnrun.training.loop import Trainer
 
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
 SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))

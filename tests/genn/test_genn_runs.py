@@ -29,7 +29,7 @@ from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import compile_only, train
 from snnrun.run import test as evaluate_run
-from snnrun.train import checkpoint
+from snnrun.training import checkpoint
 
 pytestmark = pytest.mark.genn
 EXACT = {"name": "genn", "device": "single_threaded_cpu", "precision": "float64",

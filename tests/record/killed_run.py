@@ -17,7 +17,7 @@ from snnrun.record.provenance import provenance
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.streams import stream
-from snnrun.train import checkpoint
+from snnrun.training import checkpoint
 
 TRIALS = 4  # of each epoch; the last one is the validation
 EXAMPLES = 5

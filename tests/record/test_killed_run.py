@@ -17,7 +17,7 @@ from snnrun.record.owner import claim
 from snnrun.record.paths import SPIKES, WEIGHTS, RunPaths
 from snnrun.record.reader import comparable
 from snnrun.streams import stream
-from snnrun.train import checkpoint
+from snnrun.training import checkpoint
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 EPOCHS = 20

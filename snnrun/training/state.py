@@ -9,7 +9,7 @@ import numpy as np
 
 from snnrun.backends.base import Backend
 from snnrun.errors import CheckpointError
-from snnrun.train.schedule import Schedule
+from snnrun.training.schedule import Schedule
 
 MOMENTS = ("first", "second")
 

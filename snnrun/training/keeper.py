@@ -16,8 +16,8 @@ from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.train.checkpoint import save
-from snnrun.train.state import State, to_checkpoint
+from snnrun.training.checkpoint import save
+from snnrun.training.state import State, to_checkpoint
 
 SHARE = 0.05  # of the run's time that writing may take
 

@@ -10,8 +10,8 @@ from snnrun.errors import CheckpointError
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
-from snnrun.train.checkpoint import load
-from snnrun.train.state import load_tensors
+from snnrun.training.checkpoint import load
+from snnrun.training.state import load_tensors
 
 
 def load_earlier_run(config: Config, paths: RunPaths, backend: Backend) -> Path:

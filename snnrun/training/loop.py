@@ -24,10 +24,10 @@ from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.report.reporter import Progress, Reporter
 from snnrun.streams import stream_key
-from snnrun.train.keeper import Keeper
-from snnrun.train.recorder import Recorder
-from snnrun.train.state import State
-from snnrun.train.stop import Stop
+from snnrun.training.keeper import Keeper
+from snnrun.training.recorder import Recorder
+from snnrun.training.state import State
+from snnrun.training.stop import Stop
 
 CHUNK_S = 0.2
 

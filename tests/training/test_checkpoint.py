@@ -12,7 +12,7 @@ from snnrun.errors import CheckpointError
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.streams import stream
-from snnrun.train.checkpoint import load, save
+from snnrun.training.checkpoint import load, save
 
 VALUES: dict[str, Any] = {
     "float32": np.array([1.5, -0.0, np.inf, np.nan, 1e-45], np.float32),
