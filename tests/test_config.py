@@ -126,6 +126,11 @@ def test_every_problem_is_in_one_message() -> None:
 
 
 RULES = [
+    (
+        {"TAU_OUTPUT_EPOCH_TRIAL": [[0, 0]]},
+        "TAU_OUTPUT_EPOCH_TRIAL=[[0, 0]]: no time constant differs from neuron to neuron; train",
+    ),
+    ({"TAU_OUTPUT_EPOCH_TRIAL": [[0, 9999]], "TRAIN_TAU": True}, "there is no trial 9999"),
     ({"TRIAL_MS": 30.05}, "TRIAL_MS=30.05: must be a whole number of steps of DT_MS=0.1"),
     ({"TRIAL_MS": 0.01}, "use TRIAL_MS=0.1"),
     ({"DT_MS": 1e-4}, "more than 65535"),

@@ -17,6 +17,7 @@ from runs import end, numbers, overrides, small, start, write_shd
 
 from snnrun.config import Config, from_dict
 from snnrun.datasets import load as load_data
+from snnrun.errors import ConfigError
 from snnrun.network.build import initial_weights
 from snnrun.record import Run, load_run
 from snnrun.record.paths import RunPaths
@@ -260,6 +261,41 @@ def test_synapses_are_recorded_alone_and_trained_time_constants_with_the_weights
     assert np.ptp(taus["hidden/tau_mem"]) > 0
     with h5py.File(RunPaths(tmp_path).part("weights", 1, 0)) as file:
         assert file["parameters/hidden/tau_mem"].attrs["unit"] == "ms"
+
+
+def test_time_constants_are_written_without_the_weights_as_they_are_then(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"TRAIN_TAU": True, "OUTPUT_NEURON_TYPE": "hetLI", "LOSS_TYPE": "sum"}
+    pairs = [[0, 0], [1, 2], [-1, 9]]
+    train(
+        small(**keys, TAU_OUTPUT_EPOCH_TRIAL=pairs, W_OUTPUT_EPOCH_TRIAL=[[1, 2]]), tmp_path / "a"
+    )
+    run = load_run(tmp_path / "a")
+    assert run.recorded()["weights"] == [(0, 0), (1, 2), (2, 9)]
+    assert run.weights(0, 0) == run.weights(2, 9) == {}
+    assert run.weights(1, 2).keys() == {"in_to_hid", "hid_to_out"}
+    names = [f"{population}/{tau}" for population in ("hidden", "output")
+             for tau in ("tau_mem", "tau_syn")]  # fmt: skip
+    first, later, last = (run.parameters(*cursor) for cursor in run.recorded()["weights"])
+    assert sorted(first) == sorted(later) == sorted(last) == names
+    np.testing.assert_array_equal(first["hidden/tau_mem"], 20.0)  # what training starts from
+    assert np.ptp(later["hidden/tau_mem"]) > 0
+    saved = checkpoint.load(RunPaths(tmp_path / "a").last)["tensors"]  # the last is a validation
+    np.testing.assert_array_equal(saved["hidden_parameters"]["value"][0], last["hidden/tau_mem"])
+    np.testing.assert_array_equal(first["output/tau_mem"], last["output/tau_mem"])  # drawn only
+    assert first["output/tau_mem"].shape == (3,)
+    assert np.ptp(first["output/tau_mem"]) > 0
+
+
+def test_time_constants_alone_and_no_other_parameter_are_written(tmp_path: Path) -> None:
+    own = {"v_thresh": [1.0, 1.1] * 15, "tau_mem": [10.0, 30.0] * 15}
+    pairs: dict[str, Any] = {"TAU_OUTPUT_EPOCH_TRIAL": [[0, 0]], "N_EPOCH": 1}
+    train(small(network={"hidden_parameters": own}, **pairs), tmp_path)
+    [(name, values)] = load_run(tmp_path).parameters(0, 0).items()
+    assert name == "hidden/tau_mem"
+    np.testing.assert_array_equal(values, own["tau_mem"])
+    del own["tau_mem"]
+    with pytest.raises(ConfigError, match="no time constant differs from neuron to neuron"):
+        train(small(network={"hidden_parameters": own}, **pairs), tmp_path / "refused")
 
 
 def test_the_adaptation_of_the_threshold_is_recorded(tmp_path: Path) -> None:

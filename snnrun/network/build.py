@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
+from snnrun.schema.recordable import ALL_ALIKE
 from snnrun.streams import stream
 
 NEURON_KEYS = ("TAU_B", "B_INCR", "B_INIT", "TAU_REF")  # of some neurons only
@@ -55,6 +56,8 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
         config, "output", n_outputs, "OUTPUT_NEURON_TYPE", "output", config.TRAIN_TAU_OUTPUT
     )
     layers.append(Layer(population=output, forward=forward))
+    if config.TAU_OUTPUT_EPOCH_TRIAL:
+        _refuse_equal_taus(layers)
     return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
                       layers=tuple(layers))  # fmt: skip
 
@@ -137,6 +140,16 @@ def _refuse_unused(config: Config, key: str, neuron: Neuron) -> None:
                 f"{name}={value:g}: has no effect, as neuron {neuron.name} has no parameter that "
                 f"follows it; leave it out"
             )
+
+
+def _refuse_equal_taus(layers: Sequence[Layer]) -> None:
+    """Raise ConfigError where TAU_OUTPUT_EPOCH_TRIAL would find nothing to record."""
+    for layer in layers:
+        neuron = layer.population.neuron
+        assert neuron is not None
+        if any(neuron.parameter(name).unit == "ms" for name in layer.population.per_neuron):
+            return
+    raise ConfigError(f"TAU_OUTPUT_EPOCH_TRIAL: {ALL_ALIKE}")
 
 
 def _neuron_of(config: Config, key: str, role: str) -> tuple[Neuron, tuple[str, ...]]:

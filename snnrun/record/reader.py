@@ -25,7 +25,7 @@ from snnrun.record.table import read_columns
 _KEYS = {
     SPIKES: "REC_SPIKES and REC_SPIKES_EPOCH_TRIAL",
     VARIABLES: "REC_NEURONS and REC_NEURONS_EPOCH_TRIAL",
-    WEIGHTS: "W_OUTPUT_EPOCH_TRIAL",
+    WEIGHTS: "W_OUTPUT_EPOCH_TRIAL, TAU_OUTPUT_EPOCH_TRIAL or REC_SYNAPSES",
 }
 _SHOWN = 10  # recordings that an error message lists
 
@@ -130,7 +130,7 @@ class Run:
         return self._learned(epoch, trial, "weights")
 
     def parameters(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
-        """Return "population/parameter" -> values (trained time constants in ms)."""
+        """Return "population/parameter" -> one value per neuron, where they differ (taus in ms)."""
         return self._learned(epoch, trial, "parameters")
 
     def synapses(self, epoch: int, trial: int) -> dict[str, np.ndarray]:

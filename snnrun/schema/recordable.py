@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from snnrun.errors import did_you_mean
+from snnrun.schema.kinds import shown
 from snnrun.schema.rules import Values, count_of, output_spikes, rule
 
 NEURON_VARIABLES: dict[str, tuple[str, ...]] = {
@@ -19,9 +20,15 @@ NEURON_VARIABLES: dict[str, tuple[str, ...]] = {
 }
 EPOCH_TRIAL_KEYS = (
     "W_OUTPUT_EPOCH_TRIAL",
+    "TAU_OUTPUT_EPOCH_TRIAL",
     "REC_SPIKES_EPOCH_TRIAL",
     "REC_NEURONS_EPOCH_TRIAL",
     "REC_SYNAPSES_EPOCH_TRIAL",
+)
+
+ALL_ALIKE = (
+    "no time constant differs from neuron to neuron; train them with TRAIN_TAU=true, draw them "
+    "with HIDDEN_NEURON_TYPE=hetLIF, or leave this out"
 )
 
 
@@ -118,6 +125,17 @@ def _synapse_variables(values: Values) -> Iterator[str]:
             )
 
 
+@rule("TAU_OUTPUT_EPOCH_TRIAL", "TRAIN_TAU", "TRAIN_TAU_OUTPUT", "HIDDEN_NEURON_TYPE",
+      "OUTPUT_NEURON_TYPE", "network.hidden_parameters", "network.output_parameters")  # fmt: skip
+def _time_constants_that_differ(values: Values) -> Iterator[str]:
+    """Refuse what is plain from the keys; the network tells of given values and users' neurons."""
+    own = values["network.hidden_parameters"] or values["network.output_parameters"]
+    trained = values["TRAIN_TAU"] or values["TRAIN_TAU_OUTPUT"]
+    drawn = values["HIDDEN_NEURON_TYPE"] == "hetLIF" or values["OUTPUT_NEURON_TYPE"] == "hetLI"
+    if values["TAU_OUTPUT_EPOCH_TRIAL"] and not (own or trained or drawn):
+        yield f"TAU_OUTPUT_EPOCH_TRIAL={shown(values['TAU_OUTPUT_EPOCH_TRIAL'])}: {ALL_ALIKE}"
+
+
 @rule(*EPOCH_TRIAL_KEYS, "N_EPOCH", "N_TRAIN", "N_VALIDATE", "N_BATCH")
 def _times_that_come(values: Values) -> Iterator[str]:
     epochs, trials = values["N_EPOCH"], trials_of(values)
@@ -153,5 +171,6 @@ RULES = (
     _spiking_populations,
     _neuron_variables,
     _synapse_variables,
+    _time_constants_that_differ,
     _times_that_come,
 )

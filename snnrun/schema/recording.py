@@ -30,8 +30,10 @@ RECORDING = table(
         changeable=(RESUME,),
     ),
     when_recorded(
-        "TAU_OUTPUT_EPOCH_TRIAL", "the trained time constants are written",
-        later="the record of trained time constants comes with the full set of options",
+        "TAU_OUTPUT_EPOCH_TRIAL",
+        "the time constants of all populations where they are trained or drawn, and so differ from "
+        "neuron to neuron, are written to weights.h5, without the weights",
+        changeable=(RESUME,),
     ),
     whole(
         "SPK_REC_STEPS", None,

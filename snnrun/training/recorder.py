@@ -6,7 +6,7 @@ spikes, bit for bit, with every state kept. So a recording costs nothing where n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from snnrun.record.recordings import Recordings
 
 Pair = tuple[str, str]
 UNIT = "1"  # states and weights are in units of the model
+MS = "ms"  # the unit of time constants
 
 
 class Recorder:
@@ -44,13 +45,13 @@ class Recorder:
         dropout: tuple[float, int],
     ) -> None:
         """Record mini-batch ``trial``, which is about to run: its spikes, variables and weights."""
-        spikes, variables, weights, synapses = self._what(epoch, trial)
+        spikes, variables, weights, synapses, taus = self._what(epoch, trial)
         if spikes or variables:
             self._record_trials(epoch, trial, served, phase, dropout, spikes, variables)
-        if weights or synapses:
-            self._record_weights(epoch, trial, phase, all_of_them=weights)
+        if weights or synapses or taus:
+            self._record_learned(epoch, trial, phase, weights, synapses, taus)
 
-    def _what(self, epoch: int, trial: int) -> tuple[bool, bool, bool, bool]:
+    def _what(self, epoch: int, trial: int) -> tuple[bool, bool, bool, bool, bool]:
         c, here = self._config, (epoch, trial)
 
         def chosen(key: str) -> bool:
@@ -64,6 +65,7 @@ class Recorder:
             bool(self._variables) and chosen("REC_NEURONS_EPOCH_TRIAL"),
             regular or here in {tuple(pair) for pair in c.W_OUTPUT_EPOCH_TRIAL},
             bool(self._synapses) and chosen("REC_SYNAPSES_EPOCH_TRIAL"),
+            here in {tuple(pair) for pair in c.TAU_OUTPUT_EPOCH_TRIAL},
         )
 
     def _record_trials(
@@ -119,19 +121,31 @@ class Recorder:
         layer = self._layers[name]
         return (result.steps[layer] + 1) * dt, result.neurons[layer]
 
-    def _record_weights(self, epoch: int, trial: int, phase: str, *, all_of_them: bool) -> None:
-        weights, parameters, units = {}, {}, {}
-        for tensor in self._backend.program.tensors:
-            if tensor.parameters:
-                population = self._backend.program.populations[tensor.layer].population
-                values = self._backend.get(tensor.name) if all_of_them else ()
-                for name, row in zip(tensor.parameters, values, strict=False):
-                    neuron = population.neuron
-                    assert neuron is not None
-                    parameters[population.name, name] = row
-                    units[population.name, name] = neuron.parameter(name).unit
-            elif all_of_them or tensor.name in self._synapses:
-                weights[tensor.name] = self._backend.get(tensor.name)
+    def _record_learned(
+        self, epoch: int, trial: int, phase: str, weights: bool, synapses: bool, taus: bool
+    ) -> None:
+        """Record all weights and parameters, the weights of REC_SYNAPSES, or time constants."""
+        values = {
+            tensor.name: self._backend.get(tensor.name)
+            for tensor in self._backend.program.tensors
+            if not tensor.parameters and (weights or (synapses and tensor.name in self._synapses))
+        }
+        parameters, units = {}, {}
+        for pair, unit, row in self._parameters() if weights or taus else ():
+            if weights or unit == MS:
+                parameters[pair] = row
+                units[pair] = unit
         self._recordings.weights(
-            epoch, trial, weights, phase=phase, parameters=parameters, parameter_units=units
+            epoch, trial, values, phase=phase, parameters=parameters, parameter_units=units
         )
+
+    def _parameters(self) -> Iterator[tuple[Pair, str, np.ndarray]]:
+        """Yield (population, name), unit and values [neurons] of what neurons differ in."""
+        program = self._backend.program
+        for tensor in program.tensors:
+            if tensor.parameters:
+                population = program.populations[tensor.layer].population
+                assert population.neuron is not None
+                rows = self._backend.get(tensor.name)
+                for name, row in zip(tensor.parameters, rows, strict=True):
+                    yield (population.name, name), population.neuron.parameter(name).unit, row
