@@ -1,3 +1,37 @@
-"""snnrun: an experiment runner for learning in spiking neural networks."""
+"""snnrun: an experiment runner for learning in spiking neural networks.
+
+In Python::
+
+    from snnrun import train
+
+    run = train({"dataset": "yinyang", "N_EPOCH": 3})
+    run.accuracy["validation"], run.epochs["train_loss"]
+
+What is named here is imported when it is first asked for, so that the command answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snnrun.interface import train
+    from snnrun.record.reader import Run, load_run
 
 __version__ = "0.1.0"
+
+__all__ = ["Run", "load_run", "train"]
+
+_HOMES = {"train": "snnrun.interface", "load_run": "snnrun.record", "Run": "snnrun.record"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

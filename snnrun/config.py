@@ -28,6 +28,8 @@ from snnrun.schema import (
 from snnrun.schema.kinds import plain, shown
 from snnrun.schema.rules import RULES, count_of, steps_of
 
+COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
+
 
 class Options:
     """Read-only values by attribute, as in ``config.backend.threads``."""
@@ -232,13 +234,22 @@ def _without_effect(values: Mapping[str, Any], dataset: str) -> Iterator[str]:
     for name, value in values.items():
         key = SCHEMA[name]
         usual = key.default_of(dataset)
-        if value == usual:
+        if _settled(name, value, values) == _settled(name, usual, values):
             continue
         if key.later:
             yield not_yet(name, value, key.later, [usual])
         elif key.active_if and not _active(key, values):
             conditions = " or ".join(map(str, key.active_if))
             yield f"{name}={shown(value)}: has no effect unless {conditions}; leave it out"
+
+
+def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Any:
+    """Return what ``value`` stands for, as the configuration of an earlier run has it."""
+    if name in COUNTS and "N_BATCH" in values:
+        return count_of({**values, name: value}, name)
+    if name == "SPK_REC_STEPS" and value is None and {"TRIAL_MS", "DT_MS"} <= values.keys():
+        return steps_of(values)
+    return value
 
 
 def _active(key: Key, values: Mapping[str, Any]) -> bool:
@@ -248,7 +259,7 @@ def _active(key: Key, values: Mapping[str, Any]) -> bool:
 def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``values`` with everything settled that depends on other keys."""
     full = dict(values)
-    for key in ("N_TRAIN", "N_VALIDATE", "N_TEST"):
+    for key in COUNTS:
         full[key] = count_of(values, key)
     if full["MODEL_SEED"] is None:
         full["MODEL_SEED"] = new_seed()

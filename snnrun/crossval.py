@@ -11,6 +11,7 @@ from snnrun.commands.hydra_app import save_config
 from snnrun.config import Config, validate
 from snnrun.datasets import load
 from snnrun.datasets.selection import speakers_of
+from snnrun.errors import ConfigError
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.report.folds import Fold, fold_of, mean_of, show_folds, write_folds
@@ -32,6 +33,10 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
         SystemExit: A run was stopped by a signal; its checkpoint is written.
     """
     paths = FoldPaths(folder)
+    if not config.WRITE_TO_DISK:
+        raise ConfigError(
+            "WRITE_TO_DISK=false: a cross-validation reads its table from the runs' folders"
+        )
     speakers = _speakers(config, cfg)
     places = range(len(speakers)) if config.SPEAKER_LEFT is None else config.SPEAKER_LEFT
     folds: list[Fold] = []

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -27,11 +26,12 @@ from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.recordings import Recordings
+from snnrun.record.scratch import scratch
 from snnrun.record.writer import RunRecord
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
-from snnrun.summary import found, outcome
+from snnrun.summary import found, outcome, stopped
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import evaluate
 from snnrun.training.keeper import Keeper
@@ -41,8 +41,18 @@ from snnrun.training.state import State, from_checkpoint, load_tensors
 from snnrun.training.stop import stop_requests
 
 
+class Interrupted(SystemExit):
+    """The run was stopped by a signal."""
+
+    def __init__(self, code: int, how_to_go_on: str = "") -> None:
+        super().__init__(code)
+        self.how_to_go_on = how_to_go_on
+
+
 def train(config: Config, folder: Path, resume: bool = False) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
+
+    With WRITE_TO_DISK false nothing is written there, but to a temporary folder that is removed.
 
     Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
     where there is no validation set.
@@ -51,10 +61,22 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         SnnrunError: Anything that the user can put right.
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
-    paths = RunPaths(Path(folder))
+    if config.WRITE_TO_DISK:
+        return train_in(config, RunPaths(Path(folder)), resume)
+    with scratch() as paths:
+        return train_in(config, paths)
+
+
+def train_in(
+    config: Config, paths: RunPaths, resume: bool = False, *, progress: bool = True
+) -> float:
+    """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
+
+    Without ``progress`` only the log of the run is told how it goes on.
+    """
     if not resume:
         refuse_old_run(paths)
-    with claim(paths), reporting(paths) as reporter, stop_requests() as stop:
+    with claim(paths), reporting(paths, progress) as reporter, stop_requests() as stop:
         started = time.monotonic()
         splits = load(config)
         program = build_program(config, splits)
@@ -78,11 +100,9 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         try:
             trainer.run()
         except Stopped:
-            reporter.interrupted(
-                f"by {stop.name} in epoch {state.epoch}, trial {state.trial}; everything "
-                f"is saved. Go on with:\n  snnrun resume {folder}"
-            )
-            raise SystemExit(stop.exit_code) from None
+            how_to_go_on = stopped(config, stop, state, paths)
+            reporter.interrupted(how_to_go_on)
+            raise Interrupted(stop.exit_code, how_to_go_on) from None
         figures = evaluate(config, backend, splits, record) if splits.test else {}
         record.finish()
         record.write()
@@ -154,7 +174,7 @@ def build_program(config: Config, splits: Splits) -> Program:
 
 
 @contextmanager
-def reporting(paths: RunPaths, stream: TextIO | None = None) -> Iterator[Reporter]:
+def reporting(paths: RunPaths, show: bool = True) -> Iterator[Reporter]:
     """Give a reporter for the terminal and the run's log, and the terminal back afterwards."""
     try:
         paths.root.mkdir(parents=True, exist_ok=True)
@@ -162,7 +182,8 @@ def reporting(paths: RunPaths, stream: TextIO | None = None) -> Iterator[Reporte
     except OSError as error:
         raise write_error(paths.log, error) from error
     with log:
-        reporter = Together([make_reporter(stream), PlainReporter(log)])
+        shown = [make_reporter()] if show else []
+        reporter = Together([*shown, PlainReporter(log)])
         try:
             yield reporter
         finally:

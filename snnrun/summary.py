@@ -14,8 +14,11 @@ from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
 from snnrun.schema.kinds import shown
 from snnrun.training.state import State
+from snnrun.training.stop import Stop
 
 Info = dict[str, str | Sequence[str]]
+
+UNKEPT = "nothing is kept, as WRITE_TO_DISK is false"
 
 
 def found(
@@ -38,7 +41,7 @@ def found(
         "plan": plan,
         "seeds": f"data {config.TRAIN_DATA_SEED}, test {config.TEST_DATA_SEED}, "
         f"model {config.MODEL_SEED}",
-        "folder": _shown(paths.root),
+        "folder": _shown(paths.root) if config.WRITE_TO_DISK else UNKEPT,
     }
     if state.epoch or state.trial:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
@@ -72,6 +75,22 @@ def outcome(
             )
         info["test"] = text
     info["time"] = duration(seconds)
+    if not config.WRITE_TO_DISK:
+        return info | {"files": f"{UNKEPT}: neither records nor checkpoints"}
+    return info | _written(config, paths, tested=bool(figures))
+
+
+def stopped(config: Config, stop: Stop, state: State, paths: RunPaths) -> str:
+    """Return what stopped a run and where, and how to go on."""
+    where = f"by {stop.name} in epoch {state.epoch}, trial {state.trial}"
+    if not config.WRITE_TO_DISK:
+        return f"{where}; {UNKEPT}, so it cannot be resumed"
+    return f"{where}; everything is saved. Go on with:\n  snnrun resume {paths.root}"
+
+
+def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
+    """Return which files there are, and how to look further."""
+    info: Info = {}
     written = [f"{_shown(paths.run)}: metrics"]
     written += [
         f"{_shown(paths.index(kind))}: {kind}"
@@ -82,10 +101,10 @@ def outcome(
         written.append(f"{_shown(paths.checkpoints)}: checkpoints")
     info["files"] = written
     further = [
-        f"in Python: from snnrun.record import load_run; run = load_run({_shown(paths.root)!r})",
+        f"in Python: from snnrun import load_run; run = load_run({_shown(paths.root)!r})",
     ]
     if paths.last.exists():
-        further += [f"snnrun test {_shown(paths.root)}"] if figures else []
+        further += [f"snnrun test {_shown(paths.root)}"] if tested else []
         further.append(f"snnrun resume {_shown(paths.root)} N_EPOCH={2 * config.N_EPOCH}")
     info["further"] = further
     return info

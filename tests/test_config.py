@@ -97,6 +97,15 @@ def test_a_configuration_survives_copies_pickles_and_json() -> None:
     assert "REC_SPIKES" in repr(config)
 
 
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_what_a_configuration_says_of_itself_makes_the_same_one(dataset: str) -> None:
+    for keys in ({}, {"DT_MS": 0.5, "N_BATCH": 7, "MODEL_SEED": 2}):
+        config = from_dict({"dataset": dataset, **keys})
+        assert validate(config.to_dict()) == validate(config) == config
+    with pytest.raises(ConfigError, match="SPK_REC_STEPS=7: has no effect"):
+        validate({**config.to_dict(), "SPK_REC_STEPS": 7})
+
+
 def test_every_problem_is_in_one_message() -> None:
     message = refusal(
         {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from snnrun.commands.hydra_app import carry_out, run_hydra
 from snnrun.config import Config
+from snnrun.errors import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -46,4 +47,6 @@ def task(cfg: DictConfig) -> Any:
 def _compile(config: Config, folder: Path) -> Any:
     from snnrun.run import compile_only
 
+    if not config.WRITE_TO_DISK:
+        raise ConfigError("WRITE_TO_DISK=false: snnrun compile is there to write the code")
     return compile_only(config, folder)

@@ -79,7 +79,8 @@ def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:
     from snnrun.crossval import cross_validate
     from snnrun.record.paths import RunPaths
 
-    save_config(cfg, RunPaths(folder).config)
+    if config.WRITE_TO_DISK:
+        save_config(cfg, RunPaths(folder).config)
     return cross_validate(config, cfg, folder)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from snnrun.commands.arguments import CommandLine, check, split
-from snnrun.config import Config, conf_dir, validate
+from snnrun.commands.arguments import CommandLine, split
+from snnrun.commands.compose import compose as compose_line
+from snnrun.config import Config, validate
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import DATASETS
 
@@ -64,21 +65,7 @@ def compose(line: CommandLine) -> Config:
     Raises:
         ConfigError: Something in it is wrong.
     """
-    overrides = check(line)
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from hydra.errors import HydraException
-
-    if "--config-dir" in line.options:
-        own = Path(line.options["--config-dir"]).absolute()
-        if not own.is_dir():
-            raise ConfigError(f"--config-dir {own}: there is no such folder")
-        overrides = [f"hydra.searchpath=['file://{own}']", *overrides]
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            return validate(hydra_compose("config", overrides))
-    except HydraException as error:
-        raise ConfigError(str(error)) from error
+    return validate(compose_line(line))
 
 
 def _action(arguments: Sequence[str]) -> tuple[str, list[str]]:

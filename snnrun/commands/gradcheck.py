@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.hydra_app import carry_out, run_hydra
+from snnrun.commands.hydra_app import NOWHERE, carry_out, run_hydra
 from snnrun.config import Config
 from snnrun.errors import NumericalError
 
@@ -27,7 +27,7 @@ examples:
 """
 
 # Hydra makes a run folder before it asks; the folder that is there already will do.
-SETTINGS = ("hydra.run.dir=.", "hydra.output_subdir=null", "hydra.job_logging.root.handlers=[]")
+SETTINGS = ("hydra.run.dir=.", *NOWHERE)
 
 
 def help_text() -> str:

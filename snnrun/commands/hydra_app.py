@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import traceback
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig, ListConfig
 
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
+NOWHERE = ("hydra.output_subdir=null", "hydra.job_logging.root.handlers=[]")  # writes nothing
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 
 
@@ -70,6 +72,8 @@ def carry_out(cfg: DictConfig, work: Callable[[Config, Path], Any]) -> Any:
     try:
         composed = folder / hydra.output_subdir if hydra.output_subdir else None
         config = _checked(cfg, composed, keep=many)
+        if not config.WRITE_TO_DISK:
+            _leave_no_trace(folder, composed)
         return work(config, folder)
     except SnnrunError as error:
         if many:
@@ -102,12 +106,28 @@ def _checked(cfg: DictConfig, composed: Path | None, keep: bool) -> Config:
         if composed is not None and not keep:
             _forget(composed)
         raise
+    if not config.WRITE_TO_DISK:
+        return config
     if composed is not None and cfg.get("MODEL_SEED") != config.MODEL_SEED:
         from omegaconf import OmegaConf
 
         OmegaConf.update(cfg, "MODEL_SEED", config.MODEL_SEED, force_add=True)
         save_config(cfg, composed / "config.yaml")
     return config
+
+
+def _leave_no_trace(run: Path, composed: Path | None) -> None:
+    """Remove the folder that Hydra made for a run, if it holds nothing else, and log nothing."""
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, logging.FileHandler) and run in Path(handler.baseFilename).parents:
+            root.removeHandler(handler)
+            handler.close()
+    if composed is not None and composed.is_dir():
+        _forget(composed)
+    elif run != Path.cwd():
+        with suppress(OSError):  # not empty
+            run.rmdir()
 
 
 def _forget(composed: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snnrun.commands.arguments import CommandLine, describe_groups, split
-from snnrun.commands.hydra_app import PRINTING, carry_out, run_hydra
+from snnrun.commands.hydra_app import NOWHERE, PRINTING, carry_out, run_hydra
 from snnrun.config import Config
 
 if TYPE_CHECKING:
@@ -52,13 +54,31 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun train`."""
-    _refuse_old_run(split(arguments))
-    return run_hydra(task, arguments)
+    line = split(arguments)
+    _refuse_old_run(line)
+    with no_run_folder(line) as settings:
+        return run_hydra(task, arguments, settings)
 
 
 def task(cfg: DictConfig) -> Any:
     """Carry out one training run; what it returns is what sweepers optimise."""
     return carry_out(cfg, _train)
+
+
+@contextmanager
+def no_run_folder(line: CommandLine) -> Iterator[Sequence[str]]:
+    """Give settings that keep Hydra from making a run folder, if WRITE_TO_DISK=false is given.
+
+    Where a file says so, ``carry_out`` removes the folder of the run.
+    """
+    given = [word.partition("=")[2] for word in line.overrides if word.startswith("WRITE_TO_DISK=")]
+    if not given or given[-1].lower() != "false" or line.options.keys() & set(PRINTING):
+        yield ()
+    elif "--multirun" in line.options:
+        with tempfile.TemporaryDirectory(prefix="snnrun-") as folder:
+            yield (*NOWHERE, f"hydra.sweep.dir={folder}")
+    else:
+        yield (*NOWHERE, "hydra.run.dir=.")
 
 
 def _refuse_old_run(line: CommandLine) -> None:

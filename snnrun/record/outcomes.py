@@ -8,7 +8,7 @@ import numpy as np
 from snnrun.record.atomic import atomic_hdf5, make_folders
 from snnrun.record.columns import OUTCOMES
 from snnrun.record.paths import RunPaths, epoch_name
-from snnrun.record.runfile import open_recorded
+from snnrun.record.runfile import NOT_HELD, Held, open_recorded
 
 TEST_NAME = "test"
 _MATRIX_MEANING = "examples [epoch, predicted class, true class]"
@@ -104,7 +104,9 @@ class PredictionParts:
         self._names = set(group.keys())
 
 
-def read_predictions(paths: RunPaths, name: str) -> dict[str, dict[str, np.ndarray]]:
+def read_predictions(
+    paths: RunPaths, name: str, held: Held = NOT_HELD
+) -> dict[str, dict[str, np.ndarray]]:
     """Return split -> ``example``, ``label`` and ``prediction``, each int32 [examples]."""
-    with open_recorded(paths.prediction_part(name)) as file:
+    with open_recorded(paths.prediction_part(name), held) as file:
         return {phase: {column: file[phase][column][()] for column in _COLUMNS} for phase in file}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,12 +93,14 @@ class RunPaths:
         """Return the file of the predictions of an epoch (``e00003``) or the test (``test``)."""
         return self.part_folder(PREDICTIONS) / f"{name}.h5"
 
-    def parts(self, kind: str) -> dict[tuple[int, int], Path]:
-        """Return the recorded parts of a kind by (epoch, trial), in that order."""
+    def parts(self, kind: str, files: Iterable[Path] | None = None) -> dict[tuple[int, int], Path]:
+        """Return the parts of a kind by (epoch, trial), in that order: on disk or of ``files``."""
         folder = self.part_folder(kind)
+        if files is None:
+            files = folder.iterdir() if folder.is_dir() else ()
         found = {}
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if match := _PART.fullmatch(path.name):
+        for path in files:
+            if path.parent == folder and (match := _PART.fullmatch(path.name)):
                 found[int(match[1]), int(match[2])] = path
         return dict(sorted(found.items()))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
 from snnrun.record.provenance import CONFIG
-from snnrun.record.runfile import open_recorded, open_run, sessions
+from snnrun.record.runfile import Held, open_recorded, open_run, sessions
 from snnrun.record.spike_parts import read_spikes
 from snnrun.record.spikes import SpikeRecord
 from snnrun.record.table import read_columns
@@ -40,6 +41,7 @@ class Run:
         epochs: Column -> one entry per epoch (snnrun.record.columns.EPOCHS).
         test: Figures of the test; empty before it.
         finished: When the run ended; empty before that.
+        held: The files of a run with WRITE_TO_DISK=false, of which nothing is left on disk.
     """
 
     paths: RunPaths
@@ -47,11 +49,22 @@ class Run:
     epochs: dict[str, np.ndarray]
     test: dict[str, float]
     finished: str
+    held: Held = field(default_factory=dict, repr=False)
 
     @property
     def provenance(self) -> dict[str, str | int]:
         """Versions, machine, seeds, command and configuration of the latest process."""
         return self.sessions[-1]
+
+    @property
+    def accuracy(self) -> dict[str, float]:
+        """Share of right answers: "train" and "validation" of the last epoch, and "test"."""
+        return self._figures("accuracy")
+
+    @property
+    def loss(self) -> dict[str, float]:
+        """Mean loss: "train" and "validation" of the last epoch, and "test"."""
+        return self._figures("loss")
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -62,13 +75,13 @@ class Run:
     @cached_property
     def trials(self) -> dict[str, np.ndarray]:
         """Column -> one entry per mini-batch (snnrun.record.columns.TRIALS)."""
-        with open_run(self.paths) as file:
+        with open_run(self.paths, self.held) as file:
             return read_columns(file["trials"])
 
     @cached_property
     def timings(self) -> dict[str, np.ndarray]:
         """Part of the epoch -> seconds, one entry per epoch; empty without TIMING."""
-        with open_run(self.paths) as file:
+        with open_run(self.paths, self.held) as file:
             return read_columns(file["timings"])
 
     @property
@@ -92,37 +105,37 @@ class Run:
         if split != "test" and epoch is None:
             raise RecordError(f"predictions of {split!r}: say of which epoch, or ask for 'test'")
         name = TEST_NAME if split == "test" else epoch_name(epoch or 0)
-        with open_run(self.paths) as file:
+        with open_run(self.paths, self.held) as file:
             recorded = sorted(file.get("predictions", ()))
         if name not in recorded:
             raise RecordError(
-                f"{self.paths.root}: no predictions of {name}. "
+                f"{self._name}: no predictions of {name}. "
                 + _list("Predictions", recorded, "REC_PREDICTIONS=true")
             )
-        found = read_predictions(self.paths, name)
-        return found[_known(split, list(found), f"{self.paths.root}: predictions of {name}")]
+        found = read_predictions(self.paths, name, self.held)
+        return found[_known(split, list(found), f"{self._name}: predictions of {name}")]
 
     def recorded(self) -> dict[str, list[tuple[int, int]]]:
         """Return at which (epoch, trial) each kind was recorded: spikes, variables, weights."""
-        return {kind: list(self.paths.parts(kind)) for kind in RECORDING_KINDS}
+        return {kind: list(self._parts(kind)) for kind in RECORDING_KINDS}
 
     def spikes(self, epoch: int, trial: int, population: str) -> SpikeRecord:
         """Return the recorded spikes of a population."""
         path = self._part(SPIKES, epoch, trial)
-        with open_recorded(path) as file:
+        with open_recorded(path, self.held) as file:
             return read_spikes(file[_known(population, list(file), str(path))])
 
     def variables(self, epoch: int, trial: int, population: str, variable: str) -> np.ndarray:
         """Return a recorded neuron variable, float32 [examples, steps, neurons]."""
         path = self._part(VARIABLES, epoch, trial)
-        with open_recorded(path) as file:
+        with open_recorded(path, self.held) as file:
             recorded = read_columns(file)
         name = f"{population}/{variable}"
         return recorded[_known(name, [key for key in recorded if "/" in key], str(path))]
 
     def variable_examples(self, epoch: int, trial: int) -> np.ndarray:
         """Return the indices (in their data) of the examples whose variables were recorded."""
-        with open_recorded(self._part(VARIABLES, epoch, trial)) as file:
+        with open_recorded(self._part(VARIABLES, epoch, trial), self.held) as file:
             return file["examples"][()]
 
     def weights(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
@@ -137,27 +150,41 @@ class Run:
         """Return "projection/variable" -> [pre, post] of other recorded variables of synapses."""
         return self._learned(epoch, trial, "synapses")
 
+    @property
+    def _name(self) -> str:
+        return "this run" if self.held else str(self.paths.root)
+
+    def _figures(self, name: str) -> dict[str, float]:
+        columns = {split: self.epochs.get(f"{split}_{name}") for split in ("train", "validation")}
+        found = {split: float(c[-1]) for split, c in columns.items() if c is not None and len(c)}
+        if name in self.test:
+            found["test"] = self.test[name]
+        return {split: value for split, value in found.items() if not math.isnan(value)}
+
+    def _parts(self, kind: str) -> dict[tuple[int, int], Path]:
+        return self.paths.parts(kind, self.held or None)
+
     def _learned(self, epoch: int, trial: int, group: str) -> dict[str, np.ndarray]:
-        with open_recorded(self._part(WEIGHTS, epoch, trial)) as file:
+        with open_recorded(self._part(WEIGHTS, epoch, trial), self.held) as file:
             return read_columns(file[group]) if group in file else {}
 
     def _part(self, kind: str, epoch: int, trial: int) -> Path:
-        parts = self.paths.parts(kind)
+        parts = self._parts(kind)
         if (epoch, trial) not in parts:
             recorded = [f"({e}, {t})" for e, t in parts]
             raise RecordError(
-                f"{self.paths.root}: no {kind} recorded at epoch {epoch}, trial {trial}. "
+                f"{self._name}: no {kind} recorded at epoch {epoch}, trial {trial}. "
                 + _list("(Epoch, trial)", recorded, _KEYS[kind])
             )
         return parts[epoch, trial]
 
     def _confusion(self, name: str, split: str) -> np.ndarray:
-        with open_run(self.paths) as file:
+        with open_run(self.paths, self.held) as file:
             matrices = read_columns(file["confusion"]) if "confusion" in file else {}
         splits = [key for key in matrices if "/" not in key]
         if split not in splits:
             raise RecordError(
-                f"{self.paths.root}: no confusion matrices of {split!r}. "
+                f"{self._name}: no confusion matrices of {split!r}. "
                 + _list("Matrices", splits, "COLLECT_CONFUSION=true")
             )
         return matrices[name]
@@ -183,6 +210,18 @@ def load_run(folder: str | Path) -> Run:
             test={name: float(value) for name, value in read_columns(file["test"]).items()},
             finished=str(file.attrs["finished"]),
         )
+
+
+def hold(run: Run) -> Run:
+    """Return a run that needs no files: it holds in memory what can be read of them."""
+    paths = run.paths
+    with open_run(paths) as file:
+        files = [paths.prediction_part(name) for name in file.get("predictions", ())]
+    files += [path for kind in RECORDING_KINDS for path in paths.parts(kind).values()]
+    try:
+        return replace(run, held={path: path.read_bytes() for path in (paths.run, *files)})
+    except OSError as error:
+        raise RecordError(f"{paths.root}: cannot be read: {error}") from error
 
 
 def comparable(folder: str | Path) -> dict[str, np.ndarray]:

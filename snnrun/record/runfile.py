@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -16,17 +18,21 @@ from snnrun.record.provenance import CONFIG
 
 FORMAT = 1
 
+Held = Mapping[Path, bytes]  # files of a run that was not kept on disk
+NOT_HELD: Held = MappingProxyType({})
+
 _LONGEST_ATTRIBUTE = 32_000  # HDF5 refuses attributes of 64 KiB; a longer text becomes a data set
 
 
 @contextmanager
-def open_recorded(path: Path) -> Iterator[h5py.File]:
+def open_recorded(path: Path, held: Held = NOT_HELD) -> Iterator[h5py.File]:
     """Open a file of a run folder for reading. What is wrong with it becomes a RecordError.
 
     No lock is taken: a file never changes once it has its name, and some disks have no locks.
     """
+    source = io.BytesIO(held[path]) if path in held else path
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with h5py.File(source, "r", locking=False) as file:
             yield file
     except FileNotFoundError:
         raise RecordError(f"{path}: there is no such file") from None
@@ -40,16 +46,11 @@ def open_recorded(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def open_run(paths: RunPaths) -> Iterator[h5py.File]:
+def open_run(paths: RunPaths, held: Held = NOT_HELD) -> Iterator[h5py.File]:
     """Open ``run.h5`` for reading, or raise a RecordError that says what the folder is instead."""
-    if not paths.root.is_dir():
-        raise RecordError(f"{paths.root}: there is no such folder. `snnrun runs` lists the runs")
-    if not paths.run.exists():
-        raise RecordError(
-            f"{paths.root}: holds no {paths.run.name}: not a run folder, or the run ended before "
-            "it wrote anything. `snnrun runs` lists the runs"
-        )
-    with open_recorded(paths.run) as file:
+    if not held:
+        _refuse_no_run(paths)
+    with open_recorded(paths.run, held) as file:
         version = int(file.attrs["format"])
         if version > FORMAT:
             raise RecordError(
@@ -57,6 +58,16 @@ def open_run(paths: RunPaths) -> Iterator[h5py.File]:
                 f"{FORMAT}). Upgrade snnrun: pip install --upgrade snnrun"
             )
         yield file
+
+
+def _refuse_no_run(paths: RunPaths) -> None:
+    if not paths.root.is_dir():
+        raise RecordError(f"{paths.root}: there is no such folder. `snnrun runs` lists the runs")
+    if not paths.run.exists():
+        raise RecordError(
+            f"{paths.root}: holds no {paths.run.name}: not a run folder, or the run ended before "
+            "it wrote anything. `snnrun runs` lists the runs"
+        )
 
 
 def write_provenance(group: h5py.Group, entries: Mapping[str, str | int]) -> None:

@@ -76,8 +76,10 @@ RECORDING = table(
         kind=SYNAPSES, changeable=BOTH,
     ),
     switch(
-        "WRITE_TO_DISK", True, "Write the records to the run folder.",
-        later="the Python interface that returns records instead comes later",
+        "WRITE_TO_DISK", True,
+        "Keep a run folder; false: records live in a temporary folder until the run ends, no "
+        "checkpoint is written, and nothing is left but what snnrun.train returns (the data folder "
+        "and the build cache are used as ever).",
     ),
     switch("TRAINING_PLOT", False, "Plot the course of the training.", later=LATER_PLOTS),
     whole(

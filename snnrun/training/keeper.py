@@ -45,7 +45,7 @@ class Keeper:
 
     def epoch_ended(self, state: State, *, best: bool, last: bool) -> None:
         """Keep the state at the end of an epoch, now or, if epochs are short, some epochs later."""
-        if best:
+        if best and self._config.WRITE_TO_DISK:
             self._best = to_checkpoint(state, self._backend)
         if not last and time.monotonic() < self._next:
             return
@@ -64,6 +64,8 @@ class Keeper:
 
     def what_is_kept(self) -> str:
         """Return where to go back to, for an error message."""
+        if not self._config.WRITE_TO_DISK:
+            return "Nothing was kept, as WRITE_TO_DISK is false."
         if self._kept is None:
             return "No checkpoint was written before."
         epoch, trial = self._kept
@@ -74,6 +76,8 @@ class Keeper:
         return "The last checkpoint holds the weights that the run started from."
 
     def _write(self, state: State, *, always: bool = False) -> None:
+        if not self._config.WRITE_TO_DISK:  # what is read at the end the run itself writes
+            return
         self._record.write()
         if self._best is not None:
             save(self._paths.best, self._best)

@@ -1,0 +1,132 @@
+"""Training from Python: `snnrun train` as a function that returns what the run has recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from snnrun.cli import find_users_modules
+from snnrun.commands.arguments import CommandLine
+from snnrun.commands.compose import compose
+from snnrun.commands.hydra_app import save_config
+from snnrun.config import Config, validate
+from snnrun.errors import ConfigError
+from snnrun.record.atomic import write_error
+from snnrun.record.owner import refuse_old_run
+from snnrun.record.paths import RunPaths
+from snnrun.record.reader import Run, hold, load_run
+from snnrun.record.scratch import scratch
+from snnrun.run import Interrupted, train_in
+from snnrun.schema import ALIASES, GROUP_NAMES
+from snnrun.schema.kinds import plain
+from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
+
+COMPOSED = ("preset", "network", "record")  # groups whose files say more than the schema's defaults
+
+
+def train(
+    config: Config | Mapping[str, Any], folder: str | Path | None = None, *, progress: bool = True
+) -> Run:
+    """Train as `snnrun train` does, and return what was recorded.
+
+    With WRITE_TO_DISK false nothing is kept on disk, and the recordings are held in memory.
+
+    Args:
+        config: A checked configuration, or keys and their values, as in ``{"dataset": "yinyang",
+            "N_EPOCH": 3}``. Groups are given by the names of their choices (``"preset":
+            "yinyang_wp2021"``) or as a mapping of their options (``"backend": {"threads": 1}``).
+        folder: The run folder; OUT_DIR/outputs/<date>/<time> if not given. `snnrun resume` and
+            `snnrun test` take it like any other.
+        progress: Show on standard output what the command shows. run.log has it in any case.
+
+    Raises:
+        SnnrunError: Anything that the user can put right; ConfigError before anything is built.
+        KeyboardInterrupt: Ctrl-C. There is a checkpoint, and the message says how to go on.
+        SystemExit: The run was stopped by another signal; its checkpoint is written.
+    """
+    find_users_modules(os.getcwd())
+    source = config if isinstance(config, Config) else _composed(config)
+    checked = source if isinstance(source, Config) else validate(source)
+    if not checked.WRITE_TO_DISK:
+        if folder is not None:
+            raise ConfigError(
+                f"WRITE_TO_DISK=false: the run would leave the folder {folder} empty; leave one of "
+                "the two out"
+            )
+        with scratch() as paths:
+            _train(checked, paths, progress)
+            return hold(load_run(paths.root))
+    paths = RunPaths(_new_folder(checked) if folder is None else Path(folder))
+    refuse_old_run(paths)
+    _save(checked, source, paths)
+    _train(checked, paths, progress)
+    return load_run(paths.root)
+
+
+def _composed(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the keys with what the files of the named choices say of others."""
+    values = {str(ALIASES.get(name, name)): _native(value) for name, value in given.items()}
+    named = {
+        group: value
+        for group in ("preset", *GROUP_NAMES)
+        if isinstance(value := values.get(group), str) and "." not in value
+    }
+    if not named.keys() & set(COMPOSED):
+        return values
+    line = CommandLine(options={}, overrides=[f"{group}={name}" for group, name in named.items()])
+    base = OmegaConf.to_container(compose(line), resolve=True)
+    assert isinstance(base, dict)
+    composed = {str(name): value for name, value in base.items()}
+    for name, value in values.items():
+        if name in named:
+            continue
+        if name in GROUP_NAMES:
+            value = {**composed[name], **(value if isinstance(value, Mapping) else {"name": value})}
+        composed[name] = value
+    return composed
+
+
+def _native(value: Any) -> Any:
+    """Return ``value`` with what NumPy and pathlib have for numbers, lists and texts as those."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: _native(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_native(item) for item in value]
+    return value
+
+
+def _new_folder(config: Config) -> Path:
+    """Return the name that `snnrun train` would give a run folder now."""
+    return Path(config.OUT_DIR, "outputs", datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f"))
+
+
+def _save(config: Config, source: Config | Mapping[str, Any], paths: RunPaths) -> None:
+    """Write the configuration where Hydra would, so that the run can be resumed and tested."""
+    try:
+        paths.hydra.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(paths.hydra, error) from error
+    # epochs that count from the end do so anew when N_EPOCH changes on resuming
+    pairs = {key: plain(source.get(key)) for key in EPOCH_TRIAL_KEYS if key in source}
+    save_config(OmegaConf.create({**config.to_dict(), **pairs}), paths.config)
+    save_config(OmegaConf.create([]), paths.overrides)
+
+
+def _train(config: Config, paths: RunPaths, progress: bool) -> None:
+    try:
+        train_in(config, paths, progress=progress)
+    except Interrupted as stopped:
+        if stopped.code != 128 + signal.SIGINT:
+            raise
+        raise KeyboardInterrupt(f"stopped {stopped.how_to_go_on}") from None
