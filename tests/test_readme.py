@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from snnrun import __version__
+from snnrun import __version__, train
 from snnrun.cli import COMMANDS
 from snnrun.commands import data
 from snnrun.commands.arguments import CommandLine, check, parse, split
@@ -149,6 +149,9 @@ def test_the_example_of_reading_a_run_calls_what_there_is() -> None:
                 signature.bind(None, *node.args, **arguments)
                 found += 1
     assert found > 4
+    [call] = re.findall(r"\btrain\((\{.*\}), progress=False\)", example)
+    inspect.signature(train).bind(ast.literal_eval(call), progress=False)
+    compose([f"{name}={value}" for name, value in ast.literal_eval(call).items()])
 
 
 @pytest.mark.usefixtures("users_folder")

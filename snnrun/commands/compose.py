@@ -22,6 +22,7 @@ def compose(line: CommandLine) -> DictConfig:
     overrides = check(line)
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
     if "--config-dir" in line.options:
@@ -29,8 +30,12 @@ def compose(line: CommandLine) -> DictConfig:
         if not own.is_dir():
             raise ConfigError(f"--config-dir {own}: there is no such folder")
         overrides = [f"hydra.searchpath=['file://{own}']", *overrides]
+    outer = GlobalHydra.instance().hydra  # of a user's own application that calls us
+    GlobalHydra.instance().hydra = None
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             return hydra_compose("config", overrides)
     except HydraException as error:
         raise ConfigError(str(error)) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
