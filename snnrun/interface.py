@@ -80,7 +80,8 @@ def _composed(given: Mapping[str, Any]) -> Mapping[str, Any]:
     }
     if not named.keys() & set(COMPOSED):
         return values
-    line = CommandLine(options={}, overrides=[f"{group}={name}" for group, name in named.items()])
+    overrides = [f"{group}={name}" for group, name in named.items() if group != "dataset"]
+    line = CommandLine(options={}, overrides=overrides + _dataset_override(values))
     base = OmegaConf.to_container(compose(line), resolve=True)
     assert isinstance(base, dict)
     composed = {str(name): value for name, value in base.items()}
@@ -88,9 +89,21 @@ def _composed(given: Mapping[str, Any]) -> Mapping[str, Any]:
         if name in named:
             continue
         if name in GROUP_NAMES:
-            value = {**composed[name], **(value if isinstance(value, Mapping) else {"name": value})}
+            options = value if isinstance(value, Mapping) else {"name": value}
+            value = {**composed.get(name, {}), **options}
         composed[name] = value
     return composed
+
+
+def _dataset_override(values: Mapping[str, Any]) -> list[str]:
+    """Return what makes Hydra compose the defaults of the data set, however it is given."""
+    given = values.get("dataset", values.get("dataset.name"))
+    name = given.get("name") if isinstance(given, Mapping) else given
+    if not isinstance(name, str):
+        return []
+    if "." not in name:
+        return [f"dataset={name}"]
+    return [] if "preset" in values else ["~dataset"]  # of a user's own: the general defaults
 
 
 def _native(value: Any) -> Any:

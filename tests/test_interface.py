@@ -14,12 +14,22 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from runs import SMALL, TIMEOUT_S, assert_same_run, end, numbers, overrides, small, snnrun
+from runs import (
+    SMALL,
+    TIMEOUT_S,
+    assert_same_run,
+    end,
+    numbers,
+    overrides,
+    small,
+    snnrun,
+    write_shd,
+)
 
 import snnrun as package
 from snnrun import Run, load_run, train
 from snnrun.cli import main
-from snnrun.config import conf_dir
+from snnrun.config import conf_dir, from_dict
 from snnrun.errors import ConfigError, DataError, NumericalError
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
@@ -35,6 +45,27 @@ RECORDS: Mapping[str, Any] = {
     "COLLECT_CONFUSION": True,
     "REC_PREDICTIONS": True,
 }
+
+
+OWN_DATA = """
+import numpy as np
+from snnrun.datasets import DataSet, Events, Split, Splits, pack
+
+def read(config):
+    n = 24
+    data = pack(
+        Events(counts=np.ones(n, int), times_ms=np.linspace(1, 50, n), channels=np.arange(n) % 4),
+        labels=np.arange(n) % 2, n_steps=config.steps, dt_ms=config.DT_MS, n_channels=4,
+        n_classes=2, merge=config.dataset.merge, source="bars",
+    )
+    everything = np.arange(n)
+    return Splits(
+        train=Split(name="train", data=data, examples=everything[8:]),
+        validation=Split(name="validation", data=data, examples=everything[:8]),
+    )
+
+data = DataSet(name="bars", title="bars", read=read)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +211,18 @@ def test_choices_of_groups_bring_what_their_files_say() -> None:
     assert config["backend"]["threads"] == 1
     assert run.recorded()["spikes"] == [(0, 0)]
     assert "hid_to_hid" in run.weights(0, 0)
+
+
+@pytest.mark.parametrize("named", [{"name": "shd"}, {"name": "own_bars.data"}])
+def test_the_defaults_are_those_of_the_data_set_beside_a_named_network(named: Any) -> None:
+    Path("own_bars.py").write_text(OWN_DATA)
+    options = {"path": str(write_shd(Path("shd")))} if named["name"] == "shd" else {}
+    keys = {"TRIAL_MS": 100.0, "NUM_HIDDEN": 8, "N_TRAIN": 16, "N_VALIDATE": 4, "N_TEST": 0,
+            "N_BATCH": 8, "N_EPOCH": 1, "MODEL_SEED": 1, "WRITE_TO_DISK": False}  # fmt: skip
+    keys["dataset"] = {**named, **options}
+    run = train({**keys, "network": "recurrent"}, progress=False)
+    wanted = from_dict({**keys, "RECURRENT": True}).to_dict()
+    assert run.config == wanted
 
 
 def test_choices_of_groups_are_found_from_within_an_application_of_hydras() -> None:

@@ -118,6 +118,8 @@ def _checked(cfg: DictConfig, composed: Path | None, keep: bool) -> Config:
 
 def _leave_no_trace(run: Path, composed: Path | None) -> None:
     """Remove the folder that Hydra made for a run, if it holds nothing else, and log nothing."""
+    if run == Path.cwd():
+        return
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, logging.FileHandler) and run in Path(handler.baseFilename).parents:
@@ -125,7 +127,7 @@ def _leave_no_trace(run: Path, composed: Path | None) -> None:
             handler.close()
     if composed is not None and composed.is_dir():
         _forget(composed)
-    elif run != Path.cwd():
+    else:
         with suppress(OSError):  # not empty
             run.rmdir()
 
