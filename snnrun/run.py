@@ -14,7 +14,7 @@ from typing import TextIO
 
 import numpy as np
 
-from snnrun.backends import open_backend
+from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Opened
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
@@ -56,6 +56,7 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         refuse_old_run(paths)
     with claim(paths), reporting(paths) as reporter, stop_requests() as stop:
         started = time.monotonic()
+        require_backend(config)
         splits = load(config)
         program = build_program(config, splits)
         opened = open_backend(program, config, paths.code, splits, reporter.build)
@@ -95,6 +96,7 @@ def test(config: Config, folder: Path) -> dict[str, float]:
     """Evaluate the last checkpoint of a run (the best one with LOAD_BEST) on its test set."""
     paths = RunPaths(Path(folder))
     with claim(paths), reporting(paths) as reporter:
+        require_backend(config)
         splits = load(config)
         if splits.test is None:
             raise DataError(
@@ -129,6 +131,7 @@ def compile_only(config: Config, folder: Path) -> Path:
     """Derive, generate and build the program of ``config``; return the folder of its code."""
     paths = RunPaths(Path(folder))
     with reporting(paths) as reporter:
+        require_backend(config)
         splits = load(config)
         program = build_program(config, splits)
         opened = open_backend(program, config, paths.code, splits, reporter.build)
