@@ -172,9 +172,7 @@ def _no_cuda_path() -> str:
     from snnrun.backends.genn.pygenn import find_toolkit
 
     toolkit = find_toolkit("cuda")
-    return (
-        f"not set; for CUDA with backend=genn: export CUDA_PATH={toolkit}" if toolkit else "not set"
-    )
+    return "not set" + (f"; with backend=genn: export CUDA_PATH={toolkit}" if toolkit else "")
 
 
 def installed_version(name: str) -> str | None:
