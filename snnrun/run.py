@@ -21,7 +21,7 @@ from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, DataError
-from snnrun.network.build import build_network, find_loss, initial_weights
+from snnrun.network.build import build_network, find_loss, find_regulariser, initial_weights
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -146,6 +146,7 @@ def build_program(config: Config, splits: Splits) -> Program:
     n_inputs = data.n_channels * (1 + config.N_INPUT_DELAY)
     network = build_network(config, n_inputs, data.n_classes)
     loss = find_loss(config)
+    regulariser, strengths = find_regulariser(config)
     return compile_program(
         network,
         loss,
@@ -153,6 +154,8 @@ def build_program(config: Config, splits: Splits) -> Program:
         steps=config.steps,
         dt=config.DT_MS,
         integrator=config.network.integrator,
+        regulariser=regulariser,
+        regulariser_values=strengths,
     )
 
 

@@ -105,7 +105,7 @@ def test_every_problem_is_in_one_message() -> None:
             "DT_MS": -1,
             "SHUFFLE": 1,
             "V_RESET": 2,
-            "REG_TYPE": "simple",
+            "AVG_SNSUM": True,
             "B_INCR": 0.3,
             "REC_SPIKES": ["hiden"],
         }
@@ -118,7 +118,7 @@ def test_every_problem_is_in_one_message() -> None:
         "DT_MS=-1: must be a number > 0 (ms)",
         "SHUFFLE=1: must be true or false",
         "V_RESET=2: must be below V_THRESH=1",
-        "REG_TYPE=simple: not implemented yet",
+        "AVG_SNSUM=true: not implemented yet",
         "B_INCR=0.3: has no effect unless HIDDEN_NEURON_TYPE is ALIF",
         "REC_SPIKES=hiden: there is no such population; there are input, hidden, output.",
     ):
