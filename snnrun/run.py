@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -54,12 +54,14 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
     paths = RunPaths(Path(folder))
     if not resume:
         refuse_old_run(paths)
-    with claim(paths), reporting(paths) as reporter, stop_requests() as stop:
+    with claim(paths), reporting(paths) as reporter, stop_requests() as stop, ExitStack() as stack:
         started = time.monotonic()
         require_backend(config)
         splits = load(config)
         program = build_program(config, splits)
-        opened = open_backend(program, config, paths.code, splits, reporter.build)
+        opened = stack.enter_context(
+            open_backend(program, config, paths.code, splits, reporter.build)
+        )
         backend = opened.backend
         record = _record(config, paths, splits, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
@@ -95,7 +97,7 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
 def test(config: Config, folder: Path) -> dict[str, float]:
     """Evaluate the last checkpoint of a run (the best one with LOAD_BEST) on its test set."""
     paths = RunPaths(Path(folder))
-    with claim(paths), reporting(paths) as reporter:
+    with claim(paths), reporting(paths) as reporter, ExitStack() as stack:
         require_backend(config)
         splits = load(config)
         if splits.test is None:
@@ -103,7 +105,9 @@ def test(config: Config, folder: Path) -> dict[str, float]:
                 f"dataset {config.dataset.name} has no test set here; N_TEST says how large it is"
             )
         program = build_program(config, splits)
-        opened = open_backend(program, config, paths.code, splits, reporter.build)
+        opened = stack.enter_context(
+            open_backend(program, config, paths.code, splits, reporter.build)
+        )
         checkpoint = paths.best if config.LOAD_BEST else paths.last
         saved = load_checkpoint(checkpoint)
         load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
@@ -130,11 +134,13 @@ def gradcheck(config: Config) -> bool:
 def compile_only(config: Config, folder: Path) -> Path:
     """Derive, generate and build the program of ``config``; return the folder of its code."""
     paths = RunPaths(Path(folder))
-    with reporting(paths) as reporter:
+    with reporting(paths) as reporter, ExitStack() as stack:
         require_backend(config)
         splits = load(config)
         program = build_program(config, splits)
-        opened = open_backend(program, config, paths.code, splits, reporter.build)
+        opened = stack.enter_context(
+            open_backend(program, config, paths.code, splits, reporter.build)
+        )
         print(program.describe())
         reporter.finish(dict(opened.files))
     return paths.code

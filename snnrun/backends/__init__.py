@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from snnrun.backends.base import Opened
@@ -21,10 +22,11 @@ def require_backend(config: Config) -> None:
     NEEDS[config.backend.name](config)
 
 
+@contextmanager
 def open_backend(
     program: Program, config: Config, code: Path, splits: Splits, say: Callable[[str], None]
-) -> Opened:
-    """Generate, build and load ``program`` with the backend of ``config``.
+) -> Iterator[Opened]:
+    """Generate, build and load ``program`` with the backend of ``config``; free it at the end.
 
     Args:
         code: Folder for the generated code.
@@ -35,4 +37,6 @@ def open_backend(
         BuildError: What is needed is missing, or a compiler failed.
     """
     data = tuple({id(s.data): s.data for s in splits.all()}.values())
-    return BACKENDS[config.backend.name](program, config, code, data, say)
+    opened = BACKENDS[config.backend.name](program, config, code, data, say)
+    with closing(opened.backend):
+        yield opened
