@@ -6,4 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python -m ruff check .
 python -m ruff format --check .
 python -m mypy
-python -m pytest "$@"
+python -m pytest -n auto "$@"

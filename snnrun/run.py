@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends import open_backend
+from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Opened
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, DataError
-from snnrun.network.build import build_network, find_loss, initial_weights
+from snnrun.network.build import build_network, find_loss, find_regulariser, initial_weights
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -76,11 +76,19 @@ def train_in(
     """
     if not resume:
         refuse_old_run(paths)
-    with claim(paths), reporting(paths, progress) as reporter, stop_requests() as stop:
+    with (
+        claim(paths),
+        reporting(paths, progress) as reporter,
+        stop_requests() as stop,
+        ExitStack() as stack,
+    ):
         started = time.monotonic()
+        require_backend(config)
         splits = load(config)
         program = build_program(config, splits)
-        opened = open_backend(program, config, paths.code, splits, reporter.build)
+        opened = stack.enter_context(
+            open_backend(program, config, paths.code, splits, reporter.build)
+        )
         backend = opened.backend
         record = _record(config, paths, splits, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
@@ -114,14 +122,17 @@ def train_in(
 def test(config: Config, folder: Path) -> dict[str, float]:
     """Evaluate the last checkpoint of a run (the best one with LOAD_BEST) on its test set."""
     paths = RunPaths(Path(folder))
-    with claim(paths), reporting(paths) as reporter:
+    with claim(paths), reporting(paths) as reporter, ExitStack() as stack:
+        require_backend(config)
         splits = load(config)
         if splits.test is None:
             raise DataError(
                 f"dataset {config.dataset.name} has no test set here; N_TEST says how large it is"
             )
         program = build_program(config, splits)
-        opened = open_backend(program, config, paths.code, splits, reporter.build)
+        opened = stack.enter_context(
+            open_backend(program, config, paths.code, splits, reporter.build)
+        )
         checkpoint = paths.best if config.LOAD_BEST else paths.last
         saved = load_checkpoint(checkpoint)
         load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
@@ -148,10 +159,13 @@ def gradcheck(config: Config) -> bool:
 def compile_only(config: Config, folder: Path) -> Path:
     """Derive, generate and build the program of ``config``; return the folder of its code."""
     paths = RunPaths(Path(folder))
-    with reporting(paths) as reporter:
+    with reporting(paths) as reporter, ExitStack() as stack:
+        require_backend(config)
         splits = load(config)
         program = build_program(config, splits)
-        opened = open_backend(program, config, paths.code, splits, reporter.build)
+        opened = stack.enter_context(
+            open_backend(program, config, paths.code, splits, reporter.build)
+        )
         print(program.describe())
         reporter.finish(dict(opened.files))
     return paths.code
@@ -163,6 +177,7 @@ def build_program(config: Config, splits: Splits) -> Program:
     n_inputs = data.n_channels * (1 + config.N_INPUT_DELAY)
     network = build_network(config, n_inputs, data.n_classes)
     loss = find_loss(config)
+    regulariser, strengths = find_regulariser(config)
     return compile_program(
         network,
         loss,
@@ -170,6 +185,8 @@ def build_program(config: Config, splits: Splits) -> Program:
         steps=config.steps,
         dt=config.DT_MS,
         integrator=config.network.integrator,
+        regulariser=regulariser,
+        regulariser_values=strengths,
     )
 
 

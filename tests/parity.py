@@ -25,6 +25,7 @@ from snnrun.datasets.spikes import SpikeData
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LIF, MEMBRANE, NEURONS
+from snnrun.models.regularisers import Regulariser
 from snnrun.network.network import Layer, Network, Population, Projection
 
 TAUS = ("tau_mem", "tau_syn")
@@ -84,7 +85,13 @@ def _projection(name: str, source: str, target: str) -> Projection:
 
 
 def program_of(
-    problem: Problem, dt: float, *, train: tuple[str, ...] = TAUS, integrator: str = "exact"
+    problem: Problem,
+    dt: float,
+    *,
+    train: tuple[str, ...] = TAUS,
+    integrator: str = "exact",
+    regulariser: Regulariser | None = None,
+    strengths: Mapping[str, float] | None = None,
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms."""
     loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
@@ -96,6 +103,8 @@ def program_of(
         steps=problem.steps(dt),
         dt=dt,
         integrator=integrator,
+        regulariser=regulariser,
+        regulariser_values=strengths,
     )
 
 

@@ -9,7 +9,7 @@ Shapes: S states, N neurons of a layer, T steps, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -237,9 +237,16 @@ class Result:
         return [tape.spikes.sum(0) for tape in self.tapes]
 
 
-def gradient(problem: Problem, dt: float, example: int = 0, maps: Maps | None = None) -> Result:
+def gradient(
+    problem: Problem,
+    dt: float,
+    example: int = 0,
+    maps: Maps | None = None,
+    push: Callable[[Array], Array] | None = None,
+) -> Result:
     """Run one example forward and backward: EventProp on the grid.
 
+    ``push``: spike counts of a hidden layer [N] -> what a regulariser adds to lam_V at each spike.
     ``start[n]`` is lam = dL/dx at the start of step n, ``end[n]`` after it, before its reset.
     """
     layers, tapes = problem.layers, simulate(problem, dt, example, maps)
@@ -264,6 +271,8 @@ def gradient(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
             if tape.spikes[n].any():
                 change = dl_dt[index][n] - _sent(problem, index, n, tapes, start)
                 lam = _jump(layer, tape, n, lam, start[index], change, gradients)
+                if push is not None and layer is not layers[-1]:
+                    lam[V] += tape.spikes[n] * push(tape.spikes.sum(0))
             end[index][n] = lam
             P = np.where(tape.refractory[n][:, None, None], tape.held.P, tape.free.P)
             start[index][n] = np.einsum("nij,in->jn", P, lam)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -33,6 +34,18 @@ SMALL: dict[str, Any] = {  # a Yin-Yang network that learns something in a fract
     "N_EPOCH": 3,
     "MODEL_SEED": 1,
     "W_REPORT_INTERVAL": 0,
+}
+LONG: dict[str, Any] = {**SMALL, "N_TRAIN": 10000, "N_EPOCH": 1000}
+RECORDS: dict[str, Any] = {  # some of each kind
+    "REC_SPIKES": ["hidden"],
+    "REC_SPIKES_EPOCH_TRIAL": [[0, 0], [-1, 9]],
+    "REC_NEURONS": [["hidden", "V"]],
+    "REC_NEURONS_EPOCH_TRIAL": [[1, 2]],
+    "W_OUTPUT_EPOCH_TRIAL": [[0, 0]],
+    "TAU_OUTPUT_EPOCH_TRIAL": [[-1, 0]],
+    "TRAIN_TAU": True,
+    "COLLECT_CONFUSION": True,
+    "REC_PREDICTIONS": True,
 }
 
 
@@ -80,6 +93,22 @@ def epochs_done(folder: Path) -> int:
     log = RunPaths(folder).log
     text = log.read_text() if log.exists() else ""
     return len(re.findall(r"^[* ] +\d+  +\d", text, re.MULTILINE))
+
+
+def stopped_at_an_epoch(command: list[str], number: int = signal.SIGINT) -> tuple[int, str]:
+    """Send a signal to a command once its first epoch has ended; return how it ended."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith(("*   0 ", "    0 ")):
+            process.send_signal(number)
+            break
+    code, rest = end(process)
+    return code, said + rest
 
 
 def wait_for_epochs(folder: Path, count: int, process: subprocess.Popen) -> None:

@@ -273,10 +273,18 @@ def test_missing_data_are_named_with_what_to_do(tmp_path: Path) -> None:
 def test_more_examples_than_there_are_are_refused_before_the_build(tmp_path: Path) -> None:
     config = small(
         dataset={"name": "mnist", "path": str(write_mnist(tmp_path / "data"))},
-        N_TRAIN=1000, N_VALIDATE=5, backend={"compiler": "nonsense"},
+        N_TRAIN=1000, N_VALIDATE=5, backend={"flags": ["--nonsense"]},
     )  # fmt: skip
     said = message(DataError, config, tmp_path / "run")
     assert said.startswith("N_TRAIN=1000 with N_VALIDATE=5 asks for 1005 examples, but ")
+
+
+def test_a_missing_compiler_is_told_before_data_are_read(tmp_path: Path) -> None:
+    config = small(
+        dataset={"name": "mnist", "path": str(tmp_path / "none")}, backend={"compiler": "nonsense"}
+    )
+    said = message(BuildError, config, tmp_path / "run")
+    assert said.startswith("backend.compiler=nonsense: this is no C++ compiler that runs here")
 
 
 def test_a_checkpoint_that_is_cut_off_is_refused_and_the_other_one_named(tmp_path: Path) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
-import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +12,26 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from runs import (
+    LONG,
+    RECORDS,
     SMALL,
     TIMEOUT_S,
     assert_same_run,
-    end,
-    numbers,
     overrides,
     small,
     snnrun,
+    stopped_at_an_epoch,
     write_shd,
 )
 
 import snnrun as package
 from snnrun import Run, load_run, train
-from snnrun.cli import main
 from snnrun.config import conf_dir, from_dict
-from snnrun.errors import ConfigError, DataError, NumericalError
+from snnrun.errors import ConfigError
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 
-RECORDS: Mapping[str, Any] = {
-    "REC_SPIKES": ["hidden"],
-    "REC_SPIKES_EPOCH_TRIAL": [[0, 0], [-1, 9]],
-    "REC_NEURONS": [["hidden", "V"]],
-    "REC_NEURONS_EPOCH_TRIAL": [[1, 2]],
-    "W_OUTPUT_EPOCH_TRIAL": [[0, 0]],
-    "TAU_OUTPUT_EPOCH_TRIAL": [[-1, 0]],
-    "TRAIN_TAU": True,
-    "COLLECT_CONFUSION": True,
-    "REC_PREDICTIONS": True,
-}
-
+pytestmark = pytest.mark.usefixtures("places")
 
 OWN_DATA = """
 import numpy as np
@@ -68,27 +54,9 @@ data = DataSet(name="bars", title="bars", read=read)
 """
 
 
-@pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in an empty folder with temporary files of its own; return the folder of those."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    return temporary
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train({**SMALL, **RECORDS}, tmp_path_factory.mktemp("kept") / "run", progress=False)
-
-
-@pytest.fixture(scope="module")
-def held() -> Run:
-    return train({**SMALL, **RECORDS, "WRITE_TO_DISK": False}, progress=False)
 
 
 def python(code: str) -> subprocess.CompletedProcess:
@@ -268,72 +236,6 @@ def test_a_folder_that_holds_a_run_is_refused_and_left_alone(kept: Run) -> None:
     assert kept.paths.config.read_text() == before
 
 
-# WRITE_TO_DISK=false
-
-
-def test_nothing_is_left_on_disk(places: Path) -> None:
-    run = train({**SMALL, **RECORDS, "WRITE_TO_DISK": False}, progress=False)
-    assert list(Path().iterdir()) == list(places.iterdir()) == []
-    assert not run.paths.root.exists()
-    assert not run.running
-
-
-def test_what_is_held_is_what_would_have_been_written(kept: Run, held: Run) -> None:
-    for table in ("epochs", "trials"):
-        one, two = getattr(kept, table), getattr(held, table)
-        assert one.keys() == two.keys()
-        for name in one.keys() - {"seconds", "examples_per_second"}:
-            np.testing.assert_array_equal(one[name], two[name])
-    assert (held.accuracy, held.loss) == (kept.accuracy, kept.loss)
-    assert held.recorded() == kept.recorded()
-    assert {kind: len(at) for kind, at in held.recorded().items()} == {
-        "spikes": 2, "variables": 1, "weights": 2,
-    }  # fmt: skip
-    for run in (held, pickle.loads(pickle.dumps(held))):
-        found, wanted = (
-            {
-                "spikes": r.spikes(2, 9, "hidden").ids,
-                "V": r.variables(1, 2, "hidden", "V"),
-                "examples": r.variable_examples(1, 2),
-                "weights": r.weights(0, 0),
-                "taus": r.parameters(2, 0),
-                "confusion": r.confusion("validation"),
-                "none": r.no_prediction("test"),
-                "test": r.predictions("test"),
-                "train": r.predictions("train", 1),
-            }
-            for r in (run, kept)
-        )
-        assert dict(numbers(found)) == dict(numbers(wanted))
-    assert held.config["WRITE_TO_DISK"] is False
-    assert "bytes" not in repr(held)
-    with pytest.raises(RecordError, match=r"^this run: no spikes recorded at epoch 0, trial 1\. "):
-        held.spikes(0, 1, "hidden")
-
-
-def test_weights_of_an_earlier_run_can_be_its_start(tmp_path: Path) -> None:
-    keys = {**SMALL, "W_OUTPUT_EPOCH_TRIAL": [[0, 0]], "N_EPOCH": 1}
-    earlier = train(keys, progress=False)
-    run = train({**keys, "LOAD_LAST": True, "WRITE_TO_DISK": False}, progress=False)
-    assert not np.array_equal(run.weights(0, 0)["in_to_hid"], earlier.weights(0, 0)["in_to_hid"])
-    assert len(list(Path("outputs").glob("*/*"))) == 1
-
-
-def test_a_folder_for_a_run_that_is_not_kept_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="WRITE_TO_DISK=false: the run would leave the folder"):
-        train({**SMALL, "WRITE_TO_DISK": False}, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_after_an_error_nothing_is_left_either(places: Path) -> None:
-    with pytest.raises(NumericalError, match="Nothing was kept, as WRITE_TO_DISK is false"):
-        train({**SMALL, "WRITE_TO_DISK": False, "ETA": 1e9}, progress=False)
-    with pytest.raises(DataError):
-        train({"dataset": {"name": "shd", "path": "nowhere"}, "WRITE_TO_DISK": False})
-    assert list(places.iterdir()) == list(Path().iterdir()) == []
-
-
-LONG = {**SMALL, "N_TRAIN": 10000, "N_EPOCH": 1000}
 SCRIPT = """
 import snnrun
 try:
@@ -343,22 +245,6 @@ except KeyboardInterrupt as stopped:
 """
 
 
-def stopped_at_an_epoch(command: list[str], number: int = signal.SIGINT) -> tuple[int, str]:
-    """Send a signal to a command once its first epoch has ended; return how it ended."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
-    assert process.stdout is not None
-    said = ""
-    for line in process.stdout:
-        said += line
-        if line.startswith(("*   0 ", "    0 ")):
-            process.send_signal(number)
-            break
-    code, rest = end(process)
-    return code, said + rest
-
-
 def test_ctrl_c_in_python_leaves_a_checkpoint_and_says_how_to_go_on() -> None:
     script = SCRIPT.format(keys=LONG, folder=", 'mine'")
     code, said = stopped_at_an_epoch([sys.executable, "-uc", script])
@@ -366,62 +252,3 @@ def test_ctrl_c_in_python_leaves_a_checkpoint_and_says_how_to_go_on() -> None:
     assert "KeyboardInterrupt: stopped by Ctrl-C in epoch " in said
     assert said.endswith("everything is saved. Go on with:\n  snnrun resume mine\n")
     assert RunPaths(Path("mine")).last.exists()
-
-
-def test_ctrl_c_in_python_says_where_nothing_can_be_resumed(places: Path) -> None:
-    script = SCRIPT.format(keys={**LONG, "WRITE_TO_DISK": False}, folder="")
-    code, said = stopped_at_an_epoch([sys.executable, "-uc", script])
-    assert code == 0, said
-    assert said.endswith("nothing is kept, as WRITE_TO_DISK is false, so it cannot be resumed\n")
-    assert list(places.iterdir()) == list(Path().iterdir()) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_that_is_stopped_says_that_nothing_can_be_resumed(
-    places: Path, number: int
-) -> None:
-    command = [sys.executable, "-um", "snnrun", "train", *overrides(LONG), "WRITE_TO_DISK=false"]
-    code, said = stopped_at_an_epoch(command, number)
-    assert code == 128 + number, said
-    assert "so it cannot be resumed" in said
-    assert "snnrun resume" not in said
-    assert list(places.iterdir()) == list(Path().iterdir()) == []
-
-
-def test_the_command_prints_its_summary_and_says_that_nothing_is_kept(places: Path) -> None:
-    done = snnrun("train", *overrides(SMALL), "WRITE_TO_DISK=false")
-    assert done.returncode == 0, done.stderr
-    assert "  test   " in done.stdout
-    assert "nothing is kept, as WRITE_TO_DISK is false: neither records nor" in done.stdout
-    assert "run.h5" not in done.stdout
-    assert list(places.iterdir()) == list(Path().iterdir()) == []
-
-
-def test_a_sweep_that_is_not_kept_leaves_nothing(places: Path) -> None:
-    words = [*overrides({**SMALL, "N_EPOCH": 1}), "WRITE_TO_DISK=false", "ETA=1e-3,1e-2"]
-    done = snnrun("train", "--multirun", *words)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished") == 2
-    assert list(places.iterdir()) == list(Path().iterdir()) == []
-
-
-def test_a_run_folder_that_hydra_has_made_is_removed_unless_it_holds_more() -> None:
-    Path("my_conf/preset").mkdir(parents=True)
-    Path("my_conf/preset/mine.yaml").write_text("# @package _global_\nWRITE_TO_DISK: false\n")
-    words = [*overrides({**SMALL, "N_EPOCH": 1}), "--config-dir", "my_conf", "preset=mine"]
-    assert snnrun("train", *words).returncode == 0
-    assert [path.name for path in Path().iterdir()] == ["my_conf"]
-    Path("more").mkdir()
-    Path("more/notes.txt").write_text("keep")
-    assert snnrun("train", *words, "hydra.run.dir=more").returncode == 0
-    assert Path("more/notes.txt").read_text() == "keep"
-    assert not (Path("more") / "run.h5").exists()
-
-
-@pytest.mark.parametrize("command", ["compile", "crossval"])
-def test_commands_that_live_by_their_files_refuse(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([command, "dataset=shd", "dataset.path=nowhere", "WRITE_TO_DISK=false"]) == 2
-    assert "snnrun: error: WRITE_TO_DISK=false: " in capsys.readouterr().err
-    assert list(Path().iterdir()) == []

@@ -206,7 +206,7 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
 
 def test_the_continuous_integration_runs_the_readmes_test_command() -> None:
     [command] = [line for block in blocks(README, "sh") for line in block.splitlines()
-                 if line.endswith("-m pytest")]  # fmt: skip
+                 if line.endswith("-m pytest -n auto")]  # fmt: skip
     run = (ROOT / ".ci" / "run").read_text().replace('"', "").replace("$venv", ".venv-test")
     at = [run.index(part) for part in command.split(" && ")]
     assert at == sorted(at)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from snnrun.backends.base import Opened
-from snnrun.backends.genn import open_genn
-from snnrun.backends.native import open_native
+from snnrun.backends.genn import open_genn, require_genn
+from snnrun.backends.native import open_native, require_native
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 
 BACKENDS: dict[str, Callable[..., Opened]] = {"native": open_native, "genn": open_genn}
+NEEDS: dict[str, Callable[[Config], object]] = {"native": require_native, "genn": require_genn}
 
 
+def require_backend(config: Config) -> None:
+    """Raise BuildError if what the backend of ``config`` needs is missing: before data are read."""
+    NEEDS[config.backend.name](config)
+
+
+@contextmanager
 def open_backend(
     program: Program, config: Config, code: Path, splits: Splits, say: Callable[[str], None]
-) -> Opened:
-    """Generate, build and load ``program`` with the backend of ``config``.
+) -> Iterator[Opened]:
+    """Generate, build and load ``program`` with the backend of ``config``; free it at the end.
 
     Args:
         code: Folder for the generated code.
@@ -29,4 +37,6 @@ def open_backend(
         BuildError: What is needed is missing, or a compiler failed.
     """
     data = tuple({id(s.data): s.data for s in splits.all()}.values())
-    return BACKENDS[config.backend.name](program, config, code, data, say)
+    opened = BACKENDS[config.backend.name](program, config, code, data, say)
+    with closing(opened.backend):
+        yield opened

@@ -62,6 +62,9 @@ class Backend(Protocol):
     def batches_per_call(self) -> int | None:
         """See above."""
 
+    def close(self) -> None:
+        """Free the memory; nothing else may be called afterwards."""
+
     def kernel_times(self) -> dict[str, float]:
         """Return the seconds spent so far in each kind of kernel, where the backend knows."""
 

@@ -169,12 +169,10 @@ def _nvcc() -> Finding:
 
 
 def _no_cuda_path() -> str:
-    nvcc = shutil.which("nvcc")
-    if nvcc is None:
-        return "not set"
-    return (
-        f"not set; for CUDA with backend=genn: export CUDA_PATH={Path(nvcc).resolve().parents[1]}"
-    )
+    from snnrun.backends.genn.pygenn import find_toolkit
+
+    toolkit = find_toolkit("cuda")
+    return "not set" + (f"; with backend=genn: export CUDA_PATH={toolkit}" if toolkit else "")
 
 
 def installed_version(name: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
@@ -13,8 +13,9 @@ import sympy as sp
 from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol, offset_symbol
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
-from snnrun.models.equations import symbol
+from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
+from snnrun.models.regularisers import Regulariser
 from snnrun.network.network import Layer, Network, Population
 
 
@@ -74,6 +75,7 @@ class Program:
         steps: Steps of a trial.
         dt: Length of a step (ms).
         integrator: ``exact`` or ``euler``.
+        regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
     """
 
     network: Network
@@ -83,11 +85,27 @@ class Program:
     steps: int
     dt: float
     integrator: str
+    regulariser: Regulariser | None = None
+    regulariser_values: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def duration(self) -> float:
         """Length of a trial (ms)."""
         return self.steps * self.dt
+
+    def push(self, compiled: CompiledPopulation) -> sp.Expr | None:
+        """Return B times what the regulariser adds to dL/dV at each spike of a population.
+
+        It is an expression of ``n`` and ``total`` (see models/regularisers.py); None: nothing.
+        """
+        if self.regulariser is None or compiled is self.populations[-1]:
+            return None
+        values: dict[sp.Symbol, float | sp.Symbol] = {
+            symbol(key): value for key, value in self.regulariser_values.items()
+        }
+        values |= {symbol("T"): self.duration, symbol("size"): float(compiled.population.size)}
+        values |= {symbol(name): internal(name) for name in ("n", "total")}
+        return self.regulariser.strength(self.loss.readout).subs(values)
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -131,6 +149,8 @@ class Program:
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
             lines += _describe_layer(layer, compiled)
         lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
+        if self.regulariser is not None:
+            lines.append(f"regulariser {self.regulariser.name}: {self.regulariser.meaning}")
         return "\n".join(lines)
 
     @property
@@ -148,6 +168,8 @@ def compile_program(
     steps: int,
     dt: float,
     integrator: str = "exact",
+    regulariser: Regulariser | None = None,
+    regulariser_values: Mapping[str, float] | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -171,6 +193,8 @@ def compile_program(
         steps=steps,
         dt=dt,
         integrator=integrator,
+        regulariser=regulariser,
+        regulariser_values=dict(regulariser_values or {}),
     )
 
 

@@ -13,6 +13,7 @@ from snnrun.load import load_object
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
+from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
 from snnrun.schema.recordable import ALL_ALIKE
@@ -80,6 +81,15 @@ def find_loss(config: Config) -> Loss:
     if not isinstance(loss, Loss):
         raise ConfigError(f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not {loss!r}")
     return loss
+
+
+def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, float]]:
+    """Return the regulariser that REG_TYPE names, or None, and the values of the keys it uses."""
+    regulariser = REGULARISERS.get(config.REG_TYPE)
+    if regulariser is None:
+        return None, {}
+    keys = (*regulariser.keys, "TAU_MEM")
+    return regulariser, {key: float(getattr(config, key)) for key in keys}
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:

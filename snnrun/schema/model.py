@@ -9,8 +9,9 @@ EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
 SPIKE_TIME_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 LATER_SILENT = "the care of silent neurons comes with the full set of options"
 LATER_LOSS = "it comes with the full set of losses"
-LATER_REGULARISER = "regularisers come with the full set of options"
+LATER_REGULARISER = "it comes with the full set of options"
 REGULARISED = (unless("REG_TYPE", "none"),)
+LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
 ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
 
 # fmt: off
@@ -120,7 +121,6 @@ REGULARISATION = table(
         "Regulariser of the hidden layers' activity: simple pulls each neuron towards NU_UPPER "
         "spikes per trial, Thomas1 also the layer's total below RHO_UPPER.",
         choices=("none", "simple", "Thomas1"),
-        later_choices={"simple": LATER_REGULARISER, "Thomas1": LATER_REGULARISER},
     ),
     number(
         "LBD_UPPER", 5e-6, "Strength for neurons that spike more often than NU_UPPER.",
@@ -136,16 +136,16 @@ REGULARISATION = table(
     ),
     number(
         "RHO_UPPER", 5000.0, "Spikes of a whole hidden layer per trial not to be exceeded.",
-        minimum=0, active_if=REGULARISED, datasets={"smnist": 10000.0, "dvs": 10000.0},
+        minimum=0, active_if=LAYER_REGULARISED, datasets={"smnist": 10000.0, "dvs": 10000.0},
     ),
     number(
         "GLB_UPPER", 1e-5, "Strength for layers that exceed RHO_UPPER.",
-        minimum=0, active_if=REGULARISED, datasets={"smnist": 1e-8, "dvs": 1e-8},
+        minimum=0, active_if=LAYER_REGULARISED, datasets={"smnist": 1e-8, "dvs": 1e-8},
     ),
     switch(
         "AVG_SNSUM", False,
         "Regularise the mean spike count over a mini-batch, not each example's.",
-        active_if=REGULARISED,
+        later=LATER_REGULARISER,
     ),
     switch(
         "REWIRE_SILENT", False,

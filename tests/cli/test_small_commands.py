@@ -80,11 +80,11 @@ def test_keys_finds_parts_and_patterns_and_all(capsys: Say) -> None:
 
 
 def test_keys_says_what_is_not_implemented_and_what_it_depends_on(capsys: Say) -> None:
-    main(["keys", "PDROP_HIDDEN", "B_INCR", "REG_TYPE"])
+    main(["keys", "PDROP_HIDDEN", "B_INCR", "rule.name"])
     text = capsys.readouterr().out
     assert "only the default is" in text
     assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text
-    assert "not implemented yet (regularisers come with the full set of options): simple" in text
+    assert "not implemented yet (it comes with the other learning rules): surrogate" in text
 
 
 def test_doctor_says_that_training_can_run(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:

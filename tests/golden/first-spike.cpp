@@ -20,6 +20,7 @@ struct Hidden {
     static constexpr int RECORDS = 1, REFRACTORY = 0;  // steps
     static constexpr int PER_NEURON = 0, TRAINED = 0, ARRAYS = 0;
     static constexpr bool SPIKING = true, TIMED = false, RESTS = true;
+    static constexpr bool REGULARISED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
 
     static inline void start(vf* x, const Real* k) {
@@ -91,6 +92,7 @@ struct Output {
     static constexpr int RECORDS = 1, REFRACTORY = 0;  // steps
     static constexpr int PER_NEURON = 0, TRAINED = 0, ARRAYS = 0;
     static constexpr bool SPIKING = true, TIMED = true, RESTS = true;
+    static constexpr bool REGULARISED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
 
     static inline void start(vf* x, const Real* k) {

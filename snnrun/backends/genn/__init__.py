@@ -33,6 +33,15 @@ from snnrun.datasets.spikes import SpikeData
 NAMES = {"cuda": "CUDA", "hip": "HIP", CPU: "its single-threaded CPU backend"}
 
 
+def require_genn(config: Config) -> tuple[Any, str]:
+    """Return PyGeNN and its backend to use; raise BuildError if what it needs is missing."""
+    pygenn = import_pygenn()
+    device = choose_device(pygenn, config.backend.device)
+    require_toolkit(device)
+    find_compiler(config.backend.compiler)
+    return pygenn, device
+
+
 def open_genn(
     program: Program,
     config: Config,
@@ -46,9 +55,7 @@ def open_genn(
         BuildError: PyGeNN, its backend or a compiler is missing or fails, or memory ran out.
     """
     started = time.monotonic()
-    pygenn = import_pygenn()
-    device = choose_device(pygenn, config.backend.device)
-    require_toolkit(device)
+    pygenn, device = require_genn(config)
     settings = Settings(
         batch=1 if device == CPU else config.N_BATCH,
         precision=config.backend.precision,

@@ -262,9 +262,21 @@ class GennBackend:
         call.count_spikes(self._device, unit, room)
         finite = call.collect(self._device, unit, self._watched.outputs, self._outcome)
         if learning:
+            self._regularise(call, unit)
             for group in self._updates:
                 self._device.update(group)
         return finite
+
+    def _regularise(self, call: Call, unit: Unit) -> None:
+        """Tell regularised populations what their push depends on beside their own spikes."""
+        for layer, compiled in enumerate(self.program.populations):
+            if self.program.push(compiled) is None:
+                continue
+            total, scale = np.zeros((2, self._settings.batch))
+            total[: unit.count] = call.layer_spikes[unit.place, layer]
+            scale[: unit.count] = unit.scale
+            self._device.write(compiled.population.name, "total", total)
+            self._device.write(compiled.population.name, "scale", scale)
 
     def _spikes(self, compiled: CompiledPopulation) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and neurons of the spikes of the last trial, by step."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,8 @@ def build_model(
         with _quiet(log), _environment(CXX=target.command):
             model.build(str(code))
     except (RuntimeError, ValueError, subprocess.CalledProcessError, OSError) as error:
+        if getattr(error, "returncode", 0) == -signal.SIGINT:  # Ctrl-C reaches make as well
+            raise KeyboardInterrupt from error
         raise BuildError(_failure(error, target, log)) from error
     if not cached:
         with suppress(OSError):  # a cache that cannot be written costs a later run its build

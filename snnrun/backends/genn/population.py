@@ -33,6 +33,8 @@ from snnrun.errors import ConfigError
 from snnrun.models.equations import internal, symbol
 
 NONE = -9  # no spike left: a step that is never compared with
+# Set by the host after the forward pass: spikes of the layer, 1 / examples of the mini-batch
+REGULARISED = [Variable(name=n, access=Access.OF_EXAMPLE) for n in ("total", "scale")]
 MOST_ENTRIES = 2**31 - 1  # GeNN's snippets index with int
 
 
@@ -51,6 +53,7 @@ class PopulationWriter:
         self.watched = watched
         self.size = compiled.population.size
         self.name = compiled.population.name
+        self.push = program.push(compiled)  # of the regulariser at each spike, or None
 
     def write(self) -> Neurons:
         """Return the population."""
@@ -111,6 +114,8 @@ class PopulationWriter:
             found.append(Variable(name="due", type="int", value=NONE))
         if self._refractory:
             found.append(Variable(name="free_from", type="int"))
+        if self.push is not None:
+            found += REGULARISED
         return [*found, *self.watched.variables]
 
     def _tables(self) -> list[Table]:
@@ -126,7 +131,8 @@ class PopulationWriter:
             count = neurons * self.settings.spikes
             assert self.dynamics.jump is not None
             each = np.zeros(self.settings.batch * self.size, np.int32)
-            found += [Table(name=n, type="int", values=each) for n in ("count", "remaining")]
+            names = ["count", "remaining", *(["emitted"] if self.push is not None else [])]
+            found += [Table(name=name, type="int", values=each) for name in names]
             if self._refractory:
                 found.append(self._table("release", len(each)))
             found.append(
@@ -281,6 +287,8 @@ class PopulationWriter:
         lines.append("arrival_slope = 0.0;")
         if self.compiled.spiking:
             lines.append(f"remaining[own] = min(count[own], {self.settings.spikes});")
+            if self.push is not None:
+                lines.append("emitted[own] = count[own];")
             lines += self._next_spike()
         if self._refractory:
             lines.append("release[own] = 0.0;")
@@ -341,6 +349,7 @@ class PopulationWriter:
                     for s, e in jump.adjoint.items()
                 }
             ),
+            *self._pushed(),
             "release[own] = 0.0;" if self._refractory else "",
             "remaining[own]--;",
             *self._next_spike(),
@@ -349,6 +358,14 @@ class PopulationWriter:
         if self._refractory:
             lines.append(f"const bool held = due >= 0 && due < m && m <= due + {self._refractory};")
         return lines
+
+    def _pushed(self) -> list[str]:
+        """Return the regulariser's push at a spike."""
+        if self.push is None:
+            return []
+        pushed = adjoint_name(str(self.steps.threshold_state))
+        push = formula(self.push.subs({internal("n"): internal("spikes")}))
+        return ["const scalar spikes = emitted[own];", f"{pushed} += ({push}) * scale;"]
 
     def _parameter_gradients(self) -> list[str]:
         sums = self.steps.parameter_gradients()

@@ -14,9 +14,9 @@ from snnrun.models.equations import symbol
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
     """
     t dt id batch num_batch num_neurons Isyn scalar timepoint step n m at row fires held arrived
-    count due remaining release release_now later arrival_slope events free_from forward
-    backward parity drive slope dl_dt R Falling y label scale delta weight total top first past
-    own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
+    count due emitted spikes remaining release release_now later arrival_slope events free_from
+    forward backward parity drive slope dl_dt R Falling y label scale delta weight total top first
+    past own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
     mean_score loss first_step label_silent potential slopes
     spike_step event_step channel_start next left exp log sqrt tanh fabs pow fmin fmax rint
     min max abs id_pre id_post auto bool break case char const continue default do double else

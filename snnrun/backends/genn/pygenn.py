@@ -13,7 +13,10 @@ from snnrun.errors import BuildError
 
 VERSIONS = ((5, 4), (6, 0))  # from, up to but not including
 DEVICES = ("cuda", "hip", "single_threaded_cpu")  # in the order in which they are preferred
-TOOLKITS = {"cuda": ("CUDA_PATH", "nvcc"), "hip": ("HIP_PATH", "hipcc")}
+TOOLKITS = {  # the variable that names its folder, its compiler, and a header of it
+    "cuda": ("CUDA_PATH", "nvcc", "cuda_runtime.h"),
+    "hip": ("HIP_PATH", "hipcc", "hip/hip_runtime.h"),
+}
 GUIDE = "https://genn-team.github.io/installation.html"
 INSTALL = (
     "It is optional, has no wheel and is built from source: install libffi (Debian: libffi-dev and "
@@ -97,19 +100,31 @@ def _why(device: str | None) -> str:
 def require_toolkit(device: str) -> None:
     """Raise BuildError where what GeNN builds with, beside a C++ compiler, cannot be found."""
     if device in TOOLKITS:
-        _require_compiler(device, *TOOLKITS[device])
+        _require_compiler(device)
     if shutil.which("make") is None:
         raise BuildError(
             "GeNN builds with make, which is not installed (Debian and Ubuntu: apt install make)"
         )
 
 
-def _require_compiler(device: str, variable: str, program: str) -> None:
+def find_toolkit(device: str) -> Path | None:
+    """Return the folder of the toolkit for a GPU, as its variable should name it, or None."""
+    _, program, header = TOOLKITS[device]
+    there = shutil.which(program)
+    folders = [Path(there).resolve().parents[1]] if there else []
+    for top in ("/usr/local", "/opt"):
+        folders += sorted(Path(top).glob("cuda*" if device == "cuda" else "rocm*"))
+    needed = (Path("bin") / program, Path("include") / header)
+    return next((f for f in folders if all((f / name).exists() for name in needed)), None)
+
+
+def _require_compiler(device: str) -> None:
+    variable, program, _ = TOOLKITS[device]
     folder = os.environ.get(variable)
     if folder and (Path(folder) / "bin" / program).exists():
         return
-    there = shutil.which(program)
-    cure = f"export {variable}={Path(there).resolve().parents[1]}" if there else "install it"
+    there = find_toolkit(device)
+    cure = f"export {variable}={there}" if there else "Install it"
     got = f"{variable}={folder}, where there is no bin/{program}" if folder else "it is not set"
     raise BuildError(
         f"backend.device={device} compiles with {program}, which GeNN looks for in ${variable}: "

@@ -25,6 +25,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def require_native(config: Config) -> None:
+    """Raise BuildError if there is no C++ compiler."""
+    find_compiler(config.backend.compiler)
+
+
 def open_native(
     program: Program,
     config: Config,

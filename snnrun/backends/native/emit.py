@@ -24,7 +24,11 @@ def emit(program: Program, precision: str) -> str:
     """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
     last = len(program.populations) - 1
     emitters = [
-        PopulationEmitter(compiled, timed=program.loss.spiking and index == last)
+        PopulationEmitter(
+            compiled,
+            timed=program.loss.spiking and index == last,
+            push=program.push(compiled),
+        )
         for index, compiled in enumerate(program.populations)
     ]
     layers = _layers(program, emitters)

@@ -86,6 +86,10 @@ class NativeBackend:
         self._set_parameters()
 
     def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the engine's memory; nothing else may be called afterwards."""
         if getattr(self, "_engine", None):
             self._lib.snn_destroy(self._engine)
             self._engine = c.c_void_p()

@@ -22,9 +22,14 @@ def fill(template: str, **fields: object) -> str:
 
 
 class PopulationEmitter:
-    """Writes one population. ``timed``: its spike times enter the loss."""
+    """Writes one population.
 
-    def __init__(self, compiled: CompiledPopulation, *, timed: bool) -> None:
+    ``timed``: its spike times enter the loss. ``push``: of the regulariser at each spike, or None.
+    """
+
+    def __init__(
+        self, compiled: CompiledPopulation, *, timed: bool, push: sp.Expr | None = None
+    ) -> None:
         self.compiled = compiled
         self.steps = Steps(compiled)
         self.dynamics = compiled.dynamics
@@ -32,6 +37,7 @@ class PopulationEmitter:
         self.states = self.neuron.states
         self.arrays = self.steps.coefficients
         self.timed = timed
+        self.push = push
 
     @property
     def struct(self) -> str:
@@ -63,6 +69,7 @@ class PopulationEmitter:
             arrays=len(self.arrays),
             spiking=_bool(compiled.spiking),
             timed=_bool(self.timed),
+            regularised=_bool(self.push is not None),
             rests=_bool(self.steps.rests),
             start=self._assign("x", self.steps.initial),
             advance=self._assign("x", self.steps.advance()),
@@ -71,6 +78,7 @@ class PopulationEmitter:
             pull=self._return(dynamics.readout_pull, real=True),
             spiking_part=self._spiking() if compiled.spiking else "",
             refractory_part=self._refractory() if dynamics.held else "",
+            regularised_part=self._regularised() if self.push is not None else "",
             per_neuron_part=self._per_neuron() if compiled.per_neuron else "",
         )
 
@@ -129,6 +137,11 @@ class PopulationEmitter:
         for name, value in adjoint.items():
             lines.append(f"lam[{self.states.index(name)}] = {print_formula(value)};")
         return lines
+
+    def _regularised(self) -> str:
+        assert self.push is not None
+        return fill("regularised", push=print_formula(self.push),
+                    state=self.states.index(str(self.steps.threshold_state)))  # fmt: skip
 
     def _refractory(self) -> str:
         jump = self.dynamics.jump

@@ -108,6 +108,11 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
         const Real release = M::REFRACTORY ? s.released[e] : Real(0);
         M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
                 gradient.parameters.data() + j);
+        if constexpr (M::REGULARISED) {
+            const int i = s.neuron[e];
+            const Real n_spikes = Real(s.by_neuron[i + 1] - s.by_neuron[i]);
+            lam[M::PUSHED] += M::push(n_spikes, work.total) * work.scale;
+        }
         for (int i = 0; i < M::STATES; i++) work.adjoint[i * L::WIDTH + j] = lam[i];
     }
 }

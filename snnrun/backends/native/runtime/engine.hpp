@@ -315,9 +315,12 @@ template <class P> class Engine : Walk<P> {
     }
 
     template <int I>
-    void layer_back(Thread& thread, const Events& events, AllTensors& slot, bool fresh) {
+    void layer_back(Thread& thread, const Events& events, AllTensors& slot, double scale,
+                    bool fresh) {
         using L = Layer<I>;
         auto& work = std::get<I>(thread.work);
+        if constexpr (L::Model::REGULARISED)
+            work.scale = Real(scale), work.total = Real(work.spike_count());
         auto& gradient = std::get<I>(slot);
         if constexpr (L::Model::SPIKING) {
             if constexpr (I + 1 < COUNT)
@@ -359,9 +362,10 @@ template <class P> class Engine : Walk<P> {
         }
     }
     template <int I>
-    void all_back(Thread& thread, const Events& events, AllTensors& slot, bool fresh) {
-        layer_back<I>(thread, events, slot, fresh);
-        if constexpr (I > 0) all_back<I - 1>(thread, events, slot, fresh);
+    void all_back(Thread& thread, const Events& events, AllTensors& slot, double scale,
+                  bool fresh) {
+        layer_back<I>(thread, events, slot, scale, fresh);
+        if constexpr (I > 0) all_back<I - 1>(thread, events, slot, scale, fresh);
     }
 
     bool run_slot(Thread& thread, int s, const Job& job, int64_t from, int64_t to, double scale) {
@@ -380,7 +384,7 @@ template <class P> class Engine : Walk<P> {
                 if constexpr (Layer<I>::Model::SPIKING)
                     for (auto& spikes : std::get<I>(thread.work).spikes) spikes.sort_by_neuron();
             });
-            all_back<COUNT - 1>(thread, events, *slots_[s], i == from);
+            all_back<COUNT - 1>(thread, events, *slots_[s], scale, i == from);
         }
         return finite;
     }

@@ -111,6 +111,7 @@ template <class L> struct Work {
     Table<L> input_adjoint;              // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
     bool pushed = false;
+    Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes of the trial
 
     void allocate() {
         if (M::SPIKING)

@@ -1,0 +1,83 @@
+"""Regularisers of the hidden layers' activity: a push at each spike, declared as an expression.
+
+Walking back through a spike of a hidden neuron, the derivative of the loss by its potential gets
+
+    dL/dV += TAU_MEM x balance x push(n, total, size) / B
+
+for n spikes of this neuron and ``total`` of its layer of ``size`` neurons in the trial, and B
+examples in the mini-batch. It is no derivative of a penalty, and silent neurons get none.
+
+Strengths are those of the reference, so that published values mean the same. Its adjoint of V is
+-dL/dV / TAU_MEM, which gives the first factor. Its losses on potentials drive that adjoint too
+weakly, so that the same LBD_UPPER outweighs the loss the more: by TAU_MEM where every step counts,
+by the length T of the trial where the maximum does, and not at all for spike times. ``balance`` is
+that factor, since the gradients here are those of the written losses.
+Source: Nowotny, Turner & Knight 2025, arXiv 2212.01232, and its code for the factors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from snnrun.models.equations import parse_expression
+from snnrun.models.losses import NOWOTNY, Readout
+
+VARIABLES = ("n", "total", "size")
+BALANCE = {
+    Readout.WEIGHTED_SUM: "TAU_MEM",
+    Readout.EACH_STEP: "TAU_MEM",
+    Readout.MAXIMUM: "T",
+    Readout.FIRST_SPIKE: "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regulariser:
+    """A regulariser.
+
+    Args:
+        name: What REG_TYPE calls it.
+        push: An expression of ``n``, ``total``, ``size`` and the keys.
+        keys: Config keys that it uses.
+        meaning: One line.
+        source: The publication.
+
+    Raises:
+        ModelError: The expression cannot be read, or uses another name.
+    """
+
+    name: str
+    push: str
+    keys: tuple[str, ...]
+    meaning: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        self.strength(Readout.FIRST_SPIKE)
+
+    def strength(self, readout: Readout) -> sp.Expr:
+        """Return B times what is added to dL/dV at a spike, for losses with this readout."""
+        allowed = {*VARIABLES, *self.keys, "TAU_MEM", "T"}
+        text = f"TAU_MEM * ({BALANCE[readout]}) * ({self.push})"
+        return parse_expression(text, allowed, f"regulariser {self.name}")
+
+
+EACH_NEURON = "LBD_UPPER * max(n - NU_UPPER, 0) + LBD_LOWER * min(n - NU_UPPER, 0)"
+SIMPLE = Regulariser(
+    name="simple",
+    push=EACH_NEURON,
+    keys=("LBD_UPPER", "LBD_LOWER", "NU_UPPER"),
+    meaning="draws each neuron towards NU_UPPER spikes in a trial",
+    source=NOWOTNY,
+)
+THOMAS1 = Regulariser(
+    name="Thomas1",
+    push=f"{EACH_NEURON} + GLB_UPPER * max(total - RHO_UPPER, 0) / size",
+    keys=(*SIMPLE.keys, "RHO_UPPER", "GLB_UPPER"),
+    meaning="as simple, and draws a layer of more than RHO_UPPER spikes below that number",
+    source=NOWOTNY,
+)
+
+REGULARISERS = {regulariser.name: regulariser for regulariser in (SIMPLE, THOMAS1)}
