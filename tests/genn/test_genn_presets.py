@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_presets
 from parity import genn, gradients_of, native
-from runs import write_mnist, write_shd
 from test_presets import PRESETS, assert_trained, preset
 
 from snnrun.backends.base import Backend
@@ -24,11 +24,7 @@ BATCH = 8
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Small data in the formats of the public sets."""
-    top = tmp_path_factory.mktemp("data")
-    return {"mnist": write_mnist(top / "mnist"), "shd": write_shd(top / "shd", events=3000)}
+folders, own_cache = test_presets.folders, test_presets.own_cache  # fixtures
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)

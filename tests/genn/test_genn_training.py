@@ -192,6 +192,8 @@ def test_dropped_spikes_are_counted_if_the_user_says_so() -> None:
     data = data_of(given("max"), DT)
     try:
         results = backend.gradient(data, np.arange(EXAMPLES))
+        with pytest.raises(CapacityError, match="no record"):
+            backend.trial(data, 0)
     finally:
         backend._drop_spikes = False
     counts = [reference.simulate(given("max"), DT, e)[0].spikes.sum(0) for e in range(EXAMPLES)]

@@ -153,7 +153,7 @@ class GennBackend:
         States are there only if the model was built to be traced.
         """
         examples = np.array([example], np.int64)
-        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
+        call = Call(self.program, data.labels[examples], drop=False)  # records hold every spike
         self._begin(data, dropout)
         (unit,) = units(examples, 1, self._settings.batch)
         self._forward(data, unit, dropout_key, None)

@@ -91,7 +91,7 @@ class Call:
 def _too_many(population: str, count: int, room: int) -> str:
     return (
         f"population {population}: a neuron spiked {count} times in one trial, but its buffer on "
-        f"the device holds N_MAX_SPIKE={room}, and later spikes would have no gradient. Use "
-        f"N_MAX_SPIKE={count} or more, or go on without their gradient and have them counted: "
-        "backend.on_full_buffer=report"
+        f"the device holds N_MAX_SPIKE={room}, and later spikes would have no gradient and no "
+        f"record. Use N_MAX_SPIKE={count} or more, or, where spikes are not recorded, go on "
+        "without their gradient and have them counted: backend.on_full_buffer=report"
     )
