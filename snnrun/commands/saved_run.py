@@ -81,11 +81,11 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     values: dict[str, Any] = {str(key): value for key, value in saved.items()}
     if command == "test":  # in a training run these say what it started from
         values |= {"LOAD_LAST": False, "LOAD_BEST": False}
-    for name, value in read_overrides([*map(str, earlier)], "resume") + read_overrides(
-        overrides, command
-    ):
+    given = read_overrides(overrides, command)
+    for name, value in read_overrides([*map(str, earlier)], "resume") + given:
         group, _, option = name.rpartition(".")
         (values[group] if group else values)[option] = value
+    _forget_other_backends(values, {name for name, _ in given})
     config = validate(values)
     if keep and values.get("MODEL_SEED") != config.MODEL_SEED:  # killed before it was written
         saved["MODEL_SEED"] = config.MODEL_SEED
@@ -93,6 +93,17 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     if keep and overrides:
         save_config(OmegaConf.create([*map(str, earlier), *overrides]), earlier_file)
     return config
+
+
+def _forget_other_backends(values: dict[str, Any], given: set[str]) -> None:
+    """Take out saved keys that only another backend has, unless they were given anew."""
+    chosen = {"backend.name": values["backend"]["name"]}
+    for name, key in SCHEMA.items():
+        theirs = [c for c in key.active_if if c.key == "backend.name"]
+        if not theirs or any(c.holds(chosen) for c in theirs) or name in given:
+            continue
+        group, _, option = name.rpartition(".")
+        (values[group] if group else values).pop(option, None)
 
 
 def read_overrides(overrides: Sequence[str], command: str) -> list[tuple[str, Any]]:

@@ -27,6 +27,7 @@ def install(monkeypatch: pytest.MonkeyPatch, version: str | None, devices: tuple
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(finding.metadata, "version", version_of)
+    monkeypatch.setattr(finding, "cuda_devices", lambda: [(9, 0)])
     for name in ("pygenn", "pygenn.genn_model"):
         module = types.ModuleType(name)
         module.backend_modules = dict.fromkeys(devices)  # type: ignore[attr-defined]
@@ -96,6 +97,16 @@ def test_the_preferred_backend_is_taken_where_none_is_named(
     ):
         install(monkeypatch, "5.4.0", devices)
         assert finding.choose_device(sys.modules["pygenn"], None) == expected
+
+
+def test_cuda_without_a_gpu_is_refused_and_not_taken_by_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, "5.4.0", ("cuda", "single_threaded_cpu"))
+    monkeypatch.setattr(finding, "cuda_devices", list)
+    assert finding.choose_device(sys.modules["pygenn"], None) == "single_threaded_cpu"
+    with pytest.raises(BuildError, match=r"backend.device=cuda: the driver shows no GPU"):
+        train(small(backend={**GENN, "device": "cuda"}), tmp_path)
 
 
 def test_doctor_says_whether_genn_can_run(

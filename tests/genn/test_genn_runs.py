@@ -137,7 +137,16 @@ def test_the_command_line_resumes_and_tests_with_the_other_backend(tmp_path: Pat
     assert epochs_done(run) == 2
     done = snnrun("test", str(run), "backend=genn", device)
     assert done.returncode == 0, done.stderr
-    done = snnrun("test", str(run), "backend=native", "backend.device=null")
+    done = snnrun(
+        "resume", str(run), "N_EPOCH=3", "N_MAX_SPIKE=77", "backend.on_full_buffer=report"
+    )
+    assert done.returncode == 0, done.stderr
+    done = snnrun("test", str(run), "backend=native")  # what only GeNN has is left out
+    assert done.returncode == 0, done.stderr
+    done = snnrun("resume", str(run), "backend=native", "N_EPOCH=4", "backend.threads=1")
+    assert done.returncode == 0, done.stderr
+    assert "native" in done.stdout
+    done = snnrun("resume", str(run), "backend=genn", device, "N_EPOCH=5")
     assert done.returncode == 0, done.stderr
 
 

@@ -15,7 +15,8 @@ from snnrun.backends.genn.backend import GennBackend
 from snnrun.backends.genn.build import Built, Target, build_model
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.description import Description
-from snnrun.backends.genn.device import Device
+from snnrun.backends.genn.device import Device, out_of_memory
+from snnrun.backends.genn.driver import cuda_devices
 from snnrun.backends.genn.events import EventTables
 from snnrun.backends.genn.pygenn import (
     choose_device,
@@ -29,6 +30,7 @@ from snnrun.backends.native.compiler import find_compiler
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import BuildError
 
 NAMES = {"cuda": "CUDA", "hip": "HIP", CPU: "its single-threaded CPU backend"}
 
@@ -39,6 +41,12 @@ def require_genn(config: Config) -> tuple[Any, str]:
     device = choose_device(pygenn, config.backend.device)
     require_toolkit(device)
     find_compiler(config.backend.compiler)
+    count, number = len(cuda_devices()), config.backend.device_id
+    if device == "cuda" and config.CUDA_VISIBLE_DEVICES and number >= count:
+        raise BuildError(
+            f"backend.device_id={number}: there are {count} GPUs, with numbers from 0; the "
+            "environment's CUDA_VISIBLE_DEVICES chooses which are visible"
+        )
     return pygenn, device
 
 
@@ -59,11 +67,15 @@ def open_genn(
     settings = Settings(
         batch=1 if device == CPU else config.N_BATCH,
         precision=config.backend.precision,
-        spikes=config.N_MAX_SPIKE,
+        spikes=min(config.N_MAX_SPIKE, program.steps),  # a neuron spikes once in a step
         pipeline=config.PIPELINE,
         traced=bool(config.REC_NEURONS),
     )
-    target, description = target_of(pygenn, config, device), describe(program, settings)
+    target = target_of(pygenn, config, device)
+    try:
+        description = describe(program, settings)
+    except MemoryError as error:
+        raise out_of_memory(error) from error
     say(f"building {program.network.shape} with GeNN {version_of_pygenn()} for {NAMES[device]}")
     built = build_model(
         pygenn, description, target, code, cache_folder(config.backend.cache_dir),
@@ -105,6 +117,7 @@ def target_of(pygenn: Any, config: Config, device: str) -> Target:
         optimize=backend.optimize_code,
         preferences=preferences,
         timing=config.TIMING,
+        architecture=str(cuda_devices()) if device == "cuda" else "",
     )
 
 
@@ -127,7 +140,12 @@ def open_for_check(
     pygenn = import_pygenn()
     chosen = choose_device(pygenn, device)
     require_toolkit(chosen)
-    target = Target(device=chosen, compiler=find_compiler(compiler), flags=tuple(flags))
+    target = Target(
+        device=chosen,
+        compiler=find_compiler(compiler),
+        flags=tuple(flags),
+        architecture=str(cuda_devices()) if chosen == "cuda" else "",
+    )
     settings = replace(settings, batch=1) if chosen == CPU else settings
     description = describe(program, settings)
     built = build_model(

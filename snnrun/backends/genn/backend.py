@@ -36,8 +36,6 @@ class GennBackend:
     ``drop_spikes``: spikes beyond a buffer are counted, and learned without their gradient.
     """
 
-    threads = 1
-
     def __init__(
         self,
         device: Device,

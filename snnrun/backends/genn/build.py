@@ -7,6 +7,7 @@ part of GeNN's own hash.
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import shutil
@@ -44,6 +45,7 @@ class Target:
         optimize: -O3 and fast arithmetic, for the host and the device; else -O2 and IEEE 754.
         preferences: Of GeNN's backend, by name.
         timing: Whether kernels are timed.
+        architecture: The GPUs that it may run on, for which GeNN compiles without telling.
     """
 
     device: str
@@ -52,6 +54,7 @@ class Target:
     optimize: bool = False
     preferences: Mapping[str, Any] = field(default_factory=dict)
     timing: bool = False
+    architecture: str = ""
 
     @property
     def command(self) -> str:
@@ -65,7 +68,7 @@ class Target:
         """Return a hash of everything that the built library depends on."""
         parts = [description.text(), self.device, self.command, self.compiler.version]
         parts += [str(self.optimize), repr(sorted(self.preferences.items(), key=str))]
-        parts += [str(self.timing), version_of_pygenn() or ""]
+        parts += [str(self.timing), version_of_pygenn() or "", self.architecture]
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -115,11 +118,15 @@ def build_model(
     groups = Assembler(pygenn, model, description).groups
     log = code / LOG
     try:
-        with _quiet(log), _environment(CXX=target.command):
+        exact = {} if target.optimize else {"NVCC_APPEND_FLAGS": "--fmad=false"}
+        with _quiet(log), _environment(CXX=target.command, **exact):
             model.build(str(code))
     except (RuntimeError, ValueError, subprocess.CalledProcessError, OSError) as error:
-        if getattr(error, "returncode", 0) == -signal.SIGINT:  # Ctrl-C reaches make as well
+        ended_by = -getattr(error, "returncode", 0)
+        if ended_by == signal.SIGINT:  # Ctrl-C reaches make as well, and so may SIGTERM
             raise KeyboardInterrupt from error
+        if ended_by == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM) from error
         raise BuildError(_failure(error, target, log)) from error
     if not cached:
         with suppress(OSError):  # a cache that cannot be written costs a later run its build
@@ -131,7 +138,13 @@ def _copy(kept: Path, folder: Path) -> bool:
     """Copy what was built before; times of files are kept, by which make sees that all is done."""
     if not (kept / LIBRARY).exists():
         return False
-    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # of a build or a copy that broke off
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".copying-") as temporary:
+        try:
+            shutil.copytree(kept, Path(temporary) / "code")
+        except shutil.Error as error:
+            raise OSError(errno.ENOSPC, f"its code cannot be copied: {error}") from error
+        os.rename(Path(temporary) / "code", folder)
     return True
 
 
@@ -146,9 +159,6 @@ def _keep(folder: Path, kept: Path) -> None:
 def _failure(error: Exception, target: Target, log: Path) -> str:
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
-    if "cuda runtime error" in str(error) or ("CUDA" in str(error) and "error" in str(error)):
-        cure = "Is there a GPU, and may this process use it? backend.device=single_threaded_cpu "
-        return f"GeNN found no CUDA device that works: {error}. {cure}needs none"
     tail = "\n".join(lines)
     return (
         f"GeNN could not build the network for {target.device}: {error}\n"

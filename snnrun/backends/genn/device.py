@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from snnrun.backends.genn.description import Description
-from snnrun.errors import BuildError
+from snnrun.errors import BuildError, NumericalError
+
+
+def out_of_memory(error: Exception) -> BuildError:
+    """Return what to do where the network does not fit."""
+    return BuildError(
+        f"not enough memory for the network and its buffers: {error}. Use a smaller N_BATCH or "
+        "N_MAX_SPIKE, fewer examples, or backend.precision=float32"
+    )
 
 
 class Device:
@@ -29,10 +37,14 @@ class Device:
     def _load(self) -> None:
         try:
             self._model.load()
-        except (RuntimeError, MemoryError) as error:
+        except MemoryError as error:
+            raise out_of_memory(error) from error
+        except RuntimeError as error:
+            if any(words in str(error).lower() for words in ("out of memory", "bad_alloc")):
+                raise out_of_memory(error) from error
             raise BuildError(
-                f"GeNN could not load the network: {error}. If memory ran out, use a smaller "
-                "N_BATCH or N_MAX_SPIKE, fewer examples, or backend.precision=float32"
+                f"GeNN could not load the network: {error}. Delete the folder of its code, so that "
+                "it is built anew"
             ) from error
         self._parameters.clear()
 
@@ -94,12 +106,18 @@ class Device:
         """Walk all populations through GeNN's steps 0 .. ``steps`` - 1."""
         self._model.timestep = 0
         step_time = self._model.step_time
-        for _ in range(steps):
-            step_time()
+        try:
+            for _ in range(steps):
+                step_time()
+        except RuntimeError as error:
+            raise NumericalError(f"GeNN's device failed in a step: {error}") from error
 
     def update(self, group: str) -> None:
         """Run all updates of a group."""
-        self._model.custom_update(group)
+        try:
+            self._model.custom_update(group)
+        except RuntimeError as error:
+            raise NumericalError(f"GeNN's device failed in update {group}: {error}") from error
 
     def times(self) -> dict[str, float]:
         """Return the seconds spent in each kind of kernel since the model was loaded."""

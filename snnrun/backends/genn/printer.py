@@ -13,6 +13,7 @@ from snnrun.models.equations import symbol
 
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
     """
+    g gradient inSyn events_back due_back
     t dt id batch num_batch num_neurons Isyn scalar timepoint step n m at row fires held arrived
     count due emitted spikes remaining release release_now later arrival_slope events free_from
     forward backward parity drive slope dl_dt R Falling y label scale delta weight total top first

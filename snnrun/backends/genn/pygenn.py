@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from snnrun.backends.genn.driver import cuda_devices
 from snnrun.errors import BuildError
 
 VERSIONS = ((5, 4), (6, 0))  # from, up to but not including
@@ -70,16 +71,24 @@ def devices_of(pygenn: Any) -> tuple[str, ...]:
 
 
 def choose_device(pygenn: Any, wanted: str | None) -> str:
-    """Return the backend of GeNN to use: ``wanted``, or the first that there is.
+    """Return the backend of GeNN to use: ``wanted``, or the first that there is and can run.
 
     Raises:
-        BuildError: This PyGeNN does not have it, with what it has and why that may be.
+        BuildError: This PyGeNN does not have it, with what it has and why that may be; or there is
+            no GPU for it.
     """
     found = devices_of(pygenn)
-    if wanted is None and found:
-        return found[0]
-    if wanted in found:
+    usable = [device for device in found if device != "cuda" or cuda_devices()]
+    if wanted is None and usable:
+        return usable[0]
+    if wanted in usable:
         return str(wanted)
+    if wanted in found:
+        raise BuildError(
+            f"backend.device={wanted}: the driver shows no GPU to this process. Is there one, and "
+            "does the environment's CUDA_VISIBLE_DEVICES leave it visible? "
+            "backend.device=single_threaded_cpu needs none"
+        )
     has = ", ".join(found) or "none at all"
     raise BuildError(
         f"backend.device={wanted}: this PyGeNN does not have it; it has: {has}. {_why(wanted)}"

@@ -82,9 +82,10 @@ class TensorStore:
     def exploded(self) -> str:
         """Return the first trained tensor whose values are not finite or too large, or ""."""
         for tensor in self._program.tensors:
+            if not tensor.trained:
+                continue
             places = [self._place(tensor, p, "value") for p in tensor.parameters or ("",)]
-            inside = [self._device.within(*p, LARGEST_VALUE) for p in places if p is not None]
-            if tensor.trained and not all(inside):
+            if not all(self._device.within(*p, LARGEST_VALUE) for p in places if p is not None):
                 return tensor.name
         return ""
 
