@@ -209,3 +209,10 @@ def check_contents(tables: EventTables) -> None:
 def test_buffers_that_cannot_be_indexed_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"N_MAX_SPIKE=60000: .* use at most N_MAX_SPIKE="):
         describe(program({"NUM_HIDDEN": 1024}), Settings(batch=512, spikes=60000))
+    for keys, name in (
+        ({"TRAIN_TAU": True, "NUM_HIDDEN": 1024}, "tape_V of population hidden"),
+        ({"LOSS_TYPE": "avg_xentropy"}, "potential of population output"),
+    ):
+        batch = 2**31 // (1400 * (1024 if "TRAIN_TAU" in keys else 20)) + 1
+        with pytest.raises(ConfigError, match=f"table {name} would have .* a smaller N_BATCH"):
+            describe(program(keys), Settings(batch=batch, spikes=1))

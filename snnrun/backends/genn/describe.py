@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.description import Description, Neurons
 from snnrun.backends.genn.learning import updates_of
-from snnrun.backends.genn.population import PopulationWriter
+from snnrun.backends.genn.population import MOST_ENTRIES, PopulationWriter
 from snnrun.backends.genn.readout import Watched, watch
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.source import input_population
 from snnrun.backends.genn.synapse import projections_of
 from snnrun.compile.program import Program
+from snnrun.errors import ConfigError
 
 
 def describe(program: Program, settings: Settings) -> Description:
@@ -25,6 +26,8 @@ def describe(program: Program, settings: Settings) -> Description:
         PopulationWriter(program, c, settings, watched if c is last else Watched()).write()
         for c in program.populations
     ]
+    for population in layers:
+        _check_tables(population)
     return Description(
         program=program.describe(),
         dt=program.dt,
@@ -34,3 +37,14 @@ def describe(program: Program, settings: Settings) -> Description:
         synapses=tuple(projections_of(program, settings)),
         updates=(*watched.updates(), *updates_of(program)),
     )
+
+
+def _check_tables(population: Neurons) -> None:
+    """Raise ConfigError for a table that GeNN's snippets, which index with int, cannot reach."""
+    for table in population.tables:
+        if len(table.values) > MOST_ENTRIES:
+            raise ConfigError(
+                f"table {table.name} of population {population.name} would have "
+                f"{len(table.values):,} entries, more than GeNN can index; use a smaller N_BATCH, "
+                "or fewer steps (TRIAL_MS / DT_MS)"
+            )

@@ -149,11 +149,6 @@ class PopulationWriter:
         return [*found, *self.watched.tables]
 
     def _table(self, name: str, count: int) -> Table:
-        if count > MOST_ENTRIES:
-            raise ConfigError(
-                f"table {name} of population {self.name} would have {count:,} entries, more than "
-                "GeNN can index; use a smaller N_BATCH, or fewer steps (TRIAL_MS / DT_MS)"
-            )
         return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
 
     def _parameters(self) -> list[Parameter]:
