@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -20,6 +20,7 @@ from parity import (
     program_of,
 )
 
+from snnrun.backends.base import Backend
 from snnrun.backends.native.library import NativeBackend
 
 DT = 0.1  # ms
@@ -116,9 +117,11 @@ def drawn_again(given: Problem, seed: int) -> Problem:
     return replace(given, weights=other.weights, examples=other.examples, labels=other.labels)
 
 
-def assert_equal(name: str, given: Problem) -> list[reference.Result]:
+def assert_equal(
+    name: str, given: Problem, load: Callable[[str, Problem], Backend] = loaded
+) -> list[reference.Result]:
     """Hold loss, spikes, prediction and gradient of each example against the reference."""
-    backend, data = loaded(name, given), data_of(given, DT)
+    backend, data = load(name, given), data_of(given, DT)
     maps = reference.step_maps(given, DT, CASES[name].integrator)
     expected = [reference.gradient(given, DT, e, maps) for e in range(EXAMPLES)]
     for e, wanted in enumerate(expected):

@@ -5,7 +5,9 @@ L = -log softmax_k(score(y_k))_label + label_term(y_label)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import sympy as sp
@@ -38,12 +40,23 @@ class BoundLoss:
 
         The label's own term is taken at ``latest`` where y is beyond it.
         """
-        score, term = (sp.lambdify(Y, e, "numpy") for e in (self.score, self.label_term))
-        z = np.broadcast_to(score(y_BK), y_BK.shape).astype(float)
+        z = self.scores(y_BK)
         rows = np.arange(len(labels))
         top = z.max(axis=1)
         total = np.log(np.exp(z - top[:, None]).sum(axis=1))
-        return total + top - z[rows, labels] + term(np.minimum(y_BK[rows, labels], latest))
+        return total + top - z[rows, labels] + self._term(np.minimum(y_BK[rows, labels], latest))
+
+    def scores(self, y_BK: np.ndarray) -> np.ndarray:
+        """Return what enters the softmax, in float64 [B, K]."""
+        return np.broadcast_to(self._score(y_BK), y_BK.shape).astype(float)
+
+    @cached_property
+    def _score(self) -> Callable[[np.ndarray], np.ndarray]:
+        return sp.lambdify(Y, self.score, "numpy")
+
+    @cached_property
+    def _term(self) -> Callable[[np.ndarray], np.ndarray]:
+        return sp.lambdify(Y, self.label_term, "numpy")
 
 
 def bind_loss(program: Program) -> BoundLoss:

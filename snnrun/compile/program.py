@@ -134,6 +134,13 @@ class Program:
                 )
         return tuple(found)
 
+    def start_parameters(self, tensor: Tensor) -> np.ndarray:
+        """Return the values with which a tensor of parameters starts, [parameters, N]."""
+        values = self.populations[tensor.layer].population.values
+        return np.array(
+            [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters], float
+        )
+
     @property
     def trained_values(self) -> int:
         """How many numbers learning changes."""

@@ -12,7 +12,7 @@ array that a backend keeps beside the states: parameters, entries of the propaga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -167,7 +167,7 @@ class Steps:
             if self.given(prefix):
                 continue
             directions = self.compiled.population.trained
-            A, slopes = self._matrices(flow, values, directions)
+            A, slopes = self._matrices(prefix, values)
             P, dP = propagator_and_derivative(A, slopes, dt, integrator)
             for i, j in flow.entries:
                 values[internal(self.entry_name(prefix, i, j))] = P[:, i, j]
@@ -179,21 +179,40 @@ class Steps:
         return {s: values[s] for s in self.coefficients}
 
     def _matrices(
-        self, flow: Flow, values: Mapping[sp.Symbol, np.ndarray], directions: tuple[str, ...]
+        self, prefix: str, values: Mapping[sp.Symbol, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return [A, b] of every neuron [N, n, n + 1], and its derivative by each direction."""
-        names, columns = list(values), list(values.values())
-        size = len(columns[0])
+        columns = [values[symbol(name)] for name in self.compiled.per_neuron]
+        size, n = len(columns[0]), len(self.states)
 
-        def evaluate(table: sp.Matrix) -> np.ndarray:
-            cells = [
-                np.broadcast_to(sp.lambdify(names, cell, "numpy")(*columns), size) for cell in table
+        def evaluate(cells: list[Callable[..., np.ndarray]]) -> np.ndarray:
+            found = [np.broadcast_to(cell(*columns), size) for cell in cells]
+            return np.array(found, float).T.reshape(size, n, n + 1)
+
+        table, *slopes = map(evaluate, self._functions[prefix])
+        return table, np.array(slopes).reshape(len(slopes), size, n, n + 1)
+
+    @cached_property
+    def _functions(self) -> dict[str, list[list[Callable[..., np.ndarray]]]]:
+        """By prefix, the cells of [A, b] as functions of the parameters that differ, and the cells
+        of its derivative by each trained one.
+        """
+        names = [symbol(name) for name in self.compiled.per_neuron]
+
+        def functions(table: sp.Matrix) -> list[Callable[..., np.ndarray]]:
+            return [sp.lambdify(names, cell, "numpy") for cell in table]
+
+        return {
+            prefix: [
+                functions(self.table(flow)),
+                *(
+                    functions(self.table(flow).diff(symbol(p)))
+                    for p in self.compiled.population.trained
+                ),
             ]
-            return np.array(cells, float).T.reshape(size, *table.shape)
-
-        table = self.table(flow)
-        slopes = [evaluate(table.diff(symbol(p))) for p in directions]
-        return evaluate(table), np.array(slopes).reshape(len(directions), size, *table.shape)
+            for prefix, flow in self.flows()
+            if not self.given(prefix)
+        }
 
     def table(self, flow: Flow) -> sp.Matrix:
         """Return [A, b] with constants folded."""

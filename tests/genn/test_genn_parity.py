@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import reference
+import test_parity
 from oracle import Problem
 from parity import data_of, genn, gradients_of, load_parameters, load_weights, native, program_of
 from test_parity import (
@@ -44,20 +45,8 @@ def loaded(name: str, given: Problem) -> GennBackend:
 
 
 def assert_equal(name: str, given: Problem) -> list[reference.Result]:
-    """Hold loss, spikes, prediction and gradient of each example against the reference."""
-    backend, data = loaded(name, given), data_of(given, DT)
-    maps = reference.step_maps(given, DT, CASES[name].integrator)
-    expected = [reference.gradient(given, DT, e, maps) for e in range(EXAMPLES)]
-    for e, wanted in enumerate(expected):
-        found = backend.evaluate(data, np.array([e]))
-        np.testing.assert_array_equal(found.neuron_spikes, np.concatenate(wanted.counts))
-        assert found.prediction[0] == wanted.prediction
-        assert found.loss[0] == pytest.approx(wanted.loss, rel=1e-12)
-        assert backend.gradient(data, np.array([e])).loss[0] == found.loss[0]
-        assert_close(gradients_of(backend), wanted.gradients)
-    backend.gradient(data, np.arange(EXAMPLES))
-    assert_close(gradients_of(backend), reference.mean_gradients(expected))
-    return expected
+    """Hold GeNN against the reference as the native backend is held."""
+    return test_parity.assert_equal(name, given, loaded)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -117,7 +117,6 @@ def target_of(pygenn: Any, config: Config, device: str) -> Target:
         optimize=backend.optimize_code,
         preferences=preferences,
         timing=config.TIMING,
-        architecture=str(cuda_devices()) if device == "cuda" else "",
     )
 
 
@@ -140,12 +139,7 @@ def open_for_check(
     pygenn = import_pygenn()
     chosen = choose_device(pygenn, device)
     require_toolkit(chosen)
-    target = Target(
-        device=chosen,
-        compiler=find_compiler(compiler),
-        flags=tuple(flags),
-        architecture=str(cuda_devices()) if chosen == "cuda" else "",
-    )
+    target = Target(device=chosen, compiler=find_compiler(compiler), flags=tuple(flags))
     settings = replace(settings, batch=1) if chosen == CPU else settings
     description = describe(program, settings)
     built = build_model(

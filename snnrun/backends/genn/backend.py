@@ -56,6 +56,11 @@ class GennBackend:
         self._watched = watch(program, settings)
         self._updates = [g for g in UPDATES if any(u.group == g for u in description.updates)]
         self._outcome = outcome_of(program)
+        self._regularised = [
+            (layer, compiled.population.name)
+            for layer, compiled in enumerate(program.populations)
+            if program.push(compiled) is not None
+        ]
         self._trains_input = program.network.layers[0].forward.trained
         self._parity = 0
         self._fill_events()
@@ -267,14 +272,12 @@ class GennBackend:
 
     def _regularise(self, call: Call, unit: Unit) -> None:
         """Tell regularised populations what their push depends on beside their own spikes."""
-        for layer, compiled in enumerate(self.program.populations):
-            if self.program.push(compiled) is None:
-                continue
+        for layer, name in self._regularised:
             total, scale = np.zeros((2, self._settings.batch))
             total[: unit.count] = call.layer_spikes[unit.place, layer]
             scale[: unit.count] = unit.scale
-            self._device.write(compiled.population.name, "total", total)
-            self._device.write(compiled.population.name, "scale", scale)
+            self._device.write(name, "total", total)
+            self._device.write(name, "scale", scale)
 
     def _spikes(self, compiled: CompiledPopulation) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and neurons of the spikes of the last trial, by step."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.driver import cuda_devices
 from snnrun.backends.genn.model import Assembler
 from snnrun.backends.genn.pygenn import version_of_pygenn
 from snnrun.backends.native.compiler import Compiler
@@ -45,7 +46,6 @@ class Target:
         optimize: -O3 and fast arithmetic, for the host and the device; else -O2 and IEEE 754.
         preferences: Of GeNN's backend, by name.
         timing: Whether kernels are timed.
-        architecture: The GPUs that it may run on, for which GeNN compiles without telling.
     """
 
     device: str
@@ -54,7 +54,6 @@ class Target:
     optimize: bool = False
     preferences: Mapping[str, Any] = field(default_factory=dict)
     timing: bool = False
-    architecture: str = ""
 
     @property
     def command(self) -> str:
@@ -68,7 +67,9 @@ class Target:
         """Return a hash of everything that the built library depends on."""
         parts = [description.text(), self.device, self.command, self.compiler.version]
         parts += [str(self.optimize), repr(sorted(self.preferences.items(), key=str))]
-        parts += [str(self.timing), version_of_pygenn() or "", self.architecture]
+        parts += [str(self.timing), version_of_pygenn() or ""]
+        # GeNN compiles for the GPU that is there, of which its own hash knows nothing
+        parts.append(str(cuda_devices()) if self.device == "cuda" else "")
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

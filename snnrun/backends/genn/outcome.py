@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import sympy as sp
 
-from snnrun.compile.loss import Y, bind_loss
+from snnrun.compile.loss import bind_loss
 from snnrun.compile.program import Program
 from snnrun.models.losses import Readout
 
@@ -27,12 +26,10 @@ class Outcome:
 def outcome_of(program: Program) -> Callable[[Outputs, np.ndarray], Outcome]:
     """Return the function of (outputs, labels [B]) that evaluates the program's loss."""
     bound = bind_loss(program)
-    score = sp.lambdify(Y, bound.score, "numpy")
 
     def of_number(outputs: Outputs, labels: np.ndarray) -> Outcome:
         y = outputs["y"].astype(float)
-        z = np.broadcast_to(score(y), y.shape)
-        return _outcome(bound.values(y, labels), z.argmax(axis=1))
+        return _outcome(bound.values(y, labels), bound.scores(y).argmax(axis=1))
 
     def of_steps(outputs: Outputs, labels: np.ndarray) -> Outcome:
         loss = outputs["loss"][np.arange(len(labels)), labels] / program.steps
@@ -44,8 +41,7 @@ def outcome_of(program: Program) -> Callable[[Outputs, np.ndarray], Outcome]:
         silent = NEVER_MS if program.loss.silent_excluded else late
         y = np.where(step < 0, silent, (step + 1) * program.dt)
         y[rows, labels] = np.minimum(y[rows, labels], late)
-        z = np.broadcast_to(score(y), y.shape)
-        prediction = np.where((step >= 0).any(axis=1), z.argmax(axis=1), -1)
+        prediction = np.where((step >= 0).any(axis=1), bound.scores(y).argmax(axis=1), -1)
         return _outcome(bound.values(y, labels, latest=program.duration), prediction)
 
     return {

@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from snnrun.backends.genn.description import Access, Reference, Table, Update, Variable
-from snnrun.backends.genn.printer import formula, state_name
+from snnrun.backends.genn.printer import adjoint_name, formula, state_name
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.loss import BoundLoss, Y, bind_loss
 from snnrun.compile.program import CompiledPopulation, Program
@@ -79,7 +79,7 @@ class _OfOutput(Watched):
         self.compiled: CompiledPopulation = program.populations[-1]
         self.name = self.compiled.population.name
         self.potential = state_name(self.compiled.dynamics.neuron.states[0])
-        self.adjoint = f"lam_{self.compiled.dynamics.neuron.states[0]}"
+        self.adjoint = adjoint_name(self.compiled.dynamics.neuron.states[0])
         self.loss: BoundLoss = bind_loss(program)
         self.settings = settings
 

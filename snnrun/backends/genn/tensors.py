@@ -33,9 +33,7 @@ class TensorStore:
         """Give parameters the values that the network starts with."""
         for tensor in self._program.tensors:
             if tensor.parameters:
-                values = self._program.populations[tensor.layer].population.values
-                rows = [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters]
-                self.set(tensor.name, np.array(rows, float))
+                self.set(tensor.name, self._program.start_parameters(tensor))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor: ``value``, ``first``, ``second`` moment, or ``gradient``."""

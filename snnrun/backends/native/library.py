@@ -106,9 +106,7 @@ class NativeBackend:
     def _set_parameters(self) -> None:
         for tensor in self.program.tensors:
             if tensor.parameters:
-                values = self.program.populations[tensor.layer].population.values
-                rows = [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters]
-                self.set(tensor.name, np.array(rows, float))
+                self.set(tensor.name, self.program.start_parameters(tensor))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor, in the build's precision."""
