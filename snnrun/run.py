@@ -187,6 +187,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         integrator=config.network.integrator,
         regulariser=regulariser,
         regulariser_values=strengths,
+        average_spikes=config.AVG_SNSUM,
     )
 
 

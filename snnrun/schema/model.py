@@ -9,7 +9,6 @@ EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
 SPIKE_TIME_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 LATER_SILENT = "the care of silent neurons comes with the full set of options"
 LATER_LOSS = "it comes with the full set of losses"
-LATER_REGULARISER = "it comes with the full set of options"
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
 ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
@@ -144,8 +143,8 @@ REGULARISATION = table(
     ),
     switch(
         "AVG_SNSUM", False,
-        "Regularise the mean spike count over a mini-batch, not each example's.",
-        later=LATER_REGULARISER,
+        "Regularise by spike counts averaged over the mini-batch, not by each example's.",
+        active_if=REGULARISED,
     ),
     switch(
         "REWIRE_SILENT", False,
