@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 Info = Mapping[str, str | Sequence[str]]
 Row = Mapping[str, float | int | None]
@@ -104,6 +105,28 @@ def epoch_cells(
         f"{duration(row.get('seconds')):>8}",
         f"{duration(eta_s):>8}",
     ]
+
+
+def epoch_notes(row: Row, layers: Sequence[str]) -> list[str]:
+    """Return the lines below an epoch: neurons rewired before it, the spread of their spikes."""
+    lines = []
+    for layer in layers:
+        count = row.get(f"rewired_neurons/{layer}")
+        if count:
+            neurons = f"{count:,.0f} silent neuron{'s' if count > 1 else ''}"
+            lines.append(f"{'':5}  {layer}: {neurons} rewired before this epoch")
+    for layer, phase in product(layers, ("train", "validation")):
+        before = "validation_" if phase == "validation" else ""
+        figures = {
+            name: row.get(f"{before}spikes_per_neuron{tail}/{layer}")
+            for name, tail in (("mean", ""), ("sd", "_std"), ("min", "_min"), ("max", "_max"))
+        }
+        if figures["sd"] is None:
+            continue
+        text = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
+        silent = row.get(f"{before}silent_neurons/{layer}")
+        lines.append(f"{'':5}  {layer} {phase:10}  spikes {text}  silent {silent}")
+    return lines
 
 
 def hidden_layers(row: Row) -> list[str]:
