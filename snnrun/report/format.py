@@ -114,19 +114,22 @@ def epoch_notes(row: Row, layers: Sequence[str]) -> list[str]:
         count = row.get(f"rewired_neurons/{layer}")
         if count:
             neurons = f"{count:,.0f} silent neuron{'s' if count > 1 else ''}"
-            lines.append(f"{'':5}  {layer}: {neurons} rewired before this epoch")
+            lines.append(f"  {layer}: {neurons} rewired before this epoch")
     for layer, phase in product(layers, ("train", "validation")):
         before = "validation_" if phase == "validation" else ""
-        figures = {
-            name: row.get(f"{before}spikes_per_neuron{tail}/{layer}")
-            for name, tail in (("mean", ""), ("sd", "_std"), ("min", "_min"), ("max", "_max"))
-        }
-        if figures["sd"] is None:
+        if f"{before}spikes_per_neuron_std/{layer}" not in row:
             continue
-        text = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
+        text = f"  {layer} {phase:10}"
+        for name, tail in (("spikes", ""), ("sd", "_std"), ("min", "_min"), ("max", "_max")):
+            text += f"  {name} {_spikes(row.get(f'{before}spikes_per_neuron{tail}/{layer}'))}"
         silent = row.get(f"{before}silent_neurons/{layer}")
-        lines.append(f"{'':5}  {layer} {phase:10}  spikes {text}  silent {silent}")
+        lines.append(f"{text}  silent {silent:,.0f}")
     return lines
+
+
+def _spikes(value: float | None) -> str:
+    """Return spikes per neuron and trial in at most 6 characters."""
+    return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.1f}"
 
 
 def hidden_layers(row: Row) -> list[str]:
