@@ -136,7 +136,12 @@ class GennBackend:
         return call.results()
 
     def gradient(
-        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
@@ -149,7 +154,12 @@ class GennBackend:
         return call.results()
 
     def trial(
-        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        example: int,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Trial:
         """Run one example and return everything that happened, with the weights as they are.
 

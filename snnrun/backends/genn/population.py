@@ -53,6 +53,11 @@ class PopulationWriter:
         self.watched = watched
         self.size = compiled.population.size
         self.name = compiled.population.name
+        if compiled.population.noise or compiled.population.veto:
+            raise ConfigError(
+                "HIDDEN_NOISE and PDROP_HIDDEN: not implemented on backend=genn yet; take "
+                "backend=native, or set both to 0"
+            )
         self.push = program.push(compiled)  # of the regulariser at each spike, or None
 
     def write(self) -> Neurons:
