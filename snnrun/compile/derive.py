@@ -16,8 +16,8 @@ x- is the state at the spike, on the threshold; x+ = r(x-). Where a neuron may b
 that number is drawn and depends on nothing: S is taken at the spike, with x- as it was there, and
 g_x S / D and g_p S / D are subtracted at the crossing, D being the slope there.
 
-Source: Wunderlich & Pehle 2021, Sci Rep 11:12829, generalised to any linear f and any g and r by the
-same variation of the event times.
+Source: Wunderlich & Pehle 2021, Sci Rep 11:12829, generalised to any linear f and any g and r by
+the same variation of the event times.
 Everything here is symbolic: symbols are named after the states and parameters of the declaration;
 ``lam_X`` is the adjoint of state X, and the names below stand for what the jump is given.
 """
