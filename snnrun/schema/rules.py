@@ -198,6 +198,16 @@ def _one_checkpoint(values: Values) -> Iterator[str]:
         yield "LOAD_BEST=true: LOAD_LAST is true as well; only one checkpoint can be loaded"
 
 
+@rule("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
+def _plots_are_files(values: Values) -> Iterator[str]:
+    for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
+        if values[key] and not values["WRITE_TO_DISK"]:
+            yield (
+                f"{key}=true: plots are files in the run folder, and WRITE_TO_DISK=false keeps "
+                "none; leave one of the two out"
+            )
+
+
 RULES = (
     _whole_steps,
     _buffered_steps,
@@ -213,4 +223,5 @@ RULES = (
     _best_needs_validation,
     _schedule_needs_validation,
     _one_checkpoint,
+    _plots_are_files,
 )
