@@ -16,6 +16,6 @@ def draw_activity(figure: Figure, per_trial: Mapping[str, np.ndarray], title: st
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     for axes, (name, means) in zip(panels(figure, len(per_trial)), per_trial.items(), strict=True):
         top = max(1.0, float(means.max()))
-        axes.hist(means, bins=np.linspace(0.0, top, 31), color=BLUE)
+        axes.hist(means, bins=[top * k / 30 for k in range(31)], color=BLUE)
         silent = int((means == 0).sum())
         tidy(axes, f"{name}: {silent} of {len(means)} silent", "spikes per trial, mean", "neurons")

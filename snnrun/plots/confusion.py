@@ -44,7 +44,7 @@ def _draw_matrix(figure: Figure, axes: Axes, counts: np.ndarray, names: Sequence
     axes.set_ylabel("true class")
     labels = [*(names or map(str, range(true))), *(["none"] if predicted > true else [])]
     if true <= MOST_NAMES:
-        long = max(map(len, labels)) > 3 or true > MOST_COUNTS
+        long = max(map(len, labels)) > 5 or true > MOST_COUNTS
         axes.set_xticks(range(predicted), labels, rotation=90 if long else 0)
         axes.set_yticks(range(true), labels[:true])
         axes.tick_params(labelsize=9 if true <= MOST_COUNTS else 7)

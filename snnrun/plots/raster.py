@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from snnrun.plots.style import BLACK, BLUE, GREY, VERMILION, tidy
 
 SIZE_PER_PANEL = 1.9
-_TALLEST, _SHORTEST = 8.0, 1.2  # points, of the dash that is a spike
+_TALLEST, _SHORTEST = 8.0, 2.5  # points, of the dash that is a spike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +63,17 @@ def _draw_spikes(axes: Axes, spikes: Spikes, output_of: Example | None) -> None:
     """Draw spikes as dashes; of outputs, the label's row is marked."""
     height = float(np.clip(72 * 0.7 * SIZE_PER_PANEL / spikes.size, _SHORTEST, _TALLEST))
     axes.plot(spikes.times_ms, spikes.ids, "|", color=BLACK, markersize=height, mew=0.8)
-    title = f"{spikes.population}: {len(spikes.ids)} spikes of {spikes.size} neurons"
+    unit = "channel" if spikes.population == "input" else "neuron"
+    title = f"{spikes.population}: {len(spikes.ids)} spikes of {spikes.size} {unit}s"
     if output_of is not None:
         label, prediction = output_of.label, output_of.prediction
         if prediction not in (-1, label):
             axes.axhspan(prediction - 0.4, prediction + 0.4, color=VERMILION, alpha=0.25, lw=0)
         axes.axhspan(label - 0.4, label + 0.4, color=BLUE, alpha=0.25, lw=0)
         title += "; the label's in blue" + _wrong_one(output_of)
-    tidy(axes, title, y="channel" if spikes.population == "input" else "neuron")
+    tidy(axes, title, y=unit)
     axes.set_ylim(-0.5, spikes.size - 0.5)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
 
 
 def _draw_potentials(axes: Axes, example: Example) -> None:

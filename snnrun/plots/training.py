@@ -44,8 +44,14 @@ def draw_training(
     log_if_wide(loss)
     loss.legend(frameon=False, loc="upper right")
     below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
-    below[0].plot(epochs["epoch"], epochs["learning_rate"], color=GREY, marker=marker(_n(epochs)))
-    tidy(below[0], "Learning rate", y="Adam's step")
+    below[0].plot(
+        epochs["epoch"],
+        epochs["learning_rate"],
+        color=GREY,
+        marker=marker(_n(epochs)),
+        markersize=3,
+    )
+    tidy(below[0], "Learning rate", y="rate")
     log_if_wide(below[0])
     _draw_populations(below[1], epochs, activity["spikes"])
     tidy(below[1], "Activity", y="spikes per neuron and trial")

@@ -41,14 +41,16 @@ def draw_weights(figure: Figure, weights: Mapping[str, np.ndarray], title: str =
 
 
 def draw_time_constants(figure: Figure, found: list[TimeConstant], title: str = "") -> None:
-    """Draw a histogram of each time constant; where it began as a grey outline."""
+    """Draw a histogram of each time constant; where it began as an outline, or a line if all began alike."""
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     for axes, tau in zip(panels(figure, len(found)), found, strict=True):
         bins = _bins(np.concatenate([tau.values, tau.start]))
         axes.hist(tau.values, bins=bins, color=BLUE, label="now")
-        axes.hist(tau.start, bins=bins, color=GREY, histtype="step", lw=1.4, label="at the start")
+        if np.ptp(tau.start) > 0:
+            axes.hist(tau.start, bins, color=GREY, histtype="step", lw=1.4, label="at the start")
+        else:
+            axes.axvline(float(tau.start[0]), color=VERMILION, linewidth=1.2, label="at the start")
         tidy(axes, f"{tau.population}: {tau.name}", x=f"{tau.name} (ms)", y="neurons")
-        axes.set_ylim(top=1.15 * max(1, np.histogram(tau.values, bins)[0].max()))
         axes.legend(frameon=False, fontsize=8)
 
 
@@ -59,9 +61,9 @@ def panels(figure: Figure, count: int) -> list[Axes]:
     return [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
 
 
-def _bins(values: np.ndarray) -> np.ndarray:
+def _bins(values: np.ndarray) -> list[float]:
     """Return edges of bins over all values, no more bins than values."""
     low, high = float(values.min()), float(values.max())
     margin = 0.0 if high > low else 0.05 * abs(low) + 1e-3
     count = int(np.clip(np.sqrt(values.size), 8, BINS))
-    return np.linspace(low - margin, high + margin, count + 1)
+    return [float(edge) for edge in np.linspace(low - margin, high + margin, count + 1)]
