@@ -21,11 +21,13 @@ from snnrun.plots.style import new_figure, save, write
 from snnrun.plots.training import SIZE, draw_training
 from snnrun.record.atomic import RecordError
 from snnrun.record.reader import Run, load_run
+from snnrun.schema import SCHEMA
 from snnrun.schema.kinds import shown
 from snnrun.training.checkpoint import load
 
 SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")
-NO_DIFFERENCE = (*SEEDS, "NAME", "OUT_DIR", "backend.threads")  # of what is learned
+NO_DIFFERENCE = (*SEEDS, "NAME", "OUT_DIR", "N_EPOCH", "backend.threads")  # of what is learned
+LOADED = ("LOAD_LAST", "LOAD_BEST")
 
 
 def plot_run(folder: Path) -> Path:
@@ -100,9 +102,15 @@ def _settings(config: Mapping[str, Any], within: str = "") -> dict[str, Any]:
         full = f"{within}{name}"
         if isinstance(value, Mapping) and full.islower():
             found |= _settings(value, f"{full}.")
-        elif full not in NO_DIFFERENCE:
+        elif not _only_kept(full):
             found[full] = value
     return found
+
+
+def _only_kept(name: str) -> bool:
+    """Return whether a key changes nothing that is learned, as those of what is recorded."""
+    recording = name in SCHEMA and SCHEMA[name].section == "recording controls"
+    return name in NO_DIFFERENCE or name == "record.name" or (recording and name not in LOADED)
 
 
 def _training(figure: Any, run: Run) -> None:

@@ -59,7 +59,7 @@ def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
 def by_epoch(axes: Axes, epochs: np.ndarray) -> None:
     """Let the x axis count the epochs in whole numbers."""
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     first, last = int(epochs.min()), int(epochs.max())
     margin = max(0.5, 0.02 * (last - first)) if last - first < _MARKED else 0.02 * (last - first)
     axes.set_xlim(first - margin, last + margin)

@@ -55,10 +55,9 @@ def draw_training(
     log_if_wide(below[0])
     _draw_populations(below[1], epochs, activity["spikes"])
     tidy(below[1], "Activity", y="spikes per neuron and trial")
-    below[1].set_ylim(bottom=0)
+    below[1].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=8)
     _draw_populations(below[2], epochs, activity["silent"])
     tidy(below[2], "Silent neurons", y="neurons without a spike")
-    below[2].set_ylim(bottom=0)
     for axes in (accuracy, loss, *below):
         by_epoch(axes, epochs["epoch"])
 
@@ -90,10 +89,8 @@ def _draw_populations(axes: Axes, epochs: Columns, columns: Columns) -> None:
             epochs["epoch"], values, color=colour, label=name.partition("/")[2],
             marker=marker(_n(epochs)), markersize=3,
         )  # fmt: skip
-    if columns:
-        axes.legend(frameon=False, fontsize=8)
-    else:
-        axes.text(0.5, 0.5, "no population spikes", transform=axes.transAxes, ha="center")
+    top = max((np.nanmax(values) for values in columns.values()), default=1.0)
+    axes.set_ylim(0, 1.1 * top or 1.0)
 
 
 def _cycle(count: int) -> list[str]:

@@ -41,7 +41,7 @@ def draw_weights(figure: Figure, weights: Mapping[str, np.ndarray], title: str =
 
 
 def draw_time_constants(figure: Figure, found: list[TimeConstant], title: str = "") -> None:
-    """Draw a histogram of each time constant; where it began as an outline, or a line if all began alike."""
+    """Draw a histogram of each time constant; where it began as an outline, or a line."""
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     for axes, tau in zip(panels(figure, len(found)), found, strict=True):
         bins = _bins(np.concatenate([tau.values, tau.start]))
