@@ -22,6 +22,7 @@ COMMANDS = {
     "compile": "generate and build a network's program without running it",
     "data": "info, verify, fetch: the data sets and their files",
     "runs": "list the runs and how far they came",
+    "plot": "pictures of runs: course, weights, confusion; several runs in one",
     "doctor": "what this machine has, and what is missing",
     "keys": "what every key of the configuration means",
 }

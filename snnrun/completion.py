@@ -37,6 +37,8 @@ def suggestions(line: str) -> list[str]:
     if command in ("resume", "test"):
         changeable = [name for name, key in SCHEMA.items() if command in key.changeable]
         return _key_words(word, changeable) if before else []  # first a folder: the shell knows
+    if command == "plot":  # folders: the shell knows
+        return _starting(word, ["--output"]) if word.startswith("-") else []
     if command not in TAKES_CONFIG:
         return []
     if word.startswith("-"):

@@ -12,13 +12,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from snnrun.backends import open_backend, require_backend
-from snnrun.backends.base import Opened
+from snnrun.backends.base import Backend, Opened
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, DataError
 from snnrun.network.build import build_network, find_loss, find_regulariser, initial_weights
+from snnrun.plots.live import LivePlots, require_plots
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -82,6 +83,7 @@ def train_in(
     ):
         started = time.monotonic()
         require_backend(config)
+        require_plots(config)
         splits = load(config)
         program = build_program(config, splits)
         opened = stack.enter_context(
@@ -99,19 +101,25 @@ def train_in(
         keeper = Keeper(config, paths, backend, record, resumed)
         if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
+        plots = _plots(config, paths, splits, backend, record, reporter, stack)
         trainer = Trainer(
             config=config, splits=splits, backend=backend, state=state, record=record,
             recordings=recordings, keeper=keeper, reporter=reporter, stop=stop,
+            epoch_ended=plots.epoch_ended if plots else None,
         )  # fmt: skip
         try:
             trainer.run()
         except Stopped:
+            if plots:
+                plots.ended()
             how_to_go_on = stopped(config, stop, state, paths)
             reporter.interrupted(how_to_go_on)
             raise Interrupted(stop.exit_code, how_to_go_on) from None
         figures = evaluate(config, backend, splits, record) if splits.test else {}
         record.finish()
         record.write()
+        if plots:
+            plots.ended()
         reporter.finish(outcome(config, record, figures, state, paths, time.monotonic() - started))
     best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
     return float(best)
@@ -223,6 +231,18 @@ def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> Ru
         confusion=config.COLLECT_CONFUSION,
         predictions=config.REC_PREDICTIONS,
     )
+
+
+def _plots(
+    config: Config, paths: RunPaths, splits: Splits, backend: Backend, record: RunRecord,
+    reporter: Reporter, stack: ExitStack,
+) -> LivePlots | None:  # fmt: skip
+    """Return the maker of plots, closed with ``stack``; None where none are asked for."""
+    if not (config.TRAINING_PLOT or config.FANCY_PLOTS):
+        return None
+    plots = LivePlots(config, paths, splits, backend, record, reporter.warning)
+    stack.callback(plots.close)
+    return plots
 
 
 def _resumed(config: Config, paths: RunPaths, opened: Opened) -> State | None:

@@ -106,6 +106,8 @@ def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
     ]
     if paths.last.exists() or paths.best.exists():
         written.append(f"{_shown(paths.checkpoints)}: checkpoints")
+    if config.TRAINING_PLOT or config.FANCY_PLOTS:
+        written.append(f"{_shown(paths.plots)}: plots")
     info["files"] = written
     further = [
         f"in Python: from snnrun import load_run; run = load_run({_shown(paths.root)!r})",

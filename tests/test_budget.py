@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "datasets": CONFIGURED,
     "record": ANYWHERE,
     "report": ANYWHERE | {"record", "config", "schema"},
+    "plots": CONFIGURED | {"backends", "datasets", "models", "network", "record", "training"},
     "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
 }
 

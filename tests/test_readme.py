@@ -17,7 +17,7 @@ import pytest
 
 from snnrun import __version__, train
 from snnrun.cli import COMMANDS
-from snnrun.commands import data
+from snnrun.commands import data, plot
 from snnrun.commands.arguments import CommandLine, check, parse, split
 from snnrun.commands.keys import matching
 from snnrun.commands.saved_run import read_overrides
@@ -32,6 +32,7 @@ from snnrun.schema import KEYS
 
 ROOT = Path(__file__).parents[1]
 README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
+PLOTS = ROOT / "docs" / "plots.md"
 FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
 
 
@@ -55,7 +56,7 @@ def shell_commands(document: Path) -> Iterator[list[str]]:
 
 SNNRUN = [
     words[1:]
-    for document in (README, MODELS)
+    for document in (README, MODELS, PLOTS)
     for words in shell_commands(document)
     if words[0].rpartition("/")[2] == "snnrun"
 ]
@@ -105,6 +106,8 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         read_overrides([word for word in rest if "=" in word], command)
     elif command == "keys":
         assert all(matching(pattern) for pattern in rest)
+    elif command == "plot":
+        plot.read(rest)
     elif command in ("runs", "doctor"):
         assert not rest
     else:
@@ -117,7 +120,7 @@ def test_every_key_that_the_readme_names_exists() -> None:
     assert {name for name in named if not name.startswith("SNNRUN_")} <= set(KEYS)
 
 
-@pytest.mark.parametrize("document", [README, MODELS], ids=["README", "models"])
+@pytest.mark.parametrize("document", [README, MODELS, PLOTS], ids=["README", "models", "plots"])
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
     text = document.read_text()
     headings = {

@@ -31,6 +31,11 @@ class Confusion:
         counts = np.bincount(rows * classes + labels, minlength=(classes + 1) * classes)
         self._counts.setdefault(phase, {})[epoch] = counts.reshape(classes + 1, classes)
 
+    def latest(self, phase: str) -> np.ndarray | None:
+        """Return the matrix of a split's last epoch, [predicted, true]; its last row: none."""
+        counts = self._counts.get(phase)
+        return counts[max(counts)] if counts else None
+
     def truncate(self, epoch: int) -> None:
         """Forget ``epoch`` and what follows it, and the test."""
         self._counts.pop("test", None)

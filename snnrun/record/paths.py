@@ -25,6 +25,7 @@ class RunPaths:
         records/KIND/         the parts: e00003_t000007.h5 is epoch 3, trial 7
         checkpoints/          last.h5, best.h5
         code/                 generated code
+        plots/                pictures
         run.log               what was reported
         run.pid               which process works on the run, while there is one
     """
@@ -71,6 +72,10 @@ class RunPaths:
         return self.root / "code"
 
     @property
+    def plots(self) -> Path:
+        return self.root / "plots"
+
+    @property
     def log(self) -> Path:
         return self.root / "run.log"
 
@@ -93,6 +98,10 @@ class RunPaths:
         """Return the file of the predictions of an epoch (``e00003``) or the test (``test``)."""
         return self.part_folder(PREDICTIONS) / f"{name}.h5"
 
+    def plot(self, name: str) -> Path:
+        """Return the file of one picture."""
+        return self.plots / f"{name}.png"
+
     def parts(self, kind: str, files: Iterable[Path] | None = None) -> dict[tuple[int, int], Path]:
         """Return the parts of a kind by (epoch, trial), in that order: on disk or of ``files``."""
         folder = self.part_folder(kind)
@@ -107,7 +116,12 @@ class RunPaths:
     def folders(self) -> tuple[Path, ...]:
         """Return every folder in which a run writes files."""
         kinds = (*RECORDING_KINDS, PREDICTIONS)
-        return (self.root, self.checkpoints, *(self.part_folder(kind) for kind in kinds))
+        return (
+            self.root,
+            self.checkpoints,
+            self.plots,
+            *(self.part_folder(kind) for kind in kinds),
+        )
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,10 @@ class RunRecord:
         self._collect(None, "test")
         self._drop_test_outcomes()
 
+    def latest_confusion(self, split: str) -> np.ndarray | None:
+        """Return the last epoch's matrix of a split, [predicted (the last row: none), true]."""
+        return self._confusion.latest(split) if self._confusion else None
+
     def finish(self) -> None:
         """Mark the run as done."""
         self.finished = datetime.now().astimezone().isoformat(timespec="seconds")

@@ -6,7 +6,7 @@ from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
 from snnrun.schema.table import number, row, switch, table, text, when_recorded, whole
 
-LATER_PLOTS = "plots come with the reports"
+PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
@@ -81,11 +81,22 @@ RECORDING = table(
         "checkpoint is written, and nothing is left but what snnrun.train returns (the data folder "
         "and the build cache are used as ever).",
     ),
-    switch("TRAINING_PLOT", False, "Plot the course of the training.", later=LATER_PLOTS),
-    whole(
-        "TRAINING_PLOT_INTERVAL", 10, "Plot every so many epochs.", minimum=1, later=LATER_PLOTS,
+    switch(
+        "TRAINING_PLOT", False,
+        "Plot the course of the training to plots/training.png, and in a window where there is a "
+        "display. Needs matplotlib.",
+        changeable=(RESUME,),
     ),
-    switch("FANCY_PLOTS", False, "Make further plots.", later=LATER_PLOTS),
+    whole(
+        "TRAINING_PLOT_INTERVAL", 10, "Plot every so many epochs, and at the end.",
+        minimum=1, active_if=PLOTTED, changeable=(RESUME,),
+    ),
+    switch(
+        "FANCY_PLOTS", False,
+        "Make further plots in plots/: spikes of one example, weights, activity, time constants "
+        "and, with COLLECT_CONFUSION, the confusion matrix. Needs matplotlib.",
+        changeable=(RESUME,),
+    ),
     switch(
         "CHECKPOINT", True,
         "Write checkpoints/last.h5 after each epoch, from which the run can be resumed.",

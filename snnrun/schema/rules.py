@@ -207,6 +207,16 @@ def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
         )
 
 
+@rule("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
+def _plots_are_files(values: Values) -> Iterator[str]:
+    for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
+        if values[key] and not values["WRITE_TO_DISK"]:
+            yield (
+                f"{key}=true: plots are files in the run folder, and WRITE_TO_DISK=false keeps "
+                "none; leave one of the two out"
+            )
+
+
 RULES = (
     _whole_steps,
     _buffered_steps,
@@ -223,4 +233,5 @@ RULES = (
     _schedule_needs_validation,
     _one_checkpoint,
     _rewired_weights_are_trained,
+    _plots_are_files,
 )

@@ -9,7 +9,7 @@ where it would, the backend says how long its calls are.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -64,6 +64,8 @@ class Trainer:
         keeper: Checkpoints.
         reporter: Who is told.
         stop: Requests to stop.
+        epoch_ended: Is given each epoch that has ended, and the mean spikes per trial in its
+            training, [neurons of all layers].
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Trainer:
         keeper: Keeper,
         reporter: Reporter,
         stop: Stop,
+        epoch_ended: Callable[[int, np.ndarray], None] | None = None,
     ) -> None:
         self._config = config
         self._train_feed = feed(config, splits, splits.train, config.N_EPOCH)
@@ -94,6 +97,7 @@ class Trainer:
         self._keeper = keeper
         self._reporter = reporter
         self._stop = stop
+        self._epoch_ended = epoch_ended
         self._adam = Adam(beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS)
         self._trials_per_chunk = 1
         self._timings: dict[str, float] = {}
@@ -134,10 +138,13 @@ class Trainer:
         if best:
             state.best_accuracy, state.best_epoch = watched, epoch
         state.epoch, state.trial = epoch + 1, 0
+        spikes_per_trial = state.neuron_spikes / self._train_feed.examples
         self._record.epoch(row, self._timings if self._config.TIMING else None)
         self._recordings.flush()
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
         self._reporter.epoch(row, eta_s=self._eta(), best=best)
+        if self._epoch_ended is not None:
+            self._epoch_ended(epoch, spikes_per_trial)
 
     def _begin_epoch(self, epoch: int) -> None:
         """Rewire what was silent in the epoch before, and count spikes anew.

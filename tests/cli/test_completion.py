@@ -49,6 +49,8 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("snnrun resume out", []),
         ("snnrun keys TAU_M", ["TAU_MEM"]),
         ("snnrun doctor ", []),
+        ("snnrun plot ", []),
+        ("snnrun plot --o", ["--output"]),
     ],
 )  # fmt: skip
 def test_completion_offers_what_may_stand_there(

@@ -1,0 +1,88 @@
+"""`snnrun plot`: pictures of runs, from their records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from snnrun.errors import ConfigError, did_you_mean
+
+OUTPUT = "--output"
+FORMATS = (".png", ".pdf", ".svg")
+COMPARISON = "comparison.png"
+
+HELP = f"""\
+usage: snnrun plot [RUN ...] [{OUTPUT} FILE]
+
+One run (without RUN, the newest below ./outputs): its course, weights, time constants and, with
+COLLECT_CONFUSION, confusion matrix, to RUN/plots; with {OUTPUT}, its course to FILE.
+Several runs: their courses in one picture, {COMPARISON} or FILE. Runs that differ only by seeds
+are shown as mean and standard deviation. The format is that of FILE's suffix: .png, .pdf, .svg.
+Needs matplotlib. During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
+
+examples:
+  snnrun plot
+  snnrun plot outputs/2026-11-21/18-03-12-123456 {OUTPUT} course.pdf
+  snnrun plot outputs/multirun/2026-11-21/18-03-12-123456/* {OUTPUT} seeds.png
+"""
+
+
+def help_text() -> str:
+    """Return what `snnrun plot --help` prints."""
+    return HELP
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun plot`."""
+    folders, output = read(arguments)
+    from snnrun.commands.saved_run import find_run
+    from snnrun.plots.library import require_matplotlib
+
+    runs = [find_run([folder])[0] for folder in folders] or [find_run([])[0]]
+    require_matplotlib("snnrun plot")
+    from snnrun.plots.saved import plot_comparison, plot_course, plot_run
+
+    if len(runs) > 1:
+        written = output or Path(COMPARISON)
+        plot_comparison(runs, written)
+    elif output is not None:
+        written = output
+        plot_course(runs[0], written)
+    else:
+        written = plot_run(runs[0])
+    print(written)
+    return 0
+
+
+def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    """Return the run folders and the file of the arguments.
+
+    Raises:
+        ConfigError: An option or setting that plot does not take, or a file it cannot write.
+    """
+    folders: list[str] = []
+    output: Path | None = None
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition("=")
+        if name == OUTPUT:
+            if not equals and not words:
+                raise ConfigError(f"{OUTPUT}: needs a file, as in {OUTPUT} course.png")
+            output = _checked(Path(value if equals else words.pop(0)).expanduser())
+        elif word.startswith("-"):
+            hint = did_you_mean(word, [OUTPUT])
+            raise ConfigError(f"{word}: there is no such option.{hint} Options: {OUTPUT}")
+        elif equals and not Path(word).exists():
+            raise ConfigError(f"{word}: snnrun plot takes run folders and {OUTPUT} FILE, no keys")
+        else:
+            folders.append(word)
+    return folders, output
+
+
+def _checked(file: Path) -> Path:
+    if file.suffix.lower() not in FORMATS:
+        raise ConfigError(f"{OUTPUT} {file}: must end in one of {', '.join(FORMATS)}")
+    if not file.parent.is_dir():
+        raise ConfigError(f"{OUTPUT} {file}: there is no folder {file.parent}")
+    return file

@@ -1,0 +1,140 @@
+"""Pictures from the records of runs that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnrun.config import validate
+from snnrun.network.build import build_network
+from snnrun.network.network import Network
+from snnrun.plots.comparison import SIZE as COMPARISON_SIZE
+from snnrun.plots.comparison import Group, draw_comparison
+from snnrun.plots.confusion import draw_confusion
+from snnrun.plots.confusion import size_of as confusion_size
+from snnrun.plots.learned import learned, write_learned
+from snnrun.plots.style import new_figure, save, write
+from snnrun.plots.training import SIZE, draw_training
+from snnrun.record.atomic import RecordError
+from snnrun.record.reader import Run, load_run
+from snnrun.schema import SCHEMA
+from snnrun.schema.kinds import shown
+from snnrun.training.checkpoint import load
+
+SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")
+NO_DIFFERENCE = (*SEEDS, "NAME", "OUT_DIR", "N_EPOCH", "backend.threads")  # of what is learned
+LOADED = ("LOAD_LAST", "LOAD_BEST")
+
+
+def plot_run(folder: Path) -> Path:
+    """Make the pictures of one run in its folder ``plots``, and return that folder.
+
+    Raises:
+        SnnrunError: No epoch has ended yet, or a record or checkpoint cannot be read.
+    """
+    run = with_epochs(folder)
+    write(lambda figure: _training(figure, run), run.paths.plot("training"), SIZE)
+    _plot_confusion(run)
+    if run.paths.last.exists():
+        saved = load(run.paths.last)
+        tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
+        after = f"after {saved['epoch']} epochs (last checkpoint)"
+        write_learned(run.paths, *learned(_network(run, tensors), tensors), after)
+    return run.paths.plots
+
+
+def plot_course(folder: Path, file: Path) -> None:
+    """Write the picture of a run's course to a file."""
+    figure = new_figure(*SIZE)
+    _training(figure, with_epochs(folder))
+    save(figure, file)
+
+
+def plot_comparison(folders: Sequence[Path], file: Path) -> None:
+    """Write a picture with the courses of several runs to a file."""
+    figure = new_figure(*COMPARISON_SIZE)
+    draw_comparison(figure, group([with_epochs(folder) for folder in folders]))
+    save(figure, file)
+
+
+def with_epochs(folder: Path) -> Run:
+    """Return the records of a run in which an epoch has ended.
+
+    Raises:
+        RecordError: There is none.
+    """
+    run = load_run(folder)
+    if not len(run.epochs.get("epoch", ())):
+        state = "is in its first epoch" if run.running else "ended before its first epoch did"
+        raise RecordError(f"{folder}: there is nothing to plot yet, since the run {state}")
+    return run
+
+
+def group(runs: Sequence[Run]) -> list[Group]:
+    """Put runs together that differ by seeds only, and name each group by what tells it apart."""
+    groups: list[tuple[dict[str, Any], list[Run]]] = []
+    for run in runs:
+        key = _settings(run.config)
+        for settings, members in groups:
+            if settings == key:
+                members.append(run)
+                break
+        else:
+            groups.append((key, [run]))
+    names = sorted({name for settings, _ in groups for name in settings})
+    differing = [n for n in names if any(s.get(n) != groups[0][0].get(n) for s, _ in groups)]
+    found = []
+    for settings, members in groups:
+        told = ", ".join(f"{n}={shown(settings[n])}" for n in differing if n in settings)
+        label = told or str(members[0].config.get("NAME", "run"))
+        found.append(Group(label=label, runs=[run.epochs for run in members]))
+    return found
+
+
+def _settings(config: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+    """Return the settings that make a difference, those of groups as GROUP.OPTION."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        full = f"{within}{name}"
+        if isinstance(value, Mapping) and full.islower():
+            found |= _settings(value, f"{full}.")
+        elif not _only_kept(full):
+            found[full] = value
+    return found
+
+
+def _only_kept(name: str) -> bool:
+    """Return whether a key changes nothing that is learned, as those of what is recorded."""
+    recording = name in SCHEMA and SCHEMA[name].section == "recording controls"
+    return name in NO_DIFFERENCE or name == "record.name" or (recording and name not in LOADED)
+
+
+def _training(figure: Any, run: Run) -> None:
+    title = f"{run.config['NAME']}, {run.config['dataset']['name']} ({run.paths.root.name})"
+    draw_training(figure, run.epochs, run.test, title)
+
+
+def _plot_confusion(run: Run) -> None:
+    """Write the confusion matrices of the last epoch and the test, where they were collected."""
+    found: dict[str, np.ndarray] = {}
+    for split in ("train", "validation", "test"):
+        with suppress(RecordError):  # not collected
+            counts, none = run.confusion(split)[-1], run.no_prediction(split)[-1]
+            found[split] = np.concatenate([counts, none[None]])
+    if "validation" in found:
+        found.pop("train", None)
+    if found:
+        write(
+            lambda figure: draw_confusion(figure, found, (), "Confusion, last epoch"),
+            run.paths.plot("confusion"), confusion_size(len(found)),
+        )  # fmt: skip
+
+
+def _network(run: Run, tensors: Mapping[str, np.ndarray]) -> Network:
+    """Return the network of a run; how many inputs and classes it has, its weights say."""
+    matrices = [array for name, array in tensors.items() if not name.endswith("_parameters")]
+    return build_network(validate(run.config), matrices[0].shape[0], matrices[-1].shape[1])

@@ -1,0 +1,97 @@
+"""The course of a training: accuracy, loss, learning rate and hidden activity by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from snnrun.plots.style import BLUE, COLOURS, GREEN, GREY, VERMILION, by_epoch, marker, tidy
+from snnrun.plots.style import logarithmic_if_wide as log_if_wide
+
+SIZE = (10.0, 6.2)
+Columns = Mapping[str, np.ndarray]
+SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
+
+
+def draw_training(
+    figure: Figure, epochs: Columns, test: Mapping[str, float] | None = None, title: str = ""
+) -> None:
+    """Draw the columns of a run's table of epochs (snnrun.record.columns.EPOCHS).
+
+    Args:
+        figure: An empty figure.
+        epochs: Column -> one entry per epoch, one epoch at least.
+        test: The figures of the test, shown at the last epoch; empty or None before it.
+        title: Above everything.
+    """
+    activity = {
+        label: {name: values for name, values in epochs.items() if name.startswith(f"{column}/")}
+        for column, label in (("spikes_per_neuron", "spikes"), ("silent_neurons", "silent"))
+    }
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    grid = figure.add_gridspec(2, 6, height_ratios=[3, 2])
+    accuracy, loss = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
+    _draw_splits(accuracy, epochs, "accuracy", test or {})
+    tidy(accuracy, "Accuracy", y="correctly classified")
+    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    accuracy.legend(frameon=False, loc="lower right")
+    _draw_splits(loss, epochs, "loss", test or {})
+    tidy(loss, "Loss", y="mean over the examples")
+    log_if_wide(loss)
+    loss.legend(frameon=False, loc="upper right")
+    below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
+    below[0].plot(
+        epochs["epoch"],
+        epochs["learning_rate"],
+        color=GREY,
+        marker=marker(_n(epochs)),
+        markersize=3,
+    )
+    tidy(below[0], "Learning rate", y="rate")
+    log_if_wide(below[0])
+    _draw_populations(below[1], epochs, activity["spikes"])
+    tidy(below[1], "Activity", y="spikes per neuron and trial")
+    below[1].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=8)
+    _draw_populations(below[2], epochs, activity["silent"])
+    tidy(below[2], "Silent neurons", y="neurons without a spike")
+    for axes in (accuracy, loss, *below):
+        by_epoch(axes, epochs["epoch"])
+
+
+def _n(epochs: Columns) -> int:
+    return len(epochs["epoch"])
+
+
+def _draw_splits(axes: Axes, epochs: Columns, quantity: str, test: Mapping[str, float]) -> None:
+    """Draw a quantity of training and validation as curves, of the test as a star."""
+    for split, (label, colour) in SPLITS.items():
+        values = epochs.get(f"{split}_{quantity}", np.empty(0))
+        if np.isfinite(values).any():
+            axes.plot(
+                epochs["epoch"], values, color=colour, label=label, marker=marker(_n(epochs)),
+                markersize=4,
+            )  # fmt: skip
+    if quantity in test:
+        axes.plot(
+            epochs["epoch"][-1:], [test[quantity]], "*", color=GREEN, markersize=13, label="test",
+            markeredgecolor="white", zorder=3,
+        )  # fmt: skip
+
+
+def _draw_populations(axes: Axes, epochs: Columns, columns: Columns) -> None:
+    """Draw one curve per population; ``columns`` are named QUANTITY/POPULATION."""
+    for (name, values), colour in zip(columns.items(), _cycle(len(columns)), strict=True):
+        axes.plot(
+            epochs["epoch"], values, color=colour, label=name.partition("/")[2],
+            marker=marker(_n(epochs)), markersize=3,
+        )  # fmt: skip
+    top = max((np.nanmax(values) for values in columns.values()), default=1.0)
+    axes.set_ylim(0, 1.1 * top or 1.0)
+
+
+def _cycle(count: int) -> list[str]:
+    return [COLOURS[k % len(COLOURS)] for k in range(count)]

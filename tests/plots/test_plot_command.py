@@ -1,0 +1,108 @@
+"""`snnrun plot`: pictures from the records of runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import small
+
+from snnrun.cli import main
+from snnrun.commands.hydra_app import save_config
+from snnrun.plots.comparison import Group, draw_comparison
+from snnrun.plots.saved import group
+from snnrun.plots.style import new_figure
+from snnrun.record.paths import RunPaths
+from snnrun.record.reader import load_run
+from snnrun.run import train
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three runs: a and b differ by their seed, c by its learning rate too."""
+    from omegaconf import OmegaConf
+
+    root = tmp_path_factory.mktemp("runs")
+    keys = {"a": {}, "b": {"MODEL_SEED": 2, "N_EPOCH": 2}, "c": {"MODEL_SEED": 3, "ETA": 1e-2}}
+    for name, changed in keys.items():
+        config = small(TRAIN_TAU=True, COLLECT_CONFUSION=True, **changed)
+        paths = RunPaths(root / name)
+        paths.hydra.mkdir(parents=True)
+        save_config(OmegaConf.create(config.to_dict()), paths.config)
+        save_config(OmegaConf.create([]), paths.overrides)
+        train(config, paths.root)
+    return root
+
+
+def test_one_run_gets_its_pictures_in_its_folder(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plot", str(runs / "a")]) == 0
+    plots = RunPaths(runs / "a").plots
+    assert capsys.readouterr().out == f"{plots}\n"
+    names = {"training.png", "weights.png", "time_constants.png", "confusion.png"}
+    assert {path.name for path in plots.iterdir()} == names
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
+def test_output_has_the_format_of_its_name(
+    suffix: str, begins: bytes, runs: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / f"course.{suffix}"
+    assert main(["plot", str(runs / "c"), "--output", str(file)]) == 0
+    assert file.read_bytes().startswith(begins)
+    assert not RunPaths(runs / "c").plots.exists()
+
+
+def test_several_runs_are_one_picture(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", *(str(runs / name) for name in "abc")]) == 0
+    assert os.listdir() == ["comparison.png"]
+
+
+def test_runs_that_differ_by_seeds_are_one_group_with_mean_and_deviation(runs: Path) -> None:
+    a, b, c = (load_run(runs / name) for name in "abc")
+    seeds, other = group([a, c, b])
+    assert (seeds.label, other.label) == ("ETA=0.005", "ETA=0.01")
+    epochs, mean, spread = seeds.mean_and_spread("train_loss")
+    one, two = (run.epochs["train_loss"][:2] for run in (a, b))
+    np.testing.assert_array_equal(epochs, [0, 1])  # as far as the shorter one came
+    np.testing.assert_allclose(mean, (one + two) / 2, rtol=1e-15)
+    np.testing.assert_allclose(spread, np.abs(one - two) / np.sqrt(2), rtol=1e-12)
+    figure = new_figure()
+    draw_comparison(figure, [seeds, other])
+    lines = figure.axes[2].get_lines()  # training loss: the mean, its two runs, the other run
+    np.testing.assert_array_equal(lines[0].get_ydata(), mean)
+    np.testing.assert_array_equal(lines[1].get_ydata(), a.epochs["train_loss"])
+    np.testing.assert_array_equal(lines[3].get_ydata(), c.epochs["train_loss"])
+
+
+def test_one_run_alone_has_no_spread(runs: Path) -> None:
+    run = load_run(runs / "a")
+    _, mean, spread = Group(label="a", runs=[run.epochs]).mean_and_spread("train_accuracy")
+    np.testing.assert_array_equal(mean, run.epochs["train_accuracy"])
+    assert not spread.any()
+
+
+def test_a_run_without_epochs_or_records_has_nothing_to_plot(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "a" / ".hydra", tmp_path / "run" / ".hydra")
+    assert main(["plot", str(tmp_path / "run")]) == 2
+    assert "snnrun: error: " in capsys.readouterr().err
+    from snnrun.record.writer import RunRecord
+
+    origin = {"start_time": "2026-01-01", "config": "NAME: x"}
+    RunRecord(RunPaths(tmp_path / "run"), origin, n_classes=3).write()
+    assert main(["plot", str(tmp_path / "run")]) == 2
+    assert "there is nothing to plot yet, since the run ended before" in capsys.readouterr().err

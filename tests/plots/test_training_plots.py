@@ -1,0 +1,263 @@
+"""TRAINING_PLOT and FANCY_PLOTS: which pictures there are, what is in them, what they change."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import (
+    LONG,
+    SMALL,
+    assert_same_run,
+    command,
+    overrides,
+    small,
+    snnrun,
+    stopped_at_an_epoch,
+)
+
+from snnrun.config import from_dict
+from snnrun.errors import ConfigError
+from snnrun.plots import live
+from snnrun.plots.style import new_figure
+from snnrun.plots.training import draw_training
+from snnrun.plots.window import Window
+from snnrun.record.atomic import RecordError
+from snnrun.record.paths import RunPaths
+from snnrun.record.reader import load_run
+from snnrun.run import train
+
+matplotlib = pytest.importorskip("matplotlib")
+
+PLOTS: dict[str, Any] = {
+    "TRAINING_PLOT": True, "FANCY_PLOTS": True, "TRAINING_PLOT_INTERVAL": 2,
+    "COLLECT_CONFUSION": True, "TRAIN_TAU": True,
+}  # fmt: skip
+ALL = {"training", "raster", "weights", "activity", "confusion", "time_constants"}
+
+
+@pytest.fixture(autouse=True)
+def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def plotted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plots") / "run"
+    train(small(**PLOTS), folder)
+    return folder
+
+
+def size_of_png(path: Path) -> tuple[int, int]:
+    """Decode a picture whole and return its width and height in pixels."""
+    from matplotlib.image import imread
+
+    pixels = imread(path)
+    assert pixels.std() > 0.01, "an empty picture"
+    return pixels.shape[1], pixels.shape[0]
+
+
+def pictures(folder: Path) -> set[str]:
+    return {path.stem for path in RunPaths(folder).plots.iterdir()}
+
+
+def test_a_run_leaves_every_picture_whole(plotted: Path) -> None:
+    assert pictures(plotted) == ALL
+    for name in ALL:
+        width, height = size_of_png(RunPaths(plotted).plot(name))
+        assert 400 < width < 1500
+        assert 250 < height < 1500
+
+
+def test_the_summary_names_their_folder(plotted: Path) -> None:
+    assert f"{RunPaths(plotted).plots}: plots" in RunPaths(plotted).log.read_text()
+
+
+def test_without_the_keys_there_are_none_and_the_bits_are_the_same(
+    plotted: Path, tmp_path: Path
+) -> None:
+    train(small(COLLECT_CONFUSION=True, TRAIN_TAU=True), tmp_path)
+    assert not RunPaths(tmp_path).plots.exists()
+    assert_same_run(plotted, tmp_path)
+
+
+def test_each_key_makes_its_own_pictures(tmp_path: Path) -> None:
+    train(small(N_EPOCH=1, TRAINING_PLOT=True), tmp_path / "a")
+    assert pictures(tmp_path / "a") == {"training"}
+    unwatched = {"N_VALIDATE": 0, "CHECKPOINT_BEST": "neither"}
+    train(small(N_EPOCH=1, FANCY_PLOTS=True, **unwatched), tmp_path / "b")
+    assert pictures(tmp_path / "b") == {"raster", "weights", "activity"}
+
+
+def test_pictures_are_made_at_the_interval_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, int]] = []
+    fancy, course = live.LivePlots._fancy, live.LivePlots._training
+
+    def note_fancy(self: live.LivePlots, epoch: int, counts: np.ndarray) -> None:
+        drawn.append(("fancy", epoch))
+        fancy(self, epoch, counts)
+
+    def note_course(self: live.LivePlots) -> None:
+        drawn.append(("course", len(self._record.epochs) - 1))
+        course(self)
+
+    monkeypatch.setattr(live.LivePlots, "_fancy", note_fancy)
+    monkeypatch.setattr(live.LivePlots, "_training", note_course)
+    train(small(**PLOTS, N_EPOCH=5), tmp_path)
+    assert [epoch for kind, epoch in drawn if kind == "fancy"] == [1, 3, 4]
+    assert [epoch for kind, epoch in drawn if kind == "course"] == [1, 3, 4, 4]  # with the test
+
+
+def test_the_curves_are_the_recorded_columns(plotted: Path) -> None:
+    run = load_run(plotted)
+    figure = new_figure()
+    draw_training(figure, run.epochs, run.test)
+    accuracy, loss, rate, activity, silent = figure.axes
+    for axes, quantity in ((accuracy, "accuracy"), (loss, "loss")):
+        training, validation, test = axes.get_lines()
+        for line, split in ((training, "train"), (validation, "validation")):
+            np.testing.assert_array_equal(line.get_xdata(), run.epochs["epoch"])
+            np.testing.assert_array_equal(line.get_ydata(), run.epochs[f"{split}_{quantity}"])
+        np.testing.assert_array_equal(test.get_xydata(), [[2, run.test[quantity]]])
+    for axes, column in (
+        (rate, "learning_rate"),
+        (activity, "spikes_per_neuron/hidden"),
+        (silent, "silent_neurons/hidden"),
+    ):
+        np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), run.epochs[column])
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_the_axis_of_epochs_has_whole_numbers_that_do_not_overlap(count: int) -> None:
+    epochs = {"epoch": np.arange(count)} | {
+        name: np.linspace(2, 1, count)
+        for name in ("train_loss", "train_accuracy", "learning_rate", "spikes_per_neuron/hidden")
+    }
+    figure = new_figure(10, 6.2)
+    draw_training(figure, epochs)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        ticks = [x for x in axes.get_xticks() if low <= x <= high]
+        assert ticks
+        assert all(x == round(x) for x in ticks)
+        boxes = [t.label1.get_window_extent() for t in axes.xaxis.get_major_ticks()]
+        boxes = [b for b, x in zip(boxes, axes.get_xticks(), strict=True) if low <= x <= high]
+        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
+
+
+def test_a_run_that_is_resumed_goes_on_with_its_plots(tmp_path: Path, plotted: Path) -> None:
+    train(small(**PLOTS, N_EPOCH=1), tmp_path)
+    RunPaths(tmp_path).plot("training").unlink()
+    train(small(**PLOTS), tmp_path, resume=True)
+    assert pictures(tmp_path) == ALL
+    for name in ("weights", "raster", "activity", "confusion", "time_constants"):
+        pair = [RunPaths(folder).plot(name).read_bytes() for folder in (tmp_path, plotted)]
+        assert pair[0] == pair[1], name
+
+
+@pytest.mark.usefixtures("places")
+def test_ctrl_c_leaves_a_valid_picture() -> None:
+    words = [*overrides(LONG), "TRAINING_PLOT=true", "TRAINING_PLOT_INTERVAL=1000"]
+    code, said = stopped_at_an_epoch([*command("train"), *words, "hydra.run.dir=run"])
+    assert code == 128 + signal.SIGINT, said
+    assert size_of_png(Path("run/plots/training.png"))[0] > 400
+
+
+BLOCKED = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "matplotlib":
+            raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
+sys.meta_path.insert(0, Blocker())
+from snnrun.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.usefixtures("places")
+@pytest.mark.parametrize("key", ["TRAINING_PLOT", "FANCY_PLOTS"])
+def test_without_matplotlib_a_run_stops_before_it_begins(key: str) -> None:
+    words = ["train", *overrides(SMALL), "hydra.run.dir=run"]
+    run = [sys.executable, "-c", BLOCKED, *words]
+    done = subprocess.run([*run, f"{key}=true"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"snnrun: error: {key}=true: needs matplotlib, which is not installed. Install it: "
+        "pip install '.[plot]' in the folder of snnrun's source, or pip install matplotlib\n"
+    )
+    assert not Path("run/run.h5").exists()
+    done = subprocess.run([*run, "N_EPOCH=1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # nothing else needs it
+
+
+@pytest.mark.parametrize("key", ["TRAINING_PLOT", "FANCY_PLOTS"])
+def test_plots_that_would_not_be_kept_are_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}=true: plots are files.*WRITE_TO_DISK=false"):
+        from_dict({key: True, "WRITE_TO_DISK": False})
+
+
+def test_an_interval_without_plots_is_refused() -> None:
+    with pytest.raises(ConfigError, match="TRAINING_PLOT_INTERVAL=3"):
+        from_dict({"TRAINING_PLOT_INTERVAL": 3})
+
+
+@pytest.mark.usefixtures("places")
+def test_a_broken_display_costs_one_warning_and_no_picture(monkeypatch: Any) -> None:
+    monkeypatch.setenv("DISPLAY", ":4711")
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    words = ["train", *overrides(SMALL), "TRAINING_PLOT=true", "TRAINING_PLOT_INTERVAL=1"]
+    done = snnrun(*words, "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).count("no window for the plots") == 1
+    assert size_of_png(Path("run/plots/training.png"))[0] > 400
+
+
+def test_a_window_that_fails_is_given_up_with_one_warning(monkeypatch: Any) -> None:
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    monkeypatch.setenv("DISPLAY", ":0")
+    matplotlib.use("agg")
+    monkeypatch.setattr(FigureCanvasAgg, "required_interactive_framework", "test", raising=False)
+    monkeypatch.setattr("matplotlib.figure.Figure.show", lambda self: None)
+    said: list[str] = []
+    window = Window("title", (4.0, 3.0), said.append)
+    seen: list[str] = []
+    window.show(lambda figure: seen.append(figure.canvas.manager.get_window_title() or "title"))
+    assert len(seen) == 1
+    monkeypatch.setattr(FigureCanvasAgg, "draw_idle", lambda self: 1 / 0)
+    for _ in range(2):
+        window.show(lambda figure: seen.append("again"))
+        window.refresh()
+    assert len(seen) == 2
+    assert said == [
+        "no window for the plots (division by zero); the files are written all the same"
+    ]
+    plt.close("all")
+
+
+def test_a_picture_that_fails_ends_no_run_but_a_full_disk_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise ValueError("wrong shape")
+
+    monkeypatch.setattr("snnrun.plots.raster.draw_raster", fail)
+    train(small(**{**PLOTS, "TRAINING_PLOT_INTERVAL": 1}), tmp_path / "a")
+    assert pictures(tmp_path / "a") == ALL - {"raster"}
+    assert capsys.readouterr().out.count("no more plots of the raster: ValueError: wrong") == 1
+    (tmp_path / "b" / "plots").mkdir(parents=True)
+    (tmp_path / "b" / "plots" / "training.png").mkdir()
+    with pytest.raises(RecordError, match=r"training\.png: a folder has this name"):
+        train(small(**PLOTS), tmp_path / "b")
