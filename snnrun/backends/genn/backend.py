@@ -18,10 +18,11 @@ from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.events import EventTables, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.outcome import outcome_of
-from snnrun.backends.genn.readout import UPDATES, watch
+from snnrun.backends.genn.readout import UPDATES
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.tensors import TensorStore
 from snnrun.backends.genn.units import Unit, units
+from snnrun.backends.genn.watch import watch
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError

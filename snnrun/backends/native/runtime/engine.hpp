@@ -272,7 +272,7 @@ template <class P> class Engine : Walk<P> {
     }
 
     template <bool TRACE> void forward_pass(Thread& thread, const Events& events) {
-        thread.loss.start();
+        thread.loss.start(events);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
