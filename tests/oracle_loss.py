@@ -12,8 +12,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """``tau_0``, ``tau_1``, ``alpha`` belong to the first_spike losses, ``delta_t`` to relative_mse,
-    ``tau_accumulator`` to sum_weigh_input.
+    """``tau_0``, ``tau_1``, ``alpha`` belong to the first_spike losses, others to one loss each.
 
     ``kinks`` (grid only): the hidden spike that turns a rising readout into a falling one carries
     the derivative of the ``max`` loss by its time.

@@ -35,7 +35,10 @@ STRENGTHS = {
     "TAU_MEM": 11.0,
 }  # fmt: skip
 # What the losses of the reference are too weak by: TAU_MEM, or the 24 ms of a trial
-BALANCE = {"sum_weigh_exp": 11.0, "avg_xentropy": 11.0, "max": 24.0, "first_spike_exp": 1.0}
+BALANCE = {
+    "sum_weigh_exp": 11.0, "sum_weigh_input": 11.0, "avg_xentropy": 11.0, "max": 24.0,
+    "first_spike_exp": 1.0, "relative_mse": 1.0,
+}  # fmt: skip
 
 
 def push_of(name: str, loss: str) -> Callable[[np.ndarray], np.ndarray]:
