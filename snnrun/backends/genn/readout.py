@@ -154,8 +154,8 @@ class OfNumber(OfOutput):
 class WeightedSum(OfNumber):
     """y = sum over n of weight(n) V(n)."""
 
-    start = ("y = 0.0;",)
-    variables = (*OF_EXAMPLE, Variable(name="y"), Variable(name="delta"))
+    start: tuple[str, ...] = ("y = 0.0;",)
+    variables: tuple[Variable, ...] = (*OF_EXAMPLE, Variable(name="y"), Variable(name="delta"))
 
     @property
     def tables(self) -> tuple[Table, ...]:  # type: ignore[override]
@@ -182,8 +182,8 @@ class InputWeightedSum(WeightedSum):
     """
 
     inputs = ("Activity",)
-    start = (*WeightedSum.start, "activity = 0.0;")
-    variables = (*WeightedSum.variables, Variable(name="activity"))
+    start: tuple[str, ...] = (*WeightedSum.start, "activity = 0.0;")
+    variables: tuple[Variable, ...] = (*WeightedSum.variables, Variable(name="activity"))
 
     @property
     def tables(self) -> tuple[Table, ...]:  # type: ignore[override]
