@@ -2,8 +2,8 @@
 //
 // A generated Formula supplies score, its derivative, and so on (templates over Real, double or
 // vf). Each class is one thread's memory for one example. `start` sees the example's input,
-// `observe` the output's states in every step of the forward pass; `finish` returns loss and prediction; `operator()` is the drive
-// dl/dV(n).
+// `observe` the output's states in every step of the forward pass; `finish` returns loss and
+// prediction; `operator()` is the drive dl/dV(n).
 #pragma once
 #include <limits>
 
