@@ -13,6 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from oracle_loss import (
+    TIME_WEIGHTS,
+    Loss,
+    activity,
+    cross_entropy,
+    relative_mse,
+    spikes_enter,
+)
 
 from snnrun.streams import stream
 
@@ -38,29 +46,6 @@ class Layer:
     @property
     def size(self) -> int:
         return self.parameters["tau_mem"].size
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loss:
-    """``tau_0``, ``tau_1``, ``alpha`` belong to the first_spike losses.
-
-    ``kinks`` (grid only): the hidden spike that turns a rising readout into a falling one carries
-    the derivative of the ``max`` loss by its time.
-    """
-
-    name: str
-    tau_0: float = 1.0
-    tau_1: float = 10.0
-    alpha: float = 0.1
-    kinks: bool = True
-
-
-TIME_WEIGHTS = {  # of x = t / T
-    "sum": lambda x: np.ones_like(x),
-    "sum_weigh_exp": lambda x: np.exp(-x),
-    "sum_weigh_linear": lambda x: 1 - x,
-    "sum_weigh_sigmoid": lambda x: 1 / (1 + np.exp((x - 0.5) / 0.2)),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +96,7 @@ def problem(
 
     ``sizes``: input, hidden (each layer), output. ``parameters`` replaces means of ``DEFAULTS`` in
     the hidden layers; a neuron's own value differs from the mean by up to ``spread`` (relative).
-    ``t_ref`` is of the hidden layers. The output is lif for the first_spike losses, li for others.
+    ``t_ref`` is of the hidden layers. The output is lif for losses of spike times, li for others.
     """
     draw = stream(seed, "problem")
     n_input, n_hidden, n_output = sizes
@@ -137,7 +122,7 @@ def problem(
             weights[layer.recurrent] = draw.normal(0, 2.0 / n_hidden, (n_hidden, n_hidden))
         layers.append(layer)
         before = n_hidden
-    spiking = loss.startswith("first_spike")
+    spiking = spikes_enter(loss)
     output = "lif" if spiking else "li"
     own = values(output, n_output, DEFAULTS)
     layers.append(Layer(name="output", model=output, parameters=own, feedforward="hid_to_out"))
@@ -305,12 +290,6 @@ def first_spikes(layers: Sequence[Layer], pieces: Sequence[Piece]) -> Array:
     return np.where(spiker == first + np.arange(layers[-1].size), ends, np.inf).min(0)
 
 
-def cross_entropy(u: Array, label: int) -> Array:
-    """-log softmax(u)_label over the last axis."""
-    top = u.max(-1, keepdims=True)
-    return np.log(np.exp(u - top).sum(-1)) + top[..., 0] - u[..., label]
-
-
 def turning_times(p: Parameters, x: Array) -> Array:
     """Time of the extremum of V of an undisturbed leaky integrator; nan where it has none."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -319,9 +298,12 @@ def turning_times(p: Parameters, x: Array) -> Array:
         return np.where(np.abs(ahead * rate) < 1e-12, ahead, np.log1p(ahead * rate) / rate)
 
 
-def exact_loss(problem: Problem, p: Parameters, pieces: Sequence[Piece], label: int) -> Array:
+def exact_loss(problem: Problem, p: Parameters, pieces: Sequence[Piece], example: int = 0) -> Array:
     """The loss in continuous time, [C]; ``p`` are the parameters of the output."""
-    loss, T = problem.loss, problem.duration
+    loss, T, label = problem.loss, problem.duration, problem.labels[example]
+    if loss.name == "relative_mse":
+        times = first_spikes(problem.layers, pieces)
+        return relative_mse(np.where(np.isinf(times), T + 1, times), label, loss.delta_t)
     if loss.name.startswith("first_spike"):
         times = first_spikes(problem.layers, pieces)
         own = np.minimum(times[:, label], T)
@@ -343,6 +325,9 @@ def exact_loss(problem: Problem, p: Parameters, pieces: Sequence[Piece], label: 
     if loss.name == "avg_xentropy":
         return (share[..., 0] * cross_entropy(voltage(p, x, s), label)).sum((0, 1))
     weight = TIME_WEIGHTS[loss.name]((t + s) / T)
+    if loss.name == "sum_weigh_input":
+        at_start = activity(problem.examples[example], loss.tau_accumulator, t)
+        weight = weight * at_start * np.exp(-s / loss.tau_accumulator)
     return cross_entropy((share * weight * voltage(p, x, s)).sum((0, 1)), label)
 
 
@@ -378,7 +363,7 @@ def finite_differences(problem: Problem, example: int = 0, step: float = 1e-5) -
         for layer in layers
     ]
     pieces = simulate(problem, example, parameters, copies)
-    losses = exact_loss(problem, parameters[-1], pieces, problem.labels[example])
+    losses = exact_loss(problem, parameters[-1], pieces, example)
     counts = spike_counts(layers, pieces)
     differs = (np.concatenate(counts, 1) != np.concatenate(counts, 1)[0]).any(1)
     slopes = (losses[1::2] - losses[2::2]) / widths

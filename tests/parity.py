@@ -102,7 +102,7 @@ def program_of(
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms."""
     loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
-    values = {"TAU_0": loss.tau_0, "TAU_1": loss.tau_1, "ALPHA": loss.alpha, "TAU_MEM": tau_mem[0]}
+    values = {**loss.values, "TAU_MEM": tau_mem[0]}
     return compile_program(
         network_of(problem, train=train, noise=noise, veto=veto),
         LOSSES[loss.name],

@@ -186,16 +186,24 @@ def gradient(
     maps: Maps | None = None,
     push: Callable[[Array], Array] | None = None,
     disturbances: Sequence[Disturbance] = (),
+    euler: bool = False,
 ) -> Result:
     """Run one example forward and backward: EventProp on the grid.
 
     ``push``: spike counts of a hidden layer [N] -> what a regulariser adds to lam_V at each spike.
+    ``euler``: the activity that weights sum_weigh_input takes Euler steps, as ``maps`` should then.
     ``start[n]`` is lam = dL/dx at the start of step n, ``end[n]`` after it, before its reset.
     """
     layers, tapes = problem.layers, simulate(problem, dt, example, maps, disturbances)
     steps = problem.steps(dt)
     voltage, spikes = tapes[-1].stepped[:, V], tapes[-1].spikes
-    readout = read_out(problem.loss, layers[-1], voltage, spikes, dt, problem.labels[example])
+    arrivals = np.zeros((steps, len(problem.weights[layers[0].feedforward])))
+    for event in problem.events(dt, example):
+        arrivals[event] += 1.0
+    readout = read_out(
+        problem.loss, layers[-1], voltage, spikes, dt, problem.labels[example], arrivals.sum(1),
+        euler,
+    )  # fmt: skip
     drive = np.zeros(tapes[-1].spikes.shape) + readout.drive
     dl_dt = [np.zeros(tape.spikes.shape) for tape in tapes]  # by the spike times of every layer
     dl_dt[-1] += readout.dl_dt
@@ -222,9 +230,6 @@ def gradient(
             end[index][n] = lam
             P = np.where(tape.refractory[n][:, None, None], tape.held.P, tape.free.P)
             start[index][n] = np.einsum("nij,in->jn", P, lam)
-    arrivals = np.zeros((steps, len(problem.weights[layers[0].feedforward])))
-    for event in problem.events(dt, example):
-        arrivals[event] += 1.0
     for layer, tape, lam0, lam1 in zip(layers, tapes, start, end, strict=True):
         gradients[layer.feedforward] = arrivals.T @ lam0[:-1, IN]
         arrivals = np.concatenate([np.zeros((1, layer.size)), tape.spikes[:-1]])

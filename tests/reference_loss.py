@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from oracle import TIME_WEIGHTS, Layer, Loss
+from oracle import Layer
+from oracle_loss import TIME_WEIGHTS, Loss
 
 Array = np.ndarray
 
@@ -22,13 +23,25 @@ class Readout:
 
 
 def read_out(
-    loss: Loss, layer: Layer, voltage: Array, spikes: Array, dt: float, label: int
+    loss: Loss,
+    layer: Layer,
+    voltage: Array,
+    spikes: Array,
+    dt: float,
+    label: int,
+    arrivals: Array,
+    euler: bool = False,
 ) -> Readout:
-    """Evaluate the loss on the output ``layer``: ``voltage`` and ``spikes`` are [T, K]."""
+    """Evaluate the loss on the output ``layer``: ``voltage`` and ``spikes`` are [T, K].
+
+    ``arrivals`` [T]: input events of each step. ``euler``: their activity decays by a step of it.
+    """
     steps, n_classes = voltage.shape
     target = np.eye(n_classes)[label]
     if loss.name.startswith("first_spike"):
         return _first_spike(loss, layer, spikes, dt, label)
+    if loss.name == "relative_mse":
+        return _relative_mse(loss, layer, spikes, dt, label)
     if loss.name == "avg_xentropy":
         p = softmax(voltage)
         value, prediction = -np.log(p[:, label]).mean(), int(p.sum(0).argmax())
@@ -37,6 +50,13 @@ def read_out(
         weight = (np.arange(steps)[:, None] == voltage.argmax(0)) * 1.0
     else:
         weight = TIME_WEIGHTS[loss.name](np.arange(1, steps + 1) / steps)[:, None] / steps
+    if loss.name == "sum_weigh_input":
+        rate = dt / loss.tau_accumulator
+        f, decay = 0.0, 1 - rate if euler else np.exp(-rate)
+        weight = weight.copy()
+        for n in range(steps):
+            f = (f + 0.01 * arrivals[n]) * decay
+            weight[n] *= f
     u = (weight * voltage).sum(0)
     p = softmax(u)
     return Readout(loss=-np.log(p[label]), prediction=int(u.argmax()), drive=weight * (p - target))
@@ -68,6 +88,31 @@ def _first_spike(loss: Loss, layer: Layer, spikes: Array, dt: float, label: int)
         prediction=int(t.argmin()) if happened.any() else -1,
         dl_dt=at_first * ((target - p) / loss.tau_0 + slope * target),
         push=-strength * target * ~happened,
+    )
+
+
+def _relative_mse(loss: Loss, layer: Layer, spikes: Array, dt: float, label: int) -> Readout:
+    """Half the squares of t_k - t_label - delta_t, summed over the other outputs k.
+
+    A silent output counts as a spike 1 ms after the end. A silent label has no spike time to
+    differentiate by: it is pushed by the derivative there times TAU_MEM.
+    """
+    happened, first = spikes.any(0), spikes.argmax(0)
+    t = np.where(happened, (first + 1) * dt, len(spikes) * dt + 1.0)
+    excess = t - t[label] - loss.delta_t
+    excess[label] = 0.0
+    value = (excess**2).sum() / 2
+    slope = excess.copy()
+    slope[label] = -excess.sum()
+    at_first = (np.arange(len(spikes))[:, None] == first) & happened
+    push = np.zeros(t.size)
+    if not happened[label]:
+        push[label] = -layer.parameters["tau_mem"][0] * slope[label]
+    return Readout(
+        loss=value,
+        prediction=int(t.argmin()) if happened.any() else -1,
+        dl_dt=at_first * slope,
+        push=push,
     )
 
 

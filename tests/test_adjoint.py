@@ -28,6 +28,8 @@ CHOSEN = {  # every loss, and every mechanism of the spiking neurons
         "lif, sum_weigh_exp, recurrent",
         "lif, sum_weigh_linear, v_reset below 0",
         "lif, sum_weigh_sigmoid, recurrent, two layers",
+        "lif, relative_mse",
+        "lif, sum_weigh_input, recurrent",
         "lif, max, two layers",
         "lif_subtract, first_spike_exp, recurrent",
         "alif, first_spike, two layers, v_reset below 0",

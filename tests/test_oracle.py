@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import oracle
 import pytest
-from oracle import IN, TIME_WEIGHTS, B, Loss, Piece, Problem, V, problem
+from oracle import IN, B, Piece, Problem, V, problem
+from oracle_loss import TIME_WEIGHTS, Loss
 
 Array = np.ndarray
 Values = dict[str, Array]  # parameters of one layer, [N]

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 import pytest
 import reference
-from oracle import Layer, Loss, Problem
+from oracle import Layer, Problem
+from oracle_loss import Loss
 from runs import end, numbers, overrides, small, start, write_shd
 
 from snnrun.config import Config, from_dict

@@ -37,7 +37,9 @@ STRENGTHS = {
     "TAU_MEM": 11.0,
 }  # fmt: skip
 # What the losses of the reference are too weak by: TAU_MEM, or the 24 ms of a trial
-COMPARED = ("sum_weigh_exp", "avg_xentropy", "max", "first_spike_exp")
+COMPARED = (
+    "sum_weigh_exp", "sum_weigh_input", "avg_xentropy", "max", "first_spike_exp", "relative_mse",
+)  # fmt: skip
 
 
 def balance_of(loss: str) -> float:

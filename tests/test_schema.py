@@ -99,7 +99,6 @@ def test_values_are_read_as_people_write_them(name: str, given: Any, clean: Any)
         ("N_TRAIN", 0, ">= 1"),
         ("LOSS_TYPE", "first_spik", "Did you mean 'first_spike'?"),
         ("LOSS_TYPE", "my.9lab", "dotted path"),
-        ("LOSS_TYPE", "sum_weigh_input", "not implemented yet"),
         ("backend.precision", "float16", "float32, float64"),
         ("REC_SPIKES", "hidden", "a list of populations"),
         ("REC_NEURONS", ["hidden", "V"], "[population, variable] pairs"),

@@ -1,6 +1,7 @@
 """A loss bound to a program: its expressions with all keys as numbers, and its value on the host.
 
-L = -log softmax_k(score(y_k))_label + label_term(y_label)
+L = -log softmax_k(score(y_k))_label + label_term(y_label), or with lags
+L = sum over k != label of lag_cost(y_k - y_label) + label_term(y_label)
 """
 
 from __future__ import annotations
@@ -14,13 +15,19 @@ import sympy as sp
 
 from snnrun.compile.program import Program
 from snnrun.models.equations import symbol
+from snnrun.models.losses import Readout
 
-Y, TIME = symbol("y"), symbol("t")
+Y, TIME, LAG = symbol("y"), symbol("t"), symbol("d")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundLoss:
-    """The expressions of a loss; only ``y`` is free, and in ``weight`` the time ``t`` (ms)."""
+    """The expressions of a loss; only ``y`` is free.
+
+    In ``weight`` it is the time ``t`` (ms), in ``lag_cost`` the lag ``d`` (ms). ``lags`` tells
+    whether lags are compared instead of scores. In each step the input's activity is multiplied by
+    ``accumulator_decay``.
+    """
 
     score: sp.Expr
     score_slope: sp.Expr
@@ -28,6 +35,12 @@ class BoundLoss:
     label_term_slope: sp.Expr
     weight: sp.Expr
     silent_push: sp.Expr
+    lags: bool
+    lag_cost: sp.Expr
+    lag_slope: sp.Expr
+    silent_factor: sp.Expr
+    accumulator_decay: float
+    accumulator_weight: float
 
     def weights(self, steps: int, dt: float) -> np.ndarray:
         """Return dt / T x weight(t_n) of every step [T], t_n = (n + 1) dt."""
@@ -40,11 +53,17 @@ class BoundLoss:
 
         The label's own term is taken at ``latest`` where y is beyond it.
         """
-        z = self.scores(y_BK)
         rows = np.arange(len(labels))
+        y_B = y_BK[rows, labels]
+        term = self._term(np.minimum(y_B, latest))
+        if self.lags:
+            costs = np.array(np.broadcast_to(self._cost(y_BK - y_B[:, None]), y_BK.shape), float)
+            costs[rows, labels] = 0
+            return costs.sum(axis=1) + term
+        z = self.scores(y_BK)
         top = z.max(axis=1)
         total = np.log(np.exp(z - top[:, None]).sum(axis=1))
-        return total + top - z[rows, labels] + self._term(np.minimum(y_BK[rows, labels], latest))
+        return total + top - z[rows, labels] + term
 
     def scores(self, y_BK: np.ndarray) -> np.ndarray:
         """Return what enters the softmax, in float64 [B, K]."""
@@ -53,6 +72,10 @@ class BoundLoss:
     @cached_property
     def _score(self) -> Callable[[np.ndarray], np.ndarray]:
         return sp.lambdify(Y, self.score, "numpy")
+
+    @cached_property
+    def _cost(self) -> Callable[[np.ndarray], np.ndarray]:
+        return sp.lambdify(LAG, self.lag_cost, "numpy")
 
     @cached_property
     def _term(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -69,6 +92,8 @@ def bind_loss(program: Program) -> BoundLoss:
         return sp.sympify(expression).subs(values)
 
     score, term = loss.expression("score"), loss.expression("label_term")
+    cost, tau = loss.expression("lag_cost"), float(bound(loss.expression("accumulator_tau")))
+    euler = program.integrator == "euler"
     return BoundLoss(
         score=bound(score),
         score_slope=bound(score.diff(Y)),
@@ -76,4 +101,10 @@ def bind_loss(program: Program) -> BoundLoss:
         label_term_slope=bound(term.diff(Y)),
         weight=bound(loss.expression("weight")),
         silent_push=bound(loss.expression("silent_push")),
+        lags=loss.readout is Readout.FIRST_SPIKE_LAG,
+        lag_cost=bound(cost),
+        lag_slope=bound(cost.diff(LAG)),
+        silent_factor=bound(loss.expression("silent_factor")),
+        accumulator_decay=1 - program.dt / tau if euler else float(np.exp(-program.dt / tau)),
+        accumulator_weight=float(bound(loss.expression("accumulator_weight"))),
     )

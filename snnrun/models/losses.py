@@ -1,15 +1,24 @@
-"""The built-in losses: cross entropy of a softmax over scores that a readout supplies.
+"""The built-in losses: cross entropy of a softmax over scores that a readout supplies, or lags.
 
 With y_k the readout of output k and l the label,
 
     L = -log softmax_k(score(y_k))_l + label_term(y_l)
 
 A readout is one of
-    WEIGHTED_SUM   y_k = (dt / T) sum_n weight(t_n) V_k(t_n)
-    MAXIMUM        y_k = max_n V_k(t_n)
-    EACH_STEP      y_k = V_k(t_n), and L is averaged over the steps n
-    FIRST_SPIKE    y_k = time of the first spike of output k (ms)
+    WEIGHTED_SUM        y_k = (dt / T) sum_n weight(t_n) V_k(t_n)
+    INPUT_WEIGHTED_SUM  y_k = (dt / T) sum_n weight(t_n) f(t_n) V_k(t_n)
+    MAXIMUM             y_k = max_n V_k(t_n)
+    EACH_STEP           y_k = V_k(t_n), and L is averaged over the steps n
+    FIRST_SPIKE         y_k = time of the first spike of output k (ms)
+    FIRST_SPIKE_LAG     the same, but L = sum over k != l of lag_cost(y_k - y_l) + label_term(y_l)
 with t_n = (n + 1) dt the end of step n and T the length of the trial (ms).
+
+f is the activity of the example's input, of those spikes that dropout leaves: an accumulator
+
+    f <- decay (f + accumulator_weight x input spikes of step n),  f = 0 at the start of a trial
+
+with decay = exp(-dt / accumulator_tau), or 1 - dt / accumulator_tau with network.integrator=euler.
+It depends on no weight, so that it scales the derivative of V and has none of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +28,7 @@ from enum import Enum
 
 import sympy as sp
 
+from snnrun.errors import ModelError
 from snnrun.models.equations import parse_expression
 
 
@@ -26,9 +36,23 @@ class Readout(Enum):
     """What of the output population a loss looks at (see the module's docstring)."""
 
     WEIGHTED_SUM = "weighted sum over time of the output's potential"
+    INPUT_WEIGHTED_SUM = "sum over time of the output's potential, weighted by the input's activity"
     MAXIMUM = "maximum over time of the output's potential"
     EACH_STEP = "the output's potential in every step"
     FIRST_SPIKE = "time of each output's first spike"
+    FIRST_SPIKE_LAG = "time from the label's first spike to that of each other output"
+
+
+EXPRESSIONS = {  # of a loss, and the variables that each may use
+    "score": {"y"},
+    "weight": {"t", "T"},
+    "label_term": {"y", "T"},
+    "lag_cost": {"d"},
+    "accumulator_tau": set[str](),
+    "accumulator_weight": set[str](),
+    "silent_push": {"T"},
+    "silent_factor": {"T"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +62,18 @@ class Loss:
     Args:
         name: What LOSS_TYPE calls it.
         readout: Which quantity y it looks at.
-        score: What enters the softmax, an expression of ``y``.
-        weight: Weight in time, an expression of ``t`` and ``T``; WEIGHTED_SUM only.
+        score: What enters the softmax, an expression of ``y``; the highest one is the prediction.
+        weight: Weight in time, an expression of ``t`` and ``T``; of the weighted sums only.
         label_term: Added for the label's output, an expression of ``y`` and ``T``.
+        lag_cost: FIRST_SPIKE_LAG only. Cost of another output's lag ``d`` (ms) behind the label's.
+        accumulator_tau: INPUT_WEIGHTED_SUM only. Time constant of the input's activity (ms).
+        accumulator_weight: INPUT_WEIGHTED_SUM only. What each input spike adds to it.
         silent_push: FIRST_SPIKE only. The label's output did not spike, so no derivative exists:
         this
             much, an expression of ``T``, is what -dL/dV of that output starts from at the trial's
             end.
+        silent_factor: FIRST_SPIKE_LAG only. There -dL/dV starts from this much, an expression of
+            ``T``, times dL/dy of the label's output, taken where a silent one counts as spiking.
         silent_excluded: FIRST_SPIKE only. Outputs that do not spike are left out of the softmax,
             and where the label's output is silent nothing is learned but by the push. Otherwise a
             silent output counts as a spike 1 ms after the trial.
@@ -53,7 +82,8 @@ class Loss:
         source: The publication.
 
     Raises:
-        ModelError: An expression cannot be read or uses a name that it may not.
+        ModelError: An expression cannot be read or uses a name that it may not, or silent outputs
+            are left out of a readout that cannot do so.
     """
 
     name: str
@@ -61,26 +91,34 @@ class Loss:
     score: str = "y"
     weight: str = "1"
     label_term: str = "0"
+    lag_cost: str = "0"
+    accumulator_tau: str = "1"
+    accumulator_weight: str = "1"
     silent_push: str = "0"
+    silent_factor: str = "0"
     silent_excluded: bool = False
     keys: tuple[str, ...] = ()
     meaning: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("score", "weight", "label_term", "silent_push"):
+        for name in EXPRESSIONS:
             self.expression(name)
+        if self.silent_excluded and self.readout is not Readout.FIRST_SPIKE:
+            raise ModelError(
+                f"loss {self.name}: silent_excluded=True with {self.readout}; only "
+                f"{Readout.FIRST_SPIKE} can leave silent outputs out"
+            )
 
     def expression(self, name: str) -> sp.Expr:
         """Return the field ``name`` as a SymPy expression."""
-        variables = {"score": {"y"}, "weight": {"t", "T"}, "label_term": {"y", "T"}}
-        allowed = variables.get(name, {"T"}) | set(self.keys)
+        allowed = EXPRESSIONS[name] | set(self.keys)
         return parse_expression(getattr(self, name), allowed, f"loss {self.name}, {name}")
 
     @property
     def spiking(self) -> bool:
         """Whether the outputs must spike."""
-        return self.readout is Readout.FIRST_SPIKE
+        return self.readout in (Readout.FIRST_SPIKE, Readout.FIRST_SPIKE_LAG)
 
 
 NOWOTNY = "Nowotny, Turner & Knight 2025, arXiv 2212.01232"
@@ -117,6 +155,17 @@ FIRST_SPIKE_WP = Loss(
     meaning="first_spike_exp over the outputs that spike; a silent label is pushed gently",
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 9; the push of 1 is ours",
 )
+RELATIVE_MSE = Loss(
+    name="relative_mse",
+    readout=Readout.FIRST_SPIKE_LAG,
+    score="-y",
+    lag_cost="(d - DELTA_T)**2 / 2",
+    silent_factor="TAU_MEM",
+    keys=("DELTA_T", "TAU_MEM"),
+    meaning="squared difference of the other outputs' lag behind the label's from DELTA_T",
+    source="Goeltz et al. 2025, arXiv 2404.19165 (DelGrad); Meszaros, Knight & Nowotny 2025, arXiv "
+    "2501.07331; the push of a silent label is ours",
+)
 SUM = Loss(
     name="sum",
     readout=Readout.WEIGHTED_SUM,
@@ -144,6 +193,15 @@ SUM_WEIGH_SIGMOID = Loss(
     meaning="cross entropy of the potentials' mean, weighted by a falling sigmoid",
     source=NOWOTNY,
 )
+SUM_WEIGH_INPUT = Loss(
+    name="sum_weigh_input",
+    readout=Readout.INPUT_WEIGHTED_SUM,
+    accumulator_tau="TAU_ACCUMULATOR",
+    accumulator_weight="0.01",
+    keys=("TAU_ACCUMULATOR",),
+    meaning="cross entropy of the potentials' mean, weighted by the activity of the input",
+    source=NOWOTNY,
+)
 MAX = Loss(
     name="max",
     readout=Readout.MAXIMUM,
@@ -163,10 +221,12 @@ LOSSES = {
         FIRST_SPIKE,
         FIRST_SPIKE_EXP,
         FIRST_SPIKE_WP,
+        RELATIVE_MSE,
         SUM,
         SUM_WEIGH_LINEAR,
         SUM_WEIGH_EXP,
         SUM_WEIGH_SIGMOID,
+        SUM_WEIGH_INPUT,
         MAX,
         AVG_XENTROPY,
     )

@@ -28,9 +28,11 @@ from snnrun.models.losses import NOWOTNY, Readout
 VARIABLES = ("n", "total", "size")
 BALANCE = {
     Readout.WEIGHTED_SUM: "TAU_MEM",
+    Readout.INPUT_WEIGHTED_SUM: "TAU_MEM",
     Readout.EACH_STEP: "TAU_MEM",
     Readout.MAXIMUM: "T",
     Readout.FIRST_SPIKE: "1",
+    Readout.FIRST_SPIKE_LAG: "1",
 }
 
 

@@ -6,8 +6,8 @@ from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.table import number, switch, table, text
 
 EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
-SPIKE_TIME_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
-LATER_LOSS = "it comes with the full set of losses"
+FIRST_SPIKE_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
+SPIKE_TIME_LOSSES = (*FIRST_SPIKE_LOSSES, "relative_mse")
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
 ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
@@ -39,8 +39,8 @@ NEURONS = table(
     text(
         "OUTPUT_NEURON_TYPE", "LI",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
-        "neuron; or your own. The first_spike losses need outputs that spike: with them LI stands "
-        "for LIF and hetLI for hetLIF.",
+        "neuron; or your own. The losses of spike times need outputs that spike: with them LI "
+        "stands for LIF and hetLI for hetLIF.",
         choices=("LI", "hetLI"), dotted_path=True,
     ),
     number(
@@ -172,18 +172,21 @@ LOSS = table(
         "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
         "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs out), the mean "
         "potential over the trial (sum; weighted in time: sum_weigh_linear, sum_weigh_exp, "
-        "sum_weigh_sigmoid), its maximum (max), or the potential in each step (avg_xentropy); or "
-        "your own.",
+        "sum_weigh_sigmoid; by the activity of the input: sum_weigh_input), its maximum (max), or "
+        "the potential in each step (avg_xentropy). Without cross entropy: relative_mse, half the "
+        "squared differences of the other outputs' lags behind the label's first spike from "
+        "DELTA_T. Or your own.",
         choices=(
-            "first_spike", "first_spike_exp", "first_spike_wp", "sum", "sum_weigh_linear",
-            "sum_weigh_exp", "sum_weigh_sigmoid", "sum_weigh_input", "max", "avg_xentropy",
+            "first_spike", "first_spike_exp", "first_spike_wp", "relative_mse", "sum",
+            "sum_weigh_linear", "sum_weigh_exp", "sum_weigh_sigmoid", "sum_weigh_input", "max",
+            "avg_xentropy",
         ),
-        dotted_path=True, later_choices={"sum_weigh_input": LATER_LOSS},
+        dotted_path=True,
         datasets={"yinyang": "first_spike_exp", "mnist": "avg_xentropy"},
     ),
     number(
         "TAU_0", 0.5, "Time scale of the softmax over first spike times.", unit="ms", above=0,
-        datasets={"shd": 1.0, "ssc": 1.0}, active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+        datasets={"shd": 1.0, "ssc": 1.0}, active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
     ),
     number(
         "TAU_1", 6.4,
@@ -195,11 +198,17 @@ LOSS = table(
         "ALPHA", 3e-3,
         "Strength of the first_spike losses' cost of a late spike of the label's output.",
         minimum=0, datasets={"shd": 5e-5, "ssc": 5e-5},
-        active_if=(when("LOSS_TYPE", *SPIKE_TIME_LOSSES),),
+        active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
+    ),
+    number(
+        "DELTA_T", 1.0,
+        "Lag behind the label's first spike at which relative_mse wants those of the others.",
+        unit="ms", minimum=0, active_if=(when("LOSS_TYPE", "relative_mse"),),
     ),
     number(
         "TAU_ACCUMULATOR", 20.0,
-        "Time constant of the input activity that weights sum_weigh_input.",
+        "Time constant of the input activity that weights sum_weigh_input: of a leaky accumulator "
+        "of the input spikes that PDROP_INPUT leaves, 0.01 each.",
         unit="ms", above=0, active_if=(when("LOSS_TYPE", "sum_weigh_input"),),
     ),
     switch(

@@ -37,16 +37,29 @@ def neuron_findings(neuron: Neuron) -> list[Finding]:
     return [_declaration(problems, "units, meanings, bounds and source"), _trained(neuron)]
 
 
+SUMS = (Readout.WEIGHTED_SUM, Readout.INPUT_WEIGHTED_SUM)
+BELONGS = {  # what only some readouts look at
+    "weight": SUMS,
+    "accumulator_tau": SUMS[1:],
+    "accumulator_weight": SUMS[1:],
+    "lag_cost": (Readout.FIRST_SPIKE_LAG,),
+    "silent_factor": (Readout.FIRST_SPIKE_LAG,),
+    "silent_push": (Readout.FIRST_SPIKE,),
+    "silent_excluded": (Readout.FIRST_SPIKE,),
+}
+
+
 def loss_findings(loss: Loss) -> list[Finding]:
     """Return what is missing from, or wrong with, a loss's declaration."""
     problems = [f"{name} is missing" for name in ("meaning", "source") if not getattr(loss, name)]
     problems += [f"there is no configuration key {k}" for k in loss.keys if k not in KEYS]
     if symbol("y") not in loss.expression("score").free_symbols:
         problems.append("score does not depend on y, so nothing can be learned")
-    if loss.weight != "1" and loss.readout is not Readout.WEIGHTED_SUM:
-        problems.append("weight has no effect: it belongs to Readout.WEIGHTED_SUM")
-    if not loss.spiking and (loss.silent_push != "0" or loss.silent_excluded):
-        problems.append("silent_push and silent_excluded belong to Readout.FIRST_SPIKE")
+    problems += [
+        f"{name} has no effect: it belongs to {' and '.join(str(r) for r in readouts)}"
+        for name, readouts in BELONGS.items()
+        if getattr(loss, name) != getattr(Loss, name) and loss.readout not in readouts
+    ]
     return [_declaration(problems, "meaning, source, keys and fields")]
 
 

@@ -60,6 +60,7 @@ class History:
     sizes: tuple[int, ...]  # of the layers
     pieces: list[Piece]
     duration: float
+    input_times: Array  # [events] ms
 
     @property
     def counts(self) -> list[Array]:
@@ -185,7 +186,7 @@ def simulate(problem: Problem, weights: Mapping[str, Array], values: Sequence[Va
         first.x[c, :, first.equations.input] += arriving
         pointer = pointer + arrives
     sizes = tuple(layer.population.size for layer in problem.network.layers)
-    return History(sizes=sizes, pieces=pieces, duration=problem.duration)
+    return History(sizes=sizes, pieces=pieces, duration=problem.duration, input_times=problem.times)
 
 
 def crossings(layer: _LayerState, path: Path, limit: Array, silent: Array) -> tuple[Array, Array]:

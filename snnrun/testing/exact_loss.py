@@ -22,14 +22,17 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     """Return the loss of every copy, [C]; ``values`` holds those of the loss's config keys.
 
     With T the length of the trial, a weighted sum is (1 / T) int weight(t) V dt, a loss of each
-    step is (1 / T) int L(V) dt, a maximum is that of the continuous V.
+    step is (1 / T) int L(V) dt, a maximum is that of the continuous V. The input's activity is
+    f(t) = accumulator_weight x sum over input spikes at t_e <= t of exp((t_e - t) / tau).
     """
     formula = _Formula(loss, values, history.duration)
-    if loss.readout is Readout.FIRST_SPIKE:
+    if loss.spiking:
         times = history.first_spikes
         label_time = np.minimum(times[:, label], history.duration)
         silent = np.isinf(times)
         late = np.where(silent, history.duration + AFTER_TRIAL, times)
+        if loss.readout is Readout.FIRST_SPIKE_LAG:
+            return formula.lag_costs(late, label) + formula.label_term(label_time)
         excluded = silent & loss.silent_excluded & (np.arange(times.shape[1]) != label)
         return formula.cross_entropy(late, label, excluded) + formula.label_term(label_time)
     if loss.readout is Readout.MAXIMUM:
@@ -43,6 +46,8 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     if loss.readout is Readout.EACH_STEP:
         return (share * formula.total(V, label)).sum((0, 1))
     weighted = share * formula.weight(t + s)
+    if loss.readout is Readout.INPUT_WEIGHTED_SUM:
+        weighted = weighted * formula.activity(history.input_times, t, s)
     return formula.total((weighted[..., None] * V).sum((0, 1)), label)
 
 
@@ -57,13 +62,30 @@ class _Formula:
             return numeric(loss.expression(field).subs(known), [variable])
 
         self._score, self._label_term = function("score", "y"), function("label_term", "y")
-        self._weight = function("weight", "t")
+        self._weight, self._lag_cost = function("weight", "t"), function("lag_cost", "d")
+        self._tau, self._increment = (
+            float(loss.expression(f"accumulator_{name}").subs(known)) for name in ("tau", "weight")
+        )
 
     def weight(self, t: Array) -> Array:
         return np.broadcast_to(self._weight(t), t.shape)
 
     def label_term(self, y: Array) -> Array:
         return np.broadcast_to(self._label_term(y), y.shape)
+
+    def activity(self, events: Array, start: Array, s: Array) -> Array:
+        """Activity ``s`` ms behind the ``start`` of each piece, [M, R, C].
+
+        Events at the start count; none lies inside a piece.
+        """
+        ages = start[..., None] - events
+        at_start = np.where(ages >= 0, np.exp(-np.maximum(ages, 0) / self._tau), 0.0).sum(-1)
+        return self._increment * at_start * np.exp(-s / self._tau)
+
+    def lag_costs(self, y: Array, label: int) -> Array:
+        """Cost of the lags behind the label's y, summed over the other outputs."""
+        d = np.delete(y, label, axis=-1) - y[..., [label]]
+        return np.broadcast_to(self._lag_cost(d), d.shape).sum(-1)
 
     def cross_entropy(self, y: Array, label: int, excluded: Array | bool = False) -> Array:
         """-log softmax(score(y))_label over the last axis, the ``excluded`` outputs left out."""

@@ -26,6 +26,8 @@ CASES = {
     "lif, sum_weigh_sigmoid": problem(loss="sum_weigh_sigmoid", seed=4),
     "lif_subtract, max, recurrent": problem("lif_subtract", "max", recurrent=True, seed=8),
     "alif, first_spike": problem("alif", "first_spike", seed=10),
+    "lif, relative_mse": problem(loss="relative_mse", seed=6),
+    "lif, sum_weigh_input, recurrent": problem(loss="sum_weigh_input", recurrent=True, seed=4),
     "refractory lif, max, two layers": problem(loss="max", hidden_layers=2, t_ref=2.0, seed=13),
     "refractory alif, avg_xentropy": problem("alif", "avg_xentropy", t_ref=1.0, seed=13),
     "lif, tau_mem = tau_syn, sum_weigh_exp": problem(
@@ -45,9 +47,7 @@ def of_oracle(case: oracle.Problem) -> Problem:
         network=network_of(case, train=()),
         weights=case.weights,
         loss=LOSSES[loss.name],
-        loss_values={
-            "TAU_0": loss.tau_0, "TAU_1": loss.tau_1, "ALPHA": loss.alpha, "TAU_MEM": tau_mem
-        },
+        loss_values={**loss.values, "TAU_MEM": tau_mem},
         times=np.array(times),
         channels=np.array(channels),
         label=case.labels[0],

@@ -24,10 +24,11 @@ from snnrun.backends.genn.events import (
     kept_events,
 )
 from snnrun.backends.genn.outcome import outcome_of
-from snnrun.backends.genn.readout import UPDATES, watch
+from snnrun.backends.genn.readout import UPDATES
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.tensors import TensorStore
 from snnrun.backends.genn.units import Unit, mini_batches, units
+from snnrun.backends.genn.watch import watch
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError

@@ -5,10 +5,11 @@ from __future__ import annotations
 from snnrun.backends.genn.description import Description, Neurons
 from snnrun.backends.genn.learning import updates_of
 from snnrun.backends.genn.population import MOST_ENTRIES, PopulationWriter
-from snnrun.backends.genn.readout import Watched, watch
+from snnrun.backends.genn.readout import Watched
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.source import input_population
 from snnrun.backends.genn.synapse import projections_of
+from snnrun.backends.genn.watch import watch
 from snnrun.compile.program import Program
 from snnrun.errors import ConfigError
 

@@ -46,9 +46,11 @@ def outcome_of(program: Program) -> Callable[[Outputs, np.ndarray], Outcome]:
 
     return {
         Readout.WEIGHTED_SUM: of_number,
+        Readout.INPUT_WEIGHTED_SUM: of_number,
         Readout.MAXIMUM: of_number,
         Readout.EACH_STEP: of_steps,
         Readout.FIRST_SPIKE: of_first_spike,
+        Readout.FIRST_SPIKE_LAG: of_first_spike,
     }[program.loss.readout]
 
 

@@ -19,7 +19,6 @@ from snnrun.backends.genn.settings import Settings
 from snnrun.compile.loss import BoundLoss, Y, bind_loss
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.models.equations import internal, symbol
-from snnrun.models.losses import Readout
 
 Row = Callable[..., str]  # of a step's name: the index of this neuron in a table of all steps
 UPDATES = ("loss_top", "loss_total", "loss_delta")  # groups, in the order in which they run
@@ -71,7 +70,7 @@ class Watched:
         return []
 
 
-class _OfOutput(Watched):
+class OfOutput(Watched):
     """Common to all readouts: the output's names and its loss."""
 
     def __init__(self, program: Program, settings: Settings) -> None:
@@ -93,23 +92,36 @@ class _OfOutput(Watched):
         ``y`` is code that defines y from the ``references``.
         """
         score = of_y(self.loss.score)
-        top = Reference(name="top", owner="loss_top", variable="top")
-        total = Reference(name="total", owner="loss_total", variable="total")
+        p = f"const scalar p = exp({score} - top) / total;\n"
+        return self.reductions(
+            references,
+            top=f"{y}top = {score};\n",
+            total=f"{y}total = exp({score} - top);\n",
+            delta=f"{y}{p}{delta}",
+        )
+
+    def reductions(
+        self, references: tuple[Reference, ...], *, top: str, total: str, delta: str
+    ) -> list[Update]:
+        """Return three updates: code whose largest ``top`` over the outputs is taken, code whose
+        ``total`` is summed and may use it, and code that fills what the backward pass needs.
+        """
+        of_top = Reference(name="top", owner="loss_top", variable="top")
+        of_total = Reference(name="total", owner="loss_total", variable="total")
         largest = Variable(name="top", access=Access.LARGEST_OF_NEURONS)
         summed = Variable(name="total", access=Access.SUM_OF_NEURONS)
-        p = f"const scalar p = exp({score} - top) / total;\n"
         return [
             Update(
-                name="loss_top", group="loss_top", code=f"{y}top = {score};\n",
+                name="loss_top", group="loss_top", code=top,
                 references=references, variables=(largest,),
             ),
             Update(
-                name="loss_total", group="loss_total", code=f"{y}total = exp({score} - top);\n",
-                references=(*references, top), variables=(summed,),
+                name="loss_total", group="loss_total", code=total,
+                references=(*references, of_top), variables=(summed,),
             ),
             Update(
-                name="loss_delta", group="loss_delta", code=f"{y}{p}{delta}",
-                references=(*self._written(references), top, total),
+                name="loss_delta", group="loss_delta", code=delta,
+                references=(*self._written(references), of_top, of_total),
             ),
         ]  # fmt: skip
 
@@ -124,7 +136,7 @@ class _OfOutput(Watched):
         return (self.reference("delta", written=True),)
 
 
-class _OfNumber(_OfOutput):
+class OfNumber(OfOutput):
     """Readouts with one number y per output."""
 
     outputs = ("y",)
@@ -139,11 +151,11 @@ class _OfNumber(_OfOutput):
         return self.softmax("", (self.reference("y"),), delta)
 
 
-class WeightedSum(_OfNumber):
+class WeightedSum(OfNumber):
     """y = sum over n of weight(n) V(n)."""
 
-    start = ("y = 0.0;",)
-    variables = (*OF_EXAMPLE, Variable(name="y"), Variable(name="delta"))
+    start: tuple[str, ...] = ("y = 0.0;",)
+    variables: tuple[Variable, ...] = (*OF_EXAMPLE, Variable(name="y"), Variable(name="delta"))
 
     @property
     def tables(self) -> tuple[Table, ...]:  # type: ignore[override]
@@ -162,7 +174,46 @@ class WeightedSum(_OfNumber):
         return [f"{self.adjoint} += weight[m] * delta;"]
 
 
-class Maximum(_OfNumber):
+class InputWeightedSum(WeightedSum):
+    """y = sum over n of weight(n) f(n) V(n), f the activity of the example's input.
+
+    The output counts the input's spikes, those that dropout leaves (input ``Activity``), and keeps
+    f for the way back.
+    """
+
+    inputs = ("Activity",)
+    start: tuple[str, ...] = (*WeightedSum.start, "activity = 0.0;")
+    variables: tuple[Variable, ...] = (*WeightedSum.variables, Variable(name="activity"))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:  # type: ignore[override]
+        """The weights in time, and the activity in every step."""
+        size = self.compiled.population.size * self.program.steps * self.settings.batch
+        kept = np.zeros(size * self.settings.halves, self.settings.precision)
+        return (*super().tables, Table(name="activities", type="scalar", values=kept))
+
+    @property
+    def arrivals(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Return the activity's step."""
+        weight, decay = (
+            formula(sp.Float(x, 17))
+            for x in (self.loss.accumulator_weight, self.loss.accumulator_decay)
+        )
+        return (f"activity = (activity + {weight} * Activity) * {decay};",)
+
+    def observe(self, row: str) -> list[str]:
+        """Return the sum's next term."""
+        return [
+            f"activities[{row}] = activity;",
+            f"y += weight[n] * activity * {self.potential};",
+        ]
+
+    def drive(self, row: str) -> list[str]:
+        """Return dL/dV of a step."""
+        return [f"{self.adjoint} += weight[m] * activities[{row}] * delta;"]
+
+
+class Maximum(OfNumber):
     """y = max over n of V(n).
 
     Where arriving spikes turn a rising potential into a falling one, its maximum lies at their time
@@ -224,7 +275,7 @@ class Maximum(_OfNumber):
         ]
 
 
-class EachStep(_OfOutput):
+class EachStep(OfOutput):
     """Cross entropy in every step: each output reads the potentials of all in the step after."""
 
     outputs = ("mean_score", "loss")
@@ -278,70 +329,3 @@ class EachStep(_OfOutput):
     def drive(self, row: str) -> list[str]:
         """Return dL/dV of a step."""
         return [f"{self.adjoint} += slopes[{row}];"]
-
-
-class FirstSpike(_OfOutput):
-    """y = time of the first spike (ms); an output without one counts as late, or not at all."""
-
-    outputs = ("first_step",)
-    timed = True
-    start = ("first_step = -1;",)
-    spike = ("if (count[own] == 0) first_step = n;",)
-    variables = (
-        *OF_EXAMPLE,
-        Variable(name="first_step", type="int", value=-1),
-        Variable(name="time_gradient"),
-        Variable(name="push"),
-    )
-
-    def backward_start(self, adjoint: str) -> list[str]:
-        """Return the push of a label's output that was silent."""
-        return [f"{adjoint} = push;"]
-
-    def filled(self) -> tuple[Reference, ...]:
-        """Return references to the derivative by the spike's time, and to the push."""
-        return (
-            self.reference("time_gradient", written=True),
-            self.reference("push", written=True),
-            *(self._silent() if self.program.loss.silent_excluded else ()),
-        )
-
-    def _silent(self) -> tuple[Reference, ...]:
-        return (Reference(name="label_silent", owner="loss_silent", variable="label_silent"),)
-
-    def updates(self) -> list[Update]:
-        """Return the softmax over first spikes, dL/dt of each, and the push."""
-        excluded = self.program.loss.silent_excluded
-        late = formula(sp.Float(self.program.duration + 1, 17))
-        silent = f"id == label ? {late} : 1e9" if excluded else late
-        dt, end = (formula(sp.Float(x, 17)) for x in (self.program.dt, self.program.duration))
-        y = f"const scalar y = first_step < 0 ? ({silent}) : (first_step + 1) * {dt};\n"
-        push = formula(-self.loss.silent_push)
-        learns = "label_silent < 0.5 && " if excluded else ""
-        delta = (
-            f"scalar slope = (p - (id == label ? 1.0 : 0.0)) * {of_y(self.loss.score_slope)};\n"
-            f"const scalar own = fmin(y, {end});\n"
-            f"if (id == label) slope += {of_y(self.loss.label_term_slope, 'own')};\n"
-            f"time_gradient = {learns}first_step >= 0 ? slope * scale : 0.0;\n"
-            f"push = id == label && first_step < 0 ? {push} * scale : 0.0;\n"
-        )
-        read = (self.reference("first_step", type="int"), self.reference("label", type="int"))
-        silent_label = Update(
-            name="loss_silent", group="loss_top", references=read,
-            code="label_silent = id == label && first_step < 0 ? 1.0 : 0.0;\n",
-            variables=(Variable(name="label_silent", access=Access.LARGEST_OF_NEURONS),),
-        )  # fmt: skip
-        return [*([silent_label] if excluded else []), *self.softmax(y, read, delta)]
-
-
-READOUTS: dict[Readout, type[_OfOutput]] = {
-    Readout.WEIGHTED_SUM: WeightedSum,
-    Readout.MAXIMUM: Maximum,
-    Readout.EACH_STEP: EachStep,
-    Readout.FIRST_SPIKE: FirstSpike,
-}
-
-
-def watch(program: Program, settings: Settings) -> _OfOutput:
-    """Return what the program's loss adds to the output."""
-    return READOUTS[program.loss.readout](program, settings)

@@ -37,7 +37,21 @@ def projections_of(program: Program, settings: Settings) -> list[Synapses]:
             )
             if kinked:
                 found.append(_falling(program, projection))
+    if program.loss.readout is Readout.INPUT_WEIGHTED_SUM:
+        found.append(_activity(program))
     return found
+
+
+def _activity(program: Program) -> Synapses:
+    """Return what counts the input's spikes of a step at the output, which weights them in time."""
+    return Synapses(
+        name="input_activity",
+        source=program.network.input.name,
+        target=program.populations[-1].population.name,
+        spike="addToPost(events);",
+        before=(Variable(name="events", type="int"),),
+        into="Activity",
+    )
 
 
 def _kinked(program: Program) -> bool:

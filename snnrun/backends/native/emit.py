@@ -7,15 +7,17 @@ import sympy as sp
 from snnrun import __version__
 from snnrun.backends.native.population import PopulationEmitter, fill
 from snnrun.backends.native.printer import print_formula
-from snnrun.compile.loss import bind_loss
+from snnrun.compile.loss import BoundLoss, bind_loss
 from snnrun.compile.program import Program
 from snnrun.models.losses import Readout
 
 READOUTS = {
     Readout.WEIGHTED_SUM: "WeightedSum",
+    Readout.INPUT_WEIGHTED_SUM: "InputWeightedSum",
     Readout.MAXIMUM: "Maximum",
     Readout.EACH_STEP: "EachStep",
     Readout.FIRST_SPIKE: "FirstSpike",
+    Readout.FIRST_SPIKE_LAG: "FirstSpikeLag",
 }
 REALS = {"float32": "float", "float64": "double"}
 
@@ -88,4 +90,25 @@ def _formula(program: Program) -> dict[str, str]:
         "label_term_slope": number(bound.label_term_slope),
         "weight": plain(bound.weight),
         "silent_push": plain(bound.silent_push),
+        "own_part": "".join(f"\n    {line}" for line in _own_part(loss.readout, bound)),
     }
+
+
+def _own_part(readout: Readout, bound: BoundLoss) -> list[str]:
+    """Return what only losses with this readout have in their formula."""
+    if readout is Readout.INPUT_WEIGHTED_SUM:
+        return [
+            f"static constexpr double ACCUMULATOR_WEIGHT = {bound.accumulator_weight!r};",
+            f"static constexpr double ACCUMULATOR_DECAY = {bound.accumulator_decay!r};  // a step",
+        ]
+    if readout is Readout.FIRST_SPIKE_LAG:
+        cost, slope, factor = (
+            print_formula(expression, "{}")
+            for expression in (bound.lag_cost, bound.lag_slope, bound.silent_factor)
+        )
+        return [
+            f"static double lag_cost([[maybe_unused]] double d) {{ return {cost}; }}",
+            f"static double lag_slope([[maybe_unused]] double d) {{ return {slope}; }}",
+            f"static double silent_factor() {{ return {factor}; }}",
+        ]
+    return []

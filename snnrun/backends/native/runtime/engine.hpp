@@ -243,7 +243,7 @@ template <class P> class Engine : Walk<P> {
     }
 
     template <bool TRACE> void forward_pass(Trial& trial, const Events& events) {
-        trial.loss.start();
+        trial.loss.start(events);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;

@@ -1,12 +1,13 @@
-// losses.hpp: readouts of the output layer and the cross entropy of their scores.
+// losses.hpp: readouts of the output layer and the cross entropy of their scores, or their lags.
 //
 // A generated Formula supplies score, its derivative, and so on (templates over Real, double or
-// vf). Each class is one thread's memory for one example. `observe` sees the output's states in
-// every step of the forward pass; `finish` returns loss and prediction; `operator()` is the drive
-// dl/dV(n).
+// vf). Each class is one thread's memory for one example. `start` sees the example's input,
+// `observe` the output's states in every step of the forward pass; `finish` returns loss and
+// prediction; `operator()` is the drive dl/dV(n).
 #pragma once
 #include <limits>
 
+#include "events.hpp"
 #include "layer.hpp"
 
 namespace snn {
@@ -33,6 +34,20 @@ template <class F, int N> Outcome cross_entropy(const double* y, int label, doub
     return {std::log(total) + top - z[label], best};
 }
 
+// Sum over the other outputs of the cost of their lag behind the label's. gradient[k] = dL/dy_k.
+template <class F, int N> Outcome lag_costs(const double* y, int label, double* gradient) {
+    Outcome out{0, 0};
+    gradient[label] = 0;
+    for (int k = 0; k < N; k++) {
+        if (F::score(y[k]) > F::score(y[out.prediction])) out.prediction = k;
+        if (k == label) continue;
+        out.loss += F::lag_cost(y[k] - y[label]);
+        gradient[k] = F::lag_slope(y[k] - y[label]);
+        gradient[label] -= gradient[k];
+    }
+    return out;
+}
+
 // Loss of one number per output; `delta` becomes its derivative by them, times `scale`.
 template <class L, class F>
 Outcome finish_numbers(const vf* numbers, vf* delta, int label, double scale) {
@@ -56,7 +71,7 @@ template <class L, class F> struct WeightedSum {
         weight.allocate(L::STEPS);
         for (int n = 0; n < L::STEPS; n++) weight[n] = Real(F::weight(n));
     }
-    void start() { std::memset(sums, 0, sizeof sums); }
+    void start(const Events&) { std::memset(sums, 0, sizeof sums); }
     inline void operator()(int n, int v, const vf* x) {
         sums[v] += weight[n] * x[L::Model::READOUT];
     }
@@ -64,6 +79,19 @@ template <class L, class F> struct WeightedSum {
         return finish_numbers<L, F>(sums, delta, label, scale);
     }
     inline vf operator()(int n, int v) const { return weight[n] * delta[v]; }
+};
+
+// The weights are those in time x the activity of the input, which each example has of its own.
+template <class L, class F> struct InputWeightedSum : WeightedSum<L, F> {
+    void start(const Events& input) {
+        WeightedSum<L, F>::start(input);
+        double activity = 0;
+        for (int n = 0; n < L::STEPS; n++) {
+            activity += F::ACCUMULATOR_WEIGHT * (input.step_start[n + 1] - input.step_start[n]);
+            activity *= F::ACCUMULATOR_DECAY;
+            this->weight[n] = Real(F::weight(n) * activity);
+        }
+    }
 };
 
 // Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their
@@ -76,7 +104,7 @@ template <class L, class F> struct Maximum {
     vi at[L::WIDTH / LANES];  // first step of the maximum
 
     void allocate() {}
-    void start() {
+    void start(const Events&) {
         for (auto& h : highest) h = splat(-std::numeric_limits<Real>::infinity());
         std::memset(at, 0, sizeof at);
     }
@@ -124,7 +152,7 @@ template <class L, class F> struct EachStep {
     Buffer<Real> rows;  // [step][WIDTH] the potentials, then the drive
 
     void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
-    void start() {}
+    void start(const Events&) {}
     inline void operator()(int n, int v, const vf* x) {
         vectors(rows.data() + size_t(n) * L::WIDTH)[v] = x[L::Model::READOUT];
     }
@@ -167,11 +195,11 @@ template <class L, class F> struct EachStep {
     }
 };
 
-template <class L, class F> struct FirstSpike {
+template <class L, class F, bool LAGS = false> struct FirstSpike {
     static constexpr bool ACTIVE = false, WHOLE_TRIAL = false, MOVES_WITH_SPIKES = false;
 
     void allocate() {}
-    void start() {}
+    void start(const Events&) {}
     inline void operator()(int, int, const vf*) {}
     Outcome finish(Work<L>& work, int label, double scale) {
         constexpr int N = L::Model::SIZE;
@@ -190,20 +218,25 @@ template <class L, class F> struct FirstSpike {
         }
         if (F::SILENT_EXCLUDED && first[label] < 0)
             y[label] = F::DURATION + 1;  // for the loss only
-        Outcome out = cross_entropy<F, N>(y, label, g);
+        Outcome out;
+        if constexpr (LAGS) out = lag_costs<F, N>(y, label, g);
+        else out = cross_entropy<F, N>(y, label, g);
         const double label_time = y[label] < F::DURATION ? y[label] : F::DURATION;
         out.loss += F::label_term(label_time);
         g[label] += F::label_term_slope(label_time);
         const bool learn = !F::SILENT_EXCLUDED || first[label] >= 0;
         for (int k = 0; k < N && learn; k++)
             if (first[k] >= 0) work.spikes[block[k]].time_gradient[first[k]] = Real(g[k] * scale);
-        work.pushed = first[label] < 0 && F::silent_push() > 0;
+        double push = F::silent_push();
+        if constexpr (LAGS) push = F::silent_factor() * g[label];
+        work.pushed = first[label] < 0 && push != 0;
         work.push.zero();
-        if (work.pushed) work.push[label] = Real(-F::silent_push() * scale);
+        if (work.pushed) work.push[label] = Real(-push * scale);
         if (!spiking) out.prediction = -1;
         return out;
     }
     inline vf operator()(int, int) const { return vf{}; }
 };
+template <class L, class F> using FirstSpikeLag = FirstSpike<L, F, true>;
 
 }  // namespace snn
