@@ -71,6 +71,8 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
         f"{network.shape} of {', '.join(_names(network))}; loss {loss.name}; integrator "
         f"{config.network.integrator}; {duration:g} ms; MODEL_SEED={config.MODEL_SEED}"
     )
+    if config.HIDDEN_NOISE or config.PDROP_HIDDEN:
+        print("without HIDDEN_NOISE and PDROP_HIDDEN: the exact simulation draws nothing")
     if config.REG_TYPE != "none":
         print(f"without REG_TYPE={config.REG_TYPE}: its push is no derivative of the loss")
     problem, candidates = _with_spikes(config, problem, scales, dts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,12 @@ from test_parity import ALL, DT, TOLERANCE, Case, assert_close, case
 
 from snnrun.backends.base import Adam
 from snnrun.backends.native.library import NativeBackend
+from snnrun.config import from_dict
+from snnrun.errors import ModelError
+from snnrun.models.neurons import LI
+from snnrun.network.network import Population
+from snnrun.record import load_run
+from snnrun.run import train
 
 KEY = 2**63 + 12345
 EXAMPLES = np.arange(4)
@@ -171,6 +178,31 @@ def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model:
         slopes.append(backend.get("in_to_hid", "gradient")[0, 0])
     difference = losses[-1] - losses[0]
     assert np.trapezoid(slopes, weights) == pytest.approx(difference, rel=0.03)  # draws: 2 %
+
+
+def test_neurons_without_a_threshold_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"HIDDEN_NOISE=0.1 and PDROP_HIDDEN=0.*none; set"):
+        Population(name="h", size=1, neuron=LI, noise=0.1, floors={},
+                   values={p.name: p.default for p in LI.parameters})  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["HIDDEN_NOISE", "PDROP_HIDDEN"])
+def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_path: Path) -> None:
+    common = {
+        "dataset": "yinyang", "backend": {"flags": ["-O0"]}, "NUM_HIDDEN": 20, "N_TRAIN": 40,
+        "N_VALIDATE": 20, "N_TEST": 0, "N_BATCH": 20, "N_EPOCH": 1, "DT_MS": 0.5, "ETA": 1e-9,
+        "MODEL_SEED": 1, "REC_SPIKES": ["hidden"],
+    }  # fmt: skip
+    runs = []
+    for name, value in (("none", 0.0), ("first", 0.3), ("again", 0.3)):
+        train(from_dict({**common, key: value}), tmp_path / name)
+        runs.append(load_run(tmp_path / name))
+    for trial in range(3):  # the last one is validation; recorded is what was learned
+        none, first, again = (r.spikes(0, trial, "hidden") for r in runs)
+        assert np.array_equal(none.times_ms, first.times_ms) == (trial == 2)
+        np.testing.assert_array_equal(first.times_ms, again.times_ms)
+        spikes = runs[1].trials["hidden_spikes/hidden"][trial]
+        assert len(first.times_ms) == spikes > 0
 
 
 @pytest.mark.parametrize("batch", [32, 5])

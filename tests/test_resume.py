@@ -53,6 +53,8 @@ KEYS: dict[str, Any] = {
     "HIDDEN_HIDDEN_MEAN": 0.0,
     "TRAIN_TAU": True,
     "PDROP_INPUT": 0.05,
+    "HIDDEN_NOISE": 0.01,
+    "PDROP_HIDDEN": 0.1,
     "LR_EASE_IN_FACTOR": 1.01,
     "ETA_FAC": 0.7,
     "MIN_EPOCH_ETA_FIXED": 1,

@@ -57,7 +57,8 @@ NEURONS = table(
     number(
         "HIDDEN_NOISE", 0.0,
         "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
-        "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods. There is none in evaluation.",
+        "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods. There is none in evaluation. "
+        "A spike time is differentiated by the drift at the spike, without the noise.",
         minimum=0,
     ),
 )

@@ -14,10 +14,9 @@ from test_parity import DT, assert_close
 pytestmark = pytest.mark.genn
 
 
-DISTURBED = ["both", "noise", "adaptive, two layers", "subtracted, refractory"]
-
-
-@pytest.mark.parametrize("name", DISTURBED)
+@pytest.mark.parametrize(
+    "name", ["both", "noise", "adaptive, two layers", "subtracted, refractory"]
+)
 @pytest.mark.parametrize("pipeline", [False, True])
 def test_spikes_and_gradients_are_those_of_the_reference(name: str, pipeline: bool) -> None:
     one, noise, veto = CASES[name]

@@ -158,6 +158,7 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_never_was(
         "backend": "genn", "backend.device": "single_threaded_cpu", "N_EPOCH": 5, "N_TRAIN": 1500,
         "N_VALIDATE": 40, "N_TEST": 20, "N_BATCH": 10, "DT_MS": 0.2, "NUM_HIDDEN": 20,
         "MODEL_SEED": 1, "PIPELINE": str(pipeline).lower(), "PDROP_INPUT": 0.05,
+        "HIDDEN_NOISE": 0.05, "PDROP_HIDDEN": 0.2,
     }  # fmt: skip
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     code, said = end(start("train", *overrides(keys), f"hydra.run.dir={undisturbed}"))
