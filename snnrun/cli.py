@@ -24,6 +24,7 @@ COMMANDS = {
     "runs": "list the runs and how far they came",
     "doctor": "what this machine has, and what is missing",
     "keys": "what every key of the configuration means",
+    "presets": "settings of published results, with the results",
 }
 
 EXAMPLES = """\
