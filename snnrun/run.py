@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Opened
 from snnrun.compile.program import Program, compile_program
@@ -37,7 +35,7 @@ from snnrun.training.evaluate import evaluate
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Stopped, Trainer
 from snnrun.training.start import load_earlier_run
-from snnrun.training.state import State, from_checkpoint, load_tensors
+from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
 from snnrun.training.stop import stop_requests
 
 
@@ -194,6 +192,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         integrator=config.network.integrator,
         regulariser=regulariser,
         regulariser_values=strengths,
+        average_spikes=config.AVG_SNSUM,
     )
 
 
@@ -254,8 +253,4 @@ def _start(config: Config, paths: RunPaths, opened: Opened) -> State:
         backend.set(name, weights)
     if config.LOAD_LAST or config.LOAD_BEST:
         load_earlier_run(config, paths, backend)
-    neurons = sum(c.population.size for c in backend.program.populations)
-    layers = len(backend.program.populations)
-    return State(
-        neuron_spikes=np.zeros(neurons, np.int64), dropped_spikes=np.zeros(layers, np.int64)
-    )
+    return start_state(backend)

@@ -49,6 +49,7 @@ def found(
         "rule": f"{config.rule.name}, loss {program.loss.name}: {program.loss.meaning}",
         "backend": opened.description,
         "plan": plan,
+        **_care_of_silent(config),
         "seeds": f"data {config.TRAIN_DATA_SEED}, test {config.TEST_DATA_SEED}, "
         f"model {config.MODEL_SEED}",
         "folder": _shown(paths.root) if config.WRITE_TO_DISK else UNKEPT,
@@ -85,6 +86,12 @@ def outcome(
                 f"unseen {percent(figures['accuracy_unseen_speakers'])}"
             )
         info["test"] = text
+    rewired = (
+        [_rewired(record, name) for name in config.populations[1:-1]]
+        if config.REWIRE_SILENT
+        else []
+    )
+    info |= {"rewired": rewired} if rewired else {}
     info |= suggestion(config.dataset.name) if suggest else {}
     info["time"] = duration(seconds)
     if not config.WRITE_TO_DISK:
@@ -120,6 +127,24 @@ def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
         further.append(f"snnrun resume {_shown(paths.root)} N_EPOCH={2 * config.N_EPOCH}")
     info["further"] = further
     return info
+
+
+def _care_of_silent(config: Config) -> dict[str, str]:
+    """Return what is done to neurons that were silent for an epoch."""
+    if not config.REWIRE_SILENT:
+        return {}
+    how = f"raised by {config.REWIRE_LIFT:g}" if config.REWIRE_LIFT else "drawn anew"
+    return {"rewiring": f"after an epoch's silence, a neuron's feed-forward weights are {how}"}
+
+
+def _rewired(record: RunRecord, layer: str) -> str:
+    """Return how often neurons of a layer were rewired, and whether it helped."""
+    times = record.epochs[f"rewired_neurons/{layer}"]
+    silent = record.epochs[f"silent_neurons/{layer}"]
+    return (
+        f"{layer}: silent neurons {times.sum():,.0f} times in {(times > 0).sum()} epochs; "
+        f"{silent[-1]:.0f} silent in the last epoch"
+    )
 
 
 def _inputs(config: Config) -> dict[str, str]:

@@ -90,6 +90,7 @@ ADAPTIVE = {"HIDDEN_NEURON_TYPE": "ALIF"}
 RECURRENT = {"RECURRENT": True}
 DEEP = {"N_HID_LAYER": 2}
 BY_SPEAKER = {"EVALUATION": "speaker", "N_VALIDATE": UNSET}
+SILENT = {"INPUT_HIDDEN_MEAN": -2.0, "INPUT_HIDDEN_STD": 0.1}  # no hidden neuron ever spikes
 ALL = {"N_TRAIN": None, "N_VALIDATE": 0, "N_TEST": None, "CHECKPOINT_BEST": "training"}
 FALLS = {"EMA_WHICH": "training", "LR_EASE_IN_FACTOR": 1.0}  # the rate, wherever it is told to
 SPIKES, V, G = ["hidden"], [["hidden", "V"]], [["in_to_hid", "g"]]
@@ -98,6 +99,7 @@ AT = [[1, 0]]
 ROWS: dict[str, Row] = {
     # general parameters
     "NAME": result("mine", "name", is_("mine", "test")),
+    "DEBUG_HIDDEN_N": result(True, "activity", lambda before, after: before < after),
     "OUT_DIR": result("elsewhere", "top_folder", is_("elsewhere", "outputs")),
     "DT_MS": source(0.25, "DT = 0.25;"),
     "BUILD": result(False, "refusal_of_an_empty_cache", says("BUILD=false", "not been built")),
@@ -145,6 +147,11 @@ ROWS: dict[str, Row] = {
     "NU_UPPER": source(7.5, **REGULARISED),
     "RHO_UPPER": source(77.5, "77.5", **LAYERWISE),
     "GLB_UPPER": source(0.0077, **LAYERWISE),
+    "REWIRE_SILENT": result(
+        True, "trained_tensors", lambda before, after: {*after} - {*before} == {"in_to_hid"},
+        **SILENT,
+    ),
+    "REWIRE_LIFT": result(0.125, "lifts", is_([0.25]), REWIRE_SILENT=True, **SILENT),
     # learning parameters
     "ETA": result(0.02, "learned"),
     "ADAM_BETA1": result(0.5, "learned"),
@@ -200,6 +207,7 @@ ROWS: dict[str, Row] = {
     "CUDA_VISIBLE_DEVICES": result(
         False, "genn_device", is_({"device_select_method": "OPTIMAL"})
     ),
+    "AVG_SNSUM": source(True, **REGULARISED),
     "REDUCED_CLASSES": result([1, 4, 7], "classes", is_(([1, 4, 7], 3)), **ALL),
     "TAU_0": source(7.7, **SPIKE_TIMES),
     "TAU_1": source(17.7, **SPIKE_TIMES),
@@ -218,12 +226,8 @@ ROWS_OF: dict[tuple[str, str], Row] = {
 
 # What is refused so far: (key, a value). Who implements one makes it a row above.
 PENDING: tuple[tuple[str, Any], ...] = (
-    ("DEBUG_HIDDEN_N", True),
     ("PDROP_HIDDEN", 0.5),
     ("HIDDEN_NOISE", 0.1),
-    ("AVG_SNSUM", True),
-    ("REWIRE_SILENT", True),
-    ("REWIRE_LIFT", 0.1),
     ("TRAINING_PLOT", True),
     ("TRAINING_PLOT_INTERVAL", 3),
     ("FANCY_PLOTS", True),

@@ -92,6 +92,7 @@ def program_of(
     integrator: str = "exact",
     regulariser: Regulariser | None = None,
     strengths: Mapping[str, float] | None = None,
+    average_spikes: bool = False,
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms."""
     loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
@@ -105,6 +106,7 @@ def program_of(
         integrator=integrator,
         regulariser=regulariser,
         regulariser_values=strengths,
+        average_spikes=average_spikes,
     )
 
 

@@ -127,7 +127,7 @@ def test_every_problem_is_in_one_message() -> None:
         "DT_MS=-1: must be a number > 0 (ms)",
         "SHUFFLE=1: must be true or false",
         "V_RESET=2: must be below V_THRESH=1",
-        "AVG_SNSUM=true: not implemented yet",
+        "AVG_SNSUM=true: has no effect unless REG_TYPE is not none",
         "B_INCR=0.3: has no effect unless HIDDEN_NEURON_TYPE is ALIF",
         "REC_SPIKES=hiden: there is no such population; there are input, hidden, output.",
     ):

@@ -149,6 +149,13 @@ def trained_tensors(lab: Lab, keys: Keys) -> list[str]:
     return sorted(set(names))
 
 
+def lifts(lab: Lab, keys: Keys) -> list[float]:
+    """By how much input weights have changed from the first to the last epoch."""
+    run = lab.run(keys)
+    changes = run.weights(2, 3)["in_to_hid"] - run.weights(0, 0)["in_to_hid"]
+    return sorted({round(float(change), 5) for change in changes.flat})
+
+
 def shortest(name: str) -> See:
     return lambda lab, keys: round(float(lab.run(keys).parameters(2, 3)[f"hidden/{name}"].min()), 4)
 
@@ -300,6 +307,8 @@ SEE: dict[str, See] = {
     "trained_tensors": trained_tensors,
     "shortest_tau_mem": shortest("tau_mem"),
     "shortest_tau_syn": shortest("tau_syn"),
+    "lifts": lifts,
+    "activity": lambda lab, keys: {n for n in lab.run(keys).epochs if "spikes" in n},
     "rates": rates,
     "batches": batches,
     "epochs": lambda lab, keys: len(lab.run(keys).epochs["epoch"]),

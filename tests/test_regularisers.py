@@ -25,6 +25,7 @@ from test_parity import assert_close
 from snnrun.backends.base import Backend
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError
 from snnrun.models.regularisers import REGULARISERS
 from snnrun.record import load_run
 from snnrun.run import train
@@ -85,6 +86,61 @@ def test_the_push_is_that_of_the_reference(
     assert_close(found, reference.mean_gradients(wanted))
     without = reference.mean_gradients(plain)["in_to_hid0"]
     assert np.linalg.norm(found["in_to_hid0"] - without) > 1e-3 * np.linalg.norm(without)
+
+
+@pytest.mark.parametrize("make", [make_native, pytest.param(genn, marks=pytest.mark.genn)])
+@pytest.mark.parametrize("name", REGULARISERS)
+def test_counts_averaged_over_the_mini_batch_push_all_examples_alike(
+    name: str, make: Callable[[Program, Sequence[SpikeData]], Backend]
+) -> None:
+    case, data = given("sum_weigh_exp"), data_of(given("sum_weigh_exp"), DT)
+    program = program_of(case, DT, train=TAUS, regulariser=REGULARISERS[name],
+                         strengths=STRENGTHS, average_spikes=True)  # fmt: skip
+    backend = make(program, [data])
+    load_weights(backend, case.weights)
+    load_parameters(backend, case)
+    maps = reference.step_maps(case, DT)
+    counts = [reference.gradient(case, DT, e, maps).counts for e in range(EXAMPLES)]
+    push = push_of(name, "sum_weigh_exp")
+
+    def average(own: np.ndarray) -> np.ndarray:
+        (layer,) = {i for one in counts for i, n in enumerate(one) if np.array_equal(n, own)}
+        return push(np.mean([one[layer] for one in counts], axis=0))
+
+    each = [reference.gradient(case, DT, e, maps, push) for e in range(EXAMPLES)]
+    wanted = [reference.gradient(case, DT, e, maps, average) for e in range(EXAMPLES)]
+    backend.gradient(data, np.arange(EXAMPLES))
+    found = gradients_of(backend)
+    assert_close(found, reference.mean_gradients(wanted))
+    own = reference.mean_gradients(each)["in_to_hid0"]
+    assert np.linalg.norm(found["in_to_hid0"] - own) > 1e-4 * np.linalg.norm(own)
+
+
+@pytest.mark.parametrize("backend", ["native", pytest.param("genn", marks=pytest.mark.genn)])
+def test_averaged_counts_train_alike_for_any_number_of_threads(
+    backend: str, tmp_path: Path
+) -> None:
+    keys = {"REG_TYPE": "simple", "NU_UPPER": 3, "LBD_UPPER": 1e-3, "LBD_LOWER": 1e-3}
+    found = {}
+    for name, more in {
+        "one": {"backend": {"name": "native", "threads": 1}, "AVG_SNSUM": True},
+        "other": {"backend": {"name": backend, **({"threads": 3} if backend == "native" else {})},
+                  "AVG_SNSUM": True},
+        "each": {"backend": {"name": "native"}},
+    }.items():  # fmt: skip
+        train(small(LOSS_TYPE="sum", N_EPOCH=2, **keys, **more), tmp_path / name)
+        found[name] = load_run(tmp_path / name).epochs["train_loss"]
+    if backend == "native":
+        assert np.array_equal(found["one"], found["other"])
+    np.testing.assert_allclose(found["one"], found["other"], rtol=1e-3)
+    assert not np.array_equal(found["one"], found["each"])
+
+
+@pytest.mark.genn
+def test_pipelined_averages_need_the_whole_mini_batch_at_once(tmp_path: Path) -> None:
+    config = small(REG_TYPE="simple", AVG_SNSUM=True, PIPELINE=True, backend={"name": "genn"})
+    with pytest.raises(ConfigError, match=r"PIPELINE=true: averaging .* use PIPELINE=false"):
+        train(config, tmp_path / "run")
 
 
 @pytest.mark.parametrize("target", [0.5, 6.0])

@@ -25,9 +25,13 @@ from snnrun.network.network import Layer, Network, Population, Projection
 
 BATCH, EXAMPLES = 32, 256
 RATE = 1e-9  # weights stay as they are, so that both programs see the same spikes
-SHAPES = {  # inputs, hidden, outputs, steps, dt (ms), recurrent, mean and std of the input weights
+# A shape of floor.cpp, perhaps with another number of hidden neurons: inputs, hidden, outputs,
+# steps, dt (ms), recurrent, mean and std of the input weights
+SHAPES = {
     "shd-ff": (700, 256, 20, 1400, 1.0, False, 0.02, 0.01),
     "shd-rec": (700, 256, 20, 1400, 1.0, True, 0.02, 0.01),
+    "shd-ff-1024": (700, 1024, 20, 1400, 1.0, False, 0.02, 0.01),
+    "shd-rec-1024": (700, 1024, 20, 1400, 1.0, True, 0.02, 0.01),
     "yinyang": (5, 200, 3, 300, 0.1, False, 1.5, 0.78),
 }
 
@@ -44,7 +48,8 @@ def measure(floor: Path, folder: Path, threads: int, rounds: int) -> Iterator[di
     """Yield one row per shape: medians of ``rounds`` runs of each program, taken in turn."""
     for name, (*sizes, recurrent, mean, std) in SHAPES.items():
         inputs, hidden, outputs, steps, dt = sizes
-        options = ["--shape", name, "--threads", str(threads), "--steps", str(steps)]
+        options = ["--shape", name.removesuffix(f"-{hidden}"), "--hidden", str(hidden)]
+        options += ["--threads", str(threads), "--steps", str(steps)]
         dump = folder / f"{name}.bin"
         subprocess.run([floor, *options, "--dump", str(dump)], check=True)
         data = read_dump(dump)

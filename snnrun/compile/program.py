@@ -76,6 +76,7 @@ class Program:
         dt: Length of a step (ms).
         integrator: ``exact`` or ``euler``.
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
+        average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
     """
 
     network: Network
@@ -87,6 +88,7 @@ class Program:
     integrator: str
     regulariser: Regulariser | None = None
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
+    average_spikes: bool = False
 
     @property
     def duration(self) -> float:
@@ -157,7 +159,8 @@ class Program:
             lines += _describe_layer(layer, compiled)
         lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
         if self.regulariser is not None:
-            lines.append(f"regulariser {self.regulariser.name}: {self.regulariser.meaning}")
+            of = ", of spike counts averaged over the mini-batch" if self.average_spikes else ""
+            lines.append(f"regulariser {self.regulariser.name}: {self.regulariser.meaning}{of}")
         return "\n".join(lines)
 
     @property
@@ -177,6 +180,7 @@ def compile_program(
     integrator: str = "exact",
     regulariser: Regulariser | None = None,
     regulariser_values: Mapping[str, float] | None = None,
+    average_spikes: bool = False,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -202,6 +206,7 @@ def compile_program(
         integrator=integrator,
         regulariser=regulariser,
         regulariser_values=dict(regulariser_values or {}),
+        average_spikes=average_spikes,
     )
 
 

@@ -5,7 +5,8 @@ Walking back through a spike of a hidden neuron, the derivative of the loss by i
     dL/dV += TAU_MEM x balance x push(n, total, size) / B
 
 for n spikes of this neuron and ``total`` of its layer of ``size`` neurons in the trial, and B
-examples in the mini-batch. It is no derivative of a penalty, and silent neurons get none.
+examples in the mini-batch. It is no derivative of a penalty, and silent neurons get none. With
+AVG_SNSUM, n and ``total`` are means over the mini-batch, the same for all of its examples.
 
 Strengths are those of the reference, so that published values mean the same. Its adjoint of V is
 -dL/dV / TAU_MEM, which gives the first factor. Its losses on potentials drive that adjoint too

@@ -56,6 +56,33 @@ TRIALS: Mapping[str, Column] = MappingProxyType(
     }
 )
 
+
+def _spread(where: str) -> dict[str, Column]:
+    """Return the columns of how spikes spread over the neurons of a population."""
+    words = {"std": "standard deviation", "min": "minimum", "max": "maximum"}
+    return {
+        f"spikes_per_neuron_{figure}": Column(
+            unit="1",
+            meaning=f"{word} over the neurons of the population of their mean spikes per trial in "
+            f"{where}",
+        )
+        for figure, word in words.items()
+    }
+
+
+def _validation() -> dict[str, Column]:
+    columns = {
+        "spikes_per_neuron": Column(
+            unit="1", meaning="mean spikes per neuron and trial of the population in validation"
+        ),
+        "silent_neurons": Column(
+            unit="1", meaning="neurons of the population without any spike in validation"
+        ),
+        **_spread("validation"),
+    }
+    return {f"validation_{name}": column for name, column in columns.items()}
+
+
 EPOCHS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
@@ -75,6 +102,13 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
         ),
         "silent_neurons": Column(
             unit="1", meaning="neurons of the population without any spike in the epoch's training"
+        ),
+        **_spread("training"),
+        **_validation(),
+        "rewired_neurons": Column(
+            unit="1",
+            meaning="neurons of the population that had new incoming weights before this epoch, as "
+            "they were silent in all training of the one before",
         ),
         "dropped_spikes": Column(
             unit="1",
@@ -99,6 +133,7 @@ TEST: Mapping[str, Column] = MappingProxyType(
         "examples_per_second": Column(unit="1/s", meaning="test examples per second"),
         "spikes_per_neuron": EPOCHS["spikes_per_neuron"],
         "silent_neurons": EPOCHS["silent_neurons"],
+        **_spread("the test"),
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 Info = Mapping[str, str | Sequence[str]]
 Row = Mapping[str, float | int | None]
@@ -104,6 +105,31 @@ def epoch_cells(
         f"{duration(row.get('seconds')):>8}",
         f"{duration(eta_s):>8}",
     ]
+
+
+def epoch_notes(row: Row, layers: Sequence[str]) -> list[str]:
+    """Return the lines below an epoch: neurons rewired before it, the spread of their spikes."""
+    lines = []
+    for layer in layers:
+        count = row.get(f"rewired_neurons/{layer}")
+        if count:
+            neurons = f"{count:,.0f} silent neuron{'s' if count > 1 else ''}"
+            lines.append(f"  {layer}: {neurons} rewired before this epoch")
+    for layer, phase in product(layers, ("train", "validation")):
+        before = "validation_" if phase == "validation" else ""
+        if f"{before}spikes_per_neuron_std/{layer}" not in row:
+            continue
+        text = f"  {layer} {phase:10}"
+        for name, tail in (("spikes", ""), ("sd", "_std"), ("min", "_min"), ("max", "_max")):
+            text += f"  {name} {_spikes(row.get(f'{before}spikes_per_neuron{tail}/{layer}'))}"
+        silent = row.get(f"{before}silent_neurons/{layer}")
+        lines.append(f"{text}  silent {silent:,.0f}")
+    return lines
+
+
+def _spikes(value: float | None) -> str:
+    """Return spikes per neuron and trial in at most 6 characters."""
+    return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.1f}"
 
 
 def hidden_layers(row: Row) -> list[str]:

@@ -19,6 +19,7 @@ from snnrun.report.format import (
     duration,
     epoch_cells,
     epoch_heading,
+    epoch_notes,
     hidden_layers,
     listing,
     number,
@@ -82,6 +83,8 @@ class LiveReporter:
             marked = best and index == _VALIDATION_ACCURACY
             text.append(cell, "bold green" if marked else style)
         self._print(text)
+        for line in epoch_notes(row, self._layers):
+            self._print(Text(line, "dim"))
 
     def warning(self, text: str) -> None:
         self._print(Text(f"warning: {text}", "yellow"))

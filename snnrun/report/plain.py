@@ -15,6 +15,7 @@ from snnrun.report.format import (
     duration,
     epoch_cells,
     epoch_heading,
+    epoch_notes,
     hidden_layers,
     listing,
     number,
@@ -50,7 +51,8 @@ class PlainReporter:
         if self._layers is None:
             self._layers = hidden_layers(row)
             self._say("", *epoch_heading(self._layers))
-        self._say("".join(epoch_cells(row, self._layers, eta_s, best)))
+        cells = epoch_cells(row, self._layers, eta_s, best)
+        self._say("".join(cells), *epoch_notes(row, self._layers))
 
     def warning(self, text: str) -> None:
         self._say(f"warning: {text}")

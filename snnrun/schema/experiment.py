@@ -19,8 +19,10 @@ GENERAL = table(
     ),
     switch(
         "DEBUG_HIDDEN_N", False,
-        "Collect statistics of how active the hidden neurons are.",
-        later="the activity statistics come with the full set of options",
+        "Record and show how active the neurons of each hidden layer are, in each epoch's training "
+        "and validation and in the test: standard deviation, minimum and maximum over neurons of "
+        "the mean spikes per trial. The mean itself, and how many neurons are silent, are recorded "
+        "of training always, of validation with this key.",
     ),
     text("OUT_DIR", ".", "Folder under which outputs/ is made; run folders go there."),
     number(

@@ -7,9 +7,7 @@ from snnrun.schema.table import number, switch, table, text
 
 EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
 SPIKE_TIME_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
-LATER_SILENT = "the care of silent neurons comes with the full set of options"
 LATER_LOSS = "it comes with the full set of losses"
-LATER_REGULARISER = "it comes with the full set of options"
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
 ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
@@ -144,18 +142,21 @@ REGULARISATION = table(
     ),
     switch(
         "AVG_SNSUM", False,
-        "Regularise the mean spike count over a mini-batch, not each example's.",
-        later=LATER_REGULARISER,
+        "Regularise by spike counts averaged over the mini-batch, not by each example's.",
+        active_if=REGULARISED,
     ),
     switch(
         "REWIRE_SILENT", False,
-        "Draw new input weights for hidden neurons that were silent for an epoch.",
-        later=LATER_SILENT,
+        "Before each epoch, draw new feed-forward weights into those hidden neurons that had no "
+        "spike in all training of the epoch before: from the distribution of their own layer's "
+        "initial weights (INPUT_HIDDEN, or HIDDEN_HIDDENFWD for deeper layers). Adam's moments of "
+        "these weights become 0; recurrent weights stay. REWIRE_LIFT raises weights instead.",
     ),
     number(
         "REWIRE_LIFT", 0.0,
-        "Raise the input weights of neurons that were silent for an epoch by this much.",
-        later=LATER_SILENT,
+        "Other than 0: instead of a new draw, this is added to the feed-forward weights into the "
+        "silent neurons, and to no others; Adam's moments stay.",
+        minimum=0, active_if=(when("REWIRE_SILENT", True),),
     ),
 )
 

@@ -198,6 +198,15 @@ def _one_checkpoint(values: Values) -> Iterator[str]:
         yield "LOAD_BEST=true: LOAD_LAST is true as well; only one checkpoint can be loaded"
 
 
+@rule("REWIRE_SILENT", "TRAIN_W")
+def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
+    if values["REWIRE_SILENT"] and not values["TRAIN_W"]:
+        yield (
+            "REWIRE_SILENT=true: would change weights that TRAIN_W=false keeps as they are; use "
+            "TRAIN_W=true, or leave it out"
+        )
+
+
 RULES = (
     _whole_steps,
     _buffered_steps,
@@ -213,4 +222,5 @@ RULES = (
     _best_needs_validation,
     _schedule_needs_validation,
     _one_checkpoint,
+    _rewired_weights_are_trained,
 )

@@ -12,6 +12,7 @@ from snnrun.datasets.feed import feed
 from snnrun.datasets.spikes import Split, Splits
 from snnrun.errors import NumericalError
 from snnrun.record.writer import RunRecord
+from snnrun.training.activity import activity, spread
 
 
 def evaluate(
@@ -38,15 +39,9 @@ def evaluate(
         "seconds": seconds,
         "examples_per_second": len(split) / seconds if seconds > 0 else float("nan"),
     }
-    at = 0
-    for compiled in backend.program.populations:
-        population = compiled.population
-        counts = results.neuron_spikes[at : at + population.size]
-        at += population.size
-        if compiled.spiking:
-            mean = float(counts.sum() / population.size / len(split))
-            figures[f"spikes_per_neuron/{population.name}"] = mean
-            figures[f"silent_neurons/{population.name}"] = float((counts == 0).sum())
+    seen = backend.program, results.neuron_spikes, len(split)
+    spikes = activity(*seen) | (spread(*seen) if config.DEBUG_HIDDEN_N else {})
+    figures |= {name: float(value) for name, value in spikes.items()}
     record.predictions(
         epoch=-1,
         trial=0,

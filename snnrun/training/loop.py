@@ -24,8 +24,10 @@ from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.report.reporter import Progress, Reporter
 from snnrun.streams import stream_key
+from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
 from snnrun.training.keeper import Keeper
 from snnrun.training.recorder import Recorder
+from snnrun.training.rewire import rewire
 from snnrun.training.state import State
 from snnrun.training.stop import Stop
 
@@ -132,12 +134,23 @@ class Trainer:
         if best:
             state.best_accuracy, state.best_epoch = watched, epoch
         state.epoch, state.trial = epoch + 1, 0
-        state.neuron_spikes[:] = 0
-        state.dropped_spikes[:] = 0
         self._record.epoch(row, self._timings if self._config.TIMING else None)
         self._recordings.flush()
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
         self._reporter.epoch(row, eta_s=self._eta(), best=best)
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Rewire what was silent in the epoch before, and count spikes anew.
+
+        No checkpoint is made between this and the end of the first mini-batches, so what a
+        checkpoint holds is either still to be rewired or has learned since.
+        """
+        state = self._state
+        if self._config.REWIRE_SILENT and epoch > 0:
+            with self._timed("rewiring"):
+                state.rewired[:] = rewire(self._config, self._backend, state.neuron_spikes, epoch)
+        for counts in (state.neuron_spikes, state.validation_spikes, state.dropped_spikes):
+            counts[:] = 0
 
     def _run_phase(self, epoch: int, phase: Phase) -> None:
         first = max(0, self._state.trial - phase.first_trial)
@@ -146,6 +159,8 @@ class Trainer:
         while first < phase.trials:
             if self._stop:
                 self._interrupt()
+            if self._state.trial == 0:
+                self._begin_epoch(epoch)
             if first in recorded:
                 recorded.discard(first)
                 with self._timed("recording"):
@@ -196,6 +211,7 @@ class Trainer:
         else:
             results = self._backend.evaluate(served.data, examples)
             self._check_validation(results, epoch)
+            state.validation_spikes += results.neuron_spikes
         self._enter(epoch, phase, served, results, rates, time.monotonic() - started)
 
     def _enter(
@@ -281,18 +297,25 @@ class Trainer:
             "seconds": seconds,
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
         }
-        at = 0
-        for layer, compiled in enumerate(self._backend.program.populations):
-            size = compiled.population.size
-            counts = self._state.neuron_spikes[at : at + size]
-            at += size
-            if compiled.spiking:
-                name, examples = compiled.population.name, self._train_feed.examples
-                row[f"spikes_per_neuron/{name}"] = float(counts.sum() / size / examples)
-                row[f"silent_neurons/{name}"] = int((counts == 0).sum())
-                if self._drops:
-                    row[f"dropped_spikes/{name}"] = self._dropped(epoch, name, layer, counts.sum())
+        row.update(self._activity(epoch))
         return row
+
+    def _activity(self, epoch: int) -> Figures:
+        """Return the figures of the spikes of an epoch."""
+        program, state = self._backend.program, self._state
+        seen = program, state.neuron_spikes, self._train_feed.examples
+        figures = activity(*seen)
+        for layer, compiled, counts in by_population(program, state.neuron_spikes):
+            name = compiled.population.name
+            if self._drops:
+                figures[f"dropped_spikes/{name}"] = self._dropped(epoch, name, layer, counts.sum())
+            if self._config.REWIRE_SILENT and compiled is not program.populations[-1]:
+                figures[f"rewired_neurons/{name}"] = int(state.rewired[layer])
+        if self._config.DEBUG_HIDDEN_N:
+            figures |= spread(*seen)
+            for phase in self._phases[1:]:
+                figures |= of_validation(program, state.validation_spikes, phase.feed.examples)
+        return figures
 
     def _dropped(self, epoch: int, population: str, layer: int, spikes: int) -> int:
         """Return how many spikes of a layer had no gradient in this epoch; say so if any."""

@@ -18,19 +18,35 @@ MOMENTS = ("first", "second")
 class State:
     """The cursor of a run, beside the weights that the backend holds.
 
-    ``epoch`` and ``trial`` are the next mini-batch to run; ``updates`` counts learned batches;
-    ``neuron_spikes`` the spikes of every neuron in this epoch's training so far, and
-    ``dropped_spikes`` those of every layer that were learned without their gradient.
+    ``epoch`` and ``trial`` are the next mini-batch to run; ``updates`` counts learned batches.
+    ``neuron_spikes`` counts the spikes of every neuron in this epoch's training so far,
+    ``validation_spikes`` in its validation, ``dropped_spikes`` those of every layer that were
+    learned without their gradient; before the first mini-batch of an epoch all three are still of
+    the epoch before. ``rewired`` counts the neurons that were rewired where this epoch began.
     """
 
     neuron_spikes: np.ndarray  # int64 [neurons of all layers]
+    validation_spikes: np.ndarray  # int64 [neurons of all layers]
     dropped_spikes: np.ndarray  # int64 [layers]
+    rewired: np.ndarray  # int64 [layers]
     epoch: int = 0
     trial: int = 0
     updates: int = 0
     best_accuracy: float = -1.0
     best_epoch: int = -1
     schedule: Schedule = field(default_factory=Schedule)
+
+
+def start_state(backend: Backend) -> State:
+    """Return the state in which a new run begins."""
+    populations = backend.program.populations
+    neurons, layers = sum(c.population.size for c in populations), len(populations)
+    return State(
+        neuron_spikes=np.zeros(neurons, np.int64),
+        validation_spikes=np.zeros(neurons, np.int64),
+        dropped_spikes=np.zeros(layers, np.int64),
+        rewired=np.zeros(layers, np.int64),
+    )
 
 
 def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
@@ -49,7 +65,9 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         "best_accuracy": state.best_accuracy,
         "best_epoch": state.best_epoch,
         "neuron_spikes": state.neuron_spikes.copy(),
+        "validation_spikes": state.validation_spikes.copy(),
         "dropped_spikes": state.dropped_spikes.copy(),
+        "rewired": state.rewired.copy(),
         "schedule": state.schedule.state(),
     }
 
@@ -78,11 +96,12 @@ def load_tensors(saved: dict[str, Any], backend: Backend, *, moments: bool, wher
 def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> State:
     """Load the tensors and return the state, to go on exactly where the checkpoint was made."""
     load_tensors(saved, backend, moments=True, where=where)
+    new = start_state(backend)  # checkpoints of older versions lack some counts
     return State(
         neuron_spikes=saved["neuron_spikes"],
-        dropped_spikes=saved.get(
-            "dropped_spikes", np.zeros(len(backend.program.populations), np.int64)
-        ),
+        validation_spikes=saved.get("validation_spikes", new.validation_spikes),
+        dropped_spikes=saved.get("dropped_spikes", new.dropped_spikes),
+        rewired=saved.get("rewired", new.rewired),
         epoch=saved["epoch"],
         trial=saved["trial"],
         updates=saved["updates"],

@@ -19,7 +19,7 @@ from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.events import EventTables, kept_events
 from snnrun.backends.genn.printer import TAKEN
 from snnrun.backends.genn.settings import Settings
-from snnrun.backends.genn.units import units
+from snnrun.backends.genn.units import mini_batches
 from snnrun.compile.program import Program, compile_program
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron, Parameter
@@ -155,7 +155,7 @@ def test_dropout_leaves_the_events_that_the_native_backend_leaves() -> None:
 
 def test_units_hold_every_example_once_and_no_other_mini_batch() -> None:
     examples = np.arange(100, 123)
-    found = list(units(examples, batch=10, size=4))
+    found = [u for one in mini_batches(examples, batch=10, size=4) for u in one]
     np.testing.assert_array_equal(
         np.concatenate([u.examples[u.examples >= 0] for u in found]), examples
     )

@@ -23,6 +23,8 @@ def test_whole_run_fits_80_columns(console: Console) -> None:
     reporter.build("compiled in 3.2 s")
     for epoch in range(3):
         reporter.epoch({**ROW, "epoch": epoch}, eta_s=92.0, best=epoch == 1)
+    spread = {f"spikes_per_neuron_{name}/hidden": 10.0 for name in ("std", "min", "max")}
+    reporter.epoch({**ROW, **spread, "rewired_neurons/hidden": 7})
     reporter.warning("12 spikes were lost")
     reporter.finish({"test": "98.10% accuracy"})
     lines = console.export_text().splitlines()
@@ -30,6 +32,8 @@ def test_whole_run_fits_80_columns(console: Console) -> None:
     assert (
         "*   1   0.0412  98.12%   0.0524  97.90%    1.23     12 5.00e-03   1.23s    1:32" in lines
     )
+    assert "  hidden: 7 silent neurons rewired before this epoch" in lines
+    assert "  hidden train       spikes 1.23  sd 10.00  min 10.00  max 10.00  silent 12" in lines
     assert any(line.split()[:1] == ["epoch"] and line.endswith("ETA") for line in lines)
     assert lines[-2:] == ["finished", "  test        98.10% accuracy"]
 

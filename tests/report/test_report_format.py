@@ -6,6 +6,7 @@ from snnrun.report.format import (
     duration,
     epoch_cells,
     epoch_heading,
+    epoch_notes,
     hidden_layers,
     listing,
     number,
@@ -107,6 +108,26 @@ def test_row_of_several_layers_shows_each_of_them() -> None:
         *"---",
     ]
     assert len("".join(cells)) == len(epoch_heading(layers)[1])
+
+
+NOTED = {
+    **{f"{before}spikes_per_neuron{tail}/hidden1": value
+       for before in ("", "validation_")
+       for tail, value in (("", 12.346), ("_std", 10.5), ("_min", 0.0), ("_max", 321.0))},
+    "silent_neurons/hidden1": 3, "validation_silent_neurons/hidden1": 1234,
+    "rewired_neurons/hidden0": 1, "rewired_neurons/hidden1": 0,
+}  # fmt: skip
+
+
+def test_notes_below_an_epoch_are_what_was_recorded_beside_the_usual_figures() -> None:
+    assert epoch_notes(ROW, ["hidden"]) == []
+    notes = epoch_notes(NOTED, ["hidden0", "hidden1"])
+    assert notes == [
+        "  hidden0: 1 silent neuron rewired before this epoch",
+        "  hidden1 train       spikes 12.35  sd 10.50  min 0.00  max 321.0  silent 3",
+        "  hidden1 validation  spikes 12.35  sd 10.50  min 0.00  max 321.0  silent 1,234",
+    ]
+    assert max(map(len, notes)) <= 80
 
 
 def test_listing_wraps_words_but_never_cuts_a_path() -> None:

@@ -30,7 +30,7 @@ from snnrun.backends.native.compiler import find_compiler
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import BuildError
+from snnrun.errors import BuildError, ConfigError
 
 NAMES = {"cuda": "CUDA", "hip": "HIP", CPU: "its single-threaded CPU backend"}
 
@@ -72,6 +72,11 @@ def open_genn(
         traced=bool(config.REC_NEURONS),
     )
     target = target_of(pygenn, config, device)
+    if settings.pipeline and program.average_spikes and settings.batch < config.N_BATCH:
+        raise ConfigError(
+            f"PIPELINE=true: averaging spikes over a mini-batch (AVG_SNSUM) needs all of its "
+            f"examples at once, and {NAMES[device]} runs one; use PIPELINE=false"
+        )
     try:
         description = describe(program, settings)
     except MemoryError as error:

@@ -21,7 +21,7 @@ from snnrun.backends.genn.outcome import outcome_of
 from snnrun.backends.genn.readout import UPDATES, watch
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.tensors import TensorStore
-from snnrun.backends.genn.units import Unit, units
+from snnrun.backends.genn.units import Unit, mini_batches, units
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError
@@ -109,18 +109,20 @@ class GennBackend:
             return not tensor
 
         behind: Unit | None = None  # its backward pass is still to come
-        for unit in units(examples, batch, self._settings.batch):
-            self._forward(data, unit, dropout_key, behind)
-            if behind is not None and not ended(behind):
-                return call.results()
-            if not self._collect(call, unit, learning=True):
-                return call.results()
-            if self._settings.pipeline:
-                behind = unit
-                continue
-            self._backward(data, unit, dropout_key)
-            if not ended(unit):
-                return call.results()
+        for ahead in mini_batches(examples, batch, self._settings.batch):
+            self._count_ahead(data, ahead, dropout_key)
+            for unit in ahead:
+                self._forward(data, unit, dropout_key, behind)
+                if behind is not None and not ended(behind):
+                    return call.results()
+                if not self._collect(call, unit, learning=True):
+                    return call.results()
+                if self._settings.pipeline:
+                    behind = unit
+                    continue
+                self._backward(data, unit, dropout_key)
+                if not ended(unit):
+                    return call.results()
         if behind is not None:
             self._backward(data, behind, dropout_key)
             ended(behind)
@@ -130,7 +132,7 @@ class GennBackend:
         """Run ``examples`` without learning and without dropout."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, 0.0)
-        for unit in units(examples, max(1, len(examples)), self._settings.batch):
+        for unit in units(examples, self._settings.batch):
             self._forward(data, unit, 0, None)
             self._collect(call, unit, learning=False)
         return call.results()
@@ -141,7 +143,9 @@ class GennBackend:
         """Leave the gradient of the examples' mean loss in the tensors."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, dropout)
-        for unit in units(examples, max(1, len(examples)), self._settings.batch):
+        ahead = units(examples, self._settings.batch)
+        self._count_ahead(data, ahead, dropout_key)
+        for unit in ahead:
             self._forward(data, unit, dropout_key, None)
             self._collect(call, unit, learning=True)
             self._backward(data, unit, dropout_key)
@@ -158,7 +162,7 @@ class GennBackend:
         examples = np.array([example], np.int64)
         call = Call(self.program, data.labels[examples], drop=False)  # records hold every spike
         self._begin(data, dropout)
-        (unit,) = units(examples, 1, self._settings.batch)
+        (unit,) = units(examples, self._settings.batch)
         self._forward(data, unit, dropout_key, None)
         self._collect(call, unit, learning=True)
         spikes = [self._spikes(compiled) for compiled in self.program.populations]
@@ -274,10 +278,37 @@ class GennBackend:
         """Tell regularised populations what their push depends on beside their own spikes."""
         for layer, name in self._regularised:
             total, scale = np.zeros((2, self._settings.batch))
-            total[: unit.count] = call.layer_spikes[unit.place, layer]
             scale[: unit.count] = unit.scale
-            self._device.write(name, "total", total)
             self._device.write(name, "scale", scale)
+            if self.program.average_spikes:
+                if unit.alone:
+                    self._set_average(name, self._spikes_of_neurons(name, unit) * unit.scale)
+                continue
+            total[: unit.count] = call.layer_spikes[unit.place, layer]
+            self._device.write(name, "total", total)
+
+    def _count_ahead(self, data: SpikeData, ahead: list[Unit], dropout_key: int) -> None:
+        """Average the spikes of a mini-batch of several units, before the first is learned."""
+        if not self.program.average_spikes or not self._regularised or len(ahead) < 2:
+            return
+        sums: dict[str, np.ndarray | int] = {name: 0 for _, name in self._regularised}
+        for unit in ahead:
+            self._forward(data, unit, dropout_key, None)
+            for name in sums:
+                sums[name] = sums[name] + self._spikes_of_neurons(name, unit)
+        for name, spikes in sums.items():
+            self._set_average(name, np.asarray(spikes * ahead[0].scale))
+
+    def _spikes_of_neurons(self, name: str, unit: Unit) -> np.ndarray:
+        """Return how often each neuron spiked in the trials of a unit."""
+        counts = self._device.table(name, "count").reshape(self._settings.batch, -1)
+        return counts[: unit.count].sum(axis=0)
+
+    def _set_average(self, name: str, average: np.ndarray) -> None:
+        """Give a population its spikes per neuron and in total, means over the mini-batch."""
+        self._device.table_memory(name, "average")[:] = average
+        self._device.push(name, "average")
+        self._device.write(name, "total", np.full(self._settings.batch, average.sum()))
 
     def _spikes(self, compiled: CompiledPopulation) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and neurons of the spikes of the last trial, by step."""

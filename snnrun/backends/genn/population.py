@@ -75,6 +75,16 @@ class PopulationWriter:
         return self.compiled is not self.program.populations[-1]
 
     @property
+    def _averaged(self) -> bool:
+        """Whether a regulariser sees spike counts averaged over the mini-batch."""
+        return self.push is not None and self.program.average_spikes
+
+    @property
+    def _counted(self) -> bool:
+        """Whether a regulariser sees each example's spike counts."""
+        return self.push is not None and not self.program.average_spikes
+
+    @property
     def _refractory(self) -> int:
         return self.compiled.refractory_steps
 
@@ -131,8 +141,10 @@ class PopulationWriter:
             count = neurons * self.settings.spikes
             assert self.dynamics.jump is not None
             each = np.zeros(self.settings.batch * self.size, np.int32)
-            names = ["count", "remaining", *(["emitted"] if self.push is not None else [])]
+            names = ["count", "remaining", *(["emitted"] if self._counted else [])]
             found += [Table(name=name, type="int", values=each) for name in names]
+            if self._averaged:
+                found.append(self._table("average", self.size))
             if self._refractory:
                 found.append(self._table("release", len(each)))
             found.append(
@@ -287,7 +299,7 @@ class PopulationWriter:
         lines.append("arrival_slope = 0.0;")
         if self.compiled.spiking:
             lines.append(f"remaining[own] = min(count[own], {self.settings.spikes});")
-            if self.push is not None:
+            if self._counted:
                 lines.append("emitted[own] = count[own];")
             lines += self._next_spike()
         if self._refractory:
@@ -365,7 +377,8 @@ class PopulationWriter:
             return []
         pushed = adjoint_name(str(self.steps.threshold_state))
         push = formula(self.push.subs({internal("n"): internal("spikes")}))
-        return ["const scalar spikes = emitted[own];", f"{pushed} += ({push}) * scale;"]
+        seen = "average[id]" if self._averaged else "emitted[own]"
+        return [f"const scalar spikes = {seen};", f"{pushed} += ({push}) * scale;"]
 
     def _parameter_gradients(self) -> list[str]:
         sums = self.steps.parameter_gradients()

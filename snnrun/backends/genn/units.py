@@ -18,6 +18,7 @@ class Unit:
         batch: Number of the mini-batch in the call.
         scale: 1 / examples of the mini-batch.
         last: Whether the mini-batch ends with this unit.
+        alone: Whether it is the whole mini-batch.
     """
 
     examples: np.ndarray
@@ -25,6 +26,7 @@ class Unit:
     batch: int
     scale: float
     last: bool
+    alone: bool
 
     @property
     def count(self) -> int:
@@ -32,18 +34,28 @@ class Unit:
         return int(self.place.stop - self.place.start)
 
 
-def units(examples: np.ndarray, batch: int, size: int) -> Iterator[Unit]:
-    """Yield the units of ``size`` examples of mini-batches of ``batch``."""
+def mini_batches(examples: np.ndarray, batch: int, size: int) -> Iterator[list[Unit]]:
+    """Yield mini-batches of ``batch`` examples, each as its units of ``size`` examples."""
     for number, start in enumerate(range(0, len(examples), batch)):
         end = min(start + batch, len(examples))
+        found = []
         for at in range(start, end, size):
             until = min(at + size, end)
             padded = np.full(size, -1, np.int64)
             padded[: until - at] = examples[at:until]
-            yield Unit(
-                examples=padded,
-                place=slice(at, until),
-                batch=number,
-                scale=1.0 / (end - start),
-                last=until == end,
+            found.append(
+                Unit(
+                    examples=padded,
+                    place=slice(at, until),
+                    batch=number,
+                    scale=1.0 / (end - start),
+                    last=until == end,
+                    alone=end - start <= size,
+                )
             )
+        yield found
+
+
+def units(examples: np.ndarray, size: int) -> list[Unit]:
+    """Return the units of ``size`` examples of one mini-batch of all examples."""
+    return next(mini_batches(examples, max(1, len(examples)), size), [])

@@ -28,6 +28,7 @@ def emit(program: Program, precision: str) -> str:
             compiled,
             timed=program.loss.spiking and index == last,
             push=program.push(compiled),
+            averaged=program.average_spikes,
         )
         for index, compiled in enumerate(program.populations)
     ]

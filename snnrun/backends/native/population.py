@@ -24,11 +24,17 @@ def fill(template: str, **fields: object) -> str:
 class PopulationEmitter:
     """Writes one population.
 
-    ``timed``: its spike times enter the loss. ``push``: of the regulariser at each spike, or None.
+    ``timed``: its spike times enter the loss. ``push``: of the regulariser at each spike, or None;
+    ``averaged``: it sees means over the mini-batch.
     """
 
     def __init__(
-        self, compiled: CompiledPopulation, *, timed: bool, push: sp.Expr | None = None
+        self,
+        compiled: CompiledPopulation,
+        *,
+        timed: bool,
+        push: sp.Expr | None = None,
+        averaged: bool = False,
     ) -> None:
         self.compiled = compiled
         self.steps = Steps(compiled)
@@ -38,6 +44,7 @@ class PopulationEmitter:
         self.arrays = self.steps.coefficients
         self.timed = timed
         self.push = push
+        self.averaged = averaged
 
     @property
     def struct(self) -> str:
@@ -140,7 +147,7 @@ class PopulationEmitter:
 
     def _regularised(self) -> str:
         assert self.push is not None
-        return fill("regularised", push=print_formula(self.push),
+        return fill("regularised", push=print_formula(self.push), averaged=_bool(self.averaged),
                     state=self.states.index(str(self.steps.threshold_state)))  # fmt: skip
 
     def _refractory(self) -> str:

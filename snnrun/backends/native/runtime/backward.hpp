@@ -109,9 +109,8 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
         M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
                 gradient.parameters.data() + j);
         if constexpr (M::REGULARISED) {
-            const int i = s.neuron[e];
-            const Real n_spikes = Real(s.by_neuron[i + 1] - s.by_neuron[i]);
-            lam[M::PUSHED] += M::push(n_spikes, work.total) * work.scale;
+            const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
+            lam[M::PUSHED] += M::push(spikes, work.total) * work.scale;
         }
         for (int i = 0; i < M::STATES; i++) work.adjoint[i * L::WIDTH + j] = lam[i];
     }
@@ -254,6 +253,15 @@ void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start,
     };
     for (int x = 0; x + S <= L::B; x += S) part(std::integral_constant<int, S>{}, x);
     if constexpr (REST > 0) part(std::integral_constant<int, REST>{}, L::B - REST);
+}
+
+template <class Source, class L>
+void gather_from(Work<L>& work, Work<Source>& source, Real* rows, int b, bool fresh) {
+    for (int c = 0; c < Source::BLOCKS; c++) {
+        const auto& s = source.spikes[c];  // emitted in step n: arrives at step n + 1
+        gather(work, rows + size_t(c) * Source::BW * L::BW, b, Source::BW, s.by_neuron.data(),
+               s.step.data(), 1, fresh);
+    }
 }
 
 }  // namespace snn

@@ -3,7 +3,8 @@
 // A batch is divided into slots, each with a gradient of its own; a slot's examples run one after
 // the other on whichever thread takes it, and slots are summed in their order. So the bits of a
 // result do not depend on the number of threads. Nothing is allocated between the batches of a
-// call.
+// call. Where the regulariser sees averages over a batch, all its forward passes come first, and
+// what they leave is kept for the backward passes.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "job.hpp"
 #include "losses.hpp"
 #include "pool.hpp"
+#include "trial.hpp"
 
 namespace snn {
 
@@ -25,14 +27,9 @@ template <class P> class Engine : Walk<P> {
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
     using AllTensors = typename Map<Tensors, Layers>::type;
+    static constexpr bool AVERAGED = Trial<P>::AVERAGED;
 
-    struct Thread {
-        typename Map<Work, Layers>::type work;
-        typename Map<HeldAfter, Layers>::type held;
-        typename P::Loss loss;
-        Dropout dropout;
-        std::vector<int64_t> neuron_spikes;
-    };
+    using Trial = snn::Trial<P>;
 
   public:
     explicit Engine(int threads) : pool_(threads), threads_(threads), slots_(SLOTS) {
@@ -44,14 +41,7 @@ template <class P> class Engine : Walk<P> {
             std::get<I>(coefficients_).data.allocate(size_t(L::Model::ARRAYS + 1) * L::WIDTH);
         });
         pool_.run([&](int t) {  // first touched by the thread that uses it
-            threads_[t] = std::make_unique<Thread>();
-            each_layer([&](auto layer) {
-                constexpr int I = decltype(layer)::value;
-                std::get<I>(threads_[t]->work).allocate();
-                std::get<I>(threads_[t]->held).at.allocate(Layer<I>::WIDTH);
-            });
-            threads_[t]->loss.allocate();
-            threads_[t]->neuron_spikes.assign(P::NEURONS, 0);
+            threads_[t] = std::make_unique<Trial>();
         });
     }
 
@@ -90,25 +80,22 @@ template <class P> class Engine : Walk<P> {
 
     void run(Job& job) {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
-        std::atomic<int64_t> bad_loss{-1}, bad_update{-1}, next[2] = {{0}, {0}};
+        std::atomic<int64_t> bad_loss{-1}, bad_update{-1};
         std::atomic<int> failed_tensor{-1};
-        forget_spikes();
+        Shares shares;
+        prepare(job, job.batch);
         pool_.run([&](int t) {
             const FlushDenormals guard;
+            int64_t part = 0;
             for (int64_t b = 0; b < batches; b++) {
                 const int64_t from = b * job.batch;
                 const int64_t size = std::min<int64_t>(job.batch, job.count - from);
-                const int slots = int(std::min<int64_t>(SLOTS, size));
-                for (int64_t s; (s = next[b % 2].fetch_add(1)) < slots;)
-                    if (!run_slot(*threads_[t], int(s), job, from + size * s / slots,
-                                  from + size * (s + 1) / slots, 1.0 / double(size)))
-                        bad_loss = b;
-                if (t == 0) next[(b + 1) % 2] = 0;
+                if (!run_batch(t, shares, part, job, from, size)) bad_loss = b;
                 pool_.barrier.wait();
                 if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
                 const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon, job.updates + b + 1};
-                const int bad = update(a, t, slots);
+                const int bad = update(a, t, slots_of(size));
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
@@ -125,14 +112,13 @@ template <class P> class Engine : Walk<P> {
 
     // Gradient of the mean loss of one batch, left in the gradient tensors.
     void gradient(Job& job) {
-        const int slots = int(std::min<int64_t>(SLOTS, job.count));
-        std::atomic<int> next{0};
-        forget_spikes();
+        const int slots = slots_of(job.count);
+        Shares shares;
+        prepare(job, job.count);
         pool_.run([&](int t) {
             const FlushDenormals guard;
-            for (int s; (s = next.fetch_add(1)) < slots;)
-                run_slot(*threads_[t], s, job, job.count * s / slots, job.count * (s + 1) / slots,
-                         1.0 / double(job.count));
+            int64_t part = 0;
+            run_batch(t, shares, part, job, 0, job.count);
         });
         collect_spikes(job);
         each_trained([&](auto layer, auto member, int, auto) {
@@ -147,55 +133,27 @@ template <class P> class Engine : Walk<P> {
     // One example with every state of every layer kept; read them with spikes() and trace().
     void trial(Job& job) {
         const FlushDenormals guard;
-        Thread& thread = *threads_[0];
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            auto& w = std::get<I>(thread.work);
-            if (!w.trace.size()) w.trace.allocate(size_t(L::STEPS) * L::Model::STATES * L::WIDTH);
-        });
-        const Events events = input(thread, job, job.examples[0]);
-        shown_ = events;
-        forward_pass<true>(thread, events);
-        finish(thread, job, 0, 1.0);
+        Trial& trial = *threads_[0];
+        trial.allocate_trace();
+        trial.events = input(trial, job, job.examples[0]);
+        forward_pass<true>(trial, trial.events);
+        finish(trial, job, 0, 1.0);
     }
 
     // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
     int64_t spikes(int wanted, int32_t* step, int32_t* neuron) {
         if (wanted < 0) {
+            const Events& shown = threads_[0]->events;
             for (int n = 0; step && n < P::STEPS; n++)
-                for (uint32_t e = shown_.step_start[n]; e < shown_.step_start[n + 1]; e++)
-                    step[e] = n, neuron[e] = shown_.channel[e];
-            return shown_.step_start[P::STEPS];
+                for (uint32_t e = shown.step_start[n]; e < shown.step_start[n + 1]; e++)
+                    step[e] = n, neuron[e] = shown.channel[e];
+            return shown.step_start[P::STEPS];
         }
-        int64_t total = 0;
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            if (I != wanted) return;
-            const auto& w = std::get<I>(threads_[0]->work);
-            total = w.spike_count();
-            if (!step || !L::Model::SPIKING) return;
-            int64_t at = 0;
-            for (int n = 0; n < L::STEPS; n++)
-                for (int b = 0; b < L::BLOCKS; b++)
-                    for (uint32_t e = w.spikes[b].start[n]; e < w.spikes[b].start[n + 1]; e++, at++)
-                        step[at] = n, neuron[at] = b * L::BW + w.spikes[b].neuron[e];
-        });
-        return total;
+        return threads_[0]->spikes(wanted, step, neuron);
     }
 
-    void trace(int wanted, int state, Real* out) {  // [steps][size]
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            if (I != wanted) return;
-            const auto& w = std::get<I>(threads_[0]->work);
-            for (int n = 0; n < L::STEPS; n++)
-                for (int j = 0; j < L::Model::SIZE; j++)
-                    out[size_t(n) * L::Model::SIZE + j] =
-                        w.trace[(size_t(n) * L::Model::STATES + state) * L::WIDTH + j];
-        });
+    void trace(int layer, int state, Real* out) {  // [steps][size]
+        threads_[0]->copy_trace(layer, state, out);
     }
 
   private:
@@ -205,12 +163,25 @@ template <class P> class Engine : Walk<P> {
         return parts;
     }
 
-    void forget_spikes() {
-        for (auto& t : threads_) t->neuron_spikes.assign(P::NEURONS, 0);
+    // What a call with batches of up to `batch` examples begins with.
+    void prepare(const Job& job, int64_t batch) {
+        if constexpr (AVERAGED)
+            for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
+                trials_.push_back(std::make_unique<Trial>());
+                each_layer([&](auto layer) {
+                    constexpr int I = decltype(layer)::value;
+                    auto& average = std::get<I>(averages_).data;
+                    if (!average.size()) average.allocate(Layer<I>::WIDTH);
+                    std::get<I>(trials_.back()->work).average = average.data();
+                });
+            }
+        for (auto* trials : {&threads_, &trials_})
+            for (auto& t : *trials) t->neuron_spikes.assign(P::NEURONS, 0);
     }
     void collect_spikes(Job& job) const {
-        for (auto& t : threads_)
-            for (int j = 0; j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
+        for (const auto* trials : {&threads_, &trials_})
+            for (auto& t : *trials)
+                for (int j = 0; j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
     }
 
     // Recomputes the coefficients of neurons whose parameters differ.
@@ -256,29 +227,29 @@ template <class P> class Engine : Walk<P> {
         return bad;
     }
 
-    Events input(Thread& thread, const Job& job, int64_t e) {
+    Events input(Trial& trial, const Job& job, int64_t e) {
         const Data& d = *job.data;
         const Events all{d.step_pointers + e * (d.steps + 1), d.channel_by_step + d.offsets[e],
                          d.channel_pointers + e * (d.channels + 1),
                          d.step_by_channel + d.offsets[e]};
         if (job.dropout <= 0) return all;
-        return thread.dropout.filter(all, d.steps, d.channels, mix(job.dropout_key ^ uint64_t(e)),
+        return trial.dropout.filter(all, d.steps, d.channels, mix(job.dropout_key ^ uint64_t(e)),
                                      Dropout::limit(job.dropout));
     }
 
-    template <int I> static auto arrivals(Thread& thread, const Events& events) {
+    template <int I> static auto arrivals(Trial& trial, const Events& events) {
         if constexpr (I == 0) return FromInput{events};
-        else return FromLayer<Layer<I - 1>>{std::get<I - 1>(thread.work)};
+        else return FromLayer<Layer<I - 1>>{std::get<I - 1>(trial.work)};
     }
 
-    template <bool TRACE> void forward_pass(Thread& thread, const Events& events) {
-        thread.loss.start();
+    template <bool TRACE> void forward_pass(Trial& trial, const Events& events) {
+        trial.loss.start();
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            auto& work = std::get<I>(thread.work);
+            auto& work = std::get<I>(trial.work);
             const Real* k = std::get<I>(coefficients_).data.data();
-            const auto from = arrivals<I>(thread, events);
+            const auto from = arrivals<I>(trial, events);
             auto walk = [&](auto& observer) {
                 if constexpr (TRACE) {
                     Trace<L> trace{work.trace.data()};
@@ -290,55 +261,56 @@ template <class P> class Engine : Walk<P> {
                 }
             };
             Unobserved nothing;
-            if constexpr (I == COUNT - 1) walk(thread.loss);
+            if constexpr (I == COUNT - 1) walk(trial.loss);
             else walk(nothing);
         });
     }
 
-    double finish(Thread& thread, const Job& job, int64_t i, double scale) {
+    double finish(Trial& trial, const Job& job, int64_t i, double scale) {
         const int label = job.data->labels[job.examples[i]];
-        const Outcome out = thread.loss.finish(std::get<COUNT - 1>(thread.work), label, scale);
+        const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
         job.loss[i] = out.loss, job.prediction[i] = out.prediction;
         int neuron = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            const auto& work = std::get<I>(thread.work);
+            const auto& work = std::get<I>(trial.work);
             job.layer_spikes[i * COUNT + I] = int32_t(work.spike_count());
             if constexpr (L::Model::SPIKING)
                 for (int b = 0; b < L::BLOCKS; b++)
                     for (uint32_t e = 0; e < work.spikes[b].count(); e++)
-                        thread.neuron_spikes[neuron + b * L::BW + work.spikes[b].neuron[e]]++;
+                        trial.neuron_spikes[neuron + b * L::BW + work.spikes[b].neuron[e]]++;
             neuron += L::Model::SIZE;
         });
         return out.loss;
     }
 
     template <int I>
-    void layer_back(Thread& thread, const Events& events, AllTensors& slot, double scale,
+    void layer_back(Trial& trial, const Events& events, AllTensors& slot, double scale,
                     bool fresh) {
         using L = Layer<I>;
-        auto& work = std::get<I>(thread.work);
+        auto& work = std::get<I>(trial.work);
         if constexpr (L::Model::REGULARISED)
-            work.scale = Real(scale), work.total = Real(work.spike_count());
+            work.scale = Real(scale), work.total = AVERAGED ? std::get<I>(averages_).total
+                                                            : Real(work.spike_count());
         auto& gradient = std::get<I>(slot);
         if constexpr (L::Model::SPIKING) {
             if constexpr (I + 1 < COUNT)
-                gather_from_targets(work, std::get<I + 1>(thread.work), std::get<I + 1>(value_));
+                gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value_));
             if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
-                thread.loss.move_peaks(work, std::get<I + 1>(value_),
+                trial.loss.move_peaks(work, std::get<I + 1>(value_),
                                        std::get<I + 1>(coefficients_).data.data());
             if constexpr (I + 1 == COUNT)
                 for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
         }
         if (fresh) gradient.parameters.zero();
         const Real* k = std::get<I>(coefficients_).data.data();
-        const int end = arrivals<I>(thread, events).last_step(L::STEPS);
-        auto& held = std::get<I>(thread.held).at;
+        const int end = arrivals<I>(trial, events).last_step(L::STEPS);
+        auto& held = std::get<I>(trial.held).at;
         const auto walk = [&](const auto& drive) {
             backward(work, std::get<I>(value_), k, gradient, drive, end, held);
         };
-        if constexpr (I == COUNT - 1) walk(thread.loss);
+        if constexpr (I == COUNT - 1) walk(trial.loss);
         else walk(Undriven{});
         for (int b = 0; b < L::BLOCKS; b++) {
             Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
@@ -346,55 +318,74 @@ template <class P> class Engine : Walk<P> {
                 gather(work, rows, b, L::PRE, events.channel_start, events.step, 0, fresh);
             if constexpr (L::TRAIN_FORWARD && I > 0)
                 gather_from<Layer<I == 0 ? 0 : I - 1>>(
-                    work, std::get<I == 0 ? 0 : I - 1>(thread.work), rows, b, fresh);
+                    work, std::get<I == 0 ? 0 : I - 1>(trial.work), rows, b, fresh);
             if constexpr (L::TRAIN_RECURRENT)
                 gather_from<L>(work, work,
                                gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
                                fresh);
         }
     }
-    template <class Source, class L>
-    static void gather_from(Work<L>& work, Work<Source>& source, Real* rows, int b, bool fresh) {
-        for (int c = 0; c < Source::BLOCKS; c++) {
-            const auto& s = source.spikes[c];  // emitted in step n: arrives at step n + 1
-            gather(work, rows + size_t(c) * Source::BW * L::BW, b, Source::BW, s.by_neuron.data(),
-                   s.step.data(), 1, fresh);
-        }
-    }
     template <int I>
-    void all_back(Thread& thread, const Events& events, AllTensors& slot, double scale,
+    void all_back(Trial& trial, const Events& events, AllTensors& slot, double scale,
                   bool fresh) {
-        layer_back<I>(thread, events, slot, scale, fresh);
-        if constexpr (I > 0) all_back<I - 1>(thread, events, slot, scale, fresh);
+        layer_back<I>(trial, events, slot, scale, fresh);
+        if constexpr (I > 0) all_back<I - 1>(trial, events, slot, scale, fresh);
     }
 
-    bool run_slot(Thread& thread, int s, const Job& job, int64_t from, int64_t to, double scale) {
-        if (job.train && !slots_[s]) {
-            slots_[s] = std::make_unique<AllTensors>();
-            each_layer([&](auto layer) { std::get<layer.value>(*slots_[s]).allocate_trained(); });
-        }
+    // Returns whether the loss is finite.
+    bool run_forward(Trial& trial, const Job& job, int64_t i, double scale) {
+        trial.events = input(trial, job, job.examples[i]);
+        forward_pass<false>(trial, trial.events);
+        const bool finite = std::isfinite(finish(trial, job, i, scale));
+        if (job.train) trial.sort_spikes();
+        return finite;
+    }
+
+    static int slots_of(int64_t examples) { return int(std::min<int64_t>(SLOTS, examples)); }
+
+    // The examples [from, from + size), one mini-batch; called by every thread. Returns whether
+    // the losses that this thread has seen are finite.
+    bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
+                   int64_t size) {
+        const double scale = 1.0 / double(size);
+        const int slots = slots_of(size);
         bool finite = true;
-        for (int64_t i = from; i < to; i++) {
-            const Events events = input(thread, job, job.examples[i]);
-            forward_pass<false>(thread, events);
-            finite &= std::isfinite(finish(thread, job, i, scale));
-            if (!job.train) continue;
-            each_layer([&](auto layer) {
-                constexpr int I = decltype(layer)::value;
-                if constexpr (Layer<I>::Model::SPIKING)
-                    for (auto& spikes : std::get<I>(thread.work).spikes) spikes.sort_by_neuron();
+        const auto each = [&](auto f) {  // f(slot, example, whether it is the slot's first)
+            shares.take(t, part++, slots, [&](int s) {
+                if (job.train && !slots_[s]) {
+                    slots_[s] = std::make_unique<AllTensors>();
+                    each_layer([&](auto l) { std::get<l.value>(*slots_[s]).allocate_trained(); });
+                }
+                const int64_t first = from + size * s / slots;
+                for (int64_t i = first; i < from + size * (s + 1) / slots; i++) f(s, i, i == first);
             });
-            all_back<COUNT - 1>(thread, events, *slots_[s], scale, i == from);
+        };
+        const auto back = [&](Trial& trial, int s, bool fresh) {
+            all_back<COUNT - 1>(trial, trial.events, *slots_[s], scale, fresh);
+        };
+        if (AVERAGED && job.train) {
+            each([&](int, int64_t i, bool) {
+                finite &= run_forward(*trials_[i - from], job, i, scale);
+            });
+            pool_.barrier.wait();
+            if (t == 0) average_spikes(trials_, size, averages_);
+            pool_.barrier.wait();
+            each([&](int s, int64_t i, bool fresh) { back(*trials_[i - from], s, fresh); });
+        } else {
+            each([&](int s, int64_t i, bool fresh) {
+                finite &= run_forward(*threads_[t], job, i, scale);
+                if (job.train) back(*threads_[t], s, fresh);
+            });
         }
         return finite;
     }
 
     Pool pool_;
-    Events shown_{};  // input of the last trial()
-    std::vector<std::unique_ptr<Thread>> threads_;
+    std::vector<std::unique_ptr<Trial>> threads_, trials_;  // trials_: of the mini-batch
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
+    typename Map<Averages, Layers>::type averages_;
 };
 
 }  // namespace snn

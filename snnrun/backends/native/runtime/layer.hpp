@@ -111,7 +111,8 @@ template <class L> struct Work {
     Table<L> input_adjoint;              // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
     bool pushed = false;
-    Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes of the trial
+    Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes that the regulariser sees
+    const Real* average = nullptr;  // [WIDTH] spikes of each neuron, per example of the mini-batch
 
     void allocate() {
         if (M::SPIKING)
@@ -123,6 +124,10 @@ template <class L> struct Work {
         input_adjoint.allocate();
         push.allocate(L::WIDTH), push.zero();
     }
+    uint32_t spikes_of(int j) const {  // of neuron j, once they are sorted
+        const auto& at = spikes[j / L::BW].by_neuron;
+        return at[j % L::BW + 1] - at[j % L::BW];
+    }
     long spike_count() const {
         long total = 0;
         if (M::SPIKING)
@@ -131,12 +136,22 @@ template <class L> struct Work {
     }
 };
 
+// Whether the regulariser of a population sees averages over the mini-batch.
+template <class Model> constexpr bool averages() {
+    if constexpr (Model::REGULARISED) return Model::AVERAGED;
+    else return false;
+}
+
 // One X per layer.
 template <template <class> class X, class T> struct Map;
 template <template <class> class X, class... Ls> struct Map<X, std::tuple<Ls...>> {
     using type = std::tuple<X<Ls>...>;
 };
 template <class L> struct HeldAfter { Buffer<Int> at; };
+template <class L> struct Averages {
+    Buffer<Real> data;  // [WIDTH]
+    Real total = 0;
+};
 template <class L> struct Coefficients { Buffer<Real> data; };  // of neurons that differ
 template <class A, class B> struct Both {
     static constexpr bool WHOLE_TRIAL = true;

@@ -95,4 +95,17 @@ class Pool {
     bool stop_ = false;
 };
 
+// Hands out the numbers 0 .. count - 1 of one part of the work after another to the threads, which
+// meet at a barrier between two parts.
+class Shares {
+  public:
+    template <class F> void take(int thread, int64_t part, int64_t count, F f) {
+        for (int64_t i; (i = next_[part % 2].fetch_add(1)) < count;) f(int(i));
+        if (thread == 0) next_[(part + 1) % 2] = 0;
+    }
+
+  private:
+    std::atomic<int64_t> next_[2] = {{0}, {0}};
+};
+
 }  // namespace snn

@@ -1,0 +1,108 @@
+// trial.hpp: what one example in work needs, and what is left of it.
+#pragma once
+#include <memory>
+
+#include "events.hpp"
+#include "layer.hpp"
+
+namespace snn {
+
+// One per thread; where the regulariser sees averages, one per example of a mini-batch.
+template <class P> struct Trial : Walk<P> {
+    using Walk<P>::each_layer;
+    using Layers = typename P::Layers;
+    template <class... Ls> static constexpr bool averaged(std::tuple<Ls...>*) {
+        return (averages<typename Ls::Model>() || ...);
+    }
+    static constexpr bool AVERAGED = averaged(static_cast<Layers*>(nullptr));
+
+    typename Map<Work, Layers>::type work;
+    typename Map<HeldAfter, Layers>::type held;
+    typename P::Loss loss;
+    Dropout dropout;
+    Events events{};
+    std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
+
+    Trial() {
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            std::get<I>(work).allocate();
+            std::get<I>(held).at.allocate(std::tuple_element_t<I, Layers>::WIDTH);
+        });
+        loss.allocate();
+    }
+
+    void allocate_trace() {
+        each_layer([&](auto layer) {
+            using L = std::tuple_element_t<decltype(layer)::value, Layers>;
+            auto& w = std::get<decltype(layer)::value>(work);
+            if (!w.trace.size()) w.trace.allocate(size_t(L::STEPS) * L::Model::STATES * L::WIDTH);
+        });
+    }
+
+    void sort_spikes() {
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            if constexpr (std::tuple_element_t<I, Layers>::Model::SPIKING)
+                for (auto& spikes : std::get<I>(work).spikes) spikes.sort_by_neuron();
+        });
+    }
+
+    // Copies steps and neurons of a layer's spikes, where asked for. Returns how many there are.
+    int64_t spikes(int wanted, int32_t* step, int32_t* neuron) const {
+        int64_t total = 0;
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            using L = std::tuple_element_t<I, Layers>;
+            if (I != wanted) return;
+            const auto& w = std::get<I>(work);
+            total = w.spike_count();
+            if (!step || !L::Model::SPIKING) return;
+            int64_t at = 0;
+            for (int n = 0; n < L::STEPS; n++)
+                for (int b = 0; b < L::BLOCKS; b++)
+                    for (uint32_t e = w.spikes[b].start[n]; e < w.spikes[b].start[n + 1]; e++, at++)
+                        step[at] = n, neuron[at] = b * L::BW + w.spikes[b].neuron[e];
+        });
+        return total;
+    }
+
+    void copy_trace(int wanted, int state, Real* out) const {  // [steps][size]
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            using L = std::tuple_element_t<I, Layers>;
+            if (I != wanted) return;
+            const auto& w = std::get<I>(work);
+            for (int n = 0; n < L::STEPS; n++)
+                for (int j = 0; j < L::Model::SIZE; j++)
+                    out[size_t(n) * L::Model::SIZE + j] =
+                        w.trace[(size_t(n) * L::Model::STATES + state) * L::WIDTH + j];
+        });
+    }
+};
+
+// Spikes of each neuron, and of its layer, per example of a mini-batch of `size`.
+template <class P, class AllAverages>
+void average_spikes(const std::vector<std::unique_ptr<Trial<P>>>& trials, int64_t size,
+                    AllAverages& averages) {
+    struct : Walk<P> {
+        using Walk<P>::each_layer;
+    } layers;
+    layers.each_layer([&](auto layer) {
+        constexpr int I = decltype(layer)::value;
+        using L = std::tuple_element_t<I, typename P::Layers>;
+        if constexpr (L::Model::REGULARISED) {
+            int64_t all = 0;
+            for (int j = 0; j < L::WIDTH; j++) {
+                int64_t count = 0;
+                for (int64_t i = 0; i < size; i++)
+                    count += std::get<I>(trials[i]->work).spikes_of(j);
+                std::get<I>(averages).data[j] = Real(double(count) / double(size));
+                all += count;
+            }
+            std::get<I>(averages).total = Real(double(all) / double(size));
+        }
+    });
+}
+
+}  // namespace snn
