@@ -47,7 +47,9 @@ FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # of GeNN's code, while it
 MODELS = {**NEURONS, "lif_rest": LIF_REST}
 
 
-def network_of(problem: Problem, *, train: tuple[str, ...] = TAUS) -> Network:
+def network_of(
+    problem: Problem, *, train: tuple[str, ...] = TAUS, noise: float = 0.0, veto: float = 0.0
+) -> Network:
     """Return the problem's network; equal values of all neurons become one constant."""
     n_inputs = len(problem.weights[problem.layers[0].feedforward])
     source, layers = "input", []
@@ -61,7 +63,9 @@ def network_of(problem: Problem, *, train: tuple[str, ...] = TAUS) -> Network:
                 values[name] = float(np.ravel(value)[0])
         if "t_ref" in values:
             values["t_ref"] = layer.t_ref
+        hidden = layer is not problem.layers[-1]
         population = Population(
+            noise=noise * hidden, veto=veto * hidden,
             name=layer.name, size=layer.size, neuron=neuron, values=values,
             trained=tuple(n for n in train if n in layer.parameters), floors={},
         )  # fmt: skip
@@ -93,12 +97,14 @@ def program_of(
     regulariser: Regulariser | None = None,
     strengths: Mapping[str, float] | None = None,
     average_spikes: bool = False,
+    noise: float = 0.0,
+    veto: float = 0.0,
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms."""
     loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
     values = {"TAU_0": loss.tau_0, "TAU_1": loss.tau_1, "ALPHA": loss.alpha, "TAU_MEM": tau_mem[0]}
     return compile_program(
-        network_of(problem, train=train),
+        network_of(problem, train=train, noise=noise, veto=veto),
         LOSSES[loss.name],
         {key: value for key, value in values.items() if key in LOSSES[loss.name].keys},
         steps=problem.steps(dt),

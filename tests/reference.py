@@ -9,105 +9,16 @@ Shapes: S states, N neurons of a layer, T steps, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from oracle import Layer, Problem
 from reference_loss import read_out
+from reference_models import IN, MODELS, B, V
 
-V, IN, B, ONE = 0, 1, 2, 2  # rows of the state: V, input, then adaptation or the constant 1
 Array = np.ndarray
-Parameters = Mapping[str, Array]  # name -> [N]
 Gradients = dict[str, Array]  # projection -> [pre, post], "population.parameter" -> [N]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """dx/dt = A x; spike at V >= v_thresh (+ B where there is one); then V is set or lowered.
-
-    ``ode`` lists (row, column, numerator, tau): A[row, column] = numerator / tau, where a numerator
-    (and an initial value) is a number or a parameter. A constant drive is a state that stays 1.
-    """
-
-    name: str
-    parameters: tuple[str, ...]
-    ode: tuple[tuple[int, int, float | str, str], ...]
-    initial: tuple[float | str, ...] = (0.0, 0.0)
-    g_x: tuple[float, ...] = (1.0, 0.0)  # gradient of g = V - rhs by the state
-    spiking: bool = True
-    subtract: bool = False
-    adaptive: bool = False
-
-    def matrix(self, p: Parameters) -> Array:
-        """Matrix of the ODE, [N, S, S]."""
-        A = np.zeros((p["tau_mem"].size, len(self.initial), len(self.initial)))
-        for row, column, numerator, tau in self.ode:
-            A[:, row, column] = _value(numerator, p) / p[tau]
-        return A
-
-    def matrix_p(self, p: Parameters) -> dict[str, Array]:
-        """Derivative of A by every parameter."""
-        d = {name: np.zeros_like(self.matrix(p)) for name in self.parameters}
-        for row, column, numerator, tau in self.ode:
-            d[tau][:, row, column] = -_value(numerator, p) / p[tau] ** 2
-            if isinstance(numerator, str):
-                d[numerator][:, row, column] = 1 / p[tau]
-        return d
-
-    def start(self, p: Parameters) -> Array:
-        """State at time 0, [S, N]."""
-        return np.array([_value(number_or_name, p) for number_or_name in self.initial])
-
-    def rhs(self, x: Array, p: Parameters) -> Array:
-        return p["v_thresh"] + x[B] if self.adaptive else p["v_thresh"]
-
-    def reset(self, x: Array, p: Parameters) -> Array:
-        x = x.copy()
-        x[V] = x[V] - p["v_thresh"] if self.subtract else p["v_reset"]
-        if self.adaptive:
-            x[B] = x[B] + p["b_incr"]
-        return x
-
-    def r_x(self, vector: Array) -> Array:
-        """Product of the Jacobian of the reset (diagonal here) and a vector [S, N]."""
-        return vector * np.array([self.subtract, *[1] * (len(vector) - 1)])[:, None]
-
-    def r_p(self, lam: Array) -> dict[str, Array]:
-        """lam . dr/dp of the parameters that the reset contains, [N] each."""
-        d = {"v_thresh": -lam[V]} if self.subtract else {"v_reset": lam[V]}
-        return d | ({"b_incr": lam[B]} if self.adaptive else {})
-
-
-def _value(number_or_name: float | str, p: Parameters) -> Array:
-    named = isinstance(number_or_name, str)
-    return p[str(number_or_name)] if named else np.full(p["tau_mem"].shape, number_or_name)
-
-
-MEMBRANE = ((V, V, -1.0, "tau_mem"), (V, IN, 1.0, "tau_mem"), (IN, IN, -1.0, "tau_syn"))
-LIF = ("tau_mem", "tau_syn", "v_thresh", "v_reset")
-MODELS: dict[str, Model] = {}
-for _model in (
-    Model(name="lif", parameters=LIF, ode=MEMBRANE),
-    Model(name="lif_subtract", parameters=LIF[:3], ode=MEMBRANE, subtract=True),
-    Model(
-        name="alif",
-        parameters=(*LIF, "tau_b", "b_incr", "b_init"),
-        ode=(*MEMBRANE, (B, B, -1.0, "tau_b")),
-        initial=(0.0, 0.0, "b_init"),
-        g_x=(1.0, 0.0, -1.0),
-        adaptive=True,
-    ),
-    Model(  # a constant term in the ODE: dV/dt = (v_rest + I - V) / tau_mem
-        name="lif_rest",
-        parameters=(*LIF, "v_rest"),
-        ode=(*MEMBRANE, (V, ONE, "v_rest", "tau_mem")),
-        initial=(0.0, 0.0, 1.0),
-        g_x=(1.0, 0.0, 0.0),
-    ),
-    Model(name="li", parameters=LIF[:2], ode=MEMBRANE, spiking=False),
-):
-    MODELS[_model.name] = _model
 
 
 def expm(M: Array) -> Array:
@@ -179,16 +90,37 @@ class Tape:
     stepped: Array  # [T, S, N] x1: after the step, before the reset
     spikes: Array  # [T, N] bool
     refractory: Array  # [T, N] bool: V is held and no spike is emitted
+    crossed: Array  # [T, N] int: of a spike, the step in which V crossed before it was kept back
+
+    @property
+    def late(self) -> Array:
+        """Spikes that came steps after the crossing, [T, N] bool."""
+        return self.spikes & (self.crossed < np.arange(len(self.spikes))[:, None])
 
 
 def _new_tape(layer: Layer, steps: int, dt: float, free: StepMap, held: StepMap) -> Tape:
     states = np.empty((2, steps, len(MODELS[layer.model].initial), layer.size))
     flags = np.zeros((2, steps, layer.size), bool)
-    return Tape(free, held, round(layer.t_ref / dt), *states, *flags)
+    crossed = np.zeros((steps, layer.size), int)
+    return Tape(free, held, round(layer.t_ref / dt), *states, *flags, crossed)
 
 
-def simulate(problem: Problem, dt: float, example: int = 0, maps: Maps | None = None) -> list[Tape]:
-    """Run one example forward; return the tape of every layer."""
+@dataclass(frozen=True)
+class Disturbance:
+    """What training does to a layer: noise added to V, and who may not spike."""
+
+    noise: Array  # [T, N]
+    veto: Array  # [T, N] bool
+
+
+def simulate(
+    problem: Problem,
+    dt: float,
+    example: int = 0,
+    maps: Maps | None = None,
+    disturbances: Sequence[Disturbance] = (),
+) -> list[Tape]:
+    """Run one example forward; return the tape of every layer. Disturbed are the first layers."""
     layers, weights, steps = problem.layers, problem.weights, problem.steps(dt)
     channels: list[list[int]] = [[] for _ in range(steps)]
     for step, channel in sorted(problem.events(dt, example)):
@@ -198,6 +130,7 @@ def simulate(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
     states = [MODELS[layer.model].start(layer.parameters) for layer in layers]
     last_held = [np.full(layer.size, -1) for layer in layers]
     spiked: list[Sequence[int]] = [() for _ in layers]
+    waiting = [np.full(layer.size, -1) for layer in layers]  # since the step of the crossing
     for n in range(steps):
         arriving, spiked = [channels[n], *spiked], []
         for index, (layer, tape) in enumerate(zip(layers, tapes, strict=True)):
@@ -208,6 +141,9 @@ def simulate(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
                 x[IN] += weights[layer.recurrent][pre]
             tape.arrived[n] = x
             x = tape.free.forward(x)
+            disturbance = disturbances[index] if index < len(disturbances) else None
+            if disturbance:
+                x[V] += disturbance.noise[n]
             if tape.n_ref:
                 tape.refractory[n] = n <= last_held[index]
                 x = np.where(tape.refractory[n], tape.held.forward(tape.arrived[n]), x)
@@ -215,6 +151,12 @@ def simulate(problem: Problem, dt: float, example: int = 0, maps: Maps | None = 
             spiked.append(())
             if model.spiking:
                 fires = (x[V] >= model.rhs(x, layer.parameters)) & ~tape.refractory[n]
+                tape.crossed[n] = n
+                if disturbance:
+                    kept_back, since = fires & disturbance.veto[n], waiting[index]
+                    tape.crossed[n] = np.where(since >= 0, since, n)
+                    waiting[index] = np.where(kept_back, tape.crossed[n], -1)
+                    fires &= ~kept_back
                 if fires.any():
                     tape.spikes[n] = fires
                     spiked[index] = np.flatnonzero(fires).tolist()
@@ -243,13 +185,14 @@ def gradient(
     example: int = 0,
     maps: Maps | None = None,
     push: Callable[[Array], Array] | None = None,
+    disturbances: Sequence[Disturbance] = (),
 ) -> Result:
     """Run one example forward and backward: EventProp on the grid.
 
     ``push``: spike counts of a hidden layer [N] -> what a regulariser adds to lam_V at each spike.
     ``start[n]`` is lam = dL/dx at the start of step n, ``end[n]`` after it, before its reset.
     """
-    layers, tapes = problem.layers, simulate(problem, dt, example, maps)
+    layers, tapes = problem.layers, simulate(problem, dt, example, maps, disturbances)
     steps = problem.steps(dt)
     voltage, spikes = tapes[-1].stepped[:, V], tapes[-1].spikes
     readout = read_out(problem.loss, layers[-1], voltage, spikes, dt, problem.labels[example])
@@ -263,6 +206,7 @@ def gradient(
     start[-1][steps, V] = readout.push
     owned = [(layer, name) for layer in layers for name in layer.parameters]
     gradients = {f"{layer.name}.{name}": np.zeros(layer.size) for layer, name in owned}
+    pending = [np.zeros(tape.spikes.shape) for tape in tapes]  # S of late spikes, at the crossing
     for n in reversed(range(steps)):
         for index, (layer, tape) in enumerate(zip(layers, tapes, strict=True)):
             lam = start[index][n + 1].copy()
@@ -270,9 +214,11 @@ def gradient(
                 lam[V] += drive[n]
             if tape.spikes[n].any():
                 change = dl_dt[index][n] - _sent(problem, index, n, tapes, start)
-                lam = _jump(layer, tape, n, lam, start[index], change, gradients)
+                lam = _jump(layer, tape, n, lam, start[index], change, gradients, pending[index])
                 if push is not None and layer is not layers[-1]:
                     lam[V] += tape.spikes[n] * push(tape.spikes.sum(0))
+            if pending[index][n].any():
+                lam = _moved(layer, tape, n, lam, pending[index][n], gradients)
             end[index][n] = lam
             P = np.where(tape.refractory[n][:, None, None], tape.held.P, tape.free.P)
             start[index][n] = np.einsum("nij,in->jn", P, lam)
@@ -315,14 +261,25 @@ def _sent(problem: Problem, index: int, n: int, tapes: list[Tape], start: list[A
 
 
 def _jump(
-    layer: Layer, tape: Tape, n: int, lam: Array, start: Array, change: Array, gradients: Gradients
+    layer: Layer,
+    tape: Tape,
+    n: int,
+    lam: Array,
+    start: Array,
+    change: Array,
+    gradients: Gradients,
+    pending: Array,
 ) -> Array:
-    """Take lam back through the spikes of step n; ``change`` is dl/dt_spike - R."""
+    """Take lam back through the spikes of step n; ``change`` is dl/dt_spike - R.
+
+    A late spike comes a drawn number of steps after the crossing, so it moves with the crossing: S
+    is left in ``pending`` for the way back to that step. V is there what it was, not the threshold.
+    """
     model, p, spikes = MODELS[layer.model], layer.parameters, tape.spikes[n]
-    A, g_x = model.matrix(p), np.array(model.g_x)[:, None]
+    A, late = model.matrix(p), tape.late[n]
     x = tape.stepped[n].copy()
     x[IN] = tape.arrived[n, IN]  # so that D > 0: V can only have crossed upwards with this input
-    x[V] = model.rhs(x, p)
+    x[V] = np.where(late, x[V], model.rhs(x, p))
     before = np.einsum("nij,jn->in", A, x)
     after = np.einsum("nij,jn->in", A, model.reset(x, p))
     if tape.n_ref:
@@ -331,12 +288,25 @@ def _jump(
     released = n + tape.n_ref
     if tape.n_ref and released + 1 < len(tape.spikes):  # a later spike: V is released later
         S -= start[released + 1][V] * np.einsum("nj,jn->n", A[:, V], tape.stepped[released])
-    D = (g_x * before).sum(0)
-    ratio = np.where(spikes & (D > 0), S / np.where(D > 0, D, 1.0), 0.0)
-    gradients[f"{layer.name}.v_thresh"] += ratio  # dg/dv_thresh = -1
+    for i in np.flatnonzero(late):
+        pending[tape.crossed[n, i], i] = S[i]
     for name, part in model.r_p(lam).items():
         gradients[f"{layer.name}.{name}"] += spikes * part
-    return np.where(spikes, model.r_x(lam) - g_x * ratio, lam)
+    lam = np.where(spikes, model.r_x(lam), lam)
+    return _moved(layer, tape, n, lam, np.where(spikes & ~late, S, 0.0), gradients)
+
+
+def _moved(layer: Layer, tape: Tape, n: int, lam: Array, S: Array, gradients: Gradients) -> Array:
+    """Take into lam that crossings of step n move with the state: S is dL/dt of what they move."""
+    model, p = MODELS[layer.model], layer.parameters
+    A, g_x = model.matrix(p), np.array(model.g_x)[:, None]
+    x = tape.stepped[n].copy()
+    x[IN] = tape.arrived[n, IN]
+    x[V] = model.rhs(x, p)
+    D = (g_x * np.einsum("nij,jn->in", A, x)).sum(0)
+    ratio = np.where(D > 0, S / np.where(D > 0, D, 1.0), 0.0)
+    gradients[f"{layer.name}.v_thresh"] += ratio  # dg/dv_thresh = -1
+    return lam - g_x * ratio
 
 
 def _add_kinks(problem: Problem, tapes: Sequence[Tape], drive: Array, dl_dt: Array) -> None:

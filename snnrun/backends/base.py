@@ -88,15 +88,28 @@ class Backend(Protocol):
         """Learn ``examples`` in order, in batches; ``rates`` holds one learning rate per batch."""
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Run ``examples`` without learning."""
+        """Run ``examples`` without learning, undisturbed."""
 
     def gradient(
-        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Results:
-        """Leave the gradient of the examples' mean loss in the tensors."""
+        """Leave the gradient of the examples' mean loss in the tensors.
+
+        ``disturbed``: with the noise and the vetoes of training, drawn by ``dropout_key``.
+        """
 
     def trial(
-        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        example: int,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Trial:
         """Run one example and return everything that happened."""
 

@@ -11,8 +11,13 @@ With f the ODE (f = A x + b), g = X - value the threshold function, r the reset,
                  dL/dp += lam . r_p - g_p S / D      (lam before the jump)
     parameters   dL/dp += lam . (dP/dp x + du/dp)    in every step
 
-x- is the state at the spike, on the threshold; x+ = r(x-). Source: Wunderlich & Pehle 2021, Sci Rep
-11:12829, generalised to any linear f and any g and r by the same variation of the event times.
+x- is the state at the spike, on the threshold; x+ = r(x-). Where a neuron may be kept from spiking
+(``vetoed``), a spike that comes a number of steps after the crossing moves with the crossing, since
+that number is drawn and depends on nothing: S is taken at the spike, with x- as it was there, and
+g_x S / D and g_p S / D are subtracted at the crossing, D being the slope there.
+
+Source: Wunderlich & Pehle 2021, Sci Rep 11:12829, generalised to any linear f and any g and r by
+the same variation of the event times.
 Everything here is symbolic: symbols are named after the states and parameters of the declaration;
 ``lam_X`` is the adjoint of state X, and the names below stand for what the jump is given.
 """
@@ -31,6 +36,15 @@ ARRIVAL = internal("R")  # minus the derivative of the loss by the time at which
 SPIKE_TIME_GRADIENT = internal("dl_dt")  # derivative of the loss with respect to this spike's time
 RELEASE = internal("release")  # lam . (f_held - f) at the end of the refractory period
 DRIVE = internal("drive")  # S / D
+NO_SLOPE = (
+    "neuron {0.name}: {1} does not move across the threshold {0.threshold!r} by its own equation, "
+    "so a spike time has no derivative"
+)
+NO_FLOW = (
+    "neuron {0.name}: arrivals add to {0.input}, which stands in the threshold {0.threshold!r}, so "
+    "that spikes would be caused by arrivals and not by the flow; rule eventprop has no derivative "
+    "there. Let arrivals add to a current"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +67,8 @@ class Jump:
     adjoint: dict[str, sp.Expr]  # state -> new lam, in terms of lam and DRIVE
     parameters: dict[str, sp.Expr]  # parameter -> what is added to its gradient
     release: sp.Expr | None  # at the end of a refractory period
+    crossing: dict[str, sp.Expr]  # at the crossing of a late spike: state -> new lam
+    crossing_parameters: dict[str, sp.Expr]  # there, as ``parameters``
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +99,15 @@ def offset_symbol(row: str) -> sp.Symbol:
     return internal(f"u_{row}")
 
 
-def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynamics:
+def derive(
+    neuron: Neuron, trained: tuple[str, ...], refractory: bool, vetoed: bool = False
+) -> Dynamics:
     """Derive both passes of ``neuron``.
 
     Args:
         trained: Names of the parameters whose gradients are wanted.
         refractory: Whether the refractory period is longer than 0.
+        vetoed: Whether a neuron on its threshold may be kept from spiking.
 
     Raises:
         ModelError: The equations are nonlinear between spikes, or arrivals themselves cause spikes.
@@ -107,7 +126,7 @@ def derive(neuron: Neuron, trained: tuple[str, ...], refractory: bool) -> Dynami
         neuron=neuron,
         free=flow,
         held=held,
-        jump=_jump(neuron, flow, held, trained) if neuron.threshold else None,
+        jump=_jump(neuron, flow, held, trained, vetoed) if neuron.threshold else None,
         readout_rate=neuron.system.rates[0],
         readout_pull=flow.A[0, index],
         loud=_loud(neuron, flow),
@@ -142,7 +161,9 @@ def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:
     return Flow(A=A, b=b, entries=entries, offsets=offsets)
 
 
-def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...]) -> Jump:
+def _jump(
+    neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...], vetoed: bool
+) -> Jump:
     system = neuron.system
     names = neuron.states
     state = sp.Matrix([symbol(s) for s in names])
@@ -151,25 +172,20 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
     g = threshold - system.threshold_value
     g_x = sp.Matrix([g]).jacobian(state)
     if g_x[names.index(neuron.input)] != 0:
-        raise ModelError(
-            f"neuron {neuron.name}: arrivals add to {neuron.input}, which stands in the threshold "
-            f"{neuron.threshold!r}, so that spikes would be caused by arrivals and not by the "
-            "flow; rule eventprop has no derivative there. Let arrivals add to a current"
-        )
+        raise ModelError(NO_FLOW.format(neuron))
     on_threshold = {threshold: system.threshold_value}
-    before = state.subs(on_threshold)
+    at_spike = {} if vetoed else on_threshold
+    before = state.subs(at_spike)
     reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
-    r_x = reset.jacobian(state).subs(on_threshold)
-    after = reset.subs(on_threshold)
+    r_x = reset.jacobian(state).subs(at_spike)
+    after = reset.subs(at_spike)
     f_before = flow.A * before + flow.b
     after_flow = held or flow
     f_after = after_flow.A * after + after_flow.b
-    slope = sp.simplify((g_x.subs(on_threshold) * f_before)[0])
+    g_x = g_x.subs(on_threshold)
+    slope = sp.simplify((g_x * f_before)[0].subs(on_threshold))
     if slope == 0:
-        raise ModelError(
-            f"neuron {neuron.name}: {system.threshold_state} does not move across the threshold "
-            f"{neuron.threshold!r} by its own equation, so a spike time has no derivative"
-        )
+        raise ModelError(NO_SLOPE.format(neuron, system.threshold_state))
     drive = (lam.T * (r_x * f_before - f_after))[0] - ARRIVAL + SPIKE_TIME_GRADIENT
     release = None
     if held is not None:
@@ -177,16 +193,16 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
         drive += RELEASE
     kept = r_x.T * lam
     adjoint = {
-        name: sp.simplify(kept[i] - g_x[i].subs(on_threshold) * DRIVE)
+        name: sp.simplify(kept[i] - g_x[i] * DRIVE)
         for i, name in enumerate(names)
         if kept[i] != lam[i] or g_x[i] != 0
     }
-    parameters = {}
-    for name in trained:
-        r_p = reset.diff(symbol(name)).subs(on_threshold)
-        change = sp.simplify((lam.T * r_p)[0] - g.diff(symbol(name)) * DRIVE)
-        if change != 0:
-            parameters[name] = change
+    crossing = {n: lam[i] - g_x[i] * DRIVE for i, n in enumerate(names) if g_x[i] != 0}
+    moved = {p: -g.diff(symbol(p)) * DRIVE for p in trained}
+    parameters = {
+        p: sp.simplify((lam.T * reset.diff(symbol(p)).subs(at_spike))[0] + moved[p])
+        for p in trained
+    }
     drive = sp.collect(sp.expand(drive), list(lam))
     used = set().union(
         *(e.free_symbols for e in [slope, drive, *adjoint.values(), *parameters.values()])
@@ -197,8 +213,10 @@ def _jump(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...
         slope=slope,
         drive=drive,
         adjoint=adjoint,
-        parameters=parameters,
+        parameters={p: e for p, e in parameters.items() if e != 0},
         release=release,
+        crossing=crossing,
+        crossing_parameters={p: e for p, e in moved.items() if e != 0},
     )
 
 

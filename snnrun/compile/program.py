@@ -35,6 +35,7 @@ class CompiledPopulation:
     constants: Mapping[sp.Symbol, float]
     numbers: Mapping[sp.Symbol, float]
     held_numbers: Mapping[sp.Symbol, float]
+    noise: float = 0.0  # standard deviation in each step of a training trial
 
     @property
     def spiking(self) -> bool:
@@ -216,7 +217,7 @@ def _compile_population(layer: Layer, dt: float, integrator: str) -> CompiledPop
     if neuron is None:
         raise ModelError(f"population {population.name} has no neuron model")
     refractory_steps = population.refractory_steps(dt)
-    dynamics = derive(neuron, population.trained, refractory_steps > 0)
+    dynamics = derive(neuron, population.trained, refractory_steps > 0, population.veto > 0)
     others = tuple(name for name in population.per_neuron if name not in population.trained)
     per_neuron = population.trained + others
     constants = {
@@ -236,6 +237,7 @@ def _compile_population(layer: Layer, dt: float, integrator: str) -> CompiledPop
         constants=constants,
         numbers=free,
         held_numbers=held,
+        noise=population.noise * dt**0.5,
     )
 
 
@@ -261,6 +263,10 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     lines = [f"population {population.name}: {population.size} x {neuron.name}"]
     for state, rate in zip(neuron.states, neuron.system.rates, strict=True):
         lines.append(f"    d{state}/dt = {rate}")
+    if population.noise > 0:
+        lines.append(f"    in training: noise of {population.noise:g} sqrt(dt) normal in each step")
+    if population.veto > 0:
+        lines.append(f"    in training: kept from spiking with probability {population.veto:g}")
     if dynamics.jump is not None:
         lines.append(f"    slope at a spike: {dynamics.jump.slope}")
         lines.append(f"    drive of a spike: ({dynamics.jump.drive}) / slope")

@@ -133,9 +133,11 @@ def _population(
             config.MODEL_SEED, f"{parameter_name} {name}",
         )  # fmt: skip
     trained = tuple(p.name for p in neuron.parameters if p.floor_key) if train else ()
+    noise, veto = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if role == "hidden" else (0.0, 0.0)
     return Population(
-        name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors
-    )
+        name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors,
+        noise=noise, veto=veto,
+    )  # fmt: skip
 
 
 def _refuse_unused(config: Config, key: str, neuron: Neuron) -> None:

@@ -55,8 +55,10 @@ NEURONS = table(
         "B_INIT", 0.0, "Adaptation B at the start of a trial.", minimum=0, active_if=ADAPTIVE,
     ),
     number(
-        "HIDDEN_NOISE", 0.0, "Amplitude of noise on the potential of hidden neurons, in training.",
-        minimum=0, later="noise comes with the full set of options",
+        "HIDDEN_NOISE", 0.0,
+        "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
+        "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods. There is none in evaluation.",
+        minimum=0,
     ),
 )
 
@@ -107,8 +109,11 @@ WEIGHTS = table(
         datasets={"mnist": 0.2, "shd": 0.2, "ssc": 0.2, "smnist": 0.1, "dvs": 0.1},
     ),
     number(
-        "PDROP_HIDDEN", 0.0, "Probability with which a hidden neuron is kept from spiking.",
-        minimum=0, below=1, later="dropout in the hidden layers comes with the full set of options",
+        "PDROP_HIDDEN", 0.0,
+        "Probability, in training, with which a hidden neuron on or above its threshold is kept "
+        "from spiking in a step. It stays above the threshold and draws again in the next step, so "
+        "that spikes are delayed rather than dropped. Nothing is held back in evaluation.",
+        minimum=0, below=1,
     ),
 )
 

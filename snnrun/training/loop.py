@@ -167,7 +167,7 @@ class Trainer:
                     served = phase.feed.serve(epoch, first, first + 1)
                     self._recorder.record(
                         epoch, phase.first_trial + first, served, phase.name,
-                        self._dropout(epoch, phase, served),
+                        (*self._dropout(epoch, phase, served), phase.name == "train"),
                     )  # fmt: skip
             last = min(
                 [phase.trials, self._end_of_chunk(first), *(r for r in recorded if r > first)]

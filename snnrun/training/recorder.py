@@ -42,7 +42,7 @@ class Recorder:
         trial: int,
         served: Served,
         phase: str,
-        dropout: tuple[float, int],
+        dropout: tuple[float, int, bool],
     ) -> None:
         """Record mini-batch ``trial``, which is about to run: its spikes, variables and weights."""
         spikes, variables, weights, synapses, taus = self._what(epoch, trial)
@@ -74,7 +74,7 @@ class Recorder:
         trial: int,
         served: Served,
         phase: str,
-        dropout: tuple[float, int],
+        dropout: tuple[float, int, bool],
         spikes: bool,
         variables: bool,
     ) -> None:

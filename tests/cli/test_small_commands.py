@@ -80,7 +80,7 @@ def test_keys_finds_parts_and_patterns_and_all(capsys: Say) -> None:
 
 
 def test_keys_says_what_is_not_implemented_and_what_it_depends_on(capsys: Say) -> None:
-    main(["keys", "PDROP_HIDDEN", "B_INCR", "rule.name"])
+    main(["keys", "REWIRE_LIFT", "B_INCR", "rule.name"])
     text = capsys.readouterr().out
     assert "only the default is" in text
     assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text

@@ -16,7 +16,13 @@ from snnrun.backends.base import Adam, Results, Trial
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
-from snnrun.backends.genn.events import EventTables, dropout_keys, dropout_limit, kept_events
+from snnrun.backends.genn.events import (
+    EventTables,
+    draw_keys,
+    dropout_keys,
+    dropout_limit,
+    kept_events,
+)
 from snnrun.backends.genn.outcome import outcome_of
 from snnrun.backends.genn.readout import UPDATES, watch
 from snnrun.backends.genn.settings import Settings
@@ -61,6 +67,11 @@ class GennBackend:
             for layer, compiled in enumerate(program.populations)
             if program.push(compiled) is not None
         ]
+        self._disturbed = [
+            (layer, c.population.name)
+            for layer, c in enumerate(program.populations)
+            if c.population.noise or c.population.veto
+        ]
         self._trains_input = program.network.layers[0].forward.trained
         self._parity = 0
         self._fill_events()
@@ -95,7 +106,7 @@ class GennBackend:
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
-        self._begin(data, dropout)
+        self._begin(data, dropout, disturbed=True)
 
         def ended(unit: Unit) -> bool:
             """Learn the mini-batch that ends with a unit; return whether training can go on."""
@@ -129,20 +140,25 @@ class GennBackend:
         return call.results()
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Run ``examples`` without learning and without dropout."""
+        """Run ``examples`` without learning, dropout, noise and vetoes."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
-        self._begin(data, 0.0)
+        self._begin(data, 0.0, disturbed=False)
         for unit in units(examples, self._settings.batch):
             self._forward(data, unit, 0, None)
             self._collect(call, unit, learning=False)
         return call.results()
 
     def gradient(
-        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
-        self._begin(data, dropout)
+        self._begin(data, dropout, disturbed=disturbed)
         ahead = units(examples, self._settings.batch)
         self._count_ahead(data, ahead, dropout_key)
         for unit in ahead:
@@ -153,7 +169,12 @@ class GennBackend:
         return call.results()
 
     def trial(
-        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        example: int,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Trial:
         """Run one example and return everything that happened, with the weights as they are.
 
@@ -161,7 +182,7 @@ class GennBackend:
         """
         examples = np.array([example], np.int64)
         call = Call(self.program, data.labels[examples], drop=False)  # records hold every spike
-        self._begin(data, dropout)
+        self._begin(data, dropout, disturbed=disturbed)
         (unit,) = units(examples, self._settings.batch)
         self._forward(data, unit, dropout_key, None)
         self._collect(call, unit, learning=True)
@@ -177,7 +198,7 @@ class GennBackend:
             input_channels=input_channels,
         )
 
-    def _begin(self, data: SpikeData, dropout: float) -> None:
+    def _begin(self, data: SpikeData, dropout: float, *, disturbed: bool) -> None:
         """Have the data on the device, and set what holds for a whole call."""
         network = self.program.network
         if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
@@ -194,6 +215,8 @@ class GennBackend:
                 self._events.write(placed, data, *self._event_memory())
                 self._push_events()
         self._device.set_parameter(network.input.name, "drop_below", dropout_limit(dropout))
+        for _, name in self._disturbed:
+            self._device.set_parameter(name, "disturbed", int(disturbed))
 
     def _grow_tables(self) -> None:
         saved = self._tensors.snapshot()
@@ -222,6 +245,9 @@ class GennBackend:
         """Run a unit forward and, pipelined, the one behind it backward in the same steps."""
         self._turn()
         self._place(data, unit, dropout_key)
+        for layer, name in self._disturbed:
+            for key, array in draw_keys(dropout_key, unit.examples, layer).items():
+                self._device.write(name, key, array)
         output = self.program.populations[-1].population.name
         real = unit.examples >= 0
         labels = np.where(real, data.labels[np.where(real, unit.examples, 0)], -1)

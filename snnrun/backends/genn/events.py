@@ -111,13 +111,36 @@ def dropout_limit(probability: float) -> int:
 
 def dropout_keys(key: int, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the two 32-bit halves of each example's key, the native backend's mix of 64 bits."""
+    return halves(_example_keys(key, examples))
+
+
+def draw_keys(key: int, examples: np.ndarray, layer: int) -> dict[str, np.ndarray]:
+    """Return the halves of each example's keys of the draws in a layer, as in the native backend:
+    noise_low, noise_high, veto_low, veto_high.
+    """
+    found = {}
+    for number, name in enumerate(("noise", "veto"), 1):
+        with np.errstate(over="ignore"):
+            keys = mix(_example_keys(key, examples) + np.uint64(2 * layer + number))
+        found[f"{name}_low"], found[f"{name}_high"] = halves(keys)
+    return found
+
+
+def _example_keys(key: int, examples: np.ndarray) -> np.ndarray:
+    return mix(np.uint64(key) ^ examples.astype(np.int64).view(np.uint64))
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """Return the native backend's mix of 64 bits."""
     with np.errstate(over="ignore"):
-        x = (np.uint64(key) ^ examples.astype(np.int64).view(np.uint64)) + np.uint64(
-            0x9E3779B97F4A7C15
-        )
+        x = x + np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(MULTIPLIERS[0])
         x = (x ^ (x >> np.uint64(27))) * np.uint64(MULTIPLIERS[1])
-        x = x ^ (x >> np.uint64(31))
+        return x ^ (x >> np.uint64(31))
+
+
+def halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and the higher 32 bits."""
     return (x & np.uint64(LOW)).astype(np.uint32), (x >> np.uint64(32)).astype(np.uint32)
 
 

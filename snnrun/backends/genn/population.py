@@ -14,6 +14,7 @@ import numpy as np
 import sympy as sp
 
 from snnrun.backends.genn.description import Access, Neurons, Parameter, Table, Variable
+from snnrun.backends.genn.disturbance import Disturbance
 from snnrun.backends.genn.printer import (
     adjoint_name,
     at_once,
@@ -54,6 +55,7 @@ class PopulationWriter:
         self.size = compiled.population.size
         self.name = compiled.population.name
         self.push = program.push(compiled)  # of the regulariser at each spike, or None
+        self.disturbance = Disturbance(compiled, self.steps, settings, self._renamed)
 
     def write(self) -> Neurons:
         """Return the population."""
@@ -126,7 +128,7 @@ class PopulationWriter:
             found.append(Variable(name="free_from", type="int"))
         if self.push is not None:
             found += REGULARISED
-        return [*found, *self.watched.variables]
+        return [*found, *self.disturbance.variables, *self.watched.variables]
 
     def _tables(self) -> list[Table]:
         neurons = self.settings.halves * self.settings.batch * self.size
@@ -158,14 +160,15 @@ class PopulationWriter:
             found += [
                 self._table(f"trace_{s}", self.size * self.program.steps) for s in self.states
             ]
-        return [*found, *self.watched.tables]
+        return [*found, *self.disturbance.tables, *self.watched.tables]
 
     def _table(self, name: str, count: int) -> Table:
         return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
 
     def _parameters(self) -> list[Parameter]:
         names = ["forward", "backward", *(("parity",) if self.settings.pipeline else ())]
-        return [Parameter(name=name, type="uint8_t") for name in names]
+        found = [Parameter(name=name, type="uint8_t") for name in names]
+        return found + self.disturbance.parameters
 
     # What they do in a step
     def _sim_code(self) -> str:
@@ -195,6 +198,7 @@ class PopulationWriter:
             "bool fires = false;",
             "scalar arrived = 0.0;",
             "const int own = batch * num_neurons + id;",
+            *self.disturbance.declarations,
         ]
 
     def _half(self, *, back: bool) -> str:
@@ -220,7 +224,7 @@ class PopulationWriter:
             lines += ["count[own] = 0;", f"if (!backward) due = {NONE};"]
         if self._refractory:
             lines.append("free_from = 0;")
-        return [*lines, *self.watched.start]
+        return [*lines, *self.disturbance.start, *self.watched.start]
 
     def _advance(self) -> list[str]:
         source = state_name(self.dynamics.neuron.input)
@@ -232,6 +236,7 @@ class PopulationWriter:
         if self._refractory:
             lines.append("const bool held = n < free_from;")
         lines += self._by_flow(self._step)
+        lines += self.disturbance.add_noise(self._refractory > 0)
         lines += self.watched.observe(self._row("n"))
         if self.settings.traced:
             stores = [f"trace_{s}[n * num_neurons + id] = {state_name(s)};" for s in self.states]
@@ -239,6 +244,7 @@ class PopulationWriter:
         if self.compiled.spiking:
             crossed = f"{formula(self.steps.threshold_state)} >= {formula(self.steps.threshold)}"
             lines.append(f"fires = {'!held && ' if self._refractory else ''}{crossed};")
+        lines += self.disturbance.hold_back
         if self._refractory:
             lines += self._keep_released()
         return lines
@@ -273,12 +279,9 @@ class PopulationWriter:
     def _reset_code(self) -> str:
         jump = self.dynamics.jump
         assert jump is not None
-        source = self.dynamics.neuron.input
         at = self._spike("count[own]", back=False)
-        kept = [
-            f"    kept_{s}[at] = {'arrived' if s == source else state_name(s)};"
-            for s in jump.records
-        ]
+        kept = [f"    kept_{s}[at] = {self.disturbance.at_spike(s)};" for s in jump.records]
+        kept += self.disturbance.kept
         lines = [
             f"if (count[own] < {self.settings.spikes}) {{",
             f"    const int at = {at};",
@@ -304,6 +307,7 @@ class PopulationWriter:
             lines += self._next_spike()
         if self._refractory:
             lines.append("release[own] = 0.0;")
+        lines += self.disturbance.backward_start
         return lines + self.watched.backward_start(adjoint_name(self.states[0]))
 
     def _next_spike(self) -> list[str]:
@@ -338,6 +342,7 @@ class PopulationWriter:
         if jump is None:
             return []
         lines = self._release() if self._refractory else []
+        lines += self.disturbance.cross
         timed = self.watched.timed
         drive = self._renamed(jump.drive, "spike").subs(
             ({} if timed else {SPIKE_TIME_GRADIENT: 0})
@@ -350,7 +355,7 @@ class PopulationWriter:
             f"const scalar slope = {formula(self._renamed(jump.slope, 'spike'))};",
             "const scalar dl_dt = remaining[own] == 1 ? time_gradient : 0.0;" if timed else "",
             "const scalar release_now = release[own];" if self._refractory else "",
-            f"const scalar drive = slope > 0.0 ? ({formula(drive)}) / slope : 0.0;",
+            *self.disturbance.drive(formula(drive)),
             *(
                 f"gradient_{p} += {formula(self._renamed(e, 'spike'))};"
                 for p, e in jump.parameters.items()

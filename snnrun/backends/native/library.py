@@ -43,6 +43,7 @@ class _Job(c.Structure):
         ("updates", c.c_int64),
         ("dropout", c.c_double),
         ("dropout_key", c.c_uint64),
+        ("disturbed", c.c_int64),
         ("loss", c.c_void_p),
         ("prediction", c.c_void_p),
         ("layer_spikes", c.c_void_p),
@@ -150,25 +151,37 @@ class NativeBackend:
             updates=updates,
             dropout=dropout,
             dropout_key=dropout_key,
+            disturbed=1,
         )
         return self._call(self._lib.snn_run, job, data, examples)
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Run ``examples`` without learning and without dropout."""
+        """Run ``examples`` without learning, dropout, noise and vetoes."""
         return self._call(self._lib.snn_run, _Job(batch=EVALUATION_BATCH), data, examples)
 
     def gradient(
-        self, data: SpikeData, examples: np.ndarray, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
-        job = _Job(batch=len(examples), train=1, dropout=dropout, dropout_key=dropout_key)
+        job = _Job(batch=len(examples), train=1, dropout=dropout, dropout_key=dropout_key,
+                   disturbed=disturbed)  # fmt: skip
         return self._call(self._lib.snn_gradient, job, data, examples)
 
     def trial(
-        self, data: SpikeData, example: int, dropout: float = 0.0, dropout_key: int = 0
+        self,
+        data: SpikeData,
+        example: int,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
     ) -> Trial:
         """Run one example and return everything that happened, with the weights as they are."""
-        job = _Job(batch=1, dropout=dropout, dropout_key=dropout_key)
+        job = _Job(batch=1, dropout=dropout, dropout_key=dropout_key, disturbed=disturbed)
         results = self._call(self._lib.snn_trial, job, data, np.array([example], np.int64))
         input_steps, input_channels = self._spikes(-1)
         steps, neurons, states = [], [], []

@@ -86,6 +86,7 @@ class PopulationEmitter:
             spiking_part=self._spiking() if compiled.spiking else "",
             refractory_part=self._refractory() if dynamics.held else "",
             regularised_part=self._regularised() if self.push is not None else "",
+            disturbed_part=self._disturbed(),
             per_neuron_part=self._per_neuron() if compiled.per_neuron else "",
         )
 
@@ -138,12 +139,40 @@ class PopulationEmitter:
         used = [drive, *adjoint.values(), *gradients.values()]
         lines = self._lines(used, real=True, states=jump.records)
         lines.append(f"const Real drive = ({print_formula(drive)}) * inverse_slope;")
+        return [*lines, *self._changes(adjoint, gradients)]
+
+    def _changes(
+        self, adjoint: Mapping[str, sp.Expr], gradients: Mapping[str, sp.Expr]
+    ) -> list[str]:
+        lines = []
         for name, value in gradients.items():
             index = self.compiled.per_neuron.index(name)
             lines.append(f"gradient[{index} * STRIDE] += {print_formula(value)};")
         for name, value in adjoint.items():
             lines.append(f"lam[{self.states.index(name)}] = {print_formula(value)};")
         return lines
+
+    def _disturbed(self) -> str:
+        """Return noise and vetoes, and what spikes need that come steps after the crossing."""
+        noise, veto = self.compiled.noise, self.compiled.population.veto
+        if not noise and not veto:
+            return ""
+        state = self.states.index(str(self.steps.threshold_state))
+        text = fill("disturbed", state=state, noise=repr(noise), veto=repr(veto))
+        if not veto:
+            return text
+        jump = self.dynamics.jump
+        assert jump is not None
+        adjoint = {s: self.compiled.fold(e) for s, e in jump.crossing.items()}
+        gradients = {p: self.compiled.fold(e) for p, e in jump.crossing_parameters.items()}
+        used = [*adjoint.values(), *gradients.values()]
+        cross = self._lines(used, real=True, states=jump.records)
+        return text + fill(
+            "late",
+            level=self._return(self.steps.threshold),
+            late_drive=self._return(jump.drive, real=True, states=jump.records),
+            cross=_join([*cross, *self._changes(adjoint, gradients)]),
+        )
 
     def _regularised(self) -> str:
         assert self.push is not None

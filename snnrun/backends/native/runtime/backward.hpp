@@ -77,6 +77,27 @@ template <class L> static inline bool any_spike(const Work<L>& work, int n) {
     return false;
 }
 
+// Where neurons of block b crossed in step n and spiked later: those spikes move with the crossing.
+template <class L>
+static inline void cross_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient, int b,
+                               int n) {
+    using M = typename L::Model;
+    auto& c = work.crossings[b];
+    for (uint32_t e = c.start[n]; e < c.start[n + 1]; e++) {
+        const int i = c.neuron[e], j = b * L::BW + i;
+        if (c.pending[i] == 0) continue;
+        Real lam[M::STATES], state[M::RECORDS + 1];
+        for (int s = 0; s < M::STATES; s++) lam[s] = work.adjoint[s * L::WIDTH + j];
+        for (int r = 0; r < M::RECORDS; r++)
+            state[r] = c.state[r * BlockSpikes<L>::CAPACITY + e];
+        const Real slope = M::slope(state, arrays + j);
+        const Real drive = slope > 0 ? c.pending[i] / slope : 0;
+        M::cross(lam, state, drive, arrays + j, gradient.parameters.data() + j);
+        for (int s = 0; s < M::STATES; s++) work.adjoint[s * L::WIDTH + j] = lam[s];
+        c.pending[i] = 0;
+    }
+}
+
 // The jumps of block b at step n. `held_after` [WIDTH]: the neuron is refractory in steps after it.
 template <class L>
 static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
@@ -99,6 +120,7 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
                 held_after[j] = m;
             }
     }
+    if constexpr (Disturbed<M>::VETO) cross_block(work, arrays, gradient, b, n);
     for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
         const int j = b * L::BW + s.neuron[e];
         Real lam[M::STATES], state[M::RECORDS + 1];
@@ -106,6 +128,9 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
         for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
         const Real dl_dt = M::TIMED ? s.time_gradient[e] : Real(0);
         const Real release = M::REFRACTORY ? s.released[e] : Real(0);
+        if constexpr (Disturbed<M>::VETO)
+            work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
+                M::late_drive(lam, state, s.from_targets[e], dl_dt, release, arrays + j) : 0;
         M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
                 gradient.parameters.data() + j);
         if constexpr (M::REGULARISED) {
@@ -165,6 +190,8 @@ template <class L> void invert_slopes(Work<L>& work, const Real* arrays) {
             const int j = M::PER_NEURON ? b * L::BW + s.neuron[e] : 0;
             const Real slope = M::slope(state, arrays + j);
             s.inverse_slope[e] = slope > 0 ? 1 / slope : 0;
+            if constexpr (Disturbed<M>::VETO)
+                if (s.late[e]) s.inverse_slope[e] = 0;  // it does not move with its own state
         }
     }
 }
@@ -189,6 +216,8 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tens
     if constexpr (M::SPIKING) {
         invert_slopes(work, arrays);
         top = active_steps(work);
+        if constexpr (Disturbed<M>::VETO)
+            for (auto& c : work.crossings) c.pending.zero();
         if (work.pushed)
             for (int j = 0; j < L::WIDTH; j++)
                 work.adjoint[M::READOUT * L::WIDTH + j] = work.push[j];

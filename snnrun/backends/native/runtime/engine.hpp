@@ -229,12 +229,12 @@ template <class P> class Engine : Walk<P> {
 
     Events input(Trial& trial, const Job& job, int64_t e) {
         const Data& d = *job.data;
-        const Events all{d.step_pointers + e * (d.steps + 1), d.channel_by_step + d.offsets[e],
-                         d.channel_pointers + e * (d.channels + 1),
-                         d.step_by_channel + d.offsets[e]};
+        const Events all = Events::of(d, e);
+        const uint64_t key = mix(job.dropout_key ^ uint64_t(e));
+        each_layer(
+            [&](auto l) { prepare_draws(std::get<l()>(trial.work), job.disturbed, key, l()); });
         if (job.dropout <= 0) return all;
-        return trial.dropout.filter(all, d.steps, d.channels, mix(job.dropout_key ^ uint64_t(e)),
-                                     Dropout::limit(job.dropout));
+        return trial.dropout.filter(all, d.steps, d.channels, key, Dropout::limit(job.dropout));
     }
 
     template <int I> static auto arrivals(Trial& trial, const Events& events) {

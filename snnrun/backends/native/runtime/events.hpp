@@ -22,6 +22,11 @@ struct Events {
     const uint16_t* channel;
     const uint32_t* channel_start;  // the same events by channel
     const uint16_t* step;
+
+    static Events of(const Data& d, int64_t e) {
+        return {d.step_pointers + e * (d.steps + 1), d.channel_by_step + d.offsets[e],
+                d.channel_pointers + e * (d.channels + 1), d.step_by_channel + d.offsets[e]};
+    }
 };
 
 // Mixes 64 bits; the finaliser of SplitMix64 (Steele, Lea & Flood 2014).

@@ -54,6 +54,50 @@ template <class L> struct Trace {
     }
 };
 
+// Keys of an example's draws in layer `number`.
+template <class L>
+static inline void prepare_draws(Work<L>& work, bool on, uint64_t key, int number) {
+    if constexpr (Disturbed<typename L::Model>::ANY)
+        work.draws = {on, mix(key + 2 * number + 1), mix(key + 2 * number + 2)};
+}
+
+// Takes from `spiking` the neurons of vector v that are kept from spiking in step n. Those that
+// were not so in the step before are `crossed`; those that spike although they were are returned.
+template <class L>
+static inline vi hold_back(Work<L>& work, vi& spiking, vi& crossed, int v, int n) {
+    vi& waiting = reinterpret_cast<vi*>(work.waiting.data())[v];
+    const vi before = waiting;
+    waiting = bits(spiking) ? spiking & vetoed<typename L::Model>(work.draws, v, n) : vi{};
+    spiking &= ~waiting, crossed = waiting & ~before;
+    return spiking & before;
+}
+
+// Appends the crossings of step n: bits of `crossed`, in block b.
+template <class L>
+static inline void keep_crossings(Work<L>& work, const uint64_t* crossed, const vf* kept, int n,
+                                  int b) {
+    constexpr int B = L::B, RECORDS = L::Model::RECORDS;
+    auto& c = work.crossings[b];
+    uint32_t count = c.start[n];
+    for (int q = 0; q < (L::BW + 63) / 64; q++)
+        for (uint64_t h = crossed[q]; h; h &= h - 1, count++) {
+            const int i = q * 64 + __builtin_ctzll(h);
+            c.neuron[count] = uint16_t(i);
+            for (int r = 0; r < RECORDS; r++)
+                c.state[r * BlockSpikes<L>::CAPACITY + count] =
+                    reinterpret_cast<const Real*>(kept + r * B)[i];
+        }
+    c.start[n + 1] = count;
+}
+
+// Sets the bits of padding to 0 in block b.
+template <class L> static inline void clear_padding(uint64_t* set, int b) {
+    constexpr int LAST = L::Model::SIZE - (L::BLOCKS - 1) * L::BW;  // neurons of the last block
+    if (LAST == L::BW || b < L::BLOCKS - 1) return;
+    if (LAST % 64) set[LAST / 64] &= (uint64_t(1) << LAST % 64) - 1;
+    for (int q = (LAST + 63) / 64; q < (L::BW + 63) / 64; q++) set[q] = 0;
+}
+
 // One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
 // spike again without further arrivals (only when `tail`), and appends the spikes of the step.
 template <class L, class Arrivals, class Observer>
@@ -61,6 +105,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
                               const Arrivals& arrivals, Observer& observe, vf* state, int stride,
                               int b, int n, bool tail) {
     using M = typename L::Model;
+    using D = Disturbed<M>;
     constexpr int B = L::B;
     vf in[B], kept[M::RECORDS + 1][B];
     SNN_UNROLL for (int x = 0; x < B; x++) in[x] = state[M::INPUT * stride + x];
@@ -77,7 +122,25 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
         });
     }
     uint64_t hit[(L::BW + 63) / 64] = {};
+    [[maybe_unused]] uint64_t late[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
     vi loud = {};
+    // What vector x does on its threshold: spikes are entered, states kept, and reset.
+    [[maybe_unused]] const auto spike = [&](vf* s, const Real* k, vi spiking, int x) {
+        if constexpr (D::VETO) {
+            vi first = {}, delayed = {};
+            if (work.draws.on) delayed = hold_back(work, spiking, first, b * B + x, n);
+            crossed[x * LANES / 64] |= uint64_t(bits(first)) << (x * LANES % 64);
+            late[x * LANES / 64] |= uint64_t(bits(delayed)) << (x * LANES % 64);
+            vf there[M::STATES];  // a neuron that was not kept from spiking is on its threshold
+            for (int i = 0; i < M::STATES; i++) there[i] = s[i];
+            there[M::DISTURBED] = delayed ? s[M::DISTURBED] : M::level(s, k);
+            M::template keep<B>(in[x], there, kept, x);
+        } else if constexpr (M::SPIKING) {
+            M::template keep<B>(in[x], s, kept, x);
+        }
+        hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
+        if constexpr (M::SPIKING) M::reset(s, spiking, k);
+    };
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
         const Real* k = arrays + v * LANES;
@@ -92,21 +155,16 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
             vf h[M::STATES];
             for (int i = 0; i < M::STATES; i++) h[i] = s[i];
             M::advance_held(h, k), M::advance(s, k);
+            if constexpr (D::NOISE) add_noise<M>(work.draws, s, v, n);
             for (int i = 0; i < M::STATES; i++) s[i] = held ? h[i] : s[i];
             const vi spiking = M::crosses(s, k) & ~held;
-            hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
             observe(n, v, s);
-            M::template keep<B>(in[x], s, kept, x);
-            M::reset(s, spiking, k);
+            spike(s, k, spiking, x);
         } else {
             M::advance(s, k);
+            if constexpr (D::NOISE) add_noise<M>(work.draws, s, v, n);
             observe(n, v, s);
-            if constexpr (M::SPIKING) {
-                const vi spiking = M::crosses(s, k);
-                hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
-                M::template keep<B>(in[x], s, kept, x);
-                M::reset(s, spiking, k);
-            }
+            if constexpr (M::SPIKING) spike(s, k, M::crosses(s, k), x);
         }
         for (int i = 0; i < M::STATES; i++) state[i * stride + x] = s[i];
         if constexpr (M::RESTS)
@@ -116,18 +174,18 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
         auto& spikes = work.spikes[b];
         const uint32_t first = spikes.start[n];
         uint32_t count = first;
-        constexpr int LAST = M::SIZE - (L::BLOCKS - 1) * L::BW;  // neurons of the last block
-        if constexpr (LAST < L::BW)
-            if (b == L::BLOCKS - 1) {  // padding is no neuron
-                if (LAST % 64) hit[LAST / 64] &= (uint64_t(1) << LAST % 64) - 1;
-                for (int q = (LAST + 63) / 64; q < (L::BW + 63) / 64; q++) hit[q] = 0;
-            }
+        clear_padding<L>(hit, b);  // padding is no neuron
+        if constexpr (D::VETO) {
+            clear_padding<L>(crossed, b);
+            keep_crossings(work, crossed, kept[0], n, b);
+        }
         for (size_t q = 0; q < sizeof hit / sizeof *hit; q++)
             for (uint64_t h = hit[q]; h; h &= h - 1)
                 spikes.neuron[count++] = uint16_t(q * 64 + __builtin_ctzll(h));
         spikes.start[n + 1] = count;
         for (uint32_t e = first; e < count; e++) {
             const int i = spikes.neuron[e];
+            if constexpr (D::VETO) spikes.late[e] = late[i / 64] >> i % 64 & 1;
             for (int r = 0; r < M::RECORDS; r++)
                 spikes.state[r * BlockSpikes<L>::CAPACITY + e] =
                     reinterpret_cast<const Real*>(kept[r])[i];
@@ -172,12 +230,18 @@ void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const
              Observer& observe) {
     using M = typename L::Model;
     constexpr int T = L::STEPS, B = L::B;
-    constexpr bool may_rest = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
+    constexpr bool rests = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
+    // noise can make every neuron spike; one that was kept from spiking counts as loud
+    const bool may_rest = rests && !(Disturbed<M>::NOISE && work.draws.on);
     const int last = may_rest ? arrivals.last_step(T) : T;
     if constexpr (M::REFRACTORY > 0) work.free_from.zero();
+    if constexpr (Disturbed<M>::VETO) work.waiting.zero();
     auto finish = [&](int b, int n) {
         if constexpr (M::SPIKING)
             for (int t = n + 1; t <= T; t++) work.spikes[b].start[t] = work.spikes[b].start[n];
+        if constexpr (Disturbed<M>::VETO)
+            for (int t = n + 1; t <= T; t++)
+                work.crossings[b].start[t] = work.crossings[b].start[n];
     };
     if constexpr (!L::RECURRENT) {
         for (int b = 0; b < L::BLOCKS; b++) {

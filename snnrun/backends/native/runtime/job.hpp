@@ -17,6 +17,7 @@ struct Job {
     int64_t updates;  // Adam steps before this call
     double dropout;
     uint64_t dropout_key;
+    int64_t disturbed;  // noise and vetoes of hidden neurons, drawn by dropout_key
     double* loss;            // [count]
     int32_t* prediction;     // [count]
     int32_t* layer_spikes;   // [count][layers]

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <vector>
 
+#include "draws.hpp"
 #include "memory.hpp"
 
 namespace snn {
@@ -75,6 +76,7 @@ template <class L> struct BlockSpikes {
     Buffer<Real> state;           // [record][spike] states at the spike
     Buffer<Real> released;        // [state][spike] states at the end of the refractory period
     Buffer<Real> inverse_slope, from_targets, time_gradient;
+    Buffer<uint8_t> late;             // [spike] it came steps after the crossing
     std::vector<uint32_t> by_neuron;  // spikes of neuron i: by_neuron[i] .. by_neuron[i + 1]
     Buffer<uint16_t> step;            // of each spike, by neuron
     static constexpr size_t CAPACITY = size_t(L::STEPS) * L::BW;
@@ -84,6 +86,7 @@ template <class L> struct BlockSpikes {
         neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
         state.allocate(CAPACITY * L::Model::RECORDS);
         inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
+        if (Disturbed<typename L::Model>::VETO) late.allocate(CAPACITY);
         if (L::Model::TIMED) time_gradient.allocate(CAPACITY);
         if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
     }
@@ -101,6 +104,21 @@ template <class L> struct BlockSpikes {
     }
 };
 
+// Where neurons of a block crossed the threshold and were kept from spiking, in order of time.
+template <class L> struct BlockCrossings {
+    std::vector<uint32_t> start;  // crossings of step n: start[n] .. start[n + 1]
+    Buffer<uint16_t> neuron;      // within the block
+    Buffer<Real> state;           // [record][crossing] states on the threshold
+    Buffer<Real> pending;         // [BW] drive of the late spike that the crossing led to
+
+    void allocate() {
+        constexpr size_t CAPACITY = BlockSpikes<L>::CAPACITY;
+        start.assign(L::STEPS + 1, 0);
+        neuron.allocate(CAPACITY + 64), state.allocate(CAPACITY * L::Model::RECORDS);
+        pending.allocate(L::BW);
+    }
+};
+
 // One thread's memory for one example.
 template <class L> struct Work {
     using M = typename L::Model;
@@ -113,6 +131,9 @@ template <class L> struct Work {
     bool pushed = false;
     Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes that the regulariser sees
     const Real* average = nullptr;  // [WIDTH] spikes of each neuron, per example of the mini-batch
+    Draws draws;
+    Buffer<Int> waiting;  // [WIDTH] mask: above the threshold, and kept from spiking
+    BlockCrossings<L> crossings[Disturbed<M>::VETO ? L::BLOCKS : 1];
 
     void allocate() {
         if (M::SPIKING)
@@ -121,6 +142,10 @@ template <class L> struct Work {
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
+        if constexpr (Disturbed<M>::VETO) {
+            waiting.allocate(L::WIDTH);
+            for (auto& c : crossings) c.allocate();
+        }
         input_adjoint.allocate();
         push.allocate(L::WIDTH), push.zero();
     }

@@ -1,0 +1,176 @@
+"""Noise and vetoes of training trials, and the way back of spikes that come after their crossing.
+
+Draws are those of the native backend (runtime/draws.hpp): hashes of (key of example and layer,
+neuron, step), so that both backends draw the same. A crossing is kept beside the neuron until the
+spike comes, and then with the spike; see compile/derive.py for what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+
+from snnrun.backends.genn.description import Access, Parameter, Table, Variable
+from snnrun.backends.genn.events import dropout_limit
+from snnrun.backends.genn.printer import adjoint_name, at_once, fill, formula, state_name
+from snnrun.backends.genn.settings import Settings
+from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.steps import Steps
+
+NONE = -9  # a step that is never compared with
+KEYS = ("noise_low", "noise_high", "veto_low", "veto_high")
+
+
+class Disturbance:
+    """What is added to the code of a population; nothing to that of one that is not disturbed.
+
+    ``renamed`` gives an expression of the states at another time, by a prefix.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledPopulation,
+        steps: Steps,
+        settings: Settings,
+        renamed: Callable[[sp.Expr, str], sp.Expr],
+    ) -> None:
+        self.noise, self.veto = compiled.noise, compiled.population.veto
+        self._any = self.noise > 0 or self.veto > 0
+        self._renamed = renamed
+        self._own = settings.batch * compiled.population.size
+        self._spikes = settings.halves * self._own * settings.spikes
+        self._precision = settings.precision
+        self._jump = compiled.dynamics.jump
+        self._input = compiled.dynamics.neuron.input
+        self._state = str(steps.threshold_state)
+        self._level = steps.threshold if self._any else sp.Integer(0)
+        self._fold = compiled.fold
+
+    @property
+    def _records(self) -> tuple[str, ...]:
+        assert self._jump is not None
+        return self._jump.records
+
+    @property
+    def variables(self) -> list[Variable]:
+        """What neurons hold."""
+        if not self._any:
+            return []
+        keys = [Variable(name=n, type="uint32_t", access=Access.OF_EXAMPLE) for n in KEYS]
+        return keys + ([Variable(name="cross_due", type="int", value=NONE)] if self.veto else [])
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What the host sets."""
+        return [Parameter(name="disturbed", type="uint8_t")] if self._any else []
+
+    @property
+    def tables(self) -> list[Table]:
+        """``_now`` is the crossing that waits for its spike, the others are kept with spikes."""
+        if not self.veto:
+            return []
+        steps = np.zeros(self._own, np.int32)
+        names = ("held_back", "crossed_now", "pending_at")
+        found = [Table(name=name, type="int", values=steps) for name in names]
+        found.append(
+            Table(name="crossed", type="uint16_t", values=np.zeros(self._spikes, np.uint16))
+        )
+        sizes = {"pending": self._own}
+        sizes |= {f"crossing_now_{s}": self._own for s in self._records}
+        sizes |= {f"crossing_{s}": self._spikes for s in self._records}
+        return found + [
+            Table(name=name, type="scalar", values=np.zeros(count, self._precision))
+            for name, count in sizes.items()
+        ]
+
+    @property
+    def declarations(self) -> list[str]:
+        """Return what the code of resets sees too."""
+        return ["bool late = false;"] if self.veto else []
+
+    @property
+    def start(self) -> list[str]:
+        """Return what a trial begins with."""
+        return [f"held_back[own] = {NONE};"] if self.veto else []
+
+    @property
+    def backward_start(self) -> list[str]:
+        """Return what the way back begins with."""
+        return [f"cross_due = {NONE};"] if self.veto else []
+
+    def add_noise(self, refractory: bool) -> list[str]:
+        """Return what adds noise to the state that meets the threshold, after the step."""
+        if not self.noise:
+            return []
+        free = " && !held" if refractory else ""
+        text = fill("noise", free=free, state=state_name(self._state),
+                    amplitude=formula(sp.Float(self.noise, 17)))  # fmt: skip
+        return text.splitlines()
+
+    @property
+    def hold_back(self) -> list[str]:
+        """Return what keeps neurons from spiking."""
+        if not self.veto:
+            return []
+        kept = [f"crossing_now_{s}[own] = {self._on_threshold(s)};" for s in self._records]
+        return fill("veto", limit=dropout_limit(self.veto), kept=" ".join(kept)).splitlines()
+
+    def at_spike(self, state: str) -> str:
+        """Return the value of a state that is kept with a spike."""
+        if self.veto and state == self._state:
+            return f"late ? {state_name(state)} : {self._on_threshold(state)}"
+        return self._now(state)
+
+    def _now(self, state: str) -> str:
+        return "arrived" if state == self._input else state_name(state)
+
+    def _on_threshold(self, state: str) -> str:
+        return formula(self._level) if state == self._state else self._now(state)
+
+    @property
+    def kept(self) -> list[str]:
+        """Return what is kept with a spike besides the states at it."""
+        if not self.veto:
+            return []
+        kept = [f"crossing_{s}[at] = crossing_now_{s}[own];" for s in self._records]
+        return ["    crossed[at] = n;", f"    if (late) {{ crossed[at] = crossed_now[own]; "
+                f"{' '.join(kept)} }}"]  # fmt: skip
+
+    def drive(self, strength: str) -> list[str]:
+        """Return the drive of a spike; that of a late one waits for the crossing."""
+        if not self.veto:
+            return [f"const scalar drive = slope > 0.0 ? ({strength}) / slope : 0.0;"]
+        return [
+            f"const scalar strength = {strength};",
+            "const bool delayed = (int)crossed[at] < m;",
+            "const scalar drive = slope > 0.0 && !delayed ? strength / slope : 0.0;",
+            "if (delayed) {",
+            "    pending[own] = strength;",
+            "    pending_at[own] = at;",
+            "    cross_due = (int)crossed[at];",
+            "}",
+        ]
+
+    @property
+    def cross(self) -> list[str]:
+        """Return what the crossing of a late spike does on the way back."""
+        if not self.veto:
+            return []
+        assert self._jump is not None
+        jump = self._jump
+
+        def text(e: sp.Expr) -> str:
+            return formula(self._renamed(e, "spike"))
+
+        inner = [
+            "const int at = pending_at[own];",
+            *(f"const scalar spike_{s} = crossing_{s}[at];" for s in self._records),
+            f"const scalar slope = {text(jump.slope)};",
+            "const scalar drive = slope > 0.0 ? pending[own] / slope : 0.0;",
+            *(f"gradient_{p} += {text(e)};" for p, e in jump.crossing_parameters.items()),
+            *at_once({adjoint_name(s): text(e) for s, e in jump.crossing.items()}),
+            f"cross_due = {NONE};",
+        ]
+        return ["if (cross_due == m) {", *(f"    {line}" for line in inner), "}"]

@@ -1,0 +1,101 @@
+"""Every pair of choices that can meet in a network gives the gradient of tests/reference.py.
+
+Neurons, losses, regularisers and options are combined so that any two values of two factors are
+together in at least one program; float64, a mini-batch of three examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+from oracle import problem
+from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
+from test_parity import assert_close
+from test_regularisers import STRENGTHS, push_of
+
+from snnrun.models.losses import LOSSES
+from snnrun.models.regularisers import REGULARISERS
+
+DT, EXAMPLES = 0.1, 3
+Choice = Mapping[str, Any]
+FACTORS: dict[str, tuple[Any, ...]] = {
+    "model": ("lif", "lif_subtract", "alif"),
+    "loss": tuple(LOSSES),
+    "regulariser": ("none", *REGULARISERS),
+    "averaged": (False, True),
+    "recurrent": (False, True),
+    "hidden_layers": (1, 2),
+    "t_ref": (0.0, 1.0),  # ms
+    "spread": (0.0, 0.1),  # 0: constants; else parameters differ between neurons, as in hetLIF
+    "train": ((), TAUS),
+    "v_reset": (0.0, -0.3),
+    "integrator": ("exact", "euler"),
+}
+
+
+def pairs_of(choice: Choice) -> set[tuple[str, Any, str, Any]]:
+    return {(a, choice[a], b, choice[b]) for a, b in combinations(FACTORS, 2)}
+
+
+def covering(factors: Mapping[str, Sequence[Any]], tries: int = 40) -> list[Choice]:
+    """Return choices in which every pair of values occurs: the best of some draws, one by one."""
+    draw = Random(1)
+    open_pairs = {
+        (a, x, b, y) for a, b in combinations(factors, 2) for x in factors[a] for y in factors[b]
+    }
+    found: list[Choice] = []
+    while open_pairs:
+        a, x, b, y = min(open_pairs, key=repr)
+        drawn = [
+            {name: draw.choice(values) for name, values in factors.items()} | {a: x, b: y}
+            for _ in range(tries)
+        ]
+        best = max(drawn, key=lambda choice: len(pairs_of(choice) & open_pairs))
+        found.append(best)
+        open_pairs -= pairs_of(best)
+    return found
+
+
+def name_of(choice: Choice) -> str:
+    return "-".join(str(value) for value in choice.values())
+
+
+@pytest.mark.parametrize("choice", covering(FACTORS), ids=name_of)
+def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
+    case = problem(
+        choice["model"], choice["loss"], choice["recurrent"], choice["hidden_layers"], seed=4,
+        examples=EXAMPLES, t_ref=choice["t_ref"], spread=choice["spread"],
+        parameters={"v_reset": choice["v_reset"]},
+    )  # fmt: skip
+    regulariser = REGULARISERS.get(choice["regulariser"])
+    program = program_of(
+        case, DT, train=choice["train"], integrator=choice["integrator"], regulariser=regulariser,
+        strengths=STRENGTHS, average_spikes=choice["averaged"],
+    )  # fmt: skip
+    backend = native(program)
+    load_weights(backend, case.weights)
+    load_parameters(backend, case)
+    maps = reference.step_maps(case, DT, choice["integrator"])
+    plain = [reference.gradient(case, DT, e, maps) for e in range(EXAMPLES)]
+    assert all(one.counts[0].sum() > 0 for one in plain)  # else there would be nothing to compare
+    wanted = plain
+    if regulariser is not None:
+        push = push_of(regulariser.name, choice["loss"])
+        mean = [np.mean([one.counts[i] for one in plain], axis=0) for i in range(len(case.layers))]
+
+        def seen(own: np.ndarray) -> np.ndarray:
+            counts = [(i, n) for one in plain for i, n in enumerate(one.counts)]
+            layer = next(i for i, n in counts if np.array_equal(n, own))
+            return push(mean[layer] if choice["averaged"] else own)
+
+        wanted = [reference.gradient(case, DT, e, maps, seen) for e in range(EXAMPLES)]
+    data = data_of(case, DT)
+    results = backend.gradient(data, np.arange(EXAMPLES))
+    np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
+    assert_close(gradients_of(backend), reference.mean_gradients(wanted))
