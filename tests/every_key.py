@@ -141,6 +141,7 @@ ROWS: dict[str, Row] = {
     "PDROP_INPUT": result(
         0.8, "train_input_spikes", lambda before, after: after < 0.4 * before, REC_SPIKES=["input"]
     ),
+    "PDROP_HIDDEN": source(0.5),
     "REG_TYPE": source("simple", "REGULARISED = true"),
     "LBD_UPPER": source(0.0077, **REGULARISED),
     "LBD_LOWER": source(0.0077, **REGULARISED),
@@ -226,8 +227,6 @@ ROWS_OF: dict[tuple[str, str], Row] = {
 
 # What is refused so far: (key, a value). Who implements one makes it a row above.
 PENDING: tuple[tuple[str, Any], ...] = (
-    ("PDROP_HIDDEN", 0.5),
-    ("HIDDEN_NOISE", 0.1),
     ("TRAINING_PLOT", True),
     ("TRAINING_PLOT_INTERVAL", 3),
     ("FANCY_PLOTS", True),
