@@ -25,6 +25,7 @@ COMMANDS = {
     "plot": "pictures of runs: course, weights, confusion; several runs in one",
     "doctor": "what this machine has, and what is missing",
     "keys": "what every key of the configuration means",
+    "presets": "settings of published results, with the results",
 }
 
 EXAMPLES = """\

@@ -54,6 +54,7 @@ def train(
     find_users_modules(os.getcwd())
     source = config if isinstance(config, Config) else _composed(config)
     checked = source if isinstance(source, Config) else validate(source)
+    suggest = isinstance(config, Mapping) and config.get("preset") in (None, "none")
     if not checked.WRITE_TO_DISK:
         if folder is not None:
             raise ConfigError(
@@ -61,12 +62,12 @@ def train(
                 "the two out"
             )
         with scratch() as paths:
-            _train(checked, paths, progress)
+            _train(checked, paths, progress, suggest)
             return hold(load_run(paths.root))
     paths = RunPaths(_new_folder(checked) if folder is None else Path(folder))
     refuse_old_run(paths)
     _save(checked, source, paths)
-    _train(checked, paths, progress)
+    _train(checked, paths, progress, suggest)
     return load_run(paths.root)
 
 
@@ -136,9 +137,9 @@ def _save(config: Config, source: Config | Mapping[str, Any], paths: RunPaths) -
     save_config(OmegaConf.create([]), paths.overrides)
 
 
-def _train(config: Config, paths: RunPaths, progress: bool) -> None:
+def _train(config: Config, paths: RunPaths, progress: bool, suggest: bool) -> None:
     try:
-        train_in(config, paths, progress=progress)
+        train_in(config, paths, progress=progress, suggest=suggest)
     except Interrupted as stopped:
         if stopped.code != 128 + signal.SIGINT:
             raise

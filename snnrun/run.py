@@ -48,10 +48,11 @@ class Interrupted(SystemExit):
         self.how_to_go_on = how_to_go_on
 
 
-def train(config: Config, folder: Path, resume: bool = False) -> float:
+def train(config: Config, folder: Path, resume: bool = False, *, suggest: bool = False) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
-    With WRITE_TO_DISK false nothing is written there, but to a temporary folder that is removed.
+    With ``suggest`` the run says at its start and end which preset there is for its data set. With
+    WRITE_TO_DISK false nothing is written there, but to a temporary folder that is removed.
 
     Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
     where there is no validation set.
@@ -61,13 +62,18 @@ def train(config: Config, folder: Path, resume: bool = False) -> float:
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
     if config.WRITE_TO_DISK:
-        return train_in(config, RunPaths(Path(folder)), resume)
+        return train_in(config, RunPaths(Path(folder)), resume, suggest=suggest)
     with scratch() as paths:
-        return train_in(config, paths)
+        return train_in(config, paths, suggest=suggest)
 
 
 def train_in(
-    config: Config, paths: RunPaths, resume: bool = False, *, progress: bool = True
+    config: Config,
+    paths: RunPaths,
+    resume: bool = False,
+    *,
+    progress: bool = True,
+    suggest: bool = False,
 ) -> float:
     """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
 
@@ -97,7 +103,7 @@ def train_in(
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
         record.write()
-        reporter.start(found(config, splits, program, opened, paths, state))
+        reporter.start(found(config, splits, program, opened, paths, state, suggest))
         keeper = Keeper(config, paths, backend, record, resumed)
         if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
@@ -120,7 +126,8 @@ def train_in(
         record.write()
         if plots:
             plots.ended()
-        reporter.finish(outcome(config, record, figures, state, paths, time.monotonic() - started))
+        seconds = time.monotonic() - started
+        reporter.finish(outcome(config, record, figures, state, paths, seconds, suggest))
     best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
     return float(best)
 

@@ -9,6 +9,7 @@ from snnrun.backends.base import Opened
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
+from snnrun.presets import suggestion
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
@@ -22,9 +23,18 @@ UNKEPT = "nothing is kept, as WRITE_TO_DISK is false"
 
 
 def found(
-    config: Config, splits: Splits, program: Program, opened: Opened, paths: RunPaths, state: State
+    config: Config,
+    splits: Splits,
+    program: Program,
+    opened: Opened,
+    paths: RunPaths,
+    state: State,
+    suggest: bool = False,
 ) -> Info:
-    """Return what the run found before its first batch: data, network, backend, plan."""
+    """Return what the run found before its first batch: data, network, backend, plan.
+
+    With ``suggest`` also which preset there is for the data set, for a run that took none.
+    """
     hidden = program.populations[0].dynamics.neuron.name
     output = program.populations[-1].dynamics.neuron.name
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, Adam, ETA {config.ETA:g}"
@@ -46,7 +56,7 @@ def found(
     }
     if state.epoch or state.trial:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
-    return info
+    return info | (suggestion(config.dataset.name) if suggest else {})
 
 
 def outcome(
@@ -56,6 +66,7 @@ def outcome(
     state: State,
     paths: RunPaths,
     seconds: float,
+    suggest: bool = False,
 ) -> Info:
     """Return how the run ended: accuracies, where everything is, and how to look further."""
     info: Info = {}
@@ -81,6 +92,7 @@ def outcome(
         else []
     )
     info |= {"rewired": rewired} if rewired else {}
+    info |= suggestion(config.dataset.name) if suggest else {}
     info["time"] = duration(seconds)
     if not config.WRITE_TO_DISK:
         return info | {"files": f"{UNKEPT}: neither records nor checkpoints"}

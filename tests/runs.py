@@ -146,17 +146,28 @@ def assert_same_run(folder: Path, other: Path, *, checkpoints: bool = True) -> N
 
 def write_shd(folder: Path, *, examples: int = 24, events: int = 200) -> Path:
     """Write training and test files in the layout of SHD: each class a group of channels."""
+    return _write_heidelberg(folder, "shd", {"train": examples, "test": 8}, 20, events)
+
+
+def write_ssc(folder: Path, *, events: int = 200) -> Path:
+    """Write the three files of SSC, as ``write_shd``."""
+    return _write_heidelberg(folder, "ssc", {"train": 35, "valid": 8, "test": 8}, 35, events)
+
+
+def _write_heidelberg(
+    folder: Path, dataset: str, sizes: Mapping[str, int], n_classes: int, events: int
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, n in (("train", examples), ("test", 8)):
-        draw = stream(1, f"shd {name}")
-        labels = np.arange(n) % 20
-        with h5py.File(folder / f"shd_{name}.h5", "w") as file:
+    for name, n in sizes.items():
+        draw = stream(1, f"{dataset} {name}")
+        labels = np.arange(n) % n_classes
+        with h5py.File(folder / f"{dataset}_{name}.h5", "w") as file:
             times = file.create_dataset("spikes/times", (n,), h5py.vlen_dtype(np.float16))
             units = file.create_dataset("spikes/units", (n,), h5py.vlen_dtype(np.uint16))
             for row, label in enumerate(labels):
                 count = int(draw.integers(events * 3 // 4, events * 5 // 4))
                 times[row] = np.sort(draw.random(count) * 0.08).astype(np.float16)
-                units[row] = (label * 35 + draw.integers(0, 300, count)) % 700
+                units[row] = (label * 700 // n_classes + draw.integers(0, 300, count)) % 700
             file["labels"] = labels.astype(np.uint16)
             file["extra/speaker"] = (np.arange(n) % 3 + 4 * (name == "test")).astype(np.uint16)
     return folder

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from snnrun.commands.arguments import groups
 from snnrun.config import Config, conf_dir, validate
+from snnrun.presets import NO_FIGURE, read
 from snnrun.schema import DATASETS, GROUP_NAMES, SCHEMA
 from snnrun.schema.kinds import plain
 
@@ -101,11 +102,16 @@ def test_every_preset_chooses_its_data_set_and_is_right(preset: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_opens_with_command_source_result_and_run_time(preset: str) -> None:
-    lines = (conf_dir() / "preset" / f"{preset}.yaml").read_text().splitlines()
+    file = conf_dir() / "preset" / f"{preset}.yaml"
+    lines = file.read_text().splitlines()
     assert lines[:2] == ["# @package _global_", f"# snnrun train preset={preset}"]
-    head = "\n".join(line for line in lines if line.startswith("#"))
-    for label in ("source", "published", "run time"):
-        assert re.search(rf"^# {label}: \S", head, re.MULTILINE)
+    said = read(file)
+    assert (said.name, said.dataset) == (preset, preset.split("_")[0])
+    assert said.source
+    assert said.run_time
+    assert said.figure or said.published.startswith(NO_FIGURE), said.published
+    labels = [line for line in lines if re.match(r"# [a-z][a-z ]*: ", line)]
+    assert len(labels) == sum(map(bool, (said.source, said.published, said.here, said.run_time)))
 
 
 def test_the_preset_of_wunderlich_and_pehle_is_theirs() -> None:

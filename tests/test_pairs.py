@@ -6,7 +6,7 @@ together in at least one program; float64, a mini-batch of three examples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from random import Random
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+from draws import disturbances
 from oracle import problem
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from test_parity import assert_close
@@ -22,7 +23,7 @@ from test_regularisers import STRENGTHS, push_of
 from snnrun.models.losses import LOSSES
 from snnrun.models.regularisers import REGULARISERS
 
-DT, EXAMPLES = 0.1, 3
+DT, EXAMPLES, KEY = 0.1, 3, 2**63 + 77
 Choice = Mapping[str, Any]
 FACTORS: dict[str, tuple[Any, ...]] = {
     "model": ("lif", "lif_subtract", "alif"),
@@ -36,6 +37,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "train": ((), TAUS),
     "v_reset": (0.0, -0.3),
     "integrator": ("exact", "euler"),
+    "disturbed": (False, True),  # noise, and spikes that are held back
 }
 
 
@@ -77,12 +79,19 @@ def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
     program = program_of(
         case, DT, train=choice["train"], integrator=choice["integrator"], regulariser=regulariser,
         strengths=STRENGTHS, average_spikes=choice["averaged"],
+        **({"noise": 0.05, "veto": 0.4} if choice["disturbed"] else {}),
     )  # fmt: skip
     backend = native(program)
     load_weights(backend, case.weights)
     load_parameters(backend, case)
     maps = reference.step_maps(case, DT, choice["integrator"])
-    plain = [reference.gradient(case, DT, e, maps) for e in range(EXAMPLES)]
+    drawn = [disturbances(program, KEY, e) if choice["disturbed"] else () for e in range(EXAMPLES)]
+
+    def gradient(e: int, push: Callable[[np.ndarray], np.ndarray] | None) -> reference.Result:
+        euler = choice["integrator"] == "euler"
+        return reference.gradient(case, DT, e, maps, push, drawn[e], euler)
+
+    plain = [gradient(e, None) for e in range(EXAMPLES)]
     assert all(one.counts[0].sum() > 0 for one in plain)  # else there would be nothing to compare
     wanted = plain
     if regulariser is not None:
@@ -94,8 +103,8 @@ def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
             layer = next(i for i, n in counts if np.array_equal(n, own))
             return push(mean[layer] if choice["averaged"] else own)
 
-        wanted = [reference.gradient(case, DT, e, maps, seen) for e in range(EXAMPLES)]
+        wanted = [gradient(e, seen) for e in range(EXAMPLES)]
     data = data_of(case, DT)
-    results = backend.gradient(data, np.arange(EXAMPLES))
+    results = backend.gradient(data, np.arange(EXAMPLES), 0.0, KEY, choice["disturbed"])
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
     assert_close(gradients_of(backend), reference.mean_gradients(wanted))

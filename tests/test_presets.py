@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from runs import write_dvs, write_mnist, write_shd
+from runs import write_dvs, write_mnist, write_shd, write_ssc
 
 from snnrun.commands.arguments import groups
 from snnrun.config import Config, conf_dir, from_dict, validate
@@ -31,7 +31,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "mnist": mnist,
         "smnist": mnist,
         "shd": write_shd(top / "shd", events=3000),
-        "dvs": write_dvs(top / "dvs"),
+        "ssc": write_ssc(top / "ssc", events=3000),
+        "dvs": write_dvs(top / "dvs", events=80_000),
     }
 
 
@@ -42,12 +43,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
-    """Return the preset as Hydra composes it, with two small mini-batches of small data."""
+    """Return the preset as Hydra composes it, with few small mini-batches of small data."""
     sizes = {"N_TRAIN": 7, "N_BATCH": 4, "N_VALIDATE": 4, "N_TEST": 4, "N_EPOCH": 1}
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         composed = compose("config", [f"preset={name}"])
         if composed.N_VALIDATE == 0:
             del sizes["N_VALIDATE"]
+        if "blend" in composed.AUGMENTATION:
+            sizes["N_TRAIN"] = 37  # more than the files hold, so that some are blended
         words = [f"preset={name}", *more, *(f"{key}={value}" for key, value in sizes.items())]
         words.append("MODEL_SEED=1")
         if composed.dataset.name in folders:
@@ -65,7 +68,8 @@ def test_every_preset_trains(name: str, folders: dict[str, Path], tmp_path: Path
 def assert_trained(config: Config, folder: Path) -> None:
     """Look at the figures of the run, and whether everything that is trained has moved."""
     run = load_run(folder)
-    assert list(run.trials["examples"][run.trials["phase"] == 0]) == [4, 3]
+    batches = [4] * (config.N_TRAIN // 4) + [config.N_TRAIN % 4]
+    assert list(run.trials["examples"][run.trials["phase"] == 0]) == batches
     assert np.isfinite(run.trials["loss"]).all()
     assert np.isfinite(run.test["loss"])
     assert run.finished

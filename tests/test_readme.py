@@ -108,7 +108,7 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         assert all(matching(pattern) for pattern in rest)
     elif command == "plot":
         plot.read(rest)
-    elif command in ("runs", "doctor"):
+    elif command in ("runs", "doctor", "presets"):
         assert not rest
     else:
         compose(rest)

@@ -93,6 +93,9 @@ def _refuse_old_run(line: CommandLine) -> None:
 
 
 def _train(config: Config, folder: Path) -> Any:
+    from hydra.core.hydra_config import HydraConfig
+
     from snnrun.run import train
 
-    return train(config, folder)
+    preset = HydraConfig.get().runtime.choices.get("preset")
+    return train(config, folder, suggest=preset in (None, "none"))

@@ -85,7 +85,11 @@ class Recordings:
         """
         with self._part(SPIKES, epoch, trial, phase) as file:
             writer = SpikePartWriter(
-                file, n_neurons, steps_per_example=self._steps, buffer_steps=buffer_steps
+                file,
+                n_neurons,
+                steps_per_example=self._steps,
+                dt_ms=self._time["dt_ms"],
+                buffer_steps=buffer_steps,
             )
             yield writer
             writer.close()

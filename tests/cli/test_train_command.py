@@ -17,7 +17,7 @@ from snnrun.errors import NumericalError
 def test_train_hands_on_the_checked_configuration_and_its_folder(calls: Calls) -> None:
     assert main(["train", "dataset=shd", "N_EPOCHS=7", "MODEL_SEED=3"]) == 0
     [(name, config, folder, named)] = calls
-    assert (name, named) == ("train", {})
+    assert (name, named) == ("train", {"suggest": True})
     assert (config.dataset.name, config.N_EPOCH, config.MODEL_SEED) == ("shd", 7, 3)
     assert [folder] == [f.absolute() for f in run_folders()]
     assert (folder / ".hydra" / "config.yaml").is_file()
@@ -30,7 +30,9 @@ def test_no_log_of_hydras_lies_about(calls: Calls) -> None:
 
 def test_the_log_of_a_run_is_in_its_folder(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     run = sys.modules["snnrun.run"]
-    monkeypatch.setattr(run, "train", lambda *_: logging.getLogger("snnrun").warning("grazes"))
+    monkeypatch.setattr(
+        run, "train", lambda *_, **__: logging.getLogger("snnrun").warning("grazes")
+    )
     main(["train"])
     assert "WARNING snnrun: grazes" in (run_folders()[0] / "run.log").read_text()
 
@@ -105,7 +107,9 @@ def test_modules_in_the_current_folder_are_found(
     Path("my_neurons_here.py").write_text("slow = 5\n")
     run = sys.modules["snnrun.run"]
     found: list[int] = []
-    monkeypatch.setattr(run, "train", lambda *_: found.append(__import__("my_neurons_here").slow))
+    monkeypatch.setattr(
+        run, "train", lambda *_, **__: found.append(__import__("my_neurons_here").slow)
+    )
     assert main(["train", "HIDDEN_NEURON_TYPE=my_neurons_here.slow"]) == 0
     assert found == [5]
 

@@ -1,0 +1,79 @@
+"""`snnrun presets`: the settings of published results, with the results and where they are from."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from snnrun.errors import ConfigError, did_you_mean
+from snnrun.presets import Preset, presets
+
+WIDTH = 92
+HELP = """\
+usage: snnrun presets [PATTERN ...]
+
+Lists the presets with the results that have been published for them. With a name, a part of one or
+a pattern with * and ?: of those that match also the source, what they gave here, and the run time.
+
+examples:
+  snnrun presets
+  snnrun presets mnist
+  snnrun presets yinyang_wp2021
+"""
+
+
+def help_text() -> str:
+    """Return what `snnrun presets --help` prints."""
+    return HELP
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out `snnrun presets`."""
+    if arguments:
+        chosen = {preset.name: preset for word in arguments for preset in matching(word)}
+        print("\n\n".join(describe(preset) for preset in chosen.values()))
+        return 0
+    width = max(len(preset.name) for preset in presets())
+    for preset in presets():
+        print(f"  {preset.name:<{width}}  {preset.figure and f'test {preset.figure}'}".rstrip())
+    print("\nStart one with: snnrun train preset=NAME. `snnrun presets NAME` says more.")
+    return 0
+
+
+def matching(pattern: str) -> list[Preset]:
+    """Return the presets that ``pattern`` names: one by its full name, else all that contain it.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    names = {preset.name: preset for preset in presets()}
+    if pattern in names:
+        return [names[pattern]]
+    glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
+    found = [preset for name, preset in names.items() if fnmatchcase(name, glob)]
+    if not found:
+        raise ConfigError(
+            f"{pattern}: there is no such preset.{did_you_mean(pattern, names)} "
+            "`snnrun presets` lists them all"
+        )
+    return found
+
+
+def describe(preset: Preset) -> str:
+    """Return all that is known of a preset."""
+    texts = {
+        "published": preset.published,
+        "here": preset.here,
+        "run time": preset.run_time,
+        "source": preset.source,
+        "start": f"snnrun train preset={preset.name}",
+    }
+    lines = [preset.name]
+    for label, text in texts.items():
+        if text:
+            lines += textwrap.wrap(
+                f"{label}: {text}", WIDTH, initial_indent="    ", subsequent_indent="      ",
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+    return "\n".join(lines)

@@ -1,0 +1,101 @@
+"""What the files of conf/preset/ say of themselves: source, published result, run time.
+
+A preset opens with comments: the line of @package, the command that runs it, and labelled texts,
+
+    # source: where its values are from
+    # published: test 97.58 +- 0.12 % (10 seeds, last epoch)   or: none, and why
+    # here: what it gave here, if somebody has tried
+    # run time: what to expect
+
+A text that needs further lines has them indented by two blanks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from snnrun.config import conf_dir
+
+LABELS = ("source", "published", "here", "run time")
+_DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
+_LABEL = re.compile(rf"^# ({'|'.join(LABELS)}): (.*)$")
+_FIGURE = re.compile(r"test (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
+NO_FIGURE = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A preset: its data set, and the texts of its header."""
+
+    name: str
+    dataset: str
+    source: str
+    published: str
+    here: str
+    run_time: str
+
+    @property
+    def figure(self) -> str:
+        """Return the published test accuracy as the header has it, "97.58 +- 0.12 %", or ""."""
+        match = _FIGURE.match(self.published)
+        return match[0].removeprefix("test ").rstrip() if match else ""
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """Return what grows with the worth of the result: published, of several seeds, higher."""
+        match = _FIGURE.match(self.published)
+        return (True, match[2] is not None, float(match[1])) if match else (False, False, 0.0)
+
+
+def read(file: Path) -> Preset:
+    """Return what a preset's file says of it; texts that it lacks are empty."""
+    text = file.read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    label = ""
+    for line in text.splitlines():
+        match = _LABEL.match(line)
+        if match:
+            label = match[1]
+            found[label] = match[2]
+        elif label and line.startswith("#   "):
+            found[label] += f" {line[1:].strip()}"
+        else:
+            label = ""
+    dataset = _DATASET.search(text)
+    return Preset(
+        name=file.stem,
+        dataset=dataset[1] if dataset else "",
+        source=found.get("source", ""),
+        published=found.get("published", ""),
+        here=found.get("here", ""),
+        run_time=found.get("run time", ""),
+    )
+
+
+@cache
+def presets() -> tuple[Preset, ...]:
+    """Return the presets that snnrun brings, those of a data set together, the best first."""
+    found = [read(file) for file in (conf_dir() / "preset").glob("*.yaml") if file.stem != "none"]
+    found.sort(key=lambda preset: preset.name)
+    found.sort(key=lambda preset: preset.rank, reverse=True)
+    return tuple(sorted(found, key=lambda preset: preset.dataset))
+
+
+def suggestion(dataset: str) -> dict[str, tuple[str, str]]:
+    """Return which preset a run of a data set without one might want, as label -> lines.
+
+    The defaults of a data set are those of a table, and need not train well.
+    """
+    of_dataset = [preset for preset in presets() if preset.dataset == dataset]
+    if not of_dataset:
+        return {}
+    best = of_dataset[0]
+    about = (
+        f"test {best.figure} with other values; to reproduce it:"
+        if best.figure
+        else f"no result for {dataset}; for values that train:"
+    )
+    return {"published": (about, f"snnrun train preset={best.name}")}
