@@ -21,7 +21,6 @@ from snnrun.schema import (
     SCHEMA,
     Key,
     augmentation,
-    not_yet,
     recordable,
     unknown_key,
 )
@@ -236,9 +235,7 @@ def _without_effect(values: Mapping[str, Any], dataset: str) -> Iterator[str]:
         usual = key.default_of(dataset)
         if _settled(name, value, values) == _settled(name, usual, values):
             continue
-        if key.later:
-            yield not_yet(name, value, key.later, [usual])
-        elif key.active_if and not _active(key, values):
+        if key.active_if and not _active(key, values):
             conditions = " or ".join(map(str, key.active_if))
             yield f"{name}={shown(value)}: has no effect unless {conditions}; leave it out"
 

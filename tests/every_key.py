@@ -198,6 +198,13 @@ ROWS: dict[str, Row] = {
     "REC_SYNAPSES": result(
         G, "recorded_weights", lambda old, new: len(old) < len(new) == 12
     ),
+    "TRAINING_PLOT": result(True, "pictures", is_(["training"], [])),
+    "TRAINING_PLOT_INTERVAL": result(
+        1, "courses_drawn", lambda before, after: before < after, TRAINING_PLOT=True
+    ),
+    "FANCY_PLOTS": result(
+        True, "pictures", lambda old, new: not old and {"raster", "weights"} <= set(new)
+    ),
     "WRITE_TO_DISK": result(False, "files", lambda before, after: bool(before) and not after),
     "LOAD_LAST": result(True, "first_weights_after_a_run", is_("last", "new")),
     "LOAD_BEST": result(True, "first_weights_after_a_run", is_("best", "new")),
@@ -224,11 +231,3 @@ ROWS_OF: dict[tuple[str, str], Row] = {
     ("yinyang", "TRIAL_MS"): source(40.0, ", 80, "),
     ("mnist", "TRIAL_MS"): source(40.0, ", 80, "),
 }
-
-# What is refused so far: (key, a value). Who implements one makes it a row above.
-PENDING: tuple[tuple[str, Any], ...] = (
-    ("TRAINING_PLOT", True),
-    ("TRAINING_PLOT_INTERVAL", 3),
-    ("FANCY_PLOTS", True),
-    ("LOSS_TYPE", "sum_weigh_input"),
-)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_key import PENDING, ROWS, ROWS_OF, UNSET, Row
+from every_key import ROWS, ROWS_OF, UNSET, Row
 from runs import numbers, write_mnist, write_shd
 
 from snnrun import Run, train
@@ -26,18 +26,17 @@ from snnrun.backends.native.emit import emit
 from snnrun.compile.program import Program
 from snnrun.config import Config, from_dict
 from snnrun.datasets import load
-from snnrun.errors import ConfigError, SnnrunError
+from snnrun.errors import SnnrunError
 from snnrun.network.build import initial_weights
+from snnrun.plots import training as training_plot
 from snnrun.record import provenance
 from snnrun.record.spike_parts import SpikePartWriter
 from snnrun.run import build_program
 from snnrun.schema import ALIASES, SCHEMA
-from snnrun.schema.kinds import shown
 from snnrun.training import checkpoint
 
 with (Path(__file__).parent / "parameters.csv").open(newline="") as file:
     TABLE = [(row["benchmark"], row["name"]) for row in csv.DictReader(file)]
-LATER = {name for name, _ in PENDING if SCHEMA[name].later}
 
 SHAPES = {"yinyang": (5, 3), "mnist": (784, 10), "shd": (700, 20)}  # inputs, outputs
 SMALL = {
@@ -277,6 +276,20 @@ def writes_of_spikes(lab: Lab, keys: Keys) -> int:
     return len(written)
 
 
+def pictures(lab: Lab, keys: Keys) -> list[str]:
+    root = lab.train(keys).paths.root
+    return sorted(path.stem for path in root.rglob("*.png"))
+
+
+def courses_drawn(lab: Lab, keys: Keys) -> int:
+    """How often the picture of the training was drawn."""
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_plot, "draw_training", lambda *given: drawn.append(given))
+        lab.train(keys)
+    return len(drawn)
+
+
 class BuildSeenError(Exception):
     """What GeNN would be asked to build."""
 
@@ -330,6 +343,8 @@ SEE: dict[str, See] = {
     "name": lambda lab, keys: lab.run(keys).provenance["name"],
     "top_folder": top_folder,
     "files": files,
+    "pictures": pictures,
+    "courses_drawn": courses_drawn,
     "first_weights_after_a_run": first_weights_after_a_run,
     "refusal": refusal,
     "refusal_of_an_empty_cache": refusal_of_an_empty_cache,
@@ -340,9 +355,7 @@ SEE: dict[str, See] = {
 
 
 @pytest.mark.usefixtures("places")
-@pytest.mark.parametrize(
-    ("benchmark", "name"), [pair for pair in TABLE if pair[1] not in LATER], ids=str
-)
+@pytest.mark.parametrize(("benchmark", "name"), TABLE, ids=str)
 def test_the_key_changes_what_it_says(benchmark: str, name: str, labs: dict[str, Lab]) -> None:
     row = ROWS_OF.get((benchmark, name), ROWS[name])
     lab, see = labs[benchmark], SEE[row.see]
@@ -361,14 +374,8 @@ def test_what_only_has_to_differ_does_not_do_so_by_itself(see: str, labs: dict[s
     assert SEE[see](lab, keys) == SEE[see](Lab("shd", lab.folders), keys)
 
 
-@pytest.mark.parametrize(("name", "value"), PENDING)
-def test_what_is_pending_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"^{name}={shown(value)}: not implemented yet"):
-        from_dict({"dataset": "shd", name: value})
-
-
 def test_no_key_of_the_table_is_left_out() -> None:
-    assert {ALIASES.get(name, name) for name in (*ROWS, *LATER)} <= set(SCHEMA)
-    assert {name for _, name in TABLE} - LATER == set(ROWS)
+    assert {ALIASES.get(name, name) for name in ROWS} <= set(SCHEMA)
+    assert {name for _, name in TABLE} == set(ROWS)
     assert set(ROWS_OF) <= set(TABLE)
     assert {row.see for row in (*ROWS.values(), *ROWS_OF.values())} == set(SEE)

@@ -136,15 +136,6 @@ def other_value(key: Key, *not_these: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("name", [k.name for k in SCHEMA.values() if k.later])
-def test_keys_that_come_later_take_their_default_only(name: str, dataset: str) -> None:
-    default = SCHEMA[name].default_of(dataset)
-    assert getattr(from_dict({"dataset": dataset, name: plain(default)}), name) == default
-    with pytest.raises(ConfigError, match=f"^{name}=.*not implemented yet .*only .* is accepted"):
-        from_dict({"dataset": dataset, name: other_value(SCHEMA[name], default)})
-
-
 LATER_CHOICES = [(k.name, c) for k in SCHEMA.values() for c in k.later_choices]
 
 

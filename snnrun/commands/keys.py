@@ -70,8 +70,6 @@ def describe(key: Key) -> str:
     lines = [key.name, *_wrapped(key.meaning)]
     lines += _wrapped(f"allowed: {key.allowed()}")
     lines += _wrapped(f"default: {_defaults(key)}")
-    if key.later:
-        lines += _wrapped(f"not implemented yet ({key.later}): only the default is accepted")
     for why, names in _by_reason(key).items():
         lines += _wrapped(f"not implemented yet ({why}): {', '.join(names)}")
     if key.active_if:

@@ -63,7 +63,6 @@ class Key:
         above, below: Bounds that are not.
         choices: The only texts allowed; with ``dotted_path`` a path to a user's object too.
         nullable: Whether null is allowed; ``null`` says what it means.
-        later: Why only the default is accepted for now.
         later_choices: Choices that are not implemented yet -> why.
         active_if: The key has an effect if one of these holds; empty: always.
         changeable: Commands (resume, test) in which it may differ from what the run began with.
@@ -84,7 +83,6 @@ class Key:
     dotted_path: bool = False
     nullable: bool = False
     null: str = ""
-    later: str = ""
     later_choices: Mapping[str, str] = field(default_factory=dict)
     active_if: tuple[Condition, ...] = ()
     changeable: tuple[str, ...] = ()
