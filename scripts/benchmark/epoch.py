@@ -12,12 +12,18 @@ import h5py
 import numpy as np
 
 TRAIN, TEST, EVENTS = 8156, 512, 8000
-OVERRIDES = (
-    "dataset=shd", "N_TRAIN=7644", "N_VALIDATE=512", "N_TEST=0", "INPUT_HIDDEN_MEAN=0.02",
+PLAIN = (
+    "dataset=shd", "N_TRAIN=7644", "N_VALIDATE=512", "INPUT_HIDDEN_MEAN=0.02",
     "INPUT_HIDDEN_STD=0.01", "HIDDEN_OUTPUT_MEAN=0.0", "HIDDEN_OUTPUT_STD=0.03", "PDROP_INPUT=0.0",
-    "ETA=1e-9", "MODEL_SEED=1", "N_EPOCH=5",
+    "ETA=1e-9", "N_EPOCH=5",
 )  # fmt: skip
-RECURRENT = ("network=recurrent", "HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02")
+SETTINGS = {
+    "feed-forward": PLAIN,
+    "recurrent": (
+        *PLAIN, "network=recurrent", "HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02"
+    ),
+    "shd_best": ("preset=shd_best", "N_EPOCH=3"),
+}  # fmt: skip
 
 
 def write_data(folder: Path) -> None:
@@ -37,19 +43,23 @@ def write_data(folder: Path) -> None:
             file["extra/keys"] = np.array([f"class {k}" for k in range(20)], "S")
 
 
-def measure(folder: Path, recurrent: bool) -> dict[str, float]:
-    """Train five epochs; return seconds per epoch, those of its kernels, and memory in MB."""
+def measure(folder: Path, name: str) -> dict[str, float]:
+    """Train some epochs; return seconds per epoch, those of its kernels, and memory in MB.
+
+    The first epoch is left out of the medians: it converts and packs the data.
+    """
     from snnrun.record import load_run
 
-    out = folder / f"run-{recurrent}"
-    command = [sys.executable, "-m", "snnrun", "train", *OVERRIDES]
-    command += RECURRENT if recurrent else ()
+    out = folder / f"run-{name}"
+    command = [sys.executable, "-m", "snnrun", "train", *SETTINGS[name]]
+    command += ["N_TEST=0", "MODEL_SEED=1"]
     command += [f"dataset.path={folder / 'shd'}", f"hydra.run.dir={out}"]
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     total = time.perf_counter() - began
     run = load_run(out)
-    kernels = [float(run.trials["seconds"][run.trials["epoch"] == e].sum()) for e in range(5)]
+    epochs = run.epochs["epoch"]
+    kernels = [float(run.trials["seconds"][run.trials["epoch"] == e].sum()) for e in epochs]
     return {
         "epoch": float(np.median(run.epochs["seconds"][1:])),
         "kernels": float(np.median(kernels[1:])),
