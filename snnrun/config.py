@@ -237,7 +237,10 @@ def _without_effect(values: Mapping[str, Any], dataset: str) -> Iterator[str]:
             continue
         if key.active_if and not _active(key, values):
             conditions = " or ".join(map(str, key.active_if))
-            yield f"{name}={shown(value)}: has no effect unless {conditions}; leave it out"
+            yield (
+                f"{name}={shown(value)}: has no effect unless {conditions}; leave it out, or use "
+                f"{name}={shown(usual)} where a preset or an earlier run sets it"
+            )
 
 
 def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Any:

@@ -155,11 +155,16 @@ def test(config: Config, folder: Path) -> dict[str, float]:
         reporter.finish(
             {
                 "checkpoint": f"{checkpoint}, after {saved['epoch']} epochs",
-                **{name.replace("_", " "): f"{value:.4f}" for name, value in figures.items()},
+                **{name.replace("_", " "): _figure(name, value) for name, value in figures.items()},
                 "files": str(paths.run),
             }
         )
     return figures
+
+
+def _figure(name: str, value: float) -> str:
+    counts = ("silent_neurons", "examples_per_second")
+    return f"{value:,.0f}" if name.startswith(counts) else f"{value:.4f}"
 
 
 def gradcheck(config: Config) -> bool:

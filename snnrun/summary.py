@@ -143,8 +143,9 @@ def _rewired(record: RunRecord, layer: str) -> str:
     """Return how often neurons of a layer were rewired, and whether it helped."""
     times = record.epochs[f"rewired_neurons/{layer}"]
     silent = record.epochs[f"silent_neurons/{layer}"]
+    epochs = int((times > 0).sum())
     return (
-        f"{layer}: silent neurons {times.sum():,.0f} times in {(times > 0).sum()} epochs; "
+        f"{layer}: {times.sum():,.0f} silent neurons, in {epochs} of {len(times)} epochs; "
         f"{silent[-1]:.0f} silent in the last epoch"
     )
 

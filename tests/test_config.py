@@ -140,6 +140,15 @@ RULES = [
         "TAU_OUTPUT_EPOCH_TRIAL=[[0, 0]]: no time constant differs from neuron to neuron; train",
     ),
     ({"TAU_OUTPUT_EPOCH_TRIAL": [[0, 9999]], "TRAIN_TAU": True}, "there is no trial 9999"),
+    (
+        {
+            "LOSS_TYPE": "sum_weigh_input",
+            "TAU_ACCUMULATOR": 0.08,
+            "network": {"integrator": "euler"},
+        },
+        "DT_MS=0.1: network.integrator=euler needs steps shorter than TAU_ACCUMULATOR=0.08 ms",
+    ),
+    ({"LOSS_TYPE": "relative_mse", "DELTA_T": 0}, "DELTA_T=0: must be a number > 0 (ms)"),
     ({"TRIAL_MS": 30.05}, "TRIAL_MS=30.05: must be a whole number of steps of DT_MS=0.1"),
     ({"TRIAL_MS": 0.01}, "use TRIAL_MS=0.1"),
     ({"DT_MS": 1e-4}, "more than 65535"),

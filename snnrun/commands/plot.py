@@ -10,6 +10,7 @@ from snnrun.errors import ConfigError, did_you_mean
 OUTPUT = "--output"
 FORMATS = (".png", ".pdf", ".svg")
 COMPARISON = "comparison.png"
+MULTIRUN = "multirun.yaml"  # which Hydra writes beside the folders of the runs
 
 HELP = f"""\
 usage: snnrun plot [RUN ...] [{OUTPUT} FILE]
@@ -23,7 +24,7 @@ Needs matplotlib. During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
 examples:
   snnrun plot
   snnrun plot outputs/2026-11-21/18-03-12-123456 {OUTPUT} course.pdf
-  snnrun plot outputs/multirun/2026-11-21/18-03-12-123456/* {OUTPUT} seeds.png
+  snnrun plot outputs/multirun/2026-11-21/18-03-12-123456 {OUTPUT} seeds.png
 """
 
 
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     from snnrun.commands.saved_run import find_run
     from snnrun.plots.library import require_matplotlib
 
-    runs = [find_run([folder])[0] for folder in folders] or [find_run([])[0]]
+    runs = [find_run([folder])[0] for folder in _each_run(folders)] or [find_run([])[0]]
     require_matplotlib("snnrun plot")
     from snnrun.plots.saved import plot_comparison, plot_course, plot_run
 
@@ -78,6 +79,19 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
         else:
             folders.append(word)
     return folders, output
+
+
+def _each_run(folders: Sequence[str]) -> list[str]:
+    """Return every folder once, and for a multirun's folder, or what lies in it, its runs."""
+    found: dict[Path, str] = {}
+    for folder in folders:
+        path = Path(folder)
+        if path.name == MULTIRUN and path.is_file():  # of `multirun/date/time/*`
+            continue
+        inner = sorted(path.glob("*/.hydra")) if (path / MULTIRUN).is_file() else []
+        for one in [str(place.parent) for place in inner] or [folder]:
+            found.setdefault(Path(one).resolve(), one)
+    return list(found.values())
 
 
 def _checked(file: Path) -> Path:

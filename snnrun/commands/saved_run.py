@@ -33,7 +33,7 @@ def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
         folder = Path(rest.pop(0))
         paths = RunPaths(folder)
         if not paths.config.is_file():
-            what = "is no run folder" if folder.is_dir() else "does not exist"
+            what = "is no run folder" if folder.exists() else "does not exist"
             raise CheckpointError(f"{folder}: {what}. `snnrun runs` lists the runs")
         if FoldPaths(folder).begun:
             raise CheckpointError(

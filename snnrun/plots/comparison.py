@@ -53,8 +53,9 @@ def draw_comparison(figure: Figure, groups: Sequence[Group]) -> None:
             else:
                 logarithmic_if_wide(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
+    columns = 130 // (max(map(len, labels)) + 8)  # that the width of the figure has room for
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=1 if len(labels) > 4 else len(labels),
+        handles, labels, loc="outside lower center", ncols=max(1, min(len(labels), columns)),
         frameon=False, fontsize=9,
     )  # fmt: skip
 

@@ -26,7 +26,10 @@ from snnrun.schema.kinds import shown
 from snnrun.training.checkpoint import load
 
 SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")
-NO_DIFFERENCE = (*SEEDS, "NAME", "OUT_DIR", "N_EPOCH", "backend.threads")  # of what is learned
+NO_DIFFERENCE = (  # of what is learned
+    *SEEDS, "NAME", "OUT_DIR", "N_EPOCH", "DEBUG_HIDDEN_N", "TIMING", "BUILD", "backend.threads",
+    "backend.cache_dir",
+)  # fmt: skip
 LOADED = ("LOAD_LAST", "LOAD_BEST")
 
 

@@ -55,8 +55,10 @@ def rate(per_second: float | None) -> str:
 def listing(entries: Info, width: int) -> list[str]:
     """Return labelled entries as lines; long ones are wrapped between words, paths never cut."""
     lines = []
+    longest = max((len(label) + 1 for label in entries), default=0)
+    label_width = max(_LABEL_WIDTH, longest)
     for label, value in entries.items():
-        first = f"  {label:<{_LABEL_WIDTH}}"
+        first = f"  {label:<{label_width}}"
         for item in [value] if isinstance(value, str) else value:
             lines += textwrap.wrap(
                 item,

@@ -59,7 +59,7 @@ NEURONS = table(
         "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
         "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods. There is none in evaluation. "
         "A spike time is differentiated by the drift at the spike, without the noise.",
-        minimum=0,
+        minimum=0, maximum=1e6,
     ),
 )
 
@@ -148,7 +148,8 @@ REGULARISATION = table(
     ),
     switch(
         "AVG_SNSUM", False,
-        "Regularise by spike counts averaged over the mini-batch, not by each example's.",
+        "Regularise by spike counts averaged over the mini-batch, not by each example's. Memory "
+        "then grows with N_BATCH: all its examples are kept between the two passes.",
         active_if=REGULARISED,
     ),
     switch(
@@ -204,7 +205,7 @@ LOSS = table(
     number(
         "DELTA_T", 1.0,
         "Lag behind the label's first spike at which relative_mse wants those of the others.",
-        unit="ms", minimum=0, active_if=(when("LOSS_TYPE", "relative_mse"),),
+        unit="ms", above=0, active_if=(when("LOSS_TYPE", "relative_mse"),),
     ),
     number(
         "TAU_ACCUMULATOR", 20.0,

@@ -112,9 +112,11 @@ def _exponential_in_range(values: Values) -> Iterator[str]:
         )
 
 
-@rule("network.integrator", "DT_MS", "TAU_MEM", "TAU_SYN", "TAU_B", "HIDDEN_NEURON_TYPE")
+@rule("network.integrator", "DT_MS", "TAU_MEM", "TAU_SYN", "TAU_B", "TAU_ACCUMULATOR",
+      "HIDDEN_NEURON_TYPE", "LOSS_TYPE")  # fmt: skip
 def _euler_stable(values: Values) -> Iterator[str]:
     taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * (values["HIDDEN_NEURON_TYPE"] == "ALIF")
+    taus += ["TAU_ACCUMULATOR"] * (values["LOSS_TYPE"] == "sum_weigh_input")
     shortest = min(taus, key=lambda name: values[name])
     if values["network.integrator"] == "euler" and values["DT_MS"] >= values[shortest]:
         yield (

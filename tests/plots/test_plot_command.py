@@ -12,6 +12,7 @@ from runs import small
 
 from snnrun.cli import main
 from snnrun.commands.hydra_app import save_config
+from snnrun.commands.plot import _each_run
 from snnrun.plots.comparison import Group, draw_comparison
 from snnrun.plots.saved import group
 from snnrun.plots.style import new_figure
@@ -68,6 +69,19 @@ def test_several_runs_are_one_picture(
     monkeypatch.chdir(tmp_path)
     assert main(["plot", *(str(runs / name) for name in "abc")]) == 0
     assert os.listdir() == ["comparison.png"]
+
+
+def test_the_folder_of_a_multirun_and_what_lies_in_it_stand_for_its_runs_once_each(
+    runs: Path, tmp_path: Path
+) -> None:
+    (runs / "multirun.yaml").write_text("")
+    inside = [str(path) for path in sorted(runs.iterdir())]
+    one = [str(runs / name) for name in "abc"]
+    assert any(path.endswith("multirun.yaml") for path in inside)
+    for words in ([str(runs)], inside, [*one, one[0]]):
+        assert _each_run(words) == one
+    assert main(["plot", str(runs), "--output", str(tmp_path / "all.png")]) == 0
+    (runs / "multirun.yaml").unlink()
 
 
 def test_runs_that_differ_by_seeds_are_one_group_with_mean_and_deviation(runs: Path) -> None:
