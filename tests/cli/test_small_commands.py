@@ -82,7 +82,6 @@ def test_keys_finds_parts_and_patterns_and_all(capsys: Say) -> None:
 def test_keys_says_what_is_not_implemented_and_what_it_depends_on(capsys: Say) -> None:
     main(["keys", "REWIRE_LIFT", "B_INCR", "rule.name"])
     text = capsys.readouterr().out
-    assert "not implemented yet (it comes with the other learning rules)" in text
     assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text
     assert "not implemented yet (it comes with the other learning rules): surrogate" in text
 

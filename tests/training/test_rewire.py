@@ -248,7 +248,7 @@ def test_the_log_tells_of_rewired_neurons_at_each_epoch_and_at_the_end(tmp_path:
     for count in rewired[1:]:
         assert f"hidden: {count:.0f} silent neurons rewired before this epoch" in said
     assert (
-        f"rewired hidden: silent neurons {rewired.sum():.0f} times in 2 epochs; "
+        f"rewired hidden: {rewired.sum():.0f} silent neurons, in 2 of 3 epochs; "
         f"{silent[-1]:.0f} silent in the last epoch" in said
     )
     assert "a neuron's feed-forward weights are drawn anew" in said
