@@ -13,7 +13,7 @@ import numpy as np
 import oracle
 import pytest
 from oracle import IN, B, Piece, Problem, V, problem
-from oracle_loss import TIME_WEIGHTS, Loss
+from oracle_loss import TIME_WEIGHTS, Loss, activity
 
 Array = np.ndarray
 Values = dict[str, Array]  # parameters of one layer, [N]
@@ -289,7 +289,10 @@ def test_losses_agree_with_dense_sampling_of_the_readout(loss: str) -> None:
     elif loss == "avg_xentropy":
         value = -(w / case.duration) @ np.log(softmax(height))[:, case.labels[0]]
     else:
-        u = (w * TIME_WEIGHTS[loss](t / case.duration) / case.duration) @ height
+        weight = TIME_WEIGHTS[loss](t / case.duration)
+        if loss == "sum_weigh_input":
+            weight = weight * activity(case.examples[0], case.loss.tau_accumulator, t)
+        u = (w * weight / case.duration) @ height
         value = -np.log(softmax(u))[case.labels[0]]
     # samples stop half a part before a peak at the end of a piece
     within = 1e-4 if loss == "max" else 2e-5

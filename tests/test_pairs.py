@@ -7,6 +7,7 @@ together in at least one program; float64, a mini-batch of three examples.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from random import Random
 from typing import Any
@@ -98,12 +99,14 @@ def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
         push = push_of(regulariser.name, choice["loss"])
         mean = [np.mean([one.counts[i] for one in plain], axis=0) for i in range(len(case.layers))]
 
-        def seen(own: np.ndarray) -> np.ndarray:
-            counts = [(i, n) for one in plain for i, n in enumerate(one.counts)]
-            layer = next(i for i, n in counts if np.array_equal(n, own))
-            return push(mean[layer] if choice["averaged"] else own)
+        def seen(e: int, own: np.ndarray) -> np.ndarray:
+            if not choice["averaged"]:
+                return push(own)
+            hidden = plain[e].counts[:-1]
+            (layer,) = [i for i, counts in enumerate(hidden) if np.array_equal(counts, own)]
+            return push(mean[layer])
 
-        wanted = [gradient(e, seen) for e in range(EXAMPLES)]
+        wanted = [gradient(e, partial(seen, e)) for e in range(EXAMPLES)]
     data = data_of(case, DT)
     results = backend.gradient(data, np.arange(EXAMPLES), 0.0, KEY, choice["disturbed"])
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)

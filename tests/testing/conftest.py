@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from snnrun.compile import derive
-from snnrun.compile.derive import Flow, Jump
-from snnrun.models.declare import Neuron
+from snnrun.compile.derive import Jump
 
 sys.path.append(str(Path(__file__).parents[1]))
 
@@ -20,8 +20,8 @@ def wrong_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the derivation of what a spike's time does to the loss."""
     right = derive._jump
 
-    def wrong(neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...]) -> Jump:
-        jump = right(neuron, flow, held, trained)
+    def wrong(*given: Any) -> Jump:
+        jump = right(*given)
         return replace(jump, drive=-jump.drive)
 
     monkeypatch.setattr(derive, "_jump", wrong)
