@@ -6,10 +6,8 @@ together in at least one program; float64, a mini-batch of three examples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import combinations
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 import reference
 from draws import disturbances
 from oracle import problem
+from pairwise import pairwise
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from test_parity import assert_close
 from test_regularisers import STRENGTHS, push_of
@@ -42,34 +41,11 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def pairs_of(choice: Choice) -> set[tuple[str, Any, str, Any]]:
-    return {(a, choice[a], b, choice[b]) for a, b in combinations(FACTORS, 2)}
-
-
-def covering(factors: Mapping[str, Sequence[Any]], tries: int = 40) -> list[Choice]:
-    """Return choices in which every pair of values occurs: the best of some draws, one by one."""
-    draw = Random(1)
-    open_pairs = {
-        (a, x, b, y) for a, b in combinations(factors, 2) for x in factors[a] for y in factors[b]
-    }
-    found: list[Choice] = []
-    while open_pairs:
-        a, x, b, y = min(open_pairs, key=repr)
-        drawn = [
-            {name: draw.choice(values) for name, values in factors.items()} | {a: x, b: y}
-            for _ in range(tries)
-        ]
-        best = max(drawn, key=lambda choice: len(pairs_of(choice) & open_pairs))
-        found.append(best)
-        open_pairs -= pairs_of(best)
-    return found
-
-
 def name_of(choice: Choice) -> str:
-    return "-".join(str(value) for value in choice.values())
+    return "-".join(str(choice[name]) for name in FACTORS)
 
 
-@pytest.mark.parametrize("choice", covering(FACTORS), ids=name_of)
+@pytest.mark.parametrize("choice", pairwise(FACTORS), ids=name_of)
 def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
     case = problem(
         choice["model"], choice["loss"], choice["recurrent"], choice["hidden_layers"], seed=4,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from pairwise import pairs_of, pairwise
 from runs import write_dvs, write_mnist, write_shd, write_ssc
 
 from snnrun.commands.arguments import groups
@@ -92,36 +93,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def pairwise(choices: dict[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Return combinations in which every pair of values of two keys occurs.
-
-    Each new one takes, key by key, the value that meets most pairs that are still missing.
-    """
-    keys = sorted(choices, key=lambda key: -len(choices[key]))
-    missing = {
-        ((a, x), (b, y)) for a, b in combinations(keys, 2) for x in choices[a] for y in choices[b]
-    }
-    found = []
-    while missing:
-        (a, x), (b, y) = min(missing, key=str)
-        chosen = {a: x, b: y}
-        for key in keys:
-            if key in chosen:
-                continue
-            chosen[key] = max(
-                choices[key],
-                key=lambda value: len(_pairs({**chosen, key: value}, keys) & missing),
-            )
-        missing -= _pairs(chosen, keys)
-        found.append(chosen)
-    return found
-
-
-def _pairs(chosen: dict[str, Any], keys: list[str]) -> set:
-    present = [key for key in keys if key in chosen]
-    return {((a, chosen[a]), (b, chosen[b])) for a, b in combinations(present, 2)}
-
-
 COMBINATIONS = pairwise(CHOICES)
 
 
@@ -161,7 +132,7 @@ def test_every_pair_of_choices_trains(
 
 def test_the_combinations_hold_every_pair() -> None:
     keys = list(CHOICES)
-    present = {frozenset(pair) for chosen in COMBINATIONS for pair in _pairs(chosen, keys)}
+    present = {frozenset(pair) for chosen in COMBINATIONS for pair in pairs_of(chosen, keys)}
     for a, b in combinations(keys, 2):
         for x in CHOICES[a]:
             for y in CHOICES[b]:

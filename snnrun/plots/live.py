@@ -13,6 +13,7 @@ from snnrun.plots.library import require_matplotlib
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
+from snnrun.training.activity import by_population
 
 
 def require_plots(config: Config) -> None:
@@ -138,12 +139,12 @@ class LivePlots:
         from snnrun.plots.style import write
         from snnrun.plots.weights import size_of
 
-        found, at = {}, 0
-        for compiled in self._backend.program.populations:
-            population = compiled.population
-            if compiled.spiking and compiled is not self._backend.program.populations[-1]:
-                found[population.name] = spikes_per_trial[at : at + population.size]
-            at += population.size
+        program = self._backend.program
+        found = {
+            compiled.population.name: spikes
+            for _, compiled, spikes in by_population(program, spikes_per_trial)
+            if compiled is not program.populations[-1]
+        }
         title = f"Spikes of hidden neurons, training of epoch {epoch}"
         size = size_of(len(found))
         write(lambda f: draw_activity(f, found, title), self._paths.plot("activity"), size)
