@@ -35,14 +35,14 @@ struct LayerSpec {
 template <class L> struct Tensors {
     Buffer<Real> forward, recurrent, parameters;
     void allocate() {
-        forward.allocate(size_t(L::PRE) * L::WIDTH);
-        recurrent.allocate(L::RECURRENT ? size_t(L::WIDTH) * L::WIDTH : 0);
+        forward.allocate_dense(size_t(L::PRE) * L::WIDTH);
+        recurrent.allocate_dense(L::RECURRENT ? size_t(L::WIDTH) * L::WIDTH : 0);
         parameters.allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
         forward.zero(), recurrent.zero(), parameters.zero();
     }
     void allocate_trained() {  // contents are not set
-        if (L::TRAIN_FORWARD) forward.allocate(size_t(L::PRE) * L::WIDTH);
-        if (L::TRAIN_RECURRENT) recurrent.allocate(size_t(L::WIDTH) * L::WIDTH);
+        if (L::TRAIN_FORWARD) forward.allocate_dense(size_t(L::PRE) * L::WIDTH);
+        if (L::TRAIN_RECURRENT) recurrent.allocate_dense(size_t(L::WIDTH) * L::WIDTH);
         parameters.allocate(size_t(L::Model::TRAINED) * L::WIDTH);
     }
     static size_t forward_at(int b, int pre) { return (size_t(b) * L::PRE + pre) * L::BW; }
@@ -55,7 +55,7 @@ template <class L> struct Table {
     static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
     Buffer<Real> data;
     void allocate() {
-        data.allocate(size_t(ROWS) * L::WIDTH);
+        data.allocate_dense(size_t(ROWS) * L::WIDTH);
         zero_rows(L::STEPS, ROWS);  // beyond the end: what a spike of the last step finds
     }
     static constexpr int part_size(int x) { return L::B - x / S * S < S ? L::B - x / S * S : S; }

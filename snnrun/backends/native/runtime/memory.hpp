@@ -2,6 +2,9 @@
 // long as the longest trial can need and no step has to ask whether it is full.
 #pragma once
 #include <cstdlib>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #include <new>
 #include <utility>
 
@@ -25,6 +28,20 @@ template <class T> class Buffer {
         const size_t page = 4096, bytes = (n * sizeof(T) + 2 * page - 1) / page * page;
         data_ = static_cast<T*>(std::aligned_alloc(page, bytes));
         if (!data_) throw std::bad_alloc();
+        size_ = n;
+    }
+    // As allocate, for arrays that are written in full and read at random: with large pages, where
+    // the system has them, an array of megabytes does not wait for the translation of addresses.
+    void allocate_dense(size_t n) {
+        constexpr size_t large = size_t(1) << 21;
+        if (n * sizeof(T) < large) return allocate(n);
+        std::free(data_);
+        const size_t bytes = (n * sizeof(T) + 64 + large - 1) / large * large;
+        data_ = static_cast<T*>(std::aligned_alloc(large, bytes));
+        if (!data_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        madvise(static_cast<void*>(data_), bytes, MADV_HUGEPAGE);  // a hint: it may be refused
+#endif
         size_ = n;
     }
     void zero() { std::memset(static_cast<void*>(data_), 0, size_ * sizeof(T)); }
