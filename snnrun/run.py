@@ -18,7 +18,13 @@ from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, DataError
-from snnrun.network.build import build_network, find_loss, find_regulariser, initial_weights
+from snnrun.network.build import (
+    build_network,
+    find_loss,
+    find_regulariser,
+    find_rule,
+    initial_weights,
+)
 from snnrun.plots.live import LivePlots, require_plots
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim, refuse_old_run
@@ -206,6 +212,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         regulariser=regulariser,
         regulariser_values=strengths,
         average_spikes=config.AVG_SNSUM,
+        rule=find_rule(config),
     )
 
 

@@ -46,7 +46,7 @@ def found(
             f"{program.trained_values:,} trained values",
             f"{program.steps} steps of {program.dt:g} ms",
         ],
-        "rule": f"{config.rule.name}, loss {program.loss.name}: {program.loss.meaning}",
+        "rule": f"{program.rule.name}, loss {program.loss.name}: {program.loss.meaning}",
         "backend": opened.description,
         "plan": plan,
         **_care_of_silent(config),

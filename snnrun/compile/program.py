@@ -16,6 +16,7 @@ from snnrun.errors import ModelError
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
+from snnrun.models.rules import EVENTPROP, Rule
 from snnrun.network.network import Layer, Network, Population
 
 
@@ -78,6 +79,7 @@ class Program:
         integrator: ``exact`` or ``euler``.
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
+        rule: The learning rule.
     """
 
     network: Network
@@ -90,6 +92,7 @@ class Program:
     regulariser: Regulariser | None = None
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
     average_spikes: bool = False
+    rule: Rule = EVENTPROP
 
     @property
     def duration(self) -> float:
@@ -154,7 +157,8 @@ class Program:
         """Return the program as text: what runs in which order, with the derived expressions."""
         lines = [
             f"{self.network.shape}, {self.steps} steps of {self.dt:g} ms, "
-            f"{self.integrator} integration"
+            f"{self.integrator} integration",
+            f"rule {self.rule.name}: {self.rule.meaning}",
         ]
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
             lines += _describe_layer(layer, compiled)
@@ -182,6 +186,7 @@ def compile_program(
     regulariser: Regulariser | None = None,
     regulariser_values: Mapping[str, float] | None = None,
     average_spikes: bool = False,
+    rule: Rule = EVENTPROP,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -208,6 +213,7 @@ def compile_program(
         regulariser=regulariser,
         regulariser_values=dict(regulariser_values or {}),
         average_spikes=average_spikes,
+        rule=rule,
     )
 
 

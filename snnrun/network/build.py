@@ -14,6 +14,7 @@ from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
+from snnrun.models.rules import RULES, Rule
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
 from snnrun.schema.recordable import ALL_ALIKE
@@ -90,6 +91,17 @@ def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, floa
         return None, {}
     keys = (*regulariser.keys, "TAU_MEM")
     return regulariser, {key: float(getattr(config, key)) for key in keys}
+
+
+def find_rule(config: Config) -> Rule:
+    """Return the learning rule of ``config``; ConfigError where its backend cannot run it."""
+    rule = RULES[config.rule.name]
+    if config.backend.name not in rule.backends:
+        raise ConfigError(
+            f"rule={rule.name}: backend {config.backend.name} cannot run it; use backend="
+            f"{' or '.join(rule.backends)}"
+        )
+    return rule
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:

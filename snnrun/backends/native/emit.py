@@ -39,7 +39,7 @@ def emit(program: Program, precision: str) -> str:
         "program",
         version=__version__,
         shape=program.network.shape,
-        rule="eventprop",
+        rule=program.rule.name,
         loss=program.loss.name,
         real=REALS[precision],
         dt=repr(program.dt),
