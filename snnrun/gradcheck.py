@@ -15,7 +15,7 @@ import numpy as np
 from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
-from snnrun.network.build import build_network, find_loss
+from snnrun.network.build import build_network, find_loss, find_rule
 from snnrun.network.network import Layer, Network
 from snnrun.testing.comparison import LIMIT, Comparison, compare
 from snnrun.testing.equations import Array
@@ -47,11 +47,18 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
             5 ms, others in proportion.
 
     Raises:
-        ConfigError: Nothing is trained.
+        ConfigError: Nothing is trained, or the rule has no gradient that differences approach.
         ModelError: The rule or the exact simulation cannot treat the neuron, or no weights make it
             spike.
         BuildError: The program cannot be compiled.
     """
+    rule = find_rule(config)
+    if rule.discrete:
+        raise ConfigError(
+            f"rule={rule.name}: its gradients differ from the loss's slope by design, as surrogates "
+            "stand for the derivative of spikes, so finite differences cannot check them; use "
+            "rule=eventprop"
+        )
     network = _small_network(config)
     loss = find_loss(config)
     scale = time_scale([model for layer in network.layers for model in _models(layer)])

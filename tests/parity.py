@@ -26,6 +26,8 @@ from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LIF, MEMBRANE, NEURONS
 from snnrun.models.regularisers import Regulariser
+from snnrun.models.rules import EVENTPROP, SURROGATE
+from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
 
 TAUS = ("tau_mem", "tau_syn")
@@ -99,8 +101,9 @@ def program_of(
     average_spikes: bool = False,
     noise: float = 0.0,
     veto: float = 0.0,
+    spikes: SpikeDerivative | None = None,
 ) -> Program:
-    """Return the problem as a Program on a grid of ``dt`` ms."""
+    """Return the problem as a Program on a grid of ``dt`` ms; ``spikes``: with rule=surrogate."""
     loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
     values = {**loss.values, "TAU_MEM": tau_mem[0]}
     return compile_program(
@@ -113,6 +116,8 @@ def program_of(
         regulariser=regulariser,
         regulariser_values=strengths,
         average_spikes=average_spikes,
+        rule=EVENTPROP if spikes is None else SURROGATE,
+        spikes=spikes,
     )
 
 

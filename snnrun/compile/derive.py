@@ -100,7 +100,11 @@ def offset_symbol(row: str) -> sp.Symbol:
 
 
 def derive(
-    neuron: Neuron, trained: tuple[str, ...], refractory: bool, vetoed: bool = False
+    neuron: Neuron,
+    trained: tuple[str, ...],
+    refractory: bool,
+    vetoed: bool = False,
+    timed: bool = True,
 ) -> Dynamics:
     """Derive both passes of ``neuron``.
 
@@ -108,6 +112,7 @@ def derive(
         trained: Names of the parameters whose gradients are wanted.
         refractory: Whether the refractory period is longer than 0.
         vetoed: Whether a neuron on its threshold may be kept from spiking.
+        timed: Whether spike times are differentiated; otherwise there is no jump.
 
     Raises:
         ModelError: The equations are nonlinear between spikes, or arrivals themselves cause spikes.
@@ -126,7 +131,7 @@ def derive(
         neuron=neuron,
         free=flow,
         held=held,
-        jump=_jump(neuron, flow, held, trained, vetoed) if neuron.threshold else None,
+        jump=_jump(neuron, flow, held, trained, vetoed) if timed and neuron.threshold else None,
         readout_rate=neuron.system.rates[0],
         readout_pull=flow.A[0, index],
         loud=_loud(neuron, flow),
@@ -142,8 +147,8 @@ def _linear_flow(neuron: Neuron) -> Flow:
         if nonlinear:
             raise ModelError(
                 f"neuron {neuron.name}: d{name}/dt = {rates[row]} is not linear in "
-                f"{', '.join(sorted(map(str, nonlinear)))}. Rule eventprop needs equations that "
-                "are linear in the states between spikes"
+                f"{', '.join(sorted(map(str, nonlinear)))}. Equations must be linear in the states "
+                "between spikes"
             )
     return _flow(A, sp.simplify(rates - A * state))
 

@@ -11,13 +11,20 @@ import numpy as np
 import sympy as sp
 
 from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol, offset_symbol
+from snnrun.compile.discrete import StepBack, derive_step_back
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, Rule
+from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population
+
+NO_SPIKE_TIMES = (
+    "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
+    "loss of the output's potential, such as LOSS_TYPE=max or LOSS_TYPE=sum, or rule=eventprop"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +33,7 @@ class CompiledPopulation:
 
     ``per_neuron`` are the parameters that differ between neurons, the trained ones first;
     ``constants`` the others. Where no parameter of the flow differs, ``numbers`` holds the entries
-    of the propagator as plain numbers, by symbol.
+    of the propagator as plain numbers, by symbol. ``step_back`` is what a discrete rule needs.
     """
 
     population: Population
@@ -37,11 +44,12 @@ class CompiledPopulation:
     numbers: Mapping[sp.Symbol, float]
     held_numbers: Mapping[sp.Symbol, float]
     noise: float = 0.0  # standard deviation in each step of a training trial
+    step_back: StepBack | None = None
 
     @property
     def spiking(self) -> bool:
         """Whether the neurons have a threshold."""
-        return self.dynamics.jump is not None
+        return self.dynamics.neuron.threshold is not None
 
     def fold(self, expression: sp.Expr) -> sp.Expr:
         """Return ``expression`` with every constant parameter as a number."""
@@ -80,6 +88,7 @@ class Program:
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
         rule: The learning rule.
+        spikes: What stands for the derivative of the spikes, of discrete rules.
     """
 
     network: Network
@@ -93,6 +102,7 @@ class Program:
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
     average_spikes: bool = False
     rule: Rule = EVENTPROP
+    spikes: SpikeDerivative | None = None
 
     @property
     def duration(self) -> float:
@@ -102,7 +112,8 @@ class Program:
     def push(self, compiled: CompiledPopulation) -> sp.Expr | None:
         """Return B times what the regulariser adds to dL/dV at each spike of a population.
 
-        It is an expression of ``n`` and ``total`` (see models/regularisers.py); None: nothing.
+        It is an expression of ``n`` and ``total`` (see models/regularisers.py); None: nothing. Of
+        discrete rules it is added to dL/ds in each step.
         """
         if self.regulariser is None or compiled is self.populations[-1]:
             return None
@@ -111,6 +122,8 @@ class Program:
         }
         values |= {symbol("T"): self.duration, symbol("size"): float(compiled.population.size)}
         values |= {symbol(name): internal(name) for name in ("n", "total")}
+        if self.rule.discrete:
+            return self.regulariser.penalty_slope().subs(values)
         return self.regulariser.strength(self.loss.readout).subs(values)
 
     @cached_property
@@ -160,6 +173,8 @@ class Program:
             f"{self.integrator} integration",
             f"rule {self.rule.name}: {self.rule.meaning}",
         ]
+        if self.spikes is not None:
+            lines.append(f"    derivative of spikes: {self.spikes.describe()}")
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
             lines += _describe_layer(layer, compiled)
         lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
@@ -187,14 +202,19 @@ def compile_program(
     regulariser_values: Mapping[str, float] | None = None,
     average_spikes: bool = False,
     rule: Rule = EVENTPROP,
+    spikes: SpikeDerivative | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
     Raises:
         ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the
-        output.
+        output or the rule.
     """
-    compiled = tuple(_compile_population(layer, dt, integrator) for layer in network.layers)
+    if rule.discrete:
+        spikes = spikes or SpikeDerivative()
+        if loss.spiking:
+            raise ModelError(NO_SPIKE_TIMES.format(rule.name, loss.name))
+    compiled = tuple(_compile_population(layer, dt, integrator, spikes) for layer in network.layers)
     output = compiled[-1]
     if loss.spiking != output.spiking:
         need = "outputs that spike" if loss.spiking else "outputs without a threshold"
@@ -214,16 +234,20 @@ def compile_program(
         regulariser_values=dict(regulariser_values or {}),
         average_spikes=average_spikes,
         rule=rule,
+        spikes=spikes,
     )
 
 
-def _compile_population(layer: Layer, dt: float, integrator: str) -> CompiledPopulation:
+def _compile_population(
+    layer: Layer, dt: float, integrator: str, spikes: SpikeDerivative | None
+) -> CompiledPopulation:
     population = layer.population
     neuron = population.neuron
     if neuron is None:
         raise ModelError(f"population {population.name} has no neuron model")
     refractory_steps = population.refractory_steps(dt)
-    dynamics = derive(neuron, population.trained, refractory_steps > 0, population.veto > 0)
+    trained = population.trained
+    dynamics = derive(neuron, trained, refractory_steps > 0, population.veto > 0, spikes is None)
     others = tuple(name for name in population.per_neuron if name not in population.trained)
     per_neuron = population.trained + others
     constants = {
@@ -244,6 +268,7 @@ def _compile_population(layer: Layer, dt: float, integrator: str) -> CompiledPop
         numbers=free,
         held_numbers=held,
         noise=population.noise * dt**0.5,
+        step_back=None if spikes is None else derive_step_back(neuron, trained, spikes),
     )
 
 
@@ -273,6 +298,8 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
         lines.append(f"    in training: noise of {population.noise:g} sqrt(dt) normal in each step")
     if population.veto > 0:
         lines.append(f"    in training: kept from spiking with probability {population.veto:g}")
+    if compiled.step_back is not None:
+        lines += compiled.step_back.describe()
     if dynamics.jump is not None:
         lines.append(f"    slope at a spike: {dynamics.jump.slope}")
         lines.append(f"    drive of a spike: ({dynamics.jump.drive}) / slope")

@@ -13,6 +13,16 @@ Strengths are those of the reference, so that published values mean the same. It
 weakly, so that the same LBD_UPPER outweighs the loss the more: by TAU_MEM where every step counts,
 by the length T of the trial where the maximum does, and not at all for spike times. ``balance`` is
 that factor, since the gradients here are those of the written losses.
+
+With rule=surrogate spike counts have a derivative, and none of this is needed: there push / B is
+added to dL/ds of every neuron in every step, spike or not, so that also silent neurons learn. The
+two factors are left out: with rule=surrogate, ``simple`` is the exact gradient of the penalty
+
+    1/B sum over examples and neurons of  LBD_UPPER/2 max(n - NU_UPPER, 0)^2
+                                        + LBD_LOWER/2 min(n - NU_UPPER, 0)^2
+
+and Thomas1 of this + GLB_UPPER/2 max(total - RHO_UPPER, 0)^2 / size per layer; with AVG_SNSUM the
+means over the mini-batch stand in the squares. Strengths of the two rules cannot be compared.
 Source: Nowotny, Turner & Knight 2025, arXiv 2212.01232, and its code for the factors.
 """
 
@@ -62,8 +72,14 @@ class Regulariser:
 
     def strength(self, readout: Readout) -> sp.Expr:
         """Return B times what is added to dL/dV at a spike, for losses with this readout."""
+        return self._parsed(f"TAU_MEM * ({BALANCE[readout]}) * ({self.push})")
+
+    def penalty_slope(self) -> sp.Expr:
+        """Return B times the derivative of the penalty by a spike, of discrete rules."""
+        return self._parsed(self.push)
+
+    def _parsed(self, text: str) -> sp.Expr:
         allowed = {*VARIABLES, *self.keys, "TAU_MEM", "T"}
-        text = f"TAU_MEM * ({BALANCE[readout]}) * ({self.push})"
         return parse_expression(text, allowed, f"regulariser {self.name}")
 
 

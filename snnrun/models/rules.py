@@ -14,12 +14,15 @@ class Rule:
         backends: Those that can run it.
         meaning: One line.
         source: The publication.
+        discrete: Whether the steps themselves are differentiated, with a surrogate derivative of
+            the spikes, and not the spike times.
     """
 
     name: str
     backends: tuple[str, ...]
     meaning: str
     source: str
+    discrete: bool = False
 
 
 EVENTPROP = Rule(
@@ -29,4 +32,12 @@ EVENTPROP = Rule(
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829",
 )
 
-RULES = {rule.name: rule for rule in (EVENTPROP,)}
+SURROGATE = Rule(
+    name="surrogate",
+    backends=("native",),
+    meaning="backpropagation through the steps of time, with surrogate derivatives of the spikes",
+    source="Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36(6):51, arXiv 1901.09948",
+    discrete=True,
+)
+
+RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE)}

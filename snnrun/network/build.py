@@ -15,6 +15,8 @@ from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.models.rules import RULES, Rule
+from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
+from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
 from snnrun.schema.recordable import ALL_ALIKE
@@ -102,6 +104,29 @@ def find_rule(config: Config) -> Rule:
             f"{' or '.join(rule.backends)}"
         )
     return rule
+
+
+def find_spike_derivative(config: Config) -> SpikeDerivative | None:
+    """Return what stands for the derivative of spikes, or None where the rule needs none."""
+    if not RULES[config.rule.name].discrete:
+        return None
+    name = config.rule.surrogate
+    surrogate = SURROGATES.get(name)
+    if surrogate is None:
+        surrogate = load_object(name, "rule.surrogate")
+    if not isinstance(surrogate, Surrogate):
+        raise ConfigError(f"rule.surrogate={name}: a snnrun Surrogate is needed, not {surrogate!r}")
+    given = {key: getattr(config.rule, key) for key in SURROGATE_KEYS}
+    values = {key: float(value) for key, value in given.items() if value is not None}
+    for key in values:
+        if key not in surrogate.keys:
+            raise ConfigError(
+                f"rule.{key}={values[key]:g}: has no effect, as surrogate {surrogate.name} does not "
+                "use it; leave it out"
+            )
+    return SpikeDerivative(
+        surrogate=surrogate, values=values, detach_reset=config.rule.detach_reset
+    )
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:

@@ -123,7 +123,10 @@ REGULARISATION = table(
     text(
         "REG_TYPE", "none",
         "Regulariser of the hidden layers' activity: simple pulls each neuron towards NU_UPPER "
-        "spikes per trial, Thomas1 also the layer's total below RHO_UPPER.",
+        "spikes per trial, Thomas1 also the layer's total below RHO_UPPER. rule=eventprop adds a "
+        "push of that strength at each spike; rule=surrogate the exact gradient of the penalty "
+        "LBD/2 (n - NU_UPPER)^2 per neuron and GLB_UPPER/2 (total - RHO_UPPER)^2 / NUM_HIDDEN per "
+        "layer, which reaches silent neurons too: strengths of the two cannot be compared.",
         choices=("none", "simple", "Thomas1"),
     ),
     number(

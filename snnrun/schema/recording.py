@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.schema.surrogate import SURROGATE_ROWS
 from snnrun.schema.table import number, row, switch, table, text, when_recorded, whole
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
@@ -191,9 +192,10 @@ GROUPS = table(
         "rule.name", "eventprop", "The learning rule.",
         choices=("eventprop", "surrogate", "superspike", "stdp"),
         later_choices=dict.fromkeys(
-            ("surrogate", "superspike", "stdp"), "it comes with the other learning rules"
+            ("superspike", "stdp"), "it comes with the other learning rules"
         ),
     ),
+    *SURROGATE_ROWS,
     text(
         "backend.name", "native",
         "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU.",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.schema.kinds import MINI_BATCHES, shown
-from snnrun.schema.model import EXPONENTIAL_LOSSES, SPIKE_TIME_LOSSES
+from snnrun.schema.model import EXPONENTIAL_LOSSES, LOSS, SPIKE_TIME_LOSSES
 
 Values = Mapping[str, Any]
 
@@ -219,6 +219,31 @@ def _plots_are_files(values: Values) -> Iterator[str]:
             )
 
 
+@rule("rule.name", "LOSS_TYPE")
+def _surrogate_of_potentials(values: Values) -> Iterator[str]:
+    name = values["LOSS_TYPE"]
+    if values["rule.name"] == "surrogate" and name in SPIKE_TIME_LOSSES:
+        (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
+        others = [choice for choice in key.choices if choice not in SPIKE_TIME_LOSSES]
+        yield (
+            f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete "
+            f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, or "
+            "rule=eventprop"
+        )
+
+
+@rule("rule.name", "rule.surrogate", "rule.scale", "rule.window")
+def _surrogate_options(values: Values) -> Iterator[str]:
+    if values["rule.name"] == "surrogate":
+        return
+    for option in ("rule.scale", "rule.window"):
+        if values[option] is not None:
+            yield (
+                f"{option}={values[option]:g}: has no effect unless rule.name is surrogate; leave "
+                "it out"
+            )
+
+
 RULES = (
     _whole_steps,
     _buffered_steps,
@@ -236,4 +261,6 @@ RULES = (
     _one_checkpoint,
     _rewired_weights_are_trained,
     _plots_are_files,
+    _surrogate_of_potentials,
+    _surrogate_options,
 )

@@ -9,9 +9,11 @@ import sympy as sp
 from snnrun.backends.native.printer import cxx_name, print_formula
 from snnrun.backends.templates import fill_template
 from snnrun.compile.derive import Flow, adjoint_symbol
+from snnrun.compile.discrete import StepBack
 from snnrun.compile.program import CompiledPopulation
 from snnrun.compile.steps import FREE, HELD, Steps
 from snnrun.models.equations import internal, symbol
+from snnrun.models.surrogates import REACH
 
 INDENT = " " * 8
 
@@ -45,6 +47,7 @@ class PopulationEmitter:
         self.timed = timed
         self.push = push
         self.averaged = averaged
+        self.step_back = compiled.step_back
 
     @property
     def struct(self) -> str:
@@ -77,7 +80,7 @@ class PopulationEmitter:
             spiking=_bool(compiled.spiking),
             timed=_bool(self.timed),
             regularised=_bool(self.push is not None),
-            rests=_bool(self.steps.rests),
+            rests=_bool(self.steps.rests and self.step_back is None),
             start=self._assign("x", self.steps.initial),
             advance=self._assign("x", self.steps.advance()),
             adjoint=self._assign("lam", self.steps.adjoint(), adjoint=True),
@@ -91,8 +94,6 @@ class PopulationEmitter:
         )
 
     def _spiking(self) -> str:
-        jump = self.dynamics.jump
-        assert jump is not None
         state, threshold = self.steps.threshold_state, self.steps.threshold
         crosses = [
             *self._lines([state, threshold]),
@@ -105,8 +106,8 @@ class PopulationEmitter:
             reset.append(
                 f"x[{i}] = spiking ? splat({print_formula(value)}) : {cxx_name(symbol(name))};"
             )
-        keep = []
-        for r, name in enumerate(jump.records):
+        jump, keep = self.dynamics.jump, []
+        for r, name in enumerate(jump.records if jump else ()):
             source = "input" if name == self.neuron.input else f"x[{self.states.index(name)}]"
             keep.append(f"kept[{r}][v] = {source};")
         return fill(
@@ -115,12 +116,73 @@ class PopulationEmitter:
             reset=_join(reset),
             keep=_join(keep),
             loud=_join(self._loud_lines()),
+            jump_part=self._jump() if jump else self._step_back(),
+        )
+
+    def _jump(self) -> str:
+        jump = self.dynamics.jump
+        assert jump is not None
+        return fill(
+            "jump",
             slope=self._return(jump.slope, real=True, states=jump.records),
             jump=_join(self._jump_lines()),
         )
 
+    def _step_back(self) -> str:
+        """Return the way back of a discrete rule (see compile/discrete.py)."""
+        step = self.step_back
+        assert step is not None
+        fold, taped = self.compiled.fold, step.taped
+        tape = [f"kept[{i}] = x[{self.states.index(name)}];" for i, name in enumerate(taped)]
+        distance, reach = fold(step.distance), fold(step.reach)
+        inner = [f"const vf distance = {print_formula(distance)};"]
+        if REACH in step.slope.free_symbols:
+            inner.append(f"const vf reach = splat({print_formula(reach)});")
+        value = f"splat({print_formula(step.slope)})"
+        bounds = [
+            f"(distance {sign} splat({print_formula(bound)}))"
+            for sign, bound in ((">=", step.low), ("<=", step.high))
+            if bound is not None
+        ]
+        if bounds:
+            value = f"{' & '.join(bounds)} ? {value} : vf{{}}"
+        return fill(
+            "discrete",
+            taped=len(taped),
+            tape=_join(tape),
+            surrogate=_join(
+                [*self._lines([distance, reach], states=taped), *inner, f"return {value};"]
+            ),
+            reset="its reset counts as a constant" if step.reset_change is None else "all of it",
+            step_back=_join(self._step_back_lines(step)),
+        )
+
+    def _step_back_lines(self, step: StepBack) -> list[str]:
+        def folded(expressions: Mapping[str, sp.Expr]) -> dict[str, sp.Expr]:
+            return {name: self.compiled.fold(value) for name, value in expressions.items()}
+
+        change = self.compiled.fold(step.reset_change or 0)
+        reset, pull = folded(step.reset), folded(step.pull)
+        at_spike, always = folded(step.reset_parameters), folded(step.parameters)
+        used = [change, *reset.values(), *pull.values(), *at_spike.values(), *always.values()]
+        lines = self._lines(used, states=step.taped)
+        if change != 0:
+            lines.append(f"dl_ds += {print_formula(change)};")
+        lines.append("const vf change = dl_ds * slope;")
+        for p, parameter in enumerate(self.compiled.population.trained):
+            terms = [print_formula(always[parameter])] if parameter in always else []
+            if parameter in at_spike:
+                terms.append(f"(spiking ? splat({print_formula(at_spike[parameter])}) : vf{{}})")
+            lines.append(f"g[{p}] = {' + '.join(terms) or 'vf{}'};")
+        for name, value in reset.items():
+            i = self.states.index(name)
+            lines.append(f"lam[{i}] = spiking ? splat({print_formula(value)}) : lam[{i}];")
+        for name, value in pull.items():
+            lines.append(f"lam[{self.states.index(name)}] += {print_formula(value)};")
+        return lines
+
     def _loud_lines(self) -> list[str]:
-        if not self.steps.rests:
+        if not self.steps.rests or self.step_back is not None:
             return ["return vi{} - 1;"]
         expression = self.steps.loud
         level = float(self.steps.threshold_level) * 0.999  # margin for rounding
@@ -161,34 +223,37 @@ class PopulationEmitter:
         text = fill("disturbed", state=state, noise=repr(noise), veto=repr(veto))
         if not veto:
             return text
+        text += fill("level", level=self._return(self.steps.threshold))
         jump = self.dynamics.jump
-        assert jump is not None
+        if jump is None:
+            return text
         adjoint = {s: self.compiled.fold(e) for s, e in jump.crossing.items()}
         gradients = {p: self.compiled.fold(e) for p, e in jump.crossing_parameters.items()}
         used = [*adjoint.values(), *gradients.values()]
         cross = self._lines(used, real=True, states=jump.records)
         return text + fill(
             "late",
-            level=self._return(self.steps.threshold),
             late_drive=self._return(jump.drive, real=True, states=jump.records),
             cross=_join([*cross, *self._changes(adjoint, gradients)]),
         )
 
     def _regularised(self) -> str:
         assert self.push is not None
+        if self.step_back is not None:
+            return fill("penalised", push=print_formula(self.push), averaged=_bool(self.averaged))
         return fill("regularised", push=print_formula(self.push), averaged=_bool(self.averaged),
                     state=self.states.index(str(self.steps.threshold_state)))  # fmt: skip
 
     def _refractory(self) -> str:
-        jump = self.dynamics.jump
-        assert jump is not None
-        assert jump.release is not None
+        jump, release = self.dynamics.jump, ""
+        if jump is not None and jump.release is not None:
+            release = fill("release", release=self._return(jump.release, real=True))
         return fill(
             "refractory",
             held=", ".join(self.neuron.held),
             advance=self._assign("x", self.steps.advance(HELD)),
             adjoint=self._assign("lam", self.steps.adjoint(HELD), adjoint=True),
-            release=self._return(jump.release, real=True),
+            release_part=release,
         )
 
     def _per_neuron(self) -> str:

@@ -11,6 +11,7 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     x k v lam input kept spiking gradient inverse_slope R dl_dt release drive held g value step
     A dA DT EULER SIZE STATES INPUT READOUT RECORDS REFRACTORY PER_NEURON TRAINED ARRAYS SPIKING
     TIMED RESTS REGULARISED PUSHED DISTURBED NOISE VETO STRIDE DURATION SILENT_EXCLUDED push n total
+    distance reach change slope dl_ds kept TAPED
     Number Real Int vf vi vectors splat maximum minimum
     exp log sqrt tanh fabs pow alignas and asm auto bool break case catch char class const
     constexpr continue default delete do double else enum explicit export extern false float for

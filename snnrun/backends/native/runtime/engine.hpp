@@ -12,6 +12,7 @@
 
 #include "adam.hpp"
 #include "backward.hpp"
+#include "discrete.hpp"
 #include "expm.hpp"
 #include "forward.hpp"
 #include "job.hpp"
@@ -39,6 +40,7 @@ template <class P> class Engine : Walk<P> {
                 std::get<I>(*t).allocate();
             using L = Layer<I>;
             std::get<I>(coefficients_).data.allocate(size_t(L::Model::ARRAYS + 1) * L::WIDTH);
+            std::get<I>(by_target_).allocate();
         });
         pool_.run([&](int t) {  // first touched by the thread that uses it
             threads_[t] = std::make_unique<Trial>();
@@ -74,7 +76,7 @@ template <class P> class Engine : Walk<P> {
             visit(&Tensors<L>::parameters, L::Model::PER_NEURON, L::Model::PER_NEURON > 0,
                   [](int i, int j) { return size_t(i) * L::WIDTH + j; });
         });
-        if (set && which == 0) refresh();
+        if (set && which == 0) refresh(), turn(0, 1);
         return found;
     }
 
@@ -99,8 +101,9 @@ template <class P> class Engine : Walk<P> {
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
-                if constexpr (P::TRAINS_PARAMETERS) {
+                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE) {
                     if (t == 0) refresh();
+                    turn(t, int(threads_.size()));
                     pool_.barrier.wait();
                 }
             }
@@ -200,6 +203,12 @@ template <class P> class Engine : Walk<P> {
         });
     }
 
+    void turn(int t, int threads) {  // weights to ByTarget, this thread's share
+        each_layer([&](auto l) {
+            std::get<l()>(by_target_).refresh(std::get<l()>(value_), t, threads);
+        });
+    }
+
     // Adam on this thread's share of every tensor. Returns the number of a tensor that failed, or
     // -1.
     int update(const Adam& a, int t, int slots) {
@@ -260,9 +269,9 @@ template <class P> class Engine : Walk<P> {
                     forward(work, std::get<I>(value_), k, from, observer);
                 }
             };
-            Unobserved nothing;
+            Seen<L> seen{work};
             if constexpr (I == COUNT - 1) walk(trial.loss);
-            else walk(nothing);
+            else walk(seen);
         });
     }
 
@@ -294,7 +303,7 @@ template <class P> class Engine : Walk<P> {
             work.scale = Real(scale), work.total = AVERAGED ? std::get<I>(averages_).total
                                                             : Real(work.spike_count());
         auto& gradient = std::get<I>(slot);
-        if constexpr (L::Model::SPIKING) {
+        if constexpr (L::Model::SPIKING && !Discrete<typename L::Model>::ON) {
             if constexpr (I + 1 < COUNT)
                 gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value_));
             if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
@@ -310,7 +319,10 @@ template <class P> class Engine : Walk<P> {
         const auto walk = [&](const auto& drive) {
             backward(work, std::get<I>(value_), k, gradient, drive, end, held);
         };
-        if constexpr (I == COUNT - 1) walk(trial.loss);
+        if constexpr (Discrete<typename L::Model>::ON)
+            backward_discrete(work, std::get<I + 1>(trial.work), std::get<I>(by_target_),
+                              std::get<I + 1>(by_target_), k, gradient, held);
+        else if constexpr (I == COUNT - 1) walk(trial.loss);
         else walk(Undriven{});
         for (int b = 0; b < L::BLOCKS; b++) {
             Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
@@ -386,6 +398,7 @@ template <class P> class Engine : Walk<P> {
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
     typename Map<Averages, Layers>::type averages_;
+    typename Map<ByTarget, Layers>::type by_target_;
 };
 
 }  // namespace snn

@@ -41,6 +41,7 @@ template <class L> struct FromLayer {
 // Looks at nothing; the observer of a hidden layer.
 struct Unobserved {
     static constexpr bool WHOLE_TRIAL = false;
+    template <class... Any> explicit Unobserved(const Any&...) {}
     inline void operator()(int, int, const vf*) {}
 };
 

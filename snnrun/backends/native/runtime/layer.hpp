@@ -9,6 +9,18 @@
 
 namespace snn {
 
+// Whether the steps of a population are differentiated, and how many of its states are kept in each:
+// declared in its struct only then.
+template <class M, class = void> struct Discrete {
+    static constexpr bool ON = false;
+    static constexpr int TAPED = 0;
+};
+template <class M> struct Discrete<M, std::void_t<decltype(M::TAPED)>> {
+    static constexpr bool ON = true;
+    static constexpr int TAPED = M::TAPED;
+};
+constexpr int STEPS_AT_ONCE = 16;  // of such a layer, for which sums over targets are made together
+
 // Model:    a generated population (see population.cpp.tmpl for what it must have)
 // PRE:      rows of the forward weights: input channels, or the padded width of the layer below
 // SOURCE:   the generated population below, or void for the input
@@ -125,6 +137,7 @@ template <class L> struct Work {
     BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
+    Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; see dl_ds_at
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
     Table<L> input_adjoint;              // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
@@ -141,6 +154,10 @@ template <class L> struct Work {
         state.allocate(size_t(M::STATES) * L::WIDTH),
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
+        if constexpr (Discrete<M>::ON) {
+            taped.allocate(size_t(L::STEPS) * Discrete<M>::TAPED * L::WIDTH);
+            dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
+        }
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
         if constexpr (Disturbed<M>::VETO) {
             waiting.allocate(L::WIDTH);
@@ -148,6 +165,10 @@ template <class L> struct Work {
         }
         input_adjoint.allocate();
         push.allocate(L::WIDTH), push.zero();
+    }
+    // derivative of the loss by the spikes of vector x of block b, in the i-th step of those at hand
+    vf& dl_ds_at(int i, int b, int x) {
+        return vectors(dl_ds.data())[(size_t(i) * L::BLOCKS + b) * L::B + x];
     }
     uint32_t spikes_of(int j) const {  // of neuron j, once they are sorted
         const auto& at = spikes[j / L::BW].by_neuron;

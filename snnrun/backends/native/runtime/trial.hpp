@@ -15,6 +15,10 @@ template <class P> struct Trial : Walk<P> {
         return (averages<typename Ls::Model>() || ...);
     }
     static constexpr bool AVERAGED = averaged(static_cast<Layers*>(nullptr));
+    template <class... Ls> static constexpr bool discrete(std::tuple<Ls...>*) {
+        return (Discrete<typename Ls::Model>::ON || ...);
+    }
+    static constexpr bool DISCRETE = discrete(static_cast<Layers*>(nullptr));
 
     typename Map<Work, Layers>::type work;
     typename Map<HeldAfter, Layers>::type held;

@@ -1,0 +1,250 @@
+// discrete.hpp: the way back through a layer whose steps themselves are differentiated, with a
+// surrogate for the derivative of its spikes (compile/discrete.py has the equations).
+//
+// lam is the derivative of the loss by the states. In step n, from its end to its start:
+//   1. dl_ds = sum over the targets above and in the layer of weight x input_adjoint[n + 1]
+//   2. threshold and reset           M::step_back
+//   3. gradients of parameters       dL/dp += lam . (dF/dp)
+//   4. flow                          lam <- J^T lam, kept in input_adjoint[n]
+// 1 is wanted of every neuron in every step. Sums over targets above are made for several steps at
+// once, so that weights are read once for all of them.
+#pragma once
+#include "backward.hpp"
+#include "forward.hpp"
+
+namespace snn {
+
+// Weights by target: row k holds those of the spikes of all neurons of a block, contiguously.
+template <class L> struct ByTarget {
+    Buffer<Real> forward, recurrent;
+    template <class Source, bool ON> static constexpr size_t size() {
+        if constexpr (ON) return size_t(L::Model::SIZE) * Shape<Source::SIZE>::width;
+        else return 0;
+    }
+    static constexpr bool FORWARD = Discrete<typename L::Source>::ON;
+    static constexpr bool RECURRENT = L::RECURRENT && Discrete<typename L::Model>::ON;
+    void allocate() {
+        forward.allocate_dense(size<typename L::Source, FORWARD>());
+        recurrent.allocate_dense(size<typename L::Model, RECURRENT>());
+    }
+    // Copies the weights towards the targets k = t, t + threads, ...
+    void refresh(const Tensors<L>& weights, int t, int threads) {
+        if constexpr (FORWARD)
+            copy<typename L::Source, L::PRE>(forward, weights.forward, t, threads);
+        if constexpr (RECURRENT)
+            copy<typename L::Model, L::WIDTH>(recurrent, weights.recurrent, t, threads);
+    }
+
+  private:
+    template <class Source, int PRE>
+    static void copy(Buffer<Real>& to, const Buffer<Real>& from, int t, int threads) {
+        constexpr int BW = Shape<Source::SIZE>::BW, SIZE = L::Model::SIZE;
+        for (int v = t; v * LANES < SIZE; v += threads)  // a vector of targets
+            for (int j = 0; j < Source::SIZE; j++) {
+                const int k = v * LANES;
+                const Real* row = from.data() + (size_t(k / L::BW) * PRE + j) * L::BW + k % L::BW;
+                Real* column = to.data() + (size_t(j / BW) * SIZE + k) * BW + j % BW;
+                for (int l = 0; l < LANES && k + l < SIZE; l++) column[size_t(l) * BW] = row[l];
+            }
+    }
+};
+
+// Keeps what the way back needs of the states before the threshold.
+template <class L> struct Taped {
+    static constexpr bool WHOLE_TRIAL = true;
+    static constexpr int TAPED = Discrete<typename L::Model>::TAPED;
+    Work<L>& work;
+    inline void operator()(int n, int v, const vf* x) {
+        vf kept[TAPED];
+        L::Model::tape(x, kept);
+        vf* rows = vectors(work.taped.data() + size_t(n) * TAPED * L::WIDTH);
+        for (int i = 0; i < TAPED; i++) rows[i * (L::WIDTH / LANES) + v] = kept[i];
+    }
+};
+template <class L>
+using Seen = std::conditional_t<Discrete<typename L::Model>::ON, Taped<L>, Unobserved>;
+
+// The input adjoint of target k, step by step: `stride` numbers from one to the next.
+template <class L> struct Deltas {
+    const Real* first;
+    int stride;
+    Deltas(Work<L>& work, int k, int n) {
+        const int b = k / L::BW, x = k % L::BW / LANES;
+        first = reinterpret_cast<const Real*>(&work.input_adjoint.at(b, n, x)) + k % LANES;
+        stride = Table<L>::part_size(x) * LANES;
+    }
+};
+
+// total[i][x] += sum over targets k of rows[k][x] x delta_k(n + i), for N steps and S vectors.
+template <class Target, int N, int S, int B>
+static inline void add_targets_part(vf (*total)[B], int x, const vf* rows, Work<Target>& target,
+                                    int n) {
+    vf sum[N][S];
+    for (int i = 0; i < N; i++)
+        for (int s = 0; s < S; s++) sum[i][s] = total[i][x + s];
+    for (int k = 0; k < Target::Model::SIZE; k++) {
+        const Deltas<Target> delta(target, k, n);
+        const vf* row = rows + size_t(k) * B + x;
+        SNN_UNROLL for (int i = 0; i < N; i++) {
+            const vf d = splat(delta.first[i * delta.stride]);
+            SNN_UNROLL for (int s = 0; s < S; s++) sum[i][s] += row[s] * d;
+        }
+    }
+    for (int i = 0; i < N; i++)
+        for (int s = 0; s < S; s++) total[i][x + s] = sum[i][s];
+}
+
+template <class Target, int N, int B>
+static inline void add_targets(vf (*total)[B], const vf* rows, Work<Target>& target, int n) {
+    constexpr int S = N == 1 ? B : B < 4 ? B : 4, REST = B % S;
+    for (int x = 0; x + S <= B; x += S)
+        add_targets_part<Target, N, S, B>(total, x, rows, target, n);
+    if constexpr (REST > 0)
+        add_targets_part<Target, N, REST, B>(total, B - REST, rows, target, n);
+}
+
+// dl_ds of steps [from, to) of block b, from the targets above.
+template <class L, class Above>
+static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Above>& weights, int b,
+                          int from, int to) {
+    constexpr int B = L::B, N = MAX_BLOCK / 4;
+    const vf* rows = vectors(weights.forward.data()) + size_t(b) * Above::Model::SIZE * B;
+    vf total[N][B];
+    for (int n = from; n < to; n += N) {
+        const int first = n + N <= to ? n : std::max(from, to - N), count = std::min(N, to - first);
+        for (auto& step : total)
+            for (auto& t : step) t = vf{};
+        if (count == N) add_targets<Above, N, B>(total, rows, above, first + 1);
+        else
+            for (int i = 0; i < count; i++)
+                add_targets<Above, 1, B>(total + i, rows, above, first + i + 1);
+        for (int i = 0; i < count; i++)
+            for (int x = 0; x < B; x++) work.dl_ds_at(first - from + i, b, x) = total[i][x];
+    }
+}
+
+// Lanes whose bit is set.
+static inline vi lanes_of(uint32_t word) {
+#if defined(__AVX512DQ__)
+    if constexpr (sizeof(Real) == 4) return (vi)_mm512_movm_epi32(__mmask16(word));
+    else return (vi)_mm512_movm_epi64(__mmask8(word));
+#else
+    vi mask;
+    for (int l = 0; l < LANES; l++) mask[l] = -Int(word >> l & 1);
+    return mask;
+#endif
+}
+
+// Threshold, reset and flow of block b in step n, walked back. `dl_ds` of its neurons is complete
+// but for what the reset adds.
+template <class L>
+static inline void step_back_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
+                                   Buffer<Int>& held_after, const vf* dl_ds, int b, int n) {
+    using M = typename L::Model;
+    constexpr int B = L::B, V = L::WIDTH / LANES, TAPED = M::TAPED;
+    const auto& spikes = work.spikes[b];
+    uint64_t hit[(L::BW + 63) / 64] = {};
+    for (uint32_t e = spikes.start[n]; e < spikes.start[n + 1]; e++)
+        hit[spikes.neuron[e] / 64] |= uint64_t(1) << spikes.neuron[e] % 64;
+    if constexpr (M::REFRACTORY > 0) {  // refractory periods that end with this step
+        const int m = n - M::REFRACTORY;
+        if (m >= 0)
+            for (uint32_t e = spikes.start[m]; e < spikes.start[m + 1]; e++)
+                held_after[b * L::BW + spikes.neuron[e]] = m;
+    }
+    vf* lam = vectors(work.adjoint.data());
+    const vf* taped = vectors(work.taped.data() + size_t(n) * TAPED * L::WIDTH);
+    SNN_UNROLL for (int x = 0; x < B; x++) {
+        const int v = b * B + x;
+        const Real* k = arrays + v * LANES;
+        vf l[M::STATES], s[TAPED], g[M::TRAINED + 1];
+        for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
+        for (int i = 0; i < TAPED; i++) s[i] = taped[i * V + v];
+        const vi spiking = lanes_of(hit[x * LANES / 64] >> (x * LANES % 64) & ((1u << LANES) - 1));
+        vf slope = M::surrogate(s, k);
+        vi held = {};
+        if constexpr (M::REFRACTORY > 0) {
+            held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
+            slope = held ? vf{} : slope;
+        }
+        if constexpr (Disturbed<M>::VETO)
+            if (work.draws.on) slope = vetoed<M>(work.draws, v, n) ? vf{} : slope;
+        M::step_back(l, s, spiking, dl_ds[x], slope, k, g);
+        if constexpr (L::TAPE) {
+            vf start[M::STATES], flow[M::TRAINED];
+            for (int i = 0; i < M::STATES; i++)
+                start[i] = vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v];
+            M::parameter_gradient(l, start, held, k, flow);
+            for (int p = 0; p < M::TRAINED; p++)
+                vectors(gradient.parameters.data() + p * L::WIDTH)[v] += g[p] + flow[p];
+        }
+        if constexpr (M::REFRACTORY > 0) {
+            vf h[M::STATES];
+            for (int i = 0; i < M::STATES; i++) h[i] = l[i];
+            M::adjoint_held(h, k), M::adjoint(l, k);
+            for (int i = 0; i < M::STATES; i++) l[i] = held ? h[i] : l[i];
+        } else {
+            M::adjoint(l, k);
+        }
+        for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
+        work.input_adjoint.at(b, n, x) = l[M::INPUT];
+    }
+}
+
+// What the regulariser adds to dl_ds in every step, into work.push.
+template <class L> static void prepare_penalty(Work<L>& work) {
+    using M = typename L::Model;
+    if constexpr (M::REGULARISED)
+        for (int j = 0; j < M::SIZE; j++) {
+            const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
+            work.push[j] = M::push(spikes, work.total) * work.scale;
+        }
+}
+
+// Steps before the end in which neurons are held although their period ends behind it.
+template <class L> static void prepare_held(Work<L>& work, Buffer<Int>& held_after) {
+    using M = typename L::Model;
+    constexpr int T = L::STEPS;
+    if constexpr (M::REFRACTORY > 0) {
+        for (int j = 0; j < L::WIDTH; j++) held_after[j] = T;
+        for (int b = 0; b < L::BLOCKS; b++) {
+            auto& s = work.spikes[b];
+            for (int m = std::max(0, T - M::REFRACTORY); m < T; m++)
+                for (uint32_t e = s.start[m]; e < s.start[m + 1]; e++)
+                    held_after[b * L::BW + s.neuron[e]] = m;
+        }
+    }
+}
+
+// Walks a layer back through the whole trial: surrogates act in steps without spikes too.
+template <class L, class Above>
+void backward_discrete(Work<L>& work, Work<Above>& above, const ByTarget<L>& own,
+                       const ByTarget<Above>& up, const Real* arrays, Tensors<L>& gradient,
+                       Buffer<Int>& held_after) {
+    using M = typename L::Model;
+    constexpr int B = L::B;
+    work.adjoint.zero();
+    prepare_penalty(work), prepare_held(work, held_after);
+    const auto back = [&](int b, int n, int from) {
+        vf dl_ds[B];
+        for (int x = 0; x < B; x++) dl_ds[x] = work.dl_ds_at(n - from, b, x);
+        if constexpr (M::REGULARISED)
+            for (int x = 0; x < B; x++) dl_ds[x] += vectors(work.push.data())[b * B + x];
+        step_back_block(work, arrays, gradient, held_after, dl_ds, b, n);
+    };
+    for (int to = L::STEPS; to > 0; to -= STEPS_AT_ONCE) {
+        const int from = std::max(0, to - STEPS_AT_ONCE);
+        for (int b = 0; b < L::BLOCKS; b++) targets_above(work, above, up, b, from, to);
+        for (int n = to - 1; n >= from; n--) {
+            if constexpr (L::RECURRENT)
+                for (int b = 0; b < L::BLOCKS; b++) {
+                    const vf* rows = vectors(own.recurrent.data()) + size_t(b) * M::SIZE * B;
+                    auto* total = reinterpret_cast<vf(*)[B]>(&work.dl_ds_at(n - from, b, 0));
+                    add_targets<L, 1, B>(total, rows, work, n + 1);
+                }
+            for (int b = 0; b < L::BLOCKS; b++) back(b, n, from);
+        }
+    }
+}
+
+}  // namespace snn

@@ -1,0 +1,114 @@
+"""The derivative of a step itself, with a surrogate for that of the spikes.
+
+Step n of a population, with F what happens between spikes, g = X - value the threshold function and
+r the reset:
+
+    x  += arrivals                        (in the input state)
+    x-  = F(x)
+    s   = [g(x-) >= 0]                    0 while a neuron is refractory or kept from spiking
+    x+  = x- + s (r(x-) - x-)             a spike of step n arrives at its targets in step n + 1
+
+This is a graph without spike times; its derivative is exact but for ds/dg := sigma'(g). With
+lam = dL/dx and J the Jacobian of F, walking back through step n:
+
+    dl_ds  = sum_k w_jk delta_k(n + 1) + dR/ds [+ lam . (r - x-), if the reset is not detached]
+    lam   <- (1 - s) lam + s r_x^T lam + dl_ds sigma'(g) g_x
+    dL/dp += s lam . r_p + dl_ds sigma'(g) g_p          (lam before this)
+    dL/dp += lam . (dF/dp)                              (lam after this)
+    lam   <- J^T lam,   delta = lam[input],   dL/dw_jk += delta_k(n) for each spike that arrives
+
+sigma' is 0 where s is held at 0. The sum over the targets k is wanted of all neurons in all steps,
+whether they spike or not. For equations between spikes J is the propagator P, as in derive.py.
+
+Source: Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36(6):51; Zenke & Vogels 2021, Neural
+Comput 33:899, for the detached reset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from snnrun.compile.derive import adjoint_symbol
+from snnrun.models.declare import Neuron
+from snnrun.models.equations import internal, symbol
+from snnrun.models.surrogates import SpikeDerivative
+
+CHANGE = internal("change")  # dl_ds sigma'(g)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBack:
+    """What threshold and reset of a step do to the adjoint, walking back.
+
+    Expressions hold states (before the threshold), their adjoints (after the reset), CHANGE, and in
+    ``slope`` DISTANCE and REACH.
+    """
+
+    taped: tuple[str, ...]  # states whose value before the threshold is kept in every step
+    distance: sp.Expr  # g
+    reach: sp.Expr  # the threshold's value
+    slope: sp.Expr  # sigma'
+    low: sp.Expr | None
+    high: sp.Expr | None
+    reset_change: sp.Expr | None  # lam . (r - x-); None: detached
+    reset: dict[str, sp.Expr]  # state -> (r_x^T lam) where it differs from lam
+    pull: dict[str, sp.Expr]  # state -> what is added to its lam
+    reset_parameters: dict[str, sp.Expr]  # parameter -> what a spike adds to its gradient
+    parameters: dict[str, sp.Expr]  # parameter -> what every step adds
+
+    def describe(self) -> list[str]:
+        """Return what happens to the adjoint as lines."""
+        lines = [f"    g = {self.distance}, change = dl_ds sigma'(g)"]
+        if self.reset_change is not None:
+            lines.append(f"    dl_ds += {self.reset_change}")
+        lines += [f"    at a spike: lam_{name} <- {value}" for name, value in self.reset.items()]
+        return [*lines, *(f"    lam_{name} += {value}" for name, value in self.pull.items())]
+
+
+def derive_step_back(
+    neuron: Neuron, trained: tuple[str, ...], spikes: SpikeDerivative
+) -> StepBack | None:
+    """Derive the way back through threshold and reset; None for a neuron without a threshold."""
+    system, names = neuron.system, neuron.states
+    if system.threshold_value is None:
+        return None
+    state = sp.Matrix([symbol(s) for s in names])
+    lam = sp.Matrix([adjoint_symbol(s) for s in names])
+    g = symbol(str(system.threshold_state)) - system.threshold_value
+    g_x = sp.Matrix([g]).jacobian(state)
+    reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
+    kept = reset.jacobian(state).T * lam
+    reset_change = None
+    if not spikes.detach_reset:
+        reset_change = sp.expand((lam.T * (reset - state))[0])
+    found = StepBack(
+        taped=(),
+        distance=g,
+        reach=system.threshold_value,
+        slope=sp.sympify(spikes.bound("derivative")),
+        low=spikes.bound("low"),
+        high=spikes.bound("high"),
+        reset_change=reset_change,
+        reset={n: sp.simplify(kept[i]) for i, n in enumerate(names) if kept[i] != lam[i]},
+        pull={n: g_x[i] * CHANGE for i, n in enumerate(names) if g_x[i] != 0},
+        reset_parameters=_nonzero({p: (lam.T * reset.diff(symbol(p)))[0] for p in trained}),
+        parameters=_nonzero({p: g.diff(symbol(p)) * CHANGE for p in trained}),
+    )
+    return _with_tape(found, names)
+
+
+def _nonzero(expressions: Mapping[str, sp.Expr]) -> dict[str, sp.Expr]:
+    return {name: expression for name, expression in expressions.items() if expression != 0}
+
+
+def _with_tape(step: StepBack, names: tuple[str, ...]) -> StepBack:
+    """Return ``step`` with the states that its expressions use."""
+    by_name = (step.reset, step.pull, step.reset_parameters, step.parameters)
+    used = [step.distance, step.reach, step.reset_change or sp.Integer(0)]
+    used += [expression for group in by_name for expression in group.values()]
+    symbols = {s for expression in used for s in expression.free_symbols}
+    taped = tuple(name for name in names if symbol(name) in symbols)
+    return replace(step, taped=taped)

@@ -1,0 +1,145 @@
+"""The built-in surrogate derivatives: what stands for the derivative of a spike by the potential.
+
+A neuron spikes in a step where the distance x = X - threshold is not negative: s = [x >= 0], whose
+derivative is 0 almost everywhere. Walking back, ds/dx is taken to be an expression of x instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import sympy as sp
+
+from snnrun.errors import ModelError
+from snnrun.models.equations import internal, parse_expression, symbol
+
+VARIABLES = ("x", "threshold")
+DISTANCE = internal("distance")  # x in derived expressions
+REACH = internal("reach")  # threshold there
+KEYS = ("scale", "window")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surrogate:
+    """A surrogate derivative.
+
+    Args:
+        name: What ``rule.surrogate`` calls it.
+        derivative: ds/dx, an expression of ``x``, the state's distance above the threshold, of
+            ``threshold``, the value to be reached, and of the keys.
+        low, high: Expressions of the keys: the derivative is 0 for x < low and for x > high.
+        keys: Of ``scale`` and ``window`` those that the expressions use, with their defaults; the
+            options ``rule.scale`` and ``rule.window`` replace them.
+        meaning: One line.
+        source: The publication.
+
+    Raises:
+        ModelError: An expression cannot be read or uses another name, or a key is not one of these.
+    """
+
+    name: str
+    derivative: str
+    low: str | None = None
+    high: str | None = None
+    keys: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    meaning: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for key in self.keys:
+            if key not in KEYS:
+                raise ModelError(
+                    f"surrogate {self.name}: key {key!r} has no option; there are "
+                    f"rule.{' and rule.'.join(KEYS)}"
+                )
+        for name in ("derivative", "low", "high"):
+            self.expression(name)
+
+    def expression(self, name: str) -> sp.Expr | None:
+        """Return the field ``name`` as a SymPy expression, or None where there is none."""
+        text = getattr(self, name)
+        if text is None:
+            return None
+        allowed = {*self.keys, *(VARIABLES if name == "derivative" else ())}
+        return parse_expression(text, allowed, f"surrogate {self.name}, {name}")
+
+
+def _scaled(default: float) -> Mapping[str, float]:
+    return MappingProxyType({"scale": default})
+
+
+FAST_SIGMOID = Surrogate(
+    name="fast_sigmoid",
+    derivative="1 / (scale * abs(x) + 1)**2",
+    keys=_scaled(100.0),
+    meaning="derivative of a fast sigmoid, 1 on the threshold",
+    source="Zenke & Ganguli 2018, Neural Comput 30:1514, eq. 6; scale 100 as in spytorch",
+)
+SIGMOID = Surrogate(
+    name="sigmoid",
+    derivative="scale * exp(-scale * abs(x)) / (1 + exp(-scale * abs(x)))**2",
+    keys=_scaled(10.0),
+    meaning="derivative of a sigmoid, scale / 4 on the threshold",
+    source="Zenke & Vogels 2021, Neural Comput 33:899",
+)
+ARCTAN = Surrogate(
+    name="arctan",
+    derivative=f"scale / 2 / (1 + ({float(sp.pi / 2)!r} * scale * x)**2)",
+    keys=_scaled(2.0),
+    meaning="derivative of an arc tangent, scale / 2 on the threshold",
+    source="Fang et al. 2021, ICCV, arXiv 2007.05785",
+)
+TRIANGULAR = Surrogate(
+    name="triangular",
+    derivative="1 - scale * abs(x)",
+    low="-1 / scale",
+    high="1 / scale",
+    keys=_scaled(1.0),
+    meaning="triangle of height 1, which ends 1 / scale from the threshold",
+    source="Esser et al. 2016, PNAS 113:11441; Bellec et al. 2018, NeurIPS 31",
+)
+PIECEWISE_LINEAR = Surrogate(
+    name="piecewise_linear",
+    derivative="1 / threshold",
+    low="-window",
+    keys=MappingProxyType({"window": 0.5}),
+    meaning="1 / threshold from a window below the threshold on, as of a linear spike count",
+    source="rockpool 3.1, StepPWL",
+)
+
+SURROGATES = {
+    surrogate.name: surrogate
+    for surrogate in (FAST_SIGMOID, SIGMOID, ARCTAN, TRIANGULAR, PIECEWISE_LINEAR)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikeDerivative:
+    """A surrogate with the values of its keys, and whether resets count as constants.
+
+    ``values`` replace the surrogate's defaults.
+    """
+
+    surrogate: Surrogate = FAST_SIGMOID
+    values: Mapping[str, float] = field(default_factory=dict)
+    detach_reset: bool = True
+
+    def bound(self, name: str) -> sp.Expr | None:
+        """Return an expression of the surrogate with its keys as numbers, of DISTANCE and REACH."""
+        expression = self.surrogate.expression(name)
+        if expression is None:
+            return None
+        values: dict[sp.Symbol, float | sp.Symbol] = {
+            symbol(key): self.values.get(key, value) for key, value in self.surrogate.keys.items()
+        }
+        return expression.subs({**values, symbol("x"): DISTANCE, symbol("threshold"): REACH})
+
+    def describe(self) -> str:
+        """Return what stands for the derivative of the spikes."""
+        bounds = [(s, self.bound(name)) for s, name in ((">=", "low"), ("<=", "high"))]
+        where = " and ".join(f"x {sign} {bound}" for sign, bound in bounds if bound is not None)
+        text = str(self.bound("derivative")).replace("distance", "x").replace("reach", "threshold")
+        reset = "detached" if self.detach_reset else "not detached"
+        return f"{text}{f' where {where}' if where else ''}; reset {reset}"
