@@ -216,33 +216,93 @@ template <class L> static void prepare_held(Work<L>& work, Buffer<Int>& held_aft
     }
 }
 
-// Walks a layer back through the whole trial: surrogates act in steps without spikes too.
+// Trials that are walked back through a layer together.
+template <class L, class Above> struct Group {
+    int count = 0;
+    Work<L>* work[MOST_TOGETHER];
+    Work<Above>* above[MOST_TOGETHER];
+    Buffer<Int>* held_after[MOST_TOGETHER];
+    void add(Work<L>& own, Work<Above>& targets, Buffer<Int>& held) {
+        work[count] = &own, above[count] = &targets, held_after[count++] = &held;
+    }
+};
+
+// dl_ds of block b in a step += sum over the recurrent targets k of rows[k] x delta_k in the step
+// behind it, which stands in the adjoint of the input state. For trials first, ... first + G - 1.
+template <int G, int S, class L, class Above>
+static inline void recurrent_part(Group<L, Above>& group, const vf* rows, int first, int i, int b,
+                                  int x) {
+    vf sum[G][S];
+    const Real* delta[G];
+    for (int g = 0; g < G; g++) {
+        auto& work = *group.work[first + g];
+        delta[g] = work.adjoint.data() + size_t(L::Model::INPUT) * L::WIDTH;
+        for (int s = 0; s < S; s++) sum[g][s] = work.dl_ds_at(i, b, x + s);
+    }
+    for (int k = 0; k < L::Model::SIZE; k++) {
+        const vf* row = rows + size_t(k) * L::B + x;
+        SNN_UNROLL for (int g = 0; g < G; g++) {
+            const vf d = splat(delta[g][k]);
+            SNN_UNROLL for (int s = 0; s < S; s++) sum[g][s] += row[s] * d;
+        }
+    }
+    for (int g = 0; g < G; g++)
+        for (int s = 0; s < S; s++) group.work[first + g]->dl_ds_at(i, b, x + s) = sum[g][s];
+}
+
+template <int G, class L, class Above>
+static inline void recurrent_targets(Group<L, Above>& group, const vf* rows, int first, int i,
+                                     int b) {
+    constexpr int B = L::B, MOST = MAX_BLOCK / G, S = B < MOST ? B : MOST, REST = B % S;
+    for (int x = 0; x + S <= B; x += S) recurrent_part<G, S>(group, rows, first, i, b, x);
+    if constexpr (REST > 0) recurrent_part<G, REST>(group, rows, first, i, b, B - REST);
+}
+
+// The same for all trials and blocks; the sums of a trial do not depend on who is beside it.
 template <class L, class Above>
-void backward_discrete(Work<L>& work, Work<Above>& above, const ByTarget<L>& own,
-                       const ByTarget<Above>& up, const Real* arrays, Tensors<L>& gradient,
-                       Buffer<Int>& held_after) {
+static void all_recurrent_targets(Group<L, Above>& group, const ByTarget<L>& own, int i) {
+    for (int b = 0; b < L::BLOCKS; b++) {
+        const vf* rows = vectors(own.recurrent.data()) + size_t(b) * L::Model::SIZE * L::B;
+        int first = 0;
+        for (; first + 4 <= group.count; first += 4)
+            recurrent_targets<4>(group, rows, first, i, b);
+        for (; first + 2 <= group.count; first += 2)
+            recurrent_targets<2>(group, rows, first, i, b);
+        for (; first < group.count; first++) recurrent_targets<1>(group, rows, first, i, b);
+    }
+}
+
+// Walks a layer back through whole trials: surrogates act in steps without spikes too.
+template <class L, class Above>
+void backward_discrete(Group<L, Above>& group, const ByTarget<L>& own, const ByTarget<Above>& up,
+                       const Real* arrays, Tensors<L>& gradient) {
     using M = typename L::Model;
     constexpr int B = L::B;
-    work.adjoint.zero();
-    prepare_penalty(work), prepare_held(work, held_after);
-    const auto back = [&](int b, int n, int from) {
+    const auto each = [&](auto f) {
+        for (int g = 0; g < group.count; g++) f(*group.work[g], g);
+    };
+    const auto back = [&](Work<L>& work, Buffer<Int>& held_after, int b, int n, int from) {
         vf dl_ds[B];
         for (int x = 0; x < B; x++) dl_ds[x] = work.dl_ds_at(n - from, b, x);
         if constexpr (M::REGULARISED)
             for (int x = 0; x < B; x++) dl_ds[x] += vectors(work.push.data())[b * B + x];
         step_back_block(work, arrays, gradient, held_after, dl_ds, b, n);
     };
+    each([&](Work<L>& work, int g) {
+        work.adjoint.zero();
+        prepare_penalty(work), prepare_held(work, *group.held_after[g]);
+    });
     for (int to = L::STEPS; to > 0; to -= STEPS_AT_ONCE) {
         const int from = std::max(0, to - STEPS_AT_ONCE);
-        for (int b = 0; b < L::BLOCKS; b++) targets_above(work, above, up, b, from, to);
+        each([&](Work<L>& work, int g) {
+            for (int b = 0; b < L::BLOCKS; b++)
+                targets_above(work, *group.above[g], up, b, from, to);
+        });
         for (int n = to - 1; n >= from; n--) {
-            if constexpr (L::RECURRENT)
-                for (int b = 0; b < L::BLOCKS; b++) {
-                    const vf* rows = vectors(own.recurrent.data()) + size_t(b) * M::SIZE * B;
-                    auto* total = reinterpret_cast<vf(*)[B]>(&work.dl_ds_at(n - from, b, 0));
-                    add_targets<L, 1, B>(total, rows, work, n + 1);
-                }
-            for (int b = 0; b < L::BLOCKS; b++) back(b, n, from);
+            if constexpr (L::RECURRENT) all_recurrent_targets(group, own, n - from);
+            each([&](Work<L>& work, int g) {
+                for (int b = 0; b < L::BLOCKS; b++) back(work, *group.held_after[g], b, n, from);
+            });
         }
     }
 }

@@ -11,14 +11,10 @@
 #include <tuple>
 
 #include "adam.hpp"
-#include "backward.hpp"
-#include "discrete.hpp"
 #include "expm.hpp"
-#include "forward.hpp"
 #include "job.hpp"
-#include "losses.hpp"
 #include "pool.hpp"
-#include "trial.hpp"
+#include "way_back.hpp"
 
 namespace snn {
 
@@ -28,12 +24,13 @@ template <class P> class Engine : Walk<P> {
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
     using AllTensors = typename Map<Tensors, Layers>::type;
-    static constexpr bool AVERAGED = Trial<P>::AVERAGED;
-
     using Trial = snn::Trial<P>;
+    static constexpr bool AVERAGED = Trial::AVERAGED;
+    static constexpr int TOGETHER = Trial::TOGETHER;
 
   public:
-    explicit Engine(int threads) : pool_(threads), threads_(threads), slots_(SLOTS) {
+    explicit Engine(int threads)
+        : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS) {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
@@ -139,7 +136,7 @@ template <class P> class Engine : Walk<P> {
         Trial& trial = *threads_[0];
         trial.allocate_trace();
         trial.events = input(trial, job, job.examples[0]);
-        forward_pass<true>(trial, trial.events);
+        forward_pass<true>(trial);
         finish(trial, job, 0, 1.0);
     }
 
@@ -178,13 +175,14 @@ template <class P> class Engine : Walk<P> {
                     std::get<I>(trials_.back()->work).average = average.data();
                 });
             }
-        for (auto* trials : {&threads_, &trials_})
-            for (auto& t : *trials) t->neuron_spikes.assign(P::NEURONS, 0);
+        for (auto* trials : {&threads_, &trials_, &partners_})
+            for (auto& t : *trials)
+                if (t) t->neuron_spikes.assign(P::NEURONS, 0);
     }
     void collect_spikes(Job& job) const {
-        for (const auto* trials : {&threads_, &trials_})
+        for (const auto* trials : {&threads_, &trials_, &partners_})
             for (auto& t : *trials)
-                for (int j = 0; j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
+                for (int j = 0; t && j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
     }
 
     // Recomputes the coefficients of neurons whose parameters differ.
@@ -246,19 +244,14 @@ template <class P> class Engine : Walk<P> {
         return trial.dropout.filter(all, d.steps, d.channels, key, Dropout::limit(job.dropout));
     }
 
-    template <int I> static auto arrivals(Trial& trial, const Events& events) {
-        if constexpr (I == 0) return FromInput{events};
-        else return FromLayer<Layer<I - 1>>{std::get<I - 1>(trial.work)};
-    }
-
-    template <bool TRACE> void forward_pass(Trial& trial, const Events& events) {
-        trial.loss.start(events);
+    template <bool TRACE> void forward_pass(Trial& trial) {
+        trial.loss.start(trial.events);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
             auto& work = std::get<I>(trial.work);
             const Real* k = std::get<I>(coefficients_).data.data();
-            const auto from = arrivals<I>(trial, events);
+            const auto from = trial.template arrivals<I>();
             auto walk = [&](auto& observer) {
                 if constexpr (TRACE) {
                     Trace<L> trace{work.trace.data()};
@@ -294,63 +287,20 @@ template <class P> class Engine : Walk<P> {
         return out.loss;
     }
 
-    template <int I>
-    void layer_back(Trial& trial, const Events& events, AllTensors& slot, double scale,
-                    bool fresh) {
-        using L = Layer<I>;
-        auto& work = std::get<I>(trial.work);
-        if constexpr (L::Model::REGULARISED)
-            work.scale = Real(scale), work.total = AVERAGED ? std::get<I>(averages_).total
-                                                            : Real(work.spike_count());
-        auto& gradient = std::get<I>(slot);
-        if constexpr (L::Model::SPIKING && !Discrete<typename L::Model>::ON) {
-            if constexpr (I + 1 < COUNT)
-                gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value_));
-            if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
-                trial.loss.move_peaks(work, std::get<I + 1>(value_),
-                                       std::get<I + 1>(coefficients_).data.data());
-            if constexpr (I + 1 == COUNT)
-                for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
-        }
-        if (fresh) gradient.parameters.zero();
-        const Real* k = std::get<I>(coefficients_).data.data();
-        const int end = arrivals<I>(trial, events).last_step(L::STEPS);
-        auto& held = std::get<I>(trial.held).at;
-        const auto walk = [&](const auto& drive) {
-            backward(work, std::get<I>(value_), k, gradient, drive, end, held);
-        };
-        if constexpr (Discrete<typename L::Model>::ON)
-            backward_discrete(work, std::get<I + 1>(trial.work), std::get<I>(by_target_),
-                              std::get<I + 1>(by_target_), k, gradient, held);
-        else if constexpr (I == COUNT - 1) walk(trial.loss);
-        else walk(Undriven{});
-        for (int b = 0; b < L::BLOCKS; b++) {
-            Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
-            if constexpr (L::TRAIN_FORWARD && I == 0)
-                gather(work, rows, b, L::PRE, events.channel_start, events.step, 0, fresh);
-            if constexpr (L::TRAIN_FORWARD && I > 0)
-                gather_from<Layer<I == 0 ? 0 : I - 1>>(
-                    work, std::get<I == 0 ? 0 : I - 1>(trial.work), rows, b, fresh);
-            if constexpr (L::TRAIN_RECURRENT)
-                gather_from<L>(work, work,
-                               gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
-                               fresh);
-        }
-    }
-    template <int I>
-    void all_back(Trial& trial, const Events& events, AllTensors& slot, double scale,
-                  bool fresh) {
-        layer_back<I>(trial, events, slot, scale, fresh);
-        if constexpr (I > 0) all_back<I - 1>(trial, events, slot, scale, fresh);
-    }
-
     // Returns whether the loss is finite.
     bool run_forward(Trial& trial, const Job& job, int64_t i, double scale) {
         trial.events = input(trial, job, job.examples[i]);
-        forward_pass<false>(trial, trial.events);
+        forward_pass<false>(trial);
         const bool finite = std::isfinite(finish(trial, job, i, scale));
         if (job.train) trial.sort_spikes();
         return finite;
+    }
+
+    Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
+        if (c == 0) return *threads_[t];
+        auto& trial = partners_[t * TOGETHER + c];
+        if (!trial) trial = std::make_unique<Trial>(), trial->neuron_spikes.assign(P::NEURONS, 0);
+        return *trial;
     }
 
     static int slots_of(int64_t examples) { return int(std::min<int64_t>(SLOTS, examples)); }
@@ -362,31 +312,39 @@ template <class P> class Engine : Walk<P> {
         const double scale = 1.0 / double(size);
         const int slots = slots_of(size);
         bool finite = true;
-        const auto each = [&](auto f) {  // f(slot, example, whether it is the slot's first)
+        const auto each = [&](auto f) {  // f(slot, first example, examples, the slot's first ones?)
             shares.take(t, part++, slots, [&](int s) {
                 if (job.train && !slots_[s]) {
                     slots_[s] = std::make_unique<AllTensors>();
                     each_layer([&](auto l) { std::get<l.value>(*slots_[s]).allocate_trained(); });
                 }
                 const int64_t first = from + size * s / slots;
-                for (int64_t i = first; i < from + size * (s + 1) / slots; i++) f(s, i, i == first);
+                const int64_t last = from + size * (s + 1) / slots;
+                for (int64_t i = first; i < last; i += TOGETHER)
+                    f(s, i, int(std::min<int64_t>(TOGETHER, last - i)), i == first);
             });
         };
-        const auto back = [&](Trial& trial, int s, bool fresh) {
-            all_back<COUNT - 1>(trial, trial.events, *slots_[s], scale, fresh);
-        };
+        const WayBack<P> back{value_, coefficients_, by_target_, averages_};
+        Trial* trials[TOGETHER];
         if (AVERAGED && job.train) {
-            each([&](int, int64_t i, bool) {
-                finite &= run_forward(*trials_[i - from], job, i, scale);
+            each([&](int, int64_t i, int count, bool) {
+                for (int c = 0; c < count; c++)
+                    finite &= run_forward(*trials_[i + c - from], job, i + c, scale);
             });
             pool_.barrier.wait();
             if (t == 0) average_spikes(trials_, size, averages_);
             pool_.barrier.wait();
-            each([&](int s, int64_t i, bool fresh) { back(*trials_[i - from], s, fresh); });
+            each([&](int s, int64_t i, int count, bool fresh) {
+                for (int c = 0; c < count; c++) trials[c] = trials_[i + c - from].get();
+                back.all(trials, count, *slots_[s], scale, fresh);
+            });
         } else {
-            each([&](int s, int64_t i, bool fresh) {
-                finite &= run_forward(*threads_[t], job, i, scale);
-                if (job.train) back(*threads_[t], s, fresh);
+            each([&](int s, int64_t i, int count, bool fresh) {
+                for (int c = 0; c < count; c++) {
+                    trials[c] = &trial_of(t, c);
+                    finite &= run_forward(*trials[c], job, i + c, scale);
+                }
+                if (job.train) back.all(trials, count, *slots_[s], scale, fresh);
             });
         }
         return finite;
@@ -394,6 +352,7 @@ template <class P> class Engine : Walk<P> {
 
     Pool pool_;
     std::vector<std::unique_ptr<Trial>> threads_, trials_;  // trials_: of the mini-batch
+    std::vector<std::unique_ptr<Trial>> partners_;  // [thread][TOGETHER] more than one at a time
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;

@@ -20,6 +20,7 @@ template <class M> struct Discrete<M, std::void_t<decltype(M::TAPED)>> {
     static constexpr int TAPED = M::TAPED;
 };
 constexpr int STEPS_AT_ONCE = 16;  // of such a layer, for which sums over targets are made together
+constexpr int MOST_TOGETHER = 4;   // trials that are walked back through such a layer together
 
 // Model:    a generated population (see population.cpp.tmpl for what it must have)
 // PRE:      rows of the forward weights: input channels, or the padded width of the layer below

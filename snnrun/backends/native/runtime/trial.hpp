@@ -2,8 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "events.hpp"
-#include "layer.hpp"
+#include "forward.hpp"
 
 namespace snn {
 
@@ -19,6 +18,12 @@ template <class P> struct Trial : Walk<P> {
         return (Discrete<typename Ls::Model>::ON || ...);
     }
     static constexpr bool DISCRETE = discrete(static_cast<Layers*>(nullptr));
+    template <class... Ls> static constexpr bool shared(std::tuple<Ls...>*) {
+        return ((Discrete<typename Ls::Model>::ON && Ls::RECURRENT) || ...);
+    }
+    // Trials of a slot that a thread walks back together, since they then share the reading of
+    // recurrent weights.
+    static constexpr int TOGETHER = shared(static_cast<Layers*>(nullptr)) ? MOST_TOGETHER : 1;
 
     typename Map<Work, Layers>::type work;
     typename Map<HeldAfter, Layers>::type held;
@@ -34,6 +39,11 @@ template <class P> struct Trial : Walk<P> {
             std::get<I>(held).at.allocate(std::tuple_element_t<I, Layers>::WIDTH);
         });
         loss.allocate();
+    }
+
+    template <int I> auto arrivals() const {
+        if constexpr (I == 0) return FromInput{events};
+        else return FromLayer<std::tuple_element_t<I - 1, Layers>>{std::get<I - 1>(work)};
     }
 
     void allocate_trace() {

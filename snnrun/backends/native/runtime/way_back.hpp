@@ -1,0 +1,93 @@
+// way_back.hpp: trials walked back through all layers, the output first, and the gradients that
+// they leave in a slot.
+#pragma once
+#include "backward.hpp"
+#include "discrete.hpp"
+#include "losses.hpp"
+#include "trial.hpp"
+
+namespace snn {
+
+template <class P> struct WayBack {
+    using Layers = typename P::Layers;
+    using AllTensors = typename Map<Tensors, Layers>::type;
+    using Trial = snn::Trial<P>;
+    static constexpr int COUNT = std::tuple_size_v<Layers>;
+    template <int I> using Layer = std::tuple_element_t<I, Layers>;
+
+    const AllTensors& value;
+    const typename Map<Coefficients, Layers>::type& coefficients;
+    const typename Map<ByTarget, Layers>::type& by_target;
+    const typename Map<Averages, Layers>::type& averages;
+
+    // `fresh`: they are the first of the slot, which is overwritten.
+    template <int I = COUNT - 1>
+    void all(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
+        using L = Layer<I>;
+        auto& gradient = std::get<I>(slot);
+        if (fresh) gradient.parameters.zero();
+        for (int i = 0; i < count; i++) prepare<I>(*trials[i], scale);
+        if constexpr (Discrete<typename L::Model>::ON) {
+            Group<L, Layer<I + 1 < COUNT ? I + 1 : I>> group;
+            for (int i = 0; i < count; i++)
+                group.add(std::get<I>(trials[i]->work), std::get<I + 1>(trials[i]->work),
+                          std::get<I>(trials[i]->held).at);
+            backward_discrete(group, std::get<I>(by_target), std::get<I + 1>(by_target),
+                              std::get<I>(coefficients).data.data(), gradient);
+        }
+        for (int i = 0; i < count; i++) {
+            if constexpr (!Discrete<typename L::Model>::ON) walk<I>(*trials[i], gradient);
+            gather_all<I>(*trials[i], gradient, fresh && i == 0);
+        }
+        if constexpr (I > 0) all<I - 1>(trials, count, slot, scale, fresh);
+    }
+
+  private:
+    template <int I> void prepare(Trial& trial, double scale) const {
+        using L = Layer<I>;
+        auto& work = std::get<I>(trial.work);
+        if constexpr (L::Model::REGULARISED)
+            work.scale = Real(scale), work.total = Trial::AVERAGED ? std::get<I>(averages).total
+                                                                   : Real(work.spike_count());
+        if constexpr (L::Model::SPIKING && !Discrete<typename L::Model>::ON) {
+            if constexpr (I + 1 < COUNT)
+                gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value));
+            if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
+                trial.loss.move_peaks(work, std::get<I + 1>(value),
+                                       std::get<I + 1>(coefficients).data.data());
+            if constexpr (I + 1 == COUNT)
+                for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
+        }
+    }
+
+    template <int I> void walk(Trial& trial, Tensors<Layer<I>>& gradient) const {
+        const Real* k = std::get<I>(coefficients).data.data();
+        const int end = trial.template arrivals<I>().last_step(Layer<I>::STEPS);
+        auto& held = std::get<I>(trial.held).at;
+        const auto walk = [&](const auto& drive) {
+            backward(std::get<I>(trial.work), std::get<I>(value), k, gradient, drive, end, held);
+        };
+        if constexpr (I == COUNT - 1) walk(trial.loss);
+        else walk(Undriven{});
+    }
+
+    template <int I> void gather_all(Trial& trial, Tensors<Layer<I>>& gradient, bool fresh) const {
+        using L = Layer<I>;
+        auto& work = std::get<I>(trial.work);
+        const Events& events = trial.events;
+        for (int b = 0; b < L::BLOCKS; b++) {
+            Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
+            if constexpr (L::TRAIN_FORWARD && I == 0)
+                gather(work, rows, b, L::PRE, events.channel_start, events.step, 0, fresh);
+            if constexpr (L::TRAIN_FORWARD && I > 0)
+                gather_from<Layer<I == 0 ? 0 : I - 1>>(
+                    work, std::get<I == 0 ? 0 : I - 1>(trial.work), rows, b, fresh);
+            if constexpr (L::TRAIN_RECURRENT)
+                gather_from<L>(work, work,
+                               gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
+                               fresh);
+        }
+    }
+};
+
+}  // namespace snn
