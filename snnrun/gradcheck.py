@@ -55,9 +55,9 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
     rule = find_rule(config)
     if rule.discrete:
         raise ConfigError(
-            f"rule={rule.name}: its gradients differ from the loss's slope by design, as surrogates "
-            "stand for the derivative of spikes, so finite differences cannot check them; use "
-            "rule=eventprop"
+            f"rule={rule.name}: its gradients differ from the loss's slope by design, since "
+            "surrogates stand for the derivative of spikes, so finite differences cannot check "
+            "them; use rule=eventprop"
         )
     network = _small_network(config)
     loss = find_loss(config)

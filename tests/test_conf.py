@@ -48,23 +48,27 @@ def flat(values: Any) -> dict[str, Any]:
     return found
 
 
-def is_of_backend(name: str, backend: str) -> bool:
-    """Return whether a backend has a key, be it an option of its own or no option of backends."""
-    conditions = SCHEMA[name].active_if if name.startswith("backend.") else ()
-    return not conditions or any(c.holds({"backend.name": backend}) for c in conditions)
+def is_in_file(name: str, **chosen: str) -> bool:
+    """Return whether the files of the groups ``chosen`` have a key, if it is an option of these."""
+    group = name.partition(".")[0]
+    conditions = SCHEMA[name].active_if if group in chosen else ()
+    return not conditions or any(c.holds({f"{group}.name": chosen[group]}) for c in conditions)
 
 
+@pytest.mark.parametrize("rule", GROUPS["rule"])
 @pytest.mark.parametrize("backend", GROUPS["backend"])
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_files_of_a_data_set_compose_the_schemas_defaults(dataset: str, backend: str) -> None:
-    chosen = composed(f"dataset={dataset}", f"backend={backend}")
+def test_the_files_of_a_data_set_compose_the_schemas_defaults(
+    dataset: str, backend: str, rule: str
+) -> None:
+    chosen = composed(f"dataset={dataset}", f"backend={backend}", f"rule={rule}")
     values = flat(OmegaConf.to_container(chosen))
     defaults = {
         name: plain(key.default_of(dataset))
         for name, key in SCHEMA.items()
-        if is_of_backend(name, backend)
+        if is_in_file(name, backend=backend, rule=rule)
     }
-    assert values == {**defaults, "backend.name": backend}
+    assert values == {**defaults, "backend.name": backend, "rule.name": rule}
 
 
 def test_there_is_a_file_for_every_data_set_and_no_other() -> None:

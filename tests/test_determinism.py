@@ -16,6 +16,7 @@ from snnrun.backends.base import Adam, Results
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import compile_program
 from snnrun.datasets.spikes import SpikeData
+from snnrun.models.surrogates import SpikeDerivative
 from snnrun.streams import stream
 
 DT = 0.2
@@ -25,8 +26,10 @@ EXAMPLES = 50
 PROBLEMS = {
     "small": ("lif", "sum_weigh_exp", {"recurrent": True, "sizes": (5, 11, 3), "t_ref": 0.8}),
     "large": ("alif", "max", {"recurrent": True, "hidden_layers": 2, "sizes": (9, 300, 20)}),
+    "surrogate": ("alif", "max", {"recurrent": True, "sizes": (5, 11, 3), "t_ref": 0.8}),
     "spike times": ("lif", "first_spike_exp", {"hidden_layers": 2, "sizes": (6, 20, 4)}),
 }
+SPIKES = {"surrogate": SpikeDerivative(detach_reset=False)}
 
 
 @cache
@@ -43,8 +46,8 @@ def backend_of(
     drawn, _ = given(name)
     train = () if name == "large" else TAUS
     backend = native(
-        program_of(drawn, DT, train=train), precision=precision, contraction=contraction,
-        threads=threads,
+        program_of(drawn, DT, train=train, spikes=SPIKES.get(name)), precision=precision,
+        contraction=contraction, threads=threads,
     )  # fmt: skip
     load_weights(backend, drawn.weights)
     load_parameters(backend, drawn)

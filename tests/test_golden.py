@@ -18,7 +18,13 @@ from snnrun import __version__
 from snnrun.backends.native.emit import emit
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import from_dict
-from snnrun.network.build import build_network, find_loss
+from snnrun.network.build import (
+    build_network,
+    find_loss,
+    find_regulariser,
+    find_rule,
+    find_spike_derivative,
+)
 
 FOLDER = Path(__file__).parent / "golden"
 UPDATE = os.environ.get("SNNRUN_UPDATE_GOLDEN") == "1"
@@ -31,17 +37,32 @@ PROGRAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "first-spike": {"LOSS_TYPE": "first_spike", "HIDDEN_NEURON_TYPE": "LIF_subtract"},
     }
 )  # fmt: skip
+NATIVE: Mapping[str, Mapping[str, Any]] = MappingProxyType(  # of rules that no other backend runs
+    {
+        "surrogate-alif-recurrent": {
+            "rule": {"name": "surrogate", "surrogate": "piecewise_linear", "detach_reset": False},
+            "HIDDEN_NEURON_TYPE": "ALIF", "RECURRENT": True, "LOSS_TYPE": "max", "TAU_REF": 2.0,
+            "REG_TYPE": "simple",
+        },
+    }
+)  # fmt: skip
+ALL = {**PROGRAMS, **NATIVE}
 
 
 def program(keys: Mapping[str, Any]) -> Program:
     config = from_dict({"dataset": "shd", "NUM_HIDDEN": 64, "MODEL_SEED": 1, **keys})
     loss = find_loss(config)
+    regulariser, strengths = find_regulariser(config)
     return compile_program(
         build_network(config, n_inputs=700, n_outputs=20),
         loss,
         {key: float(config.get(key)) for key in loss.keys},
         steps=config.steps,
         dt=config.DT_MS,
+        regulariser=regulariser,
+        regulariser_values=strengths,
+        rule=find_rule(config),
+        spikes=find_spike_derivative(config),
     )
 
 
@@ -50,9 +71,9 @@ def rounded(code: str) -> str:
     return re.sub(r"\d+\.\d{12,}(e-?\d+)?", lambda found: f"{float(found[0]):.12g}", code)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_generated_code_is_the_one_that_was_reviewed(name: str) -> None:
-    found = rounded(emit(program(PROGRAMS[name]), "float32")).replace(__version__, "VERSION")
+    found = rounded(emit(program(ALL[name]), "float32")).replace(__version__, "VERSION")
     file = FOLDER / f"{name}.cpp"
     if UPDATE:
         FOLDER.mkdir(exist_ok=True)
@@ -63,9 +84,9 @@ def test_the_generated_code_is_the_one_that_was_reviewed(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_generated_code_is_readable(name: str) -> None:
-    lines = emit(program(PROGRAMS[name]), "float32").splitlines()
+    lines = emit(program(ALL[name]), "float32").splitlines()
     assert not any(line != line.rstrip() for line in lines)
     assert max(map(len, lines)) <= 200
     assert any("dV/dt" in line for line in lines)

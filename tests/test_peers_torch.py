@@ -137,14 +137,14 @@ def run_hidden(layer: Layer, arriving: Any, leaves: Tensors, case: Case) -> Any:
     keep_V, keep_I, gain = membrane(layer, leaves)
     p = {name: leaves[f"{layer.name}.{name}"] for name in layer.parameters}
     currents = arriving @ leaves[layer.feedforward]
-    V = I = spike = torch.zeros_like(currents[:, 0])
-    adaptation = torch.zeros_like(V) + (p["b_init"] if "b_init" in p else 0)
+    V = current = spike = torch.zeros_like(currents[:, 0])
+    adaptation = torch.zeros_like(V) + p.get("b_init", torch.tensor(0.0))
     found = []
-    for current in currents.unbind(1):
-        I = I + current  # noqa: E741
+    for arrived in currents.unbind(1):
+        current = current + arrived
         if layer.recurrent:
-            I = I + spike @ leaves[layer.recurrent]  # noqa: E741
-        V, I = keep_V * V + gain * I, keep_I * I  # noqa: E741
+            current = current + spike @ leaves[layer.recurrent]
+        V, current = keep_V * V + gain * current, keep_I * current
         threshold = p["v_thresh"]
         if "tau_b" in p:
             adaptation = torch.exp(-DT / p["tau_b"]) * adaptation
@@ -164,11 +164,11 @@ def run_output(layer: Layer, arriving: Any, leaves: Tensors) -> Any:
     """Return the potentials [B, T, K] of a leaky integrator."""
     keep_V, keep_I, gain = membrane(layer, leaves)
     currents = arriving @ leaves[layer.feedforward]
-    V = I = torch.zeros_like(currents[:, 0])
+    V = current = torch.zeros_like(currents[:, 0])
     found = []
-    for current in currents.unbind(1):
-        I = I + current  # noqa: E741
-        V, I = keep_V * V + gain * I, keep_I * I  # noqa: E741
+    for arrived in currents.unbind(1):
+        current = current + arrived
+        V, current = keep_V * V + gain * current, keep_I * current
         found.append(V)
     return torch.stack(found, 1)
 

@@ -177,10 +177,14 @@ def test_a_second_process_is_refused_while_the_first_goes_on(tmp_path: Path) -> 
 # The rest needs no process of its own.
 
 
-def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(tmp_path: Path) -> None:
-    long = small(N_EPOCH=5, TRAIN_TAU=True)
+@pytest.mark.parametrize("rule", ["eventprop", "surrogate"])
+def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(
+    tmp_path: Path, rule: str
+) -> None:
+    keys = {"TRAIN_TAU": True, "rule": rule, "LOSS_TYPE": "max", "RECURRENT": True}
+    long = small(N_EPOCH=5, **keys)
     train(long, tmp_path / "at once")
-    train(small(N_EPOCH=2, TRAIN_TAU=True), tmp_path / "in parts")
+    train(small(N_EPOCH=2, **keys), tmp_path / "in parts")
     train(long, tmp_path / "in parts", resume=True)
     assert_same_run(tmp_path / "in parts", tmp_path / "at once")
     assert len(load_run(tmp_path / "in parts").sessions) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,13 +12,19 @@ import pytest
 import reference
 import reference_discrete
 from draws import disturbances
-from oracle import problem
+from oracle import Problem, problem
 from pairwise import pairwise
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from test_parity import assert_close
 from test_regularisers import STRENGTHS
 
+from snnrun.backends.native.library import NativeBackend
+from snnrun.compile.derive import derive
+from snnrun.compile.discrete import derive_step_back
+from snnrun.errors import ModelError
+from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES
+from snnrun.models.neurons import TAU_MEM, V_THRESH
 from snnrun.models.regularisers import REGULARISERS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative
 
@@ -104,3 +111,81 @@ def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
                                choice["disturbed"])  # fmt: skip
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
     assert_close(gradients_of(backend), reference.mean_gradients(wanted), TOLERANCE)
+
+
+def lif_problem(**more: Any) -> Problem:
+    options = {"recurrent": True, "seed": 4, "examples": 6, "sizes": (5, 37, 3), **more}
+    return problem("lif", "sum", **options)
+
+
+def loaded(case: Problem, **more: Any) -> NativeBackend:
+    backend = native(program_of(case, DT, spikes=SpikeDerivative(), **more))
+    load_weights(backend, case.weights)
+    load_parameters(backend, case)
+    return backend
+
+
+def test_a_gradient_does_not_depend_on_who_is_walked_back_beside_it() -> None:
+    case = lif_problem()
+    backend, data = loaded(case), data_of(case, DT)
+    alone = []
+    for e in range(6):
+        backend.gradient(data, np.array([e]))
+        alone.append(gradients_of(backend))
+    for batch in (16, 40, 67, 130):  # in 16 slots of 1, 2 to 3, 4 to 5, and 8 to 9 examples
+        examples = np.arange(batch) % 6
+        backend.gradient(data, examples)
+        share = np.bincount(examples) / batch
+        for name, array in gradients_of(backend).items():
+            wanted = sum(part * one[name] for part, one in zip(share, alone, strict=True))
+            assert np.linalg.norm(array - wanted) <= 1e-13 * np.linalg.norm(wanted)
+
+
+def test_spikes_and_losses_are_those_of_rule_eventprop() -> None:
+    case = lif_problem()
+    backend, other, data = loaded(case), native(program_of(case, DT)), data_of(case, DT)
+    load_weights(other, case.weights)
+    load_parameters(other, case)
+    found, wanted = (b.evaluate(data, np.arange(6)) for b in (backend, other))
+    np.testing.assert_array_equal(found.neuron_spikes, wanted.neuron_spikes)
+    np.testing.assert_array_equal(found.loss, wanted.loss)
+
+
+def test_the_gradient_by_output_weights_is_that_of_the_loss() -> None:
+    """No spike lies between them, so that finite differences of the loss itself must agree."""
+    case = lif_problem()
+    backend, data, one = loaded(case), data_of(case, DT), np.array([0])
+    backend.gradient(data, one)
+    slope, weights, h = gradients_of(backend)["hid_to_out"], case.weights["hid_to_out"], 1e-6
+    for j, k in ((0, 0), (17, 2), (36, 1)):
+        losses = []
+        for sign in (1, -1):
+            moved = weights.copy()
+            moved[j, k] += sign * h
+            backend.set("hid_to_out", moved)
+            losses.append(backend.evaluate(data, one).loss[0])
+        assert slope[j, k] == pytest.approx((losses[0] - losses[1]) / (2 * h), rel=1e-6, abs=1e-9)
+
+
+def test_neurons_that_never_spike_learn() -> None:
+    case = lif_problem(recurrent=False)
+    weights = {**case.weights, "in_to_hid": case.weights["in_to_hid"] * 0.05}
+    case = replace(case, weights=weights)
+    backend, data = loaded(case), data_of(case, DT)
+    assert backend.gradient(data, np.arange(6)).neuron_spikes.sum() == 0
+    assert np.linalg.norm(gradients_of(backend)["in_to_hid"]) > 0
+
+
+def test_a_threshold_that_arrivals_reach_is_differentiated() -> None:
+    """rule=eventprop refuses it, since such spikes move with the arrival and not with the flow."""
+    delta = Neuron(
+        name="delta", equations="dV/dt = -V / tau_mem", input="V", threshold="V >= v_thresh",
+        reset="V = 0", parameters=(TAU_MEM, V_THRESH), meaning="arrivals add to the potential",
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="no derivative"):
+        derive(delta, (), refractory=False)
+    dynamics = derive(delta, (), refractory=False, timed=False)
+    assert dynamics.jump is None
+    step = derive_step_back(delta, (), SpikeDerivative())
+    assert step is not None
+    assert step.taped == ("V",)

@@ -121,8 +121,8 @@ def find_spike_derivative(config: Config) -> SpikeDerivative | None:
     for key in values:
         if key not in surrogate.keys:
             raise ConfigError(
-                f"rule.{key}={values[key]:g}: has no effect, as surrogate {surrogate.name} does not "
-                "use it; leave it out"
+                f"rule.{key}={values[key]:g}: has no effect, as surrogate {surrogate.name} does "
+                "not use it; leave it out"
             )
     return SpikeDerivative(
         surrogate=surrogate, values=values, detach_reset=config.rule.detach_reset

@@ -232,16 +232,16 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
         )
 
 
-@rule("rule.name", "rule.surrogate", "rule.scale", "rule.window")
+@rule("rule.surrogate", "rule.scale", "rule.window")
 def _surrogate_options(values: Values) -> Iterator[str]:
-    if values["rule.name"] == "surrogate":
-        return
-    for option in ("rule.scale", "rule.window"):
-        if values[option] is not None:
-            yield (
-                f"{option}={values[option]:g}: has no effect unless rule.name is surrogate; leave "
-                "it out"
-            )
+    name = values["rule.surrogate"]
+    windowed = name == "piecewise_linear"
+    unused = "rule.scale" if windowed else "rule.window"
+    if "." not in name and values[unused] is not None:
+        yield (
+            f"{unused}={values[unused]:g}: has no effect, as rule.surrogate={name} has a "
+            f"{'window' if windowed else 'scale'} instead; leave it out"
+        )
 
 
 RULES = (

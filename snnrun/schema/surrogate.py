@@ -21,17 +21,17 @@ SURROGATE_ROWS = (
     ),
     row(
         "rule.scale", None,
-        "Steepness of the surrogate, 1 / units of the potential. Larger: only neurons near their "
-        "threshold learn.",
+        "Steepness of the surrogates but piecewise_linear, 1 / units of the potential. Larger: only "
+        "neurons near their threshold learn.",
         kind=FLOAT, above=0, nullable=True,
         null="the surrogate's own: fast_sigmoid 100, sigmoid 10, arctan 2, triangular 1",
-        active_if=(when("rule.surrogate", "fast_sigmoid", "sigmoid", "arctan", "triangular"),),
+        active_if=SURROGATE,
     ),
     row(
         "rule.window", None,
         "How far below the threshold piecewise_linear begins, in units of the potential.",
         kind=FLOAT, above=0, nullable=True, null="the surrogate's own: 0.5",
-        active_if=(when("rule.surrogate", "piecewise_linear"),),
+        active_if=SURROGATE,
     ),
     switch(
         "rule.detach_reset", True,

@@ -83,7 +83,7 @@ def test_keys_says_what_is_not_implemented_and_what_it_depends_on(capsys: Say) -
     main(["keys", "REWIRE_LIFT", "B_INCR", "rule.name"])
     text = capsys.readouterr().out
     assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text
-    assert "not implemented yet (it comes with the other learning rules): surrogate" in text
+    assert "not implemented yet (it comes with the other learning rules): superspike" in text
 
 
 def test_doctor_says_that_training_can_run(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:

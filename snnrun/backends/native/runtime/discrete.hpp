@@ -26,6 +26,7 @@ template <class L> struct ByTarget {
     void allocate() {
         forward.allocate_dense(size<typename L::Source, FORWARD>());
         recurrent.allocate_dense(size<typename L::Model, RECURRENT>());
+        forward.zero(), recurrent.zero();  // padding stays 0
     }
     // Copies the weights towards the targets k = t, t + threads, ...
     void refresh(const Tensors<L>& weights, int t, int threads) {

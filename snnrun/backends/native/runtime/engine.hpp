@@ -182,7 +182,8 @@ template <class P> class Engine : Walk<P> {
     void collect_spikes(Job& job) const {
         for (const auto* trials : {&threads_, &trials_, &partners_})
             for (auto& t : *trials)
-                for (int j = 0; t && j < P::NEURONS; j++) job.neuron_spikes[j] += t->neuron_spikes[j];
+                for (int j = 0; t && j < P::NEURONS; j++)
+                    job.neuron_spikes[j] += t->neuron_spikes[j];
     }
 
     // Recomputes the coefficients of neurons whose parameters differ.
@@ -312,7 +313,7 @@ template <class P> class Engine : Walk<P> {
         const double scale = 1.0 / double(size);
         const int slots = slots_of(size);
         bool finite = true;
-        const auto each = [&](auto f) {  // f(slot, first example, examples, the slot's first ones?)
+        const auto each = [&](auto f) {  // f(slot, first example, how many, whether it is fresh)
             shares.take(t, part++, slots, [&](int s) {
                 if (job.train && !slots_[s]) {
                     slots_[s] = std::make_unique<AllTensors>();

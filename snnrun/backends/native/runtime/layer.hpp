@@ -9,8 +9,8 @@
 
 namespace snn {
 
-// Whether the steps of a population are differentiated, and how many of its states are kept in each:
-// declared in its struct only then.
+// Whether the steps of a population are differentiated, and how many of its states are kept in
+// each: declared in its struct only then.
 template <class M, class = void> struct Discrete {
     static constexpr bool ON = false;
     static constexpr int TAPED = 0;
@@ -19,7 +19,7 @@ template <class M> struct Discrete<M, std::void_t<decltype(M::TAPED)>> {
     static constexpr bool ON = true;
     static constexpr int TAPED = M::TAPED;
 };
-constexpr int STEPS_AT_ONCE = 16;  // of such a layer, for which sums over targets are made together
+constexpr int STEPS_AT_ONCE = 16;  // of such a layer: sums over targets are made for all of them
 constexpr int MOST_TOGETHER = 4;   // trials that are walked back through such a layer together
 
 // Model:    a generated population (see population.cpp.tmpl for what it must have)
@@ -138,7 +138,7 @@ template <class L> struct Work {
     BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
-    Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; see dl_ds_at
+    Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; dl_ds_at
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
     Table<L> input_adjoint;              // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
@@ -167,7 +167,7 @@ template <class L> struct Work {
         input_adjoint.allocate();
         push.allocate(L::WIDTH), push.zero();
     }
-    // derivative of the loss by the spikes of vector x of block b, in the i-th step of those at hand
+    // derivative of the loss by the spikes of vector x of block b, in the i-th of the steps at hand
     vf& dl_ds_at(int i, int b, int x) {
         return vectors(dl_ds.data())[(size_t(i) * L::BLOCKS + b) * L::B + x];
     }
