@@ -139,7 +139,9 @@ class SpikeDerivative:
     def describe(self) -> str:
         """Return what stands for the derivative of the spikes."""
         bounds = [(s, self.bound(name)) for s, name in ((">=", "low"), ("<=", "high"))]
-        where = " and ".join(f"x {sign} {bound}" for sign, bound in bounds if bound is not None)
+        where = " and ".join(
+            f"x {sign} {float(bound):g}" for sign, bound in bounds if bound is not None
+        )
         text = str(self.bound("derivative")).replace("distance", "x").replace("reach", "threshold")
         reset = "detached" if self.detach_reset else "not detached"
         return f"{text}{f' where {where}' if where else ''}; reset {reset}"
