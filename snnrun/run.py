@@ -7,7 +7,7 @@ records and checkpoints in the run folder.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, DataError
 from snnrun.network.build import build_network, find_loss, find_regulariser, initial_weights
 from snnrun.plots.live import LivePlots, require_plots
+from snnrun.presets import END, START
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -48,11 +49,13 @@ class Interrupted(SystemExit):
         self.how_to_go_on = how_to_go_on
 
 
-def train(config: Config, folder: Path, resume: bool = False, *, suggest: bool = False) -> float:
+def train(
+    config: Config, folder: Path, resume: bool = False, *, suggest: Collection[str] = ()
+) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
-    With ``suggest`` the run says at its start and end which preset there is for its data set. With
-    WRITE_TO_DISK false nothing is written there, but to a temporary folder that is removed.
+    ``suggest`` is when the run says which preset there is for its data set: presets.START and END.
+    With WRITE_TO_DISK false nothing is written to the folder, but to a temporary one.
 
     Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
     where there is no validation set.
@@ -73,7 +76,7 @@ def train_in(
     resume: bool = False,
     *,
     progress: bool = True,
-    suggest: bool = False,
+    suggest: Collection[str] = (),
 ) -> float:
     """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
 
@@ -103,7 +106,7 @@ def train_in(
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
         record.write()
-        reporter.start(found(config, splits, program, opened, paths, state, suggest))
+        reporter.start(found(config, splits, program, opened, paths, state, START in suggest))
         keeper = Keeper(config, paths, backend, record, resumed)
         if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
@@ -127,7 +130,7 @@ def train_in(
         if plots:
             plots.ended()
         seconds = time.monotonic() - started
-        reporter.finish(outcome(config, record, figures, state, paths, seconds, suggest))
+        reporter.finish(outcome(config, record, figures, state, paths, seconds, END in suggest))
     best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
     return float(best)
 

@@ -1,4 +1,4 @@
-"""What a run says of itself at its start: all that changes its training, and nothing that is off."""
+"""What a run says of itself at its start: what changes its training, nothing that is off."""
 
 from __future__ import annotations
 
