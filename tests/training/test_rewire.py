@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from runs import assert_same_run, small
+from test_guards import message, spoil
 
 from snnrun import run as story
 from snnrun.backends import open_backend
 from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets import load
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, NumericalError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import Interrupted, build_program, train
@@ -285,3 +286,26 @@ def test_keys_that_do_not_fit_together_are_refused(keys: dict[str, Any], told: s
     with pytest.raises(ConfigError) as caught:
         small(**keys)
     assert told in str(caught.value)
+
+
+def test_an_explosion_after_weights_were_lifted_advises_a_smaller_lift(tmp_path: Path) -> None:
+    lift = {"REWIRE_SILENT": True, "REWIRE_LIFT": 1e7}
+    said = message(NumericalError, small(**QUIET | lift, ETA=1e-9), tmp_path / "lifted")
+    assert "of in_to_hid are not finite, or beyond 1e6, since trial 0 of epoch 1 (update 7" in said
+    assert said.endswith(
+        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 1e+07), LR_EASE_IN_FACTOR, or smaller "
+        "initial weights"
+    )
+    said = message(NumericalError, small(**QUIET | lift, ETA=1e9), tmp_path / "not yet")
+    assert "since trial 0 of epoch 0" in said
+    assert "REWIRE_LIFT" not in said
+
+
+def test_a_validation_that_is_not_finite_after_a_lift_advises_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "validation", np.nan)
+    keys = {"REWIRE_SILENT": True, "REWIRE_LIFT": 0.1, "LOSS_TYPE": "sum"}
+    assert message(NumericalError, small(**keys), tmp_path).endswith(
+        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 0.1) or LR_EASE_IN_FACTOR"
+    )
