@@ -243,6 +243,7 @@ def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> Ru
         paths,
         origin,
         n_classes=splits.train.data.n_classes,
+        class_names=splits.train.data.class_names,
         confusion=config.COLLECT_CONFUSION,
         predictions=config.REC_PREDICTIONS,
     )
