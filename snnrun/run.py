@@ -7,7 +7,7 @@ records and checkpoints in the run folder.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -50,11 +50,17 @@ class Interrupted(SystemExit):
 
 
 def train(
-    config: Config, folder: Path, resume: bool = False, *, suggest: Collection[str] = ()
+    config: Config,
+    folder: Path,
+    resume: bool = False,
+    *,
+    suggest: Collection[str] = (),
+    read: Callable[[Config], Splits] | None = None,
 ) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
     ``suggest`` is when the run says which preset there is for its data set: presets.START and END.
+    ``read`` gives the data that the configuration asks for; without it, snnrun.datasets.load does.
     With WRITE_TO_DISK false nothing is written to the folder, but to a temporary one.
 
     Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
@@ -65,9 +71,9 @@ def train(
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
     if config.WRITE_TO_DISK:
-        return train_in(config, RunPaths(Path(folder)), resume, suggest=suggest)
+        return train_in(config, RunPaths(Path(folder)), resume, suggest=suggest, read=read)
     with scratch() as paths:
-        return train_in(config, paths, suggest=suggest)
+        return train_in(config, paths, suggest=suggest, read=read)
 
 
 def train_in(
@@ -77,6 +83,7 @@ def train_in(
     *,
     progress: bool = True,
     suggest: Collection[str] = (),
+    read: Callable[[Config], Splits] | None = None,
 ) -> float:
     """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
 
@@ -93,7 +100,7 @@ def train_in(
         started = time.monotonic()
         require_backend(config)
         require_plots(config)
-        splits = load(config)
+        splits = (read or load)(config)
         program = build_program(config, splits)
         opened = stack.enter_context(
             open_backend(program, config, paths.code, splits, reporter.build)
