@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, small
+from runs import assert_same_run, small, stopped_at
 from test_guards import message, spoil
 
-from snnrun import run as story
 from snnrun.backends import open_backend
 from snnrun.backends.base import Backend
 from snnrun.config import Config
@@ -20,12 +19,11 @@ from snnrun.datasets import load
 from snnrun.errors import ConfigError, NumericalError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
-from snnrun.run import Interrupted, build_program, train
+from snnrun.run import build_program, train
 from snnrun.streams import stream
 from snnrun.training import checkpoint, loop
 from snnrun.training.rewire import rewire
 from snnrun.training.state import from_checkpoint, start_state, to_checkpoint
-from snnrun.training.stop import Stop
 
 GENN = {"name": "genn", "device": "single_threaded_cpu", "precision": "float64",
         "optimize_code": False}  # fmt: skip
@@ -150,36 +148,6 @@ def test_a_run_rewires_the_neurons_that_its_recorded_spikes_show_to_be_silent(
     assert rewired[1] == silent.sum()
     assert run.epochs["silent_neurons/hidden"][-1] < silent.sum()  # it helps
     assert "rewired_neurons/output" not in run.epochs
-
-
-class StopAt(Stop):
-    """Asks to stop when it is looked at for the given time."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self._looks = looks
-
-    def __bool__(self) -> bool:
-        self._looks -= 1
-        if self._looks == 0:
-            self.signal = 15
-        return super().__bool__()
-
-
-def stopped_at(look: int, config: Config, folder: Path, patch: pytest.MonkeyPatch) -> bool:
-    """Train until the loop has looked for requests that often; return whether it came to that."""
-
-    @contextmanager
-    def requests() -> Iterator[Stop]:
-        yield StopAt(look)
-
-    with patch.context() as here:
-        here.setattr(story, "stop_requests", requests)
-        try:
-            train(config, folder)
-        except Interrupted:
-            return True
-    return False
 
 
 def test_a_run_stopped_at_any_mini_batch_goes_on_to_the_same_bits(
