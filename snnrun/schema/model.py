@@ -10,7 +10,10 @@ FIRST_SPIKE_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 SPIKE_TIME_LOSSES = (*FIRST_SPIKE_LOSSES, "relative_mse")
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
-ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
+LAYERED = unless("network.layers", ())  # whose neurons and recurrence are each layer's own
+ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"), LAYERED)
+HIDDEN_NEURONS = ("LIF", "hetLIF", "ALIF", "LIF_subtract")
+OUTPUT_NEURONS = ("LI", "hetLI")
 
 # fmt: off
 NEURONS = table(
@@ -22,6 +25,7 @@ NEURONS = table(
         "V_RESET", 0.0, "Potential after a spike. LIF_subtract takes the threshold off instead.",
         active_if=(
             unless("HIDDEN_NEURON_TYPE", "LIF_subtract"), when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
+            LAYERED,
         ),
     ),
     number(
@@ -34,14 +38,14 @@ NEURONS = table(
         "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
         "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
         "the threshold off the potential; or your own, as in mylab.neurons.alif2.",
-        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract"), dotted_path=True,
+        choices=HIDDEN_NEURONS, dotted_path=True,
     ),
     text(
         "OUTPUT_NEURON_TYPE", "LI",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
         "neuron; or your own. The losses of spike times need outputs that spike: with them LI "
         "stands for LIF and hetLI for hetLIF.",
-        choices=("LI", "hetLI"), dotted_path=True,
+        choices=OUTPUT_NEURONS, dotted_path=True,
     ),
     number(
         "TAU_B", 100.0, "Time constant with which the adaptation B of ALIF neurons decays.",
@@ -86,21 +90,21 @@ WEIGHTS = table(
     number(
         "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
         datasets={"smnist": 0.0, "dvs": 0.0},
-        active_if=(when("RECURRENT", True),),
+        active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
         "HIDDEN_HIDDEN_STD", 0.37, "Standard deviation of these weights.", minimum=0,
         datasets={"smnist": 0.02, "dvs": 0.02},
-        active_if=(when("RECURRENT", True),),
+        active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
         "HIDDEN_HIDDENFWD_MEAN", 0.02,
         "Mean of the initial weights from one hidden layer to the next.",
-        active_if=(unless("N_HID_LAYER", 1),),
+        active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
         "HIDDEN_HIDDENFWD_STD", 0.01, "Standard deviation of these weights.", minimum=0,
-        active_if=(unless("N_HID_LAYER", 1),),
+        active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
         "PDROP_INPUT", 0.0,
