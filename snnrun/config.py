@@ -22,6 +22,7 @@ from snnrun.schema import (
     Key,
     augmentation,
     recordable,
+    stdp,
     unknown_key,
 )
 from snnrun.schema.kinds import plain, shown
@@ -164,7 +165,7 @@ def validate(source: Any) -> Config:
         else:
             values[key.name] = value
     wrong += _without_effect(values, dataset)
-    for rule in (*RULES, *augmentation.RULES, *recordable.RULES):
+    for rule in (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES):
         wrong += rule.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"))

@@ -23,6 +23,7 @@ from snnrun.network.build import (
     find_loss,
     find_regulariser,
     find_rule,
+    find_stdp,
     initial_weights,
 )
 from snnrun.plots.live import LivePlots, require_plots
@@ -213,6 +214,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         regulariser_values=strengths,
         average_spikes=config.AVG_SNSUM,
         rule=find_rule(config),
+        stdp=find_stdp(config),
     )
 
 

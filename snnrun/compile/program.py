@@ -17,6 +17,7 @@ from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, Rule
+from snnrun.models.stdp import Stdp
 from snnrun.network.network import Layer, Network, Population
 
 
@@ -80,6 +81,7 @@ class Program:
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
         rule: The learning rule.
+        stdp: Constants of STDP, where a projection is plastic.
     """
 
     network: Network
@@ -93,6 +95,7 @@ class Program:
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
     average_spikes: bool = False
     rule: Rule = EVENTPROP
+    stdp: Stdp | None = None
 
     @property
     def duration(self) -> float:
@@ -187,6 +190,7 @@ def compile_program(
     regulariser_values: Mapping[str, float] | None = None,
     average_spikes: bool = False,
     rule: Rule = EVENTPROP,
+    stdp: Stdp | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -214,6 +218,7 @@ def compile_program(
         regulariser_values=dict(regulariser_values or {}),
         average_spikes=average_spikes,
         rule=rule,
+        stdp=stdp if any(p.plastic for p in network.projections) else None,
     )
 
 
@@ -281,5 +286,6 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     for projection in (layer.forward, layer.recurrent):
         if projection is not None:
             state = "trained" if projection.trained else "fixed"
+            state += " by STDP" if projection.plastic else ""
             lines.append(f"    {projection.name} from {projection.source}, {state}")
     return lines

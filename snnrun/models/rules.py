@@ -29,4 +29,11 @@ EVENTPROP = Rule(
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829",
 )
 
-RULES = {rule.name: rule for rule in (EVENTPROP,)}
+STDP = Rule(
+    name="stdp",
+    backends=("native",),
+    meaning="weights follow the order of pre- and postsynaptic spikes, without gradients",
+    source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
+)
+
+RULES = {rule.name: rule for rule in (EVENTPROP, STDP)}

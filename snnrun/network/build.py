@@ -14,7 +14,8 @@ from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
-from snnrun.models.rules import RULES, Rule
+from snnrun.models.rules import RULES, STDP, Rule
+from snnrun.models.stdp import Stdp
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
@@ -31,10 +32,10 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     source = Population(name="input", size=n_inputs, values={}, floors={})
     layers = []
     for choice in config.layers:
-        forward = _projection(choice.forward, source.name, choice.name)
+        forward = _projection(config, choice.forward, source.name, choice.name)
         recurrent = None
         if choice.recurrent is not None:
-            recurrent = _projection(choice.recurrent, choice.name, choice.name)
+            recurrent = _projection(config, choice.recurrent, choice.name, choice.name)
         source = _population(config, choice, n_outputs)
         layers.append(Layer(population=source, forward=forward, recurrent=recurrent))
     _refuse_unused(config, layers[:-1])
@@ -47,8 +48,8 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
     """Return normally distributed weights [P, Q] of every projection, each from its stream."""
     return {
-        p.name: stream(seed, f"weights {p.name}").normal(
-            p.mean, p.std, (network.size(p.source), network.size(p.target))
+        p.name: p.draw(
+            stream(seed, f"weights {p.name}"), (network.size(p.source), network.size(p.target))
         )
         for p in network.projections
     }
@@ -75,13 +76,24 @@ def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, floa
 
 def find_rule(config: Config) -> Rule:
     """Return the learning rule of ``config``; ConfigError where its backend cannot run it."""
-    rule = RULES[config.rule.name]
-    if config.backend.name not in rule.backends:
-        raise ConfigError(
-            f"rule={rule.name}: backend {config.backend.name} cannot run it; use backend="
-            f"{' or '.join(rule.backends)}"
-        )
-    return rule
+    names = [p.rule for x in config.layers for p in (x.forward, x.recurrent) if p is not None]
+    for name in (config.rule.name, *names):
+        if name != FROZEN and config.backend.name not in RULES[name].backends:
+            raise ConfigError(
+                f"rule={name}: backend {config.backend.name} cannot run it; use backend="
+                f"{' or '.join(RULES[name].backends)}"
+            )
+    return RULES[config.rule.name]
+
+
+def find_stdp(config: Config) -> Stdp:
+    """Return the constants of STDP, for the projections that learn by it."""
+    rule = config.rule
+    return Stdp(
+        a_plus=rule.a_plus, a_minus=rule.a_minus, a_post=rule.a_post, tau_plus=rule.tau_plus,
+        tau_minus=rule.tau_minus, w_min=rule.w_min, w_max=rule.w_max, bound=rule.bound, mu=rule.mu,
+        punish=rule.punish if rule.reward else None, optimiser=rule.optimiser,
+    )  # fmt: skip
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
@@ -94,10 +106,12 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     return neuron, ()
 
 
-def _projection(choice: ProjectionChoice, source: str, target: str) -> Projection:
+def _projection(config: Config, choice: ProjectionChoice, source: str, target: str) -> Projection:
+    plastic = choice.rule == STDP.name
+    bounds = (config.rule.w_min, config.rule.w_max) if plastic else (-np.inf, np.inf)
     return Projection(
         name=choice.name, source=source, target=target, mean=choice.mean, std=choice.std,
-        trained=choice.rule != FROZEN,
+        trained=choice.rule != FROZEN, plastic=plastic, bounds=bounds,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from snnrun.schema.model import HIDDEN_NEURONS, OUTPUT_NEURONS
 
 OUTPUT, INPUT = "output", "input"
 FROZEN = "frozen"
-PROJECTION_RULES = (FROZEN, "eventprop")
+PROJECTION_RULES = (FROZEN, "eventprop", "stdp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", "recurrent")
 PROJECTION_FIELDS = ("name", "mean", "std", "rule")
@@ -167,7 +167,8 @@ def _recurrent(fields: Fields, values: Values, last: bool) -> bool:
 
 def _projection(values: Values, name: str, own: Fields, key: str, last: bool) -> ProjectionChoice:
     trained = values["TRAIN_W"] and (values["TRAIN_W_OUTPUT"] or not last)
-    usual = values["rule.name"] if trained else FROZEN
+    usual = "eventprop" if last and values["rule.name"] == "stdp" else values["rule.name"]
+    usual = usual if trained else FROZEN
     return ProjectionChoice(
         name=name,
         mean=_own(own, "mean", values[f"{key}_MEAN"]),

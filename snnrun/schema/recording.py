@@ -201,7 +201,7 @@ GROUPS = table(
         "rule.name", "eventprop", "The learning rule.",
         choices=("eventprop", "surrogate", "superspike", "stdp"),
         later_choices=dict.fromkeys(
-            ("surrogate", "superspike", "stdp"), "it comes with the other learning rules"
+            ("surrogate", "superspike"), "it comes with the other learning rules"
         ),
     ),
     text(

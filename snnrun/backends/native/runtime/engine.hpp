@@ -17,6 +17,7 @@
 #include "job.hpp"
 #include "losses.hpp"
 #include "pool.hpp"
+#include "stdp.hpp"
 #include "trial.hpp"
 
 namespace snn {
@@ -220,7 +221,8 @@ template <class P> class Engine : Walk<P> {
                         good &= adam(w, m, v, parts, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
                                      a, L::Model::lowest(p));
             } else {
-                good = adam(w, m, v, parts, n * t / T * LANES, n * (t + 1) / T * LANES, a, none);
+                good = update_weights<L>(member, w, m, v, parts, n * t / T * LANES,
+                                         n * (t + 1) / T * LANES, a, none);
             }
             if (!good) bad = number;
         });
@@ -270,6 +272,7 @@ template <class P> class Engine : Walk<P> {
         const int label = job.data->labels[job.examples[i]];
         const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
         job.loss[i] = out.loss, job.prediction[i] = out.prediction;
+        trial.right = out.prediction == label;
         int neuron = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
@@ -314,12 +317,13 @@ template <class P> class Engine : Walk<P> {
         else walk(Undriven{});
         for (int b = 0; b < L::BLOCKS; b++) {
             Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
-            if constexpr (L::TRAIN_FORWARD && I == 0)
+            constexpr bool FORWARD = L::TRAIN_FORWARD && !Plastic<L>::FORWARD;
+            if constexpr (FORWARD && I == 0)
                 gather(work, rows, b, L::PRE, events.channel_start, events.step, 0, fresh);
-            if constexpr (L::TRAIN_FORWARD && I > 0)
+            if constexpr (FORWARD && I > 0)
                 gather_from<Layer<I == 0 ? 0 : I - 1>>(
                     work, std::get<I == 0 ? 0 : I - 1>(trial.work), rows, b, fresh);
-            if constexpr (L::TRAIN_RECURRENT)
+            if constexpr (L::TRAIN_RECURRENT && !Plastic<L>::RECURRENT)
                 gather_from<L>(work, work,
                                gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
                                fresh);
@@ -328,7 +332,8 @@ template <class P> class Engine : Walk<P> {
     template <int I>
     void all_back(Trial& trial, const Events& events, AllTensors& slot, double scale,
                   bool fresh) {
-        layer_back<I>(trial, events, slot, scale, fresh);
+        if constexpr (needs_adjoint<Layers, I>())
+            layer_back<I>(trial, events, slot, scale, fresh);
         if constexpr (I > 0) all_back<I - 1>(trial, events, slot, scale, fresh);
     }
 
@@ -362,6 +367,7 @@ template <class P> class Engine : Walk<P> {
         };
         const auto back = [&](Trial& trial, int s, bool fresh) {
             all_back<COUNT - 1>(trial, trial.events, *slots_[s], scale, fresh);
+            pair_layers<P>(trial, value_, *slots_[s], scale, fresh);
         };
         if (AVERAGED && job.train) {
             each([&](int, int64_t i, bool) {
