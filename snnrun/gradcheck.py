@@ -17,7 +17,7 @@ from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
 from snnrun.network.build import build_network, find_loss
-from snnrun.network.network import Layer, Network
+from snnrun.network.network import Layer, Network, Projection
 from snnrun.schema.layers import OUTPUT
 from snnrun.testing.comparison import LIMIT, Comparison, compare
 from snnrun.testing.equations import Array
@@ -94,7 +94,7 @@ def _small_network(config: Config) -> Network:
     own["layers"] = tuple(_small_layer(fields) for fields in config.network.layers)
     group = Options({name: config.network.get(name) for name in config.network} | own)
     small = Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
-    network = build_network(small, CHANNELS, OUTPUTS)
+    network = _without_plasticity(build_network(small, CHANNELS, OUTPUTS))
     trains = any(x.trained for x in network.projections) or any(
         p.trained for p in network.populations
     )
@@ -102,8 +102,24 @@ def _small_network(config: Config) -> Network:
         raise ConfigError(
             "TRAIN_W=false, and neither TRAIN_TAU nor TRAIN_TAU_OUTPUT is true: nothing is "
             "trained, so there are no gradients to check"
+            if not config.TRAIN_W
+            else "no projection and no time constant learns by gradients: there are none to check"
         )
     return network
+
+
+def _without_plasticity(network: Network) -> Network:
+    """Return the network with what learns by STDP, which has no gradient, as it is."""
+
+    def fixed(projection: Projection) -> Projection:
+        plain = replace(projection, trained=False, plastic=False)
+        return plain if projection.plastic else projection
+
+    layers = tuple(
+        replace(x, forward=fixed(x.forward), recurrent=x.recurrent and fixed(x.recurrent))
+        for x in network.layers
+    )
+    return replace(network, layers=layers)
 
 
 def _cut(parameters: Mapping[str, Any], size: int) -> dict[str, Any]:

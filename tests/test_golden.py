@@ -18,7 +18,7 @@ from snnrun import __version__
 from snnrun.backends.native.emit import emit
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import from_dict
-from snnrun.network.build import build_network, find_loss
+from snnrun.network.build import build_network, find_loss, find_rule, find_stdp
 
 FOLDER = Path(__file__).parent / "golden"
 UPDATE = os.environ.get("SNNRUN_UPDATE_GOLDEN") == "1"
@@ -32,6 +32,9 @@ PROGRAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )  # fmt: skip
 
+STDP = {"rule": {"name": "stdp", "bound": "multiplicative", "reward": True}, "RECURRENT": True}
+NATIVE = {**PROGRAMS, "stdp": STDP}  # with those that only this backend can run
+
 
 def program(keys: Mapping[str, Any]) -> Program:
     config = from_dict({"dataset": "shd", "NUM_HIDDEN": 64, "MODEL_SEED": 1, **keys})
@@ -42,6 +45,8 @@ def program(keys: Mapping[str, Any]) -> Program:
         {key: float(config.get(key)) for key in loss.keys},
         steps=config.steps,
         dt=config.DT_MS,
+        rule=find_rule(config),
+        stdp=find_stdp(config),
     )
 
 
@@ -50,9 +55,9 @@ def rounded(code: str) -> str:
     return re.sub(r"\d+\.\d{12,}(e-?\d+)?", lambda found: f"{float(found[0]):.12g}", code)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", NATIVE)
 def test_the_generated_code_is_the_one_that_was_reviewed(name: str) -> None:
-    found = rounded(emit(program(PROGRAMS[name]), "float32")).replace(__version__, "VERSION")
+    found = rounded(emit(program(NATIVE[name]), "float32")).replace(__version__, "VERSION")
     file = FOLDER / f"{name}.cpp"
     if UPDATE:
         FOLDER.mkdir(exist_ok=True)
@@ -63,9 +68,9 @@ def test_the_generated_code_is_the_one_that_was_reviewed(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", NATIVE)
 def test_the_generated_code_is_readable(name: str) -> None:
-    lines = emit(program(PROGRAMS[name]), "float32").splitlines()
+    lines = emit(program(NATIVE[name]), "float32").splitlines()
     assert not any(line != line.rstrip() for line in lines)
     assert max(map(len, lines)) <= 200
     assert any("dV/dt" in line for line in lines)
