@@ -18,7 +18,7 @@ from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, Rule
 from snnrun.models.stdp import Stdp
-from snnrun.network.network import Layer, Network, Population
+from snnrun.network.network import Layer, Network, Population, Projection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +51,17 @@ class CompiledPopulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N]."""
+    """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N].
+
+    ``moments``: the optimiser keeps moments of its gradient.
+    """
 
     name: str
     layer: int
     shape: tuple[int, int]
     trained: bool
     parameters: tuple[str, ...] = ()
+    moments: bool = False
 
     @property
     def count(self) -> int:
@@ -129,7 +133,8 @@ class Program:
                     shape = (self.network.size(projection.source), size)
                     found.append(
                         Tensor(name=projection.name, layer=index, shape=shape,
-                               trained=projection.trained)
+                               trained=projection.trained,
+                               moments=projection.trained and not self._plain(projection))
                     )  # fmt: skip
             if compiled.per_neuron:
                 found.append(
@@ -139,9 +144,14 @@ class Program:
                         shape=(len(compiled.per_neuron), size),
                         trained=bool(layer.population.trained),
                         parameters=compiled.per_neuron,
+                        moments=bool(layer.population.trained),
                     )
                 )
         return tuple(found)
+
+    def _plain(self, projection: Projection) -> bool:
+        """Return whether a projection is updated without moments."""
+        return projection.plastic and self.stdp is not None and self.stdp.optimiser == "sgd"
 
     def start_parameters(self, tensor: Tensor) -> np.ndarray:
         """Return the values with which a tensor of parameters starts, [parameters, N]."""
