@@ -26,11 +26,11 @@ from snnrun.training import checkpoint
 LAYERS: list[dict[str, Any]] = [
     {
         "name": "fast", "size": 12, "neuron": "ALIF", "parameters": {"tau_b": 40.0},
-        "forward": {"mean": 1.2, "std": 0.7}, "recurrent": {"mean": 0.0, "std": 0.1},
+        "forward": {"mean": 2.0, "std": 0.8}, "recurrent": {"mean": 0.0, "std": 0.1},
     },
     {
         "size": 9, "neuron": "snnrun.models.neurons.LIF", "train_tau": True,
-        "forward": {"name": "up", "mean": 0.9, "std": 0.5, "rule": "frozen"},
+        "forward": {"name": "up", "mean": 2.0, "std": 0.9, "rule": "frozen"},
     },
     {"name": "output", "forward": {"mean": 0.5}},
 ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_each_layer_has_its_own_size_neuron_parameters_and_projections() -> None
     ]
     assert [p.trained for p in network.projections] == [True, True, False, True]
     assert [(p.mean, p.std) for p in network.projections] == [
-        (1.2, 0.7), (0.0, 0.1), (0.9, 0.5), (0.5, 0.1),
+        (2.0, 0.8), (0.0, 0.1), (2.0, 0.9), (0.5, 0.1),
     ]  # fmt: skip
     fast, second, _ = (layer.population for layer in network.layers)
     assert fast.values["tau_b"] == 40.0
@@ -119,7 +119,8 @@ def test_only_what_is_trained_changes_and_everything_named_is_recorded(tmp_path:
     )  # fmt: skip
     train(config, tmp_path)
     run = load_run(tmp_path)
-    assert run.spikes(epoch=1, trial=0, population="fast").counts().sum() > 0
+    for name in ("fast", "hidden1"):
+        assert run.spikes(epoch=1, trial=0, population=name).counts().sum() > 0
     before = initial_weights(build_network(config, 5, 3), 1)
     after = checkpoint.load(RunPaths(tmp_path).last)["tensors"]
     changed = {

@@ -56,6 +56,13 @@ CASES: dict[str, tuple[Mapping[str, Any], list[dict[str, Any]]]] = {
             {**LAYERS[1], "recurrent": {**LAYERS[1]["recurrent"], "rule": "eventprop"}},
         ],
     ),
+    "spiking outputs": (
+        {**ADDITIVE, "a_post": 0.1},
+        [
+            {**LAYERS[0], "forward": {**LAYERS[0]["forward"], "rule": "eventprop"}},
+            {"name": "output", "forward": {"rule": "stdp"}},
+        ],
+    ),
 }
 
 
