@@ -22,9 +22,11 @@ from snnrun.schema import (
     Key,
     augmentation,
     recordable,
+    stdp,
     unknown_key,
 )
 from snnrun.schema.kinds import plain, shown
+from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 from snnrun.schema.rules import RULES, count_of, steps_of
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
@@ -111,12 +113,25 @@ class Config(Options):
     @property
     def populations(self) -> tuple[str, ...]:
         """Return the names of the populations, input first, output last."""
-        return recordable.populations_of(self._values)
+        return population_names(self._flat())
 
     @property
     def projections(self) -> tuple[str, ...]:
         """Return the names of the projections, from the input to the output."""
-        return recordable.projections_of(self._values)
+        return projection_names(self._flat())
+
+    @property
+    def layers(self) -> tuple[LayerChoice, ...]:
+        """Return the layers with everything that they were given or take from other keys."""
+        return layers_of(self._flat())
+
+    def _flat(self) -> dict[str, Any]:
+        groups = {
+            f"{group}.{option}": self._values[group].get(option)
+            for group in ("network", "rule")
+            for option in self._values[group]
+        }
+        return {**self._values, **groups}
 
 
 def from_dict(source: Mapping[str, Any]) -> Config:
@@ -150,7 +165,7 @@ def validate(source: Any) -> Config:
         else:
             values[key.name] = value
     wrong += _without_effect(values, dataset)
-    for rule in (*RULES, *augmentation.RULES, *recordable.RULES):
+    for rule in (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES):
         wrong += rule.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"))
@@ -265,8 +280,8 @@ def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
         full["MODEL_SEED"] = new_seed()
     if full["SPK_REC_STEPS"] is None:
         full["SPK_REC_STEPS"] = steps_of(values)
-    populations = recordable.populations_of(values)
-    projections = recordable.projections_of(values)
+    populations = population_names(values)
+    projections = projection_names(values)
     full["REC_SPIKES"] = recordable.expand_all(values["REC_SPIKES"], populations)
     full["REC_NEURONS"] = recordable.expand_pairs(values["REC_NEURONS"], populations)
     full["REC_SYNAPSES"] = recordable.expand_pairs(values["REC_SYNAPSES"], projections)

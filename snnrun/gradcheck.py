@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
 from snnrun.network.build import build_network, find_loss, find_rule
-from snnrun.network.network import Layer, Network
+from snnrun.network.network import Layer, Network, Projection
+from snnrun.schema.layers import OUTPUT
 from snnrun.testing.comparison import LIMIT, Comparison, compare
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem
@@ -92,16 +94,14 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
 
 def _small_network(config: Config) -> Network:
     """Return the configuration's network with few neurons; per-neuron values are cut to fit."""
-    own = {
-        name: {
-            key: np.resize(value, size) if np.ndim(value) else value
-            for key, value in (config.network.get(name) or {}).items()
-        }
+    own: dict[str, Any] = {
+        name: _cut(config.network.get(name) or {}, size)
         for name, size in (("hidden_parameters", HIDDEN), ("output_parameters", OUTPUTS))
     }
+    own["layers"] = tuple(_small_layer(fields) for fields in config.network.layers)
     group = Options({name: config.network.get(name) for name in config.network} | own)
     small = Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
-    network = build_network(small, CHANNELS, OUTPUTS)
+    network = _without_plasticity(build_network(small, CHANNELS, OUTPUTS))
     trains = any(x.trained for x in network.projections) or any(
         p.trained for p in network.populations
     )
@@ -109,8 +109,37 @@ def _small_network(config: Config) -> Network:
         raise ConfigError(
             "TRAIN_W=false, and neither TRAIN_TAU nor TRAIN_TAU_OUTPUT is true: nothing is "
             "trained, so there are no gradients to check"
+            if not config.TRAIN_W
+            else "no projection and no time constant learns by gradients: there are none to check"
         )
     return network
+
+
+def _without_plasticity(network: Network) -> Network:
+    """Return the network with what learns by STDP, which has no gradient, as it is."""
+
+    def fixed(projection: Projection) -> Projection:
+        plain = replace(projection, trained=False, plastic=False)
+        return plain if projection.plastic else projection
+
+    layers = tuple(
+        replace(x, forward=fixed(x.forward), recurrent=x.recurrent and fixed(x.recurrent))
+        for x in network.layers
+    )
+    return replace(network, layers=layers)
+
+
+def _cut(parameters: Mapping[str, Any], size: int) -> dict[str, Any]:
+    return {k: np.resize(v, size) if np.ndim(v) else v for k, v in parameters.items()}
+
+
+def _small_layer(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer of ``network.layers`` with few neurons."""
+    last = fields.get("name") == OUTPUT
+    small = dict(fields) if last else {**fields, "size": HIDDEN}
+    if "parameters" in fields:
+        small["parameters"] = _cut(fields["parameters"], OUTPUTS if last else HIDDEN)
+    return small
 
 
 def _with_spikes(

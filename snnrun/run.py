@@ -24,6 +24,7 @@ from snnrun.network.build import (
     find_regulariser,
     find_rule,
     find_spike_derivative,
+    find_stdp,
     initial_weights,
 )
 from snnrun.plots.live import LivePlots, require_plots
@@ -225,6 +226,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         average_spikes=config.AVG_SNSUM,
         rule=find_rule(config),
         spikes=find_spike_derivative(config),
+        stdp=find_stdp(config),
     )
 
 

@@ -36,9 +36,10 @@ def found(
 
     With ``suggest`` also which preset there is for the data set, for a run that took none.
     """
-    hidden = program.populations[0].dynamics.neuron.name
+    hidden = "/".join(dict.fromkeys(c.dynamics.neuron.name for c in program.populations[:-1]))
     output = program.populations[-1].dynamics.neuron.name
-    plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, Adam, ETA {config.ETA:g}"
+    optimiser = f"Adam (STDP: {program.stdp.optimiser})" if program.stdp else "Adam"
+    plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
     info: Info = {
         "data": splits.description or _sizes(config, splits),
         **_inputs(config),

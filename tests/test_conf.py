@@ -48,11 +48,18 @@ def flat(values: Any) -> dict[str, Any]:
     return found
 
 
-def is_in_file(name: str, **chosen: str) -> bool:
-    """Return whether the files of the groups ``chosen`` have a key, if it is an option of these."""
-    group = name.partition(".")[0]
-    conditions = SCHEMA[name].active_if if group in chosen else ()
-    return not conditions or any(c.holds({f"{group}.name": chosen[group]}) for c in conditions)
+def options_of_rule(rule: str) -> set[str]:
+    """Return the options that the file of a rule has, as group.option."""
+    file = OmegaConf.load(conf_dir() / "rule" / f"{rule}.yaml")
+    return {f"rule.{option}" for option in OmegaConf.to_container(file)}
+
+
+def is_chosen(name: str, backend: str, rule: str) -> bool:
+    """Return whether a key is one of a backend and a rule, or of none in particular."""
+    if name.startswith("rule."):
+        return name in options_of_rule(rule)
+    conditions = SCHEMA[name].active_if if name.startswith("backend.") else ()
+    return not conditions or any(c.holds({"backend.name": backend}) for c in conditions)
 
 
 @pytest.mark.parametrize("rule", GROUPS["rule"])
@@ -66,9 +73,22 @@ def test_the_files_of_a_data_set_compose_the_schemas_defaults(
     defaults = {
         name: plain(key.default_of(dataset))
         for name, key in SCHEMA.items()
-        if is_in_file(name, backend=backend, rule=rule)
+        if is_chosen(name, backend, rule)
     }
     assert values == {**defaults, "backend.name": backend, "rule.name": rule}
+
+
+@pytest.mark.parametrize("rule", GROUPS["rule"])
+def test_the_file_of_a_rule_holds_the_defaults_of_its_options(rule: str) -> None:
+    values = flat(OmegaConf.to_container(composed("dataset=shd", f"rule={rule}")))
+    for name in options_of_rule(rule) - {"rule.name"}:
+        assert values[name] == plain(SCHEMA[name].default)
+    assert checked("dataset=shd", f"rule={rule}").rule.name == rule
+
+
+def test_every_option_of_a_rule_is_in_a_file() -> None:
+    filed = set().union(*map(options_of_rule, GROUPS["rule"]))
+    assert filed == {name for name in SCHEMA if name.startswith("rule.")}
 
 
 def test_there_is_a_file_for_every_data_set_and_no_other() -> None:

@@ -24,6 +24,7 @@ from snnrun.network.build import (
     find_regulariser,
     find_rule,
     find_spike_derivative,
+    find_stdp,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -44,6 +45,9 @@ NATIVE: Mapping[str, Mapping[str, Any]] = MappingProxyType(  # of rules that no 
             "HIDDEN_NEURON_TYPE": "ALIF", "RECURRENT": True, "LOSS_TYPE": "max", "TAU_REF": 2.0,
             "REG_TYPE": "simple",
         },
+        "stdp": {
+            "rule": {"name": "stdp", "bound": "multiplicative", "reward": True}, "RECURRENT": True,
+        },
     }
 )  # fmt: skip
 ALL = {**PROGRAMS, **NATIVE}
@@ -63,6 +67,7 @@ def program(keys: Mapping[str, Any]) -> Program:
         regulariser_values=strengths,
         rule=find_rule(config),
         spikes=find_spike_derivative(config),
+        stdp=find_stdp(config),
     )
 
 

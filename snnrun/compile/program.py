@@ -18,9 +18,10 @@ from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, RULES, Rule
+from snnrun.models.stdp import Stdp
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.models.update import STEP
-from snnrun.network.network import Layer, Network, Population
+from snnrun.network.network import Layer, Network, Population, Projection
 
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
@@ -59,13 +60,17 @@ class CompiledPopulation:
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N]."""
+    """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N].
+
+    ``moments``: the optimiser keeps moments of its gradient.
+    """
 
     name: str
     layer: int
     shape: tuple[int, int]
     trained: bool
     parameters: tuple[str, ...] = ()
+    moments: bool = False
 
     @property
     def count(self) -> int:
@@ -90,6 +95,7 @@ class Program:
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
         rule: The learning rule.
         spikes: What stands for the derivative of the spikes, of discrete rules.
+        stdp: Constants of STDP, where a projection is plastic.
     """
 
     network: Network
@@ -104,6 +110,7 @@ class Program:
     average_spikes: bool = False
     rule: Rule = EVENTPROP
     spikes: SpikeDerivative | None = None
+    stdp: Stdp | None = None
 
     @property
     def duration(self) -> float:
@@ -140,7 +147,8 @@ class Program:
                     shape = (self.network.size(projection.source), size)
                     found.append(
                         Tensor(name=projection.name, layer=index, shape=shape,
-                               trained=projection.trained)
+                               trained=projection.trained,
+                               moments=projection.trained and not self._plain(projection))
                     )  # fmt: skip
             if compiled.per_neuron:
                 found.append(
@@ -150,9 +158,14 @@ class Program:
                         shape=(len(compiled.per_neuron), size),
                         trained=bool(layer.population.trained),
                         parameters=compiled.per_neuron,
+                        moments=bool(layer.population.trained),
                     )
                 )
         return tuple(found)
+
+    def _plain(self, projection: Projection) -> bool:
+        """Return whether a projection is updated without moments."""
+        return projection.plastic and self.stdp is not None and self.stdp.optimiser == "sgd"
 
     def start_parameters(self, tensor: Tensor) -> np.ndarray:
         """Return the values with which a tensor of parameters starts, [parameters, N]."""
@@ -204,6 +217,7 @@ def compile_program(
     average_spikes: bool = False,
     rule: Rule = EVENTPROP,
     spikes: SpikeDerivative | None = None,
+    stdp: Stdp | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -238,6 +252,7 @@ def compile_program(
         average_spikes=average_spikes,
         rule=rule,
         spikes=spikes,
+        stdp=stdp if any(p.plastic for p in network.projections) else None,
     )
 
 
@@ -327,5 +342,6 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     for projection in (layer.forward, layer.recurrent):
         if projection is not None:
             state = "trained" if projection.trained else "fixed"
+            state += " by STDP" if projection.plastic else ""
             lines.append(f"    {projection.name} from {projection.source}, {state}")
     return lines

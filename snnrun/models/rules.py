@@ -40,4 +40,11 @@ SURROGATE = Rule(
     discrete=True,
 )
 
-RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE)}
+STDP = Rule(
+    name="stdp",
+    backends=("native",),
+    meaning="weights follow the order of pre- and postsynaptic spikes, without gradients",
+    source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
+)
+
+RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, STDP)}

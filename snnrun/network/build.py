@@ -15,11 +15,13 @@ from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
-from snnrun.models.rules import RULES, Rule
+from snnrun.models.rules import RULES, STDP, Rule
+from snnrun.models.stdp import Stdp
 from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
+from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
 from snnrun.schema.recordable import ALL_ALIKE
 from snnrun.streams import stream
 
@@ -31,37 +33,16 @@ HETEROGENEOUS_CEILING = 3.0  # times the mean
 
 def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     """Return the network of ``config`` for a data set of these channels and classes."""
-    hidden_names = [name for name in config.populations if name.startswith("hidden")]
     source = Population(name="input", size=n_inputs, values={}, floors={})
     layers = []
-    for index, name in enumerate(hidden_names):
-        tail = str(index) if len(hidden_names) > 1 else ""
-        first = index == 0
-        forward = _projection(
-            config,
-            f"in_to_hid{tail}" if first else f"hid_to_hidfwd{index - 1}",
-            source.name,
-            name,
-            "INPUT_HIDDEN" if first else "HIDDEN_HIDDENFWD",
-            config.TRAIN_W,
-        )
+    for choice in config.layers:
+        forward = _projection(config, choice.forward, source.name, choice.name)
         recurrent = None
-        if config.RECURRENT:
-            recurrent = _projection(
-                config, f"hid_to_hid{tail}", name, name, "HIDDEN_HIDDEN", config.TRAIN_W
-            )
-        source = _population(
-            config, name, config.NUM_HIDDEN, "HIDDEN_NEURON_TYPE", "hidden", config.TRAIN_TAU
-        )
+        if choice.recurrent is not None:
+            recurrent = _projection(config, choice.recurrent, choice.name, choice.name)
+        source = _population(config, choice, n_outputs)
         layers.append(Layer(population=source, forward=forward, recurrent=recurrent))
-    train_output = config.TRAIN_W and config.TRAIN_W_OUTPUT
-    forward = _projection(
-        config, "hid_to_out", source.name, "output", "HIDDEN_OUTPUT", train_output
-    )
-    output = _population(
-        config, "output", n_outputs, "OUTPUT_NEURON_TYPE", "output", config.TRAIN_TAU_OUTPUT
-    )
-    layers.append(Layer(population=output, forward=forward))
+    _refuse_unused(config, layers[:-1])
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
     return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
@@ -71,8 +52,8 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
     """Return normally distributed weights [P, Q] of every projection, each from its stream."""
     return {
-        p.name: stream(seed, f"weights {p.name}").normal(
-            p.mean, p.std, (network.size(p.source), network.size(p.target))
+        p.name: p.draw(
+            stream(seed, f"weights {p.name}"), (network.size(p.source), network.size(p.target))
         )
         for p in network.projections
     }
@@ -99,13 +80,24 @@ def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, floa
 
 def find_rule(config: Config) -> Rule:
     """Return the learning rule of ``config``; ConfigError where its backend cannot run it."""
-    rule = RULES[config.rule.name]
-    if config.backend.name not in rule.backends:
-        raise ConfigError(
-            f"rule={rule.name}: backend {config.backend.name} cannot run it; use backend="
-            f"{' or '.join(rule.backends)}"
-        )
-    return rule
+    names = [p.rule for x in config.layers for p in (x.forward, x.recurrent) if p is not None]
+    for name in (config.rule.name, *names):
+        if name != FROZEN and config.backend.name not in RULES[name].backends:
+            raise ConfigError(
+                f"rule={name}: backend {config.backend.name} cannot run it; use backend="
+                f"{' or '.join(RULES[name].backends)}"
+            )
+    return RULES[config.rule.name]
+
+
+def find_stdp(config: Config) -> Stdp:
+    """Return the constants of STDP, for the projections that learn by it."""
+    rule = config.rule
+    return Stdp(
+        a_plus=rule.a_plus, a_minus=rule.a_minus, a_post=rule.a_post, tau_plus=rule.tau_plus,
+        tau_minus=rule.tau_minus, w_min=rule.w_min, w_max=rule.w_max, bound=rule.bound, mu=rule.mu,
+        punish=rule.punish if rule.reward else None, optimiser=rule.optimiser,
+    )  # fmt: skip
 
 
 def find_spike_derivative(config: Config) -> SpikeDerivative | None:
@@ -141,24 +133,24 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     return neuron, ()
 
 
-def _projection(
-    config: Config, name: str, source: str, target: str, key: str, trained: bool
-) -> Projection:
-    mean, std = getattr(config, f"{key}_MEAN"), getattr(config, f"{key}_STD")
-    return Projection(name=name, source=source, target=target, mean=mean, std=std, trained=trained)
+def _projection(config: Config, choice: ProjectionChoice, source: str, target: str) -> Projection:
+    plastic = choice.rule == STDP.name
+    bounds = (config.rule.w_min, config.rule.w_max) if plastic else (-np.inf, np.inf)
+    return Projection(
+        name=choice.name, source=source, target=target, mean=choice.mean, std=choice.std,
+        trained=choice.rule != FROZEN, plastic=plastic, bounds=bounds,
+    )  # fmt: skip
 
 
-def _population(
-    config: Config, name: str, size: int, key: str, role: str, train: bool
-) -> Population:
-    neuron, heterogeneous = _neuron_of(config, key, role)
-    own: Mapping[str, Any] = getattr(config.network, f"{role}_parameters") or {}
+def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Population:
+    neuron, heterogeneous = _neuron_of(config, choice)
+    name, size = choice.name, choice.size or n_outputs
+    own: Mapping[str, Any] = choice.parameters
     known = [p.name for p in neuron.parameters]
-    _refuse_unused(config, key, neuron)
     for given in own:
         if given not in known:
             raise ConfigError(
-                f"network.{role}_parameters.{given}: neuron {neuron.name} has no such parameter."
+                f"{choice.parameters_by}.{given}: neuron {neuron.name} has no such parameter."
                 f"{did_you_mean(given, known)} It has: {', '.join(known)}"
             )
     values: dict[str, float | np.ndarray] = {}
@@ -171,15 +163,16 @@ def _population(
             float(values[parameter_name]), floors[parameter_name], size,
             config.MODEL_SEED, f"{parameter_name} {name}",
         )  # fmt: skip
-    trained = tuple(p.name for p in neuron.parameters if p.floor_key) if train else ()
-    if role == "hidden":
+    trained = tuple(p.name for p in neuron.parameters if p.floor_key) if choice.train_tau else ()
+    hidden = choice.size is not None
+    if hidden:
         trained += _also_trained(config, neuron, trained)
     for parameter_name in trained:
         p = neuron.parameter(parameter_name)
         if parameter_name not in floors and (p.positive or p.low > -math.inf):
             start = float(np.min(values[parameter_name]))
             floors[parameter_name] = SMALLEST_PART * start if p.positive else p.low
-    noise, veto = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if role == "hidden" else (0.0, 0.0)
+    noise, veto = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if hidden else (0.0, 0.0)
     return Population(
         name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors,
         noise=noise, veto=veto,
@@ -200,16 +193,16 @@ def _also_trained(config: Config, neuron: Neuron, known: tuple[str, ...]) -> tup
     return tuple(name for name in wanted if name not in known)
 
 
-def _refuse_unused(config: Config, key: str, neuron: Neuron) -> None:
-    """Raise ConfigError for keys of hidden neurons that were set and that this neuron lacks."""
-    if key != "HIDDEN_NEURON_TYPE":
-        return
-    used = {p.key for p in neuron.parameters}
+def _refuse_unused(config: Config, hidden: Sequence[Layer]) -> None:
+    """Raise ConfigError for keys of hidden neurons that were set and that none of them has."""
+    neurons = [x.population.neuron for x in hidden if x.population.neuron is not None]
+    used = {p.key for neuron in neurons for p in neuron.parameters}
     for name in NEURON_KEYS:
         value, usual = getattr(config, name), SCHEMA[name].default_of(config.dataset.name)
         if name not in used and value != usual:
+            named = " and ".join(dict.fromkeys(neuron.name for neuron in neurons))
             raise ConfigError(
-                f"{name}={value:g}: has no effect, as neuron {neuron.name} has no parameter that "
+                f"{name}={value:g}: has no effect, as neuron {named} has no parameter that "
                 f"follows it; leave it out"
             )
 
@@ -224,12 +217,11 @@ def _refuse_equal_taus(layers: Sequence[Layer]) -> None:
     raise ConfigError(f"TAU_OUTPUT_EPOCH_TRIAL: {ALL_ALIKE}")
 
 
-def _neuron_of(config: Config, key: str, role: str) -> tuple[Neuron, tuple[str, ...]]:
+def _neuron_of(config: Config, choice: LayerChoice) -> tuple[Neuron, tuple[str, ...]]:
     """Return the neuron of a population; losses on spike times need outputs that spike."""
-    if role != "output" or not find_loss(config).spiking:
-        return find_neuron(getattr(config, key), key)
-    neuron, heterogeneous = find_neuron(config.OUTPUT_NEURON_TYPE, key)
-    if neuron.threshold is not None:
+    neuron, heterogeneous = find_neuron(choice.neuron, choice.asked_by)
+    hidden = choice.size is not None
+    if hidden or not find_loss(config).spiking or neuron.threshold is not None:
         return neuron, heterogeneous
     return NEURON_TYPES["LIF"][0], heterogeneous  # LI: the same membrane, with the threshold
 

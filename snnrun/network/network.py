@@ -98,7 +98,10 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """All-to-all synapses between two populations, with normally distributed initial weights."""
+    """All-to-all synapses between two populations, with normally distributed initial weights.
+
+    ``plastic``: trained by STDP and not by gradients, with weights within ``bounds``.
+    """
 
     name: str
     source: str
@@ -106,6 +109,12 @@ class Projection:
     mean: float
     std: float
     trained: bool = True
+    plastic: bool = False
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        """Return initial weights of this shape."""
+        return np.clip(random.normal(self.mean, self.std, shape), *self.bounds)
 
     def __post_init__(self) -> None:
         if self.std < 0:
@@ -143,6 +152,13 @@ class Network:
                     f"population {name}: neuron {layer.population.neuron.name} has no threshold, "
                     "so no spike would leave this hidden layer; take a spiking neuron such as LIF"
                 )
+            for projection in (layer.forward, layer.recurrent):
+                if projection and projection.plastic and layer.population.neuron.threshold is None:
+                    raise ModelError(
+                        f"projection {projection.name}: rule stdp pairs spikes, and neuron "
+                        f"{layer.population.neuron.name} of {name} has no threshold; take another "
+                        "rule for this projection, or frozen"
+                    )
             source = layer.population
 
     @property

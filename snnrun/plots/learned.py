@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from snnrun.network.network import Network
+from snnrun.plots.fields import IMAGES, draw_fields
+from snnrun.plots.fields import size_of as fields_size
 from snnrun.plots.style import write
 from snnrun.plots.weights import TimeConstant, draw_time_constants, draw_weights, size_of
 from snnrun.record.paths import RunPaths
@@ -33,9 +36,16 @@ def learned(
 
 
 def write_learned(
-    paths: RunPaths, weights: Mapping[str, np.ndarray], taus: list[TimeConstant], after: str
-) -> None:
-    """Write the histograms to the folder of plots."""
+    paths: RunPaths, weights: Mapping[str, np.ndarray], taus: list[TimeConstant], after: str,
+    dataset: str = "",
+) -> None:  # fmt: skip
+    """Write the histograms to the folder of plots, and receptive fields on images."""
+    first = next(iter(weights.values()))
+    if dataset in IMAGES and math.isqrt(len(first)) ** 2 == len(first):
+        write(
+            lambda f: draw_fields(f, first, f"Weights from the pixels into each neuron {after}"),
+            paths.plot("fields"), fields_size(first.shape[1]),
+        )  # fmt: skip
     write(
         lambda f: draw_weights(f, weights, f"Weights {after}"),
         paths.plot("weights"), size_of(len(weights)),

@@ -132,7 +132,8 @@ class LivePlots:
 
         program = self._backend.program
         tensors = {tensor.name: self._backend.get(tensor.name) for tensor in program.tensors}
-        write_learned(self._paths, *learned(program.network, tensors), after)
+        name = self._config.dataset.name
+        write_learned(self._paths, *learned(program.network, tensors), after, name)
 
     def _activity(self, epoch: int, spikes_per_trial: np.ndarray) -> None:
         from snnrun.plots.activity import draw_activity

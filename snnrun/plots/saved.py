@@ -46,7 +46,8 @@ def plot_run(folder: Path) -> Path:
         saved = load(run.paths.last)
         tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
         after = f"after {saved['epoch']} epochs (last checkpoint)"
-        write_learned(run.paths, *learned(_network(run, tensors), tensors), after)
+        name = run.config["dataset"]["name"]
+        write_learned(run.paths, *learned(_network(run, tensors), tensors), after, name)
     return run.paths.plots
 
 

@@ -136,8 +136,9 @@ def _spikes(value: float | None) -> str:
 
 def hidden_layers(row: Row) -> list[str]:
     """Return the hidden populations of which a row holds spikes per neuron."""
-    prefix = "spikes_per_neuron/hidden"
-    return [name.partition("/")[2] for name in row if name.startswith(prefix)]
+    prefix = "spikes_per_neuron/"
+    names = [name.removeprefix(prefix) for name in row if name.startswith(prefix)]
+    return [name for name in names if name != "output"]
 
 
 def _scientific(value: float | None) -> str:

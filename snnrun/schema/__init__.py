@@ -13,6 +13,7 @@ from snnrun.schema.key import Key, not_yet
 from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
+from snnrun.schema.stdp import OPTIONS as STDP
 
 DATASETS = ("yinyang", "mnist", "shd", "ssc", "smnist", "dvs")
 BASE = "base"  # stands for the defaults of a data set that is not built in
@@ -38,6 +39,7 @@ SECTIONS: tuple[tuple[Key, ...], ...] = (
     LEARNING,
     RECORDING,
     GROUPS,
+    STDP,
 )
 SCHEMA: dict[str, Key] = {key.name: key for keys in SECTIONS for key in keys}
 KEYS: dict[str, Key] = {name: key for name, key in SCHEMA.items() if "." not in name}

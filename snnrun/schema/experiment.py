@@ -171,6 +171,7 @@ STRUCTURE = table(
     switch("RECURRENT", False, "Connect each hidden layer to itself, all to all."),
     whole(
         "N_HID_LAYER", 1, "Hidden layers, each of NUM_HIDDEN neurons.", minimum=1, maximum=100,
+        active_if=(when("network.layers", ()),),
     ),
     whole(
         "N_INPUT_DELAY", 0,

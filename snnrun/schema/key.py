@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.schema.kinds import BOOL, TEXT, Kind, shown
+from snnrun.schema.kinds import BOOL, TEXT, Kind, Problems, shown
 
 NULLS = ("null", "None", "none", "~")  # how people write null where a number or a list belongs
 
@@ -107,6 +107,8 @@ class Key:
             return None, ""
         try:
             clean = self.kind.convert(value)
+        except Problems as problems:
+            return None, "\n  ".join(f"{self.name}{line}" for line in problems.lines)
         except (ValueError, OverflowError):
             return None, self._refusal(value)
         if not self._within(clean):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,22 @@ MINI_BATCHES = re.compile(r"\s*(\d+)\s+mini-batch(?:es)?\s*")
 class Kind:
     """A type of value: its converter, and its name as it completes "must be ...".
 
-    mapping  whether its values are mappings, to which entries of any name can be given
+    A converter may raise Problems, with lines that begin with the place in the value.
+    mapping  whether its values are mappings, or lists of them, to which entries of any name
+             can be given
     """
 
     text: str
     convert: Callable[[Any], Any]
     mapping: bool = False
+
+
+class Problems(ValueError):  # noqa: N818  several of them
+    """What is wrong inside a value, one line per problem; each begins with the place in it."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(*lines)
+        self.lines = tuple(lines)
 
 
 def _boolean(value: Any) -> bool:

@@ -11,6 +11,7 @@ TRAINED_TAUS = (
     when("TRAIN_TAU_OUTPUT", True),
     when("HIDDEN_NEURON_TYPE", "hetLIF"),
     when("OUTPUT_NEURON_TYPE", "hetLI"),
+    unless("network.layers", ()),
 )
 
 # fmt: off

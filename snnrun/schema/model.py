@@ -12,7 +12,10 @@ REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
 DISCRETE_HIDDEN = ("rockpool_LIF", "rockpool_LIF_delta", "flux_LIF", "spytorch_LIF")
 DISCRETE_NEURONS = (*DISCRETE_HIDDEN, "spytorch_LI")
-ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
+LAYERED = unless("network.layers", ())  # whose neurons and recurrence are each layer's own
+ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"), LAYERED)
+HIDDEN_NEURONS = ("LIF", "hetLIF", "ALIF", "LIF_subtract", *DISCRETE_HIDDEN)
+OUTPUT_NEURONS = ("LI", "hetLI", "spytorch_LI")
 
 # fmt: off
 NEURONS = table(
@@ -27,6 +30,7 @@ NEURONS = table(
         active_if=(
             unless("HIDDEN_NEURON_TYPE", "LIF_subtract", *DISCRETE_HIDDEN),
             when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
+            LAYERED,
         ),
     ),
     number(
@@ -42,7 +46,7 @@ NEURONS = table(
         "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
         "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
         "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",
-        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract", *DISCRETE_HIDDEN), dotted_path=True,
+        choices=HIDDEN_NEURONS, dotted_path=True,
     ),
     text(
         "OUTPUT_NEURON_TYPE", "LI",
@@ -50,7 +54,7 @@ NEURONS = table(
         "neuron; spytorch_LI the one of spytorch_LIF, with rule=surrogate only; or your own. The "
         "losses of spike times need outputs that spike: with them LI stands for LIF and hetLI for "
         "hetLIF.",
-        choices=("LI", "hetLI", "spytorch_LI"), dotted_path=True,
+        choices=OUTPUT_NEURONS, dotted_path=True,
     ),
     number(
         "TAU_B", 100.0, "Time constant with which the adaptation B of ALIF neurons decays.",
@@ -96,21 +100,21 @@ WEIGHTS = table(
     number(
         "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
         datasets={"smnist": 0.0, "dvs": 0.0},
-        active_if=(when("RECURRENT", True),),
+        active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
         "HIDDEN_HIDDEN_STD", 0.37, "Standard deviation of these weights.", minimum=0,
         datasets={"smnist": 0.02, "dvs": 0.02},
-        active_if=(when("RECURRENT", True),),
+        active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
         "HIDDEN_HIDDENFWD_MEAN", 0.02,
         "Mean of the initial weights from one hidden layer to the next.",
-        active_if=(unless("N_HID_LAYER", 1),),
+        active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
         "HIDDEN_HIDDENFWD_STD", 0.01, "Standard deviation of these weights.", minimum=0,
-        active_if=(unless("N_HID_LAYER", 1),),
+        active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
         "PDROP_INPUT", 0.0,

@@ -8,6 +8,13 @@ from typing import Any
 
 from snnrun.errors import did_you_mean
 from snnrun.schema.kinds import shown
+from snnrun.schema.layers import (
+    DEFAULT_KEYS,
+    INPUT,
+    layers_of,
+    population_names,
+    projection_names,
+)
 from snnrun.schema.rules import Values, count_of, output_spikes, rule
 
 NEURON_VARIABLES: dict[str, tuple[str, ...]] = {
@@ -37,29 +44,16 @@ ALL_ALIKE = (
 )
 
 
-def populations_of(values: Values) -> tuple[str, ...]:
-    """Return the names of the populations, input first, output last."""
-    layers = values["N_HID_LAYER"]
-    hidden = ["hidden"] if layers == 1 else [f"hidden{i}" for i in range(layers)]
-    return ("input", *hidden, "output")
-
-
-def projections_of(values: Values) -> tuple[str, ...]:
-    """Return the names of the projections from the input to the output."""
-    layers, recurrent = values["N_HID_LAYER"], values["RECURRENT"]
-    if layers == 1:
-        return ("in_to_hid", *(["hid_to_hid"] * recurrent), "hid_to_out")
-    names = ["in_to_hid0"]
-    for i in range(layers):
-        names += [f"hid_to_hid{i}"] * recurrent + [f"hid_to_hidfwd{i}"] * (i < layers - 1)
-    return (*names, "hid_to_out")
-
-
 def expand(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Return the known names that ``name`` stands for: itself, or all that add a number to it."""
+    """Return the known names that ``name`` stands for: itself, or all that add a number to it.
+
+    ``hidden`` stands for all populations between the input and the output.
+    """
     known = tuple(known)
     if name in known:
         return (name,)
+    if name == "hidden" and known[:1] == (INPUT,):
+        return known[1:-1]
     return tuple(k for k in known if k.startswith(name) and k[len(name) :].isdigit())
 
 
@@ -81,9 +75,9 @@ def from_start(pairs: Iterable[tuple[int, int]], epochs: int) -> tuple[tuple[int
     return tuple(sorted({(e + epochs if e < 0 else e, trial) for e, trial in pairs}))
 
 
-@rule("REC_SPIKES", "N_HID_LAYER", "LOSS_TYPE", "OUTPUT_NEURON_TYPE")
+@rule("REC_SPIKES", "N_HID_LAYER", "network.layers", "LOSS_TYPE", "OUTPUT_NEURON_TYPE")
 def _spiking_populations(values: Values) -> Iterator[str]:
-    known = populations_of(values)
+    known = population_names(values)
     for name in values["REC_SPIKES"]:
         if not expand(name, known):
             yield _unknown("REC_SPIKES", name, "population", known)
@@ -94,9 +88,10 @@ def _spiking_populations(values: Values) -> Iterator[str]:
             )
 
 
-@rule("REC_NEURONS", "N_HID_LAYER", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")
+@rule("REC_NEURONS", "network.layers", *DEFAULT_KEYS)
 def _neuron_variables(values: Values) -> Iterator[str]:
-    known = populations_of(values)
+    known = population_names(values)
+    neurons = {layer.name: layer.neuron for layer in layers_of(values)}
     for name, variable in values["REC_NEURONS"]:
         if not expand(name, known):
             yield _unknown("REC_NEURONS", name, "population", known[1:])
@@ -107,19 +102,21 @@ def _neuron_variables(values: Values) -> Iterator[str]:
                 "recorded with REC_SPIKES=[input]"
             )
             continue
-        key = "OUTPUT_NEURON_TYPE" if name == "output" else "HIDDEN_NEURON_TYPE"
-        neuron = values[key]
-        variables = NEURON_VARIABLES.get(neuron)
-        if variables is not None and variable not in variables:
+        for full in expand(name, known):
+            neuron = neurons[full]
+            variables = NEURON_VARIABLES.get(neuron)
+            if variables is None or variable in variables:
+                continue
             yield (
                 f"REC_NEURONS=[{name}, {variable}]: {neuron} has no variable {variable}; it has "
                 f"{', '.join(variables)}"
             )
+            break
 
 
-@rule("REC_SYNAPSES", "N_HID_LAYER", "RECURRENT")
+@rule("REC_SYNAPSES", "N_HID_LAYER", "RECURRENT", "network.layers")
 def _synapse_variables(values: Values) -> Iterator[str]:
-    known = projections_of(values)
+    known = projection_names(values)
     for name, variable in values["REC_SYNAPSES"]:
         if not expand(name, known):
             yield _unknown("REC_SYNAPSES", name, "projection", known)
@@ -130,13 +127,13 @@ def _synapse_variables(values: Values) -> Iterator[str]:
             )
 
 
-@rule("TAU_OUTPUT_EPOCH_TRIAL", "TRAIN_TAU", "TRAIN_TAU_OUTPUT", "HIDDEN_NEURON_TYPE",
-      "OUTPUT_NEURON_TYPE", "network.hidden_parameters", "network.output_parameters")  # fmt: skip
+@rule("TAU_OUTPUT_EPOCH_TRIAL", "network.layers", *DEFAULT_KEYS)
 def _time_constants_that_differ(values: Values) -> Iterator[str]:
     """Refuse what is plain from the keys; the network tells of given values and users' neurons."""
-    own = values["network.hidden_parameters"] or values["network.output_parameters"]
-    trained = values["TRAIN_TAU"] or values["TRAIN_TAU_OUTPUT"]
-    drawn = values["HIDDEN_NEURON_TYPE"] == "hetLIF" or values["OUTPUT_NEURON_TYPE"] == "hetLI"
+    layers = layers_of(values)
+    own = any(layer.parameters for layer in layers)
+    trained = any(layer.train_tau for layer in layers)
+    drawn = any(layer.neuron in ("hetLIF", "hetLI") for layer in layers)
     if values["TAU_OUTPUT_EPOCH_TRIAL"] and not (own or trained or drawn):
         yield f"TAU_OUTPUT_EPOCH_TRIAL={shown(values['TAU_OUTPUT_EPOCH_TRIAL'])}: {ALL_ALIKE}"
 

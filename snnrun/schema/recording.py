@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from snnrun.schema.key import RESUME, TEST, unless, when
 from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.schema.layers import LAYERS
 from snnrun.schema.surrogate import SURROGATE_ROWS
 from snnrun.schema.table import number, row, switch, table, text, when_recorded, whole
 
@@ -195,11 +196,20 @@ GROUPS = table(
         "it must be positive.",
         kind=TEXTS,
     ),
+    row(
+        "network.layers", [],
+        "The layers one by one, the output last or left out: a list of mappings with name, size, "
+        "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, or"
+        " true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
+        "RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] for N_HID_LAYER alike layers. "
+        "docs/networks.md shows networks.",
+        kind=LAYERS,
+    ),
     text(
         "rule.name", "eventprop", "The learning rule.",
         choices=("eventprop", "surrogate", "superspike", "stdp"),
         later_choices=dict.fromkeys(
-            ("superspike", "stdp"), "it comes with the other learning rules"
+            ("superspike",), "it comes with the other learning rules"
         ),
     ),
     *SURROGATE_ROWS,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.schema.kinds import MINI_BATCHES, shown
+from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of, neurons_of, output_neuron
 from snnrun.schema.model import DISCRETE_NEURONS, EXPONENTIAL_LOSSES, LOSS, SPIKE_TIME_LOSSES
 
 Values = Mapping[str, Any]
@@ -59,7 +60,7 @@ def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
     if values["LOSS_TYPE"] in SPIKE_TIME_LOSSES:
         return True
-    own = "." in values["LOSS_TYPE"] or "." in values["OUTPUT_NEURON_TYPE"]
+    own = "." in values["LOSS_TYPE"] or "." in output_neuron(values)
     return None if own else False
 
 
@@ -113,9 +114,9 @@ def _exponential_in_range(values: Values) -> Iterator[str]:
 
 
 @rule("network.integrator", "DT_MS", "TAU_MEM", "TAU_SYN", "TAU_B", "TAU_ACCUMULATOR",
-      "HIDDEN_NEURON_TYPE", "LOSS_TYPE")  # fmt: skip
+      "LOSS_TYPE", "network.layers", *DEFAULT_KEYS)  # fmt: skip
 def _euler_stable(values: Values) -> Iterator[str]:
-    taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * (values["HIDDEN_NEURON_TYPE"] == "ALIF")
+    taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * ("ALIF" in neurons_of(values))
     taus += ["TAU_ACCUMULATOR"] * (values["LOSS_TYPE"] == "sum_weigh_input")
     shortest = min(taus, key=lambda name: values[name])
     if values["network.integrator"] == "euler" and values["DT_MS"] >= values[shortest]:
@@ -125,11 +126,10 @@ def _euler_stable(values: Values) -> Iterator[str]:
         )
 
 
-@rule("TAU_MEM", "TAU_SYN", "MIN_TAU_M", "MIN_TAU_SYN", "TRAIN_TAU", "TRAIN_TAU_OUTPUT",
-      "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")  # fmt: skip
+@rule("TAU_MEM", "TAU_SYN", "MIN_TAU_M", "MIN_TAU_SYN", "network.layers", *DEFAULT_KEYS)
 def _above_smallest_tau(values: Values) -> Iterator[str]:
-    trained = values["TRAIN_TAU"] or values["TRAIN_TAU_OUTPUT"]
-    drawn = values["HIDDEN_NEURON_TYPE"] == "hetLIF" or values["OUTPUT_NEURON_TYPE"] == "hetLI"
+    trained = any(layer.train_tau for layer in layers_of(values))
+    drawn = neurons_of(values) & {"hetLIF", "hetLI"}
     for name, floor in (("TAU_MEM", "MIN_TAU_M"), ("TAU_SYN", "MIN_TAU_SYN")):
         if (trained or drawn) and values[name] < values[floor]:
             yield f"{name}={values[name]:g}: must be at least {floor}={values[floor]:g} (ms)"
@@ -200,12 +200,20 @@ def _one_checkpoint(values: Values) -> Iterator[str]:
         yield "LOAD_BEST=true: LOAD_LAST is true as well; only one checkpoint can be loaded"
 
 
-@rule("REWIRE_SILENT", "TRAIN_W")
+@rule("REWIRE_SILENT", "network.layers", *DEFAULT_KEYS)
 def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
-    if values["REWIRE_SILENT"] and not values["TRAIN_W"]:
+    frozen = [x.forward.name for x in layers_of(values)[:-1] if x.forward.rule == FROZEN]
+    if not values["REWIRE_SILENT"] or not frozen:
+        return
+    if not values["TRAIN_W"]:
         yield (
             "REWIRE_SILENT=true: would change weights that TRAIN_W=false keeps as they are; use "
             "TRAIN_W=true, or leave it out"
+        )
+    else:
+        yield (
+            "REWIRE_SILENT=true: would change weights that network.layers freezes "
+            f"({', '.join(frozen)}); give their projections another rule, or leave it out"
         )
 
 

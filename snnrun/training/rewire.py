@@ -42,12 +42,13 @@ def rewire(config: Config, backend: Backend, neuron_spikes: np.ndarray, epoch: i
         projection = program.network.layers[layer].forward
         weights = backend.get(projection.name)
         if config.REWIRE_LIFT != 0:
-            weights[:, silent] += config.REWIRE_LIFT
+            lifted = weights[:, silent] + config.REWIRE_LIFT
+            weights[:, silent] = np.clip(lifted, *projection.bounds)
             backend.set(projection.name, weights)
             continue
         draw = stream(config.MODEL_SEED, f"rewire {projection.name}", epoch)
         shape = (len(weights), int(silent.sum()))
-        weights[:, silent] = draw.normal(projection.mean, projection.std, shape)
+        weights[:, silent] = projection.draw(draw, shape)
         backend.set(projection.name, weights)
         for which in MOMENTS:
             moment = backend.get(projection.name, which)

@@ -53,7 +53,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
     """Return everything that a bit-exact continuation needs."""
     tensors = {}
     for tensor in backend.program.tensors:
-        kept = ("value", *MOMENTS) if tensor.trained else ("value",)
+        kept = ("value", *MOMENTS) if tensor.moments else ("value",)
         tensors[tensor.name] = {which: backend.get(tensor.name, which) for which in kept}
     return {
         "network": backend.program.network.shape,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import sympy as sp
 
 from snnrun import __version__
@@ -11,6 +13,7 @@ from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.models.losses import Readout
+from snnrun.network.network import Layer
 
 READOUTS = {
     Readout.WEIGHTED_SUM: "WeightedSum",
@@ -47,6 +50,7 @@ def emit(program: Program, precision: str) -> str:
         euler="true" if program.integrator == "euler" else "false",
         populations="\n".join(emitter.emit() for emitter in emitters),
         steps=program.steps,
+        plasticity=_plasticity(program),
         neurons=sum(c.population.size for c in program.populations),
         trains_parameters="true"
         if any(c.population.trained for c in program.populations)
@@ -71,9 +75,38 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
         flags = (own is not None, layer.forward.trained, own is not None and own.trained)
         arguments = [emitter.struct, below, rows, str(program.steps)]
         arguments += ["true" if flag else "false" for flag in flags]
-        layers.append(f"LayerSpec<{', '.join(arguments)}>")
+        layers.append(_plastic(layer, f"LayerSpec<{', '.join(arguments)}>"))
         below, rows = emitter.struct, f"Shape<{emitter.struct}::SIZE>::width"
     return layers
+
+
+def _plastic(layer: Layer, spec: str) -> str:
+    plastic = [p is not None and p.plastic for p in (layer.forward, layer.recurrent)]
+    if not any(plastic):
+        return spec
+    flags = ", ".join("true" if flag else "false" for flag in plastic)
+    return f"PlasticLayer<{spec}, Plasticity, {flags}>"
+
+
+def _plasticity(program: Program) -> str:
+    """Return the constants of STDP, where a projection learns by it."""
+    stdp = program.stdp
+    if stdp is None:
+        return ""
+    return fill(
+        "plasticity",
+        a_plus=repr(stdp.a_plus),
+        a_minus=repr(stdp.a_minus),
+        a_post=repr(stdp.a_post),
+        decay_plus=repr(math.exp(-program.dt / stdp.tau_plus)),
+        decay_minus=repr(math.exp(-program.dt / stdp.tau_minus)),
+        w_min=repr(stdp.w_min),
+        w_max=repr(stdp.w_max),
+        multiplicative="true" if stdp.bound == "multiplicative" else "false",
+        mu=repr(stdp.mu),
+        punish=repr(1.0 if stdp.punish is None else stdp.punish),
+        adam="true" if stdp.optimiser == "adam" else "false",
+    )
 
 
 def _formula(program: Program) -> dict[str, str]:

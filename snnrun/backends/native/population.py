@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import sympy as sp
@@ -17,6 +18,7 @@ from snnrun.models.equations import internal, symbol
 from snnrun.models.surrogates import REACH
 
 INDENT = " " * 8
+USUAL_NAME = re.compile(r"hidden\d*|output")
 
 
 def fill(template: str, **fields: object) -> str:
@@ -52,8 +54,9 @@ class PopulationEmitter:
 
     @property
     def struct(self) -> str:
-        """Name of the C++ struct."""
-        return "".join(part.capitalize() for part in self.compiled.population.name.split("_"))
+        """Name of the C++ struct; a name of the user's gets a prefix that the runtime has not."""
+        name = self.compiled.population.name
+        return name.capitalize() if USUAL_NAME.fullmatch(name) else f"Population_{name}"
 
     def emit(self) -> str:
         """Return the struct's source."""

@@ -228,7 +228,8 @@ template <class P> class Engine : Walk<P> {
                         good &= adam(w, m, v, parts, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
                                      a, L::Model::lowest(p));
             } else {
-                good = adam(w, m, v, parts, n * t / T * LANES, n * (t + 1) / T * LANES, a, none);
+                good = update_weights<L>(member, w, m, v, parts, n * t / T * LANES,
+                                         n * (t + 1) / T * LANES, a, none);
             }
             if (!good) bad = number;
         });
@@ -273,6 +274,7 @@ template <class P> class Engine : Walk<P> {
         const int label = job.data->labels[job.examples[i]];
         const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
         job.loss[i] = out.loss, job.prediction[i] = out.prediction;
+        trial.right = out.prediction == label;
         int neuron = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;

@@ -30,6 +30,7 @@ template <class P> struct Trial : Walk<P> {
     typename P::Loss loss;
     Dropout dropout;
     Events events{};
+    bool right = false;  // the prediction
     std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
 
     Trial() {

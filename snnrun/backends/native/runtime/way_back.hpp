@@ -4,6 +4,7 @@
 #include "backward.hpp"
 #include "discrete.hpp"
 #include "losses.hpp"
+#include "stdp.hpp"
 #include "trial.hpp"
 
 namespace snn {
@@ -21,8 +22,22 @@ template <class P> struct WayBack {
     const typename Map<Averages, Layers>::type& averages;
 
     // `fresh`: they are the first of the slot, which is overwritten.
-    template <int I = COUNT - 1>
     void all(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
+        layers<COUNT - 1>(trials, count, slot, scale, fresh);
+        for (int i = 0; i < count; i++)
+            pair_layers<P>(*trials[i], value, slot, scale, fresh && i == 0);
+    }
+
+  private:
+    template <int I>
+    void layers(Trial* const* trials, int count, AllTensors& slot, double scale,
+                bool fresh) const {
+        if constexpr (needs_adjoint<Layers, I>()) layer<I>(trials, count, slot, scale, fresh);
+        if constexpr (I > 0) layers<I - 1>(trials, count, slot, scale, fresh);
+    }
+
+    template <int I>
+    void layer(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
         using L = Layer<I>;
         auto& gradient = std::get<I>(slot);
         if (fresh) gradient.parameters.zero();
@@ -39,10 +54,8 @@ template <class P> struct WayBack {
             if constexpr (!Discrete<typename L::Model>::ON) walk<I>(*trials[i], gradient);
             gather_all<I>(*trials[i], gradient, fresh && i == 0);
         }
-        if constexpr (I > 0) all<I - 1>(trials, count, slot, scale, fresh);
     }
 
-  private:
     template <int I> void prepare(Trial& trial, double scale) const {
         using L = Layer<I>;
         auto& work = std::get<I>(trial.work);
@@ -77,12 +90,13 @@ template <class P> struct WayBack {
         const Events& events = trial.events;
         for (int b = 0; b < L::BLOCKS; b++) {
             Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
-            if constexpr (L::TRAIN_FORWARD && I == 0)
+            constexpr bool FORWARD = L::TRAIN_FORWARD && !Plastic<L>::FORWARD;
+            if constexpr (FORWARD && I == 0)
                 gather(work, rows, b, L::PRE, events.channel_start, events.step, 0, fresh);
-            if constexpr (L::TRAIN_FORWARD && I > 0)
+            if constexpr (FORWARD && I > 0)
                 gather_from<Layer<I == 0 ? 0 : I - 1>>(
                     work, std::get<I == 0 ? 0 : I - 1>(trial.work), rows, b, fresh);
-            if constexpr (L::TRAIN_RECURRENT)
+            if constexpr (L::TRAIN_RECURRENT && !Plastic<L>::RECURRENT)
                 gather_from<L>(work, work,
                                gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
                                fresh);

@@ -1,0 +1,229 @@
+// stdp.hpp: spike-timing dependent plasticity of the projections into a layer, as pseudo-gradients
+// that the optimiser is handed in place of gradients.
+//
+// For the arrivals of presynaptic neuron i at steps m and the spikes of postsynaptic neuron k at
+// steps n, all pairs of a trial:
+//   P_ik = sum over m of z_k(m)    z_k(m) = sum over n >= m of exp(-(n - m) dt / tau_plus)
+//   D_ik = sum over m of y_k(m)    y_k(m) = sum over n <  m of exp(-(m - n) dt / tau_minus)
+//   S_k  = spikes of k
+//   change of w_ik = r (A_plus f_plus(w) P - A_minus f_minus(w) D + A_post f(w) S)
+// with f = 1 (additive) or f_plus = (w_max - w)^mu, f_minus = (w - w_min)^mu (multiplicative), f of
+// the sign of A_post; r is the reward. A spike that arrives in the step of a postsynaptic spike
+// comes before it. The sums over m are those by which weights gather input adjoints (backward.hpp),
+// over another table, which is this one.
+#pragma once
+#include "adam.hpp"
+#include "backward.hpp"
+
+namespace snn {
+
+// A layer into which projections learn by STDP. Rule: the generated constants.
+template <class Layer, class Rule_, bool FORWARD, bool RECURRENT_> struct PlasticLayer : Layer {
+    using Rule = Rule_;
+    static constexpr bool PLASTIC_FORWARD = FORWARD, PLASTIC_RECURRENT = RECURRENT_;
+};
+template <class L, class = void> struct Plastic {
+    static constexpr bool ANY = false, FORWARD = false, RECURRENT = false;
+};
+template <class L> struct Plastic<L, std::void_t<typename L::Rule>> {
+    static constexpr bool ANY = true;
+    static constexpr bool FORWARD = L::PLASTIC_FORWARD, RECURRENT = L::PLASTIC_RECURRENT;
+};
+
+// Whether the adjoint of a layer is asked for by what learns from gradients there.
+template <class L> constexpr bool learns_by_gradient() {
+    return (L::TRAIN_FORWARD && !Plastic<L>::FORWARD) || L::Model::TRAINED > 0 ||
+           (L::TRAIN_RECURRENT && !Plastic<L>::RECURRENT);
+}
+
+// The same for layer I and all below it.
+template <class Layers, int I> constexpr bool needs_adjoint() {
+    if constexpr (learns_by_gradient<std::tuple_element_t<I, Layers>>()) return true;
+    else if constexpr (I > 0) return needs_adjoint<Layers, I - 1>();
+    else return false;
+}
+
+// (distance to the bound)^mu; 0 beyond it.
+template <class R> static inline vf soft(vf distance) {
+    distance = maximum(distance, vf{});
+    if constexpr (R::MU == 1.0) return distance;
+    for (int l = 0; l < LANES; l++) distance[l] = std::pow(distance[l], Real(R::MU));
+    return distance;
+}
+template <class R, bool UP> static inline vf bound_factor(vf w) {
+    if constexpr (!R::MULTIPLICATIVE) return splat(Real(1));
+    else if constexpr (UP) return soft<R>(splat(Real(R::W_MAX)) - w);
+    else return soft<R>(w - splat(Real(R::W_MIN)));
+}
+
+// table[m] <- scale z(m), or added to what is there.
+template <class L, bool ADD> void future_traces(Work<L>& work, int b, Real scale) {
+    const Real decay = Real(L::Rule::DECAY_PLUS);
+    const auto& s = work.spikes[b];
+    vf z[L::B] = {};
+    for (int n = L::STEPS - 1; n >= 0; n--) {
+        SNN_UNROLL for (int x = 0; x < L::B; x++) z[x] *= decay;
+        for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+            reinterpret_cast<Real*>(z)[s.neuron[e]] += 1;
+        SNN_UNROLL for (int x = 0; x < L::B; x++) {
+            vf& at = work.input_adjoint.at(b, n, x);
+            at = ADD ? at + scale * z[x] : scale * z[x];
+        }
+    }
+}
+
+// table[m] <- scale y(m).
+template <class L> void past_traces(Work<L>& work, int b, Real scale) {
+    const Real decay = Real(L::Rule::DECAY_MINUS);
+    const auto& s = work.spikes[b];
+    vf y[L::B] = {};
+    for (int n = 0; n < L::STEPS; n++) {
+        SNN_UNROLL for (int x = 0; x < L::B; x++) work.input_adjoint.at(b, n, x) = scale * y[x];
+        for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+            reinterpret_cast<Real*>(y)[s.neuron[e]] += 1;
+        SNN_UNROLL for (int x = 0; x < L::B; x++) y[x] *= decay;
+    }
+}
+
+// rows[i] += f(w_i) x (sum of table over the arrivals of i), for `count` presynaptic neurons.
+template <bool UP, class L>
+void gather_bounded(Work<L>& work, Real* rows, const Real* weights, int b, int count,
+                    const uint32_t* start, const uint16_t* step, int shift, bool fresh) {
+    using R = typename L::Rule;
+    for (int i = 0; i < count; i++) {
+        const uint32_t first = start[i], end = start[i + 1];
+        vf* row = vectors(rows) + size_t(i) * L::B;
+        const vf* w = vectors(weights) + size_t(i) * L::B;
+        if (first == end && !fresh) continue;
+        SNN_UNROLL for (int x = 0; x < L::B; x++) {
+            vf total = {};
+            for (uint32_t e = first; e < end; e++)
+                total += work.input_adjoint.at(b, step[e] + shift, x);
+            if (first != end) total *= bound_factor<R, UP>(w[x]);
+            row[x] = fresh ? total : row[x] + total;
+        }
+    }
+}
+
+// The part of each postsynaptic spike alone, which all rows of weights get.
+template <class L>
+void add_spikes(const Work<L>& work, Real* rows, const Real* weights, int b, int count,
+                Real scale) {
+    using R = typename L::Rule;
+    vf spikes[L::B] = {};
+    const auto& s = work.spikes[b];
+    for (uint32_t e = 0; e < s.count(); e++)
+        reinterpret_cast<Real*>(spikes)[s.neuron[e]] += scale * Real(R::A_POST);
+    for (int i = 0; i < count; i++)
+        SNN_UNROLL for (int x = 0; x < L::B; x++) {
+            const vf w = vectors(weights)[size_t(i) * L::B + x];
+            vectors(rows)[size_t(i) * L::B + x] += spikes[x] * bound_factor<R, (R::A_POST > 0)>(w);
+        }
+}
+
+// Adds one example's pseudo-gradients, minus the change of the weights, of all plastic projections
+// into a layer. `each(b, f)` calls f(rows of gradients and of weights, how many, starts, steps,
+// shift) for every part of them in block b. `weight`: reward / examples of the mini-batch.
+template <class L, class Each>
+void pair_spikes(Work<L>& work, const Each& each, Real weight, bool fresh) {
+    using R = typename L::Rule;
+    for (int b = 0; b < L::BLOCKS; b++) {
+        past_traces(work, b, weight * Real(R::A_MINUS));
+        if constexpr (R::MULTIPLICATIVE) {
+            each(b, [&](Real* rows, const Real* w, int count, auto start, auto step, int shift) {
+                gather_bounded<false>(work, rows, w, b, count, start, step, shift, fresh);
+            });
+            future_traces<L, false>(work, b, -weight * Real(R::A_PLUS));
+            each(b, [&](Real* rows, const Real* w, int count, auto start, auto step, int shift) {
+                gather_bounded<true>(work, rows, w, b, count, start, step, shift, false);
+            });
+        } else {
+            future_traces<L, true>(work, b, -weight * Real(R::A_PLUS));
+            each(b, [&](Real* rows, const Real*, int count, auto start, auto step, int shift) {
+                gather(work, rows, b, count, start, step, shift, fresh);
+            });
+        }
+        if constexpr (R::A_POST != 0)
+            each(b, [&](Real* rows, const Real* w, int count, auto, auto, int) {
+                add_spikes(work, rows, w, b, count, -weight);
+            });
+    }
+}
+
+// pair_spikes for layer I of a program. It needs nothing of the way back, whose tables it takes.
+template <int I, class P, class Trial, class AllTensors>
+void pair_layer(Trial& trial, const AllTensors& values, AllTensors& slot, Real weight, bool fresh) {
+    constexpr int BELOW = I == 0 ? 0 : I - 1;
+    using L = std::tuple_element_t<I, typename P::Layers>;
+    using Below = std::tuple_element_t<BELOW, typename P::Layers>;
+    auto& work = std::get<I>(trial.work);
+    const auto from_layer = [](const auto& source, int width, Real* rows, const Real* w, auto f) {
+        for (const auto& s : source.spikes) {  // emitted in step n: arrives at step n + 1
+            f(rows, w, width, s.by_neuron.data(), s.step.data(), 1);
+            rows += size_t(width) * L::BW, w += size_t(width) * L::BW;
+        }
+    };
+    const auto each = [&](int b, auto f) {
+        const size_t forward = Tensors<L>::forward_at(b, 0), own = Tensors<L>::recurrent_at(b, 0);
+        Tensors<L>& gradient = std::get<I>(slot);
+        const Tensors<L>& weights = std::get<I>(values);
+        Real* rows = gradient.forward.data() + forward;
+        const Real* w = weights.forward.data() + forward;
+        if constexpr (Plastic<L>::FORWARD && I == 0)
+            f(rows, w, L::PRE, trial.events.channel_start, trial.events.step, 0);
+        if constexpr (Plastic<L>::FORWARD && I > 0)
+            from_layer(std::get<BELOW>(trial.work), Below::BW, rows, w, f);
+        if constexpr (Plastic<L>::RECURRENT)
+            from_layer(work, L::BW, gradient.recurrent.data() + own, weights.recurrent.data() + own,
+                       f);
+    };
+    pair_spikes(work, each, weight, fresh);
+}
+
+template <class P, class Trial, class AllTensors, int I = 0>
+void pair_layers(Trial& trial, const AllTensors& values, AllTensors& slot, double scale,
+                 bool fresh) {
+    if constexpr (I < std::tuple_size_v<typename P::Layers>) {
+        using L = std::tuple_element_t<I, typename P::Layers>;
+        if constexpr (Plastic<L>::ANY) {
+            const double reward = trial.right ? 1 : L::Rule::PUNISH;
+            pair_layer<I, P>(trial, values, slot, Real(scale * reward), fresh);
+        }
+        pair_layers<P, Trial, AllTensors, I + 1>(trial, values, slot, scale, fresh);
+    }
+}
+
+// As Adam, for pseudo-gradients: w <- w - rate g (sgd) or Adam's step, kept within the bounds.
+template <class R>
+bool plastic_update(Real* w, Real* m, Real* v, const std::vector<const Real*>& slots, size_t from,
+                    size_t to, const Adam& a) {
+    const vf low = splat(Real(R::W_MIN)), high = splat(Real(R::W_MAX));
+    if constexpr (R::ADAM) {
+        const bool good = adam(w, m, v, slots, from, to, a, Real(R::W_MIN));
+        for (size_t i = from; i < to; i += LANES)
+            *vectors(w + i) = minimum(*vectors(w + i), high);
+        return good;
+    }
+    const Real rate = Real(a.rate);
+    vi good = vi{} - 1;
+    for (size_t i = from; i < to; i += LANES) {
+        const vf g = total_gradient(slots, i);
+        vf& W = *vectors(w + i);
+        W = minimum(maximum(W - rate * g, low), high);
+        good &= g - g == vf{};
+    }
+    return bits(good) == bits(vi{} - 1);
+}
+
+// Updates weights [from, to) of `member` of a layer by the rule that they learn by.
+template <class L>
+bool update_weights(Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
+                    const std::vector<const Real*>& slots, size_t from, size_t to, const Adam& a,
+                    Real floor) {
+    if constexpr (Plastic<L>::ANY)
+        if (member == &Tensors<L>::forward ? Plastic<L>::FORWARD : Plastic<L>::RECURRENT)
+            return plastic_update<typename L::Rule>(w, m, v, slots, from, to, a);
+    return adam(w, m, v, slots, from, to, a, floor);
+}
+
+}  // namespace snn

@@ -1,0 +1,110 @@
+"""Options of STDP, of the run (rule=stdp) or of projections (rule: stdp in network.layers)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snnrun.schema.key import unless, when
+from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of
+from snnrun.schema.rules import Values, rule
+from snnrun.schema.table import number, switch, table, text
+
+USED = (when("rule.name", "stdp"), unless("network.layers", ()))
+NAME = "stdp"
+
+# fmt: off
+OPTIONS = table(
+    "options of rule=stdp",
+    number(
+        "rule.a_plus", 1.0,
+        "Potentiation of a weight by a pair of spikes at no distance, before it is multiplied by "
+        "ETA.", active_if=USED,
+    ),
+    number("rule.a_minus", 1.05, "Depression by such a pair.", active_if=USED),
+    number(
+        "rule.a_post", 0.0,
+        "Change of all weights of a neuron at each of its spikes, whatever arrived: below 0 it "
+        "weakens what does not help the neuron to spike.", active_if=USED,
+    ),
+    number(
+        "rule.tau_plus", 20.0,
+        "Time constant with which potentiation falls with the time by which the presynaptic spike "
+        "comes first.", unit="ms", above=0, active_if=USED,
+    ),
+    number(
+        "rule.tau_minus", 20.0,
+        "Time constant with which depression falls with the time by which the postsynaptic spike "
+        "comes first.", unit="ms", above=0, active_if=USED,
+    ),
+    number(
+        "rule.w_min", 0.0, "Least weight; initial weights are cut to it too.", maximum=1e6,
+        minimum=-1e6, active_if=USED,
+    ),
+    number(
+        "rule.w_max", 1.0, "Largest weight; initial weights are cut to it too.", maximum=1e6,
+        minimum=-1e6, active_if=USED,
+    ),
+    text(
+        "rule.bound", "additive",
+        "additive: changes do not depend on the weight; multiplicative: potentiation goes with "
+        "(w_max - w)^mu, depression with (w - w_min)^mu.",
+        choices=("additive", "multiplicative"), active_if=USED,
+    ),
+    number(
+        "rule.mu", 1.0, "Exponent of multiplicative bounds.", minimum=0,
+        active_if=(when("rule.bound", "multiplicative"),),
+    ),
+    switch(
+        "rule.reward", False,
+        "Multiply the changes of an example by a reward: 1 where the network's prediction is right,"
+        " rule.punish where it is wrong. false: no example is told from another.", active_if=USED,
+    ),
+    number(
+        "rule.punish", -1.0, "Reward of an example with a wrong prediction.",
+        active_if=(when("rule.reward", True),),
+    ),
+    text(
+        "rule.optimiser", "sgd",
+        "What makes a change of weights of the mean over a mini-batch: sgd, times the learning "
+        "rate; adam, as for gradients.", choices=("sgd", "adam"), active_if=USED,
+    ),
+)
+# fmt: on
+
+
+@rule("rule.w_min", "rule.w_max")
+def _bounds_in_order(values: Values) -> Iterator[str]:
+    if values["rule.w_min"] >= values["rule.w_max"]:
+        yield (
+            f"rule.w_min={values['rule.w_min']:g}: must be below rule.w_max="
+            f"{values['rule.w_max']:g}"
+        )
+
+
+@rule("network.layers", *DEFAULT_KEYS)
+def _one_rule_for_gradients(values: Values) -> Iterator[str]:
+    """Refuse two rules that both compute gradients; STDP goes with each of them."""
+    run = values["rule.name"]
+    gradient = "eventprop" if run == NAME else run
+    for index, layer in enumerate(layers_of(values)):
+        for part, projection in (("forward", layer.forward), ("recurrent", layer.recurrent)):
+            if projection is not None and projection.rule not in (FROZEN, NAME, gradient):
+                yield (
+                    f"network.layers[{index}].{part}.rule={projection.rule}: the run's rule is "
+                    f"{run}, which goes together with {gradient}, {NAME} and {FROZEN}"
+                )
+
+
+@rule("network.layers", "REG_TYPE", *DEFAULT_KEYS)
+def _regularised_by_gradients(values: Values) -> Iterator[str]:
+    hidden = layers_of(values)[:-1]
+    rules = {p.rule for x in hidden for p in (x.forward, x.recurrent) if p is not None}
+    learned = rules - {FROZEN, NAME} or any(layer.train_tau for layer in hidden)
+    if values["REG_TYPE"] != "none" and NAME in rules and not learned:
+        yield (
+            f"REG_TYPE={values['REG_TYPE']}: has no effect, as it adds to gradients and nothing in "
+            f"the hidden layers learns from gradients with rule {NAME}; leave it out"
+        )
+
+
+RULES = (_bounds_in_order, _one_rule_for_gradients, _regularised_by_gradients)

@@ -1,0 +1,52 @@
+"""fields.png: the weights from the pixels into each neuron, as images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import write_mnist
+
+from snnrun.config import from_dict
+from snnrun.plots.saved import plot_run
+from snnrun.record.paths import RunPaths
+from snnrun.run import train
+
+matplotlib = pytest.importorskip("matplotlib")
+
+
+def test_each_neurons_weights_are_an_image_in_rows() -> None:
+    from snnrun.plots.fields import COLUMNS, draw_fields, size_of
+    from snnrun.plots.style import new_figure
+
+    weights = np.arange(9 * 23, dtype=float).reshape(9, 23)
+    figure = new_figure(*size_of(23))
+    draw_fields(figure, weights, "fields")
+    sheet = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    assert sheet.shape == (2 * 4, COLUMNS * 4)
+    for k in (0, 19, 20, 22):
+        top, left = k // COLUMNS * 4, k % COLUMNS * 4
+        np.testing.assert_array_equal(
+            sheet[top : top + 3, left : left + 3], weights[:, k].reshape(3, 3)
+        )
+    assert np.isnan(sheet[4:, 12:]).all()
+
+
+def test_runs_on_images_get_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    path = str(write_mnist(tmp_path / "mnist"))
+    config = from_dict(
+        {
+            "dataset": {"name": "mnist", "path": path}, "N_TRAIN": 4, "N_VALIDATE": 4, "N_TEST": 0,
+            "N_EPOCH": 1, "NUM_HIDDEN": 5, "MODEL_SEED": 1, "FANCY_PLOTS": True,
+            "backend": {"cache_dir": None},
+        }
+    )  # fmt: skip
+    train(config, tmp_path / "run")
+    file = RunPaths(tmp_path / "run").plot("fields")
+    first = file.read_bytes()
+    file.unlink()
+    plot_run(tmp_path / "run")
+    assert first[:4] == file.read_bytes()[:4] == b"\x89PNG"

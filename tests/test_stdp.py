@@ -1,0 +1,335 @@
+"""rule=stdp: pseudo-gradients against sums over all pairs of spikes, bounds, and what it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from parity import native
+from runs import assert_same_run, small
+
+from snnrun.backends.base import Adam, Trial
+from snnrun.backends.native.library import NativeBackend
+from snnrun.compile.program import compile_program
+from snnrun.config import Config
+from snnrun.datasets import load
+from snnrun.datasets.packing import Events, pack
+from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError, ModelError
+from snnrun.network.build import (
+    build_network,
+    find_loss,
+    find_rule,
+    find_stdp,
+    initial_weights,
+)
+from snnrun.network.network import Projection
+from snnrun.record.paths import RunPaths
+from snnrun.run import build_program, train
+from snnrun.training import checkpoint
+
+Array = np.ndarray
+TOLERANCE = 1e-12
+ADAM = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8)
+LAYERS: list[dict[str, Any]] = [
+    {"size": 20, "forward": {"mean": 1.5, "std": 0.8}, "recurrent": {"mean": 0.2, "std": 0.3}},
+    {"size": 70, "neuron": "ALIF", "forward": {"mean": 0.6, "std": 0.3},
+     "recurrent": {"mean": 0.0, "std": 0.1}},
+]  # fmt: skip
+ADDITIVE = {"name": "stdp", "w_min": -0.5, "w_max": 4.0, "tau_plus": 7.0, "tau_minus": 15.0}
+MULTIPLICATIVE = {
+    **ADDITIVE, "bound": "multiplicative", "mu": 0.4, "a_plus": 0.7, "a_minus": 0.3,
+    "reward": True, "punish": -0.25,
+}  # fmt: skip
+CASES: dict[str, tuple[Mapping[str, Any], list[dict[str, Any]]]] = {
+    "additive": (ADDITIVE, LAYERS),
+    "additive, every spike": ({**ADDITIVE, "a_post": -0.2, "reward": True}, LAYERS),
+    "multiplicative": ({**MULTIPLICATIVE, "a_post": 0.15}, LAYERS),
+    "linear bounds, mixed with frozen and gradients": (
+        {**MULTIPLICATIVE, "mu": 1.0, "a_post": -0.1},
+        [
+            {**LAYERS[0], "forward": {**LAYERS[0]["forward"], "rule": "frozen"}},
+            {**LAYERS[1], "recurrent": {**LAYERS[1]["recurrent"], "rule": "eventprop"}},
+        ],
+    ),
+    "spiking outputs": (
+        {**ADDITIVE, "a_post": 0.1},
+        [
+            {**LAYERS[0], "forward": {**LAYERS[0]["forward"], "rule": "eventprop"}},
+            {"name": "output", "forward": {"rule": "stdp"}},
+        ],
+    ),
+}
+
+
+def configured(name: str, **keys: Any) -> Config:
+    rule, layers = CASES[name]
+    return small(rule=dict(rule), **{"network.layers": layers, "DT_MS": 0.5, **keys})
+
+
+@cache
+def opened(name: str, precision: str = "float64", threads: int = 1) -> tuple[NativeBackend, Any]:
+    config = configured(name)
+    splits = load(config)
+    backend = native(build_program(config, splits), precision=precision, threads=threads)
+    return backend, splits
+
+
+def start(backend: NativeBackend, config: Config) -> None:
+    for name, weights in initial_weights(backend.program.network, config.MODEL_SEED).items():
+        backend.set(name, weights)
+        for which in ("first", "second"):
+            backend.set(name, np.zeros_like(weights), which)
+
+
+def pair_by_pair(
+    arrivals: tuple[Array, Array],
+    spikes: tuple[Array, Array],
+    shape: tuple[int, int],
+    dt: float,
+    rule: Any,
+) -> tuple[Array, Array, Array]:
+    """Return P and D [pre, post], and S [post], by a loop over every pair."""
+    P, D, S = np.zeros(shape), np.zeros(shape), np.zeros(shape[1])
+    for n, k in zip(*spikes, strict=True):
+        S[k] += 1
+        for m, i in zip(*arrivals, strict=True):
+            if n >= m:
+                P[i, k] += np.exp(-(n - m) * dt / rule.tau_plus)
+            else:
+                D[i, k] += np.exp(-(m - n) * dt / rule.tau_minus)
+    return P, D, S
+
+
+def arrivals_at(projection: Projection, trial: Trial, names: list[str], steps: int) -> Any:
+    """Return steps and neurons of what arrives in the trial: a step after it was emitted."""
+    if projection.source == "input":
+        return trial.input_steps, trial.input_channels
+    source = names.index(projection.source)
+    here = trial.steps[source] + 1 < steps
+    return trial.steps[source][here] + 1, trial.neurons[source][here]
+
+
+def expected(name: str, examples: Array) -> dict[str, Array]:
+    """Return the pseudo-gradient of every plastic projection."""
+    backend, splits = opened(name)
+    config, data = configured(name), splits.train.data
+    rule, network = config.rule, backend.program.network
+    names = [layer.population.name for layer in network.layers]
+    found: dict[str, Array] = {}
+    for e in examples:
+        trial = backend.trial(data, int(e))
+        right = trial.prediction == data.labels[e]
+        reward = 1.0 if right or not rule.reward else rule.punish
+        for p in network.projections:
+            if not p.plastic:
+                continue
+            w = backend.get(p.name)
+            to = names.index(p.target)
+            spikes = (trial.steps[to], trial.neurons[to])
+            arrivals = arrivals_at(p, trial, names, backend.program.steps)
+            P, D, S = pair_by_pair(arrivals, spikes, w.shape, config.DT_MS, rule)
+            up, down = np.ones_like(w), np.ones_like(w)
+            if rule.bound == "multiplicative":
+                up, down = (rule.w_max - w) ** rule.mu, (w - rule.w_min) ** rule.mu
+            change = rule.a_plus * up * P - rule.a_minus * down * D
+            change += rule.a_post * (up if rule.a_post > 0 else down) * S
+            found[p.name] = found.get(p.name, 0) - reward * change / len(examples)
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pseudo_gradients_are_the_sums_over_all_pairs(name: str) -> None:
+    backend, splits = opened(name)
+    start(backend, configured(name))
+    examples = np.arange(6)
+    wanted = expected(name, examples)
+    results = backend.gradient(splits.train.data, examples)
+    if "reward" in CASES[name][0]:
+        right = results.prediction == splits.train.data.labels[:6]
+        assert 0 < right.sum() < 6
+    assert wanted
+    for projection, change in wanted.items():
+        assert np.abs(change).max() > 0.01
+        found = backend.get(projection, "gradient")
+        np.testing.assert_allclose(found, change, rtol=0, atol=TOLERANCE * np.abs(change).max())
+
+
+def test_other_projections_have_the_gradients_that_they_have_without_stdp() -> None:
+    name = "linear bounds, mixed with frozen and gradients"
+    config, (backend, splits) = configured(name), opened(name)
+    same = small(**{"network.layers": LAYERS, "DT_MS": 0.5})
+    other = native(build_program(same, splits), precision="float64", threads=1)
+    start(backend, config)
+    for tensor in backend.program.tensors:
+        other.set(tensor.name, backend.get(tensor.name))
+    for b in (backend, other):
+        b.gradient(splits.train.data, np.arange(6))
+    for projection in ("hid_to_hid1", "hid_to_out"):
+        found, wanted = backend.get(projection, "gradient"), other.get(projection, "gradient")
+        assert np.abs(wanted).max() > 0
+        np.testing.assert_array_equal(found, wanted)
+    trained = {t.name for t in backend.program.tensors if t.trained}
+    assert trained == {"hid_to_hid0", "hid_to_hidfwd0", "hid_to_hid1", "hid_to_out"}
+
+
+def learned(backend: NativeBackend, data: SpikeData, config: Config) -> dict[str, Array]:
+    """Learn 30 examples in batches of 10 and return all weights."""
+    start(backend, config)
+    examples, rates = np.arange(30), np.array([0.3, 0.2, 0.1])
+    results = backend.train(data, examples, 10, rates, ADAM, 0, 0.0, 1)
+    assert results.failed_batch == -1
+    return {t.name: backend.get(t.name) for t in backend.program.tensors}
+
+
+@pytest.mark.parametrize("name", list(CASES)[:2])
+def test_a_step_is_the_rate_times_the_mean_change_within_the_bounds(name: str) -> None:
+    backend, splits = opened(name)
+    config = configured(name)
+    start(backend, config)
+    before = {t.name: backend.get(t.name) for t in backend.program.tensors}
+    backend.gradient(splits.train.data, np.arange(10))
+    low, high = config.rule.w_min, config.rule.w_max
+    plastic = [p.name for p in backend.program.network.projections if p.plastic]
+    wanted = {p: np.clip(before[p] - 0.3 * backend.get(p, "gradient"), low, high) for p in plastic}
+    backend.train(splits.train.data, np.arange(10), 10, np.array([0.3]), ADAM, 0, 0.0, 1)
+    reached = set()
+    for p in plastic:
+        found = backend.get(p)
+        np.testing.assert_allclose(found, wanted[p], rtol=0, atol=1e-14)
+        reached |= {*found[(found == low) | (found == high)]}
+        assert low <= before[p].min()
+    assert low in reached or high in reached
+
+
+@pytest.mark.parametrize("name", ["additive", "multiplicative"])
+def test_the_bits_do_not_depend_on_the_threads(name: str) -> None:
+    config = configured(name)
+    one, two = (opened(name, "float32", threads) for threads in (1, 3))
+    found = [learned(backend, splits.train.data, config) for backend, splits in (one, two)]
+    for tensor, weights in found[0].items():
+        np.testing.assert_array_equal(weights, found[1][tensor], err_msg=tensor)
+
+
+def test_adam_takes_pseudo_gradients_and_keeps_the_bounds() -> None:
+    config = small(
+        rule={**ADDITIVE, "optimiser": "adam"}, **{"network.layers": LAYERS, "DT_MS": 0.5}
+    )
+    splits = load(config)
+    backend = native(build_program(config, splits), precision="float64")
+    start(backend, config)
+    before = backend.get("in_to_hid0")
+    backend.gradient(splits.train.data, np.arange(10))
+    g = backend.get("in_to_hid0", "gradient")
+    backend.train(splits.train.data, np.arange(10), 10, np.array([1.5]), ADAM, 0, 0.0, 1)
+    wanted = np.clip(before - 1.5 * g / (np.abs(g) + ADAM.epsilon), -0.5, 4.0)
+    np.testing.assert_allclose(backend.get("in_to_hid0"), wanted, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(backend.get("in_to_hid0", "first"), 0.1 * g, rtol=1e-12)
+    assert {wanted.min(), wanted.max()} == {-0.5, 4.0}
+
+
+def test_a_killed_run_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"N_EPOCH": 4, "network.layers": LAYERS, "DT_MS": 0.5}
+    for optimiser in ("sgd", "adam"):
+        rule = {**MULTIPLICATIVE, "a_post": 0.15, "optimiser": optimiser}
+        whole, parts = tmp_path / f"whole {optimiser}", tmp_path / f"parts {optimiser}"
+        train(small(rule=rule, **keys), whole)
+        train(small(rule=rule, **{**keys, "N_EPOCH": 2}), parts)
+        train(small(rule=rule, **keys), parts, resume=True)
+        assert_same_run(whole, parts)
+        start_weights = initial_weights(build_network(small(rule=rule, **keys), 5, 3), 1)
+        last = checkpoint.load(RunPaths(whole).last)["tensors"]
+        for name, weights in start_weights.items():
+            assert (weights.astype(np.float32) != last[name]["value"]).any(), name
+
+
+def test_the_rule_of_a_run_trains_hidden_projections_and_leaves_the_output_to_gradients() -> None:
+    layers = small(rule="stdp", RECURRENT=True, N_HID_LAYER=2).layers
+    rules = [(x.forward.rule, x.recurrent and x.recurrent.rule) for x in layers]
+    assert rules == [("stdp", "stdp"), ("stdp", "stdp"), ("eventprop", None)]
+    frozen = small(rule="stdp", TRAIN_W_OUTPUT=False).layers
+    assert [x.forward.rule for x in frozen] == ["stdp", "frozen"]
+    one = small(**{"network.layers": [{}, {"forward": {"rule": "stdp"}}]}).layers
+    assert [x.forward.rule for x in one] == ["eventprop", "stdp", "eventprop"]
+
+
+def test_initial_weights_are_within_the_bounds() -> None:
+    config = small(rule={"name": "stdp", "w_max": 1.6}, INPUT_HIDDEN_STD=3.0)
+    weights = initial_weights(build_network(config, 5, 3), 1)
+    assert (weights["in_to_hid"].min(), weights["in_to_hid"].max()) == (0.0, 1.6)
+    assert weights["hid_to_out"].max() > 0.93
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"rule": {"name": "stdp", "w_min": 2}}, "rule.w_min=2: must be below rule.w_max=1"),
+        ({"rule": {"name": "stdp", "mu": 2}}, "rule.mu=2.0: has no effect unless rule.bound is"),
+        ({"rule": {"name": "stdp", "punish": 0}}, "rule.punish=0.0: has no effect unless rule.rew"),
+        ({"rule": {"name": "eventprop", "a_plus": 2}}, "rule.a_plus=2.0: has no effect unless"),
+        ({"rule": "stdp", "REG_TYPE": "simple"}, "REG_TYPE=simple: has no effect, as it adds to"),
+        ({"rule": {"name": "stdp", "bound": "soft"}}, "must be one of additive, multiplicative"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        small(**keys)
+    assert message in str(caught.value)
+
+
+def test_what_cannot_learn_by_stdp_is_refused(tmp_path: Path) -> None:
+    output = [{}, {"name": "output", "forward": {"rule": "stdp"}}]
+    with pytest.raises(ModelError, match="hid_to_out: rule stdp pairs spikes, and neuron li of"):
+        build_network(small(LOSS_TYPE="sum", **{"network.layers": output}), 5, 3)
+    build_network(small(LOSS_TYPE="first_spike", **{"network.layers": output}), 5, 3)
+    for keys in ({"rule": "stdp"}, {"network.layers": [{"forward": {"rule": "stdp"}}]}):
+        config = small(backend="genn", **keys)
+        with pytest.raises(ConfigError, match="rule=stdp: backend genn cannot run it; use backend"):
+            build_program(config, load(config))
+
+
+def wave(config: Config, channels: int) -> SpikeData:
+    """Return one example: a spike of each channel, spread over 20 ms in the channels' order."""
+    steps = np.linspace(0, 20.0 / config.DT_MS, channels).astype(np.int32)
+    events = Events(
+        steps=steps, channels=np.arange(channels, dtype=np.uint16), counts=np.array([channels])
+    )
+    return pack(
+        events, labels=np.zeros(1, np.int32), n_steps=config.steps, n_channels=channels, n_classes=2
+    )
+
+
+def test_the_response_to_a_repeated_wave_of_spikes_comes_ever_earlier() -> None:
+    """Song, Miller & Abbott 2000; Guyonneau, VanRullen & Thorpe 2005, Neural Comput 17:859."""
+    config = small(
+        rule={"name": "stdp", "w_max": 0.6, "a_minus": 0.85}, NUM_HIDDEN=8, TRIAL_MS=40.0,
+        DT_MS=0.1, INPUT_HIDDEN_MEAN=0.15, INPUT_HIDDEN_STD=0.02, TRAIN_W_OUTPUT=False,
+        LOSS_TYPE="sum",
+    )  # fmt: skip
+    loss, data = find_loss(config), wave(config, 100)
+    program = compile_program(
+        build_network(config, n_inputs=100, n_outputs=2), loss, {}, steps=config.steps,
+        dt=config.DT_MS, rule=find_rule(config), stdp=find_stdp(config),
+    )  # fmt: skip
+    backend = native(program)
+    start(backend, config)
+
+    def latencies() -> Array:
+        trial = backend.trial(data, 0)
+        steps, neurons = trial.steps[0], trial.neurons[0]
+        return np.array([steps[neurons == k].min() * config.DT_MS for k in range(8)])
+
+    found = [latencies()]
+    for _ in range(12):
+        backend.train(data, np.zeros(20, np.int64), 1, np.full(20, 0.001), ADAM, 0, 0.0, 1)
+        found.append(latencies())
+    assert found[0].min() > 9.0
+    assert found[-1].max() < 0.6 * found[0].min()
+    assert (np.diff(found, axis=0) <= config.DT_MS).all()  # hardly ever a step later
+    weights = backend.get("in_to_hid")
+    assert weights[:10].min() > 0.55
+    assert weights[70:].max() < 0.05
