@@ -21,7 +21,9 @@ from snnrun.schema import (
     SCHEMA,
     Key,
     augmentation,
+    pattern,
     recordable,
+    superspike,
     unknown_key,
 )
 from snnrun.schema.kinds import plain, shown
@@ -150,7 +152,7 @@ def validate(source: Any) -> Config:
         else:
             values[key.name] = value
     wrong += _without_effect(values, dataset)
-    for rule in (*RULES, *augmentation.RULES, *recordable.RULES):
+    for rule in (*RULES, *augmentation.RULES, *recordable.RULES, *pattern.RULES, *superspike.RULES):
         wrong += rule.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"))

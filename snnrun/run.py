@@ -21,6 +21,7 @@ from snnrun.errors import ConfigError, DataError
 from snnrun.network.build import (
     build_network,
     find_loss,
+    find_online,
     find_regulariser,
     find_rule,
     initial_weights,
@@ -213,6 +214,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         regulariser_values=strengths,
         average_spikes=config.AVG_SNSUM,
         rule=find_rule(config),
+        online=find_online(config),
     )
 
 

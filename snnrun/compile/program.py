@@ -17,6 +17,7 @@ from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, Rule
+from snnrun.models.superspike import SuperSpike
 from snnrun.network.network import Layer, Network, Population
 
 
@@ -79,7 +80,7 @@ class Program:
         integrator: ``exact`` or ``euler``.
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
-        rule: The learning rule.
+        rule: The learning rule; ``online`` holds its options where it learns while trials run.
     """
 
     network: Network
@@ -93,6 +94,7 @@ class Program:
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
     average_spikes: bool = False
     rule: Rule = EVENTPROP
+    online: SuperSpike | None = None
 
     @property
     def duration(self) -> float:
@@ -187,6 +189,7 @@ def compile_program(
     regulariser_values: Mapping[str, float] | None = None,
     average_spikes: bool = False,
     rule: Rule = EVENTPROP,
+    online: SuperSpike | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -214,6 +217,7 @@ def compile_program(
         regulariser_values=dict(regulariser_values or {}),
         average_spikes=average_spikes,
         rule=rule,
+        online=online,
     )
 
 

@@ -29,4 +29,11 @@ EVENTPROP = Rule(
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829",
 )
 
-RULES = {rule.name: rule for rule in (EVENTPROP,)}
+SUPERSPIKE = Rule(
+    name="superspike",
+    backends=("native",),
+    meaning="online eligibility traces with a surrogate derivative, times an error fed back",
+    source="Zenke & Ganguli 2018, Neural Computation 30:1514",
+)
+
+RULES = {rule.name: rule for rule in (EVENTPROP, SUPERSPIKE)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from snnrun.models.losses import LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.models.rules import RULES, Rule
+from snnrun.models.superspike import VAN_ROSSUM, SuperSpike
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import SCHEMA
 from snnrun.schema.recordable import ALL_ALIKE
@@ -51,9 +54,8 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
         )
         layers.append(Layer(population=source, forward=forward, recurrent=recurrent))
     train_output = config.TRAIN_W and config.TRAIN_W_OUTPUT
-    forward = _projection(
-        config, "hid_to_out", source.name, "output", "HIDDEN_OUTPUT", train_output
-    )
+    name = "hid_to_out" if hidden_names else "in_to_out"
+    forward = _projection(config, name, source.name, "output", "HIDDEN_OUTPUT", train_output)
     output = _population(
         config, "output", n_outputs, "OUTPUT_NEURON_TYPE", "output", config.TRAIN_TAU_OUTPUT
     )
@@ -61,21 +63,40 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
     return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
-                      layers=tuple(layers))  # fmt: skip
+                      layers=_with_weights(config, tuple(layers), n_inputs))  # fmt: skip
+
+
+def _with_weights(config: Config, layers: tuple[Layer, ...], n_inputs: int) -> tuple[Layer, ...]:
+    """Return the layers with the initial weights of a rule that has its own."""
+    online = find_online(config)
+    if online is None:
+        return layers
+    sizes = [n_inputs, *(layer.population.size for layer in layers)]
+    return tuple(
+        replace(
+            layer,
+            forward=replace(
+                layer.forward, mean=0.0, std=online.w0 / math.sqrt(size), limit=online.w_max
+            ),
+        )
+        for layer, size in zip(layers, sizes, strict=False)
+    )
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
     """Return normally distributed weights [P, Q] of every projection, each from its stream."""
-    return {
-        p.name: stream(seed, f"weights {p.name}").normal(
-            p.mean, p.std, (network.size(p.source), network.size(p.target))
-        )
-        for p in network.projections
-    }
+    found = {}
+    for p in network.projections:
+        shape = network.size(p.source), network.size(p.target)
+        weights = stream(seed, f"weights {p.name}").normal(p.mean, p.std, shape)
+        found[p.name] = np.clip(weights, -p.limit, p.limit)
+    return found
 
 
 def find_loss(config: Config) -> Loss:
     """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
+    if config.rule.name == "superspike":
+        return VAN_ROSSUM
     loss = LOSSES.get(config.LOSS_TYPE)
     if loss is None:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
@@ -102,6 +123,11 @@ def find_rule(config: Config) -> Rule:
             f"{' or '.join(rule.backends)}"
         )
     return rule
+
+
+def find_online(config: Config) -> SuperSpike | None:
+    """Return the options of a rule that learns while a trial runs, or None for other rules."""
+    return SuperSpike.of(config.rule) if config.rule.name == "superspike" else None
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:

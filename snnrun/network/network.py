@@ -6,6 +6,7 @@ Shapes: P presynaptic neurons, Q postsynaptic neurons; weights are w_PQ.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -89,6 +90,7 @@ class Projection:
     mean: float
     std: float
     trained: bool = True
+    limit: float = math.inf  # of the initial weights' size
 
     def __post_init__(self) -> None:
         if self.std < 0:

@@ -8,13 +8,14 @@ checks against it.
 from __future__ import annotations
 
 from snnrun.errors import did_you_mean
+from snnrun.schema import pattern, superspike
 from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
 from snnrun.schema.key import Key, not_yet
 from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
 
-DATASETS = ("yinyang", "mnist", "shd", "ssc", "smnist", "dvs")
+DATASETS = ("yinyang", "mnist", "shd", "ssc", "smnist", "dvs", "pattern")
 BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
 ALIASES = {"N_EPOCHS": "N_EPOCH"}
@@ -38,6 +39,8 @@ SECTIONS: tuple[tuple[Key, ...], ...] = (
     LEARNING,
     RECORDING,
     GROUPS,
+    pattern.OPTIONS,
+    superspike.OPTIONS,
 )
 SCHEMA: dict[str, Key] = {key.name: key for keys in SECTIONS for key in keys}
 KEYS: dict[str, Key] = {name: key for name, key in SCHEMA.items() if "." not in name}

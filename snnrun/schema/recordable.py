@@ -32,16 +32,27 @@ ALL_ALIKE = (
 )
 
 
+def hidden_layers_of(values: Values) -> int:
+    """Return the number of hidden layers; superspike without feedback has none."""
+    if "rule.name" in values:
+        name, feedback = values["rule.name"], values.get("rule.feedback")
+    else:  # of a finished configuration
+        name, feedback = values["rule"].name, values["rule"].feedback
+    return 0 if name == "superspike" and feedback == "none" else int(values["N_HID_LAYER"])
+
+
 def populations_of(values: Values) -> tuple[str, ...]:
     """Return the names of the populations, input first, output last."""
-    layers = values["N_HID_LAYER"]
-    hidden = ["hidden"] if layers == 1 else [f"hidden{i}" for i in range(layers)]
+    layers = hidden_layers_of(values)
+    hidden = [] if layers == 0 else ["hidden"] if layers == 1 else [f"hidden{i}" for i in range(layers)]
     return ("input", *hidden, "output")
 
 
 def projections_of(values: Values) -> tuple[str, ...]:
     """Return the names of the projections from the input to the output."""
-    layers, recurrent = values["N_HID_LAYER"], values["RECURRENT"]
+    layers, recurrent = hidden_layers_of(values), values["RECURRENT"]
+    if layers == 0:
+        return ("in_to_out",)
     if layers == 1:
         return ("in_to_hid", *(["hid_to_hid"] * recurrent), "hid_to_out")
     names = ["in_to_hid0"]
@@ -76,7 +87,7 @@ def from_start(pairs: Iterable[tuple[int, int]], epochs: int) -> tuple[tuple[int
     return tuple(sorted({(e + epochs if e < 0 else e, trial) for e, trial in pairs}))
 
 
-@rule("REC_SPIKES", "N_HID_LAYER", "LOSS_TYPE", "OUTPUT_NEURON_TYPE")
+@rule("REC_SPIKES", "rule.name", "N_HID_LAYER", "LOSS_TYPE", "OUTPUT_NEURON_TYPE")
 def _spiking_populations(values: Values) -> Iterator[str]:
     known = populations_of(values)
     for name in values["REC_SPIKES"]:
@@ -89,7 +100,7 @@ def _spiking_populations(values: Values) -> Iterator[str]:
             )
 
 
-@rule("REC_NEURONS", "N_HID_LAYER", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")
+@rule("REC_NEURONS", "rule.name", "N_HID_LAYER", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")
 def _neuron_variables(values: Values) -> Iterator[str]:
     known = populations_of(values)
     for name, variable in values["REC_NEURONS"]:
@@ -112,7 +123,7 @@ def _neuron_variables(values: Values) -> Iterator[str]:
             )
 
 
-@rule("REC_SYNAPSES", "N_HID_LAYER", "RECURRENT")
+@rule("REC_SYNAPSES", "rule.name", "N_HID_LAYER", "RECURRENT")
 def _synapse_variables(values: Values) -> Iterator[str]:
     known = projections_of(values)
     for name, variable in values["REC_SYNAPSES"]:
