@@ -47,7 +47,7 @@ def figures_of(
     figures |= {name: np.array(values) for name, values in found.items()}
     for layer, compiled in enumerate(program.populations):
         population = compiled.population
-        figures[f"rate/{population.name}"] = layer_spikes[:, layer] / (population.size * seconds)
+        figures[f"rate_{population.name}"] = layer_spikes[:, layer] / (population.size * seconds)
     return figures
 
 

@@ -85,6 +85,20 @@ class SuperSpike:
         return cls(**{name: options.get(name) for name in cls.__dataclass_fields__})
 
     @property
+    def plan(self) -> str:
+        """How the weights are updated, in words."""
+        cut = ""
+        if self.cut_every:
+            cut = f", x {self.cut_factor:g} every {self.cut_every} trials"
+        elif self.cut_at is not None:
+            cut = f", x {self.cut_factor:g} from trial {self.cut_at} on"
+        elif self.cut_at_ms is not None:
+            cut = f", x {self.cut_factor:g} after {self.cut_at_ms / 1000:g} s"
+        return (
+            f"{self.feedback} feedback, RMaxProp every {self.update_ms:g} ms, r0 {self.r0:g}{cut}"
+        )
+
+    @property
     def norm(self) -> float:
         """What gives the kernel exp(-t / decay) - exp(-t / rise) a peak of 1."""
         rise, decay = self.tau_rise, self.tau_decay

@@ -251,6 +251,7 @@ class Trainer:
                 learning_rate=float(rates[k]),
                 hidden_spikes={names[i]: int(spikes[k, i]) for i in spiking},
                 seconds=seconds / len(starts),
+                figures={name: float(values[k]) for name, values in results.figures.items()},
             )
             self._record.predictions(
                 epoch=epoch,
@@ -305,6 +306,7 @@ class Trainer:
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
         }
         row.update(self._activity(epoch))
+        row.update(self._record.last_figures(epoch, "train"))
         return row
 
     def _activity(self, epoch: int) -> Figures:

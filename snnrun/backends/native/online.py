@@ -24,6 +24,8 @@ from snnrun.backends.pattern import figures_of
 
 WHICH = {"value": 0, "first": 1, "second": 2}  # weights, accumulators, roots of RMaxProp's maximum
 
+KERNELS = ("neurons", "feedback", "synapses", "updates")  # as in runtime/online.hpp
+
 
 class _Job(c.Structure):
     _fields_ = (
@@ -83,8 +85,10 @@ class OnlineBackend:
             self._engine = c.c_void_p()
 
     def kernel_times(self) -> dict[str, float]:
-        """Return nothing: a call is one kernel, and the loop measures calls."""
-        return {}
+        """Return the seconds spent so far in each part of the program."""
+        seconds = np.zeros(len(KERNELS))
+        self._lib.snn_times(self._engine, c.c_void_p(seconds.ctypes.data))
+        return dict(zip(KERNELS, seconds.tolist(), strict=True))
 
     @property
     def lanes(self) -> int:

@@ -4,7 +4,7 @@
 // synapse then takes the same steps with its traces in registers. A chunk ends with the trial or
 // at an update. Which thread takes which synapses changes no bit: they do not depend on each other.
 #pragma once
-#include <limits>
+#include <chrono>
 #include <tuple>
 
 #include "online_synapses.hpp"
@@ -55,6 +55,9 @@ template <class P> class OnlineEngine : Walk<P> {
                 feedback_[size_t(k) * Hidden::WIDTH + i] = Real(plain[i * Output::SIZE + k]);
     }
 
+    // Seconds spent in: neurons, feedback, synapses, updates.
+    const double* times() const { return times_; }
+
     void run(OnlineJob& job) {
         const int steps = std::min<int>(job.stop, P::STEPS);
         each_layer([&](auto layer) {
@@ -68,7 +71,7 @@ template <class P> class OnlineEngine : Walk<P> {
         int64_t clock = job.clock;
         pool_.run([&](int t) {
             const FlushDenormals guard;
-            Turn turn{t, shares, 0};
+            Turn turn{t, shares, 0, {}};
             for (int64_t i = 0; i < job.count; i++) {
                 if (t == 0) begin_trial(job, i, steps);
                 for (int n = 0, count; n < steps; n += count) {
@@ -76,8 +79,10 @@ template <class P> class OnlineEngine : Walk<P> {
                     int64_t due = R::UPDATE_STEPS - now % R::UPDATE_STEPS;
                     if (R::ALIGNED) due = std::min<int64_t>(due, steps - n);
                     count = int(std::min<int64_t>({due, CHUNK, steps - n}));
+                    turn.clock = std::chrono::steady_clock::now();
                     if (t == 0) walk(job, i, n, count, steps);
                     pool_.barrier.wait();
+                    passed(turn, NEURONS);
                     chunk(turn, job, count);
                     if (job.learn && count == due) update(turn, job, i, n + count, steps);
                 }
@@ -115,11 +120,21 @@ template <class P> class OnlineEngine : Walk<P> {
         int thread;
         Shares& shares;
         int64_t part;
+        std::chrono::steady_clock::time_point clock;
     };
+    enum Kernel { NEURONS, FEEDBACK, SYNAPSES, UPDATES, KERNELS };
     struct Shown {
         int layer;
         std::vector<int32_t> step, neuron;
     };
+
+    // Enters the time since the last call under `kernel`: that of one thread, waits included.
+    void passed(Turn& turn, Kernel kernel) {
+        if (turn.thread != 0) return;
+        const auto now = std::chrono::steady_clock::now();
+        times_[kernel] += std::chrono::duration<double>(now - turn.clock).count();
+        turn.clock = now;
+    }
 
     void begin_trial(OnlineJob& job, int64_t i, int steps) {
         if (R::RESETS) {
@@ -173,6 +188,7 @@ template <class P> class OnlineEngine : Walk<P> {
                               count, job.learn);
                 });
                 pool_.barrier.wait();
+                passed(turn, FEEDBACK);
             }
             constexpr auto tasks = [](auto layer) {
                 using S = Synapses<Layer<decltype(layer)::value>>;
@@ -192,6 +208,7 @@ template <class P> class OnlineEngine : Walk<P> {
         }
         if (turn.thread == 0)
             each_layer([&](auto layer) { std::get<layer()>(work_).keep_history(count); });
+        passed(turn, SYNAPSES);
     }
 
     void update(Turn& turn, OnlineJob& job, int64_t i, int n, int steps) {
@@ -218,6 +235,7 @@ template <class P> class OnlineEngine : Walk<P> {
             refresh();
             if (failed_) job.failed = i;
         }
+        passed(turn, UPDATES);
     }
 
     // The feedback of symmetric networks is the forward connection.
@@ -263,6 +281,7 @@ template <class P> class OnlineEngine : Walk<P> {
     Buffer<Real> feedback_;  // [outputs][Hidden::WIDTH]
     std::vector<Shown> shown_;
     std::atomic<bool> failed_{false};
+    double times_[KERNELS] = {};
 };
 
 }  // namespace snn
@@ -285,6 +304,9 @@ template <class P> class OnlineEngine : Walk<P> {
         static_cast<E*>(e)->copy(layer, which, set, plain);                                        \
     }                                                                                              \
     void snn_feedback(void* e, const double* plain) { static_cast<E*>(e)->set_feedback(plain); }   \
+    void snn_times(void* e, double* seconds) {                                                     \
+        std::copy_n(static_cast<E*>(e)->times(), 4, seconds);                                      \
+    }                                                                                              \
     int snn_fields(void* e) { return static_cast<E*>(e)->field_count(); }                          \
     int snn_field_shape(void* e, int index, int axis) {                                            \
         const auto& f = static_cast<E*>(e)->field(index);                                          \

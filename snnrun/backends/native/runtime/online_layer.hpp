@@ -12,7 +12,7 @@
 
 namespace snn {
 
-constexpr int CHUNK = 64;     // steps: the rows of a block stay in the first-level cache
+constexpr int CHUNK = 256;     // steps: the rows of a block stay in the first-level cache
 constexpr int ROW_GROUP = 4;  // presynaptic neurons that a walk over synapses advances together
 
 // Model: a generated population. PRE: presynaptic neurons. LAG: steps from a spike to its arrival.
