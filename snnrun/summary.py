@@ -138,6 +138,8 @@ def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
 
 
 def _error(ratio: float) -> str:
+    if ratio != ratio:
+        return "-"
     return f"error {ratio:.3f} of that of silent outputs"
 
 
