@@ -92,8 +92,8 @@ class Reference:
         layer.V = np.where(free, driven, layer.V)
         layer.I = layer.I * np.exp(-b * dt)
         away = 1 + np.abs(self.o.beta * (layer.V - self.threshold))
-        layer.slope = np.where(layer.V < self.o.sigma_floor, 0.0, 1 / away**2)
-        spikes = free & (layer.V >= self.threshold)
+        layer.slope = np.where(self.o.sigma_floor > layer.V, 0.0, 1 / away**2)
+        spikes = free & (self.threshold <= layer.V)
         layer.held = np.where(spikes, self.ref_steps, np.maximum(layer.held - 1, 0))
         layer.V = np.where(spikes, 0.0, layer.V)
         layer.own = layer.own * np.exp(-dt / self.o.het_tau) + spikes

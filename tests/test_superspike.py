@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,13 @@ import pytest
 from superspike_reference import Reference
 
 from snnrun.backends import open_backend
+from snnrun.backends.base import Adam, Results
 from snnrun.backends.native.online import OnlineBackend
 from snnrun.config import Config, from_dict
 from snnrun.datasets import load
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError
+from snnrun.models.superspike import SuperSpike
 from snnrun.network.build import initial_weights
 from snnrun.run import build_program
 
@@ -64,6 +65,12 @@ def opened(config: Config, folder: Path) -> Iterator[tuple[OnlineBackend, SpikeD
         yield backend, splits.train.data
 
 
+def learn(backend: OnlineBackend, data: SpikeData, rates: np.ndarray) -> Results:
+    """Present the pattern once for each of the step sizes."""
+    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)  # of no use here
+    return backend.train(data, np.zeros(len(rates), np.int64), 1, rates, adam, 0, 0.0, 0)
+
+
 def reference_of(config: Config, backend: OnlineBackend) -> Reference:
     weights = [backend.get(t.name) for t in backend.program.tensors]
     fixed = backend.rule.fixed_feedback(HIDDEN, OUTPUTS)
@@ -104,7 +111,10 @@ def compare(backend: OnlineBackend, reference: Reference, where: str) -> None:
         }
         for what, (got, wanted) in seen.items():
             np.testing.assert_allclose(
-                got, wanted, rtol=1e-10, atol=1e-13 * np.abs(wanted).max(initial=1.0),
+                got,
+                wanted,
+                rtol=1e-10,
+                atol=1e-13 * np.abs(wanted).max(initial=1.0),
                 err_msg=f"{what} of {name}, {where}",
             )
     got = kept["output_mean_square"][0]
@@ -116,7 +126,7 @@ def test_every_step_is_that_of_the_equations(case: str, tmp_path: Path) -> None:
     config = config_of(CASES[case])
     with opened(config, tmp_path) as (backend, data):
         reference = reference_of(config, backend)
-        steps, one = config.steps, np.zeros(1, np.int64)
+        steps = config.steps
         inputs = dense(*data.events(0), steps, CHANNELS)
         assert data.targets is not None
         targets = dense(*data.targets.of(0), steps, OUTPUTS)
@@ -141,7 +151,7 @@ def test_every_step_is_that_of_the_equations(case: str, tmp_path: Path) -> None:
                 for (name, which), values in tensors.items():
                     backend.set(name, values, which)
                 backend.stop = n + 1
-                backend.train(data, one, 1, rate, None, 0, 0.0, 0)  # type: ignore[arg-type]
+                learn(backend, data, rate)
                 compare(backend, reference, f"{case}: trial {trial}, step {n}")
         assert min(spikes) > 20, "the comparison needs spikes"
         assert reference.updates >= 2
@@ -160,9 +170,8 @@ def test_bits_depend_neither_on_threads_nor_on_how_trials_are_cut(tmp_path: Path
         config = config_of(rule, {"threads": threads, "flags": ["-O1"]})
         with opened(config, tmp_path) as (backend, data):
             for count in calls:
-                examples = np.zeros(count, np.int64)
-                backend.train(data, examples, 1, np.ones(count), None, 0, 0.0, 0)  # type: ignore[arg-type]
-                backend.evaluate(data, examples[:1])  # leaves nothing behind
+                learn(backend, data, np.ones(count))
+                backend.evaluate(data, np.zeros(1, np.int64))  # leaves nothing behind
                 backend.trial(data, 0, disturbed=True)
             state = {**backend.carried()}
             for tensor in backend.program.tensors:
@@ -179,7 +188,7 @@ def test_a_recorded_trial_is_the_one_that_is_learned(tmp_path: Path) -> None:
         for _ in range(3):
             shown = backend.trial(data, 0, disturbed=True)
             frozen = backend.trial(data, 0)
-            results = backend.train(data, np.zeros(1, np.int64), 1, np.ones(1), None, 0, 0.0, 0)  # type: ignore[arg-type]
+            results = learn(backend, data, np.ones(1))
             assert [len(s) for s in shown.steps] == results.layer_spikes[0].tolist()
             assert shown.loss == results.loss[0]
             V = shown.states[1]["V"]
@@ -197,7 +206,8 @@ def test_a_silent_output_has_the_published_error(tmp_path: Path) -> None:
     splits = load(config)
     program = build_program(config, splits)
     targets = splits.train.data.targets
-    assert targets is not None and program.online is not None
+    assert targets is not None
+    assert program.online is not None
     square = program.online.silent_square(*targets.of(0), 3, config.steps, config.DT_MS)
     np.testing.assert_allclose(square, 2 * 0.0133333, rtol=1e-2)
     assert program.online.error_scale == pytest.approx(1.2e6)
@@ -206,8 +216,6 @@ def test_a_silent_output_has_the_published_error(tmp_path: Path) -> None:
 
 
 def test_the_silent_error_is_that_of_a_long_run_of_the_recursion() -> None:
-    from snnrun.models.superspike import SuperSpike
-
     rule, dt, n = SuperSpike(), 0.5, 60
     steps, neurons = np.array([3, 20, 22, 59]), np.array([0, 0, 1, 1])
     target = dense(steps, neurons, n, 2)
@@ -231,12 +239,8 @@ def test_the_silent_error_is_that_of_a_long_run_of_the_recursion() -> None:
     ],
 )
 def test_schedules_of_the_step_size(options: dict[str, Any], wanted: list[float]) -> None:
-    rule = SimpleNamespace(**config_of(options).rule.to_dict())
-    from snnrun.models.superspike import SuperSpike
-
     found = SuperSpike.of(config_of(options).rule).rates(0, 5, 40.0)
     np.testing.assert_allclose(found, wanted)
-    assert rule.cut_factor in (0.1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +249,7 @@ def test_schedules_of_the_step_size(options: dict[str, Any], wanted: list[float]
         ({"ETA": 0.1}, "ETA=0.1: has no effect with rule=superspike"),
         ({"N_BATCH": 2}, "rule=superspike needs N_BATCH=1"),
         ({"RECURRENT": True}, "rule=superspike needs RECURRENT=false"),
-        ({"rule": {"name": "superspike", "het_a": 3.0}}, "no effect while rule.het_rho is 0"),
+        ({"rule": {"name": "superspike", "het_a": 3.0}}, "needs rule.het_rho above 0"),
         ({"rule": {"name": "superspike", "cut_at": 3, "cut_every": 2}}, "give one of them"),
         ({"rule": {"name": "superspike", "tau_rise": 20.0}}, "shorter than rule.tau_decay=10"),
         ({"rule": {"name": "superspike", "feedback_seed": 7}}, "unless rule.feedback is random"),

@@ -119,9 +119,7 @@ class Loss:
     @property
     def spiking(self) -> bool:
         """Whether the outputs must spike."""
-        return self.readout in (
-            Readout.FIRST_SPIKE, Readout.FIRST_SPIKE_LAG, Readout.SPIKE_TRAIN
-        )
+        return self.readout in (Readout.FIRST_SPIKE, Readout.FIRST_SPIKE_LAG, Readout.SPIKE_TRAIN)
 
 
 NOWOTNY = "Nowotny, Turner & Knight 2025, arXiv 2212.01232"

@@ -40,10 +40,10 @@ _TRIAL = Column(
 _PHASE = Column(unit="1", meaning="0 train, 1 validation, 2 test", dtype=np.int64)
 _RATE = Column(unit="1", meaning="learning rate")
 
-# Of tasks with target spikes (dataset=pattern). There, loss is the running mean of the squared error
-# of the outputs (time constant rule.tau_error), averaged over outputs and scaled as in the published
-# code, at the end of the trial, and an epoch's loss that of its last trial; accuracy is 1 - loss /
-# loss of silent outputs, which may be negative.
+# Of tasks with target spikes (dataset=pattern). There, loss is the running mean of the squared
+# error of the outputs (time constant rule.tau_error), averaged over outputs and scaled as in the
+# published code, at the end of the trial, and an epoch's loss that of its last trial; accuracy is
+# 1 - loss / loss of silent outputs, which may be negative.
 PATTERN: Mapping[str, Column] = MappingProxyType(
     {
         "error_ratio": Column(

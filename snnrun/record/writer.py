@@ -139,7 +139,7 @@ class RunRecord:
 
         Rows of the current process and rows read back after a resume count alike, so an epoch that
         was stopped in the middle has the same means, bit for bit. Without examples they are NaN.
-        Of tasks with target spikes they are those of the last trial (snnrun.record.columns.PATTERN).
+        Of tasks with target spikes they are the last trial's (snnrun.record.columns.PATTERN).
         """
         rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
         examples = self.trials["examples"][rows]

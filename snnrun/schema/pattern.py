@@ -96,10 +96,11 @@ def _of_the_source(values: Values) -> Iterator[str]:
     for option, works in used.items():
         value = values[f"dataset.{option}"]
         if not works and value != usual[option]:
-            source = "dataset.input" if option == "rate" else "dataset.target"
+            need = {"rate": "dataset.input=null", "target_spikes": "dataset.target=null"}
+            need["target_offset"] = "a .ras file as dataset.target"
             yield (
-                f"dataset.{option}={shown(value)}: has no effect with "
-                f"{source}={shown(values[source])}; leave it out"
+                f"dataset.{option}={shown(value)}: needs "
+                f"{need.get(option, 'a picture as dataset.target')}; leave it out"
             )
 
 

@@ -44,7 +44,9 @@ def hidden_layers_of(values: Values) -> int:
 def populations_of(values: Values) -> tuple[str, ...]:
     """Return the names of the populations, input first, output last."""
     layers = hidden_layers_of(values)
-    hidden = [] if layers == 0 else ["hidden"] if layers == 1 else [f"hidden{i}" for i in range(layers)]
+    if layers == 0:
+        return ("input", "output")
+    hidden = ["hidden"] if layers == 1 else [f"hidden{i}" for i in range(layers)]
     return ("input", *hidden, "output")
 
 

@@ -77,7 +77,8 @@ OPTIONS = table(
     ),
     whole(
         "rule.cut_every", 0,
-        "Multiply the step size by rule.cut_factor every so many trials, again and again; 0: never.",
+        "Multiply the step size by rule.cut_factor every so many trials, again and again; 0: "
+        "never.",
         minimum=0, active_if=SUPERSPIKE,
     ),
     whole(
@@ -217,8 +218,8 @@ def _one_schedule(values: Values) -> Iterator[str]:
         yield f"{given[0]}, {given[1]}: there is one schedule of the step size; give one of them"
     if not given and values["rule.cut_factor"] != 0.1:
         yield (
-            f"rule.cut_factor={values['rule.cut_factor']:g}: has no effect without rule.cut_every, "
-            "rule.cut_at or rule.cut_at_ms; leave it out"
+            f"rule.cut_factor={values['rule.cut_factor']:g}: needs rule.cut_every, rule.cut_at or "
+            "rule.cut_at_ms; leave it out"
         )
 
 
@@ -228,7 +229,7 @@ def _heterosynaptic(values: Values) -> Iterator[str]:
     for name, usual in (("het_a", 4.0), ("het_tau", 100.0), ("het_error_scaled", False)):
         if not on and values[f"rule.{name}"] != usual:
             value = shown(values[f"rule.{name}"])
-            yield f"rule.{name}={value}: has no effect while rule.het_rho is 0; leave it out"
+            yield f"rule.{name}={value}: needs rule.het_rho above 0; leave it out"
     if on and values["rule.feedback"] == "none":
         yield (
             f"rule.het_rho={values['rule.het_rho']:g}: acts on hidden neurons, and "

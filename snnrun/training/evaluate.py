@@ -83,9 +83,7 @@ def _of_pattern(results: Results) -> dict[str, float]:
     found = {name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
              for name, values in results.figures.items()}  # fmt: skip
     ratio = float(results.figures["error_ratio"][-1])
-    return found | {
-        "error_ratio": ratio, "accuracy": 1.0 - ratio, "loss": float(results.loss[-1])
-    }
+    return found | {"error_ratio": ratio, "accuracy": 1.0 - ratio, "loss": float(results.loss[-1])}
 
 
 def _by_speaker(right: np.ndarray, split: Split, train: Split) -> dict[str, float]:

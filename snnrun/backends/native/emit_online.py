@@ -31,9 +31,8 @@ def emit_online(program: Program, precision: str) -> str:
         last = "true" if index == len(emitters) - 1 else "false"
         # spikes of the input arrive in their own step, those of a layer in the next one
         arrival = lag + (index > 0)
-        layers.append(
-            f"    using Layer{index} = OnlineSpec<{emitter.struct}, Rule, {rows}, {arrival}, {last}>;"
-        )
+        arguments = f"{emitter.struct}, Rule, {rows}, {arrival}, {last}"
+        layers.append(f"    using Layer{index} = OnlineSpec<{arguments}>;")
         rows = size
     return fill(
         "online",

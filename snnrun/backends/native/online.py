@@ -16,11 +16,11 @@ import numpy as np
 from snnrun.backends.base import Adam, Results, Trial
 from snnrun.backends.native.emit_online import fields
 from snnrun.backends.native.library import DataView, load_library, pointer, view_of
+from snnrun.backends.pattern import figures_of
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
 from snnrun.errors import ConfigError
 from snnrun.models.superspike import SuperSpike
-from snnrun.backends.pattern import figures_of
 
 WHICH = {"value": 0, "first": 1, "second": 2}  # weights, accumulators, roots of RMaxProp's maximum
 
@@ -69,8 +69,11 @@ class OnlineBackend:
         assert len(self._fields) == self._lib.snn_fields(self._engine)
         self._clock = 0  # steps of training so far
         self._silent: dict[tuple[int, int], float] = {}
-        hidden, output = (c.population.size for c in program.populations[-2:]) \
-            if len(program.populations) > 1 else (0, 0)
+        hidden, output = (
+            (c.population.size for c in program.populations[-2:])
+            if len(program.populations) > 1
+            else (0, 0)
+        )
         fixed = self.rule.fixed_feedback(hidden, output) if hidden else None
         if fixed is not None:
             self._lib.snn_feedback(self._engine, c.c_void_p(fixed.ctypes.data))

@@ -212,8 +212,8 @@ template <class P> class OnlineEngine : Walk<P> {
     }
 
     void update(Turn& turn, OnlineJob& job, int64_t i, int n, int steps) {
-        const int64_t since = R::ALIGNED ? (n % R::UPDATE_STEPS ? n % R::UPDATE_STEPS : R::UPDATE_STEPS)
-                                         : R::UPDATE_STEPS;
+        const int64_t rest = R::ALIGNED ? n % R::UPDATE_STEPS : 0;  // at the end of a trial
+        const int64_t since = rest ? rest : R::UPDATE_STEPS;
         const int64_t now = job.clock + i * steps + n;
         const bool apply = now - since >= R::BURN_IN_STEPS;
         int total = 0;

@@ -8,7 +8,7 @@ constexpr int PAIR = 2;  // registers of postsynaptic neurons that a walk keeps
 
 // Eligibility e, its filtered value lambda and the accumulator m of ROW_GROUP x V vectors of
 // synapses, kept in registers for `count` steps:
-//     e <- e (1 - dt / rise) + c z~ s'      lambda <- lambda (1 - dt / decay) + e      m += lambda err
+//     e <- e (1 - dt / rise) + c z~ s'    lambda <- lambda (1 - dt / decay) + e    m += lambda err
 // Here e is c = dt / decay times the e of the equations, which saves a multiplication; the rows of
 // z~ come with c dt.
 template <int V, class L>
