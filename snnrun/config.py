@@ -21,8 +21,10 @@ from snnrun.schema import (
     SCHEMA,
     Key,
     augmentation,
+    pattern,
     recordable,
     stdp,
+    superspike,
     unknown_key,
 )
 from snnrun.schema.kinds import plain, shown
@@ -165,7 +167,8 @@ def validate(source: Any) -> Config:
         else:
             values[key.name] = value
     wrong += _without_effect(values, dataset)
-    for rule in (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES):
+    checks = (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES, *pattern.RULES)
+    for rule in (*checks, *superspike.RULES):
         wrong += rule.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"))

@@ -21,6 +21,7 @@ from snnrun.errors import ConfigError, DataError
 from snnrun.network.build import (
     build_network,
     find_loss,
+    find_online,
     find_regulariser,
     find_rule,
     find_spike_derivative,
@@ -227,6 +228,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         rule=find_rule(config),
         spikes=find_spike_derivative(config),
         stdp=find_stdp(config),
+        online=find_online(config),
     )
 
 

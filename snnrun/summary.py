@@ -40,6 +40,8 @@ def found(
     output = program.populations[-1].dynamics.neuron.name
     optimiser = f"Adam (STDP: {program.stdp.optimiser})" if program.stdp else "Adam"
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
+    if program.online:
+        plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {program.online.plan}"
     info: Info = {
         "data": splits.description or _sizes(config, splits),
         **_inputs(config),
@@ -73,16 +75,20 @@ def outcome(
 ) -> Info:
     """Return how the run ended: accuracies, where everything is, and how to look further."""
     info: Info = {}
+    pattern = "error_ratio" in record.epochs.arrays()
     for name in ("train", "validation"):
         column = record.epochs[f"{name}_accuracy"]
         if len(column):
-            info[name] = f"{percent(float(column[-1]))} in the last epoch"
+            shown = percent(float(column[-1])) if not pattern else _error(1 - float(column[-1]))
+            info[name] = f"{shown} in the last epoch"
     if state.best_epoch >= 0:
         info["best"] = (
-            f"{percent(state.best_accuracy)} {config.CHECKPOINT_BEST} in epoch {state.best_epoch}"
+            f"{_error(1 - state.best_accuracy) if pattern else percent(state.best_accuracy)} "
+            f"{config.CHECKPOINT_BEST} in epoch {state.best_epoch}"
         )
     if figures:
-        text = f"{percent(figures['accuracy'])} (weights of the last epoch)"
+        test = figures["accuracy"]
+        text = f"{_error(1 - test) if pattern else percent(test)} (weights of the last epoch)"
         if "accuracy_known_speakers" in figures:
             text += (
                 f"; known speakers {percent(figures['accuracy_known_speakers'])}, "
@@ -147,6 +153,12 @@ def _only_in_training(config: Config) -> dict[str, str]:
         of = ", of mini-batch means" if config.AVG_SNSUM else ""
         acting.append(f"regulariser {regulariser.name} ({values}{of})")
     return {"in training": ", ".join(acting)} if acting else {}
+
+
+def _error(ratio: float) -> str:
+    if ratio != ratio:
+        return "-"
+    return f"error {ratio:.3f} of that of silent outputs"
 
 
 def _care_of_silent(config: Config) -> dict[str, str]:

@@ -97,7 +97,7 @@ def epochs_done(folder: Path) -> int:
     """Return how many epochs run.log reports, over all processes that worked on the run."""
     log = RunPaths(folder).log
     text = log.read_text() if log.exists() else ""
-    return len(re.findall(r"^[* ] +\d+  +\d", text, re.MULTILINE))
+    return len(re.findall(r"^[* ] +\d+ +\d[\d.e+-]* +\d[\d.]*%? ", text, re.MULTILINE))
 
 
 def stopped_at_an_epoch(command: list[str], number: int = signal.SIGINT) -> tuple[int, str]:

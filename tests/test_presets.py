@@ -50,6 +50,9 @@ def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
         composed = compose("config", [f"preset={name}"])
         if composed.N_VALIDATE == 0:
             del sizes["N_VALIDATE"]
+        if composed.dataset.name == "pattern":  # one after the other, and no file
+            sizes |= {"N_BATCH": 1, "TRIAL_MS": 190.0, "dataset.target": "null"}
+            sizes |= {"dataset.rate": 40.0, "rule.update_ms": 100.0}
         if "blend" in composed.AUGMENTATION:
             sizes["N_TRAIN"] = 37  # more than the files hold, so that some are blended
         words = [f"preset={name}", *more, *(f"{key}={value}" for key, value in sizes.items())]
@@ -69,7 +72,8 @@ def test_every_preset_trains(name: str, folders: dict[str, Path], tmp_path: Path
 def assert_trained(config: Config, folder: Path) -> None:
     """Look at the figures of the run, and whether everything that is trained has moved."""
     run = load_run(folder)
-    batches = [4] * (config.N_TRAIN // 4) + [config.N_TRAIN % 4]
+    size = config.N_BATCH
+    batches = [size] * (config.N_TRAIN // size) + [config.N_TRAIN % size] * (size > 1)
     assert list(run.trials["examples"][run.trials["phase"] == 0]) == batches
     assert np.isfinite(run.trials["loss"]).all()
     assert np.isfinite(run.test["loss"])

@@ -116,9 +116,9 @@ def test_other_names_that_the_schema_knows_are_on_the_page() -> None:
 def test_defaults_of_our_own_keys_are_the_schemas() -> None:
     for cells in rows(OURS):
         key = code(cells[0])
-        assert {default(key, name) for name in (*DATASETS, BASE)} == {
-            yaml.safe_load(code(cells[1]))
-        }
+        # pattern is no data set of the reference, and has the defaults of its rule
+        of_all = {default(key, name) for name in (*DATASETS, BASE) if name != "pattern"}
+        assert of_all == {yaml.safe_load(code(cells[1]))}
 
 
 def test_where_table_and_code_differ_the_defaults_here_are_the_tables() -> None:

@@ -131,6 +131,8 @@ def other_value(key: Key, *not_these: Any) -> Any:
         return (default or 0) + 1
     if key.kind is FLOAT:
         return default * 0.5 if default else 0.25
+    if key.kind is TEXT:
+        return "another.ras"
     others = {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1], "AUGMENTATION": {"random_shift": 4}}
     return (others | {"network.layers": [{"size": 8}]}).get(key.name, [[0, 0]])
 
@@ -181,6 +183,7 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
                 "EVALUATION": "random",
             }
             rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3, "network.layers": [{"size": 8}]}
+            rest |= {"rule.feedback": "symmetric"}
             value = rest[condition.key]
         active = {**inactive, condition.key: value}
         lines = [line for line in problems_of(active).splitlines() if f"{name}=" in line]

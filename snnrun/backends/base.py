@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +32,7 @@ class Results:
     failed_batch: int = -1  # first batch with values that are not finite or too large
     failed_tensor: str = ""  # where; empty: the loss
     dropped_spikes: np.ndarray | None = None  # int64 [L], learned without gradient; None: never
+    figures: Mapping[str, np.ndarray] = field(default_factory=dict)  # float64 [E], of patterns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,12 @@ class Backend(Protocol):
 
     def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
         """Overwrite a tensor."""
+
+    def carried(self) -> dict[str, np.ndarray]:
+        """Return what a trial leaves to the next one beside the tensors; nothing, mostly."""
+
+    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from what ``carried`` returned."""
 
     def train(
         self,

@@ -19,6 +19,7 @@ from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, RULES, Rule
 from snnrun.models.stdp import Stdp
+from snnrun.models.superspike import SuperSpike
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.models.update import STEP
 from snnrun.network.network import Layer, Network, Population, Projection
@@ -93,7 +94,7 @@ class Program:
         integrator: ``exact`` or ``euler``.
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
-        rule: The learning rule.
+        rule: The learning rule; ``online`` holds its options where it learns while trials run.
         spikes: What stands for the derivative of the spikes, of discrete rules.
         stdp: Constants of STDP, where a projection is plastic.
     """
@@ -111,6 +112,7 @@ class Program:
     rule: Rule = EVENTPROP
     spikes: SpikeDerivative | None = None
     stdp: Stdp | None = None
+    online: SuperSpike | None = None
 
     @property
     def duration(self) -> float:
@@ -218,6 +220,7 @@ def compile_program(
     rule: Rule = EVENTPROP,
     spikes: SpikeDerivative | None = None,
     stdp: Stdp | None = None,
+    online: SuperSpike | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
@@ -253,6 +256,7 @@ def compile_program(
         rule=rule,
         spikes=spikes,
         stdp=stdp if any(p.plastic for p in network.projections) else None,
+        online=online,
     )
 
 

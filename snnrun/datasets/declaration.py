@@ -43,6 +43,7 @@ PARTS = ("train", "validation", "test")
 BUILT_IN = {
     "dvs": "snnrun.datasets.dvs.DVS",
     "mnist": "snnrun.datasets.mnist.MNIST",
+    "pattern": "snnrun.datasets.pattern.PATTERN",
     "shd": "snnrun.datasets.shd.SHD",
     "smnist": "snnrun.datasets.smnist.SMNIST",
     "ssc": "snnrun.datasets.ssc.SSC",

@@ -12,6 +12,40 @@ MAX_INDEX = 65_535  # steps and channels are stored in 16 bits
 
 
 @dataclass(frozen=True, kw_only=True)
+class Targets:
+    """Spikes that the outputs should emit, example after example, by step and then by output.
+
+    offsets  int64  [n+1]     example e owns the spikes offsets[e] .. offsets[e+1]
+    steps    uint16 [spikes]  step in which each is due
+    neurons  uint16 [spikes]  output that it is due from
+    """
+
+    offsets: np.ndarray
+    steps: np.ndarray
+    neurons: np.ndarray
+
+    def of(self, example: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (steps, neurons) of one example."""
+        here = slice(self.offsets[example], self.offsets[example + 1])
+        return self.steps[here], self.neurons[here]
+
+    def problems(self, examples: int, n_steps: int, n_neurons: int) -> str:
+        """Return what does not fit the data that they belong to, or an empty text."""
+        if self.offsets.shape != (examples + 1,) or self.offsets.dtype != np.int64:
+            return f"offsets must be int64 of shape ({examples + 1},)"
+        for name, array, limit in (("steps", self.steps, n_steps),
+                                   ("neurons", self.neurons, n_neurons)):  # fmt: skip
+            if array.shape != (self.offsets[-1],) or array.dtype != np.uint16:
+                return f"{name} must be uint16, one for each of {self.offsets[-1]} spikes"
+            if len(array) and array.max() >= limit:
+                return f"{name} must be 0 .. {limit - 1}, got {array.max()}"
+        for example in range(examples):
+            if (np.diff(self.steps[slice(*self.offsets[example : example + 2])]) < 0).any():
+                return f"steps of example {example} must rise"
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpikeData:
     """Input spikes of n examples, binned to steps and kept in both orders that a backend needs.
 
@@ -32,6 +66,8 @@ class SpikeData:
     class_names      one name per class, or empty
     dropped          events of the source that are not here: outside the trial, or merged
     merged           those of them that fell on a step in which their channel had an event already
+    targets          spikes wanted of the outputs, where the task is a pattern: then labels are 0
+                     and n_classes is the number of outputs
 
     Raises DataError where shapes or types do not fit together.
     """
@@ -49,6 +85,7 @@ class SpikeData:
     class_names: tuple[str, ...] = ()
     dropped: int = 0
     merged: int = 0
+    targets: Targets | None = None
 
     def __post_init__(self) -> None:
         check_limits(self.n_steps, self.n_channels, self.n_classes)
@@ -72,6 +109,10 @@ class SpikeData:
                     f"got {array.dtype} of shape {array.shape}"
                 )
         self._check_contents(events)
+        if self.targets is not None:
+            problem = self.targets.problems(n, self.n_steps, self.n_classes)
+            if problem:
+                raise DataError(f"SpikeData.targets: {problem}")
 
     def _check_contents(self, events: int) -> None:
         counts = np.diff(self.offsets)

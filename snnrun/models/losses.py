@@ -40,6 +40,7 @@ class Readout(Enum):
     MAXIMUM = "maximum over time of the output's potential"
     EACH_STEP = "the output's potential in every step"
     FIRST_SPIKE = "time of each output's first spike"
+    SPIKE_TRAIN = "the outputs' spike trains beside target spike trains"
     FIRST_SPIKE_LAG = "time from the label's first spike to that of each other output"
 
 
@@ -118,7 +119,7 @@ class Loss:
     @property
     def spiking(self) -> bool:
         """Whether the outputs must spike."""
-        return self.readout in (Readout.FIRST_SPIKE, Readout.FIRST_SPIKE_LAG)
+        return self.readout in (Readout.FIRST_SPIKE, Readout.FIRST_SPIKE_LAG, Readout.SPIKE_TRAIN)
 
 
 NOWOTNY = "Nowotny, Turner & Knight 2025, arXiv 2212.01232"

@@ -47,4 +47,11 @@ STDP = Rule(
     source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
 )
 
-RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, STDP)}
+SUPERSPIKE = Rule(
+    name="superspike",
+    backends=("native",),
+    meaning="online eligibility traces with a surrogate derivative, times an error fed back",
+    source="Zenke & Ganguli 2018, Neural Computation 30:1514",
+)
+
+RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, SUPERSPIKE, STDP)}

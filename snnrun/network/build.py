@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.models.rules import RULES, STDP, Rule
 from snnrun.models.stdp import Stdp
+from snnrun.models.superspike import VAN_ROSSUM, SuperSpike
 from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
@@ -46,7 +48,27 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
     return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
-                      layers=tuple(layers))  # fmt: skip
+                      layers=_with_weights(config, tuple(layers), n_inputs))  # fmt: skip
+
+
+def _with_weights(config: Config, layers: tuple[Layer, ...], n_inputs: int) -> tuple[Layer, ...]:
+    """Return the layers with the initial weights of a rule that has its own."""
+    online = find_online(config)
+    if online is None:
+        return layers
+    sizes = [n_inputs, *(layer.population.size for layer in layers)]
+    return tuple(
+        replace(
+            layer,
+            forward=replace(
+                layer.forward,
+                mean=0.0,
+                std=online.w0 / math.sqrt(size),
+                bounds=(-online.w_limit, online.w_limit),
+            ),
+        )
+        for layer, size in zip(layers, sizes, strict=False)
+    )
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
@@ -61,6 +83,8 @@ def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
 
 def find_loss(config: Config) -> Loss:
     """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
+    if config.rule.name == "superspike":
+        return VAN_ROSSUM
     loss = LOSSES.get(config.LOSS_TYPE)
     if loss is None:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
@@ -121,6 +145,11 @@ def find_spike_derivative(config: Config) -> SpikeDerivative | None:
     return SpikeDerivative(
         surrogate=surrogate, values=values, detach_reset=config.rule.detach_reset
     )
+
+
+def find_online(config: Config) -> SuperSpike | None:
+    """Return the options of a rule that learns while a trial runs, or None for other rules."""
+    return SuperSpike.of(config.rule) if config.rule.name == "superspike" else None
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.feed import feed
-from snnrun.datasets.spikes import Splits
+from snnrun.datasets.spikes import Splits, Targets
 from snnrun.plots.raster import Example, Spikes
 
 POTENTIAL = "V"
@@ -44,16 +44,27 @@ class OneExample:
             )
             if compiled.spiking
         ]  # fmt: skip
-        label = int(served.labels[0])
+        label, targets = int(served.labels[0]), served.data.targets
+        said = f": {self._class(label)}, predicted {self._class(trial.prediction)}"
         states = {} if program.populations[-1].spiking else trial.states[-1]
         return Example(
-            title=f"Example {served.numbers[0]} of {self._name} {after}: {self._class(label)}, "
-            f"predicted {self._class(trial.prediction)}",
+            title=f"Example {served.numbers[0]} of {self._name} {after}"
+            + (said if targets is None else ""),
             trial_ms=program.duration,
             label=label,
             prediction=trial.prediction,
             spikes=spikes,
+            target=self._target(targets, int(served.examples[0])),
             potentials=states.get(POTENTIAL, next(iter(states.values()), None)),
+        )
+
+    def _target(self, targets: Targets | None, example: int) -> Spikes | None:
+        if targets is None:
+            return None
+        steps, outputs = targets.of(example)
+        size = self._backend.program.populations[-1].population.size
+        return Spikes(
+            population="output", size=size, times_ms=(steps + 1.0) * self._dt, ids=outputs
         )
 
     def _class(self, number: int) -> str:

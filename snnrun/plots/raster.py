@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnrun.plots.style import BLACK, BLUE, GREY, VERMILION, tidy
+from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILION, tidy
 
 SIZE_PER_PANEL = 1.9
 _TALLEST, _SHORTEST = 8.0, 2.5  # points, of the dash that is a spike
@@ -32,11 +32,12 @@ class Example:
 
     title: str
     trial_ms: float
-    label: int
+    label: int  # -1: the task has target spikes and no classes
     prediction: int  # -1: none
     spikes: Sequence[Spikes]  # input first; the output too where it spikes
     potentials: np.ndarray | None = None  # [steps, outputs], at the end of each step
     class_names: Sequence[str] = ()
+    target: Spikes | None = None  # of the outputs
 
 
 def size_of(example: Example) -> tuple[float, float]:
@@ -62,10 +63,15 @@ def draw_raster(figure: Figure, example: Example) -> None:
 def _draw_spikes(axes: Axes, spikes: Spikes, output_of: Example | None) -> None:
     """Draw spikes as dashes; of outputs, the label's row is marked."""
     height = float(np.clip(72 * 0.7 * SIZE_PER_PANEL / spikes.size, _SHORTEST, _TALLEST))
+    if output_of is not None and output_of.target is not None:
+        wanted = output_of.target
+        axes.plot(wanted.times_ms, wanted.ids, "|", color=ORANGE, markersize=height, mew=2.0)
     axes.plot(spikes.times_ms, spikes.ids, "|", color=BLACK, markersize=height, mew=0.8)
     unit = "channel" if spikes.population == "input" else "neuron"
     title = f"{spikes.population}: {len(spikes.ids)} spikes of {spikes.size} {unit}s"
-    if output_of is not None:
+    if output_of is not None and output_of.target is not None:
+        title += "; the target in orange"
+    elif output_of is not None:
         label, prediction = output_of.label, output_of.prediction
         if prediction not in (-1, label):
             axes.axhspan(prediction - 0.4, prediction + 0.4, color=VERMILION, alpha=0.25, lw=0)

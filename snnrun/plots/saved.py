@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from snnrun.config import validate
+from snnrun.datasets import load as load_data
+from snnrun.errors import DataError
 from snnrun.network.build import build_network
 from snnrun.network.network import Network
 from snnrun.plots.comparison import SIZE as COMPARISON_SIZE
@@ -17,6 +19,9 @@ from snnrun.plots.comparison import Group, draw_comparison
 from snnrun.plots.confusion import draw_confusion
 from snnrun.plots.confusion import size_of as confusion_size
 from snnrun.plots.learned import learned, write_learned
+from snnrun.plots.pattern import Shown, chosen, draw_patterns
+from snnrun.plots.pattern import size_of as pattern_size
+from snnrun.plots.raster import Spikes
 from snnrun.plots.style import new_figure, save, write
 from snnrun.plots.training import SIZE, draw_training
 from snnrun.record.atomic import RecordError
@@ -42,6 +47,7 @@ def plot_run(folder: Path) -> Path:
     run = with_epochs(folder)
     write(lambda figure: _training(figure, run), run.paths.plot("training"), SIZE)
     _plot_confusion(run)
+    _plot_pattern(run)
     if run.paths.last.exists():
         saved = load(run.paths.last)
         tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
@@ -136,6 +142,41 @@ def _plot_confusion(run: Run) -> None:
             lambda figure: draw_confusion(figure, found, run.class_names, "Confusion, last epoch"),
             run.paths.plot("confusion"), confusion_size(len(found)),
         )  # fmt: skip
+
+
+def _plot_pattern(run: Run) -> None:
+    """Write the recorded trials of a pattern task beside the target, if there are any."""
+    recorded = run.recorded()["spikes"]
+    if run.config["dataset"]["name"] != "pattern" or not recorded:
+        return
+    config = validate(run.config)
+    targets = None
+    with suppress(DataError):  # its file is gone
+        targets = load_data(config).train.data.targets
+    columns = []
+    for epoch, trial in (recorded[k] for k in chosen(len(recorded))):
+        found = {name: run.spikes(epoch, trial, name) for name in config.REC_SPIKES}
+        columns.append(
+            Shown(
+                title=f"trial {epoch * config.N_TRAIN + trial} (epoch {epoch})",
+                spikes=[
+                    Spikes(population=name, size=s.n_neurons, times_ms=s.times_ms, ids=s.ids)
+                    for name, s in found.items()
+                ],
+            )
+        )
+    target = None
+    if targets is not None:
+        steps, outputs = targets.of(0)
+        target = Spikes(
+            population="output", size=config.dataset.outputs,
+            times_ms=(steps + 1.0) * config.DT_MS, ids=outputs,
+        )  # fmt: skip
+    title = f"{run.config['NAME']} ({run.paths.root.name}): recorded trials"
+    write(
+        lambda figure: draw_patterns(figure, columns, config.TRIAL_MS, target, title),
+        run.paths.plot("pattern"), pattern_size(columns),
+    )  # fmt: skip
 
 
 def _network(run: Run, tensors: Mapping[str, np.ndarray]) -> Network:

@@ -36,11 +36,12 @@ def draw_training(
     grid = figure.add_gridspec(2, 6, height_ratios=[3, 2])
     accuracy, loss = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
     _draw_splits(accuracy, epochs, "accuracy", test or {})
-    tidy(accuracy, "Accuracy", y="correctly classified")
+    pattern = "error_ratio" in epochs
+    tidy(accuracy, "Accuracy", y="1 - error / silent" if pattern else "correctly classified")
     accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     accuracy.legend(frameon=False, loc="lower right")
     _draw_splits(loss, epochs, "loss", test or {})
-    tidy(loss, "Loss", y="mean over the examples")
+    tidy(loss, "Loss", y="error" if pattern else "mean over the examples")
     log_if_wide(loss)
     loss.legend(frameon=False, loc="upper right")
     below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -40,6 +40,36 @@ _TRIAL = Column(
 _PHASE = Column(unit="1", meaning="0 train, 1 validation, 2 test", dtype=np.int64)
 _RATE = Column(unit="1", meaning="learning rate")
 
+# Of tasks with target spikes (dataset=pattern). There, loss is the running mean of the squared
+# error of the outputs (time constant rule.tau_error), averaged over outputs and scaled as in the
+# published code, at the end of the trial, and an epoch's loss that of its last trial; accuracy is
+# 1 - loss / loss of silent outputs, which may be negative.
+PATTERN: Mapping[str, Column] = MappingProxyType(
+    {
+        "error_ratio": Column(
+            unit="1",
+            meaning="loss relative to that of silent outputs in the steady state of the repeated "
+            "pattern; accuracy is 1 minus it",
+        ),
+        "van_rossum_distance": Column(
+            unit="ms",
+            meaning="half the integral over the trial of the squared difference of target and "
+            "output spikes, filtered with a double exponential of peak 1; mean over outputs",
+        ),
+        "hits_2ms": Column(
+            unit="1", meaning="share of target spikes with a spike of their output within 2 ms"
+        ),
+        "hits_5ms": Column(
+            unit="1", meaning="share of target spikes with a spike of their output within 5 ms"
+        ),
+        "spurious_5ms": Column(
+            unit="1", meaning="share of output spikes without a target of their output within 5 ms"
+        ),
+        "rate_hidden": Column(unit="Hz", meaning="mean rate of the hidden neurons"),
+        "rate_output": Column(unit="Hz", meaning="mean rate of the outputs"),
+    }
+)
+
 TRIALS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
@@ -53,6 +83,7 @@ TRIALS: Mapping[str, Column] = MappingProxyType(
             unit="1", meaning="spikes of the population in all examples of the mini-batch"
         ),
         "seconds": Column(unit="s", meaning="wall-clock time of the mini-batch"),
+        **PATTERN,
     }
 )
 
@@ -115,6 +146,10 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
             meaning="spikes of the population in training that exceeded N_MAX_SPIKE, and so were "
             "learned without their gradient",
         ),
+        **{
+            name: replace(column, meaning=f"{column.meaning}; last trial of the epoch's training")
+            for name, column in PATTERN.items()
+        },
     }
 )
 
@@ -134,6 +169,15 @@ TEST: Mapping[str, Column] = MappingProxyType(
         "spikes_per_neuron": EPOCHS["spikes_per_neuron"],
         "silent_neurons": EPOCHS["silent_neurons"],
         **_spread("the test"),
+        **{
+            name: replace(column, meaning=f"{column.meaning}; mean over the test's trials")
+            for name, column in PATTERN.items()
+            if name != "error_ratio"
+        },
+        "error_ratio": replace(
+            PATTERN["error_ratio"],
+            meaning=PATTERN["error_ratio"].meaning + "; running mean over the test's trials",
+        ),
     }
 )
 

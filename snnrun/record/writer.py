@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import h5py
 import numpy as np
 
 from snnrun.record.atomic import atomic_hdf5
-from snnrun.record.columns import EPOCHS, OUTCOMES, PHASES, TIMINGS, TRIALS
+from snnrun.record.columns import EPOCHS, OUTCOMES, PATTERN, PHASES, TIMINGS, TRIALS
 from snnrun.record.outcomes import Confusion, PredictionParts
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import printable
@@ -98,8 +99,12 @@ class RunRecord:
         learning_rate: float,
         hidden_spikes: Mapping[str, float],
         seconds: float,
+        figures: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Add a mini-batch: ``loss`` is its mean, ``hidden_spikes`` the sums per population."""
+        """Add a mini-batch: ``loss`` is its mean, ``hidden_spikes`` the sums per population.
+
+        ``figures`` are those of tasks with target spikes (snnrun.record.columns.PATTERN).
+        """
         self.trials.append(
             {
                 "epoch": epoch,
@@ -111,6 +116,7 @@ class RunRecord:
                 "learning_rate": learning_rate,
                 **{f"hidden_spikes/{name}": count for name, count in hidden_spikes.items()},
                 "seconds": seconds,
+                **figures,
             }
         )
 
@@ -140,18 +146,31 @@ class RunRecord:
 
         Rows of the current process and rows read back after a resume count alike, so an epoch that
         was stopped in the middle has the same means, bit for bit. Without examples they are NaN.
+        Of tasks with target spikes they are the last trial's (snnrun.record.columns.PATTERN).
         """
         rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
         examples = self.trials["examples"][rows]
         total = int(examples.sum())
         loss = float((self.trials["loss"][rows] * examples).sum())
         correct = float(self.trials["correct"][rows].sum())
+        pattern = self.last_figures(epoch, phase)
+        if "error_ratio" in pattern:
+            loss = float(self.trials["loss"][rows][-1]) * total
+            correct = (1.0 - pattern["error_ratio"]) * total
         return {
             "loss": loss / total if total else np.nan,
             "accuracy": correct / total if total else np.nan,
             "examples": total,
             "seconds": float(self.trials["seconds"][rows].sum()),
         }
+
+    def last_figures(self, epoch: int, phase: str) -> dict[str, float]:
+        """Return what the last trial of an epoch has of the columns PATTERN; mostly nothing."""
+        rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
+        if not rows.any():
+            return {}
+        known = self.trials.arrays()
+        return {name: float(known[name][rows][-1]) for name in PATTERN if name in known}
 
     def epoch(self, row: Row, timings: Row | None = None) -> None:
         """End an epoch with its row of figures, ``epoch`` among them, and timings (s) if taken."""

@@ -72,13 +72,16 @@ def listing(entries: Info, width: int) -> list[str]:
     return lines
 
 
-def epoch_heading(layers: Sequence[str]) -> list[str]:
-    """Return the two lines above the rows of ``epoch_cells``."""
+def epoch_heading(layers: Sequence[str], pattern: bool = False) -> list[str]:
+    """Return the two lines above the rows of ``epoch_cells``; ``pattern``: of target spikes."""
     spikes, silent = _layer_widths(layers)
+    above, below = (("train", "validation"), ("loss", "acc", "loss", "acc"))
+    if pattern:
+        above, below = (("error", "within 5 ms"), ("loss", "ratio", "hits", "spur."))
     return [
-        f"{'':5}{'train':>17}{'validation':>17}{'spikes':>{spikes}}{'silent':>{silent}}"
+        f"{'':5}{above[0]:>17}{above[1]:>17}{'spikes':>{spikes}}{'silent':>{silent}}"
         f"{'learning':>9}",
-        f"{'epoch':>5}{'loss':>9}{'acc':>8}{'loss':>9}{'acc':>8}"
+        f"{'epoch':>5}{below[0]:>9}{below[1]:>8}{below[2]:>9}{below[3]:>8}"
         f"{'/neuron':>{spikes}}{'neur.':>{silent}}{'rate':>9}{'time':>8}{'ETA':>8}",
     ]
 
@@ -89,18 +92,30 @@ def epoch_cells(
     """Return the cells of an epoch, each with the blanks that separate it from the one before.
 
     ``row`` is the row that ``RunRecord.epoch`` takes. Figures of several ``layers`` are joined by
-    "/"; the best epoch so far has a star.
+    "/"; the best epoch so far has a star. Rows of a task with target spikes have the error relative
+    to that of silent outputs, and the shares of hit targets and spurious spikes.
     """
     spikes, silent = _layer_widths(layers)
     digits = ".2f" if len(layers) == 1 else ".1f"
     per_neuron = _by_layer(row, "spikes_per_neuron", layers, digits)
     quiet = _by_layer(row, "silent_neurons", layers, ".0f")
+    figures = [
+        percent(row.get("train_accuracy")),
+        number(row.get("validation_loss")),
+        percent(row.get("validation_accuracy")),
+    ]
+    if is_pattern(row):
+        figures = [
+            number(row.get("error_ratio")),
+            percent(row.get("hits_5ms")),
+            percent(row.get("spurious_5ms")),
+        ]
     return [
         f"{'*' if best else ' '}{row['epoch']:>4}",
         f"{number(row.get('train_loss')):>9}",
-        f"{percent(row.get('train_accuracy')):>8}",
-        f"{number(row.get('validation_loss')):>9}",
-        f"{percent(row.get('validation_accuracy')):>8}",
+        f"{figures[0]:>8}",
+        f"{figures[1]:>9}",
+        f"{figures[2]:>8}",
         f"{per_neuron:>{spikes}}",
         f"{quiet:>{silent}}",
         f"{_scientific(row.get('learning_rate')):>9}",
@@ -132,6 +147,11 @@ def epoch_notes(row: Row, layers: Sequence[str]) -> list[str]:
 def _spikes(value: float | None) -> str:
     """Return spikes per neuron and trial in at most 6 characters."""
     return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.1f}"
+
+
+def is_pattern(row: Row) -> bool:
+    """Return whether a row is of a task with target spikes."""
+    return "error_ratio" in row
 
 
 def hidden_layers(row: Row) -> list[str]:

@@ -21,6 +21,7 @@ from snnrun.report.format import (
     epoch_heading,
     epoch_notes,
     hidden_layers,
+    is_pattern,
     listing,
     number,
     percent,
@@ -75,7 +76,7 @@ class LiveReporter:
     def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
         if self._layers is None:
             self._layers = hidden_layers(row)
-            for line in ("", *epoch_heading(self._layers)):
+            for line in ("", *epoch_heading(self._layers, is_pattern(row))):
                 self._print(Text(line, "dim"))
         text = Text()
         cells = epoch_cells(row, self._layers, eta_s, best)

@@ -17,6 +17,7 @@ from snnrun.report.format import (
     epoch_heading,
     epoch_notes,
     hidden_layers,
+    is_pattern,
     listing,
     number,
     percent,
@@ -50,7 +51,7 @@ class PlainReporter:
     def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
         if self._layers is None:
             self._layers = hidden_layers(row)
-            self._say("", *epoch_heading(self._layers))
+            self._say("", *epoch_heading(self._layers, is_pattern(row)))
         cells = epoch_cells(row, self._layers, eta_s, best)
         self._say("".join(cells), *epoch_notes(row, self._layers))
 

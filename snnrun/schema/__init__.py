@@ -8,6 +8,7 @@ checks against it.
 from __future__ import annotations
 
 from snnrun.errors import did_you_mean
+from snnrun.schema import pattern, superspike
 from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
 from snnrun.schema.key import Key, not_yet
 from snnrun.schema.learning import LEARNING
@@ -15,7 +16,7 @@ from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
 from snnrun.schema.stdp import OPTIONS as STDP
 
-DATASETS = ("yinyang", "mnist", "shd", "ssc", "smnist", "dvs")
+DATASETS = ("yinyang", "mnist", "shd", "ssc", "smnist", "dvs", "pattern")
 BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
 ALIASES = {"N_EPOCHS": "N_EPOCH"}
@@ -40,6 +41,8 @@ SECTIONS: tuple[tuple[Key, ...], ...] = (
     RECORDING,
     GROUPS,
     STDP,
+    pattern.OPTIONS,
+    superspike.OPTIONS,
 )
 SCHEMA: dict[str, Key] = {key.name: key for keys in SECTIONS for key in keys}
 KEYS: dict[str, Key] = {name: key for name, key in SCHEMA.items() if "." not in name}

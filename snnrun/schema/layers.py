@@ -29,7 +29,7 @@ DEFAULT_KEYS = (
     "network.hidden_parameters", "network.output_parameters", "TRAIN_W", "TRAIN_W_OUTPUT",
     "TRAIN_TAU", "TRAIN_TAU_OUTPUT", "INPUT_HIDDEN_MEAN", "INPUT_HIDDEN_STD", "HIDDEN_OUTPUT_MEAN",
     "HIDDEN_OUTPUT_STD", "HIDDEN_HIDDEN_MEAN", "HIDDEN_HIDDEN_STD", "HIDDEN_HIDDENFWD_MEAN",
-    "HIDDEN_HIDDENFWD_STD", "rule.name",
+    "HIDDEN_HIDDENFWD_STD", "rule.name", "rule.feedback",
 )  # fmt: skip
 
 Values = Mapping[str, Any]
@@ -126,7 +126,8 @@ def projection_names(values: Values) -> tuple[str, ...]:
     for index, fields in enumerate(given):
         last, tail = index == hidden, str(index) if hidden > 1 else ""
         usual = f"hid_to_hidfwd{index - 1}" if index else f"in_to_hid{tail}"
-        usual = "hid_to_out" if last else usual
+        if last:
+            usual = "hid_to_out" if hidden else "in_to_out"
         names.append(fields.get("forward", {}).get("name", usual))
         if _recurrent(fields, values, last):
             own = fields.get("recurrent", {})
@@ -149,9 +150,15 @@ def output_neuron(values: Values) -> str:
 
 def _given(values: Values) -> tuple[Fields, ...]:
     """Return what is given of each layer, the output last."""
-    given = values["network.layers"] or ({},) * values["N_HID_LAYER"]
-    ends = given[-1].get("name") == OUTPUT
+    given: tuple[Fields, ...] = values["network.layers"] or ({},) * _hidden_layers(values)
+    ends = bool(given) and given[-1].get("name") == OUTPUT
     return (*given,) if ends else (*given, {})
+
+
+def _hidden_layers(values: Values) -> int:
+    """Return the number of hidden layers; superspike without feedback has none."""
+    alone = values.get("rule.name") == "superspike" and values.get("rule.feedback") == "none"
+    return 0 if alone else int(values["N_HID_LAYER"])
 
 
 def _own(fields: Fields, name: str, usual: Any) -> Any:

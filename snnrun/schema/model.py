@@ -21,8 +21,14 @@ OUTPUT_NEURONS = ("LI", "hetLI", "spytorch_LI")
 NEURONS = table(
     "model parameters",
     number("TAU_SYN", 5.0, "Time constant of the synaptic current.", unit="ms", above=0),
-    number("TAU_MEM", 20.0, "Time constant of the membrane potential.", unit="ms", above=0),
-    number("V_THRESH", 1.0, "Potential at which a neuron spikes.", above=0),
+    number(
+        "TAU_MEM", 20.0, "Time constant of the membrane potential.", unit="ms", above=0,
+        datasets={"pattern": 10.0},
+    ),
+    number(
+        "V_THRESH", 1.0, "Potential at which a neuron spikes.", above=0,
+        datasets={"pattern": 10.0},
+    ),
     number(
         "V_RESET", 0.0,
         "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
@@ -36,7 +42,7 @@ NEURONS = table(
     number(
         "TAU_REF", 0.0,
         "Refractory period: for so long after a spike the potential is held and no spike is "
-        "emitted. Rounded to whole steps.", unit="ms", minimum=0,
+        "emitted. Rounded to whole steps.", unit="ms", minimum=0, datasets={"pattern": 5.0},
     ),
     text(
         "HIDDEN_NEURON_TYPE", "LIF",

@@ -75,7 +75,7 @@ def from_start(pairs: Iterable[tuple[int, int]], epochs: int) -> tuple[tuple[int
     return tuple(sorted({(e + epochs if e < 0 else e, trial) for e, trial in pairs}))
 
 
-@rule("REC_SPIKES", "N_HID_LAYER", "network.layers", "LOSS_TYPE", "OUTPUT_NEURON_TYPE")
+@rule("REC_SPIKES", "network.layers", "LOSS_TYPE", *DEFAULT_KEYS)
 def _spiking_populations(values: Values) -> Iterator[str]:
     known = population_names(values)
     for name in values["REC_SPIKES"]:
@@ -114,7 +114,7 @@ def _neuron_variables(values: Values) -> Iterator[str]:
             break
 
 
-@rule("REC_SYNAPSES", "N_HID_LAYER", "RECURRENT", "network.layers")
+@rule("REC_SYNAPSES", "network.layers", *DEFAULT_KEYS)
 def _synapse_variables(values: Values) -> Iterator[str]:
     known = projection_names(values)
     for name, variable in values["REC_SYNAPSES"]:

@@ -107,6 +107,7 @@ RECORDING = table(
     text(
         "CHECKPOINT_BEST", "validation",
         "Write checkpoints/best.h5 whenever this accuracy is higher than ever before.",
+        datasets={"pattern": "training"},
         choices=("validation", "training", "neither"), changeable=(RESUME,),
     ),
     switch(
@@ -132,8 +133,8 @@ GROUPS = table(
     "options of the groups",
     text(
         "dataset.name", "yinyang", "The data set, or the dotted path of your own.",
-        choices=("yinyang", "mnist", "shd", "ssc", "smnist", "dvs"), dotted_path=True,
-        datasets={name: name for name in ("mnist", "shd", "ssc", "smnist", "dvs")},
+        choices=("yinyang", "mnist", "shd", "ssc", "smnist", "dvs", "pattern"), dotted_path=True,
+        datasets={name: name for name in ("mnist", "shd", "ssc", "smnist", "dvs", "pattern")},
     ),
     text(
         "dataset.path", None, "Folder that holds the data set's files.",
@@ -208,9 +209,7 @@ GROUPS = table(
     text(
         "rule.name", "eventprop", "The learning rule.",
         choices=("eventprop", "surrogate", "superspike", "stdp"),
-        later_choices=dict.fromkeys(
-            ("superspike",), "it comes with the other learning rules"
-        ),
+        datasets={"pattern": "superspike"},
     ),
     *SURROGATE_ROWS,
     text(

@@ -18,7 +18,7 @@ from snnrun.schema.model import DISCRETE_NEURONS, EXPONENTIAL_LOSSES, LOSS, SPIK
 Values = Mapping[str, Any]
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
-GENERATED = ("yinyang",)
+GENERATED = ("yinyang", "pattern")
 OWN_VALIDATION = ("ssc",)  # data sets with a validation set of their own
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
@@ -58,7 +58,7 @@ def count_of(values: Values, key: str) -> int | None:
 
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
-    if values["LOSS_TYPE"] in SPIKE_TIME_LOSSES:
+    if values["LOSS_TYPE"] in SPIKE_TIME_LOSSES or values.get("rule.name") == "superspike":
         return True
     own = "." in values["LOSS_TYPE"] or "." in output_neuron(values)
     return None if own else False

@@ -35,6 +35,7 @@ def evaluate(
     figures = {
         "accuracy": float(right.mean()),
         "loss": float(results.loss.mean()),
+        **_of_pattern(results),
         **_by_speaker(right, split, splits.train),
         "seconds": seconds,
         "examples_per_second": len(split) / seconds if seconds > 0 else float("nan"),
@@ -68,7 +69,21 @@ def _results(config: Config, backend: Backend, splits: Splits, split: Split) -> 
         layer_spikes=np.concatenate([part.layer_spikes for part in parts]),
         neuron_spikes=np.sum([part.neuron_spikes for part in parts], axis=0),
         failed_batch=max(part.failed_batch for part in parts),
+        figures={
+            name: np.concatenate([part.figures[name] for part in parts])
+            for name in parts[0].figures
+        },
     )
+
+
+def _of_pattern(results: Results) -> dict[str, float]:
+    """Return what takes the place of the figures of classes where the task is a pattern."""
+    if not results.figures:
+        return {}
+    found = {name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+             for name, values in results.figures.items()}  # fmt: skip
+    ratio = float(results.figures["error_ratio"][-1])
+    return found | {"error_ratio": ratio, "accuracy": 1.0 - ratio, "loss": float(results.loss[-1])}
 
 
 def _by_speaker(right: np.ndarray, split: Split, train: Split) -> dict[str, float]:

@@ -251,6 +251,7 @@ class Trainer:
                 learning_rate=float(rates[k]),
                 hidden_spikes={names[i]: int(spikes[k, i]) for i in spiking},
                 seconds=seconds / len(starts),
+                figures={name: float(values[k]) for name, values in results.figures.items()},
             )
             self._record.predictions(
                 epoch=epoch,
@@ -276,8 +277,7 @@ class Trainer:
         raise NumericalError(
             f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
             f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
-            f"{self._keeper.what_is_kept()} Try a smaller ETA{self._lift(epoch)}, "
-            "LR_EASE_IN_FACTOR, or smaller initial weights"
+            f"{self._keeper.what_is_kept()} Try {self._gentler(epoch)}, or smaller initial weights"
         )
 
     def _check_validation(self, results: Results, epoch: int) -> None:
@@ -286,14 +286,16 @@ class Trainer:
         self._record.write()
         raise NumericalError(
             f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
-            f"beyond use. {self._keeper.what_is_kept()} Try a smaller ETA{self._lift(epoch)} or "
-            "LR_EASE_IN_FACTOR"
+            f"beyond use. {self._keeper.what_is_kept()} Try {self._gentler(epoch)}"
         )
 
-    def _lift(self, epoch: int) -> str:
-        """Return what else to try smaller, where weights may have been lifted before."""
+    def _gentler(self, epoch: int) -> str:
+        """Return what makes learning gentler; weights may have been lifted before as well."""
+        if self._backend.program.online:
+            return "a smaller rule.r0"
         lift = self._config.REWIRE_LIFT
-        return f", a smaller REWIRE_LIFT (it is {lift:g})" if lift and epoch else ""
+        lifted = f"a smaller REWIRE_LIFT (it is {lift:g}), " if lift and epoch else ""
+        return f"a smaller ETA, {lifted}LR_EASE_IN_FACTOR"
 
     def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:
         train = self._record.means(epoch, "train")
@@ -311,6 +313,7 @@ class Trainer:
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
         }
         row.update(self._activity(epoch))
+        row.update(self._record.last_figures(epoch, "train"))
         return row
 
     def _activity(self, epoch: int) -> Figures:

@@ -56,6 +56,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         kept = ("value", *MOMENTS) if tensor.moments else ("value",)
         tensors[tensor.name] = {which: backend.get(tensor.name, which) for which in kept}
     return {
+        **({"carried": carried} if (carried := backend.carried()) else {}),
         "network": backend.program.network.shape,
         "fingerprint": backend.program.fingerprint,
         "tensors": tensors,
@@ -96,6 +97,8 @@ def load_tensors(saved: dict[str, Any], backend: Backend, *, moments: bool, wher
 def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> State:
     """Load the tensors and return the state, to go on exactly where the checkpoint was made."""
     load_tensors(saved, backend, moments=True, where=where)
+    if "carried" in saved:
+        backend.carry(saved["carried"])
     new = start_state(backend)  # checkpoints of older versions lack some counts
     return State(
         neuron_spikes=saved["neuron_spikes"],

@@ -10,6 +10,8 @@ backend. The units of a mini-batch add to one gradient.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from snnrun.backends.base import Adam, Results, Trial
@@ -93,6 +95,13 @@ class GennBackend:
     def close(self) -> None:
         """Free the model's memory."""
         self._device.close()
+
+    def carried(self) -> dict[str, np.ndarray]:
+        """Return nothing: every trial starts from rest."""
+        return {}
+
+    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Do nothing: see ``carried``."""
 
     def train(
         self,

@@ -11,7 +11,9 @@ from snnrun.backends.base import Opened
 from snnrun.backends.native.build import build, cache_folder, runtime_headers
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
+from snnrun.backends.native.emit_online import emit_online
 from snnrun.backends.native.library import NativeBackend
+from snnrun.backends.native.online import OnlineBackend
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
@@ -43,7 +45,8 @@ def open_native(
     """
     started = time.monotonic()
     compiler = find_compiler(config.backend.compiler)
-    source = emit(program, config.backend.precision)
+    write = emit_online if program.online else emit
+    source = write(program, config.backend.precision)
     save_code(source, code)
     say(f"building {program.network.shape} with {compiler.version}")
     built = build(
@@ -55,7 +58,8 @@ def open_native(
         only_cached=not config.BUILD,
     )
     threads = config.backend.threads or usable_cores()
-    backend = NativeBackend(built.library, program, threads)
+    make = OnlineBackend if program.online else NativeBackend
+    backend = make(built.library, program, threads)
     seconds = time.monotonic() - started
     how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"
     say(f"program ready: {how}")

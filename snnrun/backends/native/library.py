@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
 EVALUATION_BATCH = 256  # any size gives the same results; this one keeps all threads busy
 
 
-class _Data(c.Structure):
+class DataView(c.Structure):
+    """The examples of a data set as the runtime sees them."""
+
     _fields_ = (
         ("steps", c.c_int32),
         ("channels", c.c_int32),
@@ -31,7 +34,7 @@ class _Data(c.Structure):
 
 class _Job(c.Structure):
     _fields_ = (
-        ("data", c.POINTER(_Data)),
+        ("data", c.POINTER(DataView)),
         ("examples", c.c_void_p),
         ("count", c.c_int64),
         ("batch", c.c_int32),
@@ -53,10 +56,46 @@ class _Job(c.Structure):
     )
 
 
-def _pointer(array: np.ndarray, dtype: type) -> int:
+def pointer(array: np.ndarray, dtype: type) -> int:
+    """Return the address of a contiguous array of ``dtype``."""
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise TypeError(f"a contiguous {np.dtype(dtype)} array is needed, not {array.dtype}")
     return array.ctypes.data
+
+
+def load_library(library: Path) -> c.CDLL:
+    """Return a built program, loaded."""
+    try:
+        loaded = c.CDLL(str(library))
+    except OSError as error:
+        raise BuildError(
+            f"{library} cannot be loaded: {error}. Delete its folder to build it anew; if the "
+            "disk does not allow programs to run (noexec), name another folder with "
+            "backend.cache_dir=FOLDER"
+        ) from error
+    for name, result in (("snn_create", c.c_void_p), ("snn_spikes", c.c_int64)):
+        getattr(loaded, name).restype = result
+    return loaded
+
+
+def view_of(data: SpikeData, program: Program) -> DataView:
+    """Return the data as the runtime sees them; ConfigError where the program is for others."""
+    network = program.network
+    if (data.n_steps, data.n_channels) != (program.steps, network.input.size):
+        raise ConfigError(
+            f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
+            f"{program.steps} and {network.input.size}"
+        )
+    return DataView(
+        steps=data.n_steps,
+        channels=data.n_channels,
+        offsets=pointer(data.offsets, np.int64),
+        step_pointers=pointer(data.step_pointers, np.uint32),
+        channel_by_step=pointer(data.channel_by_step, np.uint16),
+        channel_pointers=pointer(data.channel_pointers, np.uint32),
+        step_by_channel=pointer(data.step_by_channel, np.uint16),
+        labels=pointer(data.labels, np.int32),
+    )
 
 
 class NativeBackend:
@@ -67,16 +106,7 @@ class NativeBackend:
     def __init__(self, library: Path, program: Program, threads: int) -> None:
         self.program = program
         self.threads = threads
-        try:
-            self._lib = c.CDLL(str(library))
-        except OSError as error:
-            raise BuildError(
-                f"{library} cannot be loaded: {error}. Delete its folder to build it anew; if the "
-                "disk does not allow programs to run (noexec), name another folder with "
-                "backend.cache_dir=FOLDER"
-            ) from error
-        for name, result in (("snn_create", c.c_void_p), ("snn_spikes", c.c_int64)):
-            getattr(self._lib, name).restype = result
+        self._lib = load_library(library)
         self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
         self._engine = c.c_void_p(self._lib.snn_create(threads))
         if not self._engine:
@@ -129,6 +159,13 @@ class NativeBackend:
             self._engine, self._index[name], WHICH[which], int(write), c.c_void_p(plain.ctypes.data)
         )
 
+    def carried(self) -> dict[str, np.ndarray]:
+        """Return nothing: every trial starts from rest."""
+        return {}
+
+    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Do nothing: see ``carried``."""
+
     def train(
         self,
         data: SpikeData,
@@ -144,7 +181,7 @@ class NativeBackend:
         job = _Job(
             batch=batch,
             train=1,
-            rates=_pointer(rates, np.float64),
+            rates=pointer(rates, np.float64),
             beta1=adam.beta1,
             beta2=adam.beta2,
             epsilon=adam.epsilon,
@@ -217,7 +254,7 @@ class NativeBackend:
     def _call(
         self, function: c._NamedFuncPointer, job: _Job, data: SpikeData, examples: np.ndarray
     ) -> Results:
-        view = self._view(data)
+        view = view_of(data, self.program)
         layers = len(self.program.populations)
         neurons = sum(p.population.size for p in self.program.populations)
         count = len(examples)
@@ -226,7 +263,7 @@ class NativeBackend:
         layer_spikes = np.zeros((count, layers), np.int32)
         neuron_spikes = np.zeros(neurons, np.int64)
         job.data = c.pointer(view)
-        job.examples, job.count = _pointer(examples, np.int64), count
+        job.examples, job.count = pointer(examples, np.int64), count
         job.loss, job.prediction = loss.ctypes.data, prediction.ctypes.data
         job.layer_spikes, job.neuron_spikes = layer_spikes.ctypes.data, neuron_spikes.ctypes.data
         job.failed_batch, job.failed_tensor = -1, -1
@@ -240,22 +277,4 @@ class NativeBackend:
             neuron_spikes=neuron_spikes,
             failed_batch=job.failed_batch,
             failed_tensor=tensor,
-        )
-
-    def _view(self, data: SpikeData) -> _Data:
-        network = self.program.network
-        if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
-            raise ConfigError(
-                f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
-                f"{self.program.steps} and {network.input.size}"
-            )
-        return _Data(
-            steps=data.n_steps,
-            channels=data.n_channels,
-            offsets=_pointer(data.offsets, np.int64),
-            step_pointers=_pointer(data.step_pointers, np.uint32),
-            channel_by_step=_pointer(data.channel_by_step, np.uint16),
-            channel_pointers=_pointer(data.channel_pointers, np.uint32),
-            step_by_channel=_pointer(data.step_by_channel, np.uint16),
-            labels=_pointer(data.labels, np.int32),
         )

@@ -1,0 +1,111 @@
+"""A Program with an online rule as one C++ source file: populations, rule, chain of layers."""
+
+from __future__ import annotations
+
+import math
+
+from snnrun import __version__
+from snnrun.backends.native.emit import REALS
+from snnrun.backends.native.population import PopulationEmitter, fill
+from snnrun.compile.program import Program
+from snnrun.models.superspike import SuperSpike
+
+
+class OnlinePopulationEmitter(PopulationEmitter):
+    """Writes a population together with the threshold that the surrogate derivative needs."""
+
+    def _disturbed(self) -> str:
+        state = self.states.index(str(self.steps.threshold_state))
+        return fill("online_level", state=state, level=self._return(self.steps.threshold))
+
+
+def emit_online(program: Program, precision: str) -> str:
+    """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
+    rule = program.online
+    assert rule is not None
+    emitters = [OnlinePopulationEmitter(c, timed=False) for c in program.populations]
+    lag = delay_steps(rule, program.dt)
+    layers, rows = [], program.network.input.size
+    for index, emitter in enumerate(emitters):
+        size = emitter.compiled.population.size
+        last = "true" if index == len(emitters) - 1 else "false"
+        # spikes of the input arrive in their own step, those of a layer in the next one
+        arrival = lag + (index > 0)
+        arguments = f"{emitter.struct}, Rule, {rows}, {arrival}, {last}"
+        layers.append(f"    using Layer{index} = OnlineSpec<{arguments}>;")
+        rows = size
+    return fill(
+        "online",
+        version=__version__,
+        shape=program.network.shape,
+        rule=program.rule.name,
+        real=REALS[precision],
+        dt=repr(program.dt),
+        euler="true" if program.integrator == "euler" else "false",
+        populations="\n".join(emitter.emit() for emitter in emitters),
+        constants="\n".join(f"    static constexpr {line};" for line in _constants(program, rule)),
+        steps=program.steps,
+        layers="\n".join(layers),
+        layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
+    )
+
+
+def delay_steps(rule: SuperSpike, dt: float) -> int:
+    """Return the axonal delay in steps."""
+    return round(rule.delay_ms / dt)
+
+
+def fields(program: Program) -> list[str]:
+    """Return the names of what a program carries from trial to trial.
+
+    They are in the order of OnlineWork::fields in runtime/online_layer.hpp.
+    """
+    rule = program.online
+    assert rule is not None
+    names = []
+    for index, layer in enumerate(program.network.layers):
+        output = index == len(program.network.layers) - 1
+        own = ["e", "lambda", "z", "z_filtered", "states", "refractory"]
+        own += ["trace_rows", "slope_rows", "error_rows"]
+        if delay_steps(rule, program.dt) + (index > 0) > 0:
+            own.append("underway")
+        if output:
+            own += ["error_rise", "error_decay", "mean_square"]
+        elif rule.het_rho:
+            own += ["own_trace", "own_sum", "own_rows"]
+        names += [f"{layer.population.name}_{name}" for name in own]
+    return names
+
+
+def _constants(program: Program, rule: SuperSpike) -> list[str]:
+    dt = program.dt
+    numbers = {
+        "TAU_RISE": rule.tau_rise,
+        "TAU_DECAY": rule.tau_decay,
+        "BETA": rule.beta,
+        "FLOOR": rule.sigma_floor,
+        "NORM": rule.norm,
+        "RISE_DECAY": math.exp(-dt / rule.tau_rise),
+        "DECAY_DECAY": math.exp(-dt / rule.tau_decay),
+        "MEAN_DECAY": math.exp(-dt / rule.tau_error),
+        "TAU_RMS": rule.tau_rms,
+        "EPSILON": rule.epsilon,
+        "W_MAX": rule.w_limit,
+        "HET_RHO": rule.het_rho,
+        "HET_A": rule.het_a,
+        "OWN_DECAY": math.exp(-dt / rule.het_tau),
+    }
+    switches = {
+        "SYMMETRIC": rule.feedback == "symmetric",
+        "ALIGNED": rule.update_aligned,
+        "RESETS": rule.reset_state_per_trial,
+        "HET_ERROR_SCALED": rule.het_error_scaled,
+    }
+    counts = {
+        "DELAY": delay_steps(rule, dt),
+        "UPDATE_STEPS": round(rule.update_ms / dt),
+        "BURN_IN_STEPS": round(rule.burn_in_ms / dt),
+    }
+    lines = [f"double {name} = {float(value)!r}" for name, value in numbers.items()]
+    lines += [f"bool {name} = {'true' if value else 'false'}" for name, value in switches.items()]
+    return lines + [f"int {name} = {value}" for name, value in counts.items()]

@@ -1,0 +1,59 @@
+// online_job.hpp: what one call of a program with an online rule does.
+#pragma once
+#include "events.hpp"
+#include "job.hpp"
+
+namespace snn {
+
+// Mirrored by the ctypes structure in backends/native/online.py.
+struct OnlineJob {
+    const Data* data;
+    const int64_t* examples;          // [count] in order
+    int64_t count;
+    const int64_t* target_offsets;    // [examples of the data + 1] into target_step, target_neuron
+    const uint16_t* target_step;      // rising within an example
+    const uint16_t* target_neuron;
+    const double* rates;              // [count] step sizes r0
+    int64_t clock;                    // steps of learning before this call
+    int32_t stop;                     // steps of a trial to run: all of them, but in tests
+    int32_t learn, trace;             // 0: frozen weights; 1: keep every state of the last trial
+    double* error;                    // [count] running mean of the squared error, over outputs
+    double* square;                   // [count] sum over steps of the squared error, over outputs
+    int32_t* layer_spikes;            // [count][layers]
+    int64_t* neuron_spikes;           // [all neurons of all layers] added to
+    int64_t failed;                   // out: -1, or the trial in which a gradient was not finite
+};
+
+// An array that is carried from one trial to the next: [rows][size], rows `stride` apart.
+struct Field {
+    enum Kind { REAL, DOUBLE, INT } kind;
+    void* data;
+    int rows, size;
+    size_t stride;
+    bool resets;  // to 0 at the start of a trial, where trials begin from rest
+
+    double get(size_t i) const {
+        return kind == REAL     ? double(static_cast<Real*>(data)[i])
+               : kind == DOUBLE ? static_cast<double*>(data)[i]
+                                : double(static_cast<Int*>(data)[i]);
+    }
+    void put(size_t i, double value) {
+        if (kind == REAL) static_cast<Real*>(data)[i] = Real(value);
+        else if (kind == DOUBLE) static_cast<double*>(data)[i] = value;
+        else static_cast<Int*>(data)[i] = Int(value);
+    }
+    void copy(bool set, double* plain) {
+        for (int r = 0; r < rows; r++)
+            for (int i = 0; i < size; i++) {
+                double& there = plain[size_t(r) * size + i];
+                if (set) put(r * stride + i, there);
+                else there = get(r * stride + i);
+            }
+    }
+    void zero() {
+        for (int r = 0; r < rows; r++)
+            for (int i = 0; i < size; i++) put(r * stride + i, 0.0);
+    }
+};
+
+}  // namespace snn

@@ -1,0 +1,76 @@
+"""Recorded trials of a pattern task side by side: input, hidden neurons, and outputs on the target.
+
+One column for each recorded trial, as in the figures of Zenke & Ganguli 2018; the target stands
+behind the spikes of the outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from snnrun.plots.raster import Spikes
+from snnrun.plots.style import BLACK, ORANGE, tidy
+
+MOST_COLUMNS = 6  # more would leave none of them readable
+WIDTH, HEIGHT = 4.0, 2.4  # of a panel, in inches
+_DOT = 900.0  # area of the dots of a population, shared among its neurons
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One recorded trial: the spikes of its populations, input first."""
+
+    title: str
+    spikes: Sequence[Spikes]
+
+
+def size_of(columns: Sequence[Shown]) -> tuple[float, float]:
+    """Return width and height of the figure in inches."""
+    rows = max(len(column.spikes) for column in columns)
+    return 1.0 + WIDTH * min(len(columns), MOST_COLUMNS), 0.8 + HEIGHT * rows
+
+
+def chosen(count: int) -> list[int]:
+    """Return which of ``count`` recorded trials are shown: evenly spread, first and last among."""
+    if count <= MOST_COLUMNS:
+        return list(range(count))
+    return [round(k * (count - 1) / (MOST_COLUMNS - 1)) for k in range(MOST_COLUMNS)]
+
+
+def draw_patterns(
+    figure: Figure, columns: Sequence[Shown], trial_ms: float, target: Spikes | None, title: str
+) -> None:
+    """Draw the populations above each other, a column for each trial.
+
+    Args:
+        target: Spikes that the outputs should emit, or None where its file is gone.
+    """
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    rows = len(columns[0].spikes)
+    panels = figure.subplots(rows, len(columns), sharex=True, sharey="row", squeeze=False)
+    for k, column in enumerate(columns):
+        for row, spikes in enumerate(column.spikes):
+            axes = panels[row, k]
+            if target is not None and spikes.population == target.population:
+                _dots(axes, target, ORANGE, 3.0)
+            _dots(axes, spikes, BLACK, 1.0)
+            name = f"{spikes.population}: {len(spikes.ids):,} spikes"
+            if target is not None and spikes.population == target.population:
+                name += f", target {len(target.ids):,} (orange)"
+            tidy(axes, f"{column.title}\n{name}" if row == 0 else name)
+            axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+            axes.set_ylim(-0.5, spikes.size - 0.5)
+        panels[-1, k].set_xlabel("time (ms)")
+        panels[-1, k].set_xlim(0, trial_ms)
+    for row in range(rows):
+        panels[row, 0].set_ylabel("channel" if row == 0 else "neuron")
+
+
+def _dots(axes: Axes, spikes: Spikes, colour: str, wider: float) -> None:
+    area = min(20.0, max(1.0, _DOT / spikes.size)) * wider
+    axes.scatter(spikes.times_ms, spikes.ids, s=area, color=colour, linewidths=0)

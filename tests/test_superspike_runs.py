@@ -1,0 +1,146 @@
+"""Runs with rule=superspike: what they learn and record, and that a kill changes no bit of them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import assert_same_run, end, epochs_done, overrides, start, wait_for_epochs
+
+from snnrun import Run, load_run, train
+from snnrun.cli import main
+from snnrun.config import from_dict
+from snnrun.datasets import load
+from snnrun.errors import ConfigError
+from snnrun.record.columns import PATTERN
+from snnrun.record.paths import RunPaths
+from snnrun.run import build_program
+from snnrun.streams import stream
+from snnrun.training import checkpoint
+
+# Everything that a run carries from trial to trial, updates that are not aligned with trials, and
+# recordings in all kinds of epochs; an epoch takes a second or more.
+KEYS: dict[str, Any] = {
+    "dataset": "pattern", "dataset.channels": 30, "dataset.outputs": 20, "dataset.rate": 30,
+    "rule.feedback": "random", "rule.delay_ms": 0.8, "rule.het_rho": 0.1, "rule.update_ms": 70,
+    "rule.cut_every": 900, "TRIAL_MS": 200, "NUM_HIDDEN": 40, "MODEL_SEED": 1, "N_EPOCH": 4,
+    "N_TRAIN": 400, "N_VALIDATE": 2, "N_TEST": 2, "REC_SPIKES": "[input,hidden,output]",
+    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,300],[-1,399],[1,401]]", "REC_NEURONS": "[[output,V]]",
+    "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]", "W_REPORT_INTERVAL": 300, "W_EPOCH_INTERVAL": 2,
+}  # fmt: skip
+
+
+def words(folder: Path) -> list[str]:
+    return ["train", *overrides(KEYS), f"hydra.run.dir={folder}"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is never stopped."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    code, said = end(start(*words(folder)))
+    assert code == 0, said
+    return folder
+
+
+def test_a_killed_and_a_stopped_run_end_with_the_same_bits(
+    tmp_path: Path, undisturbed: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = start(*words(folder))
+    wait_for_epochs(folder, 1, process)
+    time.sleep(float(stream(1, "superspike kill").uniform(0.0, 0.5)))
+    process.kill()
+    assert end(process)[0] == -signal.SIGKILL
+    process = start("resume", str(folder), "backend.threads=3")
+    wait_for_epochs(folder, epochs_done(folder) + 1, process)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    code, said = end(process)
+    assert code == 143, said
+    state = checkpoint.load(RunPaths(folder).last)
+    assert state["trial"] > 0, "the stop came between two epochs"
+    assert state["carried"]["hidden_e"].any()
+    code, said = end(start("resume", str(folder), "backend.threads=1"))
+    assert code == 0, said
+    assert_same_run(folder, undisturbed)
+
+
+def test_records_have_the_figures_of_patterns(undisturbed: Path) -> None:
+    run = load_run(undisturbed)
+    trials = run.trials
+    train_rows = trials["phase"] == 0
+    assert set(PATTERN) <= trials.keys()
+    assert set(PATTERN) <= run.epochs.keys()
+    assert set(PATTERN) <= run.test.keys()
+    last = np.flatnonzero(train_rows & (trials["trial"] == 399))
+    for name in PATTERN:
+        assert run.epochs[name].tolist() == trials[name][last].tolist()
+    np.testing.assert_allclose(run.epochs["train_accuracy"], 1 - run.epochs["error_ratio"])
+    assert run.epochs["train_loss"].tolist() == trials["loss"][last].tolist()
+    assert np.isfinite(run.epochs["validation_accuracy"]).all()
+    assert run.epochs["error_ratio"][-1] < 0.7 < trials["error_ratio"][0]
+    assert {n for n in run.timings if n.startswith("kernel_")} == {
+        "kernel_neurons", "kernel_feedback", "kernel_synapses", "kernel_updates"
+    }  # fmt: skip
+    assert np.unique(trials["learning_rate"][train_rows]).tolist() == pytest.approx([0.1, 1.0])
+
+
+def test_recorded_spikes_are_those_of_the_trial(undisturbed: Path) -> None:
+    run = load_run(undisturbed)
+    assert run.recorded()["spikes"] == [(0, 0), (1, 401), (2, 300), (3, 399)]
+    trials = run.trials
+    for epoch, trial in run.recorded()["spikes"]:
+        row = np.flatnonzero((trials["epoch"] == epoch) & (trials["trial"] == trial))[0]
+        for name, size in (("hidden", 40), ("output", 20)):
+            if trial == 401:  # of the validation, whose first trial the second one follows
+                continue
+            spikes = run.spikes(epoch, trial, name)
+            assert len(spikes.ids) == trials[f"hidden_spikes/{name}"][row]
+            assert len(spikes.ids) / size / 0.2 == pytest.approx(trials[f"rate_{name}"][row])
+    first, later = (run.spikes(*at, "input") for at in ((0, 0), (2, 300)))
+    assert first.ids.tolist() == later.ids.tolist()  # the input is frozen
+
+
+def test_the_pattern_is_drawn(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    assert main(["plot", str(undisturbed)]) == 0
+    picture = RunPaths(undisturbed).plot("pattern")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert str(picture.parent) in capsys.readouterr().out
+
+
+def test_one_neuron_learns_five_spikes() -> None:
+    """Zenke & Ganguli 2018, Fig. 2; theirs is solved after some 500 trials, this one sooner."""
+    run = learn({"channels": 100, "outputs": 1}, {"feedback": "none"}, N_EPOCH=50, TRIAL_MS=500.0)
+    trials = run.trials
+    solved = (trials["hits_2ms"] == 1) & (trials["spurious_5ms"] == 0)
+    assert trials["error_ratio"][0] > 0.9
+    assert solved.any()
+    assert trials["error_ratio"][-1] < 0.2
+
+
+def test_hidden_neurons_and_symmetric_feedback_lower_the_error() -> None:
+    data = {"channels": 40, "outputs": 30, "rate": 20.0}
+    run = learn(data, {}, N_EPOCH=12, TRIAL_MS=400.0, NUM_HIDDEN=64)
+    assert run.epochs["error_ratio"][-1] < 0.45
+    assert run.trials["error_ratio"][0] > 0.8
+
+
+def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
+    config = {
+        "dataset": {"name": "pattern", **data}, "rule": {"name": "superspike", **rule},
+        "MODEL_SEED": 1, "WRITE_TO_DISK": False, **keys,
+    }  # fmt: skip
+    return train(config, progress=False)
+
+
+def test_the_genn_backend_refuses_the_rule() -> None:
+    config = from_dict({"dataset": "pattern", "backend": "genn", "MODEL_SEED": 1})
+    splits = load(config)
+    with pytest.raises(ConfigError, match="rule=superspike: backend genn cannot run it"):
+        build_program(config, splits)
