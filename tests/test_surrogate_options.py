@@ -56,7 +56,7 @@ def test_every_surrogate_is_positive_at_the_threshold_and_falls_below_it(name: s
 
 def test_scale_window_and_reset_are_in_the_program() -> None:
     usual = emit(program(config()), "float32")
-    assert "Real(100.0)*fabs(distance)" in usual
+    assert "Real(10.0)*fabs(distance)" in usual
     assert "Real(7.0)*fabs(distance)" in emit(program(config({"scale": 7})), "float32")
     windowed = config({"surrogate": "piecewise_linear", "window": 0.25})
     assert "distance >= splat(Real(-0.25))" in emit(program(windowed), "float32")
