@@ -50,7 +50,7 @@ def found(
             f"{program.trained_values:,} trained values",
             f"{program.steps} steps of {program.dt:g} ms",
         ],
-        "rule": f"{program.rule.name}, loss {program.loss.name}: {program.loss.meaning}",
+        "rule": f"{_rule(program)}, loss {program.loss.name}: {program.loss.meaning}",
         "backend": opened.description,
         "plan": plan,
         **_only_in_training(config),
@@ -62,6 +62,11 @@ def found(
     if state.epoch or state.trial:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
     return info | (suggestion(config.dataset.name) if suggest else {})
+
+
+def _rule(program: Program) -> str:
+    spikes = program.spikes
+    return program.rule.name + (f" {spikes.surrogate.name}" if spikes is not None else "")
 
 
 def outcome(

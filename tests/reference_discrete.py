@@ -16,7 +16,7 @@ from reference_loss import read_out
 from reference_models import IN, MODELS, V
 
 
-def fast_sigmoid(x: Array, threshold: Array, scale: float = 100.0) -> Array:
+def fast_sigmoid(x: Array, threshold: Array, scale: float = 10.0) -> Array:
     return 1 / (scale * np.abs(x) + 1) ** 2
 
 

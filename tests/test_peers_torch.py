@@ -26,7 +26,7 @@ DT, EXAMPLES = 0.5, 4
 Tensors = Mapping[str, Any]  # name -> torch.Tensor
 
 SLOPES: Mapping[str, Callable[[Any, Any], Any]] = {
-    "fast_sigmoid": lambda x, threshold: 1 / (100 * x.abs() + 1) ** 2,
+    "fast_sigmoid": lambda x, threshold: 1 / (10 * x.abs() + 1) ** 2,
     "sigmoid": lambda x, threshold: 10 * torch.sigmoid(10 * x) * torch.sigmoid(-10 * x),
     "arctan": lambda x, threshold: 1 / (1 + (torch.pi * x) ** 2),
     "triangular": lambda x, threshold: torch.relu(1 - x.abs()),

@@ -56,7 +56,7 @@ def test_every_surrogate_is_positive_at_the_threshold_and_falls_below_it(name: s
 
 def test_scale_window_and_reset_are_in_the_program() -> None:
     usual = emit(program(config()), "float32")
-    assert "Real(100.0)*fabs(distance)" in usual
+    assert "Real(10.0)*fabs(distance)" in usual
     assert "Real(7.0)*fabs(distance)" in emit(program(config({"scale": 7})), "float32")
     windowed = config({"surrogate": "piecewise_linear", "window": 0.25})
     assert "distance >= splat(Real(-0.25))" in emit(program(windowed), "float32")
@@ -75,13 +75,13 @@ def test_the_description_names_surrogate_and_reset() -> None:
     [
         (
             {"surrogate": "piecewise_linear", "scale": 3},
-            "rule.scale=3: has no effect, as rule.surrogate=piecewise_linear has a window instead; "
-            "leave it out",
+            "rule.scale=3: rule.surrogate=piecewise_linear has no scale, but rule.window; leave it "
+            "out",
         ),
         (
             {"window": 3},
-            "rule.window=3: has no effect, as rule.surrogate=fast_sigmoid has a scale instead; "
-            "leave it out",
+            "rule.window=3: rule.surrogate=fast_sigmoid has no window, but rule.scale; leave it "
+            "out",
         ),
         ({"scale": 0}, "rule.scale=0: must be a number > 0"),
         ({"surrogate": "triangle"}, "rule.surrogate=triangle: must be one of fast_sigmoid, "),

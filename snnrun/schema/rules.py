@@ -254,11 +254,12 @@ def _updates_are_not_flows(values: Values) -> Iterator[str]:
 def _surrogate_options(values: Values) -> Iterator[str]:
     name = values["rule.surrogate"]
     windowed = name == "piecewise_linear"
-    unused = "rule.scale" if windowed else "rule.window"
-    if "." not in name and values[unused] is not None:
+    unused, used = ("scale", "window") if windowed else ("window", "scale")
+    value = values[f"rule.{unused}"]
+    if "." not in name and value is not None:
         yield (
-            f"{unused}={values[unused]:g}: has no effect, as rule.surrogate={name} has a "
-            f"{'window' if windowed else 'scale'} instead; leave it out"
+            f"rule.{unused}={value:g}: rule.surrogate={name} has no {unused}, but rule.{used}; "
+            "leave it out"
         )
 
 

@@ -24,7 +24,7 @@ SURROGATE_ROWS = (
         "Steepness of the surrogates but piecewise_linear, 1 / units of the potential. Larger: "
         "only neurons near their threshold learn.",
         kind=FLOAT, above=0, nullable=True,
-        null="the surrogate's own: fast_sigmoid 100, sigmoid 10, arctan 2, triangular 1",
+        null="the surrogate's own: fast_sigmoid 10, sigmoid 10, arctan 2, triangular 1",
         active_if=SURROGATE,
     ),
     row(
