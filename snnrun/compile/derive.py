@@ -106,7 +106,7 @@ def derive(
     vetoed: bool = False,
     timed: bool = True,
 ) -> Dynamics:
-    """Derive both passes of ``neuron``.
+    """Derive both passes of ``neuron``; of one that is declared by an update, the forward pass.
 
     Args:
         trained: Names of the parameters whose gradients are wanted.
@@ -117,6 +117,8 @@ def derive(
     Raises:
         ModelError: The equations are nonlinear between spikes, or arrivals themselves cause spikes.
     """
+    if neuron.discrete:
+        return _of_update(neuron, refractory)
     flow = _linear_flow(neuron)
     held = None
     if refractory:
@@ -136,6 +138,16 @@ def derive(
         readout_pull=flow.A[0, index],
         loud=_loud(neuron, flow),
     )
+
+
+def _of_update(neuron: Neuron, refractory: bool) -> Dynamics:
+    """Return the dynamics of a neuron that has no flow: compile/update.py has its step."""
+    nothing = Flow(A=sp.zeros(0, 0), b=sp.zeros(0, 1), entries=(), offsets=())
+    zero = sp.Integer(0)
+    return Dynamics(
+        neuron=neuron, free=nothing, held=nothing if refractory else None, jump=None,
+        readout_rate=zero, readout_pull=zero, loud=None,
+    )  # fmt: skip
 
 
 def _linear_flow(neuron: Neuron) -> Flow:

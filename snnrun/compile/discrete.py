@@ -18,7 +18,16 @@ lam = dL/dx and J the Jacobian of F, walking back through step n:
     lam   <- J^T lam,   delta = lam[input],   dL/dw_jk += delta_k(n) for each spike that arrives
 
 sigma' is 0 where s is held at 0. The sum over the targets k is wanted of all neurons in all steps,
-whether they spike or not. For equations between spikes J is the propagator P, as in derive.py.
+whether they spike or not. For equations between spikes J is the propagator P, as in derive.py; for
+an update it is that of the update, see update.py.
+
+Where a neuron may spike several times in a step, s = floor(h(x-)) on the threshold, and
+
+    x+  = r(x-, s)
+    dl_ds += lam . dr/ds                                if the reset is not detached
+    value h_x, value h_p                                stand for g_x, g_p
+
+so that for s = floor(X / value) the derivative by X is sigma' as with single spikes.
 
 Source: Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36(6):51; Zenke & Vogels 2021, Neural
 Comput 33:899, for the detached reset.
@@ -26,7 +35,7 @@ Comput 33:899, for the detached reset.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -35,7 +44,9 @@ from snnrun.compile.derive import adjoint_symbol
 from snnrun.models.declare import Neuron
 from snnrun.models.equations import internal, symbol
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.models.update import SPIKES
 
+COUNT = symbol(SPIKES)
 CHANGE = internal("change")  # dl_ds sigma'(g)
 
 
@@ -58,6 +69,7 @@ class StepBack:
     pull: dict[str, sp.Expr]  # state -> what is added to its lam
     reset_parameters: dict[str, sp.Expr]  # parameter -> what a spike adds to its gradient
     parameters: dict[str, sp.Expr]  # parameter -> what every step adds
+    counted: bool = False  # expressions hold the number of spikes
 
     def describe(self) -> list[str]:
         """Return what happens to the adjoint as lines."""
@@ -78,12 +90,12 @@ def derive_step_back(
     state = sp.Matrix([symbol(s) for s in names])
     lam = sp.Matrix([adjoint_symbol(s) for s in names])
     g = symbol(str(system.threshold_state)) - system.threshold_value
-    g_x = sp.Matrix([g]).jacobian(state)
+    moved = _moved_by(neuron, g)
     reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
     kept = reset.jacobian(state).T * lam
     reset_change = None
     if not spikes.detach_reset:
-        reset_change = sp.expand((lam.T * (reset - state))[0])
+        reset_change = sp.expand((lam.T * _by_spikes(reset, state))[0])
     found = StepBack(
         taped=(),
         distance=g,
@@ -93,22 +105,41 @@ def derive_step_back(
         high=spikes.bound("high"),
         reset_change=reset_change,
         reset={n: sp.simplify(kept[i]) for i, n in enumerate(names) if kept[i] != lam[i]},
-        pull={n: g_x[i] * CHANGE for i, n in enumerate(names) if g_x[i] != 0},
+        pull=_nonzero({n: moved(symbol(n)) * CHANGE for n in names}),
         reset_parameters=_nonzero({p: (lam.T * reset.diff(symbol(p)))[0] for p in trained}),
-        parameters=_nonzero({p: g.diff(symbol(p)) * CHANGE for p in trained}),
+        parameters=_nonzero({p: moved(symbol(p)) * CHANGE for p in trained}),
     )
-    return _with_tape(found, names)
+    return _with_tape(found, names, system.count)
+
+
+def _moved_by(neuron: Neuron, g: sp.Expr) -> Callable[[sp.Symbol], sp.Expr]:
+    """Return what gives g_x and g_p: by the count's argument where there is a count."""
+    count, value = neuron.system.count, neuron.system.threshold_value
+    if count is None:
+        return g.diff
+    unrounded = count.replace(sp.floor, lambda argument: argument)
+    return lambda name: sp.simplify(value * unrounded.diff(name))
+
+
+def _by_spikes(reset: sp.Matrix, state: sp.Matrix) -> sp.Matrix:
+    """Return dx+/ds, by state: r - x- where the reset does not depend on the number of spikes."""
+    rows = zip(reset, state, strict=True)
+    return sp.Matrix([r.diff(COUNT) if r.has(COUNT) else r - x for r, x in rows])
 
 
 def _nonzero(expressions: Mapping[str, sp.Expr]) -> dict[str, sp.Expr]:
     return {name: expression for name, expression in expressions.items() if expression != 0}
 
 
-def _with_tape(step: StepBack, names: tuple[str, ...]) -> StepBack:
+def _with_tape(step: StepBack, names: tuple[str, ...], count: sp.Expr | None) -> StepBack:
     """Return ``step`` with the states that its expressions use."""
     by_name = (step.reset, step.pull, step.reset_parameters, step.parameters)
     used = [step.distance, step.reach, step.reset_change or sp.Integer(0)]
     used += [expression for group in by_name for expression in group.values()]
     symbols = {s for expression in used for s in expression.free_symbols}
+    counted = COUNT in symbols
+    if counted:
+        assert count is not None
+        symbols |= count.free_symbols
     taped = tuple(name for name in names if symbol(name) in symbols)
-    return replace(step, taped=taped)
+    return replace(step, taped=taped, counted=counted)

@@ -17,8 +17,9 @@ from snnrun.errors import ModelError
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
-from snnrun.models.rules import EVENTPROP, Rule
+from snnrun.models.rules import EVENTPROP, RULES, Rule
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.models.update import STEP
 from snnrun.network.network import Layer, Network, Population
 
 NO_SPIKE_TIMES = (
@@ -210,6 +211,8 @@ def compile_program(
         ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the
         output or the rule.
     """
+    for layer in network.layers:
+        _refuse_update(layer.population, rule)
     if rule.discrete:
         spikes = spikes or SpikeDerivative()
         if loss.spiking:
@@ -238,6 +241,17 @@ def compile_program(
     )
 
 
+def _refuse_update(population: Population, rule: Rule) -> None:
+    neuron = population.neuron
+    if neuron is not None and neuron.discrete and not rule.discrete:
+        able = " or ".join(f"rule={r.name}" for r in RULES.values() if r.discrete)
+        raise ModelError(
+            f"population {population.name}: neuron {neuron.name} is declared by its update in "
+            f"discrete time, which has no flow between spikes; rule {rule.name} differentiates "
+            f"that flow. Use {able or 'a neuron that is declared by equations'}"
+        )
+
+
 def _compile_population(
     layer: Layer, dt: float, integrator: str, spikes: SpikeDerivative | None
 ) -> CompiledPopulation:
@@ -255,6 +269,8 @@ def _compile_population(
         for p in neuron.parameters
         if p.name not in per_neuron
     }
+    if neuron.discrete:
+        constants[symbol(STEP)] = dt
     free = _numbers(dynamics.free, neuron.states, constants, dt, integrator)
     held = {}
     if dynamics.held is not None:
@@ -279,6 +295,8 @@ def _numbers(
     dt: float,
     integrator: str,
 ) -> dict[sp.Symbol, float]:
+    if not flow.entries:
+        return {}  # of an update
     A, b = flow.A.subs(constants), flow.b.subs(constants)
     if A.free_symbols | b.free_symbols:
         return {}  # differs from neuron to neuron: the backend computes it
@@ -292,8 +310,7 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     dynamics, population = compiled.dynamics, layer.population
     neuron = dynamics.neuron
     lines = [f"population {population.name}: {population.size} x {neuron.name}"]
-    for state, rate in zip(neuron.states, neuron.system.rates, strict=True):
-        lines.append(f"    d{state}/dt = {rate}")
+    lines += [f"    {line}" for line in neuron.system.lines]
     if population.noise > 0:
         lines.append(f"    in training: noise of {population.noise:g} sqrt(dt) normal in each step")
     if population.veto > 0:

@@ -39,6 +39,9 @@ class Steps:
         self.neuron = compiled.dynamics.neuron
         self.states = self.neuron.states
 
+    step, back = "P x + u", "P^T lam"  # what advance and adjoint return
+    linear = True  # the adjoint does not need the states
+
     @property
     def initial(self) -> dict[str, sp.Expr]:
         """State -> value at the start of a trial."""

@@ -16,11 +16,20 @@ import sympy as sp
 
 from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.equations import (
+    COUNTING,
     parse_assignments,
     parse_condition,
     parse_expression,
     parse_rates,
     symbol,
+)
+from snnrun.models.update import (
+    ARRIVED,
+    SPIKES,
+    Assignment,
+    assigned_names,
+    parse_update,
+    refuse_given_names,
 )
 
 
@@ -58,25 +67,44 @@ class System:
     """A neuron's equations as SymPy expressions over symbols named after states and parameters."""
 
     states: tuple[str, ...]
-    rates: tuple[sp.Expr, ...]  # dX/dt, one per state
+    rates: tuple[sp.Expr, ...]  # dX/dt, one per state; none where there is an update
+    update: tuple[Assignment, ...]  # carried out in order in each step
     threshold_state: str | None
     threshold_value: sp.Expr | None  # spike where threshold_state >= threshold_value
     resets: Mapping[str, sp.Expr]
     initial: Mapping[str, sp.Expr]
+    count: sp.Expr | None = None  # spikes of a neuron on its threshold
+
+    @property
+    def lines(self) -> list[str]:
+        """What happens between spikes, one statement a line."""
+        if self.update:
+            return [f"{line.state} = {line.value}" for line in self.update]
+        rates = zip(self.states, self.rates, strict=True)
+        return [f"d{state}/dt = {rate}" for state, rate in rates]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neuron:
-    """A neuron model.
+    """A neuron model, by equations in continuous time or by its update in discrete time.
 
     Args:
         name: What error messages and generated code call it.
         equations: One ``dX/dt = ...`` per line, time in ms. The first state is the one that is read
         out.
-        input: The state that a presynaptic spike adds its weight to.
+        update: Instead of ``equations``: ``X = ...`` lines that are carried out in order, once a
+        step. They know ``dt`` (ms) and ``input``, the sum of the weights that arrived in the step.
+        input: The state that a presynaptic spike adds its weight to; with ``update`` it is always
+        ``input``, which is 0 after the step.
+        readout: With ``update``: the state that is read out; if left out, that of the threshold, or
+        of the first line.
         parameters: Every other name that the equations use.
         threshold: ``X >= expression``; None for a neuron that never spikes.
-        reset: ``X = expression`` lines, carried out at a spike with the values just before it.
+        count: With ``update``: how many spikes a neuron on its threshold emits in the step, with
+        the values before the reset; one if left out. At least 1, at most ``max_spikes``.
+        max_spikes: Name of the parameter that holds the most spikes in a step, or None.
+        reset: ``X = expression`` lines, carried out at a spike with the values just before it. With
+        ``count`` they know ``spikes``.
         refractory: Name of the parameter that holds the refractory period (ms), or None.
         held: States that keep their value during the refractory period.
         initial: State -> expression for states that do not start at 0.
@@ -88,10 +116,14 @@ class Neuron:
     """
 
     name: str
-    equations: str
+    equations: str = ""
+    update: str = ""
     parameters: tuple[Parameter, ...]
-    input: str = "I"
+    input: str = ""
+    readout: str | None = None
     threshold: str | None = None
+    count: str | None = None
+    max_spikes: str | None = None
     reset: str = ""
     refractory: str | None = None
     held: tuple[str, ...] = ()
@@ -100,6 +132,7 @@ class Neuron:
     source: str = ""
 
     def __post_init__(self) -> None:
+        self._check_form()
         names = [p.name for p in self.parameters]
         repeated = {n for n in names if names.count(n) > 1} | set(self.states) & set(names)
         if repeated:
@@ -109,10 +142,39 @@ class Neuron:
         self._check_names()
         self.system  # noqa: B018  parse now, so that a bad declaration fails where it is written
 
+    def _check_form(self) -> None:
+        """Refuse what belongs to the other way of declaring; fill in the name of the input."""
+        where = f"neuron {self.name}"
+        if self.equations and self.update:
+            raise ModelError(f"{where}: it has both equations and an update; give one of them")
+        if self.discrete:
+            if self.input not in ("", ARRIVED):
+                raise ModelError(
+                    f"{where}: input={self.input!r}, but an update says itself where arrivals go, "
+                    f"by the name {ARRIVED}; leave input out"
+                )
+            refuse_given_names(tuple(p.name for p in self.parameters), where)
+            if (self.count is None) != (self.max_spikes is None):
+                raise ModelError(f"{where}: count and max_spikes need each other")
+            if self.count is not None and self.threshold is None:
+                raise ModelError(f"{where}: a count without a threshold never happens")
+        else:
+            for option in ("readout", "count", "max_spikes"):
+                if getattr(self, option) is not None:
+                    raise ModelError(f"{where}: {option} belongs to an update; leave it out")
+        object.__setattr__(self, "input", ARRIVED if self.discrete else self.input or "I")
+
+    @property
+    def discrete(self) -> bool:
+        """Whether the neuron is declared by its update in discrete time."""
+        return bool(self.update.strip())
+
     def _check_names(self) -> None:
         where = f"neuron {self.name}"
         if not self.states:
             raise ModelError(f"{where}: no equation; write at least one line dX/dt = ...")
+        if self.max_spikes is not None:
+            self.parameter(self.max_spikes)
         for role, state in [("input", self.input), *(("held", h) for h in self.held)]:
             if state not in self.states:
                 hint = did_you_mean(state, self.states)
@@ -131,8 +193,27 @@ class Neuron:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """Names of the states, in the order of their equations."""
-        return tuple(name for name, *_ in parse_rates(self.equations, f"neuron {self.name}"))
+        """Names of the states: in the order of their equations, or the one read out, those of the
+        update, and last the ``input``.
+        """
+        where = f"neuron {self.name}"
+        if self.discrete:
+            return self._states_of_update(assigned_names(self.update, f"{where}, update"))
+        return tuple(name for name, *_ in parse_rates(self.equations, where))
+
+    def _states_of_update(self, assigned: tuple[str, ...]) -> tuple[str, ...]:
+        first = self.readout
+        if first is None and self.threshold is not None:
+            first = parse_condition(self.threshold, f"neuron {self.name}, threshold")[0]
+        if first is None or (first not in assigned and self.readout is None):
+            first = assigned[0]
+        if first not in assigned:
+            hint = did_you_mean(first, assigned)
+            raise ModelError(
+                f"neuron {self.name}: readout {first!r} is no state.{hint} States: "
+                f"{', '.join(assigned)}"
+            )
+        return (first, *(name for name in assigned if name != first), ARRIVED)
 
     def parameter(self, name: str) -> Parameter:
         """Return the declared parameter, or raise ModelError with the nearest known name."""
@@ -150,7 +231,8 @@ class Neuron:
         """The equations, parsed."""
         where = f"neuron {self.name}"
         states = self.states
-        names = {*states, *(p.name for p in self.parameters)}
+        parameters = {p.name for p in self.parameters}
+        names = {*states, *parameters} - ({ARRIVED} if self.discrete else set())
         if len(set(states)) != len(states):
             raise ModelError(f"{where}: a state has two equations; states: {', '.join(states)}")
         rates = tuple(
@@ -166,27 +248,33 @@ class Neuron:
                 raise ModelError(
                     f"{where}: {threshold_state} stands on both sides of the threshold"
                 )
+        count = None
+        if self.count is not None:
+            count = parse_expression(self.count, names, f"{where}, count", functions=COUNTING)
+        known = names | ({SPIKES} if count is not None else set())
         resets = {}
         for name, text, line, at in parse_assignments(self.reset, f"{where}, reset"):
             self._known_state(name, "reset")
-            resets[name] = parse_expression(text, names, f"{where}, reset", line, at)
+            resets[name] = parse_expression(text, known, f"{where}, reset", line, at)
         initial = {}
         for name, text in self.initial.items():
             self._known_state(name, "initial value")
-            parameters = {p.name for p in self.parameters}
             initial[name] = parse_expression(text, parameters, f"{where}, initial value of {name}")
         return System(
             states=states,
             rates=rates,
+            update=parse_update(self.update, parameters, f"{where}, update"),
             threshold_state=threshold_state,
             threshold_value=threshold_value,
             resets=MappingProxyType(resets),
             initial=MappingProxyType(initial),
+            count=count,
         )
 
     def _known_state(self, name: str, role: str) -> None:
-        if name not in self.states:
+        states = [s for s in self.states if not (self.discrete and s == ARRIVED)]
+        if name not in states:
             raise ModelError(
                 f"neuron {self.name}: the {role} names {name!r}, which is no state."
-                f"{did_you_mean(name, self.states)} States: {', '.join(self.states)}"
+                f"{did_you_mean(name, states)} States: {', '.join(states)}"
             )

@@ -3,25 +3,27 @@
 A block of text holds one statement a line; ``#`` starts a comment. Statements are
 
     dX/dt = expression     an ordinary differential equation (time in ms)
-    X = expression         an assignment (what a reset does)
+    X = expression         an assignment (what a reset does, or a step in discrete time)
     X >= expression        a condition (a threshold)
 
 Expressions know ``+ - * / **``, parentheses, numbers, names, and the functions exp, log, sqrt,
-tanh, abs, min and max. Every name must have been declared, as a state or as a parameter.
+tanh, abs, min and max; a count of spikes knows floor too. Every name must have been declared, as a
+state or as a parameter.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import sympy as sp
 
 from snnrun.errors import ModelError, did_you_mean
 
-FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
+Functions = Mapping[str, Callable[..., sp.Expr]]
+FUNCTIONS: Functions = {
     "exp": sp.exp,
     "log": sp.log,
     "sqrt": sp.sqrt,
@@ -30,6 +32,7 @@ FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
     "min": sp.Min,
     "max": sp.Max,
 }
+COUNTING: Functions = {**FUNCTIONS, "floor": sp.floor}
 OPERATORS: dict[type, Callable[[Any, Any], sp.Expr]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
@@ -53,7 +56,12 @@ def internal(name: str) -> sp.Symbol:
 
 
 def parse_expression(
-    text: str, names: set[str], where: str, line: str = "", at: int = 0
+    text: str,
+    names: set[str],
+    where: str,
+    line: str = "",
+    at: int = 0,
+    functions: Functions = FUNCTIONS,
 ) -> sp.Expr:
     """Return the SymPy expression of ``text``, in which only ``names`` may occur.
 
@@ -64,13 +72,13 @@ def parse_expression(
     stripped = text.strip()
     at += len(text) - len(text.lstrip())
     if not stripped:
-        raise _error("an expression is missing", where, line, at)
+        raise pointed_error("an expression is missing", where, line, at)
     try:
         tree = ast.parse(stripped, mode="eval")
     except SyntaxError as error:
         message = f"this cannot be read: {error.msg}"
-        raise _error(message, where, line, at + (error.offset or 1) - 1) from None
-    return _convert(tree.body, names, where, line, at)
+        raise pointed_error(message, where, line, at + (error.offset or 1) - 1) from None
+    return _convert(tree.body, names, where, line, at, functions)
 
 
 def parse_rates(text: str, where: str) -> list[tuple[str, str, str, int]]:
@@ -101,13 +109,15 @@ def _statements(
         match = pattern.match(line)
         if match is None:
             start = len(line) - len(line.lstrip())
-            raise _error(f"expected a statement of the form {form}", where, line, start)
+            raise pointed_error(f"expected a statement of the form {form}", where, line, start)
         yield match["name"], line[match.end() :], line, match.end()
 
 
-def _convert(node: ast.AST, names: set[str], where: str, line: str, at: int) -> sp.Expr:
+def _convert(
+    node: ast.AST, names: set[str], where: str, line: str, at: int, functions: Functions
+) -> sp.Expr:
     def convert(child: ast.AST) -> sp.Expr:
-        return _convert(child, names, where, line, at)
+        return _convert(child, names, where, line, at, functions)
 
     here = at + getattr(node, "col_offset", 0)
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
@@ -116,25 +126,25 @@ def _convert(node: ast.AST, names: set[str], where: str, line: str, at: int) -> 
         if node.id not in names:
             hint = did_you_mean(node.id, names)
             known = ", ".join(sorted(names)) or "no name"
-            raise _error(f"unknown name {node.id!r}.{hint} Declared: {known}", where, line, here)
+            raise pointed_error(f"unknown name {node.id!r}.{hint} Declared: {known}", where, line, here)
         return symbol(node.id)
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return OPERATORS[type(node.op)](convert(node.left), convert(node.right))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
-        raise _error("a power is written **, not ^", where, line, here)
+        raise pointed_error("a power is written **, not ^", where, line, here)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -convert(node.operand)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
         return convert(node.operand)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        function = FUNCTIONS.get(node.func.id)
+        function = functions.get(node.func.id)
         if function is None:
-            hint = did_you_mean(node.func.id, FUNCTIONS)
-            known = ", ".join(FUNCTIONS)
+            hint = did_you_mean(node.func.id, functions)
+            known = ", ".join(functions)
             message = f"unknown function {node.func.id!r}.{hint} There are: {known}"
-            raise _error(message, where, line, here)
+            raise pointed_error(message, where, line, here)
         return _call(node, function, convert, where, line, here)
-    raise _error("this is not part of the equation language", where, line, here)
+    raise pointed_error("this is not part of the equation language", where, line, here)
 
 
 def _call(
@@ -148,9 +158,10 @@ def _call(
     several = function in (sp.Min, sp.Max)
     if (len(node.args) < 2) if several else (len(node.args) != 1):
         needs = "two or more arguments" if several else "one argument"
-        raise _error(f"{ast.unparse(node.func)} takes {needs}", where, line, here)
+        raise pointed_error(f"{ast.unparse(node.func)} takes {needs}", where, line, here)
     return function(*[convert(argument) for argument in node.args])
 
 
-def _error(message: str, where: str, line: str, column: int) -> ModelError:
+def pointed_error(message: str, where: str, line: str, column: int) -> ModelError:
+    """Return an error that shows ``line`` with a caret below ``column``."""
     return ModelError(f"{where}: {message}\n    {line}\n    {' ' * column}^")

@@ -14,6 +14,8 @@ import numpy as np
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 
+MOST_SPIKES = 255  # of a neuron in a step: lists of spikes are sized for the most that can come
+
 
 @dataclass(frozen=True, kw_only=True)
 class Population:
@@ -54,6 +56,7 @@ class Population:
                 )
             for bound in (value.min(), value.max()):
                 parameter.check(float(bound), f"population {self.name}")
+        self.most_spikes  # noqa: B018  refuses what is no such number
 
     @property
     def per_neuron(self) -> tuple[str, ...]:
@@ -65,6 +68,20 @@ class Population:
             for p in self.neuron.parameters
             if p.name in self.trained or np.ndim(self.values[p.name]) > 0
         )
+
+    @property
+    def most_spikes(self) -> int:
+        """Most spikes that a neuron emits in a step."""
+        if self.neuron is None or self.neuron.max_spikes is None:
+            return 1
+        name = self.neuron.max_spikes
+        value = np.asarray(self.values[name], float)
+        if value.ndim or value % 1 or not 1 <= value <= MOST_SPIKES:
+            raise ModelError(
+                f"population {self.name}: {name}, the most spikes in a step, must be one whole "
+                f"number from 1 to {MOST_SPIKES} for all neurons; got {self.values[name]}"
+            )
+        return int(value)
 
     def refractory_steps(self, dt: float) -> int:
         """Return the refractory period in whole steps of ``dt`` ms."""

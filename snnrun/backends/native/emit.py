@@ -7,8 +7,9 @@ import sympy as sp
 from snnrun import __version__
 from snnrun.backends.native.population import PopulationEmitter, fill
 from snnrun.backends.native.printer import print_formula
+from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss
-from snnrun.compile.program import Program
+from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.models.losses import Readout
 
 READOUTS = {
@@ -26,7 +27,7 @@ def emit(program: Program, precision: str) -> str:
     """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
     last = len(program.populations) - 1
     emitters = [
-        PopulationEmitter(
+        _emitter_of(compiled)(
             compiled,
             timed=program.loss.spiking and index == last,
             push=program.push(compiled),
@@ -56,6 +57,10 @@ def emit(program: Program, precision: str) -> str:
         output_layer=f"Layer{last}",
         **_formula(program),
     )
+
+
+def _emitter_of(compiled: CompiledPopulation) -> type[PopulationEmitter]:
+    return UpdateEmitter if compiled.dynamics.neuron.discrete else PopulationEmitter
 
 
 def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:

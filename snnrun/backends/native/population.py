@@ -11,7 +11,8 @@ from snnrun.backends.templates import fill_template
 from snnrun.compile.derive import Flow, adjoint_symbol
 from snnrun.compile.discrete import StepBack
 from snnrun.compile.program import CompiledPopulation
-from snnrun.compile.steps import FREE, HELD, Steps
+from snnrun.compile.steps import FREE, HELD
+from snnrun.compile.update import steps_of
 from snnrun.models.equations import internal, symbol
 from snnrun.models.surrogates import REACH
 
@@ -39,7 +40,7 @@ class PopulationEmitter:
         averaged: bool = False,
     ) -> None:
         self.compiled = compiled
-        self.steps = Steps(compiled)
+        self.steps = steps_of(compiled)
         self.dynamics = compiled.dynamics
         self.neuron = compiled.dynamics.neuron
         self.states = self.neuron.states
@@ -57,17 +58,10 @@ class PopulationEmitter:
     def emit(self) -> str:
         """Return the struct's source."""
         compiled, dynamics = self.compiled, self.dynamics
-        equations = [
-            f"//   d{state}/dt = {rate}"
-            for state, rate in zip(self.states, self.neuron.system.rates, strict=True)
-        ]
-        if compiled.spiking:
-            equations.append(f"//   spike where {self.neuron.threshold}")
-            equations += [f"//   reset {s} = {r}" for s, r in self.neuron.system.resets.items()]
         return fill(
             "population",
             title=f"{compiled.population.name}: {compiled.population.size} x {self.neuron.name}",
-            equations="\n".join(equations),
+            equations=self._equations(),
             struct=self.struct,
             size=compiled.population.size,
             states=len(self.states),
@@ -80,6 +74,9 @@ class PopulationEmitter:
             spiking=_bool(compiled.spiking),
             timed=_bool(self.timed),
             regularised=_bool(self.push is not None),
+            step=self.steps.step,
+            back=self.steps.back,
+            before=self._before,
             rests=_bool(self.steps.rests and self.step_back is None),
             start=self._assign("x", self.steps.initial),
             advance=self._assign("x", self.steps.advance()),
@@ -92,6 +89,20 @@ class PopulationEmitter:
             disturbed_part=self._disturbed(),
             per_neuron_part=self._per_neuron() if compiled.per_neuron else "",
         )
+
+    @property
+    def _before(self) -> str:
+        """A parameter for the states before the step, where the adjoint needs them."""
+        return "" if self.steps.linear else "const vf* x, "
+
+    def _equations(self) -> str:
+        lines = list(self.neuron.system.lines)
+        if self.compiled.spiking:
+            lines.append(f"spike where {self.neuron.threshold}")
+            if self.neuron.count is not None:
+                lines.append(f"spikes = {self.neuron.count}, at most {self.neuron.max_spikes}")
+            lines += [f"reset {s} = {r}" for s, r in self.neuron.system.resets.items()]
+        return "\n".join(f"//   {line}" for line in lines)
 
     def _spiking(self) -> str:
         state, threshold = self.steps.threshold_state, self.steps.threshold
@@ -116,8 +127,14 @@ class PopulationEmitter:
             reset=_join(reset),
             keep=_join(keep),
             loud=_join(self._loud_lines()),
+            spikes="vf spikes, " if self.neuron.count is not None else "",
+            count_part=self._count(),
             jump_part=self._jump() if jump else self._step_back(),
         )
+
+    def _count(self) -> str:
+        """Return what neurons have that may spike several times in a step."""
+        return ""
 
     def _jump(self) -> str:
         jump = self.dynamics.jump
@@ -253,6 +270,7 @@ class PopulationEmitter:
             held=", ".join(self.neuron.held),
             advance=self._assign("x", self.steps.advance(HELD)),
             adjoint=self._assign("lam", self.steps.adjoint(HELD), adjoint=True),
+            before=self._before,
             release_part=release,
         )
 

@@ -141,6 +141,32 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
     }
 }
 
+// States of the neurons of vector v before step n, arrivals added.
+template <class L> static inline void load_tape(const Work<L>& work, vf* x, int v, int n) {
+    constexpr int STATES = L::Model::STATES;
+    for (int i = 0; i < STATES; i++)
+        x[i] = vectors(work.tape.data() + (size_t(n) * STATES + i) * L::WIDTH)[v];
+}
+
+// lam <- J^T lam for the neurons of vector v in step n, of which those in `held` are refractory.
+template <class L>
+static inline void flow_back(const Work<L>& work, vf* lam, vi held, const Real* k, int v, int n) {
+    using M = typename L::Model;
+    vf h[M::STATES];
+    for (int i = 0; i < M::STATES; i++) h[i] = lam[i];
+    if constexpr (Linear<M>::value) {
+        M::adjoint(lam, k);
+        if constexpr (M::REFRACTORY > 0) M::adjoint_held(h, k);
+    } else {
+        vf x[M::STATES];
+        load_tape(work, x, v, n);
+        M::adjoint(lam, x, k);
+        if constexpr (M::REFRACTORY > 0) M::adjoint_held(h, x, k);
+    }
+    if constexpr (M::REFRACTORY > 0)
+        for (int i = 0; i < M::STATES; i++) lam[i] = held ? h[i] : lam[i];
+}
+
 template <class L, class Drive>
 static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
                               const Buffer<Int>& held_after, const Drive& drive, int b, int n) {
@@ -156,22 +182,14 @@ static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
         vi held = {};
         if constexpr (M::REFRACTORY > 0)
             held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
-        if constexpr (L::TAPE) {
+        if constexpr (M::TRAINED > 0) {
             vf s[M::STATES], g[M::TRAINED];
-            for (int i = 0; i < M::STATES; i++)
-                s[i] = vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v];
+            load_tape(work, s, v, n);
             M::parameter_gradient(l, s, held, k, g);
             for (int p = 0; p < M::TRAINED; p++)
                 vectors(gradient.parameters.data() + p * L::WIDTH)[v] += g[p];
         }
-        if constexpr (M::REFRACTORY > 0) {
-            vf h[M::STATES];
-            for (int i = 0; i < M::STATES; i++) h[i] = l[i];
-            M::adjoint_held(h, k), M::adjoint(l, k);
-            for (int i = 0; i < M::STATES; i++) l[i] = held ? h[i] : l[i];
-        } else {
-            M::adjoint(l, k);
-        }
+        flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
         work.input_adjoint.at(b, n, x) = l[M::INPUT];
     }

@@ -171,22 +171,14 @@ static inline void step_back_block(Work<L>& work, const Real* arrays, Tensors<L>
         if constexpr (Disturbed<M>::VETO)
             if (work.draws.on) slope = vetoed<M>(work.draws, v, n) ? vf{} : slope;
         M::step_back(l, s, spiking, dl_ds[x], slope, k, g);
-        if constexpr (L::TAPE) {
+        if constexpr (M::TRAINED > 0) {
             vf start[M::STATES], flow[M::TRAINED];
-            for (int i = 0; i < M::STATES; i++)
-                start[i] = vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v];
+            load_tape(work, start, v, n);
             M::parameter_gradient(l, start, held, k, flow);
             for (int p = 0; p < M::TRAINED; p++)
                 vectors(gradient.parameters.data() + p * L::WIDTH)[v] += g[p] + flow[p];
         }
-        if constexpr (M::REFRACTORY > 0) {
-            vf h[M::STATES];
-            for (int i = 0; i < M::STATES; i++) h[i] = l[i];
-            M::adjoint_held(h, k), M::adjoint(l, k);
-            for (int i = 0; i < M::STATES; i++) l[i] = held ? h[i] : l[i];
-        } else {
-            M::adjoint(l, k);
-        }
+        flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
         work.input_adjoint.at(b, n, x) = l[M::INPUT];
     }

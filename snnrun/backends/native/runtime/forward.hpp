@@ -108,6 +108,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
     using M = typename L::Model;
     using D = Disturbed<M>;
     constexpr int B = L::B;
+    [[maybe_unused]] vf many[B];  // spikes of each neuron that spikes
     vf in[B], kept[M::RECORDS + 1][B];
     SNN_UNROLL for (int x = 0; x < B; x++) in[x] = state[M::INPUT * stride + x];
     const Real* W = weights.forward.data() + Tensors<L>::forward_at(b, 0);
@@ -140,7 +141,8 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
             M::template keep<B>(in[x], s, kept, x);
         }
         hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
-        if constexpr (M::SPIKING) M::reset(s, spiking, k);
+        if constexpr (Counted<M>::ON) many[x] = M::count(s, k), M::reset(s, spiking, many[x], k);
+        else if constexpr (M::SPIKING) M::reset(s, spiking, k);
     };
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
@@ -181,8 +183,13 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
             keep_crossings(work, crossed, kept[0], n, b);
         }
         for (size_t q = 0; q < sizeof hit / sizeof *hit; q++)
-            for (uint64_t h = hit[q]; h; h &= h - 1)
-                spikes.neuron[count++] = uint16_t(q * 64 + __builtin_ctzll(h));
+            for (uint64_t h = hit[q]; h; h &= h - 1) {
+                const int i = int(q * 64) + __builtin_ctzll(h);
+                int more = 0;
+                if constexpr (Counted<M>::ON) more = int(reinterpret_cast<const Real*>(many)[i]) - 1;
+                for (spikes.neuron[count++] = uint16_t(i); more > 0; more--)
+                    spikes.neuron[count++] = uint16_t(i);
+            }
         spikes.start[n + 1] = count;
         for (uint32_t e = first; e < count; e++) {
             const int i = spikes.neuron[e];

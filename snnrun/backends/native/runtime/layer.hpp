@@ -22,6 +22,12 @@ template <class M> struct Discrete<M, std::void_t<decltype(M::TAPED)>> {
 constexpr int STEPS_AT_ONCE = 16;  // of such a layer: sums over targets are made for all of them
 constexpr int MOST_TOGETHER = 4;   // trials that are walked back through such a layer together
 
+// Whether a population's adjoint of a step is the same in all states: lam <- J^T lam.
+template <class M, class = void> struct Linear : std::false_type {};
+template <class M>
+struct Linear<M, std::void_t<decltype(M::adjoint((vf*)nullptr, (const Real*)nullptr))>>
+    : std::true_type {};
+
 // Model:    a generated population (see population.cpp.tmpl for what it must have)
 // PRE:      rows of the forward weights: input channels, or the padded width of the layer below
 // SOURCE:   the generated population below, or void for the input
@@ -36,7 +42,8 @@ struct LayerSpec {
     static constexpr bool RECURRENT = RECURRENT_, TRAIN_FORWARD = TRAIN_FORWARD_;
     static constexpr bool TRAIN_RECURRENT = RECURRENT_ && TRAIN_RECURRENT_;
     static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
-    static constexpr bool TAPE = Model::TRAINED > 0;               // states of every step are kept
+    // states of every step are kept
+    static constexpr bool TAPE = Model::TRAINED > 0 || !Linear<Model>::value;
     static constexpr int rows() {  // of the forward weights, without padding
         if constexpr (ABOVE_SPIKES) return Source::SIZE;
         else return PRE;
@@ -82,7 +89,18 @@ template <class L> struct Table {
     }
 };
 
-// Spikes of a block of neurons in one example, in order of time and then of neuron.
+// What a population of neurons has that may spike several times in a step.
+template <class M, class = void> struct Counted {
+    static constexpr bool ON = false;
+    static constexpr int MOST = 1;
+};
+template <class M> struct Counted<M, std::void_t<decltype(M::MOST_SPIKES)>> {
+    static constexpr bool ON = true;
+    static constexpr int MOST = M::MOST_SPIKES;
+};
+
+// Spikes of a block of neurons in one example, in order of time and then of neuron. A neuron that
+// spikes several times in a step stands there as often.
 template <class L> struct BlockSpikes {
     std::vector<uint32_t> start;  // spikes of step n: start[n] .. start[n + 1]
     Buffer<uint16_t> neuron;      // within the block
@@ -92,7 +110,8 @@ template <class L> struct BlockSpikes {
     Buffer<uint8_t> late;             // [spike] it came steps after the crossing
     std::vector<uint32_t> by_neuron;  // spikes of neuron i: by_neuron[i] .. by_neuron[i + 1]
     Buffer<uint16_t> step;            // of each spike, by neuron
-    static constexpr size_t CAPACITY = size_t(L::STEPS) * L::BW;
+    static constexpr size_t CAPACITY =
+        size_t(L::STEPS) * L::BW * Counted<typename L::Model>::MOST;
 
     void allocate() {
         start.assign(L::STEPS + 1, 0), by_neuron.assign(L::BW + 1, 0);

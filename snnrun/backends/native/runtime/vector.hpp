@@ -94,7 +94,7 @@ static inline vf exponential(vf x) {
 }
 
 // Functions of the equation language, for numbers and for registers.
-using std::exp, std::fabs, std::log, std::pow, std::sqrt, std::tanh;
+using std::exp, std::fabs, std::floor, std::log, std::pow, std::sqrt, std::tanh;
 template <class F> static inline vf each_lane(vf x, F f) {
     for (int l = 0; l < LANES; l++) x[l] = f(x[l]);
     return x;
@@ -104,6 +104,7 @@ static inline vf log(vf x) { return each_lane(x, [](Real v) { return std::log(v)
 static inline vf sqrt(vf x) { return each_lane(x, [](Real v) { return std::sqrt(v); }); }
 static inline vf tanh(vf x) { return each_lane(x, [](Real v) { return std::tanh(v); }); }
 static inline vf fabs(vf x) { return x < vf{} ? -x : x; }
+static inline vf floor(vf x) { return each_lane(x, [](Real v) { return std::floor(v); }); }
 static inline vf pow(vf x, Real y) { return each_lane(x, [=](Real v) { return std::pow(v, y); }); }
 static inline vf pow(Real x, vf y) { return each_lane(y, [=](Real v) { return std::pow(x, v); }); }
 static inline vf pow(vf x, vf y) {

@@ -1,0 +1,54 @@
+"""A compiled population whose neuron is declared by an update, as a C++ struct."""
+
+from __future__ import annotations
+
+from snnrun.backends.native.population import PopulationEmitter, _join, fill
+from snnrun.backends.native.printer import cxx_name, print_formula
+from snnrun.compile.discrete import StepBack
+from snnrun.compile.update import UpdateSteps
+from snnrun.models.equations import symbol
+
+
+class UpdateEmitter(PopulationEmitter):
+    """Writes one population: its step is the update, carried out as one map of all states."""
+
+    steps: UpdateSteps
+
+    def _count(self) -> str:
+        if self.neuron.count is None:
+            return ""
+        most = self.compiled.population.most_spikes
+        return fill("count", most=most, count=_join(self._count_lines(self.states)))
+
+    def _count_lines(self, states: tuple[str, ...]) -> list[str]:
+        """Return lines that compute the count from the ``states`` in x.
+
+        Constants stay names, so that V / v_thresh divides: a product with 1 / v_thresh rounds
+        otherwise.
+        """
+        count = self.neuron.system.count
+        assert count is not None
+        lines = self._lines([count], states=states)
+        for name in sorted(count.free_symbols & {*self.compiled.constants}, key=str):
+            value = float(self.compiled.constants[name])
+            lines.append(f"const Real {cxx_name(name)} = Real({value!r});")
+        wanted = f"splat({print_formula(count)})"
+        return [*lines, f"return minimum(maximum({wanted}, Real(1)), Real(MOST_SPIKES));"]
+
+    def _step_back_lines(self, step: StepBack) -> list[str]:
+        lines = super()._step_back_lines(step)
+        if not step.counted:
+            return lines
+        counted = [f"    {line}" for line in self._count_lines(step.taped)]
+        counted = ["const auto count_of = [&]() -> vf {", *counted, "};"]
+        return [*counted, "const vf spikes = spiking ? count_of() : vf{};", *lines]
+
+    def _prepare_lines(self) -> list[str]:
+        own = [symbol(name) for name in self.compiled.per_neuron]
+        lines = [f"const double {cxx_name(s)} = value[{i}];" for i, s in enumerate(own)]
+        values = [*own, *self.steps.parts.values()]
+        lines += [
+            f"k[{i} * STRIDE] = Real({print_formula(value, '{}')});"
+            for i, value in enumerate(values)
+        ]
+        return lines

@@ -1,0 +1,134 @@
+"""Neurons that are declared by an update: the steps are those of their formulas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from discrete import Array, Run, data_of, network, program, walk
+from parity import load_weights, native
+
+from snnrun.backends.native.library import NativeBackend
+from snnrun.models.declare import Neuron
+from snnrun.models.discrete_neurons import (
+    FLUX_LIF,
+    ROCKPOOL_LIF,
+    ROCKPOOL_LIF_DELTA,
+    SPYTORCH_LIF,
+)
+
+DT, TAU_MEM, TAU_SYN, THETA = 0.5, 9.0, 4.0, 0.7
+T, P, N = 150, 13, 37
+GIVEN: dict[str, Any] = {"tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "v_thresh": THETA}
+
+
+def given_to(neuron: Neuron, **more: Any) -> dict[str, Any]:
+    return {k: v for k, v in {**GIVEN, **more}.items() if k in {p.name for p in neuron.parameters}}
+
+
+def inputs(seed: int, rate: float = 0.2) -> np.ndarray:
+    return np.random.default_rng(seed).random((2, T, P)) < rate
+
+
+def weights(seed: int, mean: float, std: float, recurrent: float) -> dict[str, Array]:
+    draw = np.random.default_rng(seed).normal
+    return {
+        "in_to_hid": draw(mean, std, (P, N)),
+        "hid_to_hid": draw(0.0, recurrent, (N, N)),
+        "hid_to_out": draw(0.0, 0.1, (N, 3)),
+    }
+
+
+def run_native(backend: NativeBackend, spikes: np.ndarray, given: dict[str, Array]) -> list[Run]:
+    load_weights(backend, given)
+    runs = []
+    for example in range(len(spikes)):
+        trial = backend.trial(data_of(spikes), example)
+        counts = np.zeros((T, N))
+        np.add.at(counts, (trial.steps[0], trial.neurons[0]), 1)
+        runs.append(Run(spikes=counts, states=dict(trial.states[0])))
+    return runs
+
+
+def rockpool_delta(bias: float | Array, most: int) -> Any:
+    def step(x: dict[str, Array], arriving: Array) -> tuple[Array, dict[str, Array]]:
+        V = x["V"] * np.exp(-DT / TAU_MEM)
+        V = V + arriving
+        V = V + bias
+        s = np.minimum((V >= THETA) * np.floor(V / THETA), most)
+        x["V"] = V - s * THETA
+        return s, {"V": V}
+
+    return step
+
+
+def rockpool_current(bias: float | Array, most: int) -> Any:
+    def step(x: dict[str, Array], arriving: Array) -> tuple[Array, dict[str, Array]]:
+        I = x["I"] + arriving  # noqa: E741
+        V = x["V"] * np.exp(-DT / TAU_MEM)
+        I = I * np.exp(-DT / TAU_SYN)  # noqa: E741
+        V = V + I + bias
+        s = np.minimum((V >= THETA) * np.floor(V / THETA), most)
+        x["V"], x["I"] = V - s * THETA, I
+        return s, {"V": V, "I": I}
+
+    return step
+
+
+def gist(x: dict[str, Array], arriving: Array) -> tuple[Array, dict[str, Array]]:
+    I_next = x["I"] + (DT / TAU_SYN) * (-x["I"] + arriving)
+    V_ = x["V"] + (DT / TAU_MEM) * (-x["V"] + I_next)
+    S_next = V_ >= THETA
+    x["V"], x["I"] = (1 - S_next) * V_, I_next
+    return S_next.astype(float), {"V": V_, "I": I_next}
+
+
+def spytorch(x: dict[str, Array], arriving: Array) -> tuple[Array, dict[str, Array]]:
+    """Take mem from t to t + 1; the notebook sees the spikes of mem(t + 1) in its next pass."""
+    out = x["V"] - THETA >= 0
+    new_syn = np.exp(-DT / TAU_SYN) * x["I"] + arriving
+    new_mem = (np.exp(-DT / TAU_MEM) * x["V"] + x["I"]) * (1 - out)
+    x["V"], x["I"] = new_mem, new_syn
+    return (new_mem - THETA >= 0).astype(float), {"V": new_mem, "I": new_syn}
+
+
+BIAS = np.random.default_rng(5).normal(0, 0.02, N)
+CASES: dict[str, tuple[Neuron, dict[str, Any], Any, tuple[float, float, float]]] = {
+    "rockpool, delta": (
+        ROCKPOOL_LIF_DELTA, {"bias": BIAS}, rockpool_delta(BIAS, 15), (0.2, 0.5, 0.05)
+    ),
+    "rockpool, delta, at most 3": (
+        ROCKPOOL_LIF_DELTA, {"bias": 0.01, "max_spikes_per_dt": 3}, rockpool_delta(0.01, 3),
+        (0.3, 0.5, 0.0),
+    ),
+    "rockpool, current": (
+        ROCKPOOL_LIF, {"bias": -0.02}, rockpool_current(-0.02, 15), (0.1, 0.2, 0.02)
+    ),
+    "flux": (FLUX_LIF, {}, gist, (2.0, 2.0, 0.5)),
+    "spytorch": (SPYTORCH_LIF, {}, spytorch, (0.02, 0.05, 0.02)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [*((name, "float64") for name in CASES), ("rockpool, delta", "float32")],
+)
+def test_steps_are_those_of_the_formulas(name: str, precision: str) -> None:
+    neuron, more, step, (mean, std, recurrent) = CASES[name]
+    net = network((P, N), neuron, given_to(neuron, **more), recurrent=recurrent > 0)
+    given = weights(3, mean, std, recurrent)
+    if not recurrent:
+        del given["hid_to_hid"]
+    backend = native(program(net, T, DT), precision=precision)
+    spikes = inputs(4)
+    for x, found in zip(spikes, run_native(backend, spikes, given), strict=True):
+        wanted = walk(x.astype(float), given["in_to_hid"], step, given.get("hid_to_hid"))
+        assert 0.005 < (wanted.spikes > 0).mean() < 0.9
+        if neuron.count is not None:
+            most = more.get("max_spikes_per_dt", 15)
+            assert wanted.spikes.max() == most if most == 3 else wanted.spikes.max() > 2
+        np.testing.assert_array_equal(found.spikes, wanted.spikes)
+        tolerance = 1e-12 if precision == "float64" else 2e-5
+        for state, values in wanted.states.items():
+            np.testing.assert_allclose(found.states[state], values, rtol=tolerance, atol=tolerance)
