@@ -20,22 +20,33 @@ from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LI
 from snnrun.models.rules import SURROGATE, Rule
+from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
 
 Array = NDArray[np.float64]
 CLASSES = 3
 
 
-def population(name: str, size: int, neuron: Neuron, given: Mapping[str, Any]) -> Population:
+def population(
+    name: str, size: int, neuron: Neuron, given: Mapping[str, Any], trained: tuple[str, ...] = ()
+) -> Population:
     """Return neurons with the ``given`` parameters and defaults otherwise."""
     values = {p.name: given.get(p.name, p.default) for p in neuron.parameters}
-    return Population(name=name, size=size, neuron=neuron, values=values, floors={})
+    return Population(name=name, size=size, neuron=neuron, values=values, floors={},
+                      trained=trained)  # fmt: skip
 
 
 def network(
-    sizes: tuple[int, int], neuron: Neuron, given: Mapping[str, Any], *, recurrent: bool
+    sizes: tuple[int, int],
+    neuron: Neuron,
+    given: Mapping[str, Any],
+    *,
+    recurrent: bool,
+    trained: tuple[str, ...] = (),
+    output: Neuron = LI,
+    of_output: Mapping[str, Any] | None = None,
 ) -> Network:
-    """Return inputs - neurons - ``CLASSES`` leaky integrators."""
+    """Return inputs - neurons - ``CLASSES`` outputs, leaky integrators by default."""
 
     def projection(name: str, source: str, target: str) -> Projection:
         return Projection(name=name, source=source, target=target, mean=0.0, std=1.0)
@@ -45,12 +56,12 @@ def network(
         input=Population(name="input", size=inputs, values={}, floors={}),
         layers=(
             Layer(
-                population=population("hidden", size, neuron, given),
+                population=population("hidden", size, neuron, given, trained),
                 forward=projection("in_to_hid", "input", "hidden"),
                 recurrent=projection("hid_to_hid", "hidden", "hidden") if recurrent else None,
             ),
             Layer(
-                population=population("output", CLASSES, LI, {}),
+                population=population("output", CLASSES, output, of_output or {}),
                 forward=projection("hid_to_out", "hidden", "output"),
             ),
         ),
@@ -58,10 +69,16 @@ def network(
 
 
 def program(
-    net: Network, steps: int, dt: float, *, rule: Rule = SURROGATE, loss: str = "sum"
+    net: Network,
+    steps: int,
+    dt: float,
+    *,
+    rule: Rule = SURROGATE,
+    loss: str = "sum",
+    spikes: SpikeDerivative | None = None,
 ) -> Program:
     """Return the network as a program of a rule."""
-    return compile_program(net, LOSSES[loss], {}, steps=steps, dt=dt, rule=rule)
+    return compile_program(net, LOSSES[loss], {}, steps=steps, dt=dt, rule=rule, spikes=spikes)
 
 
 def data_of(spikes_ETP: NDArray[np.bool_]) -> SpikeData:
