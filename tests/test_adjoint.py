@@ -19,7 +19,6 @@ from parity import (
 )
 from test_reference import CASES
 
-from snnrun.testing.declaration import trainable
 
 DTS = (0.05, 0.002)  # ms; each is a build, so tests/test_reference.py has more cases and steps
 CHOSEN = {  # every loss, and every mechanism of the spiking neurons
@@ -44,7 +43,7 @@ CHOSEN["lif, first_spike_wp"] = replace(
 
 def trained_parameters(problem: Problem) -> tuple[str, ...]:
     """Return the parameters that any layer of the problem can train."""
-    names = [name for layer in problem.layers for name in trainable(MODELS[layer.model])]
+    names = [name for layer in problem.layers for name in MODELS[layer.model].trainable]
     return tuple(dict.fromkeys(names))
 
 

@@ -17,16 +17,18 @@ from snnrun.compile.derive import DRIVE, RELEASE, adjoint_symbol, derive, entry_
 from snnrun.compile.derive import SPIKE_TIME_GRADIENT as DL_DT
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron, Parameter
+from snnrun.models.discrete_neurons import DISCRETE_NEURONS
 from snnrun.models.equations import symbol
 from snnrun.models.losses import LOSSES, Loss, Readout
 from snnrun.models.neurons import ALIF, LI, LIF, LIF_SUBTRACT, NEURON_TYPES, NEURONS
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.testing.declaration import loss_findings, neuron_findings
 
+ALL = {**NEURONS, **DISCRETE_NEURONS}
 YEAR = re.compile(r"\b(19|20)\d\d\b")
 
 
-@pytest.mark.parametrize("neuron", NEURONS.values(), ids=lambda neuron: neuron.name)
+@pytest.mark.parametrize("neuron", ALL.values(), ids=lambda neuron: neuron.name)
 def test_every_neuron_has_meaning_source_units_and_bounds(neuron: Neuron) -> None:
     assert neuron.meaning
     assert YEAR.search(neuron.source)
@@ -53,9 +55,12 @@ def test_every_choice_of_the_configuration_is_declared() -> None:
     assert set(SCHEMA["LOSS_TYPE"].usable()) == set(LOSSES)
 
 
-@pytest.mark.parametrize("neuron", NEURONS.values(), ids=lambda neuron: neuron.name)
+@pytest.mark.parametrize("neuron", ALL.values(), ids=lambda neuron: neuron.name)
 def test_defaults_of_parameters_are_those_of_their_keys(neuron: Neuron) -> None:
     for parameter in neuron.parameters:
+        if parameter.key is None:
+            assert parameter.name in ("bias", "max_spikes_per_dt")
+            continue
         assert parameter.key in KEYS
         assert parameter.default == KEYS[parameter.key].default_of("base")
         assert parameter.unit == (KEYS[parameter.key].unit or "1")

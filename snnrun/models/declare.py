@@ -154,15 +154,21 @@ class Neuron:
                     f"by the name {ARRIVED}; leave input out"
                 )
             refuse_given_names(tuple(p.name for p in self.parameters), where)
+            self._assignments()
             if (self.count is None) != (self.max_spikes is None):
                 raise ModelError(f"{where}: count and max_spikes need each other")
             if self.count is not None and self.threshold is None:
-                raise ModelError(f"{where}: a count without a threshold never happens")
+                raise ModelError(f"{where}: a count without a threshold never happens; give a "
+                                 "threshold")  # fmt: skip
         else:
             for option in ("readout", "count", "max_spikes"):
                 if getattr(self, option) is not None:
                     raise ModelError(f"{where}: {option} belongs to an update; leave it out")
         object.__setattr__(self, "input", ARRIVED if self.discrete else self.input or "I")
+
+    def _assignments(self) -> tuple[Assignment, ...]:
+        names = {p.name for p in self.parameters}
+        return parse_update(self.update, names, f"neuron {self.name}, update")
 
     @property
     def discrete(self) -> bool:
@@ -200,6 +206,23 @@ class Neuron:
         if self.discrete:
             return self._states_of_update(assigned_names(self.update, f"{where}, update"))
         return tuple(name for name, *_ in parse_rates(self.equations, where))
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """The parameters whose gradient is derived in full.
+
+        Not the refractory period and the most spikes in a step, which are whole numbers, and not
+        what an initial value contains, whose derivative is not followed back to the begin of the
+        trial.
+        """
+        used = {s.name for e in self.system.initial.values() for s in e.free_symbols}
+        excluded = used | {self.refractory, self.max_spikes}
+        return tuple(p.name for p in self.parameters if p.name not in excluded)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The states that keep a value from step to step: all but the ``input`` of an update."""
+        return self.states[:-1] if self.discrete else self.states
 
     def _states_of_update(self, assigned: tuple[str, ...]) -> tuple[str, ...]:
         first = self.readout
@@ -263,7 +286,7 @@ class Neuron:
         return System(
             states=states,
             rates=rates,
-            update=parse_update(self.update, parameters, f"{where}, update"),
+            update=self._assignments(),
             threshold_state=threshold_state,
             threshold_value=threshold_value,
             resets=MappingProxyType(resets),
@@ -272,9 +295,8 @@ class Neuron:
         )
 
     def _known_state(self, name: str, role: str) -> None:
-        states = [s for s in self.states if not (self.discrete and s == ARRIVED)]
-        if name not in states:
+        if name not in self.variables:
             raise ModelError(
                 f"neuron {self.name}: the {role} names {name!r}, which is no state."
-                f"{did_you_mean(name, states)} States: {', '.join(states)}"
+                f"{did_you_mean(name, self.variables)} States: {', '.join(self.variables)}"
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.neurons import TAU_MEM, TAU_SYN, V_THRESH
+from snnrun.models.parameters import TAU_MEM, TAU_SYN, V_THRESH
 
 THRESHOLD = replace(V_THRESH, positive=True)
 BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to the potential in each step")

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from snnrun.models.declare import Neuron, Parameter
+from snnrun.models.discrete_neurons import (
+    FLUX_LIF,
+    ROCKPOOL_LIF,
+    ROCKPOOL_LIF_DELTA,
+    SPYTORCH_LI,
+    SPYTORCH_LIF,
+)
+from snnrun.models.parameters import T_REF, TAU_MEM, TAU_SYN, V_RESET, V_THRESH
 
-TAU_MEM = Parameter(
-    name="tau_mem", default=20.0, unit="ms", positive=True, key="TAU_MEM", floor_key="MIN_TAU_M",
-    meaning="membrane time constant",
-)  # fmt: skip
-TAU_SYN = Parameter(
-    name="tau_syn", default=5.0, unit="ms", positive=True, key="TAU_SYN", floor_key="MIN_TAU_SYN",
-    meaning="synaptic time constant",
-)  # fmt: skip
-V_THRESH = Parameter(
-    name="v_thresh", default=1.0, unit="1", key="V_THRESH", meaning="spiking threshold"
-)
-V_RESET = Parameter(
-    name="v_reset", default=0.0, unit="1", key="V_RESET", meaning="membrane potential after a spike"
-)
-T_REF = Parameter(
-    name="t_ref", default=0.0, unit="ms", low=0.0, key="TAU_REF", meaning="refractory period"
-)
 MEMBRANE = """
     dV/dt = (I - V) / tau_mem
     dI/dt = -I / tau_syn
@@ -112,4 +103,9 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "LIF_subtract": (LIF_SUBTRACT, ()),
     "LI": (LI, ()),
     "hetLI": (LI, ("tau_mem", "tau_syn")),
+    "rockpool_LIF": (ROCKPOOL_LIF, ()),
+    "rockpool_LIF_delta": (ROCKPOOL_LIF_DELTA, ()),
+    "flux_LIF": (FLUX_LIF, ()),
+    "spytorch_LIF": (SPYTORCH_LIF, ()),
+    "spytorch_LI": (SPYTORCH_LI, ()),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from snnrun.streams import stream
 
 NEURON_KEYS = ("TAU_B", "B_INCR", "B_INIT", "TAU_REF")  # of some neurons only
 GAMMA_SHAPE = 3.0  # of the distribution of heterogeneous time constants (Perez-Nieves et al. 2021)
+SMALLEST_PART = 0.01  # of its start that learning leaves of a parameter that must be positive
 HETEROGENEOUS_CEILING = 3.0  # times the mean
 
 
@@ -170,11 +172,32 @@ def _population(
             config.MODEL_SEED, f"{parameter_name} {name}",
         )  # fmt: skip
     trained = tuple(p.name for p in neuron.parameters if p.floor_key) if train else ()
+    if role == "hidden":
+        trained += _also_trained(config, neuron, trained)
+    for parameter_name in trained:
+        p = neuron.parameter(parameter_name)
+        if parameter_name not in floors and (p.positive or p.low > -math.inf):
+            start = float(np.min(values[parameter_name]))
+            floors[parameter_name] = SMALLEST_PART * start if p.positive else p.low
     noise, veto = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if role == "hidden" else (0.0, 0.0)
     return Population(
         name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors,
         noise=noise, veto=veto,
     )  # fmt: skip
+
+
+def _also_trained(config: Config, neuron: Neuron, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the parameters of network.hidden_trained, but for those that are ``known``."""
+    wanted = tuple(dict.fromkeys(config.network.hidden_trained))
+    allowed = neuron.trainable
+    for name in wanted:
+        if name not in allowed:
+            raise ConfigError(
+                f"network.hidden_trained={name}: neuron {neuron.name} has no parameter of this "
+                f"name that can be trained.{did_you_mean(name, allowed)} It has: "
+                f"{', '.join(allowed)}"
+            )
+    return tuple(name for name in wanted if name not in known)
 
 
 def _refuse_unused(config: Config, key: str, neuron: Neuron) -> None:

@@ -10,6 +10,7 @@ FIRST_SPIKE_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 SPIKE_TIME_LOSSES = (*FIRST_SPIKE_LOSSES, "relative_mse")
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
+DISCRETE_NEURONS = ("rockpool_LIF", "rockpool_LIF_delta", "flux_LIF", "spytorch_LIF")
 ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
 
 # fmt: off
@@ -19,9 +20,12 @@ NEURONS = table(
     number("TAU_MEM", 20.0, "Time constant of the membrane potential.", unit="ms", above=0),
     number("V_THRESH", 1.0, "Potential at which a neuron spikes.", above=0),
     number(
-        "V_RESET", 0.0, "Potential after a spike. LIF_subtract takes the threshold off instead.",
+        "V_RESET", 0.0,
+        "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
+        "flux_LIF and spytorch_LIF set it to 0.",
         active_if=(
-            unless("HIDDEN_NEURON_TYPE", "LIF_subtract"), when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
+            unless("HIDDEN_NEURON_TYPE", "LIF_subtract", *DISCRETE_NEURONS),
+            when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
         ),
     ),
     number(
@@ -33,15 +37,19 @@ NEURONS = table(
         "HIDDEN_NEURON_TYPE", "LIF",
         "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
         "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
-        "the threshold off the potential; or your own, as in mylab.neurons.alif2.",
-        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract"), dotted_path=True,
+        "the threshold off the potential; or your own, as in mylab.neurons.alif2. By updates in "
+        "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
+        "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
+        "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",
+        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract", *DISCRETE_NEURONS), dotted_path=True,
     ),
     text(
         "OUTPUT_NEURON_TYPE", "LI",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
-        "neuron; or your own. The losses of spike times need outputs that spike: with them LI "
-        "stands for LIF and hetLI for hetLIF.",
-        choices=("LI", "hetLI"), dotted_path=True,
+        "neuron; spytorch_LI the one of spytorch_LIF, with rule=surrogate only; or your own. The "
+        "losses of spike times need outputs that spike: with them LI stands for LIF and hetLI for "
+        "hetLIF.",
+        choices=("LI", "hetLI", "spytorch_LI"), dotted_path=True,
     ),
     number(
         "TAU_B", 100.0, "Time constant with which the adaptation B of ALIF neurons decays.",
@@ -57,7 +65,8 @@ NEURONS = table(
     number(
         "HIDDEN_NOISE", 0.0,
         "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
-        "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods. There is none in evaluation. "
+        "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods, before the threshold is tested. "
+        "There is none in evaluation. rockpool's noise_std, per sqrt(s), is A*sqrt(1000). "
         "A spike time is differentiated by the drift at the spike, without the noise.",
         minimum=0, maximum=1e6,
     ),

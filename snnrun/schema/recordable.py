@@ -17,6 +17,11 @@ NEURON_VARIABLES: dict[str, tuple[str, ...]] = {
     "ALIF": ("V", "I", "B"),
     "LI": ("V", "I"),
     "hetLI": ("V", "I"),
+    "rockpool_LIF": ("V", "I"),
+    "rockpool_LIF_delta": ("V",),
+    "flux_LIF": ("V", "I"),
+    "spytorch_LIF": ("V", "I", "S"),
+    "spytorch_LI": ("V", "I"),
 }
 EPOCH_TRIAL_KEYS = (
     "W_OUTPUT_EPOCH_TRIAL",

@@ -188,6 +188,13 @@ GROUPS = table(
         "neuron.",
         kind=NUMBERS,
     ),
+    row(
+        "network.hidden_trained", [],
+        "Parameters of the hidden neurons that are trained besides what TRAIN_TAU trains, such as "
+        "v_thresh and bias: one value per neuron, from the same start, not below 1 % of it where "
+        "it must be positive.",
+        kind=TEXTS,
+    ),
     text(
         "rule.name", "eventprop", "The learning rule.",
         choices=("eventprop", "surrogate", "superspike", "stdp"),

@@ -77,6 +77,12 @@ def _check_neuron(
     seed: int,
     options: BuildOptions,
 ) -> Report:
+    if neuron.discrete:
+        raise ModelError(
+            f"neuron {neuron.name}: check_model compares gradients with a simulation in continuous "
+            "time, and this neuron is declared by its update in discrete time, which is exact as "
+            "it stands"
+        )
     values = values_of(neuron, given)
     scale = time_scale([(part.neuron, part.values) for part in neuron_parts(neuron, given, 0.1)])
     steps = _steps(dts, scale)

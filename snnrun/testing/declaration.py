@@ -63,20 +63,12 @@ def loss_findings(loss: Loss) -> list[Finding]:
     return [_declaration(problems, "meaning, source, keys and fields")]
 
 
-def trainable(neuron: Neuron) -> tuple[str, ...]:
-    """Return the parameters whose gradient is derived in full.
-
-    Not the refractory period, which is a whole number of steps, and not what an initial value
-    contains, whose derivative is not followed back to the begin of the trial.
-    """
-    initial = _names(neuron.system.initial.values())
-    excluded = initial | {neuron.refractory}
-    return tuple(p.name for p in neuron.parameters if p.name not in excluded)
-
-
 def time_constants(neuron: Neuron) -> tuple[str, ...]:
-    """Return the parameters that the rates are divided by."""
+    """Return the parameters that the rates, or what is assigned, are divided by."""
     below = _names(sp.fraction(sp.together(rate))[1] for rate in neuron.system.rates)
+    assigned = [line.value for line in neuron.system.update]
+    powers = {power for value in assigned for power in value.atoms(sp.Pow)}
+    below |= _names(power.base for power in powers if power.exp.could_extract_minus_sign())
     return tuple(p.name for p in neuron.parameters if p.name in below)
 
 
@@ -87,7 +79,7 @@ def _declaration(problems: list[str], what: str) -> Finding:
 
 def _trained(neuron: Neuron) -> Finding:
     """Say which parameters learning changes; wrong where one of them has no full gradient."""
-    whole = trainable(neuron)
+    whole = neuron.trainable
     floors = [p.name for p in neuron.parameters if p.floor_key]
     wrong = [name for name in floors if name not in whole]
     text = f"TRAIN_TAU trains {', '.join(floors) or 'nothing'}; "
@@ -114,10 +106,13 @@ def _unexplained(neuron: Neuron) -> Iterator[str]:
 def _unused(neuron: Neuron) -> Iterator[str]:
     system = neuron.system
     used = _names([*system.rates, *system.resets.values(), *system.initial.values()])
+    used |= _names(line.value for line in system.update)
+    if system.count is not None:
+        used |= _names([system.count])
     if system.threshold_value is not None:
         used |= _names([system.threshold_value])
     for parameter in neuron.parameters:
-        if parameter.name not in used | {neuron.refractory}:
+        if parameter.name not in used | {neuron.refractory, neuron.max_spikes}:
             yield f"{parameter.name} is not used by any equation"
 
 

@@ -12,7 +12,7 @@ from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.testing.comparison import Comparison
-from snnrun.testing.declaration import Finding, time_constants, trainable
+from snnrun.testing.declaration import Finding, time_constants
 from snnrun.testing.equations import Array, Equations, fastest_rate, flow
 from snnrun.testing.grid import BuildOptions, GridResult, build_grids, constant
 
@@ -54,7 +54,7 @@ def equality_findings(neuron: Neuron, comparison: Comparison) -> list[Finding]:
     """Compare the gradients of equal and nearly equal time constants, on the coarsest grid."""
     grid, problem, findings = comparison.grids[0], comparison.problem, []
     own = [x.population for x in problem.network.layers if x.population.neuron is neuron]
-    known = set(trainable(neuron))
+    known = set(neuron.trainable)
     for first, second in combinations(time_constants(neuron), 2):
         if not {first, second} <= known:
             continue

@@ -13,7 +13,6 @@ from snnrun.models.losses import Loss
 from snnrun.models.neurons import LI, LIF
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.streams import stream
-from snnrun.testing.declaration import trainable
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem
 from snnrun.testing.problems import (
@@ -129,7 +128,7 @@ def _network(parts: Sequence[Part], seed: int) -> Network:
 
 
 def _population(part: Part, seed: int) -> Population:
-    trained = trainable(part.neuron)
+    trained = part.neuron.trainable
     spread = stream(seed, f"check parameters {part.name}").uniform
     values: dict[str, float | Array] = dict(part.values)
     for name in trained:

@@ -190,7 +190,7 @@ class NativeBackend:
             steps.append(step)
             neurons.append(neuron)
             found = {}
-            for k, name in enumerate(compiled.dynamics.neuron.states):
+            for k, name in enumerate(compiled.dynamics.neuron.variables):
                 trace = np.empty((self.program.steps, compiled.population.size), self._real)
                 self._lib.snn_trace(self._engine, layer, k, c.c_void_p(trace.ctypes.data))
                 found[name] = trace
