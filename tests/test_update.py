@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 from discrete import Array, Run, data_of, network, program, walk
-from parity import load_weights, native
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parity import gradients_of, load_weights, native
 
 from snnrun.backends.native.library import NativeBackend
 from snnrun.models.declare import Neuron
@@ -17,6 +20,8 @@ from snnrun.models.discrete_neurons import (
     ROCKPOOL_LIF_DELTA,
     SPYTORCH_LIF,
 )
+from snnrun.models.neurons import LIF
+from snnrun.models.surrogates import SpikeDerivative
 
 DT, TAU_MEM, TAU_SYN, THETA = 0.5, 9.0, 4.0, 0.7
 T, P, N = 150, 13, 37
@@ -40,8 +45,8 @@ def weights(seed: int, mean: float, std: float, recurrent: float) -> dict[str, A
     }
 
 
-def run_native(backend: NativeBackend, spikes: np.ndarray, given: dict[str, Array]) -> list[Run]:
-    load_weights(backend, given)
+def run_native(backend: NativeBackend, spikes: np.ndarray, w: dict[str, Array]) -> list[Run]:
+    load_weights(backend, w)
     runs = []
     for example in range(len(spikes)):
         trial = backend.trial(data_of(spikes), example)
@@ -117,13 +122,13 @@ CASES: dict[str, tuple[Neuron, dict[str, Any], Any, tuple[float, float, float]]]
 def test_steps_are_those_of_the_formulas(name: str, precision: str) -> None:
     neuron, more, step, (mean, std, recurrent) = CASES[name]
     net = network((P, N), neuron, given_to(neuron, **more), recurrent=recurrent > 0)
-    given = weights(3, mean, std, recurrent)
+    w = weights(3, mean, std, recurrent)
     if not recurrent:
-        del given["hid_to_hid"]
+        del w["hid_to_hid"]
     backend = native(program(net, T, DT), precision=precision)
     spikes = inputs(4)
-    for x, found in zip(spikes, run_native(backend, spikes, given), strict=True):
-        wanted = walk(x.astype(float), given["in_to_hid"], step, given.get("hid_to_hid"))
+    for x, found in zip(spikes, run_native(backend, spikes, w), strict=True):
+        wanted = walk(x.astype(float), w["in_to_hid"], step, w.get("hid_to_hid"))
         assert 0.005 < (wanted.spikes > 0).mean() < 0.9
         if neuron.count is not None:
             most = more.get("max_spikes_per_dt", 15)
@@ -132,3 +137,66 @@ def test_steps_are_those_of_the_formulas(name: str, precision: str) -> None:
         tolerance = 1e-12 if precision == "float64" else 2e-5
         for state, values in wanted.states.items():
             np.testing.assert_allclose(found.states[state], values, rtol=tolerance, atol=tolerance)
+
+
+# the same neuron, by equations and by its closed form as an update
+
+TAUS = ("tau_mem", "tau_syn", "v_thresh")
+WRITTEN_OUT = Neuron(
+    name="lif_written_out",
+    update="I = I + input\n"
+    "V = V * exp(-dt / tau_mem) + I * tau_syn / (tau_mem - tau_syn)"
+    " * (exp(-dt / tau_mem) - exp(-dt / tau_syn))\n"
+    "I = I * exp(-dt / tau_syn)",
+    threshold="V >= v_thresh",
+    reset="V = v_reset",
+    parameters=tuple(p for p in LIF.parameters if p.name != "t_ref"),
+    meaning="lif, by the closed form of its step",
+    source="tests only",
+)
+
+
+@cache
+def both() -> tuple[NativeBackend, NativeBackend]:
+    """Return the two neurons in a recurrent network of rule=surrogate."""
+    own = {name: np.full(N, GIVEN[name]) for name in TAUS}
+    nets = (
+        network((P, N), neuron, {**own, "v_reset": -0.1}, recurrent=True, trained=TAUS)
+        for neuron in (LIF, WRITTEN_OUT)
+    )
+    spikes = SpikeDerivative(values={"scale": 5.0}, detach_reset=False)
+    one, other = (native(program(net, T, DT, spikes=spikes)) for net in nets)
+    return one, other
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    mean=st.floats(0.0, 1.0),
+    recurrent=st.floats(0.0, 0.5),
+    rate=st.floats(0.02, 0.3),
+)
+def test_a_closed_form_written_as_an_update_does_what_the_equations_do(
+    seed: int, mean: float, recurrent: float, rate: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    own = [draw.uniform(8, 30, N), draw.uniform(2, 6, N), draw.uniform(0.4, 1.2, N)]
+    w, x = weights(seed, mean, 1.0, recurrent), inputs(seed, rate)
+    found = []
+    for backend in both():
+        backend.set("hidden_parameters", np.array(own))
+        runs = run_native(backend, x, w)
+        loss = backend.gradient(data_of(x), np.arange(2)).loss
+        found.append((runs, loss, gradients_of(backend)))
+    (runs, loss, slopes), (others, other_loss, other_slopes) = found
+    for run, other in zip(runs, others, strict=True):
+        np.testing.assert_array_equal(run.spikes, other.spikes)
+        for state in "VI":
+            np.testing.assert_allclose(
+                other.states[state], run.states[state], rtol=1e-9, atol=1e-10
+            )
+    np.testing.assert_allclose(other_loss, loss, rtol=1e-10)
+    assert slopes.keys() == other_slopes.keys()
+    for key, slope in slopes.items():
+        largest = np.abs(slope).max()
+        np.testing.assert_allclose(other_slopes[key], slope, rtol=0, atol=1e-8 * largest + 1e-12)
