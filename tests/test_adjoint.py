@@ -19,7 +19,6 @@ from parity import (
 )
 from test_reference import CASES
 
-
 DTS = (0.05, 0.002)  # ms; each is a build, so tests/test_reference.py has more cases and steps
 CHOSEN = {  # every loss, and every mechanism of the spiking neurons
     name: CASES[name]

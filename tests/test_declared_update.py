@@ -117,7 +117,9 @@ BAD_UPDATES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "said"), BAD_UPDATES, ids=[said[:60] for _, said in BAD_UPDATES])
+@pytest.mark.parametrize(
+    ("change", "said"), BAD_UPDATES, ids=[said[:60] for _, said in BAD_UPDATES]
+)
 def test_a_wrong_update_is_refused_where_it_is_wrong(change: Any, said: str) -> None:
     Neuron(**STEPPED)
     with pytest.raises(ModelError) as error:

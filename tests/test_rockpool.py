@@ -91,5 +91,3 @@ def test_states_and_spikes_are_those_of_rockpool(name: str, precision: str) -> N
         if neuron is ROCKPOOL_LIF:
             theirs_I = record["isyn"][e, :, :, 0].numpy()
             np.testing.assert_allclose(run.states["I"], theirs_I, rtol=0, atol=tolerance)
-
-

@@ -203,7 +203,7 @@ def test_neurons_and_losses_are_those_that_are_declared() -> None:
 
     usable = {*SCHEMA["HIDDEN_NEURON_TYPE"].usable(), *SCHEMA["OUTPUT_NEURON_TYPE"].usable()}
     assert usable == set(NEURON_TYPES)
-    assert {n: NEURON_TYPES[n][0].states for n in usable} == NEURON_VARIABLES
+    assert {n: NEURON_TYPES[n][0].variables for n in usable} == NEURON_VARIABLES
     assert set(SCHEMA["LOSS_TYPE"].usable()) == set(LOSSES)
 
 

@@ -71,7 +71,7 @@ def loop(step: Callable[..., Any]) -> Callable[..., Any]:
 
     def spikes(x: Any, w: dict[str, Any], p: dict[str, Any], detach: bool) -> Any:
         zero = torch.zeros(len(x), N)
-        states, out = {name: zero for name in "VIS"}, [zero]
+        states, out = dict.fromkeys("VIS", zero), [zero]
         for n in range(T):
             arriving = x[:, n] @ w["in_to_hid"]
             if "hid_to_hid" in w:

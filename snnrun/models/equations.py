@@ -126,7 +126,9 @@ def _convert(
         if node.id not in names:
             hint = did_you_mean(node.id, names)
             known = ", ".join(sorted(names)) or "no name"
-            raise pointed_error(f"unknown name {node.id!r}.{hint} Declared: {known}", where, line, here)
+            raise pointed_error(
+                f"unknown name {node.id!r}.{hint} Declared: {known}", where, line, here
+            )
         return symbol(node.id)
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return OPERATORS[type(node.op)](convert(node.left), convert(node.right))

@@ -13,11 +13,12 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     TIMED RESTS REGULARISED PUSHED DISTURBED NOISE VETO STRIDE DURATION SILENT_EXCLUDED push n total
     distance reach change slope dl_ds kept TAPED
     Number Real Int vf vi vectors splat maximum minimum
-    exp log sqrt tanh fabs pow floor count count_of MOST_SPIKES alignas and asm auto bool break case catch char class const
-    constexpr continue default delete do double else enum explicit export extern false float for
-    friend goto if inline int long mutable namespace new noexcept not operator or private protected
-    public register return short signed sizeof static struct switch template this throw true try
-    typedef typeid typename union unsigned using virtual void volatile while xor INFINITY NAN
+    exp log sqrt tanh fabs pow floor count count_of MOST_SPIKES alignas and asm auto bool break case
+    catch char class const constexpr continue default delete do double else enum explicit export
+    extern false float for friend goto if inline int long mutable namespace new noexcept not
+    operator or private protected public register return short signed sizeof static struct switch
+    template this throw true try typedef typeid typename union unsigned using virtual void volatile
+    while xor INFINITY NAN
     """.split()  # noqa: SIM905
 )
 PREFIXES = ("lam_", "P_", "H_", "Pu_", "Hu_", "dP_", "dH_", "u_", "__", "SNN_", "_")

@@ -185,10 +185,9 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
         for (size_t q = 0; q < sizeof hit / sizeof *hit; q++)
             for (uint64_t h = hit[q]; h; h &= h - 1) {
                 const int i = int(q * 64) + __builtin_ctzll(h);
-                int more = 0;
-                if constexpr (Counted<M>::ON) more = int(reinterpret_cast<const Real*>(many)[i]) - 1;
-                for (spikes.neuron[count++] = uint16_t(i); more > 0; more--)
-                    spikes.neuron[count++] = uint16_t(i);
+                int times = 1;
+                if constexpr (Counted<M>::ON) times = int(reinterpret_cast<Real*>(many)[i]);
+                for (; times > 0; times--) spikes.neuron[count++] = uint16_t(i);
             }
         spikes.start[n + 1] = count;
         for (uint32_t e = first; e < count; e++) {
