@@ -86,7 +86,6 @@ REFUSED = [
         "max_spikes_per_dt = 300 1; it must be in",
     ),
     ({"TAU_REF": 2.0}, ConfigError, "TAU_REF=2: has no effect, as neuron rockpool_lif_delta has"),
-    ({"backend": "genn"}, ConfigError, "rule=surrogate: backend genn cannot run it"),
 ]
 
 
