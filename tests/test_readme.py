@@ -24,6 +24,7 @@ from snnrun.commands.saved_run import read_overrides
 from snnrun.compile.derive import derive
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
+from snnrun.models.discrete_neurons import ROCKPOOL_LIF
 from snnrun.models.losses import Loss
 from snnrun.models.neurons import TAU_MEM
 from snnrun.network.build import find_neuron
@@ -173,6 +174,9 @@ def test_the_declarations_of_the_models_readme_are_accepted() -> None:
             exec(code, names)
     assert isinstance(names["late"], Loss)
     assert derive(names["tired"], ("tau_mem", "tau_w"), refractory=True).jump is not None
+    bursting = names["bursting"].system
+    assert (bursting.update, bursting.count) == (ROCKPOOL_LIF.system.update,
+                                                 ROCKPOOL_LIF.system.count)  # fmt: skip
 
 
 def test_the_error_that_the_models_readme_shows_is_the_one_that_is_raised() -> None:
