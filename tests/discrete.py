@@ -7,7 +7,7 @@ Shapes: T steps, P inputs, N neurons.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.declare import Neuron
+from snnrun.models.discrete_neurons import FLUX_LIF
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LI
 from snnrun.models.rules import SURROGATE, Rule
@@ -25,6 +26,7 @@ from snnrun.network.network import Layer, Network, Population, Projection
 
 Array = NDArray[np.float64]
 CLASSES = 3
+OWN = replace(FLUX_LIF, name="own")
 
 
 def population(

@@ -150,7 +150,9 @@ WRITTEN_OUT = Neuron(
     "I = I * exp(-dt / tau_syn)",
     threshold="V >= v_thresh",
     reset="V = v_reset",
-    parameters=tuple(p for p in LIF.parameters if p.name != "t_ref"),
+    refractory="t_ref",
+    held=("V",),
+    parameters=LIF.parameters,
     meaning="lif, by the closed form of its step",
     source="tests only",
 )
@@ -161,7 +163,9 @@ def both() -> tuple[NativeBackend, NativeBackend]:
     """Return the two neurons in a recurrent network of rule=surrogate."""
     own = {name: np.full(N, GIVEN[name]) for name in TAUS}
     nets = (
-        network((P, N), neuron, {**own, "v_reset": -0.1}, recurrent=True, trained=TAUS)
+        network(
+            (P, N), neuron, {**own, "v_reset": -0.1, "t_ref": 2 * DT}, recurrent=True, trained=TAUS
+        )
         for neuron in (LIF, WRITTEN_OUT)
     )
     spikes = SpikeDerivative(values={"scale": 5.0}, detach_reset=False)

@@ -68,7 +68,18 @@ def test_a_neuron_that_spikes_several_times_in_a_step_is_recorded_as_often(
 
 
 REFUSED = [
-    ({"rule": "eventprop"}, ModelError, "Use rule=surrogate"),
+    (
+        {"rule": "eventprop"},
+        ConfigError,
+        "HIDDEN_NEURON_TYPE=rockpool_LIF_delta: is declared by its update in discrete time, and "
+        "rule=eventprop differentiates what flows between spikes; use rule=surrogate",
+    ),
+    (
+        {"rule": "eventprop", "HIDDEN_NEURON_TYPE": "discrete.OWN"},
+        ModelError,
+        "population hidden: neuron own is declared by its update in discrete time, which has no "
+        "flow between spikes; rule eventprop differentiates that flow. Use rule=surrogate",
+    ),
     (
         {"network": {"hidden_trained": ["v_tresh"]}},
         ConfigError,
@@ -95,3 +106,13 @@ def test_what_cannot_be_is_refused(change: Any, kind: Any, said: str, tmp_path: 
     with pytest.raises(kind) as error:
         train(small(**{**plain, **change}), tmp_path)
     assert said in str(error.value)
+
+
+def test_parameters_are_trained_with_rule_eventprop_too(tmp_path: Path) -> None:
+    keys = {"network": {"hidden_trained": ["v_thresh"]}, "W_OUTPUT_EPOCH_TRIAL": [[0, 0], [2, 0]]}
+    train(small(**keys), tmp_path)
+    run = load_run(tmp_path)
+    start, later = (run.parameters(epoch, 0)["hidden/v_thresh"] for epoch in (0, 2))
+    assert (start == 1).all()
+    assert len(np.unique(later)) > 10
+    assert "hidden/tau_mem" not in run.parameters(0, 0)

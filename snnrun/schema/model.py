@@ -10,7 +10,8 @@ FIRST_SPIKE_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 SPIKE_TIME_LOSSES = (*FIRST_SPIKE_LOSSES, "relative_mse")
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
-DISCRETE_NEURONS = ("rockpool_LIF", "rockpool_LIF_delta", "flux_LIF", "spytorch_LIF")
+DISCRETE_HIDDEN = ("rockpool_LIF", "rockpool_LIF_delta", "flux_LIF", "spytorch_LIF")
+DISCRETE_NEURONS = (*DISCRETE_HIDDEN, "spytorch_LI")
 ADAPTIVE = (when("HIDDEN_NEURON_TYPE", "ALIF"),)
 
 # fmt: off
@@ -24,7 +25,7 @@ NEURONS = table(
         "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
         "flux_LIF and spytorch_LIF set it to 0.",
         active_if=(
-            unless("HIDDEN_NEURON_TYPE", "LIF_subtract", *DISCRETE_NEURONS),
+            unless("HIDDEN_NEURON_TYPE", "LIF_subtract", *DISCRETE_HIDDEN),
             when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
         ),
     ),
@@ -41,7 +42,7 @@ NEURONS = table(
         "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
         "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
         "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",
-        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract", *DISCRETE_NEURONS), dotted_path=True,
+        choices=("LIF", "hetLIF", "ALIF", "LIF_subtract", *DISCRETE_HIDDEN), dotted_path=True,
     ),
     text(
         "OUTPUT_NEURON_TYPE", "LI",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.schema.kinds import MINI_BATCHES, shown
-from snnrun.schema.model import EXPONENTIAL_LOSSES, LOSS, SPIKE_TIME_LOSSES
+from snnrun.schema.model import DISCRETE_NEURONS, EXPONENTIAL_LOSSES, LOSS, SPIKE_TIME_LOSSES
 
 Values = Mapping[str, Any]
 
@@ -232,6 +232,16 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
         )
 
 
+@rule("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")
+def _updates_are_not_flows(values: Values) -> Iterator[str]:
+    for key in ("HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE"):
+        if values["rule.name"] == "eventprop" and values[key] in DISCRETE_NEURONS:
+            yield (
+                f"{key}={values[key]}: is declared by its update in discrete time, and "
+                "rule=eventprop differentiates what flows between spikes; use rule=surrogate"
+            )
+
+
 @rule("rule.surrogate", "rule.scale", "rule.window")
 def _surrogate_options(values: Values) -> Iterator[str]:
     name = values["rule.surrogate"]
@@ -263,5 +273,6 @@ RULES = (
     _rewired_weights_are_trained,
     _plots_are_files,
     _surrogate_of_potentials,
+    _updates_are_not_flows,
     _surrogate_options,
 )
