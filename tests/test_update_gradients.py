@@ -14,8 +14,9 @@ from discrete import Array, data_of, network, program
 from parity import gradients_of, load_weights, native
 from test_update import DT, TAU_MEM, TAU_SYN, THETA, given_to, weights
 
-from snnrun.models.declare import Neuron
+from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.discrete_neurons import (
+    BIAS,
     FLUX_LIF,
     ROCKPOOL_LIF,
     ROCKPOOL_LIF_DELTA,
@@ -64,6 +65,46 @@ def spytorch(x: dict[str, Any], arriving: Any, p: dict[str, Any], detach: bool) 
     x["V"], x["I"] = new_mem, new_syn
     x["S"] = FastSigmoid.apply(new_mem - p["v_thresh"])
     return x["S"]
+
+
+ODD = Neuron(  # everything that the language has
+    name="odd",
+    update="""
+        I = tanh(I * exp(-dt / tau_syn)) + input
+        W = max(W - dt / tau_mem * abs(W - 0.3), -0.5)
+        V = V + dt / tau_mem * (0.2 * V**2 - V + I - W * min(V, v_thresh))
+        V = V * sqrt(1 + bias**2) / (1 + log(1 + abs(bias) * exp(-abs(V))))
+    """,
+    threshold="V >= v_thresh + 0.1 * W",
+    reset="""
+        V = v_reset * W
+        W = W + 0.2 * V
+    """,
+    parameters=(
+        *SPYTORCH_LIF.parameters,
+        BIAS,
+        Parameter(name="v_reset", default=0.1, unit="1", meaning="size of the reset"),
+    ),
+    meaning="no neuron of anybody's",
+    source="tests only",
+)
+
+
+def odd(x: dict[str, Any], arriving: Any, p: dict[str, Any], detach: bool) -> Any:
+    I = torch.tanh(x["I"] * torch.exp(-DT / p["tau_syn"])) + arriving  # noqa: E741
+    W = x["S"] - DT / p["tau_mem"] * torch.abs(x["S"] - 0.3)  # S: unused otherwise
+    W = torch.clamp(W, min=-0.5)
+    V = x["V"]
+    V = V + DT / p["tau_mem"] * (0.2 * V**2 - V + I - W * torch.minimum(V, p["v_thresh"]))
+    V = V * torch.sqrt(1 + p["bias"] ** 2) / (
+        1 + torch.log(1 + torch.abs(p["bias"]) * torch.exp(-torch.abs(V)))
+    )
+    s = FastSigmoid.apply(V - (p["v_thresh"] + 0.1 * W))
+    kept = s.detach() if detach else s
+    x["V"] = V + kept * (p["v_reset"] * W - V)
+    x["S"] = W + kept * (0.2 * V)
+    x["I"] = I
+    return s
 
 
 def loop(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,6 +184,7 @@ def theirs(
     return spikes.detach().numpy(), found
 
 
+START = {"tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "v_thresh": THETA, "bias": 0.02, "v_reset": 0.1}
 Case = tuple[Neuron, Callable[..., Any], tuple[float, float, float], bool, str]
 CASES: dict[str, Case] = {
     # neuron, PyTorch's, mean and spread of weights and spread of recurrent ones, detached, loss
@@ -153,6 +195,8 @@ CASES: dict[str, Case] = {
     "rockpool, current": (ROCKPOOL_LIF, rockpool(True), (0.02, 0.1, 0.01), False, "max"),
     "flux": (FLUX_LIF, loop(flux), (2.0, 2.0, 0.5), False, "max"),
     "flux, detached": (FLUX_LIF, loop(flux), (2.0, 2.0, 0.5), True, "max"),
+    "odd": (ODD, loop(odd), (0.9, 0.9, 0.3), False, "sum"),
+    "odd, detached": (ODD, loop(odd), (0.9, 0.9, 0.3), True, "max"),
     "spytorch": (SPYTORCH_LIF, loop(spytorch), (0.02, 0.05, 0.02), False, "sum"),
     "spytorch, detached": (SPYTORCH_LIF, loop(spytorch), (0.02, 0.05, 0.02), True, "max"),
 }  # fmt: skip
@@ -163,8 +207,7 @@ def test_gradients_are_those_of_autograd(name: str) -> None:
     neuron, run, (mean, std, recurrent), detach, loss = CASES[name]
     draw = np.random.default_rng(7)
     trained = tuple(p.name for p in neuron.parameters if p.name != neuron.max_spikes)
-    start = {"tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "v_thresh": THETA, "bias": 0.02}
-    own = {k: start[k] * draw.uniform(0.8, 1.2, N) for k in trained}
+    own = {k: START[k] * draw.uniform(0.8, 1.2, N) for k in trained}
     most = {neuron.max_spikes: 2 if "at most 2" in name else 15} if neuron.max_spikes else {}
     net = network((P, N), neuron, {**own, **most}, recurrent=recurrent > 0, trained=trained,
                   output=SPYTORCH_LI, of_output=given_to(SPYTORCH_LI))  # fmt: skip

@@ -31,13 +31,17 @@ class Dialect:
     """What differs between the backends' languages.
 
     ``literal`` is a number's form, in which ``{}`` stands for its digits; ``largest`` and
-    ``smallest`` are the functions of two arguments.
+    ``smallest`` are the functions of two arguments. ``sign`` and ``side`` are functions for the
+    derivatives of abs, max and min: -1, 0 or 1, and 0, 1/2 or 1, below, at and above 0; without
+    them these are written as comparisons of numbers.
     """
 
     literal: str
     largest: str
     smallest: str
     name_of: Callable[[sp.Symbol], str]
+    sign: str | None = None
+    side: str | None = None
 
 
 class FormulaPrinter(C99CodePrinter):  # SymPy looks its methods up by these names
@@ -92,6 +96,19 @@ class FormulaPrinter(C99CodePrinter):  # SymPy looks its methods up by these nam
 
     def _print_Min(self, expr: Any) -> str:
         return self._nested(self._dialect.smallest, expr.args)
+
+    def _print_sign(self, expr: Any) -> str:
+        argument = self._print(expr.args[0])
+        if self._dialect.sign is None:
+            return f"(({argument} > 0) - ({argument} < 0))"
+        return f"{self._dialect.sign}({argument})"
+
+    def _print_Heaviside(self, expr: Any) -> str:
+        argument = self._print(expr.args[0])
+        if self._dialect.side is None:
+            half = self.number(0.5)
+            return f"({half} * (({argument} > 0) + ({argument} >= 0)))"
+        return f"{self._dialect.side}({argument})"
 
     def _nested(self, function: str, arguments: tuple[Any, ...]) -> str:
         text = self._print(arguments[0])

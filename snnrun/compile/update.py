@@ -77,7 +77,7 @@ class UpdateSteps(Steps):
         found = {}
         for i, value in enumerate(self._maps[prefix]):
             for j, state in enumerate(self.states):
-                slope = value.diff(symbol(state))
+                slope = self._slope(value, symbol(state))
                 if slope != 0:
                     found[i, j] = slope
         return found
@@ -88,9 +88,9 @@ class UpdateSteps(Steps):
         for p in self.compiled.population.trained:
             rows = {}
             for i, value in enumerate(self._maps[prefix]):
-                total = value.diff(symbol(p))
+                total = self._slope(value, symbol(p))
                 for part, by in self._moved(p).items():
-                    total += value.diff(part) * by
+                    total += self._slope(value, part) * by
                 if total != 0:
                     rows[i] = total
             slopes[p] = rows
@@ -147,6 +147,12 @@ class UpdateSteps(Steps):
         if value.is_number or value.is_Symbol:
             return value
         return self._hoisted.setdefault(value, internal(f"P_{len(self._hoisted)}"))
+
+    def _slope(self, value: sp.Expr, name: sp.Symbol) -> sp.Expr:
+        """Return the derivative by ``name``; coefficients are real, as abs needs to know."""
+        real = {part: sp.Dummy(real=True) for part in self._hoisted.values()}
+        slope = value.xreplace(real).diff(real.get(name, name))
+        return slope.xreplace({dummy: part for part, dummy in real.items()})
 
     def _moved(self, parameter: str) -> dict[sp.Symbol, sp.Symbol]:
         """Return coefficient -> its derivative by ``parameter``, where that is not 0."""

@@ -13,7 +13,7 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     TIMED RESTS REGULARISED PUSHED DISTURBED NOISE VETO STRIDE DURATION SILENT_EXCLUDED push n total
     distance reach change slope dl_ds kept TAPED
     Number Real Int vf vi vectors splat maximum minimum
-    exp log sqrt tanh fabs pow floor count count_of MOST_SPIKES alignas and asm auto bool break case
+    exp log sqrt tanh fabs pow floor sign side count count_of MOST_SPIKES alignas and asm auto bool break case
     catch char class const constexpr continue default delete do double else enum explicit export
     extern false float for friend goto if inline int long mutable namespace new noexcept not
     operator or private protected public register return short signed sizeof static struct switch
@@ -28,5 +28,6 @@ cxx_name = not_taken(TAKEN, PREFIXES)
 
 def print_formula(expression: sp.Expr, literal: str = "Real({})") -> str:
     """Return ``expression`` as C++."""
-    dialect = Dialect(literal=literal, largest="maximum", smallest="minimum", name_of=cxx_name)
+    dialect = Dialect(literal=literal, largest="maximum", smallest="minimum", name_of=cxx_name,
+                      sign="sign", side="side")  # fmt: skip
     return print_in(dialect, expression)

@@ -103,8 +103,13 @@ static inline vf exp(vf x) { return exponential(x); }
 static inline vf log(vf x) { return each_lane(x, [](Real v) { return std::log(v); }); }
 static inline vf sqrt(vf x) { return each_lane(x, [](Real v) { return std::sqrt(v); }); }
 static inline vf tanh(vf x) { return each_lane(x, [](Real v) { return std::tanh(v); }); }
+template <class X> using IfNumber = std::enable_if_t<std::is_floating_point_v<X>, X>;
+template <class X> static inline IfNumber<X> sign(X x) { return X(x > 0) - X(x < 0); }
+template <class X> static inline IfNumber<X> side(X x) { return (sign(x) + 1) / 2; }
 static inline vf fabs(vf x) { return x < vf{} ? -x : x; }
 static inline vf floor(vf x) { return each_lane(x, [](Real v) { return std::floor(v); }); }
+static inline vf sign(vf x) { return x > vf{} ? vf{} + 1 : x < vf{} ? vf{} - 1 : vf{}; }
+static inline vf side(vf x) { return (sign(x) + Real(1)) * Real(0.5); }
 static inline vf pow(vf x, Real y) { return each_lane(x, [=](Real v) { return std::pow(v, y); }); }
 static inline vf pow(Real x, vf y) { return each_lane(y, [=](Real v) { return std::pow(x, v); }); }
 static inline vf pow(vf x, vf y) {
