@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from discrete import network, program
 
-from snnrun.errors import ModelError
+from snnrun.backends.genn.describe import describe
+from snnrun.backends.genn.settings import Settings
+from snnrun.errors import ConfigError, ModelError
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.equations import symbol
 from snnrun.models.rules import EVENTPROP
@@ -172,3 +174,13 @@ def test_rule_eventprop_refuses_an_update() -> None:
 def test_check_model_refuses_an_update() -> None:
     with pytest.raises(ModelError, match="is declared by its update in discrete time"):
         check_model(Neuron(**STEPPED))
+
+
+def test_backend_genn_refuses_an_update() -> None:
+    net = network((2, 3), Neuron(**STEPPED), {}, recurrent=False)
+    with pytest.raises(ConfigError) as error:
+        describe(program(net, 10, 1.0), Settings())
+    assert str(error.value) == (
+        "population hidden: neuron mine is declared by its update in discrete time, which backend "
+        "genn cannot run; use backend=native"
+    )

@@ -96,8 +96,10 @@ def odd(x: dict[str, Any], arriving: Any, p: dict[str, Any], detach: bool) -> An
     W = torch.clamp(W, min=-0.5)
     V = x["V"]
     V = V + DT / p["tau_mem"] * (0.2 * V**2 - V + I - W * torch.minimum(V, p["v_thresh"]))
-    V = V * torch.sqrt(1 + p["bias"] ** 2) / (
-        1 + torch.log(1 + torch.abs(p["bias"]) * torch.exp(-torch.abs(V)))
+    V = (
+        V
+        * torch.sqrt(1 + p["bias"] ** 2)
+        / (1 + torch.log(1 + torch.abs(p["bias"]) * torch.exp(-torch.abs(V))))
     )
     s = FastSigmoid.apply(V - (p["v_thresh"] + 0.1 * W))
     kept = s.detach() if detach else s

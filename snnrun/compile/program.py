@@ -311,6 +311,8 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     neuron = dynamics.neuron
     lines = [f"population {population.name}: {population.size} x {neuron.name}"]
     lines += [f"    {line}" for line in neuron.system.lines]
+    if neuron.count is not None:
+        lines.append(f"    {neuron.count} spikes a step, at most {population.most_spikes}")
     if population.noise > 0:
         lines.append(f"    in training: noise of {population.noise:g} sqrt(dt) normal in each step")
     if population.veto > 0:

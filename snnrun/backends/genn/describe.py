@@ -15,7 +15,18 @@ from snnrun.errors import ConfigError
 
 
 def describe(program: Program, settings: Settings) -> Description:
-    """Return the GeNN model of ``program``."""
+    """Return the GeNN model of ``program``.
+
+    Raises:
+        ConfigError: It has a neuron that is declared by an update, or more than GeNN can index.
+    """
+    for compiled in program.populations:
+        if compiled.dynamics.neuron.discrete:
+            raise ConfigError(
+                f"population {compiled.population.name}: neuron {compiled.dynamics.neuron.name} is "
+                "declared by its update in discrete time, which backend genn cannot run; use "
+                "backend=native"
+            )
     network = program.network
     watched = watch(program, settings)
     last = program.populations[-1]

@@ -13,9 +13,9 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     TIMED RESTS REGULARISED PUSHED DISTURBED NOISE VETO STRIDE DURATION SILENT_EXCLUDED push n total
     distance reach change slope dl_ds kept TAPED
     Number Real Int vf vi vectors splat maximum minimum
-    exp log sqrt tanh fabs pow floor sign side count count_of MOST_SPIKES alignas and asm auto bool break case
-    catch char class const constexpr continue default delete do double else enum explicit export
-    extern false float for friend goto if inline int long mutable namespace new noexcept not
+    exp log sqrt tanh fabs pow floor sign side count count_of MOST_SPIKES alignas and asm auto bool
+    break case catch char class const constexpr continue default delete do double else enum explicit
+    export extern false float for friend goto if inline int long mutable namespace new noexcept not
     operator or private protected public register return short signed sizeof static struct switch
     template this throw true try typedef typeid typename union unsigned using virtual void volatile
     while xor INFINITY NAN
