@@ -30,12 +30,17 @@ OWN = replace(FLUX_LIF, name="own")
 
 
 def population(
-    name: str, size: int, neuron: Neuron, given: Mapping[str, Any], trained: tuple[str, ...] = ()
+    name: str,
+    size: int,
+    neuron: Neuron,
+    given: Mapping[str, Any],
+    trained: tuple[str, ...] = (),
+    noise: float = 0.0,
 ) -> Population:
     """Return neurons with the ``given`` parameters and defaults otherwise."""
     values = {p.name: given.get(p.name, p.default) for p in neuron.parameters}
     return Population(name=name, size=size, neuron=neuron, values=values, floors={},
-                      trained=trained)  # fmt: skip
+                      trained=trained, noise=noise)  # fmt: skip
 
 
 def network(
@@ -45,6 +50,7 @@ def network(
     *,
     recurrent: bool,
     trained: tuple[str, ...] = (),
+    noise: float = 0.0,
     output: Neuron = LI,
     of_output: Mapping[str, Any] | None = None,
 ) -> Network:
@@ -58,7 +64,7 @@ def network(
         input=Population(name="input", size=inputs, values={}, floors={}),
         layers=(
             Layer(
-                population=population("hidden", size, neuron, given, trained),
+                population=population("hidden", size, neuron, given, trained, noise),
                 forward=projection("in_to_hid", "input", "hidden"),
                 recurrent=projection("hid_to_hid", "hidden", "hidden") if recurrent else None,
             ),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from discrete import Array, Run, data_of, network, program, walk
+from draws import hashes, layer_keys, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity import gradients_of, load_weights, native
@@ -204,3 +205,25 @@ def test_a_closed_form_written_as_an_update_does_what_the_equations_do(
     for key, slope in slopes.items():
         largest = np.abs(slope).max()
         np.testing.assert_allclose(other_slopes[key], slope, rtol=0, atol=1e-8 * largest + 1e-12)
+
+
+def test_noise_comes_before_the_threshold_as_in_rockpool() -> None:
+    noise_std, key = 1.5, 2**63 + 5  # rockpool's, per square root of a second
+    net = network((P, N), ROCKPOOL_LIF_DELTA, given_to(ROCKPOOL_LIF_DELTA, bias=0.01),
+                  recurrent=True, noise=noise_std / 1000**0.5)  # fmt: skip
+    backend, w, x = native(program(net, T, DT)), weights(3, 0.1, 0.5, 0.05), inputs(4)
+    load_weights(backend, w)
+    trial = backend.trial(data_of(x), 0, 0.0, key, True)
+    zeta = normal(hashes(layer_keys(key, 0, 0)[0], T, N))
+    assert abs(zeta.std() - 1) < 0.02
+    steps = iter(noise_std * np.sqrt(DT / 1000) * zeta)
+    noiseless = rockpool_delta(0.01, 15)
+
+    def step(state: dict[str, Array], arriving: Array) -> tuple[Array, dict[str, Array]]:
+        return noiseless(state, arriving + next(steps))
+
+    wanted = walk(x[0].astype(float), w["in_to_hid"], step, w["hid_to_hid"])
+    counts = np.zeros((T, N))
+    np.add.at(counts, (trial.steps[0], trial.neurons[0]), 1)
+    np.testing.assert_array_equal(counts, wanted.spikes)
+    np.testing.assert_allclose(trial.states[0]["V"], wanted.states["V"], rtol=1e-9, atol=1e-10)
