@@ -51,7 +51,7 @@ OPTIONS = table(
         choices=("additive", "multiplicative"), active_if=USED,
     ),
     number(
-        "rule.mu", 1.0, "Exponent of multiplicative bounds.", minimum=0,
+        "rule.mu", 1.0, "Exponent of multiplicative bounds; others than 1 take longer.", minimum=0,
         active_if=(when("rule.bound", "multiplicative"),),
     ),
     switch(
