@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.backends.base import Opened
+from snnrun.backends.base import Backend, Opened
 from snnrun.backends.genn.backend import GennBackend
 from snnrun.backends.genn.build import Built, Target, build_model
 from snnrun.backends.genn.describe import describe
@@ -18,6 +18,8 @@ from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device, out_of_memory
 from snnrun.backends.genn.driver import cuda_devices
 from snnrun.backends.genn.events import EventTables
+from snnrun.backends.genn.online import GennOnlineBackend
+from snnrun.backends.genn.online_synapse import describe_online
 from snnrun.backends.genn.pygenn import (
     choose_device,
     import_pygenn,
@@ -77,8 +79,9 @@ def open_genn(
             f"PIPELINE=true: averaging spikes over a mini-batch (AVG_SNSUM) needs all of its "
             f"examples at once, and {NAMES[device]} runs one; use PIPELINE=false"
         )
+    _refuse_report(program, config)
     try:
-        description = describe(program, settings)
+        description = description_of(program, settings)
     except MemoryError as error:
         raise out_of_memory(error) from error
     say(f"building {program.network.shape} with GeNN {version_of_pygenn()} for {NAMES[device]}")
@@ -86,10 +89,13 @@ def open_genn(
         pygenn, description, target, code, cache_folder(config.backend.cache_dir),
         only_cached=not config.BUILD,
     )  # fmt: skip
-    backend = load(
-        built, description, program, settings, data,
-        drop_spikes=config.backend.on_full_buffer == "report",
-    )  # fmt: skip
+    drop_spikes = config.backend.on_full_buffer == "report"
+    backend: Backend
+    if program.online:
+        device_of_model = Device(built.model, built.groups, description)
+        backend = GennOnlineBackend(device_of_model, program, settings)
+    else:
+        backend = load(built, description, program, settings, data, drop_spikes=drop_spikes)
     seconds = time.monotonic() - started
     how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"
     say(f"program ready: {how}")
@@ -102,6 +108,20 @@ def open_genn(
         ),
         files={"code": str(built.folder), "compiler": target.command},
     )
+
+
+def description_of(program: Program, settings: Settings) -> Description:
+    """Return the GeNN model of ``program``, which learns by gradients or online."""
+    return describe_online(program, settings) if program.online else describe(program, settings)
+
+
+def _refuse_report(program: Program, config: Config) -> None:
+    """Raise ConfigError where spikes would be left out for the sake of a gradient."""
+    if program.online and config.backend.on_full_buffer == "report":
+        raise ConfigError(
+            f"backend.on_full_buffer=report: rule={program.rule.name} has no backward pass, so no "
+            "spike can lack its gradient; leave it out"
+        )
 
 
 def target_of(pygenn: Any, config: Config, device: str) -> Target:
