@@ -79,7 +79,6 @@ def open_genn(
             f"PIPELINE=true: averaging spikes over a mini-batch (AVG_SNSUM) needs all of its "
             f"examples at once, and {NAMES[device]} runs one; use PIPELINE=false"
         )
-    _refuse_report(program, config)
     try:
         description = description_of(program, settings)
     except MemoryError as error:
@@ -92,8 +91,7 @@ def open_genn(
     drop_spikes = config.backend.on_full_buffer == "report"
     backend: Backend
     if program.online:
-        device_of_model = Device(built.model, built.groups, description)
-        backend = GennOnlineBackend(device_of_model, program, settings)
+        backend = load_online(built, description, program, settings, data)
     else:
         backend = load(built, description, program, settings, data, drop_spikes=drop_spikes)
     seconds = time.monotonic() - started
@@ -113,15 +111,6 @@ def open_genn(
 def description_of(program: Program, settings: Settings) -> Description:
     """Return the GeNN model of ``program``, which learns by gradients or online."""
     return describe_online(program, settings) if program.online else describe(program, settings)
-
-
-def _refuse_report(program: Program, config: Config) -> None:
-    """Raise ConfigError where spikes would be left out for the sake of a gradient."""
-    if program.online and config.backend.on_full_buffer == "report":
-        raise ConfigError(
-            f"backend.on_full_buffer=report: rule={program.rule.name} has no backward pass, so no "
-            "spike can lack its gradient; leave it out"
-        )
 
 
 def target_of(pygenn: Any, config: Config, device: str) -> Target:
@@ -190,3 +179,20 @@ def load(
     tables["channel_start"].set_init_values(np.zeros(events.row_capacity, np.uint32))
     device = Device(built.model, built.groups, description)
     return GennBackend(device, description, program, settings, events, drop_spikes=drop_spikes)
+
+
+def load_online(
+    built: Built,
+    description: Description,
+    program: Program,
+    settings: Settings,
+    data: Sequence[SpikeData],
+) -> GennOnlineBackend:
+    """Load a built model that learns online, with room for any example of ``data``."""
+    source, output = program.network.input.name, program.populations[-1].population.name
+    events = [np.diff(one.offsets).max(initial=1) for one in data]
+    due = [np.diff(one.targets.offsets).max(initial=1) for one in data if one.targets is not None]
+    for owner, table, counts in ((source, "event_step", events), (output, "target_step", due)):
+        room = np.zeros(max(counts, default=1), np.uint16)
+        built.groups[owner].extra_global_params[table].set_init_values(room)
+    return GennOnlineBackend(Device(built.model, built.groups, description), program, settings)

@@ -7,6 +7,7 @@ As in the native backend e and the shown trace hold c = dt / decay times those o
 
 from __future__ import annotations
 
+from snnrun.backends.genn.describe import check_tables
 from snnrun.backends.genn.description import (
     Access,
     Description,
@@ -34,6 +35,9 @@ NUMBERS = ("rate", "steps", "decay")  # parameters of an update, beside ``apply`
 def describe_online(program: Program, settings: Settings) -> Description:
     """Return the GeNN model of ``program``."""
     layers = [OnlineLayer(program, i, settings) for i in range(len(program.populations))]
+    populations = [online_input(program, settings), *(layer.write() for layer in layers)]
+    for population in populations:
+        check_tables(population)
     synapses = [_forward(program, index) for index in range(len(layers))]
     if len(layers) > 1:
         synapses.append(_feedback(program))
@@ -42,7 +46,7 @@ def describe_online(program: Program, settings: Settings) -> Description:
         dt=program.dt,
         batch=1,
         precision=settings.scalar,
-        neurons=(online_input(program, settings), *(layer.write() for layer in layers)),
+        neurons=tuple(populations),
         synapses=tuple(synapses),
         updates=tuple(_update(program, layer) for layer in layers),
     )
