@@ -54,7 +54,7 @@ def read_picture(path: Path) -> np.ndarray:
         from matplotlib.image import imread
     except ImportError:
         raise DataError(
-            f"{path}: reading .png needs matplotlib: pip install 'snnrun[plots]', or convert it "
+            f"{path}: reading .png needs matplotlib: pip install 'snnrun[plot]', or convert it "
             "to .pgm"
         ) from None
     try:
@@ -85,7 +85,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
+        raise DataError(
+            f"{path}: there is no such file; paths count from the folder you start in"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
@@ -95,7 +97,9 @@ def _read_pgm(path: Path) -> np.ndarray:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file") from None
+        raise DataError(
+            f"{path}: there is no such file; paths count from the folder you start in"
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     gap = rb"(?:\s|#[^\n]*\n)+"

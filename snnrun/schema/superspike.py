@@ -147,6 +147,8 @@ UNUSED = (
 FIXED = {"RECURRENT": False, "N_HID_LAYER": 1, "N_BATCH": 1, "HIDDEN_NEURON_TYPE": "LIF",
          "OUTPUT_NEURON_TYPE": "LI"}  # fmt: skip
 
+LEARN_TARGETS = ("superspike",)  # rules for data with target spikes instead of classes
+
 
 @rule("rule.name", "dataset.name", *UNUSED)
 def _unused(values: Values) -> Iterator[str]:
@@ -172,7 +174,7 @@ def _fixed(values: Values) -> Iterator[str]:
 
 @rule("rule.name", "dataset.name", "network.hidden_parameters", "network.output_parameters")
 def _patterns(values: Values) -> Iterator[str]:
-    name, learns = values["dataset.name"], values["rule.name"] == "superspike"
+    name, learns = values["dataset.name"], values["rule.name"] in LEARN_TARGETS
     if "." not in name and (name == "pattern") != learns:
         yield (
             f"rule={values['rule.name']}: dataset {name} has "

@@ -277,8 +277,9 @@ class Trainer:
         raise NumericalError(
             f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
             f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
-            f"{self._keeper.what_is_kept()} Try a smaller ETA, LR_EASE_IN_FACTOR, or smaller "
-            "initial weights"
+            f"{self._keeper.what_is_kept()} Try a smaller "
+            f"{'rule.r0' if self._backend.program.online else 'ETA, LR_EASE_IN_FACTOR'}, or "
+            "smaller initial weights"
         )
 
     def _check_validation(self, results: Results, epoch: int) -> None:
