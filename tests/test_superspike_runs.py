@@ -13,12 +13,8 @@ from runs import assert_same_run, end, epochs_done, overrides, start, wait_for_e
 
 from snnrun import Run, load_run, train
 from snnrun.cli import main
-from snnrun.config import from_dict
-from snnrun.datasets import load
-from snnrun.errors import ConfigError
 from snnrun.record.columns import PATTERN
 from snnrun.record.paths import RunPaths
-from snnrun.run import build_program
 from snnrun.streams import stream
 from snnrun.training import checkpoint
 
@@ -137,10 +133,3 @@ def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
         "MODEL_SEED": 1, "WRITE_TO_DISK": False, **keys,
     }  # fmt: skip
     return train(config, progress=False)
-
-
-def test_the_genn_backend_refuses_the_rule() -> None:
-    config = from_dict({"dataset": "pattern", "backend": "genn", "MODEL_SEED": 1})
-    splits = load(config)
-    with pytest.raises(ConfigError, match="rule=superspike: backend genn cannot run it"):
-        build_program(config, splits)

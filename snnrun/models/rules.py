@@ -49,7 +49,7 @@ STDP = Rule(
 
 SUPERSPIKE = Rule(
     name="superspike",
-    backends=("native",),
+    backends=("native", "genn"),
     meaning="online eligibility traces with a surrogate derivative, times an error fed back",
     source="Zenke & Ganguli 2018, Neural Computation 30:1514",
 )

@@ -141,7 +141,7 @@ UNUSED = (
     "ETA_DECAY", "LR_EASE_IN_FACTOR", "ETA_FAC", "TRAIN_TAU", "TRAIN_TAU_OUTPUT", "TRAIN_W",
     "TRAIN_W_OUTPUT", "INPUT_HIDDEN_MEAN", "INPUT_HIDDEN_STD", "HIDDEN_OUTPUT_MEAN",
     "HIDDEN_OUTPUT_STD", "PDROP_INPUT", "PDROP_HIDDEN", "HIDDEN_NOISE", "PIPELINE",
-    "COLLECT_CONFUSION", "REC_PREDICTIONS",
+    "COLLECT_CONFUSION", "REC_PREDICTIONS", "backend.on_full_buffer",
 )  # fmt: skip
 # Keys whose other values are not implemented with it: name -> the only value.
 FIXED = {"RECURRENT": False, "N_HID_LAYER": 1, "N_BATCH": 1, "HIDDEN_NEURON_TYPE": "LIF",

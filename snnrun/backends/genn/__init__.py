@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.backends.base import Opened
+from snnrun.backends.base import Backend, Opened
 from snnrun.backends.genn.backend import GennBackend
 from snnrun.backends.genn.build import Built, Target, build_model
 from snnrun.backends.genn.describe import describe
@@ -18,6 +18,8 @@ from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device, out_of_memory
 from snnrun.backends.genn.driver import cuda_devices
 from snnrun.backends.genn.events import EventTables
+from snnrun.backends.genn.online import GennOnlineBackend
+from snnrun.backends.genn.online_synapse import describe_online
 from snnrun.backends.genn.pygenn import (
     choose_device,
     import_pygenn,
@@ -78,7 +80,7 @@ def open_genn(
             f"examples at once, and {NAMES[device]} runs one; use PIPELINE=false"
         )
     try:
-        description = describe(program, settings)
+        description = description_of(program, settings)
     except MemoryError as error:
         raise out_of_memory(error) from error
     say(f"building {program.network.shape} with GeNN {version_of_pygenn()} for {NAMES[device]}")
@@ -86,10 +88,12 @@ def open_genn(
         pygenn, description, target, code, cache_folder(config.backend.cache_dir),
         only_cached=not config.BUILD,
     )  # fmt: skip
-    backend = load(
-        built, description, program, settings, data,
-        drop_spikes=config.backend.on_full_buffer == "report",
-    )  # fmt: skip
+    drop_spikes = config.backend.on_full_buffer == "report"
+    backend: Backend
+    if program.online:
+        backend = load_online(built, description, program, settings, data)
+    else:
+        backend = load(built, description, program, settings, data, drop_spikes=drop_spikes)
     seconds = time.monotonic() - started
     how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"
     say(f"program ready: {how}")
@@ -102,6 +106,11 @@ def open_genn(
         ),
         files={"code": str(built.folder), "compiler": target.command},
     )
+
+
+def description_of(program: Program, settings: Settings) -> Description:
+    """Return the GeNN model of ``program``, which learns by gradients or online."""
+    return describe_online(program, settings) if program.online else describe(program, settings)
 
 
 def target_of(pygenn: Any, config: Config, device: str) -> Target:
@@ -170,3 +179,20 @@ def load(
     tables["channel_start"].set_init_values(np.zeros(events.row_capacity, np.uint32))
     device = Device(built.model, built.groups, description)
     return GennBackend(device, description, program, settings, events, drop_spikes=drop_spikes)
+
+
+def load_online(
+    built: Built,
+    description: Description,
+    program: Program,
+    settings: Settings,
+    data: Sequence[SpikeData],
+) -> GennOnlineBackend:
+    """Load a built model that learns online, with room for any example of ``data``."""
+    source, output = program.network.input.name, program.populations[-1].population.name
+    events = [np.diff(one.offsets).max(initial=1) for one in data]
+    due = [np.diff(one.targets.offsets).max(initial=1) for one in data if one.targets is not None]
+    for owner, table, counts in ((source, "event_step", events), (output, "target_step", due)):
+        room = np.zeros(max(counts, default=1), np.uint16)
+        built.groups[owner].extra_global_params[table].set_init_values(room)
+    return GennOnlineBackend(Device(built.model, built.groups, description), program, settings)

@@ -39,7 +39,7 @@ def describe(program: Program, settings: Settings) -> Description:
         for c in program.populations
     ]
     for population in layers:
-        _check_tables(population)
+        check_tables(population)
     return Description(
         program=program.describe(),
         dt=program.dt,
@@ -51,7 +51,7 @@ def describe(program: Program, settings: Settings) -> Description:
     )
 
 
-def _check_tables(population: Neurons) -> None:
+def check_tables(population: Neurons) -> None:
     """Raise ConfigError for a table that GeNN's snippets, which index with int, cannot reach."""
     for table in population.tables:
         if len(table.values) > MOST_ENTRIES:

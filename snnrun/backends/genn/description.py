@@ -70,13 +70,13 @@ class Synapses:
     """All-to-all synapses: what a spike does forward, and what one does backward (``event``).
 
     ``before`` and ``after`` name the variables of the presynaptic and of the postsynaptic neuron
-    that the code reads.
+    that the code reads; ``dynamics`` is what every synapse does in every step.
     """
 
     name: str
     source: str
     target: str
-    spike: str
+    spike: str = ""
     event_condition: str = ""
     event: str = ""
     variables: tuple[Variable, ...] = ()
@@ -84,6 +84,8 @@ class Synapses:
     after: tuple[Variable, ...] = ()
     into: str = "Isyn"  # input of the target to which a spike adds
     back_into: str = ""  # input of the source to which an event adds
+    dynamics: str = ""
+    parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +97,16 @@ class Reference:
     variable: str
     type: str = "scalar"
     written: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """A table of a population that an update reads or writes."""
+
+    name: str
+    owner: str
+    table: str
+    type: str = "scalar"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +123,7 @@ class Update:
     variables: tuple[Variable, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     of_synapses: bool = False
+    tables: tuple[Shared, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +171,8 @@ def _item(item: object) -> str:
     if isinstance(item, Reference):
         arrow = "writes" if item.written else "reads"
         return f"{item.type} {item.name} {arrow} {item.owner}.{item.variable}"
+    if isinstance(item, Shared):
+        return f"{item.type} {item.name}[] is {item.owner}.{item.table}"
     if isinstance(item, Parameter):
         return f"{item.type} {item.name}"
     return str(item)

@@ -102,9 +102,9 @@ class Device:
             self._groups[owner].set_dynamic_param_value(name, value)
             self._parameters[owner, name] = value
 
-    def run(self, steps: int) -> None:
-        """Walk all populations through GeNN's steps 0 .. ``steps`` - 1."""
-        self._model.timestep = 0
+    def run(self, steps: int, first: int = 0) -> None:
+        """Walk all populations through ``steps`` steps of GeNN, from step ``first`` on."""
+        self._model.timestep = first
         step_time = self._model.step_time
         try:
             for _ in range(steps):

@@ -69,12 +69,14 @@ class Assembler:
         read = self._pygenn.VarAccessMode.READ_ONLY
         model = self._pygenn.create_weight_update_model(
             synapses.name,
+            params=[(p.name, p.type) for p in synapses.parameters],
             vars=self._declared(synapses.variables),
             pre_neuron_var_refs=[(v.name, v.type, read) for v in synapses.before],
             post_neuron_var_refs=[(v.name, v.type, read) for v in synapses.after],
-            pre_spike_syn_code=synapses.spike,
+            pre_spike_syn_code=synapses.spike or None,
             pre_event_syn_code=synapses.event or None,
             pre_event_threshold_condition_code=synapses.event_condition or None,
+            synapse_dynamics_code=synapses.dynamics or None,
         )
         source, target = self.groups[synapses.source], self.groups[synapses.target]
         refer = self._pygenn.create_var_ref
@@ -85,7 +87,7 @@ class Assembler:
             target,
             self._pygenn.init_weight_update(
                 model,
-                {},
+                {p.name: p.value for p in synapses.parameters},
                 {v.name: v.value for v in synapses.variables},
                 pre_var_refs={v.name: refer(source, v.name) for v in synapses.before},
                 post_var_refs={v.name: refer(target, v.name) for v in synapses.after},
@@ -95,6 +97,8 @@ class Assembler:
         group.post_target_var = synapses.into
         if synapses.back_into:
             group.pre_target_var = synapses.back_into
+        for parameter in synapses.parameters:
+            group.set_wu_param_dynamic(parameter.name)
         return group
 
     def _update(self, update: Update) -> Any:
@@ -108,6 +112,7 @@ class Assembler:
                 for r in update.references
             ],
             update_code=update.code,
+            extra_global_param_refs=[(t.name, f"{t.type}*") for t in update.tables],
         )
         group = self._model.add_custom_update(
             update.name,
@@ -116,6 +121,10 @@ class Assembler:
             {p.name: p.value for p in update.parameters},
             {v.name: v.value for v in update.variables},
             {r.name: self._refer(r, of_synapses=update.of_synapses) for r in update.references},
+            {
+                t.name: self._pygenn.create_egp_ref(self.groups[t.owner], t.table)
+                for t in update.tables
+            },
         )
         for parameter in update.parameters:
             group.set_param_dynamic(parameter.name)

@@ -7,6 +7,7 @@ import math
 from snnrun import __version__
 from snnrun.backends.native.emit import REALS
 from snnrun.backends.native.population import PopulationEmitter, fill
+from snnrun.backends.online import delay_steps, lag_steps
 from snnrun.compile.program import Program
 from snnrun.models.superspike import SuperSpike
 
@@ -24,14 +25,11 @@ def emit_online(program: Program, precision: str) -> str:
     rule = program.online
     assert rule is not None
     emitters = [OnlinePopulationEmitter(c, timed=False) for c in program.populations]
-    lag = delay_steps(rule, program.dt)
     layers, rows = [], program.network.input.size
     for index, emitter in enumerate(emitters):
         size = emitter.compiled.population.size
         last = "true" if index == len(emitters) - 1 else "false"
-        # spikes of the input arrive in their own step, those of a layer in the next one
-        arrival = lag + (index > 0)
-        arguments = f"{emitter.struct}, Rule, {rows}, {arrival}, {last}"
+        arguments = f"{emitter.struct}, Rule, {rows}, {lag_steps(program, index)}, {last}"
         layers.append(f"    using Layer{index} = OnlineSpec<{arguments}>;")
         rows = size
     return fill(
@@ -48,33 +46,6 @@ def emit_online(program: Program, precision: str) -> str:
         layers="\n".join(layers),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
     )
-
-
-def delay_steps(rule: SuperSpike, dt: float) -> int:
-    """Return the axonal delay in steps."""
-    return round(rule.delay_ms / dt)
-
-
-def fields(program: Program) -> list[str]:
-    """Return the names of what a program carries from trial to trial.
-
-    They are in the order of OnlineWork::fields in runtime/online_layer.hpp.
-    """
-    rule = program.online
-    assert rule is not None
-    names = []
-    for index, layer in enumerate(program.network.layers):
-        output = index == len(program.network.layers) - 1
-        own = ["e", "lambda", "z", "z_filtered", "states", "refractory"]
-        own += ["trace_rows", "slope_rows", "error_rows"]
-        if delay_steps(rule, program.dt) + (index > 0) > 0:
-            own.append("underway")
-        if output:
-            own += ["error_rise", "error_decay", "mean_square"]
-        elif rule.het_rho:
-            own += ["own_trace", "own_sum", "own_rows"]
-        names += [f"{layer.population.name}_{name}" for name in own]
-    return names
 
 
 def _constants(program: Program, rule: SuperSpike) -> list[str]:

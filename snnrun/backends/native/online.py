@@ -1,28 +1,17 @@
-"""The native backend at run time for rules that learn online: a built program, presented patterns.
-
-What a trial leaves (potentials, traces, accumulators, the clock of the updates) the next one begins
-with. ``carried`` holds it for checkpoints; evaluation and recordings put it back afterwards.
-"""
+"""The native backend at run time for rules that learn online."""
 
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Results, Trial
-from snnrun.backends.native.emit_online import fields
 from snnrun.backends.native.library import DataView, load_library, pointer, view_of
-from snnrun.backends.pattern import figures_of
+from snnrun.backends.online import WHICH, OnlineRuns, Presented, carried_names
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
-from snnrun.errors import ConfigError
-from snnrun.models.superspike import SuperSpike
-
-WHICH = {"value": 0, "first": 1, "second": 2}  # weights, accumulators, roots of RMaxProp's maximum
 
 KERNELS = ("neurons", "feedback", "synapses", "updates")  # as in runtime/online.hpp
 
@@ -48,27 +37,20 @@ class _Job(c.Structure):
     )
 
 
-class OnlineBackend:
+class OnlineBackend(OnlineRuns):
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
 
-    batches_per_call = None
-
     def __init__(self, library: Path, program: Program, threads: int) -> None:
-        assert program.online is not None
-        self.program = program
+        super().__init__(program)
         self.threads = threads
-        self.rule: SuperSpike = program.online
-        self.stop = program.steps  # steps of a trial to run; tests look at the state in between
         self._lib = load_library(library)
         self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
         self._engine = c.c_void_p(self._lib.snn_create(threads))
         if not self._engine:
             raise MemoryError(f"not enough memory for {threads} threads")
         self._layer = {t.name: t.layer for t in program.tensors}
-        self._fields = fields(program)
+        self._fields = carried_names(program)
         assert len(self._fields) == self._lib.snn_fields(self._engine)
-        self._clock = 0  # steps of training so far
-        self._silent: dict[tuple[int, int], float] = {}
         hidden, output = (
             (c.population.size for c in program.populations[-2:])
             if len(program.populations) > 1
@@ -116,7 +98,7 @@ class OnlineBackend:
 
     def _copy(self, name: str, which: str, plain: np.ndarray, *, write: bool) -> None:
         self._lib.snn_copy(
-            self._engine, self._layer[name], WHICH[which], int(write),
+            self._engine, self._layer[name], WHICH.index(which), int(write),
             c.c_void_p(plain.ctypes.data),
         )  # fmt: skip
 
@@ -136,103 +118,6 @@ class OnlineBackend:
             plain = np.ascontiguousarray(kept[name], np.float64)
             self._lib.snn_field(self._engine, index, 1, c.c_void_p(plain.ctypes.data))
 
-    def train(
-        self,
-        data: SpikeData,
-        examples: np.ndarray,
-        batch: int,
-        rates: np.ndarray,
-        adam: Adam,
-        updates: int,
-        dropout: float,
-        dropout_key: int,
-    ) -> Results:
-        """Present ``examples`` in order while the synapses learn; one step size per example."""
-        results = self._call(data, examples, rates=rates)
-        self._clock += len(examples) * self.stop
-        return results
-
-    def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Present ``examples`` with frozen weights; what follows is as if it had not happened.
-
-        The error is the mean over these trials alone.
-        """
-        with self._put_back():
-            kept = self.carried()
-            output = self.program.populations[-1].population.name
-            kept[f"{output}_mean_square"][:] = 0.0
-            self.carry({**kept, "clock": np.array(0, np.int64)})
-            return self._call(data, examples)
-
-    def gradient(
-        self,
-        data: SpikeData,
-        examples: np.ndarray,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Results:
-        """Refuse: the rule follows no gradient of a loss."""
-        raise ConfigError(
-            f"rule {self.program.rule.name} has no gradient that could be compared; snnrun "
-            "gradcheck is for rule=eventprop"
-        )
-
-    def trial(
-        self,
-        data: SpikeData,
-        example: int,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Trial:
-        """Run one example and return everything that happened; what follows is unaffected.
-
-        ``disturbed``: in training, with the weights changing as they will in the trial to come.
-        """
-        weights = {t.name: [self.get(t.name, which) for which in WHICH]
-                   for t in self.program.tensors}  # fmt: skip
-        rates = self.rule.rates(self._clock // self.program.steps, 1, self.program.duration)
-        with self._put_back():
-            results = self._call(
-                data, np.array([example], np.int64), rates=rates if disturbed else None, trace=True
-            )
-            trial = self._traced(data, example, results)
-        for name, arrays in weights.items():
-            for which, array in zip(WHICH, arrays, strict=True):
-                self.set(name, array, which)
-        return trial
-
-    def _traced(self, data: SpikeData, example: int, results: Results) -> Trial:
-        spikes = [self._spikes(i) for i in range(len(self.program.populations))]
-        states = []
-        for layer, compiled in enumerate(self.program.populations):
-            found = {}
-            for k, name in enumerate(compiled.dynamics.neuron.states):
-                trace = np.empty((self.stop, compiled.population.size), self._real)
-                self._lib.snn_trace(self._engine, layer, k, self.stop,
-                                    c.c_void_p(trace.ctypes.data))  # fmt: skip
-                found[name] = trace
-            states.append(found)
-        input_steps, input_channels = data.events(example)
-        return Trial(
-            loss=float(results.loss[0]),
-            prediction=-1,
-            steps=tuple(step for step, _ in spikes),
-            neurons=tuple(neuron for _, neuron in spikes),
-            states=tuple(states),
-            input_steps=input_steps.astype(np.int32),
-            input_channels=input_channels.astype(np.int32),
-        )
-
-    @contextmanager
-    def _put_back(self) -> Iterator[None]:
-        kept = self.carried()
-        try:
-            yield
-        finally:
-            self.carry(kept)
-
     def _spikes(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
         """Return steps and neurons of the last call's spikes of a layer, trial after trial."""
         count = self._lib.snn_spikes(self._engine, layer, None, None)
@@ -242,15 +127,27 @@ class OnlineBackend:
         )
         return steps, neurons
 
-    def _call(
+    def _states(self, layer: int) -> dict[str, np.ndarray]:
+        """Return the states of a layer in every step of a traced trial, [steps, neurons]."""
+        compiled = self.program.populations[layer]
+        found = {}
+        for k, name in enumerate(compiled.dynamics.neuron.states):
+            trace = np.empty((self.stop, compiled.population.size), self._real)
+            self._lib.snn_trace(self._engine, layer, k, self.stop, c.c_void_p(trace.ctypes.data))
+            found[name] = trace
+        return found
+
+    def _present(
         self,
         data: SpikeData,
+        targets: Targets,
         examples: np.ndarray,
-        rates: np.ndarray | None = None,
-        trace: bool = False,
-    ) -> Results:
+        rates: np.ndarray | None,
+        *,
+        trace: bool,
+    ) -> Presented:
+        """Present ``examples`` in order; without ``rates`` the weights are frozen."""
         populations = self.program.populations
-        targets = self._targets(data)
         count, view = len(examples), view_of(data, self.program)
         error, square = np.zeros(count), np.zeros(count)
         layer_spikes = np.zeros((count, len(populations)), np.int32)
@@ -268,45 +165,7 @@ class OnlineBackend:
         )  # fmt: skip
         if count:
             self._lib.snn_run(self._engine, c.byref(job))
-        ends = self._clock + self.stop * np.arange(1, count + 1)
-        loss = self.rule.shown_error(error, ends, self.program.dt)
-        failed = int(job.failed)
-        return Results(
-            loss=loss,
-            prediction=np.full(count, -1, np.int32),
-            layer_spikes=layer_spikes,
-            neuron_spikes=neuron_spikes,
-            failed_batch=failed,
-            failed_tensor=self.program.tensors[-1].name if failed >= 0 else "",
-            figures=figures_of(
-                self.program, targets, examples, loss / self.silent_loss(targets, examples),
-                square, layer_spikes, self._spikes(len(populations) - 1),
-            ),
+        return Presented(
+            error=error, square=square, layer_spikes=layer_spikes, neuron_spikes=neuron_spikes,
+            failed=int(job.failed),
         )  # fmt: skip
-
-    def _targets(self, data: SpikeData) -> Targets:
-        if data.targets is None:
-            raise ConfigError(
-                f"rule {self.program.rule.name} needs target spikes, which this data set has not; "
-                "use dataset=pattern"
-            )
-        return data.targets
-
-    def silent_loss(self, targets: Targets, examples: np.ndarray) -> np.ndarray:
-        """Return the loss that silent outputs would have for each of ``examples``, [examples]."""
-        found = []
-        for example in examples.tolist():
-            key = (id(targets), example)
-            if key not in self._silent:
-                self._silent[key] = silent_loss(self.program, targets, example)
-            found.append(self._silent[key])
-        return np.array(found)
-
-
-def silent_loss(program: Program, targets: Targets, example: int) -> float:
-    """Return the loss of silent outputs in the steady state of one pattern, repeated for ever."""
-    rule = program.online
-    assert rule is not None
-    size = program.populations[-1].population.size
-    square = rule.silent_square(*targets.of(example), size, program.steps, program.dt)
-    return float(square.mean() * rule.tau_error / 1000 * rule.error_scale)

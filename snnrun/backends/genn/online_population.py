@@ -1,0 +1,327 @@
+"""Populations of a network that learns online, as GeNN neuron models.
+
+GeNN's synapses see what neurons had at the end of the step before, and errors of the outputs reach
+hidden neurons through synapses, so that an eligibility can take part in the trial's step n two
+steps of GeNN later. A trial is cut into segments, at updates of the weights; in GeNN's steps
+0 .. count + 2 of a segment of ``count`` steps, dynamic parameters switch on
+
+    emit    0 .. count - 1       spikes go out: those of a segment's last step wait for the next
+                                 segment, so that they meet the updated weights
+    live    1 .. count           neurons do their steps
+    shift   2 .. count + 1       what synapses need of the step before becomes visible to them
+    learn   3 .. count + 2       synapses do theirs
+
+With an axonal delay of D steps, tables keep the spikes underway, and the last D values of what is
+shown to the synapses. Scaled as in the native backend: shown_trace is z~ dt dt / decay.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import sympy as sp
+
+from snnrun.backends.genn.description import Neurons, Parameter, Table, Variable
+from snnrun.backends.genn.printer import at_once, block, formula, state_name, sum_of
+from snnrun.backends.genn.settings import Settings
+from snnrun.backends.online import delay_steps, lag_steps
+from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.steps import FREE, HELD, Steps
+from snnrun.models.superspike import SuperSpike
+
+NONE = -9  # no event left: a step that is never compared with
+FEEDBACK = "Feedback"  # input of hidden neurons that sums errors
+LARGEST_PRODUCT = 8  # exponents up to it are written as products
+
+
+def number(value: float) -> str:
+    """Return a literal of the model's precision."""
+    return formula(sp.Float(value, 17))
+
+
+class OnlineNeurons:
+    """Writes what all populations have in common: layer -1 is the input.
+
+    ``sends``: there is a layer behind it.
+    """
+
+    def __init__(self, program: Program, layer: int, settings: Settings) -> None:
+        assert program.online is not None
+        self.program = program
+        self.rule: SuperSpike = program.online
+        self.layer = layer
+        self.settings = settings
+        self.delay = delay_steps(self.rule, program.dt)
+        self.sends = layer < len(program.populations) - 1
+        self.lag = lag_steps(program, layer + 1) if self.sends else 0
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """Return what the synapses, or the update, take of the neurons: name -> code."""
+        trace = number(self.program.dt * (self.program.dt / self.rule.tau_decay))
+        return {"trace": f"z_filtered * {trace}"} if self.sends else {}
+
+    def shift(self) -> list[str]:
+        """Return how that becomes visible, after the delay."""
+        shown = self.shown
+        if not self.delay:
+            return [f"shown_{name} = {code};" for name, code in shown.items()]
+        lines = ["const int at = past_at * num_neurons + id;"]
+        for name, code in shown.items():
+            lines += [f"shown_{name} = past_{name}[at];", f"past_{name}[at] = {code};"]
+        return [*lines, f"past_at = (past_at + 1) % {self.delay};"]
+
+    def arrivals(self) -> list[str]:
+        """Return the presynaptic traces: ``out`` spikes of this neuron arrive in this step."""
+        if not self.sends:
+            return []
+        dt = self.program.dt
+        return [
+            "z += out;",
+            f"z -= z * {number(dt / self.rule.tau_rise)};",
+            f"z_filtered += (z - z_filtered) * {number(dt / self.rule.tau_decay)};",
+        ]
+
+    def queue(self, spikes: str) -> list[str]:
+        """Return what makes ``spikes`` of this step arrive ``lag`` steps later, lag > 0."""
+        if self.lag == 1:
+            return [f"out = {spikes};"]
+        return [
+            "const int place = underway_at * num_neurons + id;",
+            "out = underway[place];",
+            f"underway[place] = {spikes};",
+            f"underway_at = (underway_at + 1) % {self.lag - 1};",
+        ]
+
+    def variables(self) -> list[Variable]:
+        """Return the variables of all this."""
+        found = [Variable(name=f"shown_{name}") for name in self.shown]
+        if self.delay and self.shown:
+            found.append(Variable(name="past_at", type="int"))
+        if self.sends:
+            found += [Variable(name="z"), Variable(name="z_filtered")]
+            found.append(Variable(name="out", type="int"))
+            if self.lag > 1:
+                found.append(Variable(name="underway_at", type="int"))
+        return found
+
+    def tables(self, size: int) -> list[Table]:
+        """Return the tables of all this."""
+        found = [self.scalars(f"past_{n}", self.delay * size) for n in self.shown if self.delay]
+        if self.lag > 1:
+            values = np.zeros((self.lag - 1) * size, np.int32)
+            found.append(Table(name="underway", type="int", values=values))
+        return found
+
+    def scalars(self, name: str, count: int) -> Table:
+        """Return a table of numbers."""
+        return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return the switches."""
+        names = ["live", "shift", *(["emit"] if self.sends else [])]
+        return tuple(Parameter(name=name, type="int") for name in names)
+
+
+def conditional(condition: str, lines: list[str]) -> list[str]:
+    """Return an if statement, or nothing where there is nothing to do."""
+    return [f"if ({condition}) {{", *(f"    {line}" for line in lines), "}"] if lines else []
+
+
+def next_event(events: str, position: str) -> list[str]:
+    """Return what follows an event of a neuron: the step of the one after it, in ``due``."""
+    at, end = f"{position}[id]", f"{events}_start[id + 1]"
+    return [f"{at}++;", f"due = {at} < {end} ? (int){events}_step[{at}] : {NONE};"]
+
+
+def event_tables(events: str, position: str, size: int, room: int) -> list[Table]:
+    """Return tables of an example's events, neuron after neuron."""
+    return [
+        Table(name=f"{events}_step", type="uint16_t", values=np.zeros(room, np.uint16)),
+        Table(name=f"{events}_start", type="uint32_t", values=np.zeros(size + 1, np.uint32)),
+        Table(name=position, type="uint32_t", values=np.zeros(size, np.uint32)),
+    ]
+
+
+def online_input(program: Program, settings: Settings) -> Neurons:
+    """Return the input: it emits the events of the example that the host put into its tables."""
+    common = OnlineNeurons(program, -1, settings)
+    size = program.network.input.size
+    ahead = common.lag == 0  # what arrives in step n + 1 is what the example has there
+    arrived = "events" if common.lag else "out"
+    read = [
+        f"{arrived} = 0;",
+        f"while (due == {'n + 1' if ahead else 'n'}) {{",
+        f"    {arrived}++;",
+        *(f"    {line}" for line in next_event("event", "next")),
+        "}",
+    ]
+    live = common.arrivals()
+    if not ahead:
+        live += ["int events = 0;", *read[1:], *common.queue("events")]
+    lines = ["const int n = (int)rint(t / dt) - 1;"]
+    lines += conditional("shift", common.shift()) + conditional("live", live)
+    lines += conditional("emit", read) if ahead else []
+    return Neurons(
+        name=program.network.input.name,
+        size=size,
+        sim_code=block(lines, 0),
+        threshold="emit && out > 0",
+        variables=(*common.variables(), Variable(name="due", type="int", value=NONE)),
+        tables=(*common.tables(size), *event_tables("event", "next", size, 1)),
+        parameters=common.parameters(),
+    )
+
+
+class OnlineLayer(OnlineNeurons):
+    """Writes a layer of neurons."""
+
+    def __init__(self, program: Program, layer: int, settings: Settings) -> None:
+        super().__init__(program, layer, settings)
+        self.compiled: CompiledPopulation = program.populations[layer]
+        self.steps = Steps(self.compiled)
+        self.size = self.compiled.population.size
+        self.output = not self.sends
+        self.het = self.sends and self.rule.het_rho != 0
+
+    def write(self) -> Neurons:
+        """Return the population."""
+        body = [*self.arrivals(), *self._advance(), *self._spiking()]
+        body += self._errors() if self.output else [*self.queue("fires ? 1 : 0"), *self._own()]
+        lines = ["const int n = (int)rint(t / dt) - 1;", *conditional("shift", self.shift())]
+        lines += conditional("live", body)
+        return Neurons(
+            name=self.compiled.population.name,
+            size=self.size,
+            sim_code=block(lines, 0),
+            threshold="emit && out > 0" if self.sends else "",
+            variables=tuple(self.variables()),
+            tables=tuple(self.tables(self.size)),
+            parameters=self.parameters(),
+            inputs=() if self.output else (FEEDBACK,),
+        )
+
+    @property
+    def room(self) -> int:
+        """How many spikes of a neuron in a trial find a place."""
+        most = -(-self.program.steps // (self.compiled.refractory_steps + 1))
+        return min(self.settings.spikes, most)
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """Return what the synapses, or the update, take of the neurons: name -> code."""
+        found = super().shown | {"slope": "slope", "error": "error" if self.output else FEEDBACK}
+        return found | ({"own": self._raised()} if self.het else {})
+
+    def shift(self) -> list[str]:
+        """Return how that becomes visible, after the delay; then the heterosynaptic sum."""
+        lines = super().shift()
+        if self.het:
+            scaled = " * (shown_error * shown_error)" if self.rule.het_error_scaled else ""
+            lines.append(f"own_sum[id] += shown_own{scaled};")
+        return lines
+
+    def variables(self) -> list[Variable]:
+        """Return all variables."""
+        initial = self.steps.initial
+        found = [Variable(name=state_name(s), value=float(initial[s])) for s in self.steps.states]
+        found += [*super().variables(), Variable(name="slope")]
+        if self.compiled.refractory_steps:
+            found.append(Variable(name="left", type="int"))
+        if self.output:
+            found += [Variable(name=name) for name in ("error", "error_rise", "error_decay")]
+            found += [Variable(name=name, type="double") for name in ("mean_square", "square")]
+            found.append(Variable(name="due", type="int", value=NONE))
+        if self.het:
+            found.append(Variable(name="own_trace"))
+        return found
+
+    def tables(self, size: int) -> list[Table]:
+        """Return all tables."""
+        found = super().tables(size)
+        found.append(Table(name="count", type="int", values=np.zeros(size, np.int32)))
+        spikes = np.zeros(size * self.room, np.uint16)
+        found.append(Table(name="spike_step", type="uint16_t", values=spikes))
+        if self.output:
+            found += event_tables("target", "next", size, 1)
+        if self.het:
+            found.append(self.scalars("own_sum", size))
+        if self.settings.traced:
+            count = size * self.program.steps
+            found += [self.scalars(f"trace_{s}", count) for s in self.steps.states]
+        return found
+
+    def _advance(self) -> list[str]:
+        """Return the neuron's step, and the surrogate derivative where it has arrived."""
+        lines = [f"{state_name(self.steps.neuron.input)} += Isyn;"]
+        free = self._flow(FREE)
+        if self.compiled.refractory_steps:
+            lines.append("const bool held = left > 0;")
+            lines += conditional("held", ["left--;", *self._flow(HELD)])
+            lines += ["else {", *(f"    {line}" for line in free), "}"]
+        else:
+            lines += free
+        if self.settings.traced:
+            lines += [
+                f"trace_{s}[n * num_neurons + id] = {state_name(s)};" for s in self.steps.states
+            ]
+        V, level = (formula(e) for e in (self.steps.threshold_state, self.steps.threshold))
+        beta, floor = number(self.rule.beta), number(self.rule.sigma_floor)
+        return [
+            *lines,
+            f"const scalar away = 1.0 + fabs(({V} - ({level})) * {beta});",
+            f"slope = {V} < {floor} ? 0.0 : 1.0 / (away * away);",
+        ]
+
+    def _flow(self, prefix: str) -> list[str]:
+        terms = self.steps.advance(prefix)
+        return at_once({state_name(s): sum_of(t) for s, t in terms.items()})
+
+    def _spiking(self) -> list[str]:
+        crossed = f"{formula(self.steps.threshold_state)} >= {formula(self.steps.threshold)}"
+        held = self.compiled.refractory_steps
+        inner = [
+            f"if (count[id] < {self.room}) spike_step[id * {self.room} + count[id]] = n;",
+            "count[id]++;",
+            *at_once({state_name(s): formula(e) for s, e in self.steps.resets.items()}),
+            *([f"left = {held};"] if held else []),
+        ]
+        return [
+            f"const bool fires = {'!held && ' if held else ''}{crossed};",
+            *conditional("fires", inner),
+        ]
+
+    def _errors(self) -> list[str]:
+        """Return the error of an output, and what is shown of it."""
+        rule, dt = self.rule, self.program.dt
+        rise, decay = (number(math.exp(-dt / tau)) for tau in (rule.tau_rise, rule.tau_decay))
+        return [
+            "scalar mismatch = fires ? -1.0 : 0.0;",
+            "while (due == n) {",
+            "    mismatch += 1.0;",
+            *(f"    {line}" for line in next_event("target", "next")),
+            "}",
+            f"error_rise = error_rise * {rise} + mismatch;",
+            f"error_decay = error_decay * {decay} + mismatch;",
+            f"error = (error_decay - error_rise) * {number(rule.norm)};",
+            "const double squared = (double)error * (double)error;",
+            f"mean_square = mean_square * {math.exp(-dt / rule.tau_error)!r}d "
+            f"+ squared * {dt * 0.001!r}d;",
+            "square += squared;",
+        ]
+
+    def _own(self) -> list[str]:
+        """Return the trace of a hidden neuron's own spikes."""
+        if not self.het:
+            return []
+        kept = number(math.exp(-self.program.dt / self.rule.het_tau))
+        return [f"own_trace *= {kept};", "if (fires) own_trace += 1.0;"]
+
+    def _raised(self) -> str:
+        a = self.rule.het_a
+        if a == 0:
+            return "1.0"
+        if a == int(a) <= LARGEST_PRODUCT:
+            return " * ".join(["own_trace"] * int(a))
+        return f"pow(own_trace, {number(a)})"

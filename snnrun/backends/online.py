@@ -1,0 +1,268 @@
+"""What every backend of a rule that learns online has: patterns presented one after the other.
+
+What a trial leaves (potentials, traces, accumulators, the clock of the updates) the next one begins
+with. ``carried`` holds it for checkpoints; evaluation and recordings put it back afterwards. Its
+arrays have the same names and meaning on every backend, so that a run may change over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.pattern import Spikes, figures_of
+from snnrun.compile.program import Program
+from snnrun.datasets.spikes import SpikeData, Targets
+from snnrun.errors import ConfigError
+from snnrun.models.superspike import SuperSpike
+
+WHICH = ("value", "first", "second")  # weights, accumulators, roots of RMaxProp's maximum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presented:
+    """What came of presented trials (E of them, L layers).
+
+    Args:
+        error: Running mean of the squared error after each trial, mean over outputs, float64 [E].
+        square: Sum over the steps of each trial of the squared error, likewise, float64 [E].
+        layer_spikes: int32 [E, L].
+        neuron_spikes: int64 [neurons of all layers], summed over the trials.
+        failed: The first trial in which a gradient was not finite, or -1.
+    """
+
+    error: np.ndarray
+    square: np.ndarray
+    layer_spikes: np.ndarray
+    neuron_spikes: np.ndarray
+    failed: int
+
+
+def delay_steps(rule: SuperSpike, dt: float) -> int:
+    """Return the axonal delay in steps."""
+    return round(rule.delay_ms / dt)
+
+
+def lag_steps(program: Program, layer: int) -> int:
+    """Return the steps from a presynaptic spike to its arrival at a layer.
+
+    Spikes of the input arrive in their own step, those of a layer in the next one, if not delayed.
+    """
+    assert program.online is not None
+    return delay_steps(program.online, program.dt) + (layer > 0)
+
+
+def carried_names(program: Program) -> list[str]:
+    """Return the names of what a program carries from trial to trial, beside the clock.
+
+    They are in the order of OnlineWork::fields in native/runtime/online_layer.hpp.
+    """
+    rule = program.online
+    assert rule is not None
+    names = []
+    for index, layer in enumerate(program.network.layers):
+        output = index == len(program.network.layers) - 1
+        own = ["e", "lambda", "z", "z_filtered", "states", "refractory"]
+        own += ["trace_rows", "slope_rows", "error_rows"]
+        if lag_steps(program, index) > 0:
+            own.append("underway")
+        if output:
+            own += ["error_rise", "error_decay", "mean_square"]
+        elif rule.het_rho:
+            own += ["own_trace", "own_sum", "own_rows"]
+        names += [f"{layer.population.name}_{name}" for name in own]
+    return names
+
+
+class OnlineRuns:
+    """The methods of :class:`snnrun.backends.base.Backend` that all online backends share."""
+
+    batches_per_call = None
+
+    def __init__(self, program: Program) -> None:
+        assert program.online is not None
+        self.program = program
+        self.rule: SuperSpike = program.online
+        self.stop = program.steps  # steps of a trial to run; tests look at the state in between
+        self._clock = 0  # steps of training so far
+        self._silent: dict[tuple[int, int], float] = {}
+
+    def get(self, name: str, which: str = "value") -> np.ndarray:
+        """Return a copy of weights, of their accumulators, or of their scale, as rounded here."""
+        raise NotImplementedError
+
+    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
+        """Overwrite a tensor; the array is rounded to the build's precision."""
+        raise NotImplementedError
+
+    def carried(self) -> dict[str, np.ndarray]:
+        """Return what the next trial begins with, beside the tensors."""
+        raise NotImplementedError
+
+    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from what ``carried`` returned."""
+        raise NotImplementedError
+
+    def _present(
+        self,
+        data: SpikeData,
+        targets: Targets,
+        examples: np.ndarray,
+        rates: np.ndarray | None,
+        *,
+        trace: bool,
+    ) -> Presented:
+        """Present ``examples`` in order; without ``rates`` the weights are frozen."""
+        raise NotImplementedError
+
+    def _spikes(self, layer: int) -> Spikes:
+        """Return steps and neurons of the last call's spikes of a layer, trial after trial."""
+        raise NotImplementedError
+
+    def _states(self, layer: int) -> dict[str, np.ndarray]:
+        """Return the states of a layer in every step of a traced trial, [steps, neurons]."""
+        raise NotImplementedError
+
+    def train(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        batch: int,
+        rates: np.ndarray,
+        adam: Adam,
+        updates: int,
+        dropout: float,
+        dropout_key: int,
+    ) -> Results:
+        """Present ``examples`` in order while the synapses learn; one step size per example."""
+        results = self._call(data, examples, rates=rates)
+        self._clock += len(examples) * self.stop
+        return results
+
+    def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
+        """Present ``examples`` with frozen weights; what follows is as if it had not happened.
+
+        The error is the mean over these trials alone.
+        """
+        with self._put_back():
+            kept = self.carried()
+            output = self.program.populations[-1].population.name
+            kept[f"{output}_mean_square"][:] = 0.0
+            self.carry({**kept, "clock": np.array(0, np.int64)})
+            return self._call(data, examples)
+
+    def gradient(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
+    ) -> Results:
+        """Refuse: the rule follows no gradient of a loss."""
+        raise ConfigError(
+            f"rule {self.program.rule.name} has no gradient that could be compared; snnrun "
+            "gradcheck is for rule=eventprop"
+        )
+
+    def trial(
+        self,
+        data: SpikeData,
+        example: int,
+        dropout: float = 0.0,
+        dropout_key: int = 0,
+        disturbed: bool = False,
+    ) -> Trial:
+        """Run one example and return everything that happened; what follows is unaffected.
+
+        ``disturbed``: in training, with the weights changing as they will in the trial to come.
+        """
+        weights = {t.name: [self.get(t.name, which) for which in WHICH]
+                   for t in self.program.tensors}  # fmt: skip
+        rates = self.rule.rates(self._clock // self.program.steps, 1, self.program.duration)
+        with self._put_back():
+            results = self._call(
+                data, np.array([example], np.int64), rates=rates if disturbed else None, trace=True
+            )
+            trial = self._traced(data, example, results)
+        for name, arrays in weights.items():
+            for which, array in zip(WHICH, arrays, strict=True):
+                self.set(name, array, which)
+        return trial
+
+    def _traced(self, data: SpikeData, example: int, results: Results) -> Trial:
+        layers = range(len(self.program.populations))
+        spikes = [self._spikes(layer) for layer in layers]
+        input_steps, input_channels = data.events(example)
+        return Trial(
+            loss=float(results.loss[0]),
+            prediction=-1,
+            steps=tuple(step for step, _ in spikes),
+            neurons=tuple(neuron for _, neuron in spikes),
+            states=tuple(self._states(layer) for layer in layers),
+            input_steps=input_steps.astype(np.int32),
+            input_channels=input_channels.astype(np.int32),
+        )
+
+    @contextmanager
+    def _put_back(self) -> Iterator[None]:
+        kept = self.carried()
+        try:
+            yield
+        finally:
+            self.carry(kept)
+
+    def _call(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        rates: np.ndarray | None = None,
+        trace: bool = False,
+    ) -> Results:
+        targets, count = self._targets(data), len(examples)
+        found = self._present(data, targets, examples, rates, trace=trace)
+        ends = self._clock + self.stop * np.arange(1, count + 1)
+        loss = self.rule.shown_error(found.error, ends, self.program.dt)
+        return Results(
+            loss=loss,
+            prediction=np.full(count, -1, np.int32),
+            layer_spikes=found.layer_spikes,
+            neuron_spikes=found.neuron_spikes,
+            failed_batch=found.failed,
+            failed_tensor=self.program.tensors[-1].name if found.failed >= 0 else "",
+            figures=figures_of(
+                self.program, targets, examples, loss / self.silent_loss(targets, examples),
+                found.square, found.layer_spikes, self._spikes(len(self.program.populations) - 1),
+            ),
+        )  # fmt: skip
+
+    def _targets(self, data: SpikeData) -> Targets:
+        if data.targets is None:
+            raise ConfigError(
+                f"rule {self.program.rule.name} needs target spikes, which this data set has not; "
+                "use dataset=pattern"
+            )
+        return data.targets
+
+    def silent_loss(self, targets: Targets, examples: np.ndarray) -> np.ndarray:
+        """Return the loss that silent outputs would have for each of ``examples``, [examples]."""
+        found = []
+        for example in examples.tolist():
+            key = (id(targets), example)
+            if key not in self._silent:
+                self._silent[key] = silent_loss(self.program, targets, example)
+            found.append(self._silent[key])
+        return np.array(found)
+
+
+def silent_loss(program: Program, targets: Targets, example: int) -> float:
+    """Return the loss of silent outputs in the steady state of one pattern, repeated for ever."""
+    rule = program.online
+    assert rule is not None
+    size = program.populations[-1].population.size
+    square = rule.silent_square(*targets.of(example), size, program.steps, program.dt)
+    return float(square.mean() * rule.tau_error / 1000 * rule.error_scale)
