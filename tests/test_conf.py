@@ -87,10 +87,12 @@ def test_the_files_of_a_data_set_compose_the_schemas_defaults(
 
 @pytest.mark.parametrize("rule", GROUPS["rule"])
 def test_the_file_of_a_rule_holds_the_defaults_of_its_options(rule: str) -> None:
-    values = flat(OmegaConf.to_container(composed("dataset=shd", f"rule={rule}")))
+    dataset = "pattern" if rule == "superspike" else "shd"
+    chosen = f"dataset={dataset}", f"rule={rule}"
+    values = flat(OmegaConf.to_container(composed(*chosen)))
     for name in options_of_rule(rule) - {"rule.name"}:
         assert values[name] == plain(SCHEMA[name].default)
-    assert checked("dataset=shd", f"rule={rule}").rule.name == rule
+    assert checked(*chosen).rule.name == rule
 
 
 def test_every_option_of_a_rule_is_in_a_file() -> None:
