@@ -74,7 +74,7 @@ def _key_words(word: str, names: Collection[str]) -> list[str]:
     if name not in SCHEMA or name not in names:
         return []
     key = SCHEMA[name]
-    values = list(key.usable()) or (["true", "false"] if key.kind is BOOL else [shown(key.default)])
+    values = list(key.choices) or (["true", "false"] if key.kind is BOOL else [shown(key.default)])
     return _starting(word, [f"{name}={value}" for value in values if " " not in value])
 
 

@@ -50,9 +50,9 @@ def test_every_loss_has_meaning_source_and_keys(loss: Loss) -> None:
 
 
 def test_every_choice_of_the_configuration_is_declared() -> None:
-    names = {*SCHEMA["HIDDEN_NEURON_TYPE"].usable(), *SCHEMA["OUTPUT_NEURON_TYPE"].usable()}
+    names = {*SCHEMA["HIDDEN_NEURON_TYPE"].choices, *SCHEMA["OUTPUT_NEURON_TYPE"].choices}
     assert names == set(NEURON_TYPES)
-    assert set(SCHEMA["LOSS_TYPE"].usable()) == set(LOSSES)
+    assert set(SCHEMA["LOSS_TYPE"].choices) == set(LOSSES)
 
 
 @pytest.mark.parametrize("neuron", ALL.values(), ids=lambda neuron: neuron.name)

@@ -85,11 +85,11 @@ def assert_trained(config: Config, folder: Path) -> None:
 
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "HIDDEN_NEURON_TYPE": SCHEMA["HIDDEN_NEURON_TYPE"].usable(),
-    "LOSS_TYPE": SCHEMA["LOSS_TYPE"].usable(),
+    "HIDDEN_NEURON_TYPE": SCHEMA["HIDDEN_NEURON_TYPE"].choices,
+    "LOSS_TYPE": SCHEMA["LOSS_TYPE"].choices,
     "RECURRENT": (False, True),
     "N_HID_LAYER": (1, 2, 3),
-    "OUTPUT_NEURON_TYPE": SCHEMA["OUTPUT_NEURON_TYPE"].usable(),
+    "OUTPUT_NEURON_TYPE": SCHEMA["OUTPUT_NEURON_TYPE"].choices,
     "TRAIN_TAU": (False, True),
     "TRAIN_TAU_OUTPUT": (False, True),
     "TAU_REF": (0.0, 3.0),

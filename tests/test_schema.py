@@ -124,7 +124,7 @@ def other_value(key: Key, *not_these: Any) -> Any:
     """Return an allowed value of a key that is none of ``not_these``, the first its default."""
     default = not_these[0]
     if key.choices:
-        return next(choice for choice in key.usable() if choice not in not_these)
+        return next(choice for choice in key.choices if choice not in not_these)
     if key.kind is BOOL:
         return not default
     if key.kind in (INT, COUNT):
@@ -135,16 +135,6 @@ def other_value(key: Key, *not_these: Any) -> Any:
         return "another.ras"
     others = {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1], "AUGMENTATION": {"random_shift": 4}}
     return (others | {"network.layers": [{"size": 8}]}).get(key.name, [[0, 0]])
-
-
-LATER_CHOICES = [(k.name, c) for k in SCHEMA.values() for c in k.later_choices]
-
-
-@pytest.mark.parametrize(("name", "choice"), LATER_CHOICES)
-def test_choices_that_come_later_are_refused_with_the_reason(name: str, choice: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}={choice}: not implemented yet") as caught:
-        from_dict({name: choice} if "." not in name else {name.split(".")[0]: choice})
-    assert SCHEMA[name].later_choices[choice] in str(caught.value)
 
 
 CONDITIONAL = [k.name for k in SCHEMA.values() if k.active_if]
@@ -203,10 +193,10 @@ def test_neurons_and_losses_are_those_that_are_declared() -> None:
     from snnrun.models.losses import LOSSES
     from snnrun.models.neurons import NEURON_TYPES
 
-    usable = {*SCHEMA["HIDDEN_NEURON_TYPE"].usable(), *SCHEMA["OUTPUT_NEURON_TYPE"].usable()}
+    usable = {*SCHEMA["HIDDEN_NEURON_TYPE"].choices, *SCHEMA["OUTPUT_NEURON_TYPE"].choices}
     assert usable == set(NEURON_TYPES)
     assert {n: NEURON_TYPES[n][0].variables for n in usable} == NEURON_VARIABLES
-    assert set(SCHEMA["LOSS_TYPE"].usable()) == set(LOSSES)
+    assert set(SCHEMA["LOSS_TYPE"].choices) == set(LOSSES)
 
 
 def test_parameters_of_neurons_follow_keys_that_exist() -> None:

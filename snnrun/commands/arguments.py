@@ -13,7 +13,7 @@ from typing import Any
 
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA, not_yet, unknown_key
+from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA, unknown_key
 
 WITH_VALUE = {
     "--cfg": "-c",
@@ -190,13 +190,8 @@ def _unknown(name: str, known: dict[str, list[str]]) -> str:
 def _wrong_choices(override: Any, choices: list[str], anywhere: bool) -> list[str]:
     group = override.key_or_group
     wrong = []
-    schema = SCHEMA.get(f"{group}.name")
     for choice in _choices(override):
         if choice in choices or anywhere:
-            continue
-        if schema is not None and choice in schema.later_choices:
-            usable = [c for c in choices if c not in schema.later_choices]
-            wrong.append(not_yet(group, choice, schema.later_choices[choice], usable))
             continue
         own = f"; your own: {group}.name={choice}" if "." in choice else ""
         wrong.append(

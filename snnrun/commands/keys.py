@@ -70,8 +70,6 @@ def describe(key: Key) -> str:
     lines = [key.name, *_wrapped(key.meaning)]
     lines += _wrapped(f"allowed: {key.allowed()}")
     lines += _wrapped(f"default: {_defaults(key)}")
-    for why, names in _by_reason(key).items():
-        lines += _wrapped(f"not implemented yet ({why}): {', '.join(names)}")
     if key.active_if:
         lines += _wrapped(f"has an effect if {' or '.join(map(str, key.active_if))}")
     if key.changeable:
@@ -97,13 +95,6 @@ def _defaults(key: Key) -> str:
         for value, names in by_value.items()
     ]
     return ", ".join(parts)
-
-
-def _by_reason(key: Key) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for choice, why in key.later_choices.items():
-        reasons.setdefault(why, []).append(choice)
-    return reasons
 
 
 def _relates(name: str, other: str) -> bool:

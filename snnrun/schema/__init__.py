@@ -10,7 +10,7 @@ from __future__ import annotations
 from snnrun.errors import did_you_mean
 from snnrun.schema import pattern, superspike
 from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
-from snnrun.schema.key import Key, not_yet
+from snnrun.schema.key import Key
 from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
@@ -57,7 +57,6 @@ __all__ = [
     "SCHEMA",
     "SECTIONS",
     "Key",
-    "not_yet",
     "unknown_key",
 ]
 

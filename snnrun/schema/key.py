@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,6 @@ class Key:
         above, below: Bounds that are not.
         choices: The only texts allowed; with ``dotted_path`` a path to a user's object too.
         nullable: Whether null is allowed; ``null`` says what it means.
-        later_choices: Choices that are not implemented yet -> why.
         active_if: The key has an effect if one of these holds; empty: always.
         changeable: Commands (resume, test) in which it may differ from what the run began with.
     """
@@ -83,7 +82,6 @@ class Key:
     dotted_path: bool = False
     nullable: bool = False
     null: str = ""
-    later_choices: Mapping[str, str] = field(default_factory=dict)
     active_if: tuple[Condition, ...] = ()
     changeable: tuple[str, ...] = ()
 
@@ -113,18 +111,12 @@ class Key:
             return None, self._refusal(value)
         if not self._within(clean):
             return None, self._refusal(value)
-        if isinstance(clean, str) and clean in self.later_choices:
-            return None, not_yet(self.name, clean, self.later_choices[clean], self.usable())
         return clean, ""
-
-    def usable(self) -> tuple[str, ...]:
-        """Return the choices that are implemented."""
-        return tuple(choice for choice in self.choices if choice not in self.later_choices)
 
     def allowed(self) -> str:
         """Return what is allowed, as it completes "must be ..."."""
         if self.choices:
-            text = "one of " + ", ".join(self.usable())
+            text = "one of " + ", ".join(self.choices)
             text += " or the dotted path of your own" if self.dotted_path else ""
         else:
             signs = {">": self.above, ">=": self.minimum, "<": self.below, "<=": self.maximum}
@@ -154,13 +146,6 @@ class Key:
         if self.kind is BOOL and value in (0, 1):
             hint = f" Did you mean {'true' if value else 'false'}?"
         return f"{self.name}={shown(value)}: must be {self.allowed()}.{hint}"
-
-
-def not_yet(name: str, value: Any, why: str, usable: Iterable[Any]) -> str:
-    """Return the line that refuses a value whose function is not implemented."""
-    words = [shown(value) for value in usable]
-    accepted = f"{', '.join(words)} {'is' if len(words) == 1 else 'are'} accepted"
-    return f"{name}={shown(value)}: not implemented yet ({why}); only {accepted}"
 
 
 def _is_dotted_path(value: str) -> bool:

@@ -15,10 +15,10 @@ from cli_tools import Calls, Say, refused
         (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
         (
             ["train", "dataset=yingyang"],
-            "must be one of dvs, mnist, shd, smnist, ssc, yinyang. Did you mean",
+            "must be one of dvs, mnist, pattern, shd, smnist, ssc, yinyang. Did you mean",
         ),
-        (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, shd"),
-        (["train", "-m", "rule=eventprop,stdp"], "rule=stdp: not implemented yet"),
+        (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, pattern"),
+        (["train", "-m", "rule=eventprop,bptt"], "rule=bptt: must be one of eventprop, stdp"),
         (
             ["train", "backend=gen"],
             "must be one of genn, native. Did you mean 'genn'?",

@@ -61,7 +61,7 @@ def test_keys_explains_one_key_and_names_its_relatives(capsys: Say) -> None:
     text = capsys.readouterr().out
     assert "DT_MS\n    Length of a time step." in text
     assert "a number > 0 (ms)" in text
-    assert "0.1 (yinyang), 1.0 (mnist, shd, ssc, smnist, dvs, your own)" in text
+    assert "0.1 (yinyang, pattern), 1.0 (mnist, shd, ssc, smnist, dvs, your own)" in text
     main(["keys", "N_EPOCHS"])
     assert "\nN_EPOCH\n" in capsys.readouterr().out
     main(["keys", "ETA"])
@@ -79,11 +79,11 @@ def test_keys_finds_parts_and_patterns_and_all(capsys: Say) -> None:
     assert capsys.readouterr().out.count("allowed: ") > 110
 
 
-def test_keys_says_what_is_not_implemented_and_what_it_depends_on(capsys: Say) -> None:
+def test_keys_says_what_is_allowed_and_what_it_depends_on(capsys: Say) -> None:
     main(["keys", "REWIRE_LIFT", "B_INCR", "rule.name"])
     text = capsys.readouterr().out
     assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text
-    assert "not implemented yet (it comes with the other learning rules): superspike" in text
+    assert "one of eventprop, surrogate, superspike, stdp" in text
 
 
 def test_doctor_says_that_training_can_run(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
