@@ -18,7 +18,7 @@ from cli_tools import Calls, Say, refused
             "must be one of dvs, mnist, shd, smnist, ssc, yinyang. Did you mean",
         ),
         (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, shd"),
-        (["train", "-m", "rule=eventprop,stdp"], "rule=stdp: not implemented yet"),
+        (["train", "-m", "rule=eventprop,superspike"], "rule=superspike: not implemented yet"),
         (
             ["train", "backend=gen"],
             "must be one of genn, native. Did you mean 'genn'?",
