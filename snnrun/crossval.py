@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,15 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from snnrun.commands.hydra_app import save_config
 from snnrun.config import Config, validate
 from snnrun.datasets import load
-from snnrun.datasets.selection import speakers_of
+from snnrun.datasets.selection import Packed, speakers_of
+from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.report.folds import Fold, fold_of, mean_of, show_folds, write_folds
 from snnrun.run import train
+
+Read = Callable[[Config], Splits]
 
 
 def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -> float:
@@ -37,14 +42,16 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
         raise ConfigError(
             "WRITE_TO_DISK=false: a cross-validation reads its table from the runs' folders"
         )
-    speakers = _speakers(config, cfg)
+    packed: Packed = {}
+    read = partial(load, packed=packed)  # the runs choose from the same data
+    speakers = _speakers(config, cfg, read)
     places = range(len(speakers)) if config.SPEAKER_LEFT is None else config.SPEAKER_LEFT
     folds: list[Fold] = []
     for number, place in enumerate(places, 1):
         run = RunPaths(paths.fold(place))
         if not (run.run.exists() and load_run(run.root).finished):
             print(f"\nspeaker {speakers[place]} left out ({number} of {len(places)})", flush=True)
-            _train(cfg, place, run, folder)
+            _train(cfg, place, run, folder, read)
         folds.append(fold_of(load_run(run.root), place, int(speakers[place])))
         write_folds(folds, paths.table)
     print()
@@ -53,14 +60,16 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
     return mean_of(folds, "best_accuracy")
 
 
-def _train(cfg: DictConfig | ListConfig, place: int, run: RunPaths, folder: Path) -> None:
+def _train(
+    cfg: DictConfig | ListConfig, place: int, run: RunPaths, folder: Path, read: Read
+) -> None:
     """Train the network of one fold, from its checkpoint if there is one."""
     if not run.overrides.exists():  # written last
         run.hydra.mkdir(parents=True, exist_ok=True)
         save_config(_leaving_out(cfg, place), run.config)
         save_config(OmegaConf.create([f"SPEAKER_LEFT=[{place}]"]), run.overrides)
     try:
-        train(validate(OmegaConf.load(run.config)), run.root, resume=True)
+        train(validate(OmegaConf.load(run.config)), run.root, resume=True, read=read)
     except SystemExit:
         print(f"or with all of the cross-validation:\n  snnrun crossval {folder}", flush=True)
         raise
@@ -73,7 +82,7 @@ def _leaving_out(cfg: DictConfig | ListConfig, place: int) -> DictConfig | ListC
     return copy
 
 
-def _speakers(config: Config, cfg: DictConfig | ListConfig) -> np.ndarray:
+def _speakers(config: Config, cfg: DictConfig | ListConfig, read: Read) -> np.ndarray:
     """Return the speakers of the training data, after checking that SPEAKER_LEFT is among them."""
     last = max(config.SPEAKER_LEFT or (0,))
-    return speakers_of(load(validate(_leaving_out(cfg, last))).train.data)
+    return speakers_of(read(validate(_leaving_out(cfg, last))).train.data)

@@ -16,8 +16,10 @@ from snnrun.cli import find_users_modules
 from snnrun.commands.arguments import CommandLine
 from snnrun.commands.compose import compose
 from snnrun.commands.hydra_app import save_config
+from snnrun.commands.saved_run import PRESET
 from snnrun.config import Config, validate
 from snnrun.errors import ConfigError
+from snnrun.presets import when_to_suggest
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -54,7 +56,8 @@ def train(
     find_users_modules(os.getcwd())
     source = config if isinstance(config, Config) else _composed(config)
     checked = source if isinstance(source, Config) else validate(source)
-    suggest = isinstance(config, Mapping) and config.get("preset") in (None, "none")
+    # What a checked configuration was made of is not known
+    preset = str(config.get("preset") or "none") if isinstance(config, Mapping) else None
     if not checked.WRITE_TO_DISK:
         if folder is not None:
             raise ConfigError(
@@ -62,12 +65,12 @@ def train(
                 "the two out"
             )
         with scratch() as paths:
-            _train(checked, paths, progress, suggest)
+            _train(checked, paths, progress, preset)
             return hold(load_run(paths.root))
     paths = RunPaths(_new_folder(checked) if folder is None else Path(folder))
     refuse_old_run(paths)
-    _save(checked, source, paths)
-    _train(checked, paths, progress, suggest)
+    _save(checked, source, paths, preset)
+    _train(checked, paths, progress, preset)
     return load_run(paths.root)
 
 
@@ -125,7 +128,9 @@ def _new_folder(config: Config) -> Path:
     return Path(config.OUT_DIR, "outputs", datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f"))
 
 
-def _save(config: Config, source: Config | Mapping[str, Any], paths: RunPaths) -> None:
+def _save(
+    config: Config, source: Config | Mapping[str, Any], paths: RunPaths, preset: str | None
+) -> None:
     """Write the configuration where Hydra would, so that the run can be resumed and tested."""
     try:
         paths.hydra.mkdir(parents=True, exist_ok=True)
@@ -134,12 +139,13 @@ def _save(config: Config, source: Config | Mapping[str, Any], paths: RunPaths) -
     # epochs that count from the end do so anew when N_EPOCH changes on resuming
     pairs = {key: plain(source.get(key)) for key in EPOCH_TRIAL_KEYS if key in source}
     save_config(OmegaConf.create({**config.to_dict(), **pairs}), paths.config)
-    save_config(OmegaConf.create([]), paths.overrides)
+    overrides = [] if preset is None else [f"{PRESET}{preset}"]
+    save_config(OmegaConf.create(overrides), paths.overrides)
 
 
-def _train(config: Config, paths: RunPaths, progress: bool, suggest: bool) -> None:
+def _train(config: Config, paths: RunPaths, progress: bool, preset: str | None) -> None:
     try:
-        train_in(config, paths, progress=progress, suggest=suggest)
+        train_in(config, paths, progress=progress, suggest=when_to_suggest(preset))
     except Interrupted as stopped:
         if stopped.code != 128 + signal.SIGINT:
             raise

@@ -22,8 +22,9 @@ from snnrun.config import conf_dir
 LABELS = ("source", "published", "here", "run time")
 _DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
 _LABEL = re.compile(rf"^# ({'|'.join(LABELS)}): (.*)$")
-_FIGURE = re.compile(r"test (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
+_FIGURE = re.compile(r"\btest (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
 NO_FIGURE = "none"
+START, END = "start", "end"  # when a run without a preset says which there is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +41,24 @@ class Preset:
     @property
     def figure(self) -> str:
         """Return the published test accuracy as the header has it, "97.58 +- 0.12 %", or ""."""
-        match = _FIGURE.match(self.published)
-        return match[0].removeprefix("test ").rstrip() if match else ""
+        return _text(_FIGURE.match(self.published))
 
     @property
-    def rank(self) -> tuple[bool, bool, float]:
-        """Return what grows with the worth of the result: published, of several seeds, higher."""
-        match = _FIGURE.match(self.published)
-        return (True, match[2] is not None, float(match[1])) if match else (False, False, 0.0)
+    def figure_here(self) -> str:
+        """Return the test accuracy that was measured here, in the same form, or ""."""
+        return _text(_FIGURE.search(self.here))
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, float]:
+        """Return what grows with the worth of the result.
+
+        It is published, it is at least measured here, it is of several seeds, it is higher.
+        """
+        published = _FIGURE.match(self.published)
+        match = published or _FIGURE.search(self.here)
+        if not match:
+            return False, False, False, 0.0
+        return published is not None, True, match[2] is not None, float(match[1])
 
 
 def read(file: Path) -> Preset:
@@ -84,6 +95,20 @@ def presets() -> tuple[Preset, ...]:
     return tuple(sorted(found, key=lambda preset: preset.dataset))
 
 
+def when_to_suggest(preset: str | None, job: int | None = None) -> tuple[str, ...]:
+    """Return when a run says which preset there is for its data set: if it took none itself.
+
+    Args:
+        preset: The choice of the run; None where it is not known.
+        job: Number of the job of a sweep, from 0, of which only the first says it, and once.
+    """
+    if preset != "none":
+        return ()
+    if job is None:
+        return START, END
+    return () if job else (START,)
+
+
 def suggestion(dataset: str) -> dict[str, tuple[str, str]]:
     """Return which preset a run of a data set without one might want, as label -> lines.
 
@@ -93,9 +118,17 @@ def suggestion(dataset: str) -> dict[str, tuple[str, str]]:
     if not of_dataset:
         return {}
     best = of_dataset[0]
+    start = f"snnrun train preset={best.name}"
+    if best.figure:
+        return {"published": (f"test {best.figure} with other values; to reproduce it:", start)}
+    if not best.figure_here:
+        return {"preset": (f"other values for {dataset}, without a published result:", start)}
     about = (
-        f"test {best.figure} with other values; to reproduce it:"
-        if best.figure
-        else f"no result for {dataset}; for values that train:"
+        f"test {best.figure_here} with other values, measured here (`snnrun presets {best.name}` "
+        "says how); none is published:"
     )
-    return {"published": (about, f"snnrun train preset={best.name}")}
+    return {"measured": (about, start)}
+
+
+def _text(match: re.Match[str] | None) -> str:
+    return match[0].removeprefix("test ").rstrip() if match else ""

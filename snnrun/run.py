@@ -7,7 +7,7 @@ records and checkpoints in the run folder.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from snnrun.network.build import (
     initial_weights,
 )
 from snnrun.plots.live import LivePlots, require_plots
+from snnrun.presets import END, START
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -55,11 +56,19 @@ class Interrupted(SystemExit):
         self.how_to_go_on = how_to_go_on
 
 
-def train(config: Config, folder: Path, resume: bool = False, *, suggest: bool = False) -> float:
+def train(
+    config: Config,
+    folder: Path,
+    resume: bool = False,
+    *,
+    suggest: Collection[str] = (),
+    read: Callable[[Config], Splits] | None = None,
+) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
-    With ``suggest`` the run says at its start and end which preset there is for its data set. With
-    WRITE_TO_DISK false nothing is written there, but to a temporary folder that is removed.
+    ``suggest`` is when the run says which preset there is for its data set: presets.START and END.
+    ``read`` gives the data that the configuration asks for; without it, snnrun.datasets.load does.
+    With WRITE_TO_DISK false nothing is written to the folder, but to a temporary one.
 
     Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
     where there is no validation set.
@@ -69,9 +78,9 @@ def train(config: Config, folder: Path, resume: bool = False, *, suggest: bool =
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
     if config.WRITE_TO_DISK:
-        return train_in(config, RunPaths(Path(folder)), resume, suggest=suggest)
+        return train_in(config, RunPaths(Path(folder)), resume, suggest=suggest, read=read)
     with scratch() as paths:
-        return train_in(config, paths, suggest=suggest)
+        return train_in(config, paths, suggest=suggest, read=read)
 
 
 def train_in(
@@ -80,7 +89,8 @@ def train_in(
     resume: bool = False,
     *,
     progress: bool = True,
-    suggest: bool = False,
+    suggest: Collection[str] = (),
+    read: Callable[[Config], Splits] | None = None,
 ) -> float:
     """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
 
@@ -97,7 +107,7 @@ def train_in(
         started = time.monotonic()
         require_backend(config)
         require_plots(config)
-        splits = load(config)
+        splits = (read or load)(config)
         program = build_program(config, splits)
         opened = stack.enter_context(
             open_backend(program, config, paths.code, splits, reporter.build)
@@ -110,7 +120,7 @@ def train_in(
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
         record.write()
-        reporter.start(found(config, splits, program, opened, paths, state, suggest))
+        reporter.start(found(config, splits, program, opened, paths, state, START in suggest))
         keeper = Keeper(config, paths, backend, record, resumed)
         if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
@@ -134,7 +144,7 @@ def train_in(
         if plots:
             plots.ended()
         seconds = time.monotonic() - started
-        reporter.finish(outcome(config, record, figures, state, paths, seconds, suggest))
+        reporter.finish(outcome(config, record, figures, state, paths, seconds, END in suggest))
     best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
     return float(best)
 
@@ -249,6 +259,7 @@ def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> Ru
         paths,
         origin,
         n_classes=splits.train.data.n_classes,
+        class_names=splits.train.data.class_names,
         confusion=config.COLLECT_CONFUSION,
         predictions=config.REC_PREDICTIONS,
     )

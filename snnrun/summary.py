@@ -9,6 +9,7 @@ from snnrun.backends.base import Opened
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
+from snnrun.network.build import find_regulariser
 from snnrun.presets import suggestion
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
@@ -50,6 +51,7 @@ def found(
         "rule": f"{program.rule.name}, loss {program.loss.name}: {program.loss.meaning}",
         "backend": opened.description,
         "plan": plan,
+        **_only_in_training(config),
         **_care_of_silent(config),
         "seeds": f"data {config.TRAIN_DATA_SEED}, test {config.TEST_DATA_SEED}, "
         f"model {config.MODEL_SEED}",
@@ -130,6 +132,21 @@ def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
         further.append(f"snnrun resume {_shown(paths.root)} N_EPOCH={2 * config.N_EPOCH}")
     info["further"] = further
     return info
+
+
+def _only_in_training(config: Config) -> dict[str, str]:
+    """Return the noise, dropout and regulariser that act in training and not in evaluation."""
+    regulariser, strengths = find_regulariser(config)
+    acting = [
+        f"{name} {getattr(config, name):g}"
+        for name in ("HIDDEN_NOISE", "PDROP_INPUT", "PDROP_HIDDEN")
+        if getattr(config, name)
+    ]
+    if regulariser:
+        values = ", ".join(f"{name} {strengths[name]:g}" for name in regulariser.keys)
+        of = ", of mini-batch means" if config.AVG_SNSUM else ""
+        acting.append(f"regulariser {regulariser.name} ({values}{of})")
+    return {"in training": ", ".join(acting)} if acting else {}
 
 
 def _care_of_silent(config: Config) -> dict[str, str]:

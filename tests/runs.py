@@ -10,17 +10,22 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pytest
 
+from snnrun import run as story
 from snnrun.config import Config, from_dict
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import comparable
+from snnrun.run import Interrupted, train
 from snnrun.streams import stream
 from snnrun.training import checkpoint
+from snnrun.training.stop import Stop
 
 TIMEOUT_S = 120.0
 SMALL: dict[str, Any] = {  # a Yin-Yang network that learns something in a fraction of a second
@@ -109,6 +114,36 @@ def stopped_at_an_epoch(command: list[str], number: int = signal.SIGINT) -> tupl
             break
     code, rest = end(process)
     return code, said + rest
+
+
+class StopAt(Stop):
+    """Asks to stop when it is looked at for the given time."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self._looks = looks
+
+    def __bool__(self) -> bool:
+        self._looks -= 1
+        if self._looks == 0:
+            self.signal = 15
+        return super().__bool__()
+
+
+def stopped_at(look: int, config: Config, folder: Path, patch: pytest.MonkeyPatch) -> bool:
+    """Train until the loop has looked for requests that often; return whether it came to that."""
+
+    @contextmanager
+    def requests() -> Iterator[Stop]:
+        yield StopAt(look)
+
+    with patch.context() as here:
+        here.setattr(story, "stop_requests", requests)
+        try:
+            train(config, folder)
+        except Interrupted:
+            return True
+    return False
 
 
 def wait_for_epochs(folder: Path, count: int, process: subprocess.Popen) -> None:

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from runs import assert_same_run, end, start, wait_for_epochs, write_shd
 
 from snnrun import crossval
 from snnrun.cli import main
+from snnrun.config import validate
+from snnrun.datasets import shd
 from snnrun.record import load_run
-from snnrun.record.paths import FoldPaths
+from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.report.folds import Fold, show_folds, write_folds
+from snnrun.run import train
 
 KEYS = [
     "dataset=shd", "NUM_HIDDEN=20", "N_EPOCH=2", "N_BATCH=5", "TRIAL_MS=80", "MODEL_SEED=1",
@@ -142,6 +146,26 @@ def test_a_cross_validation_that_was_stopped_goes_on_in_the_middle(
     assert (len(run.epochs["epoch"]), len(run.sessions)) == (200, 2)
     first = load_run(FoldPaths(done).fold(1)).epochs["train_loss"]
     np.testing.assert_array_equal(run.epochs["train_loss"][:2], first)
+
+
+SELECTED = ["REDUCED_CLASSES=[0,3,7]", "RESCALE_X=0.1", "RESCALE_T=0.5", "N_TRAIN=5"]
+
+
+@pytest.mark.parametrize("more", [[], SELECTED])
+def test_the_data_are_packed_once_and_the_runs_are_those_that_pack_their_own(
+    more: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = []
+    pack = shd.pack
+    monkeypatch.setattr(shd, "pack", lambda *a, **k: (packed.append(1), pack(*a, **k))[1])
+    words = [*KEYS, f"dataset.path={data}", *more]
+    assert main(["crossval", *words, f"hydra.run.dir={tmp_path}/all"]) == 0
+    assert len(packed) == 1
+    for place in range(3):
+        fold, alone = FoldPaths(tmp_path / "all").fold(place), tmp_path / f"alone{place}"
+        train(validate(OmegaConf.load(RunPaths(fold).config)), alone)
+        assert len(packed) == 2 + place
+        assert_same_run(fold, alone)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:

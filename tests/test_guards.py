@@ -114,6 +114,7 @@ def test_nan_in_validation_stops_the_run(
     spoil(monkeypatch, "validation", np.nan)
     said = message(NumericalError, small(LOSS_TYPE=loss), tmp_path)
     assert said.startswith("the loss on the validation set is not finite in epoch 1; ")
+    assert said.endswith("Try a smaller ETA or LR_EASE_IN_FACTOR")
 
 
 # compilers and the build cache

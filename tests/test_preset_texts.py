@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runs import SMALL, overrides
 
+from snnrun import presets as module
 from snnrun import train
 from snnrun.cli import main
+from snnrun.config import from_dict
 from snnrun.presets import Preset, presets, read, suggestion
 from snnrun.schema import DATASETS
 
@@ -28,10 +31,10 @@ defaults:
 """
 
 PUBLISHED = [
-    ("test 97.58 +- 0.12 % (10 seeds)", "97.58 +- 0.12 %", (True, True, 97.58)),
-    ("test 98 %", "98 %", (True, False, 98.0)),
-    ("train 99 %, test 98 %", "", (False, False, 0.0)),
-    ("none, a figure only", "", (False, False, 0.0)),
+    ("test 97.58 +- 0.12 % (10 seeds)", "97.58 +- 0.12 %", (True, True, True, 97.58)),
+    ("test 98 %", "98 %", (True, True, False, 98.0)),
+    ("train 99 %, test 98 %", "", (False, False, False, 0.0)),
+    ("none, a figure only", "", (False, False, False, 0.0)),
 ]
 
 
@@ -52,6 +55,24 @@ def test_the_figure_is_the_test_accuracy(published: str, figure: str, rank: tupl
     assert (preset.figure, preset.rank) == (figure, rank)
 
 
+HERE = [
+    ("on a stand-in (N_TEST=60): test 89.6 +- 1.8 % after", "89.6 +- 1.8 %", (True, True, 89.6)),
+    ("test 66.9 % after 30 epochs; 63.0 % after 60", "66.9 %", (True, False, 66.9)),
+    ("training 66.9 %", "", (False, False, 0.0)),
+]
+
+
+@pytest.mark.parametrize(("here", "figure", "rank"), HERE)
+def test_a_figure_measured_here_counts_where_none_is_published(
+    here: str, figure: str, rank: tuple
+) -> None:
+    preset = Preset(name="x", dataset="mnist", source="", published="none", here=here, run_time="")
+    assert (preset.figure_here, preset.rank) == (figure, (False, *rank))
+    published = replace(preset, published="test 50 %")
+    assert published.rank == (True, True, False, 50.0)
+    assert published.rank > preset.rank
+
+
 def test_a_result_of_several_seeds_comes_before_a_higher_one_of_one_run() -> None:
     names = [preset.name for preset in presets() if preset.dataset == "mnist"]
     assert names.index("mnist_wp2021") == 0
@@ -67,10 +88,34 @@ def test_a_result_of_several_seeds_comes_before_a_higher_one_of_one_run() -> Non
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_what_a_run_is_told_names_a_preset_of_its_data_set(dataset: str) -> None:
     of_dataset = {preset.name for preset in presets() if preset.dataset == dataset}
-    hint = suggestion(dataset).get("published", ())
-    assert bool(hint) == bool(of_dataset)
-    if hint:
+    for hint in suggestion(dataset).values():
         assert hint[1].removeprefix("snnrun train preset=") in of_dataset
+    assert bool(suggestion(dataset)) == bool(of_dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "figure"), [("smnist_plain", "66.9 %"), ("dvs_small", "91.9 +- 0.4 %")]
+)
+def test_where_nothing_is_published_the_best_that_was_measured_is_named(
+    name: str, figure: str
+) -> None:
+    assert suggestion(name.partition("_")[0]) == {
+        "measured": (
+            f"test {figure} with other values, measured here (`snnrun presets {name}` "
+            "says how); none is published:",
+            f"snnrun train preset={name}",
+        )
+    }
+
+
+def test_without_any_figure_a_preset_is_called_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = Preset(name="x", dataset="mine", source="", published="none", here="", run_time="")
+    monkeypatch.setattr(module, "presets", lambda: (preset,))
+    assert suggestion("mine") == {
+        "preset": (
+            "other values for mine, without a published result:", "snnrun train preset=x"
+        )
+    }  # fmt: skip
 
 
 def test_a_data_set_of_the_users_own_has_no_hint() -> None:
@@ -94,6 +139,38 @@ def test_a_run_without_a_preset_says_at_start_and_end_which_there_is(
     assert said.count(f"snnrun train {HINT}") == times
     start, _, end = said.partition("\nfinished")
     assert (start.count(HINT) > 0) == (end.count(HINT) > 0) == (times > 0)
+
+
+@pytest.mark.usefixtures("places")
+def test_a_sweep_says_it_once(capsys: Say) -> None:
+    assert main(["train", "--multirun", *overrides(KEYS), "ETA=1e-3,2e-3,3e-3"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\nfinished") == 3
+    assert said.count(HINT) == 1
+    assert said.index(HINT) < said.index("\nfinished")
+
+
+@pytest.mark.usefixtures("places")
+@pytest.mark.parametrize(("words", "times"), [([], 2), ([f"{HINT}", "TRIAL_MS=30"], 0)])
+def test_a_resumed_run_says_it_as_the_run_did(words: list[str], times: int, capsys: Say) -> None:
+    keys = overrides(KEYS | {"WRITE_TO_DISK": True})
+    run = ["train", *keys, "dataset.input_ms=null", *words, "hydra.run.dir=run"]
+    for command in (run, ["resume", "run", "N_EPOCH=2"]):
+        assert main(command) == 0
+        assert capsys.readouterr().out.count(HINT) == times
+
+
+@pytest.mark.usefixtures("places")
+@pytest.mark.parametrize(("preset", "times"), [({}, 2), ({"preset": "yinyang_genn"}, 0)])
+def test_a_run_from_python_is_resumed_so_too(preset: dict, times: int, capsys: Say) -> None:
+    keys = KEYS | {"WRITE_TO_DISK": True}
+    train(keys | preset, "run")
+    train(from_dict(keys), "checked")  # of which nobody knows whether it was a preset's
+    capsys.readouterr()
+    assert main(["resume", "run", "N_EPOCH=2"]) == 0
+    assert capsys.readouterr().out.count(HINT) == times
+    assert main(["resume", "checked", "N_EPOCH=2"]) == 0
+    assert HINT not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("places")

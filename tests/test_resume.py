@@ -25,6 +25,7 @@ from runs import (
     small,
     snnrun,
     start,
+    stopped_at,
     wait_for_epochs,
 )
 
@@ -35,7 +36,7 @@ from snnrun.record.paths import RunPaths
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
 from snnrun.streams import stream
-from snnrun.training import checkpoint, keeper
+from snnrun.training import checkpoint, keeper, loop
 from snnrun.training.loop import Trainer
 
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
@@ -281,6 +282,30 @@ def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
         shutil.rmtree(folder)
         number += 1
     assert number > 20
+
+
+@pytest.mark.parametrize("loss", ["sum_weigh_input", "relative_mse"])
+def test_runs_with_other_losses_go_on_to_the_same_bits_after_a_stop_or_a_kill(
+    loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "SHARE", 1e9)
+    config = small(LOSS_TYPE=loss, PDROP_INPUT=0.2, RECURRENT=True, TRAIN_TAU=True, ETA=0.02)
+    train(config, tmp_path / "undisturbed")
+    assert len(set(load_run(tmp_path / "undisturbed").epochs["train_loss"])) == 3
+    for number in (5, 7):
+        folder = tmp_path / f"killed{number}"
+        assert killed_at_a_file(folder, config, number)
+        begun = checkpoint.load(RunPaths(folder).last)["epoch"]
+        assert 0 < begun < 3
+        train(config, folder, resume=True)
+        assert_same_run(folder, tmp_path / "undisturbed")
+    monkeypatch.setattr(loop, "CHUNK_S", 0.0)  # one mini-batch at a time
+    for look in (2, 10, 25):
+        folder = tmp_path / f"stopped{look}"
+        assert stopped_at(look, config, folder, monkeypatch)
+        assert checkpoint.load(RunPaths(folder).last)["trial"] > 0
+        train(config, folder, resume=True)
+        assert_same_run(folder, tmp_path / "undisturbed")
 
 
 def test_loading_without_an_earlier_run_says_so(tmp_path: Path) -> None:

@@ -158,6 +158,37 @@ def test_a_run_folder_that_hydra_has_made_is_removed_unless_it_holds_more() -> N
     assert not (Path("more") / "run.h5").exists()
 
 
+@pytest.fixture
+def unkept() -> list[str]:
+    """Words of a command whose preset says that nothing is kept."""
+    Path("my_conf/preset").mkdir(parents=True)
+    Path("my_conf/preset/mine.yaml").write_text("# @package _global_\nWRITE_TO_DISK: false\n")
+    keys = overrides({**SMALL, "N_EPOCH": 1})
+    return ["train", "--multirun", *keys, "--config-dir", "my_conf", "preset=mine"]
+
+
+def test_a_sweep_that_a_file_says_not_to_keep_leaves_nothing(
+    unkept: list[str], places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*unkept, "ETA=1e-3,1e-2"]) == 0
+    assert capsys.readouterr().out.count("finished") == 2
+    assert [path.name for path in Path().iterdir()] == ["my_conf"]
+    assert main([*unkept, "ETA=1e9,1e-2"]) == 2  # nor one that fails
+    assert main([*unkept, "ETA=1e-3,1e-2", "hydra.sweep.dir=sweep"]) == 0
+    assert [path.name for path in Path().iterdir()] == ["my_conf"]
+    assert list(places.iterdir()) == []
+
+
+def test_a_sweep_of_which_a_run_is_kept_keeps_its_own_file_too(unkept: list[str]) -> None:
+    assert main([*unkept, "preset=mine,none", "hydra.sweep.dir=sweep"]) == 0
+    assert sorted(path.name for path in Path("sweep").iterdir()) == ["1", "multirun.yaml"]
+    assert (Path("sweep") / "1" / "run.h5").exists()
+    Path("other").mkdir()
+    Path("other/notes.txt").write_text("keep")
+    assert main([*unkept, "ETA=1e-3,1e-2", "hydra.sweep.dir=other"]) == 0
+    assert Path("other/notes.txt").read_text() == "keep"
+
+
 @pytest.mark.parametrize("command", ["compile", "crossval"])
 def test_commands_that_live_by_their_files_refuse(
     command: str, capsys: pytest.CaptureFixture[str]

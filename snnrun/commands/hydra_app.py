@@ -50,7 +50,10 @@ def run_hydra(
             with redirect_stdout(printed):
                 _hydra_main(task)
         else:
-            _hydra_main(task)
+            from snnrun.commands.sweep import leaving_no_empty_sweep  # imports Hydra
+
+            with leaving_no_empty_sweep():
+                _hydra_main(task)
     finally:
         sys.argv = saved
         print(printed.getvalue(), end="")
@@ -134,6 +137,8 @@ def _leave_no_trace(run: Path, composed: Path | None) -> None:
 
 def _forget(composed: Path) -> None:
     """Remove a run folder of a refused configuration, if nothing but Hydra's files is in it."""
+    from snnrun.record.paths import remove_empty
+
     run = composed.parent
     written = {path.name for path in composed.iterdir()}
     if written != set(HYDRA_FILES) or list(run.iterdir()) != [composed]:
@@ -141,12 +146,7 @@ def _forget(composed: Path) -> None:
     for name in HYDRA_FILES:
         (composed / name).unlink()
     composed.rmdir()
-    run.rmdir()
-    with suppress(OSError):  # not empty: there are other runs
-        for folder in run.parents:
-            if "outputs" not in folder.parts or folder == Path.cwd():
-                break
-            folder.rmdir()
+    remove_empty(run)
 
 
 def _hydra_main(task: Callable[[DictConfig], Any]) -> None:

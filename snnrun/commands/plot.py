@@ -10,7 +10,6 @@ from snnrun.errors import ConfigError, did_you_mean
 OUTPUT = "--output"
 FORMATS = (".png", ".pdf", ".svg")
 COMPARISON = "comparison.png"
-MULTIRUN = "multirun.yaml"  # which Hydra writes beside the folders of the runs
 
 HELP = f"""\
 usage: snnrun plot [RUN ...] [{OUTPUT} FILE]
@@ -83,6 +82,8 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
 
 def _each_run(folders: Sequence[str]) -> list[str]:
     """Return every folder once, and for a multirun's folder, or what lies in it, its runs."""
+    from snnrun.record.paths import MULTIRUN
+
     found: dict[Path, str] = {}
     for folder in folders:
         path = Path(folder)

@@ -29,12 +29,13 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun resume`."""
-    from snnrun.commands.saved_run import find_run, load, log_to
+    from snnrun.commands.saved_run import find_run, load, log_to, preset_of
 
     folder, overrides = find_run(arguments)
     config = load(folder, overrides, "resume", keep=True)
     log_to(folder)
+    from snnrun.presets import when_to_suggest
     from snnrun.run import train
 
-    train(config, folder, resume=True)
+    train(config, folder, resume=True, suggest=when_to_suggest(preset_of(folder)))
     return 0

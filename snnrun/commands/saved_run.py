@@ -19,6 +19,8 @@ RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.y
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+PRESET = "preset="
+CHOICE = "hydra.runtime.choices.preset"
 GROUPS = {"backend": "backend.name"}  # choosing another backend changes nothing else
 
 
@@ -129,6 +131,20 @@ def read_overrides(overrides: Sequence[str], command: str) -> list[tuple[str, An
 def earlier_overrides(folder: Path) -> Path:
     """Return the file with the overrides that earlier resumes of the run were given, in order."""
     return RunPaths(folder).hydra / "resumed_overrides.yaml"
+
+
+def preset_of(folder: Path) -> str | None:
+    """Return which preset the run was started with, "none" for none; None where nothing says it.
+
+    Hydra notes its choices; `snnrun.train` writes the choice of the preset as an override.
+    """
+    from omegaconf import OmegaConf
+
+    noted = RunPaths(folder).hydra / "hydra.yaml"
+    if noted.is_file():
+        return str(OmegaConf.select(OmegaConf.load(noted), CHOICE) or "none")
+    given = map(str, OmegaConf.load(RunPaths(folder).overrides))
+    return next((word.removeprefix(PRESET) for word in given if word.startswith(PRESET)), None)
 
 
 def log_to(folder: Path) -> None:

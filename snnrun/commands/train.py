@@ -94,8 +94,12 @@ def _refuse_old_run(line: CommandLine) -> None:
 
 def _train(config: Config, folder: Path) -> Any:
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
+    from snnrun.presets import when_to_suggest
     from snnrun.run import train
 
-    preset = HydraConfig.get().runtime.choices.get("preset")
-    return train(config, folder, suggest=preset in (None, "none"))
+    hydra = HydraConfig.get()
+    job = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
+    preset = hydra.runtime.choices.get("preset") or "none"
+    return train(config, folder, suggest=when_to_suggest(preset, job))

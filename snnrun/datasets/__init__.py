@@ -14,7 +14,7 @@ from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
-from snnrun.datasets.selection import check_selection
+from snnrun.datasets.selection import Packed, PackedOnce, check_selection
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 from snnrun.datasets.splits import epoch_order
 from snnrun.datasets.validation import refuse_validation_set
@@ -39,18 +39,25 @@ __all__ = [
 ]
 
 
-def load(config: Config) -> Splits:
+def load(config: Config, packed: Packed | None = None) -> Splits:
     """Return the splits of the data set that ``config.dataset`` names.
 
     A public data set that is missing from its default folder is fetched first, unless dataset.fetch
     is false. Raises DataError for files that are missing, damaged or of the wrong layout and for
     sizes beyond what there is, ConfigError for a data set that does not exist.
+
+    Calls with the same ``packed``, empty at first, pack each file once. Their configurations must
+    leave out speakers (EVALUATION=speaker) and differ by SPEAKER_LEFT only.
     """
     dataset = find(config.dataset.name)
     refuse_validation_set(dataset, config)
     try:
         _ensure_files(dataset, config)
-        splits = read_rescaled(dataset.read, config, dataset.name)
+        source = config if packed is None else PackedOnce(config, packed)
+        if packed:
+            splits = dataset.read(source)  # times were rescaled when the files were packed
+        else:
+            splits = read_rescaled(dataset.read, source, dataset.name)
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}") from error
     if not isinstance(splits, Splits):

@@ -15,6 +15,22 @@ import numpy as np
 from snnrun.datasets.spikes import SpikeData, Splits
 from snnrun.errors import ConfigError, DataError
 
+Packed = dict[str, tuple[SpikeData, np.ndarray]]  # part -> its data, which examples are usable
+
+
+class PackedOnce:
+    """A configuration for reading data, which takes files from ``packed`` that are there already.
+
+    They are the same for configurations that differ by SPEAKER_LEFT only.
+    """
+
+    def __init__(self, config: Any, packed: Packed) -> None:
+        self._config = config
+        self.packed = packed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._config, name)
+
 
 def by_content(config: Any) -> bool:
     """Return whether examples are chosen by their class or speaker."""
@@ -50,9 +66,12 @@ def pools(
     With EVALUATION=speaker, "validation" are those of the speakers SPEAKER_LEFT in the training
     file, and "train" those of the others.
     """
-    packed, usable = {}, {}
+    known: Packed = getattr(config, "packed", {})
     for part in sizes:
-        packed[part], usable[part] = of_classes(config, pack_file(part), name)
+        if part not in known:
+            known[part] = of_classes(config, pack_file(part), name)
+    packed = {part: known[part][0] for part in sizes}
+    usable = {part: known[part][1] for part in sizes}
     if config.EVALUATION == "speaker":
         left = _is_left(config, packed["train"], name)[usable["train"]]
         usable["train"], usable["validation"] = usable["train"][~left], usable["train"][left]

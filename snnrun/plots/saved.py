@@ -133,7 +133,7 @@ def _plot_confusion(run: Run) -> None:
         found.pop("train", None)
     if found:
         write(
-            lambda figure: draw_confusion(figure, found, (), "Confusion, last epoch"),
+            lambda figure: draw_confusion(figure, found, run.class_names, "Confusion, last epoch"),
             run.paths.plot("confusion"), confusion_size(len(found)),
         )  # fmt: skip
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 SPIKES, VARIABLES, WEIGHTS, PREDICTIONS = "spikes", "variables", "weights", "predictions"
 RECORDING_KINDS = (SPIKES, VARIABLES, WEIGHTS)  # the kinds that have parts per epoch and trial
+MULTIRUN = "multirun.yaml"  # which Hydra writes beside the folders of a multirun's jobs
 
 _PART = re.compile(r"e(\d{5,})_t(\d{6,})\.h5")
 
@@ -142,6 +144,15 @@ class FoldPaths:
     def fold(self, place: int) -> Path:
         """Return the folder of the run that leaves out one speaker, by its place in the list."""
         return self.root / f"speaker{place:02d}"
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove an empty folder, and those around it up to ``outputs`` that are empty without it."""
+    with suppress(OSError):  # not empty: there are other runs
+        for place in (folder, *folder.parents):
+            if place == Path.cwd() or (place != folder and "outputs" not in place.parts):
+                break
+            place.rmdir()
 
 
 def part_name(epoch: int, trial: int) -> str:

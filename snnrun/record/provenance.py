@@ -62,7 +62,9 @@ def provenance(
         "cores_usable": _usable_cores(),
         CONFIG: OmegaConf.to_yaml(OmegaConf.create(dict(config))),
     }
-    return {key: _printable(value) for key, value in entries.items()}
+    return {
+        key: printable(value) if isinstance(value, str) else value for key, value in entries.items()
+    }
 
 
 def git_commit() -> str:
@@ -107,8 +109,6 @@ def _usable_cores() -> int:
         return os.cpu_count() or 0
 
 
-def _printable(value: str | int) -> str | int:
+def printable(value: str) -> str:
     """Return text that HDF5 can store: arguments and paths may hold bytes that are not UTF-8."""
-    if isinstance(value, int):
-        return value
     return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

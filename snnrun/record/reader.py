@@ -84,6 +84,12 @@ class Run:
         with open_run(self.paths, self.held) as file:
             return read_columns(file["timings"])
 
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes; empty where the data set has none, and in older runs."""
+        with open_run(self.paths, self.held) as file:
+            return tuple(file["class_names"].asstr()) if "class_names" in file else ()
+
     @property
     def running(self) -> bool:
         """Whether a process works on the run now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import h5py
@@ -12,6 +12,7 @@ from snnrun.record.atomic import atomic_hdf5
 from snnrun.record.columns import EPOCHS, OUTCOMES, PHASES, TIMINGS, TRIALS
 from snnrun.record.outcomes import Confusion, PredictionParts
 from snnrun.record.paths import RunPaths
+from snnrun.record.provenance import printable
 from snnrun.record.runfile import FORMAT, open_run, sessions, write_provenance, write_test
 from snnrun.record.table import Table, read_columns
 
@@ -29,6 +30,7 @@ class RunRecord:
         /confusion/SPLIT    [epoch, predicted, true] examples; no_prediction/SPLIT [epoch, true]
         /predictions/EPOCH  links to records/predictions/
         /pending/COLUMN     predictions that are needed again if the last checkpoint is resumed
+        /class_names        [classes] as the data set calls them, if it does
         /config             the configuration as YAML; the rest of the provenance is in attributes
         /sessions/K         provenance of the processes that worked on this run before
 
@@ -36,6 +38,7 @@ class RunRecord:
         paths: The run folder.
         provenance: As from ``snnrun.record.provenance.provenance``.
         n_classes: Number of classes.
+        class_names: Their names, if the data set has some.
         confusion: Collect confusion matrices (COLLECT_CONFUSION).
         predictions: Keep the prediction of every example of every epoch (REC_PREDICTIONS).
     """
@@ -46,6 +49,7 @@ class RunRecord:
         provenance: Mapping[str, str | int],
         *,
         n_classes: int,
+        class_names: Sequence[str] = (),
         confusion: bool = False,
         predictions: bool = False,
     ) -> None:
@@ -56,6 +60,7 @@ class RunRecord:
         self._paths = paths
         self._provenance = {"created": provenance["start_time"], **provenance}
         self._sessions: list[dict[str, str | int]] = []
+        self._class_names = [printable(name) for name in class_names]
         self._timings = Table(TIMINGS)
         self._pending = Table(OUTCOMES)
         self._confusion = Confusion(n_classes) if confusion else None
@@ -68,13 +73,15 @@ class RunRecord:
         provenance: Mapping[str, str | int],
         *,
         n_classes: int,
+        class_names: Sequence[str] = (),
         confusion: bool = False,
         predictions: bool = False,
     ) -> RunRecord:
         """Return the record of a run that is resumed, with the rows that it has written."""
         record = cls(
-            paths, provenance, n_classes=n_classes, confusion=confusion, predictions=predictions
-        )
+            paths, provenance, n_classes=n_classes, class_names=class_names, confusion=confusion,
+            predictions=predictions,
+        )  # fmt: skip
         with open_run(paths) as file:
             record._read(file)
         return record
@@ -207,6 +214,9 @@ class RunRecord:
             self._timings.write(file.create_group("timings"))
             self._pending.write(file.create_group("pending"))
             write_test(file.create_group("test"), self.test)
+            if self._class_names:
+                file["class_names"] = self._class_names
+                file["class_names"].attrs["meaning"] = "what the data set calls its classes"
             if self._confusion:
                 self._confusion.write(file.create_group("confusion"))
             if self._predictions:

@@ -276,8 +276,8 @@ class Trainer:
         raise NumericalError(
             f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
             f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
-            f"{self._keeper.what_is_kept()} Try a smaller ETA, LR_EASE_IN_FACTOR, or smaller "
-            "initial weights"
+            f"{self._keeper.what_is_kept()} Try a smaller ETA{self._lift(epoch)}, "
+            "LR_EASE_IN_FACTOR, or smaller initial weights"
         )
 
     def _check_validation(self, results: Results, epoch: int) -> None:
@@ -286,8 +286,14 @@ class Trainer:
         self._record.write()
         raise NumericalError(
             f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
-            f"beyond use. {self._keeper.what_is_kept()} Try a smaller ETA or LR_EASE_IN_FACTOR"
+            f"beyond use. {self._keeper.what_is_kept()} Try a smaller ETA{self._lift(epoch)} or "
+            "LR_EASE_IN_FACTOR"
         )
+
+    def _lift(self, epoch: int) -> str:
+        """Return what else to try smaller, where weights may have been lifted before."""
+        lift = self._config.REWIRE_LIFT
+        return f", a smaller REWIRE_LIFT (it is {lift:g})" if lift and epoch else ""
 
     def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:
         train = self._record.means(epoch, "train")

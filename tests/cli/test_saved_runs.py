@@ -26,7 +26,11 @@ def test_resume_goes_on_with_the_newest_run(trained: Path, calls: Calls) -> None
     calls.clear()
     assert main(["resume"]) == 0
     [(name, config, folder, named)] = calls
-    assert (name, folder, named) == ("train", trained, {"resume": True})
+    assert (name, folder, named) == (
+        "train",
+        trained,
+        {"resume": True, "suggest": ("start", "end")},
+    )
     assert (config.dataset.name, config.N_EPOCH) == ("shd", 5)
 
 

@@ -17,7 +17,7 @@ from snnrun.errors import NumericalError
 def test_train_hands_on_the_checked_configuration_and_its_folder(calls: Calls) -> None:
     assert main(["train", "dataset=shd", "N_EPOCHS=7", "MODEL_SEED=3"]) == 0
     [(name, config, folder, named)] = calls
-    assert (name, named) == ("train", {"suggest": True})
+    assert (name, named) == ("train", {"suggest": ("start", "end")})
     assert (config.dataset.name, config.N_EPOCH, config.MODEL_SEED) == ("shd", 7, 3)
     assert [folder] == [f.absolute() for f in run_folders()]
     assert (folder / ".hydra" / "config.yaml").is_file()

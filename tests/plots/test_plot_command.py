@@ -6,15 +6,18 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from runs import small
+from runs import small, write_shd
 
 from snnrun.cli import main
 from snnrun.commands.hydra_app import save_config
 from snnrun.commands.plot import _each_run
+from snnrun.config import from_dict
+from snnrun.plots import confusion
 from snnrun.plots.comparison import Group, draw_comparison
-from snnrun.plots.saved import group
+from snnrun.plots.saved import group, plot_run
 from snnrun.plots.style import new_figure
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
@@ -49,6 +52,34 @@ def test_one_run_gets_its_pictures_in_its_folder(
     names = {"training.png", "weights.png", "time_constants.png", "confusion.png"}
     assert {path.name for path in plots.iterdir()} == names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.iterdir())
+
+
+def test_the_axes_of_the_confusion_have_the_names_of_the_classes_without_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_shd(tmp_path / "data", examples=100)
+    digits = [f"{digit} {language}" for language in ("english", "german") for digit in range(10)]
+    for file in folder.iterdir():
+        with h5py.File(file, "a") as opened:
+            opened["extra/keys"] = np.array(digits, "S")
+    config = from_dict(
+        {"dataset": {"name": "shd", "path": str(folder)}, "NUM_HIDDEN": 4, "N_EPOCH": 1,
+         "TRIAL_MS": 20.0, "N_TRAIN": 6, "N_VALIDATE": 4, "REDUCED_CLASSES": [1, 13],
+         "COLLECT_CONFUSION": True}
+    )  # fmt: skip
+    train(config, tmp_path / "run")
+    shutil.rmtree(folder)
+    axes = []
+    draw = confusion._draw_matrix
+    monkeypatch.setattr(
+        confusion, "_draw_matrix", lambda f, a, *rest: (axes.append(a), draw(f, a, *rest))
+    )
+    plot_run(tmp_path / "run")
+    for one in axes:
+        names = [label.get_text() for label in one.get_yticklabels()]
+        assert names == ["1 english", "3 german"]
+        assert [label.get_text() for label in one.get_xticklabels()] == [*names, "none"]
+    assert axes
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,16 @@
 """A small run that records and checkpoints like a real one, in a process of its own, to be killed.
 
-Usage: python killed_run.py FOLDER EPOCHS
+Usage: python killed_run.py FOLDER EPOCHS [TRIALS SECONDS]
+
+With TRIALS and SECONDS it is killed so long after so many trials of this process. The system's
+timer does it: another process might get its turn too late, when this one has ended, or, if it
+counted from the start, too early, when this one has not had its turn yet. The timer's signal, which
+nothing handles, ends a process as SIGKILL does: where it is, and without a last word.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -24,8 +30,8 @@ EXAMPLES = 5
 CLASSES = 3
 
 
-def run(folder: Path, epochs: int) -> None:
-    """Run to the end, from the last checkpoint if there is one."""
+def run(folder: Path, epochs: int, trials: int = -1, seconds: float = 0.0) -> None:
+    """Run to the end, from the last checkpoint if there is one; or be killed before."""
     paths = RunPaths(folder)
     with claim(paths):
         origin = provenance({"NAME": "kill"}, name="kill", dataset="none", epochs=epochs, seeds={})
@@ -41,11 +47,13 @@ def run(folder: Path, epochs: int) -> None:
             epoch, trial, weights = 0, 0, np.zeros((6, 7), np.float32)
             record = RunRecord(paths, origin, **options)
             record.write()
-        print("ready", flush=True)
+        done = 0
         while epoch < epochs:
             while trial < TRIALS:
+                if done == trials:
+                    signal.setitimer(signal.ITIMER_REAL, seconds)
                 weights = _trial(record, recordings, epoch, trial, weights)
-                trial += 1
+                trial, done = trial + 1, done + 1
                 if trial == 2 and epoch % 3 == 0:
                     _checkpoint(paths, record, epoch, trial, weights)
             _end_epoch(record, epoch)
@@ -111,4 +119,5 @@ def _checkpoint(
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), int(sys.argv[2]))
+    moment = (int(sys.argv[3]), float(sys.argv[4])) if len(sys.argv) > 3 else ()
+    run(Path(sys.argv[1]), int(sys.argv[2]), *moment)

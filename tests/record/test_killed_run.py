@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,46 +21,38 @@ from snnrun.training import checkpoint
 SCRIPT = Path(__file__).with_name("killed_run.py")
 EPOCHS = 20
 KILLS = 6
+AT_ONCE = 1e-6  # s
+MOST_TRIALS = 10  # of one process before its kill; with those after it, all are fewer than a run's
 
 
-def start(folder: Path) -> subprocess.Popen:
-    command = [sys.executable, str(SCRIPT), str(folder), str(EPOCHS)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+def run(folder: Path, *moment: object) -> int:
+    """Go on with a run, to its end or until it is killed at a moment; return the exit code."""
+    command = [sys.executable, str(SCRIPT), str(folder), str(EPOCHS), *map(str, moment)]
+    return subprocess.run(command, check=False).returncode
 
 
-def kill_after(folder: Path, seconds: float) -> bool:
-    """Kill a run this long after its start; return whether it had not ended before."""
-    process = start(folder)
-    time.sleep(seconds)
-    process.send_signal(signal.SIGKILL)
-    process.stdout.close()
-    return process.wait() == -signal.SIGKILL
+def kill(folder: Path, trials: int, seconds: float) -> None:
+    """Kill a run so long after so many trials."""
+    assert run(folder, trials, seconds) == -signal.SIGALRM
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    process = start(folder)
-    assert process.wait() == 0
-    process.stdout.close()
+    assert run(folder) == 0
     return folder
 
 
 def test_killed_and_resumed_run_has_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
     folder = tmp_path / "run"
     paths = RunPaths(folder)
-    moments = stream(5, "kill moments").uniform(0.0, 0.1, KILLS)
-    kills = 0
-    for moment in moments:
-        kills += kill_after(folder, moment)
+    kill(folder, 1, AT_ONCE)  # before there is a checkpoint
+    readable(paths)
+    moments = stream(5, "kill moments")
+    for _ in range(KILLS):
+        kill(folder, int(moments.integers(0, MOST_TRIALS)), moments.uniform(AT_ONCE, 0.03))
         readable(paths)
-    assert kills > 1
-    process = start(folder)
-    assert process.wait() == 0
-    process.stdout.close()
+    assert run(folder) == 0
 
     expected, found = comparable(undisturbed), comparable(folder)
     assert expected.keys() == found.keys()
@@ -70,25 +61,27 @@ def test_killed_and_resumed_run_has_the_same_bits(tmp_path: Path, undisturbed: P
         np.testing.assert_array_equal(values, found[name], err_msg=name)
     last = [checkpoint.load(RunPaths(f).last) for f in (undisturbed, folder)]
     np.testing.assert_array_equal(last[0]["weights"], last[1]["weights"])
-    assert len(load_run(folder).sessions) > 1
+    assert len(load_run(folder).sessions) > 2
 
 
 def readable(paths: RunPaths) -> None:
     """Check everything that a killed process left behind."""
-    run = load_run(paths.root)
-    assert not run.running
-    for epoch, trial in run.recorded()[SPIKES]:
-        assert len(run.spikes(epoch, trial, "hidden")) == 5
-    for epoch, trial in run.recorded()[WEIGHTS]:
-        assert run.weights(epoch, trial)["in_to_hid"].shape == (6, 7)
+    found = load_run(paths.root)
+    assert not found.running
+    for epoch, trial in found.recorded()[SPIKES]:
+        assert len(found.spikes(epoch, trial, "hidden")) == 5
+    for epoch, trial in found.recorded()[WEIGHTS]:
+        assert found.weights(epoch, trial)["in_to_hid"].shape == (6, 7)
     if paths.last.exists():
         cursor = checkpoint.load(paths.last)
-        assert len(run.epochs.get("epoch", ())) >= cursor["epoch"], "checkpoint ahead of the record"
+        assert len(found.epochs.get("epoch", ())) >= cursor["epoch"], (
+            "checkpoint ahead of the record"
+        )
 
 
 def test_leftovers_of_a_killed_process_are_removed_at_the_next_start(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert kill_after(folder, 0.02)
+    kill(folder, 2, AT_ONCE)
     paths = RunPaths(folder)
     leftover = folder / ".run.h5.0123abcd.tmp"
     leftover.write_bytes(b"half")

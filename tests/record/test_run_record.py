@@ -19,7 +19,7 @@ from record_samples import (
 from snnrun.record import RecordError, load_run
 from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.paths import RunPaths
-from snnrun.record.reader import comparable
+from snnrun.record.reader import comparable, hold
 from snnrun.record.writer import RunRecord
 
 MATRIX = [[1, 0, 0], [1, 0, 0], [0, 1, 0]]  # rows: predicted; columns: true, of one batch
@@ -54,6 +54,20 @@ def test_columns_carry_unit_and_meaning(paths: RunPaths) -> None:
         file.visititems(described)
         assert file["trials/seconds"].attrs["unit"] == "s"
         assert file["test/accuracy"].attrs["meaning"]
+
+
+def test_class_names_are_kept_as_they_are_and_the_last_process_says_them(paths: RunPaths) -> None:
+    sample_record(paths).write()
+    assert load_run(paths.root).class_names == ()
+    names = ("null", "f\u00fcnf", "no text: \udcff\0")
+    record = RunRecord.from_file(paths, origin(), **OPTIONS, class_names=names)
+    assert record.trials["epoch"].size
+    record.write()
+    run = load_run(paths.root)
+    assert run.class_names == ("null", "f\u00fcnf", "no text: \\udcff\\0")
+    assert hold(run).class_names == run.class_names
+    with h5py.File(paths.run) as file:
+        assert file["class_names"].attrs["meaning"]
 
 
 def test_columns_of_the_clock_are_the_ones_with_seconds(paths: RunPaths) -> None:

@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, small
+from runs import assert_same_run, small, stopped_at
+from test_guards import message, spoil
 
-from snnrun import run as story
 from snnrun.backends import open_backend
 from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets import load
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, NumericalError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
-from snnrun.run import Interrupted, build_program, train
+from snnrun.run import build_program, train
 from snnrun.streams import stream
 from snnrun.training import checkpoint, loop
 from snnrun.training.rewire import rewire
 from snnrun.training.state import from_checkpoint, start_state, to_checkpoint
-from snnrun.training.stop import Stop
 
 GENN = {"name": "genn", "device": "single_threaded_cpu", "precision": "float64",
         "optimize_code": False}  # fmt: skip
@@ -151,36 +150,6 @@ def test_a_run_rewires_the_neurons_that_its_recorded_spikes_show_to_be_silent(
     assert "rewired_neurons/output" not in run.epochs
 
 
-class StopAt(Stop):
-    """Asks to stop when it is looked at for the given time."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self._looks = looks
-
-    def __bool__(self) -> bool:
-        self._looks -= 1
-        if self._looks == 0:
-            self.signal = 15
-        return super().__bool__()
-
-
-def stopped_at(look: int, config: Config, folder: Path, patch: pytest.MonkeyPatch) -> bool:
-    """Train until the loop has looked for requests that often; return whether it came to that."""
-
-    @contextmanager
-    def requests() -> Iterator[Stop]:
-        yield StopAt(look)
-
-    with patch.context() as here:
-        here.setattr(story, "stop_requests", requests)
-        try:
-            train(config, folder)
-        except Interrupted:
-            return True
-    return False
-
-
 def test_a_run_stopped_at_any_mini_batch_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,3 +254,26 @@ def test_keys_that_do_not_fit_together_are_refused(keys: dict[str, Any], told: s
     with pytest.raises(ConfigError) as caught:
         small(**keys)
     assert told in str(caught.value)
+
+
+def test_an_explosion_after_weights_were_lifted_advises_a_smaller_lift(tmp_path: Path) -> None:
+    lift = {"REWIRE_SILENT": True, "REWIRE_LIFT": 1e7}
+    said = message(NumericalError, small(**QUIET | lift, ETA=1e-9), tmp_path / "lifted")
+    assert "of in_to_hid are not finite, or beyond 1e6, since trial 0 of epoch 1 (update 7" in said
+    assert said.endswith(
+        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 1e+07), LR_EASE_IN_FACTOR, or smaller "
+        "initial weights"
+    )
+    said = message(NumericalError, small(**QUIET | lift, ETA=1e9), tmp_path / "not yet")
+    assert "since trial 0 of epoch 0" in said
+    assert "REWIRE_LIFT" not in said
+
+
+def test_a_validation_that_is_not_finite_after_a_lift_advises_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, "validation", np.nan)
+    keys = {"REWIRE_SILENT": True, "REWIRE_LIFT": 0.1, "LOSS_TYPE": "sum"}
+    assert message(NumericalError, small(**keys), tmp_path).endswith(
+        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 0.1) or LR_EASE_IN_FACTOR"
+    )
