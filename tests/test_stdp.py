@@ -31,6 +31,7 @@ from snnrun.network.network import Projection
 from snnrun.record.paths import RunPaths
 from snnrun.run import build_program, train
 from snnrun.training import checkpoint
+from snnrun.training.rewire import rewire
 
 Array = np.ndarray
 TOLERANCE = 1e-12
@@ -333,3 +334,16 @@ def test_the_response_to_a_repeated_wave_of_spikes_comes_ever_earlier() -> None:
     weights = backend.get("in_to_hid")
     assert weights[:10].min() > 0.55
     assert weights[70:].max() < 0.05
+
+
+@pytest.mark.parametrize("lift", [0.0, 100.0])
+def test_rewired_weights_are_within_the_bounds(lift: float) -> None:
+    backend, _ = opened("additive")
+    config = configured("additive", REWIRE_SILENT=True, REWIRE_LIFT=lift)
+    start(backend, config)
+    neurons = sum(c.population.size for c in backend.program.populations)
+    rewire(config, backend, np.zeros(neurons, np.int64), 1)
+    weights = backend.get("in_to_hid0")
+    assert weights.max() <= 4.0
+    assert weights.min() >= -0.5
+    assert lift == 0 or weights.min() == 4.0
