@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def outcome(
     pattern = "error_ratio" in record.epochs.arrays()
     for name in ("train", "validation"):
         column = record.epochs[f"{name}_accuracy"]
-        if len(column):
+        if len(column) and not (pattern and math.isnan(column[-1])):
             shown = percent(float(column[-1])) if not pattern else _error(1 - float(column[-1]))
             info[name] = f"{shown} in the last epoch"
     if state.best_epoch >= 0:
@@ -138,8 +139,6 @@ def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
 
 
 def _error(ratio: float) -> str:
-    if ratio != ratio:
-        return "-"
     return f"error {ratio:.3f} of that of silent outputs"
 
 

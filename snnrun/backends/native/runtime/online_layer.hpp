@@ -158,79 +158,58 @@ static inline void keep_underway(OnlineWork<L>& work, const Source& source, int 
     }
 }
 
-// Steps n0 .. n0 + count of the neurons of a layer; synapses stay as they are.
-template <class L, class Source, class Targets>
-static void walk_neurons(OnlineWork<L>& work, const Source& source, int n0, int count,
-                         const Targets& targets, bool traced, int steps, double* square) {
-    using M = typename L::Model;
+// Arrivals of step n, and the presynaptic traces that row j keeps of it.
+template <class L, class Source>
+static inline void receive(OnlineWork<L>& work, const Source& source, int n, int j) {
     using R = typename L::Rule;
     constexpr double DT = snn::DT;
+    vf* input = vectors(work.state.data() + size_t(L::Model::INPUT) * L::WIDTH);
+    arrivals<L>(work, source, n, [&](int pre) {
+        work.z[pre] += 1;
+        const vf* row = vectors(work.w.data() + size_t(pre) * L::WIDTH);
+        for (int v = 0; v < L::VECTORS; v++) input[v] += row[v];
+    });
+    vf* pre_row = vectors(work.pre_row.data() + work.row(j) * L::PRE_ROW);
+    for (int v = 0; v < L::PRE_WIDTH / LANES; v++) {
+        vf &z = vectors(work.z.data())[v], &f = vectors(work.filtered.data())[v];
+        z -= z * Real(DT / R::TAU_RISE);
+        f += (z - f) * Real(DT / R::TAU_DECAY);
+        pre_row[v] = f * Real(DT * (DT / R::TAU_DECAY));
+    }
+}
+
+// Vector v of the neurons advances by a step and spikes; returns its surrogate derivatives.
+template <class L>
+static inline vf step_vector(OnlineWork<L>& work, int v, Real* trace, size_t trace_stride) {
+    using M = typename L::Model;
     constexpr int STATES = M::STATES;
-    Real* input = work.state.data() + size_t(M::INPUT) * L::WIDTH;
-    for (int j = 0; j < count; j++) {
-        const int n = n0 + j;
-        arrivals<L>(work, source, n, [&](int pre) {
-            work.z[pre] += 1;
-            const vf* row = vectors(work.w.data() + size_t(pre) * L::WIDTH);
-            for (int v = 0; v < L::VECTORS; v++) vectors(input)[v] += row[v];
-        });
-        vf* pre_row = vectors(work.pre_row.data() + work.row(j) * L::PRE_ROW);
-        for (int v = 0; v < L::PRE_WIDTH / LANES; v++) {
-            vf &z = vectors(work.z.data())[v], &f = vectors(work.filtered.data())[v];
-            z -= z * Real(DT / R::TAU_RISE);
-            f += (z - f) * Real(DT / R::TAU_DECAY);
-            pre_row[v] = f * Real(DT * (DT / R::TAU_DECAY));
-        }
-        vf* slope_row = vectors(work.slope_row.data() + work.row(j) * L::POST_ROW);
-        for (int v = 0; v < L::VECTORS; v++) {
-            vf x[STATES], h[STATES];
-            for (int i = 0; i < STATES; i++)
-                h[i] = x[i] = vectors(work.state.data() + size_t(i) * L::WIDTH)[v];
-            M::advance(x, nullptr);
-            vi held = {};
-            if constexpr (M::REFRACTORY > 0) {
-                vi& left = reinterpret_cast<vi*>(work.refractory.data())[v];
-                held = left > vi{};
-                left += held;  // a mask is -1
-                M::advance_held(h, nullptr);
-                for (int i = 0; i < STATES; i++) x[i] = held ? h[i] : x[i];
-            }
-            slope_row[v] = surrogate<R>(x[M::MEETS], M::level(x, nullptr));
-            const vi spiking = M::crosses(x, nullptr) & ~held;
-            if (traced)
-                for (int i = 0; i < STATES; i++)
-                    vectors(work.trace.data() + (size_t(i) * steps + n) * L::WIDTH)[v] = x[i];
-            uint32_t hit = bits(spiking);
-            if (hit) {
-                M::reset(x, spiking, nullptr);
-                if constexpr (M::REFRACTORY > 0) {
-                    vi& left = reinterpret_cast<vi*>(work.refractory.data())[v];
-                    left = spiking ? vi{} + M::REFRACTORY : left;
-                }
-                for (; hit; hit &= hit - 1) {
-                    const int i = v * LANES + __builtin_ctz(hit);
-                    if (i < L::SIZE) work.spikes.neuron.push_back(i);
-                }
-            }
-            for (int i = 0; i < STATES; i++)
-                vectors(work.state.data() + size_t(i) * L::WIDTH)[v] = x[i];
-        }
-        work.spikes.end_step(n);
-        const auto& spikes = work.spikes;
-        if constexpr (L::OUTPUT) {
-            Real* mismatch = work.mismatch.data();
-            for (uint32_t s = spikes.start[n]; s < spikes.start[n + 1]; s++)
-                mismatch[spikes.neuron[s]] -= 1;
-            targets(n, [&](int i) { mismatch[i] += 1; });
-            step_error(work, j, square);
-        } else if constexpr (L::HET) {
-            vf* row = vectors(work.own_row.data() + work.row(j) * L::POST_ROW);
-            for (int v = 0; v < L::VECTORS; v++) vectors(work.own.data())[v] *= Real(R::OWN_DECAY);
-            for (uint32_t s = spikes.start[n]; s < spikes.start[n + 1]; s++)
-                work.own[spikes.neuron[s]] += 1;
-            for (int v = 0; v < L::VECTORS; v++) row[v] = raised<R>(vectors(work.own.data())[v]);
+    vf x[STATES], h[STATES];
+    for (int i = 0; i < STATES; i++)
+        h[i] = x[i] = vectors(work.state.data() + size_t(i) * L::WIDTH)[v];
+    M::advance(x, nullptr);
+    vi held = {};
+    [[maybe_unused]] vi& left = reinterpret_cast<vi*>(work.refractory.data())[v];
+    if constexpr (M::REFRACTORY > 0) {
+        held = left > vi{};
+        left += held;  // a mask is -1
+        M::advance_held(h, nullptr);
+        for (int i = 0; i < STATES; i++) x[i] = held ? h[i] : x[i];
+    }
+    const vf slope = surrogate<typename L::Rule>(x[M::MEETS], M::level(x, nullptr));
+    const vi spiking = M::crosses(x, nullptr) & ~held;
+    for (int i = 0; trace && i < STATES; i++) vectors(trace + size_t(i) * trace_stride)[v] = x[i];
+    uint32_t hit = bits(spiking);
+    if (hit) {
+        M::reset(x, spiking, nullptr);
+        if constexpr (M::REFRACTORY > 0) left = spiking ? vi{} + M::REFRACTORY : left;
+        for (; hit; hit &= hit - 1) {
+            const int i = v * LANES + __builtin_ctz(hit);
+            if (i < L::SIZE) work.spikes.neuron.push_back(i);
         }
     }
+    for (int i = 0; i < STATES; i++)
+        vectors(work.state.data() + size_t(i) * L::WIDTH)[v] = x[i];
+    return slope;
 }
 
 // err = norm (decay - rise) of the outputs' mismatch, which is 0 again afterwards
@@ -253,6 +232,43 @@ template <class L> static inline void step_error(OnlineWork<L>& work, int j, dou
         total += s;
     }
     *square += total;
+}
+
+// zeta = a power of the trace of each neuron's own spikes, of which step n has some
+template <class L> static inline void step_own(OnlineWork<L>& work, int n, int j) {
+    using R = typename L::Rule;
+    const auto& spikes = work.spikes;
+    vf* row = vectors(work.own_row.data() + work.row(j) * L::POST_ROW);
+    for (int v = 0; v < L::VECTORS; v++) vectors(work.own.data())[v] *= Real(R::OWN_DECAY);
+    for (uint32_t s = spikes.start[n]; s < spikes.start[n + 1]; s++)
+        work.own[spikes.neuron[s]] += 1;
+    for (int v = 0; v < L::VECTORS; v++) row[v] = raised<R>(vectors(work.own.data())[v]);
+}
+
+// Steps n0 .. n0 + count of the neurons of a layer; synapses stay as they are.
+template <class L, class Source, class Targets>
+static void walk_neurons(OnlineWork<L>& work, const Source& source, int n0, int count,
+                         const Targets& targets, bool traced, int steps, double* square) {
+    const size_t trace_stride = size_t(steps) * L::WIDTH;
+    for (int j = 0; j < count; j++) {
+        const int n = n0 + j;
+        receive(work, source, n, j);
+        Real* trace = traced ? work.trace.data() + size_t(n) * L::WIDTH : nullptr;
+        vf* slope_row = vectors(work.slope_row.data() + work.row(j) * L::POST_ROW);
+        for (int v = 0; v < L::VECTORS; v++)
+            slope_row[v] = step_vector(work, v, trace, trace_stride);
+        work.spikes.end_step(n);
+        if constexpr (L::OUTPUT) {
+            const auto& spikes = work.spikes;
+            Real* mismatch = work.mismatch.data();
+            for (uint32_t s = spikes.start[n]; s < spikes.start[n + 1]; s++)
+                mismatch[spikes.neuron[s]] -= 1;
+            targets(n, [&](int i) { mismatch[i] += 1; });
+            step_error(work, j, square);
+        } else if constexpr (L::HET) {
+            step_own(work, n, j);
+        }
+    }
 }
 
 }  // namespace snn
