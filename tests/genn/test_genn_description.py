@@ -12,20 +12,24 @@ import numpy as np
 import pytest
 from oracle import problem
 from parity import data_of, native, program_of
+from superspike_problem import CASES, config_of
 from test_golden import PROGRAMS, program, rounded
 
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.events import EventTables, kept_events
+from snnrun.backends.genn.online_synapse import describe_online
 from snnrun.backends.genn.printer import TAKEN
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.units import mini_batches
 from snnrun.compile.program import Program, compile_program
+from snnrun.datasets import load
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LI
 from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.run import build_program
 
 FOLDER = Path(__file__).parents[1] / "golden"
 UPDATE = os.environ.get("SNNRUN_UPDATE_GOLDEN") == "1"
@@ -77,6 +81,21 @@ def check_names(description: Description) -> None:
 def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bool) -> None:
     given = problem(model, loss, recurrent=True, hidden_layers=2, t_ref=1.0)
     check_names(describe(program_of(given, 0.1), Settings(pipeline=pipeline, traced=True)))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_a_model_that_learns_online_refers_to_is_there(case: str) -> None:
+    config = config_of(CASES[case])
+    made = build_program(config, load(config))
+    description = describe_online(made, Settings(traced=True))
+    check_names(description)
+    switches = {p.name for part in description.neurons for p in part.parameters}
+    assert switches == {"live", "shift", "emit"}
+    for update in description.updates:
+        owners = {n.name: {t.name for t in n.tables} for n in description.neurons}
+        assert all(shared.table in owners[shared.owner] for shared in update.tables)
+        heterosynaptic = config.rule.het_rho != 0 and update.name == "in_to_hid_rmaxprop"
+        assert bool(update.tables) == heterosynaptic
 
 
 def awkward(names: tuple[str, str, str]) -> Program:
