@@ -287,8 +287,8 @@ def test_a_wrong_declaration_is_refused_where_it_is_wrong(change: Any, said: str
 UNDERIVABLE = [
     (
         {"equations": "dV/dt = (V**2 + I) / tau\ndI/dt = -I / tau"},
-        "neuron mine: dV/dt = (I + V**2)/tau is not linear in V. Rule eventprop needs equations "
-        "that are linear in the states between spikes",
+        "neuron mine: dV/dt = (I + V**2)/tau is not linear in V. Equations must be "
+        "linear in the states between spikes",
     ),
     (
         {"equations": "dV/dt = (I - V) / tau", "input": "V",

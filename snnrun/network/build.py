@@ -44,7 +44,7 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
             recurrent = _projection(config, choice.recurrent, choice.name, choice.name)
         source = _population(config, choice, n_outputs)
         layers.append(Layer(population=source, forward=forward, recurrent=recurrent))
-    _refuse_unused(config, layers[:-1])
+    _refuse_unused(config, layers[:-1] or layers)
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
     return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
