@@ -217,7 +217,10 @@ def test_numbers_of_numpy_and_paths_are_taken() -> None:
     ("keys", "message"),
     [
         ({"ETAA": 1}, "ETAA: there is no such key. Did you mean 'ETA'?"),
-        ({"network": "recurent"}, "network=recurent: must be one of feedforward, recurrent"),
+        (
+            {"network": "recurent"},
+            "network=recurent: must be one of feedforward, layers, recurrent",
+        ),
         ({"preset": "yinyang"}, "preset=yinyang: must be one of"),
         ({"network": "recurrent", "ETAA": 1}, "ETAA: there is no such key"),
     ],

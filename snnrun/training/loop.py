@@ -277,7 +277,8 @@ class Trainer:
         raise NumericalError(
             f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
             f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
-            f"{self._keeper.what_is_kept()} Try {self._gentler(epoch)}, or smaller initial weights"
+            f"{self._keeper.what_is_kept()} Try {', '.join(self._gentler(epoch))}, or smaller "
+            "initial weights"
         )
 
     def _check_validation(self, results: Results, epoch: int) -> None:
@@ -286,16 +287,17 @@ class Trainer:
         self._record.write()
         raise NumericalError(
             f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
-            f"beyond use. {self._keeper.what_is_kept()} Try {self._gentler(epoch)}"
+            f"beyond use. {self._keeper.what_is_kept()} Try "
+            f"{', '.join(self._gentler(epoch)).replace(', LR_', ' or LR_')}"
         )
 
-    def _gentler(self, epoch: int) -> str:
+    def _gentler(self, epoch: int) -> list[str]:
         """Return what makes learning gentler; weights may have been lifted before as well."""
         if self._backend.program.online:
-            return "a smaller rule.r0"
+            return ["a smaller rule.r0"]
         lift = self._config.REWIRE_LIFT
-        lifted = f"a smaller REWIRE_LIFT (it is {lift:g}), " if lift and epoch else ""
-        return f"a smaller ETA, {lifted}LR_EASE_IN_FACTOR"
+        lifted = [f"a smaller REWIRE_LIFT (it is {lift:g})"] if lift and epoch else []
+        return ["a smaller ETA", *lifted, "LR_EASE_IN_FACTOR"]
 
     def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:
         train = self._record.means(epoch, "train")
