@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -36,6 +36,11 @@ class CapacityError(SnnrunError):
 
 class CheckpointError(SnnrunError):
     """A checkpoint that is missing, damaged, or belongs to another network."""
+
+
+def either(choices: Sequence[str]) -> str:
+    """Return "a, b or c"."""
+    return " or ".join([", ".join(choices[:-1]), choices[-1]] if choices[1:] else choices)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -63,7 +63,7 @@ def test_an_exploding_learning_rate_stops_the_run(tmp_path: Path, threads: int) 
         "snnrun: error: training has exploded: the gradient or the values of "
         r"(in_to_hid|hid_to_out) are not finite, or beyond 1e6, since trial 0 of epoch 0 \(update "
         r"0, learning rate 1e\+09\)\. No checkpoint was written before\. Try a smaller ETA, "
-        "LR_EASE_IN_FACTOR, or smaller initial weights\n",
+        "LR_EASE_IN_FACTOR or smaller initial weights\n",
         said,
     ), said
     run = load_run(tmp_path / "run")

@@ -19,7 +19,7 @@ from snnrun.backends.base import Adam, Backend, Results
 from snnrun.config import Config
 from snnrun.datasets.feed import Feed, Served, feed
 from snnrun.datasets.spikes import Splits
-from snnrun.errors import NumericalError
+from snnrun.errors import NumericalError, either
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.report.reporter import Progress, Reporter
@@ -277,8 +277,8 @@ class Trainer:
         raise NumericalError(
             f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
             f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
-            f"{self._keeper.what_is_kept()} Try {', '.join(self._gentler(epoch))}, or smaller "
-            "initial weights"
+            f"{self._keeper.what_is_kept()} "
+            f"Try {either([*self._gentler(epoch), 'smaller initial weights'])}"
         )
 
     def _check_validation(self, results: Results, epoch: int) -> None:
@@ -287,8 +287,7 @@ class Trainer:
         self._record.write()
         raise NumericalError(
             f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
-            f"beyond use. {self._keeper.what_is_kept()} Try "
-            f"{', '.join(self._gentler(epoch)).replace(', LR_', ' or LR_')}"
+            f"beyond use. {self._keeper.what_is_kept()} Try {either(self._gentler(epoch))}"
         )
 
     def _gentler(self, epoch: int) -> list[str]:

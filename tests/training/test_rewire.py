@@ -261,7 +261,7 @@ def test_an_explosion_after_weights_were_lifted_advises_a_smaller_lift(tmp_path:
     said = message(NumericalError, small(**QUIET | lift, ETA=1e-9), tmp_path / "lifted")
     assert "of in_to_hid are not finite, or beyond 1e6, since trial 0 of epoch 1 (update 7" in said
     assert said.endswith(
-        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 1e+07), LR_EASE_IN_FACTOR, or smaller "
+        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 1e+07), LR_EASE_IN_FACTOR or smaller "
         "initial weights"
     )
     said = message(NumericalError, small(**QUIET | lift, ETA=1e9), tmp_path / "not yet")
