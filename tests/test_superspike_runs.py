@@ -18,7 +18,7 @@ from snnrun.datasets import load
 from snnrun.errors import ConfigError
 from snnrun.record.columns import PATTERN
 from snnrun.record.paths import RunPaths
-from snnrun.run import build_program
+from snnrun.run import build_program, gradcheck
 from snnrun.streams import stream
 from snnrun.training import checkpoint
 
@@ -137,6 +137,11 @@ def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
         "MODEL_SEED": 1, "WRITE_TO_DISK": False, **keys,
     }  # fmt: skip
     return train(config, progress=False)
+
+
+def test_there_is_no_gradient_to_check() -> None:
+    with pytest.raises(ConfigError, match="rule=superspike: follows the gradient of no loss"):
+        gradcheck(from_dict({"dataset": "pattern", "MODEL_SEED": 1}))
 
 
 def test_the_genn_backend_refuses_the_rule() -> None:
