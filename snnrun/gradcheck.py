@@ -16,7 +16,7 @@ import numpy as np
 from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
-from snnrun.network.build import build_network, find_loss, find_rule
+from snnrun.network.build import build_network, find_loss, find_online, find_rule
 from snnrun.network.network import Layer, Network, Projection
 from snnrun.schema.layers import OUTPUT
 from snnrun.testing.comparison import LIMIT, Comparison, compare
@@ -54,6 +54,11 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
             spike.
         BuildError: The program cannot be compiled.
     """
+    if find_online(config):
+        raise ConfigError(
+            f"rule={config.rule.name}: follows the gradient of no loss that could be compared with "
+            "finite differences; snnrun gradcheck is for rule=eventprop"
+        )
     rule = find_rule(config)
     if rule.discrete:
         raise ConfigError(
