@@ -18,6 +18,7 @@ from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
 from snnrun.schema import SCHEMA
+from snnrun.schema.model import DISCRETE_HIDDEN, DISCRETE_NEURONS
 from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
@@ -84,36 +85,52 @@ def assert_trained(config: Config, folder: Path) -> None:
             assert tensor["first"].any(), f"{name} got no gradient"
 
 
+def flowing(key: str) -> tuple[str, ...]:
+    """Return the neurons of a key that are declared by equations in continuous time."""
+    return tuple(name for name in SCHEMA[key].choices if name not in DISCRETE_NEURONS)
+
+
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "HIDDEN_NEURON_TYPE": SCHEMA["HIDDEN_NEURON_TYPE"].choices,
+    "HIDDEN_NEURON_TYPE": flowing("HIDDEN_NEURON_TYPE"),
     "LOSS_TYPE": SCHEMA["LOSS_TYPE"].choices,
     "RECURRENT": (False, True),
     "N_HID_LAYER": (1, 2, 3),
-    "OUTPUT_NEURON_TYPE": SCHEMA["OUTPUT_NEURON_TYPE"].choices,
+    "OUTPUT_NEURON_TYPE": flowing("OUTPUT_NEURON_TYPE"),
     "TRAIN_TAU": (False, True),
     "TRAIN_TAU_OUTPUT": (False, True),
     "TAU_REF": (0.0, 3.0),
     "integrator": ("exact", "euler"),
 }
-
-
-COMBINATIONS = pairwise(CHOICES)
+SURROGATE_CHOICES: dict[str, tuple[Any, ...]] = {
+    "HIDDEN_NEURON_TYPE": ("LIF", "ALIF", *DISCRETE_HIDDEN),
+    "surrogate": SCHEMA["rule.surrogate"].choices,
+    "LOSS_TYPE": ("max", "avg_xentropy", "sum_weigh_input"),
+    "RECURRENT": (False, True),
+    "N_HID_LAYER": (1, 2),
+    "OUTPUT_NEURON_TYPE": SCHEMA["OUTPUT_NEURON_TYPE"].choices,
+    "TRAIN_TAU": (False, True),
+    "detach_reset": (False, True),
+}
+BOTH = (CHOICES, SURROGATE_CHOICES)
+COMBINATIONS = [chosen for choices in BOTH for chosen in pairwise(choices)]
 
 
 def name_of(chosen: dict[str, Any]) -> str:
-    return "-".join(str(chosen[key]) for key in CHOICES)
+    return "-".join(map(str, chosen.values()))
 
 
 @pytest.mark.parametrize("chosen", COMBINATIONS, ids=name_of)
 def test_every_pair_of_choices_trains(
     chosen: dict[str, Any], folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    keys = {key: value for key, value in chosen.items() if key != "integrator"}
+    keys = {key: value for key, value in chosen.items() if key.isupper()}
+    rule = {key: chosen[key] for key in ("surrogate", "detach_reset") if key in chosen}
     config = from_dict(
         {
             **keys,
+            "rule": {"name": "surrogate", **rule} if rule else "eventprop",
             "dataset": {"name": "shd", "path": str(folders["shd"])},
-            "network": {"integrator": chosen["integrator"]},
+            "network": {"integrator": chosen.get("integrator", "exact")},
             "backend": {"flags": ["-O0"]},  # halves the time of the builds
             "DT_MS": 2.0,
             "TRIAL_MS": 100.0,
@@ -134,11 +151,12 @@ def test_every_pair_of_choices_trains(
     assert_trained(config, tmp_path)
 
 
-def test_the_combinations_hold_every_pair() -> None:
-    keys = list(CHOICES)
-    present = {frozenset(pair) for chosen in COMBINATIONS for pair in pairs_of(chosen, keys)}
+@pytest.mark.parametrize("choices", BOTH, ids=["eventprop", "surrogate"])
+def test_the_combinations_hold_every_pair(choices: dict[str, tuple[Any, ...]]) -> None:
+    keys, found = list(choices), pairwise(choices)
+    present = {frozenset(pair) for chosen in found for pair in pairs_of(chosen, keys)}
     for a, b in combinations(keys, 2):
-        for x in CHOICES[a]:
-            for y in CHOICES[b]:
+        for x in choices[a]:
+            for y in choices[b]:
                 assert frozenset([(a, x), (b, y)]) in present
-    assert len(COMBINATIONS) < 60
+    assert len(found) < 60
