@@ -15,7 +15,7 @@ import numpy as np
 from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
-from snnrun.network.build import build_network, find_loss
+from snnrun.network.build import build_network, find_loss, find_online
 from snnrun.network.network import Layer, Network
 from snnrun.testing.comparison import LIMIT, Comparison, compare
 from snnrun.testing.equations import Array
@@ -47,11 +47,16 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
             5 ms, others in proportion.
 
     Raises:
-        ConfigError: Nothing is trained.
+        ConfigError: Nothing is trained, or the rule follows no gradient.
         ModelError: The rule or the exact simulation cannot treat the neuron, or no weights make it
             spike.
         BuildError: The program cannot be compiled.
     """
+    if find_online(config):
+        raise ConfigError(
+            f"rule={config.rule.name}: follows the gradient of no loss that could be compared with "
+            "finite differences; snnrun gradcheck is for rule=eventprop"
+        )
     network = _small_network(config)
     loss = find_loss(config)
     scale = time_scale([model for layer in network.layers for model in _models(layer)])

@@ -13,8 +13,11 @@ from runs import assert_same_run, end, epochs_done, overrides, start, wait_for_e
 
 from snnrun import Run, load_run, train
 from snnrun.cli import main
+from snnrun.config import from_dict
+from snnrun.errors import ConfigError
 from snnrun.record.columns import PATTERN
 from snnrun.record.paths import RunPaths
+from snnrun.run import gradcheck
 from snnrun.streams import stream
 from snnrun.training import checkpoint
 
@@ -133,3 +136,8 @@ def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
         "MODEL_SEED": 1, "WRITE_TO_DISK": False, **keys,
     }  # fmt: skip
     return train(config, progress=False)
+
+
+def test_there_is_no_gradient_to_check() -> None:
+    with pytest.raises(ConfigError, match="rule=superspike: follows the gradient of no loss"):
+        gradcheck(from_dict({"dataset": "pattern", "MODEL_SEED": 1}))

@@ -12,6 +12,7 @@ from snnrun.backends.native.library import DataView, load_library, pointer, view
 from snnrun.backends.online import WHICH, OnlineRuns, Presented, carried_names
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
+from snnrun.errors import BuildError
 
 KERNELS = ("neurons", "feedback", "synapses", "updates")  # as in runtime/online.hpp
 
@@ -47,16 +48,18 @@ class OnlineBackend(OnlineRuns):
         self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
         self._engine = c.c_void_p(self._lib.snn_create(threads))
         if not self._engine:
-            raise MemoryError(f"not enough memory for {threads} threads")
+            raise BuildError(
+                f"not enough memory for {threads} threads; set backend.threads to fewer"
+            )
         self._layer = {t.name: t.layer for t in program.tensors}
         self._fields = carried_names(program)
         assert len(self._fields) == self._lib.snn_fields(self._engine)
-        hidden, output = (
-            (c.population.size for c in program.populations[-2:])
-            if len(program.populations) > 1
-            else (0, 0)
-        )
-        fixed = self.rule.fixed_feedback(hidden, output) if hidden else None
+        self._give_feedback()
+
+    def _give_feedback(self) -> None:
+        """Hand over the feedback where it is fixed; that of the forward weights follows them."""
+        sizes = [p.population.size for p in self.program.populations]
+        fixed = self.rule.fixed_feedback(sizes[0], sizes[-1]) if len(sizes) > 1 else None
         if fixed is not None:
             self._lib.snn_feedback(self._engine, c.c_void_p(fixed.ctypes.data))
 
