@@ -111,6 +111,7 @@ SURROGATE_CHOICES: dict[str, tuple[Any, ...]] = {
     "TRAIN_TAU": (False, True),
     "detach_reset": (False, True),
 }
+WHOLE = ("rockpool_LIF_delta", "spytorch_LIF")  # to whose potential the whole weight is added
 BOTH = (CHOICES, SURROGATE_CHOICES)
 COMBINATIONS = [chosen for choices in BOTH for chosen in pairwise(choices)]
 
@@ -125,6 +126,8 @@ def test_every_pair_of_choices_trains(
 ) -> None:
     keys = {key: value for key, value in chosen.items() if key.isupper()}
     rule = {key: chosen[key] for key in ("surrogate", "detach_reset") if key in chosen}
+    if rule and chosen["surrogate"] != "piecewise_linear":
+        rule["scale"] = 1.0  # so flat that potentials far from the threshold pass something on
     config = from_dict(
         {
             **keys,
@@ -135,7 +138,7 @@ def test_every_pair_of_choices_trains(
             "DT_MS": 2.0,
             "TRIAL_MS": 100.0,
             "NUM_HIDDEN": 17,
-            "INPUT_HIDDEN_MEAN": 0.04,
+            "INPUT_HIDDEN_MEAN": 0.01 if chosen["HIDDEN_NEURON_TYPE"] in WHOLE else 0.04,
             "INPUT_HIDDEN_STD": 0.02,
             **({"HIDDEN_HIDDENFWD_MEAN": 0.5} if chosen["N_HID_LAYER"] > 1 else {}),
             "HIDDEN_OUTPUT_MEAN": 0.3,  # spikes of the outputs wait for recurrent ones

@@ -19,7 +19,7 @@ from snnrun.schema.model import HIDDEN_NEURONS, OUTPUT_NEURONS
 
 OUTPUT, INPUT = "output", "input"
 FROZEN = "frozen"
-PROJECTION_RULES = (FROZEN, "eventprop", "stdp")
+PROJECTION_RULES = (FROZEN, "eventprop", "surrogate", "stdp")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", "recurrent")
 PROJECTION_FIELDS = ("name", "mean", "std", "rule")
