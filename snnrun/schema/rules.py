@@ -13,7 +13,13 @@ from typing import Any
 
 from snnrun.schema.kinds import MINI_BATCHES, shown
 from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of, neurons_of, output_neuron
-from snnrun.schema.model import DISCRETE_NEURONS, EXPONENTIAL_LOSSES, LOSS, SPIKE_TIME_LOSSES
+from snnrun.schema.model import (
+    DISCRETE_NEURONS,
+    EXPONENTIAL_LOSSES,
+    LOSS,
+    SPIKE_TIME_LOSSES,
+    SPIKING_LOSSES,
+)
 
 Values = Mapping[str, Any]
 
@@ -58,7 +64,7 @@ def count_of(values: Values, key: str) -> int | None:
 
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
-    if values["LOSS_TYPE"] in SPIKE_TIME_LOSSES or values.get("rule.name") == "superspike":
+    if values["LOSS_TYPE"] in SPIKING_LOSSES or values.get("rule.name") == "superspike":
         return True
     own = "." in values["LOSS_TYPE"] or "." in output_neuron(values)
     return None if own else False
@@ -232,7 +238,7 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
     name = values["LOSS_TYPE"]
     if values["rule.name"] == "surrogate" and name in SPIKE_TIME_LOSSES:
         (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
-        others = [choice for choice in key.choices if choice not in SPIKE_TIME_LOSSES]
+        others = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
         yield (
             f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete "
             f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, or "
