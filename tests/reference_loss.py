@@ -129,7 +129,7 @@ def van_rossum(loss: Loss, target: Array, spikes: Array, dt: float) -> tuple[flo
     top = double(np.array(np.log(decay / rise) / (1 / rise - 1 / decay)))
     t = np.arange(len(spikes)) * dt
     alpha = double(t[:, None] - t) / top
-    error = alpha @ (target - spikes)
+    error = alpha @ (target * 1.0 - spikes)
     return dt / 2 * (error**2).sum(), -dt * alpha.T @ error
 
 

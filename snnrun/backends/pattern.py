@@ -97,8 +97,8 @@ class PatternFigures:
             self._silent[key] = float(0.5 * program.dt * (error**2).sum())
         if not self._silent[key] > 0:
             raise ConfigError(
-                f"loss {self._program.loss.name}: all target spikes are due in the last step, after "
-                "which there is nothing to compare; use a longer TRIAL_MS"
+                f"loss {self._program.loss.name}: all target spikes are due in the last step, "
+                "after which there is nothing to compare; use a longer TRIAL_MS"
             )
         return self._silent[key]
 

@@ -28,7 +28,6 @@ heterosynaptic term.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -90,20 +90,20 @@ WEIGHTS = table(
     number(
         "INPUT_HIDDEN_MEAN", 0.078,
         "Mean of the initial weights from the input to the first hidden layer.",
-        datasets={"yinyang": 1.5, "smnist": 0.02, "dvs": 0.02},
+        datasets={"yinyang": 1.5, "smnist": 0.02, "dvs": 0.02, "pattern": 0.0},
     ),
     number(
         "INPUT_HIDDEN_STD", 0.045, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.78, "smnist": 0.01, "dvs": 0.01},
+        datasets={"yinyang": 0.78, "smnist": 0.01, "dvs": 0.01, "pattern": 3.5},
     ),
     number(
         "HIDDEN_OUTPUT_MEAN", 0.2,
         "Mean of the initial weights from the last hidden layer to the output.",
-        datasets={"yinyang": 0.93, "smnist": 0.0, "dvs": 0.0},
+        datasets={"yinyang": 0.93, "smnist": 0.0, "dvs": 0.0, "pattern": 0.0},
     ),
     number(
         "HIDDEN_OUTPUT_STD", 0.37, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.1, "smnist": 0.3, "dvs": 0.3},
+        datasets={"yinyang": 0.1, "smnist": 0.3, "dvs": 0.3, "pattern": 3.1},
     ),
     number(
         "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",

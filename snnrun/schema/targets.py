@@ -29,7 +29,7 @@ def _of_spike_trains(values: Values) -> Iterator[str]:
     if name not in TARGET_LOSSES or values["rule.name"] != "surrogate":
         return
     if values["N_BATCH"] != 1:
-        yield f"N_BATCH={values['N_BATCH']}: LOSS_TYPE={name} needs N_BATCH=1, as there is one pattern"
+        yield f"N_BATCH={values['N_BATCH']}: LOSS_TYPE={name} needs N_BATCH=1: there is one pattern"
     if values["TAU_RISE"] >= values["TAU_DECAY"]:
         yield (
             f"TAU_RISE={values['TAU_RISE']:g}: must be shorter than "
