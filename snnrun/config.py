@@ -25,6 +25,7 @@ from snnrun.schema import (
     recordable,
     stdp,
     superspike,
+    targets,
     unknown_key,
 )
 from snnrun.schema.kinds import plain, shown
@@ -168,7 +169,7 @@ def validate(source: Any) -> Config:
             values[key.name] = value
     wrong += _without_effect(values, dataset)
     checks = (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES, *pattern.RULES)
-    for rule in (*checks, *superspike.RULES):
+    for rule in (*checks, *superspike.RULES, *targets.RULES):
         wrong += rule.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"))

@@ -24,6 +24,8 @@ class Loss:
     alpha: float = 0.1
     delta_t: float = 2.0
     tau_accumulator: float = 7.0
+    tau_rise: float = 2.0
+    tau_decay: float = 5.0
     kinks: bool = True
 
     @property
@@ -37,12 +39,13 @@ class Loss:
         return {
             "TAU_0": self.tau_0, "TAU_1": self.tau_1, "ALPHA": self.alpha,
             "DELTA_T": self.delta_t, "TAU_ACCUMULATOR": self.tau_accumulator,
+            "TAU_RISE": self.tau_rise, "TAU_DECAY": self.tau_decay,
         }  # fmt: skip
 
 
 def spikes_enter(name: str) -> bool:
-    """Whether a loss is one of spike times."""
-    return name.startswith("first_spike") or name == "relative_mse"
+    """Whether a loss is one of spikes."""
+    return name.startswith("first_spike") or name in ("relative_mse", "van_rossum")
 
 
 TIME_WEIGHTS = {  # of x = t / T

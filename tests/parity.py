@@ -21,9 +21,9 @@ from snnrun.backends.native.emit import emit
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import SpikeData
+from snnrun.datasets.spikes import SpikeData, Targets
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.losses import LOSSES
+from snnrun.models.losses import LOSSES, TARGET_LOSSES
 from snnrun.models.neurons import LIF, MEMBRANE, NEURONS
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, SURROGATE
@@ -104,12 +104,13 @@ def program_of(
     spikes: SpikeDerivative | None = None,
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms; ``spikes``: with rule=surrogate."""
-    loss, tau_mem = problem.loss, problem.layers[-1].parameters["tau_mem"]
-    values = {**loss.values, "TAU_MEM": tau_mem[0]}
+    tau_mem = problem.layers[-1].parameters["tau_mem"]
+    loss = {**LOSSES, **TARGET_LOSSES}[problem.loss.name]
+    values = {**problem.loss.values, "TAU_MEM": tau_mem[0]}
     return compile_program(
         network_of(problem, train=train, noise=noise, veto=veto),
-        LOSSES[loss.name],
-        {key: value for key, value in values.items() if key in LOSSES[loss.name].keys},
+        loss,
+        {key: value for key, value in values.items() if key in loss.keys},
         steps=problem.steps(dt),
         dt=dt,
         integrator=integrator,
@@ -136,6 +137,17 @@ def data_of(problem: Problem, dt: float) -> SpikeData:
         n_classes=problem.layers[-1].size,
         merge=False,
     )
+
+
+def with_targets(data: SpikeData, targets_ETK: np.ndarray) -> SpikeData:
+    """Return the data with spikes (bool) that the outputs should emit."""
+    _, steps, neurons = np.nonzero(targets_ETK)
+    counts = targets_ETK.sum((1, 2))
+    targets = Targets(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        steps=steps.astype(np.uint16), neurons=neurons.astype(np.uint16),
+    )  # fmt: skip
+    return replace(data, targets=targets)
 
 
 def native(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from oracle import Layer, Problem
 from reference import Array, Disturbance, Gradients, Maps, Result, Tape, simulate
-from reference_loss import read_out
+from reference_loss import Readout, read_out, van_rossum
 from reference_models import IN, MODELS, V
 
 
@@ -54,10 +54,12 @@ def gradient(
     penalty: Callable[[Array, int], Array] | None = None,
     disturbances: Sequence[Disturbance] = (),
     euler: bool = False,
+    target: Array | None = None,
 ) -> Result:
     """Run one example forward and back through time.
 
     ``penalty``: spike counts [N] of a hidden layer, and its number -> dR/ds of each of its neurons.
+    ``target``: spikes [T, K] that the outputs should emit, of the van Rossum loss.
     ``start[n]`` is lam = dL/dx at the start of step n, ``end[n]`` before its threshold.
     """
     layers, tapes = problem.layers, simulate(problem, dt, example, maps, disturbances)
@@ -65,10 +67,14 @@ def gradient(
     arrivals = np.zeros((steps, len(problem.weights[layers[0].feedforward])))
     for event in problem.events(dt, example):
         arrivals[event] += 1.0
-    readout = read_out(
-        problem.loss, layers[-1], tapes[-1].stepped[:, V], tapes[-1].spikes, dt,
-        problem.labels[example], arrivals.sum(1), euler,
-    )  # fmt: skip
+    if target is None:
+        readout = read_out(
+            problem.loss, layers[-1], tapes[-1].stepped[:, V], tapes[-1].spikes, dt,
+            problem.labels[example], arrivals.sum(1), euler,
+        )  # fmt: skip
+    else:
+        value, sent_by_loss = van_rossum(problem.loss, target, tapes[-1].spikes, dt)
+        readout = Readout(loss=value, prediction=-1)
     drive = np.zeros(tapes[-1].spikes.shape) + readout.drive
     start = [np.zeros((steps + 1, *tape.stepped.shape[1:])) for tape in tapes]
     end = [np.zeros(tape.stepped.shape) for tape in tapes]
@@ -76,11 +82,12 @@ def gradient(
     for n in reversed(range(steps)):
         for index, (layer, tape) in enumerate(zip(layers, tapes, strict=True)):
             lam = start[index][n + 1].copy()
-            if layer is layers[-1]:
+            if layer is layers[-1] and target is None:
                 lam[V] += drive[n]
             else:
-                dl_ds = _sent(problem, index, n, start)
-                if penalty is not None:
+                last = layer is layers[-1]
+                dl_ds = sent_by_loss[n] if last else _sent(problem, index, n, start)
+                if penalty is not None and not last:
                     dl_ds += penalty(tape.spikes.sum(0), index)
                 active = ~tape.refractory[n]
                 if index < len(disturbances):

@@ -116,6 +116,23 @@ def _relative_mse(loss: Loss, layer: Layer, spikes: Array, dt: float, label: int
     )
 
 
+def van_rossum(loss: Loss, target: Array, spikes: Array, dt: float) -> tuple[float, Array]:
+    """Half the squared difference of the filtered ``spikes`` from ``target``, both [T, K].
+
+    Also its derivative by the spikes. The filter is a matrix, [T, T].
+    """
+    rise, decay = loss.tau_rise, loss.tau_decay
+
+    def double(t: Array) -> Array:
+        return np.where(t >= 0, np.exp(-np.abs(t) / decay) - np.exp(-np.abs(t) / rise), 0.0)
+
+    top = double(np.array(np.log(decay / rise) / (1 / rise - 1 / decay)))
+    t = np.arange(len(spikes)) * dt
+    alpha = double(t[:, None] - t) / top
+    error = alpha @ (target * 1.0 - spikes)
+    return dt / 2 * (error**2).sum(), -dt * alpha.T @ error
+
+
 def softmax(u: Array) -> Array:
     """Softmax over the last axis."""
     e = np.exp(u - u.max(-1, keepdims=True))

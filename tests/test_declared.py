@@ -19,7 +19,7 @@ from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.discrete_neurons import DISCRETE_NEURONS
 from snnrun.models.equations import symbol
-from snnrun.models.losses import LOSSES, Loss, Readout
+from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss, Readout
 from snnrun.models.neurons import ALIF, LI, LIF, LIF_SUBTRACT, NEURON_TYPES, NEURONS
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.testing.declaration import loss_findings, neuron_findings
@@ -52,7 +52,7 @@ def test_every_loss_has_meaning_source_and_keys(loss: Loss) -> None:
 def test_every_choice_of_the_configuration_is_declared() -> None:
     names = {*SCHEMA["HIDDEN_NEURON_TYPE"].choices, *SCHEMA["OUTPUT_NEURON_TYPE"].choices}
     assert names == set(NEURON_TYPES)
-    assert set(SCHEMA["LOSS_TYPE"].choices) == set(LOSSES)
+    assert set(SCHEMA["LOSS_TYPE"].choices) == {*LOSSES, *TARGET_LOSSES}
 
 
 @pytest.mark.parametrize("neuron", ALL.values(), ids=lambda neuron: neuron.name)

@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 from oracle import Layer, Problem, problem
 from oracle_loss import Loss
-from parity import data_of, gradients_of, load_parameters, load_weights, native, program_of
+from parity import (
+    data_of,
+    gradients_of,
+    load_parameters,
+    load_weights,
+    native,
+    program_of,
+    with_targets,
+)
 
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative
 
@@ -96,8 +104,36 @@ def test_gradients_are_those_of_autograd(case: Case) -> None:
         assert difference <= 1e-10, name
 
 
+@pytest.mark.parametrize(
+    "case",
+    [Case("lif", "fast_sigmoid", True, "van_rossum", recurrent=True),
+     Case("alif", "sigmoid", False, "van_rossum", layers=2)],
+    ids=str,
+)  # fmt: skip
+def test_gradients_of_the_van_rossum_loss_are_those_of_autograd(case: Case) -> None:
+    given, trained = case.problem, ("tau_mem", "tau_syn", "v_thresh")
+    spikes = SpikeDerivative(surrogate=SURROGATES[case.surrogate], detach_reset=case.detach)
+    backend = native(program_of(given, DT, train=trained, spikes=spikes))
+    load_weights(backend, given.weights)
+    load_parameters(backend, given)
+    targets_ETK = np.random.default_rng(3).random((EXAMPLES, given.steps(DT), 4)) < 0.1
+    results = backend.gradient(with_targets(data_of(given, DT), targets_ETK), np.arange(EXAMPLES))
+    found = gradients_of(backend)
+    wanted, losses = autograd(given, case, trained, targets_ETK)
+    assert results.layer_spikes.min() > 0
+    np.testing.assert_allclose(results.loss, losses, rtol=1e-12)
+    assert found.keys() == wanted.keys()
+    for name, array in found.items():
+        length = np.linalg.norm(wanted[name])
+        assert length > 0
+        assert np.linalg.norm(array - wanted[name]) <= 1e-10 * length, name
+
+
 def autograd(
-    given: Problem, case: Case, trained: tuple[str, ...]
+    given: Problem,
+    case: Case,
+    trained: tuple[str, ...],
+    targets_ETK: np.ndarray | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return PyTorch's gradients of the mean loss, and the losses."""
     leaves = {name: torch.tensor(w, requires_grad=True) for name, w in given.weights.items()}
@@ -114,8 +150,12 @@ def autograd(
     for layer in given.layers[:-1]:
         spikes = run_hidden(layer, arriving, leaves, case)
         arriving = torch.cat([torch.zeros_like(spikes[:, :1]), spikes[:, :-1]], 1)
-    potentials = run_output(given.layers[-1], arriving, leaves)
-    losses = loss_of(given.loss, potentials, x.sum(2), torch.tensor(given.labels))
+    if targets_ETK is None:
+        potentials = run_output(given.layers[-1], arriving, leaves)
+        losses = loss_of(given.loss, potentials, x.sum(2), torch.tensor(given.labels))
+    else:
+        spikes = run_hidden(given.layers[-1], arriving, leaves, case)
+        losses = van_rossum(given.loss, torch.tensor(targets_ETK).double() - spikes)
     losses.mean().backward()
     gradients = {
         name: leaf.grad.numpy()
@@ -195,6 +235,18 @@ def loss_of(loss: Loss, potentials: Any, arrivals: Any, labels: Any) -> Any:
     }[name]()
     y = (weight.expand(potentials.shape[:2])[..., None] * potentials).mean(1)
     return cross_entropy(y, labels, reduction="none")
+
+
+def van_rossum(loss: Loss, mismatch: Any) -> Any:
+    """Return the loss of each example [B] of target minus spikes [B, T, K], filter step by step."""
+    rise, decay = loss.tau_rise, loss.tau_decay
+    peak = (rise / decay) ** (rise / (decay - rise)) - (rise / decay) ** (decay / (decay - rise))
+    slow = fast = torch.zeros_like(mismatch[:, 0])
+    losses = torch.zeros(len(mismatch)).double()
+    for now in mismatch.unbind(1):
+        slow, fast = np.exp(-DT / decay) * slow + now, np.exp(-DT / rise) * fast + now
+        losses = losses + DT / 2 * (((slow - fast) / peak) ** 2).sum(1)
+    return losses
 
 
 def activity(arrivals: Any, tau: float) -> Any:

@@ -18,7 +18,7 @@ from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
 from snnrun.schema import SCHEMA
-from snnrun.schema.model import DISCRETE_HIDDEN, DISCRETE_NEURONS
+from snnrun.schema.model import DISCRETE_HIDDEN, DISCRETE_NEURONS, TARGET_LOSSES
 from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
@@ -92,7 +92,7 @@ def flowing(key: str) -> tuple[str, ...]:
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "HIDDEN_NEURON_TYPE": flowing("HIDDEN_NEURON_TYPE"),
-    "LOSS_TYPE": SCHEMA["LOSS_TYPE"].choices,
+    "LOSS_TYPE": tuple(x for x in SCHEMA["LOSS_TYPE"].choices if x not in TARGET_LOSSES),
     "RECURRENT": (False, True),
     "N_HID_LAYER": (1, 2, 3),
     "OUTPUT_NEURON_TYPE": flowing("OUTPUT_NEURON_TYPE"),

@@ -190,13 +190,13 @@ def test_a_neuron_of_the_users_may_use_any_parameter() -> None:
 
 
 def test_neurons_and_losses_are_those_that_are_declared() -> None:
-    from snnrun.models.losses import LOSSES
+    from snnrun.models.losses import LOSSES, TARGET_LOSSES
     from snnrun.models.neurons import NEURON_TYPES
 
     usable = {*SCHEMA["HIDDEN_NEURON_TYPE"].choices, *SCHEMA["OUTPUT_NEURON_TYPE"].choices}
     assert usable == set(NEURON_TYPES)
     assert {n: NEURON_TYPES[n][0].variables for n in usable} == NEURON_VARIABLES
-    assert set(SCHEMA["LOSS_TYPE"].choices) == set(LOSSES)
+    assert set(SCHEMA["LOSS_TYPE"].choices) == {*LOSSES, *TARGET_LOSSES}
 
 
 def test_parameters_of_neurons_follow_keys_that_exist() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from snnrun.compile.loss import kernel_of
 from snnrun.compile.program import Program
-from snnrun.datasets.spikes import Targets
+from snnrun.datasets.spikes import SpikeData, Targets
+from snnrun.errors import ConfigError
 
 Spikes = tuple[np.ndarray, np.ndarray]  # steps and neurons
 
@@ -49,6 +51,56 @@ def figures_of(
         population = compiled.population
         figures[f"rate_{population.name}"] = layer_spikes[:, layer] / (population.size * seconds)
     return figures
+
+
+class PatternFigures:
+    """Figures of a loss of spike trains whose trials all begin from rest."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._silent: dict[tuple[int, int], float] = {}
+
+    def require(self, data: SpikeData) -> Targets:
+        """Return the targets of ``data``; ConfigError where it has none."""
+        if data.targets is None:
+            raise ConfigError(
+                f"loss {self._program.loss.name} needs target spikes, which this data set has not; "
+                "use dataset=pattern"
+            )
+        return data.targets
+
+    def of(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        loss: np.ndarray,
+        layer_spikes: np.ndarray,
+        output: Spikes,
+    ) -> dict[str, np.ndarray]:
+        """Return the columns of ``figures_of`` for ``examples`` of these losses."""
+        targets = self.require(data)
+        silent = np.array([self.silent_loss(targets, e) for e in examples.tolist()])
+        size = self._program.populations[-1].population.size
+        square = loss / (0.5 * self._program.dt * size)
+        return figures_of(
+            self._program, targets, examples, loss / silent, square, layer_spikes, output
+        )
+
+    def silent_loss(self, targets: Targets, example: int) -> float:
+        """Return the loss of silent outputs."""
+        key = id(targets), example
+        if key not in self._silent:
+            program = self._program
+            wanted = np.zeros((program.steps, program.populations[-1].population.size))
+            wanted[targets.of(example)] = 1.0
+            error = kernel_of(program).filtered(wanted, program.dt)
+            self._silent[key] = float(0.5 * program.dt * (error**2).sum())
+        if not self._silent[key] > 0:
+            raise ConfigError(
+                f"loss {self._program.loss.name}: all target spikes are due in the last step, "
+                "after which there is nothing to compare; use a longer TRIAL_MS"
+            )
+        return self._silent[key]
 
 
 def distances_ms(of: Spikes, to: Spikes, dt: float) -> np.ndarray:

@@ -15,6 +15,7 @@ import sympy as sp
 
 from snnrun.compile.program import Program
 from snnrun.models.equations import symbol
+from snnrun.models.kernel import Kernel
 from snnrun.models.losses import Readout
 
 Y, TIME, LAG = symbol("y"), symbol("t"), symbol("d")
@@ -80,6 +81,12 @@ class BoundLoss:
     @cached_property
     def _term(self) -> Callable[[np.ndarray], np.ndarray]:
         return sp.lambdify(Y, self.label_term, "numpy")
+
+
+def kernel_of(program: Program) -> Kernel:
+    """Return the filter of a loss of spike trains."""
+    values = program.loss_values
+    return Kernel(rise=values["TAU_RISE"], decay=values["TAU_DECAY"])
 
 
 def bind_loss(program: Program) -> BoundLoss:

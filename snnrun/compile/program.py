@@ -15,7 +15,7 @@ from snnrun.compile.discrete import StepBack, derive_step_back
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.equations import internal, symbol
-from snnrun.models.losses import Loss
+from snnrun.models.losses import Loss, Readout
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.rules import EVENTPROP, RULES, Rule
 from snnrun.models.stdp import Stdp
@@ -27,6 +27,10 @@ from snnrun.network.network import Layer, Network, Population, Projection
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
     "loss of the output's potential, such as LOSS_TYPE=max or LOSS_TYPE=sum, or rule=eventprop"
+)
+NO_SPIKE_TRAINS = (
+    "rule={0}: loss {1} compares spike trains step by step, and the rule takes a loss's derivative "
+    "by the times of first spikes; use rule=surrogate, or a loss of first spikes"
 )
 
 
@@ -232,8 +236,7 @@ def compile_program(
         _refuse_update(layer.population, rule)
     if rule.discrete:
         spikes = spikes or SpikeDerivative()
-        if loss.spiking:
-            raise ModelError(NO_SPIKE_TIMES.format(rule.name, loss.name))
+    _refuse_loss(loss, loss_values, rule, online)
     compiled = tuple(_compile_population(layer, dt, integrator, spikes) for layer in network.layers)
     output = compiled[-1]
     if loss.spiking != output.spiking:
@@ -258,6 +261,19 @@ def compile_program(
         stdp=stdp if any(p.plastic for p in network.projections) else None,
         online=online,
     )
+
+
+def _refuse_loss(
+    loss: Loss, values: Mapping[str, float], rule: Rule, online: SuperSpike | None
+) -> None:
+    trains = loss.readout is Readout.SPIKE_TRAIN
+    if rule.discrete and loss.spiking and not trains:
+        raise ModelError(NO_SPIKE_TIMES.format(rule.name, loss.name))
+    if trains and not rule.discrete and online is None:
+        raise ModelError(NO_SPIKE_TRAINS.format(rule.name, loss.name))
+    missing = {"TAU_RISE", "TAU_DECAY"} - values.keys()
+    if trains and rule.discrete and missing:
+        raise ModelError(f"loss {loss.name}: its keys lack {' and '.join(sorted(missing))}")
 
 
 def _refuse_update(population: Population, rule: Rule) -> None:

@@ -11,6 +11,8 @@ A readout is one of
     EACH_STEP           y_k = V_k(t_n), and L is averaged over the steps n
     FIRST_SPIKE         y_k = time of the first spike of output k (ms)
     FIRST_SPIKE_LAG     the same, but L = sum over k != l of lag_cost(y_k - y_l) + label_term(y_l)
+    SPIKE_TRAIN         none of these: L = dt/2 sum_k sum_n ((alpha * (target_k - spikes_k))(n))^2,
+                        alpha the double exponential of kernel.py with the keys TAU_RISE, TAU_DECAY
 with t_n = (n + 1) dt the end of step n and T the length of the trial (ms).
 
 f is the activity of the example's input, of those spikes that dropout leaves: an accumulator
@@ -215,6 +217,13 @@ AVG_XENTROPY = Loss(
     meaning="mean over time of the potentials' cross entropy",
     source=NOWOTNY,
 )
+VAN_ROSSUM = Loss(
+    name="van_rossum",
+    readout=Readout.SPIKE_TRAIN,
+    keys=("TAU_RISE", "TAU_DECAY"),
+    meaning="squared difference of target and output spikes, both filtered",
+    source="van Rossum 2001, Neural Computation 13:751",
+)
 
 LOSSES = {
     loss.name: loss
@@ -232,3 +241,4 @@ LOSSES = {
         AVG_XENTROPY,
     )
 }
+TARGET_LOSSES = {VAN_ROSSUM.name: VAN_ROSSUM}  # of data with target spikes instead of classes

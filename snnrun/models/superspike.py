@@ -28,21 +28,16 @@ heterosynaptic term.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from snnrun.models.losses import Loss, Readout
+from snnrun.models.kernel import Kernel
+from snnrun.models.losses import VAN_ROSSUM
 from snnrun.streams import stream
 
-VAN_ROSSUM = Loss(
-    name="van_rossum",
-    readout=Readout.SPIKE_TRAIN,
-    meaning="squared difference of target and output spikes, both filtered",
-    source="van Rossum 2001, Neural Computation 13:751",
-)
+OWN_ERROR = replace(VAN_ROSSUM, keys=())  # its time constants are options of the rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +94,14 @@ class SuperSpike:
         )
 
     @property
+    def kernel(self) -> Kernel:
+        """Through which spikes become errors."""
+        return Kernel(rise=self.tau_rise, decay=self.tau_decay)
+
+    @property
     def norm(self) -> float:
         """What gives the kernel exp(-t / decay) - exp(-t / rise) a peak of 1."""
-        rise, decay = self.tau_rise, self.tau_decay
-        peak = decay * rise / (decay - rise) * math.log(decay / rise)
-        return 1.0 / (math.exp(-peak / decay) - math.exp(-peak / rise))
+        return self.kernel.norm
 
     @property
     def error_scale(self) -> float:
@@ -150,21 +148,4 @@ class SuperSpike:
         target = np.zeros((trial_steps, size))
         target[steps, neurons] = 1.0
         periodic = not self.reset_state_per_trial
-        decay = _filtered(target, math.exp(-dt / self.tau_decay), periodic)
-        rise = _filtered(target, math.exp(-dt / self.tau_rise), periodic)
-        return np.mean((self.norm * (decay - rise)) ** 2, axis=0)
-
-
-def _filtered(x: np.ndarray, keep: float, periodic: bool) -> np.ndarray:
-    """Return y with y[n] = keep y[n - 1] + x[n] along the first axis."""
-    y, last = np.empty_like(x), np.zeros(x.shape[1])
-    block = max(1, min(len(x), int(20 / -math.log(keep))))  # keep^-block stays a small number
-    for start in range(0, len(x), block):
-        part = x[start : start + block]
-        powers = keep ** np.arange(1, len(part) + 1)[:, None]
-        y[start : start + block] = powers * (last + np.cumsum(part / powers, axis=0))
-        last = y[min(start + block, len(x)) - 1]
-    if periodic:  # the transient that a state before the trial would add
-        before = last / (1.0 - keep ** len(x))
-        y += keep ** np.arange(1, len(x) + 1)[:, None] * before
-    return y
+        return np.mean(self.kernel.filtered(target, dt, periodic=periodic) ** 2, axis=0)

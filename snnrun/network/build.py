@@ -13,12 +13,12 @@ from snnrun.config import Config
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import load_object
 from snnrun.models.declare import Neuron
-from snnrun.models.losses import LOSSES, Loss
+from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.models.rules import RULES, STDP, Rule
 from snnrun.models.stdp import Stdp
-from snnrun.models.superspike import VAN_ROSSUM, SuperSpike
+from snnrun.models.superspike import OWN_ERROR, SuperSpike
 from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
@@ -84,8 +84,8 @@ def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
 def find_loss(config: Config) -> Loss:
     """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
     if config.rule.name == "superspike":
-        return VAN_ROSSUM
-    loss = LOSSES.get(config.LOSS_TYPE)
+        return OWN_ERROR
+    loss = {**LOSSES, **TARGET_LOSSES}.get(config.LOSS_TYPE)
     if loss is None:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
     if not isinstance(loss, Loss):
@@ -103,14 +103,7 @@ def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, floa
 
 
 def find_rule(config: Config) -> Rule:
-    """Return the learning rule of ``config``; ConfigError where its backend cannot run it."""
-    names = [p.rule for x in config.layers for p in (x.forward, x.recurrent) if p is not None]
-    for name in (config.rule.name, *names):
-        if name != FROZEN and config.backend.name not in RULES[name].backends:
-            raise ConfigError(
-                f"rule={name}: backend {config.backend.name} cannot run it; use backend="
-                f"{' or '.join(RULES[name].backends)}"
-            )
+    """Return the learning rule of ``config``."""
     return RULES[config.rule.name]
 
 
@@ -252,7 +245,8 @@ def _neuron_of(config: Config, choice: LayerChoice) -> tuple[Neuron, tuple[str, 
     hidden = choice.size is not None
     if hidden or not find_loss(config).spiking or neuron.threshold is not None:
         return neuron, heterogeneous
-    return NEURON_TYPES["LIF"][0], heterogeneous  # LI: the same membrane, with the threshold
+    same = "spytorch_LIF" if choice.neuron == "spytorch_LI" else "LIF"
+    return NEURON_TYPES[same][0], heterogeneous  # the same membrane, with the threshold
 
 
 def _gamma(mean: float, floor: float, size: int, seed: int, name: str) -> np.ndarray:

@@ -18,8 +18,8 @@ TRAINED_TAUS = (
 LEARNING = table(
     "learning parameters",
     number(
-        "ETA", 5e-3, "Learning rate.", above=0, datasets={"smnist": 1e-3, "dvs": 1e-3},
-        changeable=(RESUME,),
+        "ETA", 5e-3, "Learning rate.", above=0,
+        datasets={"smnist": 1e-3, "dvs": 1e-3, "pattern": 0.2}, changeable=(RESUME,),
     ),
     number(
         "ADAM_BETA1", 0.9, "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,

@@ -8,6 +8,8 @@ from snnrun.schema.table import number, switch, table, text
 EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
 FIRST_SPIKE_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)
 SPIKE_TIME_LOSSES = (*FIRST_SPIKE_LOSSES, "relative_mse")
+TARGET_LOSSES = ("van_rossum",)  # of data with target spikes
+SPIKING_LOSSES = (*SPIKE_TIME_LOSSES, *TARGET_LOSSES)  # of outputs that spike
 REGULARISED = (unless("REG_TYPE", "none"),)
 LAYER_REGULARISED = (when("REG_TYPE", "Thomas1"),)
 DISCRETE_HIDDEN = ("rockpool_LIF", "rockpool_LIF_delta", "flux_LIF", "spytorch_LIF")
@@ -35,7 +37,7 @@ NEURONS = table(
         "flux_LIF and spytorch_LIF set it to 0.",
         active_if=(
             unless("HIDDEN_NEURON_TYPE", "LIF_subtract", *DISCRETE_HIDDEN),
-            when("LOSS_TYPE", *SPIKE_TIME_LOSSES),
+            when("LOSS_TYPE", *SPIKING_LOSSES),
             LAYERED,
         ),
     ),
@@ -58,8 +60,8 @@ NEURONS = table(
         "OUTPUT_NEURON_TYPE", "LI",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
         "neuron; spytorch_LI the one of spytorch_LIF, with rule=surrogate only; or your own. The "
-        "losses of spike times need outputs that spike: with them LI stands for LIF and hetLI for "
-        "hetLIF.",
+        "losses of spikes need outputs that spike: with them LI stands for LIF, hetLI for hetLIF "
+        "and spytorch_LI for spytorch_LIF.",
         choices=OUTPUT_NEURONS, dotted_path=True,
     ),
     number(
@@ -88,20 +90,20 @@ WEIGHTS = table(
     number(
         "INPUT_HIDDEN_MEAN", 0.078,
         "Mean of the initial weights from the input to the first hidden layer.",
-        datasets={"yinyang": 1.5, "smnist": 0.02, "dvs": 0.02},
+        datasets={"yinyang": 1.5, "smnist": 0.02, "dvs": 0.02, "pattern": 0.0},
     ),
     number(
         "INPUT_HIDDEN_STD", 0.045, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.78, "smnist": 0.01, "dvs": 0.01},
+        datasets={"yinyang": 0.78, "smnist": 0.01, "dvs": 0.01, "pattern": 3.5},
     ),
     number(
         "HIDDEN_OUTPUT_MEAN", 0.2,
         "Mean of the initial weights from the last hidden layer to the output.",
-        datasets={"yinyang": 0.93, "smnist": 0.0, "dvs": 0.0},
+        datasets={"yinyang": 0.93, "smnist": 0.0, "dvs": 0.0, "pattern": 0.0},
     ),
     number(
         "HIDDEN_OUTPUT_STD", 0.37, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.1, "smnist": 0.3, "dvs": 0.3},
+        datasets={"yinyang": 0.1, "smnist": 0.3, "dvs": 0.3, "pattern": 3.1},
     ),
     number(
         "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
@@ -200,11 +202,13 @@ LOSS = table(
         "sum_weigh_sigmoid; by the activity of the input: sum_weigh_input), its maximum (max), or "
         "the potential in each step (avg_xentropy). Without cross entropy: relative_mse, half the "
         "squared differences of the other outputs' lags behind the label's first spike from "
-        "DELTA_T. Or your own.",
+        "DELTA_T; van_rossum, of dataset=pattern with rule=surrogate: half the squared difference "
+        "of target and output spikes, both filtered with TAU_RISE and TAU_DECAY, summed over "
+        "outputs and time. Or your own.",
         choices=(
             "first_spike", "first_spike_exp", "first_spike_wp", "relative_mse", "sum",
             "sum_weigh_linear", "sum_weigh_exp", "sum_weigh_sigmoid", "sum_weigh_input", "max",
-            "avg_xentropy",
+            "avg_xentropy", "van_rossum",
         ),
         dotted_path=True,
         datasets={"yinyang": "first_spike_exp", "mnist": "avg_xentropy"},
@@ -235,6 +239,15 @@ LOSS = table(
         "Time constant of the input activity that weights sum_weigh_input: of a leaky accumulator "
         "of the input spikes that PDROP_INPUT leaves, 0.01 each.",
         unit="ms", above=0, active_if=(when("LOSS_TYPE", "sum_weigh_input"),),
+    ),
+    number(
+        "TAU_RISE", 5.0,
+        "Rise of the double exponential, with a peak of 1, through which van_rossum sees spikes.",
+        unit="ms", above=0, active_if=(when("LOSS_TYPE", "van_rossum"),),
+    ),
+    number(
+        "TAU_DECAY", 10.0, "Decay of that double exponential, longer than TAU_RISE.",
+        unit="ms", above=0, active_if=(when("LOSS_TYPE", "van_rossum"),),
     ),
     switch(
         "CUDA_VISIBLE_DEVICES", True,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from snnrun.schema.key import when
 from snnrun.schema.kinds import shown
-from snnrun.schema.rules import Values, rule
+from snnrun.schema.rules import Values, rule, steps_of
 from snnrun.schema.table import number, switch, table, text, whole
 
 PATTERN = (when("dataset.name", "pattern"),)
@@ -104,4 +104,12 @@ def _of_the_source(values: Values) -> Iterator[str]:
             )
 
 
-RULES = (_frozen, _of_the_source)
+@rule("dataset.name", "dataset.target", "dataset.target_spikes", "TRIAL_MS", "DT_MS")
+def _room_for_the_target(values: Values) -> Iterator[str]:
+    steps, spikes = steps_of(values), values["dataset.target_spikes"]
+    drawn = values["dataset.name"] == "pattern" and not values["dataset.target"]
+    if drawn and steps is not None and spikes > steps:
+        yield f"dataset.target_spikes={spikes}: must be at most the {steps} steps of a trial"
+
+
+RULES = (_frozen, _of_the_source, _room_for_the_target)

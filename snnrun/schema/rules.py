@@ -11,9 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snnrun.models.rules import RULES as LEARNING_RULES
 from snnrun.schema.kinds import MINI_BATCHES, shown
 from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of, neurons_of, output_neuron
-from snnrun.schema.model import DISCRETE_NEURONS, EXPONENTIAL_LOSSES, LOSS, SPIKE_TIME_LOSSES
+from snnrun.schema.model import (
+    DISCRETE_NEURONS,
+    EXPONENTIAL_LOSSES,
+    LOSS,
+    SPIKE_TIME_LOSSES,
+    SPIKING_LOSSES,
+)
 
 Values = Mapping[str, Any]
 
@@ -58,7 +65,7 @@ def count_of(values: Values, key: str) -> int | None:
 
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
-    if values["LOSS_TYPE"] in SPIKE_TIME_LOSSES or values.get("rule.name") == "superspike":
+    if values["LOSS_TYPE"] in SPIKING_LOSSES or values.get("rule.name") == "superspike":
         return True
     own = "." in values["LOSS_TYPE"] or "." in output_neuron(values)
     return None if own else False
@@ -232,7 +239,7 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
     name = values["LOSS_TYPE"]
     if values["rule.name"] == "surrogate" and name in SPIKE_TIME_LOSSES:
         (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
-        others = [choice for choice in key.choices if choice not in SPIKE_TIME_LOSSES]
+        others = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
         yield (
             f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete "
             f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, or "
@@ -247,6 +254,18 @@ def _updates_are_not_flows(values: Values) -> Iterator[str]:
             yield (
                 f"{key}={values[key]}: is declared by its update in discrete time, and "
                 "rule=eventprop differentiates what flows between spikes; use rule=surrogate"
+            )
+
+
+@rule("backend.name", "network.layers", *DEFAULT_KEYS)
+def _backend_runs_the_rule(values: Values) -> Iterator[str]:
+    layers, backend = layers_of(values), values["backend.name"]
+    projections = [p for x in layers for p in (x.forward, x.recurrent) if p is not None]
+    for name in dict.fromkeys([values["rule.name"], *(p.rule for p in projections)]):
+        if name != FROZEN and backend not in LEARNING_RULES[name].backends:
+            yield (
+                f"rule={name}: backend {backend} cannot run it; use backend="
+                f"{' or '.join(LEARNING_RULES[name].backends)}"
             )
 
 
@@ -282,5 +301,6 @@ RULES = (
     _plots_are_files,
     _surrogate_of_potentials,
     _updates_are_not_flows,
+    _backend_runs_the_rule,
     _surrogate_options,
 )

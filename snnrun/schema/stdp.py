@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.schema.key import unless, when
+from snnrun.schema.kinds import shown
 from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of
 from snnrun.schema.rules import Values, rule
 from snnrun.schema.table import number, switch, table, text
@@ -72,9 +73,25 @@ OPTIONS = table(
 # fmt: on
 
 
-@rule("rule.w_min", "rule.w_max")
+def _plastic(values: Values) -> bool:
+    """Return whether any projection learns by STDP."""
+    layers = layers_of(values)
+    return NAME in {p.rule for x in layers for p in (x.forward, x.recurrent) if p is not None}
+
+
+@rule("network.layers", *DEFAULT_KEYS, *(key.name for key in OPTIONS))
+def _of_plastic_projections(values: Values) -> Iterator[str]:
+    for key in () if _plastic(values) else OPTIONS:
+        if values[key.name] != key.default and any(c.holds(values) for c in key.active_if):
+            yield (
+                f"{key.name}={shown(values[key.name])}: has no effect, as no projection learns by "
+                f"{NAME}; leave it out"
+            )
+
+
+@rule("network.layers", "rule.w_min", "rule.w_max", *DEFAULT_KEYS)
 def _bounds_in_order(values: Values) -> Iterator[str]:
-    if values["rule.w_min"] >= values["rule.w_max"]:
+    if _plastic(values) and values["rule.w_min"] >= values["rule.w_max"]:
         yield (
             f"rule.w_min={values['rule.w_min']:g}: must be below rule.w_max="
             f"{values['rule.w_max']:g}"
@@ -107,4 +124,9 @@ def _regularised_by_gradients(values: Values) -> Iterator[str]:
         )
 
 
-RULES = (_bounds_in_order, _one_rule_for_gradients, _regularised_by_gradients)
+RULES = (
+    _of_plastic_projections,
+    _bounds_in_order,
+    _one_rule_for_gradients,
+    _regularised_by_gradients,
+)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from snnrun.schema.key import when
 from snnrun.schema.kinds import FLOAT, shown
+from snnrun.schema.model import TARGET_LOSSES
 from snnrun.schema.rules import Values, rule, steps_of
 from snnrun.schema.table import number, row, switch, table, text, whole
 
@@ -142,6 +143,7 @@ UNUSED = (
     "TRAIN_W_OUTPUT", "INPUT_HIDDEN_MEAN", "INPUT_HIDDEN_STD", "HIDDEN_OUTPUT_MEAN",
     "HIDDEN_OUTPUT_STD", "PDROP_INPUT", "PDROP_HIDDEN", "HIDDEN_NOISE", "PIPELINE",
     "COLLECT_CONFUSION", "REC_PREDICTIONS", "backend.on_full_buffer",
+    "network.hidden_trained",
 )  # fmt: skip
 # Keys whose other values are not implemented with it: name -> the only value.
 FIXED = {"RECURRENT": False, "N_HID_LAYER": 1, "N_BATCH": 1, "HIDDEN_NEURON_TYPE": "LIF",
@@ -172,15 +174,29 @@ def _fixed(values: Values) -> Iterator[str]:
             yield f"{name}={shown(values[name])}: rule=superspike needs {name}={shown(only)}"
 
 
-@rule("rule.name", "dataset.name", "network.hidden_parameters", "network.output_parameters")
+@rule("rule.name", "network.layers")
+def _layers_alike(values: Values) -> Iterator[str]:
+    if values["rule.name"] == "superspike" and values["network.layers"]:
+        yield (
+            "network.layers: rule=superspike trains one hidden layer of NUM_HIDDEN neurons, or "
+            "none with rule.feedback=none; leave it out"
+        )
+
+
+@rule("rule.name", "dataset.name", "LOSS_TYPE", "network.hidden_parameters",
+      "network.output_parameters")  # fmt: skip
 def _patterns(values: Values) -> Iterator[str]:
     name, learns = values["dataset.name"], values["rule.name"] in LEARN_TARGETS
-    if "." not in name and (name == "pattern") != learns:
-        yield (
-            f"rule={values['rule.name']}: dataset {name} has "
-            + ("classes and no target spikes; use dataset=pattern, or another rule"
-               if learns else "target spikes and no classes; use rule=superspike")
-        )  # fmt: skip
+    by_loss = values["rule.name"] == "surrogate" and values["LOSS_TYPE"] in TARGET_LOSSES
+    if "." not in name and (name == "pattern") != (learns or by_loss):
+        what = f"rule={values['rule.name']}" if not by_loss else f"LOSS_TYPE={values['LOSS_TYPE']}"
+        yield f"{what}: dataset {name} has " + (
+            f"classes and no target spikes; use dataset=pattern, or another "
+            f"{'loss' if by_loss else 'rule'}"
+            if learns or by_loss
+            else "target spikes and no classes; use rule=superspike, or rule=surrogate with "
+            "LOSS_TYPE=van_rossum"
+        )
     for group in ("network.hidden_parameters", "network.output_parameters"):
         for parameter, given in (values[group] or {}).items() if learns else ():
             if isinstance(given, list | tuple):
@@ -239,4 +255,4 @@ def _heterosynaptic(values: Values) -> Iterator[str]:
         )
 
 
-RULES = (_unused, _fixed, _patterns, _times, _one_schedule, _heterosynaptic)
+RULES = (_layers_alike, _unused, _fixed, _patterns, _times, _one_schedule, _heterosynaptic)

@@ -10,7 +10,7 @@ from snnrun import __version__
 from snnrun.backends.native.population import PopulationEmitter, fill
 from snnrun.backends.native.printer import print_formula
 from snnrun.backends.native.update import UpdateEmitter
-from snnrun.compile.loss import BoundLoss, bind_loss
+from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.models.losses import Readout
 from snnrun.network.network import Layer
@@ -21,6 +21,7 @@ READOUTS = {
     Readout.MAXIMUM: "Maximum",
     Readout.EACH_STEP: "EachStep",
     Readout.FIRST_SPIKE: "FirstSpike",
+    Readout.SPIKE_TRAIN: "SpikeTrain",
     Readout.FIRST_SPIKE_LAG: "FirstSpikeLag",
 }
 REALS = {"float32": "float", "float64": "double"}
@@ -29,10 +30,11 @@ REALS = {"float32": "float", "float64": "double"}
 def emit(program: Program, precision: str) -> str:
     """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
     last = len(program.populations) - 1
+    times = program.loss.spiking and program.loss.readout is not Readout.SPIKE_TRAIN
     emitters = [
         _emitter_of(compiled)(
             compiled,
-            timed=program.loss.spiking and index == last,
+            timed=times and index == last,
             push=program.push(compiled),
             averaged=program.average_spikes,
         )
@@ -128,12 +130,21 @@ def _formula(program: Program) -> dict[str, str]:
         "label_term_slope": number(bound.label_term_slope),
         "weight": plain(bound.weight),
         "silent_push": plain(bound.silent_push),
-        "own_part": "".join(f"\n    {line}" for line in _own_part(loss.readout, bound)),
+        "own_part": "".join(f"\n    {line}" for line in _own_part(program, bound)),
     }
 
 
-def _own_part(readout: Readout, bound: BoundLoss) -> list[str]:
-    """Return what only losses with this readout have in their formula."""
+def _own_part(program: Program, bound: BoundLoss) -> list[str]:
+    """Return what only losses with the readout of this one have in their formula."""
+    readout = program.loss.readout
+    if readout is Readout.SPIKE_TRAIN:
+        kernel = kernel_of(program)
+        keep = {"DECAY": kernel.decay, "RISE": kernel.rise}
+        return [
+            f"static constexpr double NORM = {kernel.norm!r};",
+            *(f"static constexpr double KEEP_{name} = {math.exp(-program.dt / tau)!r};  // a step"
+              for name, tau in keep.items()),
+        ]  # fmt: skip
     if readout is Readout.INPUT_WEIGHTED_SUM:
         return [
             f"static constexpr double ACCUMULATOR_WEIGHT = {bound.accumulator_weight!r};",

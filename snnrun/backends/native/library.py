@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.pattern import PatternFigures
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError
+from snnrun.models.losses import Readout
 
 WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
 EVALUATION_BATCH = 256  # any size gives the same results; this one keeps all threads busy
@@ -29,6 +31,9 @@ class DataView(c.Structure):
         ("channel_pointers", c.c_void_p),
         ("step_by_channel", c.c_void_p),
         ("labels", c.c_void_p),
+        ("target_offsets", c.c_void_p),
+        ("target_step", c.c_void_p),
+        ("target_neuron", c.c_void_p),
     )
 
 
@@ -86,6 +91,7 @@ def view_of(data: SpikeData, program: Program) -> DataView:
             f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
             f"{program.steps} and {network.input.size}"
         )
+    targets = data.targets
     return DataView(
         steps=data.n_steps,
         channels=data.n_channels,
@@ -95,6 +101,9 @@ def view_of(data: SpikeData, program: Program) -> DataView:
         channel_pointers=pointer(data.channel_pointers, np.uint32),
         step_by_channel=pointer(data.step_by_channel, np.uint16),
         labels=pointer(data.labels, np.int32),
+        target_offsets=targets and pointer(targets.offsets, np.int64),
+        target_step=targets and pointer(targets.steps, np.uint16),
+        target_neuron=targets and pointer(targets.neurons, np.uint16),
     )
 
 
@@ -113,6 +122,8 @@ class NativeBackend:
             raise BuildError(
                 f"not enough memory for {threads} threads; set backend.threads to fewer"
             )
+        trains = program.loss.readout is Readout.SPIKE_TRAIN
+        self._patterns = PatternFigures(program) if trains else None
         self._index = {tensor.name: i for i, tensor in enumerate(program.tensors)}
         self._set_parameters()
 
@@ -178,6 +189,8 @@ class NativeBackend:
         dropout_key: int,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        if self._patterns is not None and batch != 1:
+            raise ConfigError(f"N_BATCH={batch}: loss {self.program.loss.name} needs N_BATCH=1")
         job = _Job(
             batch=batch,
             train=1,
@@ -254,6 +267,8 @@ class NativeBackend:
     def _call(
         self, function: c._NamedFuncPointer, job: _Job, data: SpikeData, examples: np.ndarray
     ) -> Results:
+        if self._patterns is not None:
+            self._patterns.require(data)
         view = view_of(data, self.program)
         layers = len(self.program.populations)
         neurons = sum(p.population.size for p in self.program.populations)
@@ -277,4 +292,18 @@ class NativeBackend:
             neuron_spikes=neuron_spikes,
             failed_batch=job.failed_batch,
             failed_tensor=tensor,
+            figures=self._figures(data, examples, loss, layer_spikes),
         )
+
+    def _figures(
+        self, data: SpikeData, examples: np.ndarray, loss: np.ndarray, layer_spikes: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return how the outputs met their targets in the last call, where there are targets."""
+        if self._patterns is None or not len(examples):
+            return {}
+        total = int(layer_spikes[:, -1].sum())
+        steps, neurons = np.empty(total, np.int32), np.empty(total, np.int32)
+        self._lib.snn_emitted(
+            self._engine, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
+        )
+        return self._patterns.of(data, examples, loss, layer_spikes, (steps, neurons))

@@ -210,20 +210,17 @@ template <class L> static void prepare_held(Work<L>& work, Buffer<Int>& held_aft
 }
 
 // Trials that are walked back through a layer together.
-template <class L, class Above> struct Group {
+template <class L> struct Group {
     int count = 0;
     Work<L>* work[MOST_TOGETHER];
-    Work<Above>* above[MOST_TOGETHER];
     Buffer<Int>* held_after[MOST_TOGETHER];
-    void add(Work<L>& own, Work<Above>& targets, Buffer<Int>& held) {
-        work[count] = &own, above[count] = &targets, held_after[count++] = &held;
-    }
+    void add(Work<L>& own, Buffer<Int>& held) { work[count] = &own, held_after[count++] = &held; }
 };
 
 // dl_ds of block b in a step += sum over the recurrent targets k of rows[k] x delta_k in the step
 // behind it, which stands in the adjoint of the input state. For trials first, ... first + G - 1.
-template <int G, int S, class L, class Above>
-static inline void recurrent_part(Group<L, Above>& group, const vf* rows, int first, int i, int b,
+template <int G, int S, class L>
+static inline void recurrent_part(Group<L>& group, const vf* rows, int first, int i, int b,
                                   int x) {
     vf sum[G][S];
     const Real* delta[G];
@@ -243,8 +240,8 @@ static inline void recurrent_part(Group<L, Above>& group, const vf* rows, int fi
         for (int s = 0; s < S; s++) group.work[first + g]->dl_ds_at(i, b, x + s) = sum[g][s];
 }
 
-template <int G, class L, class Above>
-static inline void recurrent_targets(Group<L, Above>& group, const vf* rows, int first, int i,
+template <int G, class L>
+static inline void recurrent_targets(Group<L>& group, const vf* rows, int first, int i,
                                      int b) {
     constexpr int B = L::B, MOST = MAX_BLOCK / G, S = B < MOST ? B : MOST, REST = B % S;
     for (int x = 0; x + S <= B; x += S) recurrent_part<G, S>(group, rows, first, i, b, x);
@@ -252,8 +249,8 @@ static inline void recurrent_targets(Group<L, Above>& group, const vf* rows, int
 }
 
 // The same for all trials and blocks; the sums of a trial do not depend on who is beside it.
-template <class L, class Above>
-static void all_recurrent_targets(Group<L, Above>& group, const ByTarget<L>& own, int i) {
+template <class L>
+static void all_recurrent_targets(Group<L>& group, const ByTarget<L>& own, int i) {
     for (int b = 0; b < L::BLOCKS; b++) {
         const vf* rows = vectors(own.recurrent.data()) + size_t(b) * L::Model::SIZE * L::B;
         int first = 0;
@@ -265,10 +262,11 @@ static void all_recurrent_targets(Group<L, Above>& group, const ByTarget<L>& own
     }
 }
 
-// Walks a layer back through whole trials: surrogates act in steps without spikes too.
-template <class L, class Above>
-void backward_discrete(Group<L, Above>& group, const ByTarget<L>& own, const ByTarget<Above>& up,
-                       const Real* arrays, Tensors<L>& gradient) {
+// Walks a layer back through whole trials: surrogates act in steps without spikes too. `sent` sets
+// dl_ds of block b of trial g in steps [from, to) to what comes from targets above, or the loss.
+template <class L, class Sent>
+void backward_discrete(Group<L>& group, const ByTarget<L>& own, const Real* arrays,
+                       Tensors<L>& gradient, const Sent& sent) {
     using M = typename L::Model;
     constexpr int B = L::B;
     const auto each = [&](auto f) {
@@ -287,9 +285,8 @@ void backward_discrete(Group<L, Above>& group, const ByTarget<L>& own, const ByT
     });
     for (int to = L::STEPS; to > 0; to -= STEPS_AT_ONCE) {
         const int from = std::max(0, to - STEPS_AT_ONCE);
-        each([&](Work<L>& work, int g) {
-            for (int b = 0; b < L::BLOCKS; b++)
-                targets_above(work, *group.above[g], up, b, from, to);
+        each([&](Work<L>&, int g) {
+            for (int b = 0; b < L::BLOCKS; b++) sent(g, b, from, to);
         });
         for (int n = to - 1; n >= from; n--) {
             if constexpr (L::RECURRENT) all_recurrent_targets(group, own, n - from);

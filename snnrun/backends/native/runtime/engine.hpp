@@ -137,6 +137,7 @@ template <class P> class Engine : Walk<P> {
         trial.allocate_trace();
         trial.events = input(trial, job, job.examples[0]);
         forward_pass<true>(trial);
+        emitted_.resize(1);
         finish(trial, job, 0, 1.0);
     }
 
@@ -152,6 +153,15 @@ template <class P> class Engine : Walk<P> {
         return threads_[0]->spikes(wanted, step, neuron);
     }
 
+    // Copies the outputs' spikes in all examples of the last call, one after the other, of a loss
+    // that compares them with targets.
+    void emitted(int32_t* step, int32_t* neuron) const {
+        for (const auto& one : emitted_) {
+            step = std::copy(one.step.begin(), one.step.end(), step);
+            neuron = std::copy(one.neuron.begin(), one.neuron.end(), neuron);
+        }
+    }
+
     void trace(int layer, int state, Real* out) {  // [steps][size]
         threads_[0]->copy_trace(layer, state, out);
     }
@@ -165,6 +175,7 @@ template <class P> class Engine : Walk<P> {
 
     // What a call with batches of up to `batch` examples begins with.
     void prepare(const Job& job, int64_t batch) {
+        if constexpr (Aims<typename P::Loss>::value) emitted_.assign(job.count, {});
         if constexpr (AVERAGED)
             for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
                 trials_.push_back(std::make_unique<Trial>());
@@ -265,13 +276,20 @@ template <class P> class Engine : Walk<P> {
                 }
             };
             Seen<L> seen{work};
-            if constexpr (I == COUNT - 1) walk(trial.loss);
+            if constexpr (I == COUNT - 1 && !Aims<typename P::Loss>::value) walk(trial.loss);
             else walk(seen);
         });
     }
 
     double finish(Trial& trial, const Job& job, int64_t i, double scale) {
         const int label = job.data->labels[job.examples[i]];
+        if constexpr (Aims<typename P::Loss>::value) {
+            trial.loss.aim(*job.data, job.examples[i]);
+            auto& kept = emitted_[i];
+            kept.step.resize(trial.spikes(COUNT - 1, nullptr, nullptr));
+            kept.neuron.resize(kept.step.size());
+            trial.spikes(COUNT - 1, kept.step.data(), kept.neuron.data());
+        }
         const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
         job.loss[i] = out.loss, job.prediction[i] = out.prediction;
         trial.right = out.prediction == label;
@@ -353,7 +371,10 @@ template <class P> class Engine : Walk<P> {
         return finite;
     }
 
+    struct Emitted { std::vector<int32_t> step, neuron; };
+
     Pool pool_;
+    std::vector<Emitted> emitted_;  // by the outputs, per example of the call
     std::vector<std::unique_ptr<Trial>> threads_, trials_;  // trials_: of the mini-batch
     std::vector<std::unique_ptr<Trial>> partners_;  // [thread][TOGETHER] more than one at a time
     std::vector<std::unique_ptr<AllTensors>> slots_;

@@ -15,6 +15,9 @@ struct Data {
     const uint32_t* channel_pointers;  // [examples][channels + 1]
     const uint16_t* step_by_channel;   // [events] by (channel, step)
     const int32_t* labels;             // [examples]
+    const int64_t* target_offsets;     // [examples + 1] into the two below; null: no targets
+    const uint16_t* target_step;       // steps in which outputs should spike, rising
+    const uint16_t* target_neuron;     // and which of them
 };
 
 struct Events {

@@ -24,6 +24,9 @@
     int64_t snn_spikes(void* e, int layer, int32_t* step, int32_t* neuron) {                       \
         return static_cast<E*>(e)->spikes(layer, step, neuron);                                    \
     }                                                                                              \
+    void snn_emitted(void* e, int32_t* step, int32_t* neuron) {                                    \
+        static_cast<E*>(e)->emitted(step, neuron);                                                 \
+    }                                                                                              \
     void snn_trace(void* e, int layer, int state, snn::Real* out) {                                \
         static_cast<E*>(e)->trace(layer, state, out);                                              \
     }                                                                                              \

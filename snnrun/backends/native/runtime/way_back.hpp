@@ -4,6 +4,7 @@
 #include "backward.hpp"
 #include "discrete.hpp"
 #include "losses.hpp"
+#include "spike_train.hpp"
 #include "stdp.hpp"
 #include "trial.hpp"
 
@@ -43,12 +44,19 @@ template <class P> struct WayBack {
         if (fresh) gradient.parameters.zero();
         for (int i = 0; i < count; i++) prepare<I>(*trials[i], scale);
         if constexpr (Discrete<typename L::Model>::ON) {
-            Group<L, Layer<I + 1 < COUNT ? I + 1 : I>> group;
+            constexpr int ABOVE = I + 1 < COUNT ? I + 1 : I;
+            Group<L> group;
             for (int i = 0; i < count; i++)
-                group.add(std::get<I>(trials[i]->work), std::get<I + 1>(trials[i]->work),
-                          std::get<I>(trials[i]->held).at);
-            backward_discrete(group, std::get<I>(by_target), std::get<I + 1>(by_target),
-                              std::get<I>(coefficients).data.data(), gradient);
+                group.add(std::get<I>(trials[i]->work), std::get<I>(trials[i]->held).at);
+            const auto sent = [&](int g, int b, int from, int to) {
+                auto& work = *group.work[g];
+                if constexpr (I == ABOVE) trials[g]->loss.give(work, b, from, to);
+                else
+                    targets_above(work, std::get<ABOVE>(trials[g]->work),
+                                  std::get<ABOVE>(by_target), b, from, to);
+            };
+            backward_discrete(group, std::get<I>(by_target),
+                              std::get<I>(coefficients).data.data(), gradient, sent);
         }
         for (int i = 0; i < count; i++) {
             if constexpr (!Discrete<typename L::Model>::ON) walk<I>(*trials[i], gradient);

@@ -1,0 +1,74 @@
+// spike_train.hpp: the van Rossum distance of the outputs' spikes from target spikes.
+//
+//   L = dt/2 sum_k sum_n err_k(n)^2        err_k = alpha * (target_k - s_k)
+//   alpha(m) = NORM (KEEP_DECAY^m - KEEP_RISE^m)   of a spike m steps ago
+//   dL/ds_k(m) = -dt sum_(n >= m) err_k(n) alpha(n - m)
+//
+// Both convolutions are those of two leaky sums, the second one run backwards in time.
+#pragma once
+#include "losses.hpp"
+
+namespace snn {
+
+// Whether a loss compares with target spikes: it declares TARGETS only then.
+template <class Loss, class = void> struct Aims : std::false_type {};
+template <class Loss>
+struct Aims<Loss, std::void_t<decltype(Loss::TARGETS)>> : std::true_type {};
+
+template <class L, class F> struct SpikeTrain {
+    static constexpr bool ACTIVE = false, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
+    static constexpr bool TARGETS = true;
+    static constexpr int V = L::WIDTH / LANES;
+    Buffer<Real> rows;  // [step][WIDTH] target - spikes, then err, then dL/ds
+
+    void allocate() { rows.allocate_dense(size_t(L::STEPS) * L::WIDTH); }
+    void start(const Events&) {}
+    void aim(const Data& d, int64_t example) {
+        rows.zero();
+        for (int64_t e = d.target_offsets[example]; e < d.target_offsets[example + 1]; e++)
+            rows[size_t(d.target_step[e]) * L::WIDTH + d.target_neuron[e]] += 1;
+    }
+    Outcome finish(Work<L>& work, int, double scale) {
+        for (int b = 0; b < L::BLOCKS; b++) {
+            auto& s = work.spikes[b];
+            for (int n = 0; n < L::STEPS; n++)
+                for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                    rows[size_t(n) * L::WIDTH + b * L::BW + s.neuron[e]] -= 1;
+        }
+        double square = 0;
+        Kernel forward, back;
+        for (int n = 0; n < L::STEPS; n++) {
+            vf* r = row(n);
+            vf all = {};
+            for (int v = 0; v < V; v++) {
+                r[v] = Real(F::NORM) * forward.next(v, r[v]);
+                all += r[v] * r[v];
+            }
+            square += sum(all);
+        }
+        const Real factor = Real(-F::DT * F::NORM * scale);
+        for (int n = L::STEPS - 1; n >= 0; n--) {
+            vf* r = row(n);
+            for (int v = 0; v < V; v++) r[v] = factor * back.next(v, r[v]);
+        }
+        return {0.5 * F::DT * square, -1};
+    }
+    // dl_ds of block b in the steps [from, to).
+    void give(Work<L>& work, int b, int from, int to) {
+        for (int n = from; n < to; n++)
+            for (int x = 0; x < L::B; x++) work.dl_ds_at(n - from, b, x) = row(n)[b * L::B + x];
+    }
+
+  private:
+    struct Kernel {
+        vf decay[V] = {}, rise[V] = {};
+        inline vf next(int v, vf x) {
+            decay[v] = Real(F::KEEP_DECAY) * decay[v] + x;
+            rise[v] = Real(F::KEEP_RISE) * rise[v] + x;
+            return decay[v] - rise[v];
+        }
+    };
+    vf* row(int n) { return vectors(rows.data() + size_t(n) * L::WIDTH); }
+};
+
+}  // namespace snn
