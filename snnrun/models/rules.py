@@ -11,7 +11,6 @@ class Rule:
 
     Args:
         name: What ``rule=NAME`` calls it.
-        backends: Those that can run it.
         meaning: One line.
         source: The publication.
         discrete: Whether the steps themselves are differentiated, with a surrogate derivative of
@@ -19,7 +18,6 @@ class Rule:
     """
 
     name: str
-    backends: tuple[str, ...]
     meaning: str
     source: str
     discrete: bool = False
@@ -27,14 +25,12 @@ class Rule:
 
 EVENTPROP = Rule(
     name="eventprop",
-    backends=("native", "genn"),
     meaning="exact gradients from the adjoint system, with jumps at the spikes",
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829",
 )
 
 SURROGATE = Rule(
     name="surrogate",
-    backends=("native",),
     meaning="backpropagation through the steps of time, with surrogate derivatives of the spikes",
     source="Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36(6):51, arXiv 1901.09948",
     discrete=True,
@@ -42,14 +38,12 @@ SURROGATE = Rule(
 
 STDP = Rule(
     name="stdp",
-    backends=("native",),
     meaning="weights follow the order of pre- and postsynaptic spikes, without gradients",
     source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
 )
 
 SUPERSPIKE = Rule(
     name="superspike",
-    backends=("native", "genn"),
     meaning="online eligibility traces with a surrogate derivative, times an error fed back",
     source="Zenke & Ganguli 2018, Neural Computation 30:1514",
 )

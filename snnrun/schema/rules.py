@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snnrun.models.rules import RULES as LEARNING_RULES
 from snnrun.schema.kinds import MINI_BATCHES, shown
 from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of, neurons_of, output_neuron
 from snnrun.schema.model import (
@@ -23,6 +22,13 @@ from snnrun.schema.model import (
 )
 
 Values = Mapping[str, Any]
+
+BACKENDS = {  # of each learning rule: those that can run it
+    "eventprop": ("native", "genn"),
+    "surrogate": ("native",),
+    "superspike": ("native", "genn"),
+    "stdp": ("native",),
+}
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = ("yinyang", "pattern")
@@ -262,10 +268,10 @@ def _backend_runs_the_rule(values: Values) -> Iterator[str]:
     layers, backend = layers_of(values), values["backend.name"]
     projections = [p for x in layers for p in (x.forward, x.recurrent) if p is not None]
     for name in dict.fromkeys([values["rule.name"], *(p.rule for p in projections)]):
-        if name != FROZEN and backend not in LEARNING_RULES[name].backends:
+        if name != FROZEN and backend not in BACKENDS[name]:
             yield (
                 f"rule={name}: backend {backend} cannot run it; use backend="
-                f"{' or '.join(LEARNING_RULES[name].backends)}"
+                f"{' or '.join(BACKENDS[name])}"
             )
 
 
