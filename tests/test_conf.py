@@ -112,8 +112,12 @@ def test_every_choice_of_network_and_record_works_with_every_data_set(
 ) -> None:
     words = [f"dataset={dataset}", f"network={network}", f"record={record}"]
     if dataset == "pattern":  # there is no class to predict, and superspike knows no recurrence
-        if network == "recurrent":
-            with pytest.raises(ConfigError, match="needs RECURRENT=false"):
+        refused = {
+            "recurrent": "needs RECURRENT=false",
+            "layers": "network.layers: rule=superspike",
+        }
+        if network in refused:
+            with pytest.raises(ConfigError, match=refused[network]):
                 checked(*words)
             return
         words += ["COLLECT_CONFUSION=false", "REC_PREDICTIONS=false"]

@@ -282,15 +282,14 @@ def test_options_that_mean_nothing_are_refused(keys: dict[str, Any], message: st
     assert message in str(caught.value)
 
 
-def test_what_cannot_learn_by_stdp_is_refused(tmp_path: Path) -> None:
+def test_what_cannot_learn_by_stdp_is_refused() -> None:
     output = [{}, {"name": "output", "forward": {"rule": "stdp"}}]
     with pytest.raises(ModelError, match="hid_to_out: rule stdp pairs spikes, and neuron li of"):
         build_network(small(LOSS_TYPE="sum", **{"network.layers": output}), 5, 3)
     build_network(small(LOSS_TYPE="first_spike", **{"network.layers": output}), 5, 3)
     for keys in ({"rule": "stdp"}, {"network.layers": [{"forward": {"rule": "stdp"}}]}):
-        config = small(backend="genn", **keys)
         with pytest.raises(ConfigError, match="rule=stdp: backend genn cannot run it; use backend"):
-            build_program(config, load(config))
+            small(backend="genn", **keys)
 
 
 def wave(config: Config, channels: int) -> SpikeData:
@@ -347,3 +346,9 @@ def test_rewired_weights_are_within_the_bounds(lift: float) -> None:
     assert weights.max() <= 4.0
     assert weights.min() >= -0.5
     assert lift == 0 or weights.min() == 4.0
+
+
+def test_options_that_no_projection_uses_are_refused() -> None:
+    for frozen in ({"TRAIN_W": False}, {"network.layers": [{"forward": {"rule": "frozen"}}]}):
+        with pytest.raises(ConfigError, match="has no effect, as no projection learns by stdp"):
+            small(rule={"name": "stdp", "w_max": 0.3}, **frozen)

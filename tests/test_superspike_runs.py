@@ -141,3 +141,22 @@ def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
 def test_there_is_no_gradient_to_check() -> None:
     with pytest.raises(ConfigError, match="rule=superspike: follows the gradient of no loss"):
         gradcheck(from_dict({"dataset": "pattern", "MODEL_SEED": 1}))
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (
+            {"layers": [{"size": 10, "recurrent": True}]},
+            "network.layers: rule=superspike trains one",
+        ),
+        (
+            {"hidden_trained": ["v_thresh"]},
+            "network.hidden_trained=.*has no effect with rule=super",
+        ),
+    ],
+    ids=["layers", "trained thresholds"],
+)
+def test_networks_that_the_rule_cannot_train_are_refused(network: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        from_dict({"dataset": "pattern", "network": network})
