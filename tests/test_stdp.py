@@ -350,5 +350,5 @@ def test_rewired_weights_are_within_the_bounds(lift: float) -> None:
 
 def test_options_that_no_projection_uses_are_refused() -> None:
     for frozen in ({"TRAIN_W": False}, {"network.layers": [{"forward": {"rule": "frozen"}}]}):
-        with pytest.raises(ConfigError, match="has no effect, as no projection learns by stdp"):
+        with pytest.raises(ConfigError, match=r"rule\.w_max=0\.3: no projection learns by stdp"):
             small(rule={"name": "stdp", "w_max": 0.3}, **frozen)

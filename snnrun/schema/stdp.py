@@ -84,8 +84,8 @@ def _of_plastic_projections(values: Values) -> Iterator[str]:
     for key in () if _plastic(values) else OPTIONS:
         if values[key.name] != key.default and any(c.holds(values) for c in key.active_if):
             yield (
-                f"{key.name}={shown(values[key.name])}: has no effect, as no projection learns by "
-                f"{NAME}; leave it out"
+                f"{key.name}={shown(values[key.name])}: no projection learns by {NAME}, which "
+                "alone uses it; leave it out"
             )
 
 
