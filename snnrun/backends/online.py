@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnrun.backends.base import Adam, Results, Trial
-from snnrun.backends.pattern import Spikes, figures_of
+from snnrun.backends.pattern import PatternFigures, Spikes
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
 from snnrun.errors import ConfigError
@@ -89,7 +89,12 @@ class OnlineRuns:
         self.rule: SuperSpike = program.online
         self.stop = program.steps  # steps of a trial to run; tests look at the state in between
         self._clock = 0  # steps of training so far
-        self._silent: dict[tuple[int, int], float] = {}
+        self._patterns = PatternFigures(program, f"rule {program.rule.name}", silent_loss)
+
+    def fixed_feedback(self) -> np.ndarray | None:
+        """Return the feedback [hidden, outputs] where it is fixed and does not follow weights."""
+        sizes = [c.population.size for c in self.program.populations]
+        return self.rule.fixed_feedback(sizes[0], sizes[-1]) if len(sizes) > 1 else None
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of weights, of their accumulators, or of their scale, as rounded here."""
@@ -223,7 +228,7 @@ class OnlineRuns:
         rates: np.ndarray | None = None,
         trace: bool = False,
     ) -> Results:
-        targets, count = self._targets(data), len(examples)
+        targets, count = self._patterns.require(data), len(examples)
         found = self._present(data, targets, examples, rates, trace=trace)
         ends = self._clock + self.stop * np.arange(1, count + 1)
         loss = self.rule.shown_error(found.error, ends, self.program.dt)
@@ -234,29 +239,11 @@ class OnlineRuns:
             neuron_spikes=found.neuron_spikes,
             failed_batch=found.failed,
             failed_tensor=self.program.tensors[-1].name if found.failed >= 0 else "",
-            figures=figures_of(
-                self.program, targets, examples, loss / self.silent_loss(targets, examples),
-                found.square, found.layer_spikes, self._spikes(len(self.program.populations) - 1),
+            figures=self._patterns.of(
+                targets, examples, loss, found.square, found.layer_spikes,
+                self._spikes(len(self.program.populations) - 1),
             ),
         )  # fmt: skip
-
-    def _targets(self, data: SpikeData) -> Targets:
-        if data.targets is None:
-            raise ConfigError(
-                f"rule {self.program.rule.name} needs target spikes, which this data set has not; "
-                "use dataset=pattern"
-            )
-        return data.targets
-
-    def silent_loss(self, targets: Targets, examples: np.ndarray) -> np.ndarray:
-        """Return the loss that silent outputs would have for each of ``examples``, [examples]."""
-        found = []
-        for example in examples.tolist():
-            key = (id(targets), example)
-            if key not in self._silent:
-                self._silent[key] = silent_loss(self.program, targets, example)
-            found.append(self._silent[key])
-        return np.array(found)
 
 
 def silent_loss(program: Program, targets: Targets, example: int) -> float:

@@ -6,6 +6,8 @@ at most t away; an output spike is spurious if its neuron has no target spike th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from snnrun.compile.loss import kernel_of
@@ -54,53 +56,63 @@ def figures_of(
 
 
 class PatternFigures:
-    """Figures of a loss of spike trains whose trials all begin from rest."""
+    """Figures of trials whose outputs have targets.
 
-    def __init__(self, program: Program) -> None:
+    Args:
+        who: The rule or loss that needs targets, for messages.
+        silent: Returns the loss that silent outputs would have for an example of the targets.
+    """
+
+    def __init__(
+        self, program: Program, who: str, silent: Callable[[Program, Targets, int], float]
+    ) -> None:
         self._program = program
-        self._silent: dict[tuple[int, int], float] = {}
+        self._who = who
+        self._silent = silent
+        self._known: dict[tuple[int, int], tuple[Targets, float]] = {}  # by id, held while known
 
     def require(self, data: SpikeData) -> Targets:
         """Return the targets of ``data``; ConfigError where it has none."""
         if data.targets is None:
             raise ConfigError(
-                f"loss {self._program.loss.name} needs target spikes, which this data set has not; "
-                "use dataset=pattern"
+                f"{self._who} needs target spikes, which this data set has not; use dataset=pattern"
             )
         return data.targets
 
     def of(
         self,
-        data: SpikeData,
+        targets: Targets,
         examples: np.ndarray,
         loss: np.ndarray,
+        square: np.ndarray,
         layer_spikes: np.ndarray,
         output: Spikes,
     ) -> dict[str, np.ndarray]:
         """Return the columns of ``figures_of`` for ``examples`` of these losses."""
-        targets = self.require(data)
-        silent = np.array([self.silent_loss(targets, e) for e in examples.tolist()])
-        size = self._program.populations[-1].population.size
-        square = loss / (0.5 * self._program.dt * size)
+        silent = np.array([self._silent_loss(targets, e) for e in examples.tolist()])
         return figures_of(
             self._program, targets, examples, loss / silent, square, layer_spikes, output
         )
 
-    def silent_loss(self, targets: Targets, example: int) -> float:
-        """Return the loss of silent outputs."""
+    def _silent_loss(self, targets: Targets, example: int) -> float:
         key = id(targets), example
-        if key not in self._silent:
-            program = self._program
-            wanted = np.zeros((program.steps, program.populations[-1].population.size))
-            wanted[targets.of(example)] = 1.0
-            error = kernel_of(program).filtered(wanted, program.dt)
-            self._silent[key] = float(0.5 * program.dt * (error**2).sum())
-        if not self._silent[key] > 0:
-            raise ConfigError(
-                f"loss {self._program.loss.name}: all target spikes are due in the last step, "
-                "after which there is nothing to compare; use a longer TRIAL_MS"
-            )
-        return self._silent[key]
+        if key not in self._known:
+            self._known[key] = targets, self._silent(self._program, targets, example)
+        return self._known[key][1]
+
+
+def silent_trains(program: Program, targets: Targets, example: int) -> float:
+    """Return the loss of spike trains of silent outputs, in a trial that begins from rest."""
+    wanted = np.zeros((program.steps, program.populations[-1].population.size))
+    wanted[targets.of(example)] = 1.0
+    error = kernel_of(program).filtered(wanted, program.dt)
+    loss = float(0.5 * program.dt * (error**2).sum())
+    if not loss > 0:
+        raise ConfigError(
+            f"loss {program.loss.name}: all target spikes are due in the last step, "
+            "after which there is nothing to compare; use a longer TRIAL_MS"
+        )
+    return loss
 
 
 def distances_ms(of: Spikes, to: Spikes, dt: float) -> np.ndarray:

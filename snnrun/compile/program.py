@@ -148,14 +148,13 @@ class Program:
             zip(self.network.layers, self.populations, strict=True)
         ):
             size = layer.population.size
-            for projection in (layer.forward, layer.recurrent):
-                if projection is not None:
-                    shape = (self.network.size(projection.source), size)
-                    found.append(
-                        Tensor(name=projection.name, layer=index, shape=shape,
-                               trained=projection.trained,
-                               moments=projection.trained and not self._plain(projection))
-                    )  # fmt: skip
+            for projection in layer.projections:
+                shape = (self.network.size(projection.source), size)
+                found.append(
+                    Tensor(name=projection.name, layer=index, shape=shape,
+                           trained=projection.trained,
+                           moments=projection.trained and not self._plain(projection))
+                )  # fmt: skip
             if compiled.per_neuron:
                 found.append(
                     Tensor(
@@ -359,9 +358,8 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
         lines.append(f"    drive of a spike: ({dynamics.jump.drive}) / slope")
         for state, value in dynamics.jump.adjoint.items():
             lines.append(f"    lam_{state} <- {value}")
-    for projection in (layer.forward, layer.recurrent):
-        if projection is not None:
-            state = "trained" if projection.trained else "fixed"
-            state += " by STDP" if projection.plastic else ""
-            lines.append(f"    {projection.name} from {projection.source}, {state}")
+    for projection in layer.projections:
+        state = "trained" if projection.trained else "fixed"
+        state += " by STDP" if projection.plastic else ""
+        lines.append(f"    {projection.name} from {projection.source}, {state}")
     return lines

@@ -129,6 +129,11 @@ class Layer:
     forward: Projection
     recurrent: Projection | None = None
 
+    @property
+    def projections(self) -> tuple[Projection, ...]:
+        """The projections that end in the population, the forward one first."""
+        return (self.forward,) if self.recurrent is None else (self.forward, self.recurrent)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
@@ -152,8 +157,8 @@ class Network:
                     f"population {name}: neuron {layer.population.neuron.name} has no threshold, "
                     "so no spike would leave this hidden layer; take a spiking neuron such as LIF"
                 )
-            for projection in (layer.forward, layer.recurrent):
-                if projection and projection.plastic and layer.population.neuron.threshold is None:
+            for projection in layer.projections:
+                if projection.plastic and layer.population.neuron.threshold is None:
                     raise ModelError(
                         f"projection {projection.name}: rule stdp pairs spikes, and neuron "
                         f"{layer.population.neuron.name} of {name} has no threshold; take another "
@@ -169,12 +174,7 @@ class Network:
     @property
     def projections(self) -> tuple[Projection, ...]:
         """All projections in the order of the layers, the forward one before the recurrent one."""
-        return tuple(
-            projection
-            for layer in self.layers
-            for projection in (layer.forward, layer.recurrent)
-            if projection is not None
-        )
+        return tuple(projection for layer in self.layers for projection in layer.projections)
 
     def size(self, name: str) -> int:
         """Return the number of neurons of the population ``name``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.feed import feed
-from snnrun.datasets.spikes import Splits, Targets
-from snnrun.plots.raster import Example, Spikes
+from snnrun.datasets.spikes import Splits
+from snnrun.plots.raster import Example, Spikes, target_spikes
 
 POTENTIAL = "V"
 
@@ -47,6 +47,7 @@ class OneExample:
         label, targets = int(served.labels[0]), served.data.targets
         said = f": {self._class(label)}, predicted {self._class(trial.prediction)}"
         states = {} if program.populations[-1].spiking else trial.states[-1]
+        outputs = program.populations[-1].population.size
         return Example(
             title=f"Example {served.numbers[0]} of {self._name} {after}"
             + (said if targets is None else ""),
@@ -54,17 +55,8 @@ class OneExample:
             label=label,
             prediction=trial.prediction,
             spikes=spikes,
-            target=self._target(targets, int(served.examples[0])),
+            target=target_spikes(targets, int(served.examples[0]), outputs, self._dt),
             potentials=states.get(POTENTIAL, next(iter(states.values()), None)),
-        )
-
-    def _target(self, targets: Targets | None, example: int) -> Spikes | None:
-        if targets is None:
-            return None
-        steps, outputs = targets.of(example)
-        size = self._backend.program.populations[-1].population.size
-        return Spikes(
-            population="output", size=size, times_ms=(steps + 1.0) * self._dt, ids=outputs
         )
 
     def _class(self, number: int) -> str:

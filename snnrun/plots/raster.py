@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from snnrun.datasets.spikes import Targets
 from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILION, tidy
 
 SIZE_PER_PANEL = 1.9
@@ -24,6 +25,14 @@ class Spikes:
     size: int
     times_ms: np.ndarray  # [spikes]
     ids: np.ndarray  # [spikes]
+
+
+def target_spikes(targets: Targets | None, example: int, outputs: int, dt: float) -> Spikes | None:
+    """Return the target spikes of an example, at the ends of their steps of ``dt`` ms, if known."""
+    if targets is None:
+        return None
+    steps, ids = targets.of(example)
+    return Spikes(population="output", size=outputs, times_ms=(steps + 1.0) * dt, ids=ids)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from snnrun.plots.confusion import size_of as confusion_size
 from snnrun.plots.learned import learned, write_learned
 from snnrun.plots.pattern import Shown, chosen, draw_patterns
 from snnrun.plots.pattern import size_of as pattern_size
-from snnrun.plots.raster import Spikes
+from snnrun.plots.raster import Spikes, target_spikes
 from snnrun.plots.style import new_figure, save, write
 from snnrun.plots.training import SIZE, draw_training
 from snnrun.record.atomic import RecordError
@@ -165,13 +165,7 @@ def _plot_pattern(run: Run) -> None:
                 ],
             )
         )
-    target = None
-    if targets is not None:
-        steps, outputs = targets.of(0)
-        target = Spikes(
-            population="output", size=config.dataset.outputs,
-            times_ms=(steps + 1.0) * config.DT_MS, ids=outputs,
-        )  # fmt: skip
+    target = target_spikes(targets, 0, config.dataset.outputs, config.DT_MS)
     title = f"{run.config['NAME']} ({run.paths.root.name}): recorded trials"
     write(
         lambda figure: draw_patterns(figure, columns, config.TRIAL_MS, target, title),

@@ -148,7 +148,7 @@ class RunRecord:
         was stopped in the middle has the same means, bit for bit. Without examples they are NaN.
         Of tasks with target spikes they are the last trial's (snnrun.record.columns.PATTERN).
         """
-        rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
+        rows = self._rows(epoch, phase)
         examples = self.trials["examples"][rows]
         total = int(examples.sum())
         loss = float((self.trials["loss"][rows] * examples).sum())
@@ -166,11 +166,16 @@ class RunRecord:
 
     def last_figures(self, epoch: int, phase: str) -> dict[str, float]:
         """Return what the last trial of an epoch has of the columns PATTERN; mostly nothing."""
-        rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
-        if not rows.any():
-            return {}
         known = self.trials.arrays()
-        return {name: float(known[name][rows][-1]) for name in PATTERN if name in known}
+        names = [name for name in PATTERN if name in known]
+        if not names:
+            return {}
+        rows = self._rows(epoch, phase)
+        return {name: float(known[name][rows][-1]) for name in names if rows.any()}
+
+    def _rows(self, epoch: int, phase: str) -> np.ndarray:
+        """Return which trials are of a phase of an epoch, bool [trials]."""
+        return (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
 
     def epoch(self, row: Row, timings: Row | None = None) -> None:
         """End an epoch with its row of figures, ``epoch`` among them, and timings (s) if taken."""

@@ -64,6 +64,11 @@ class LayerChoice:
     forward: ProjectionChoice
     recurrent: ProjectionChoice | None
 
+    @property
+    def projections(self) -> tuple[ProjectionChoice, ...]:
+        """The projections that end in the layer, the forward one first."""
+        return (self.forward,) if self.recurrent is None else (self.forward, self.recurrent)
+
 
 def layers_of(values: Values) -> tuple[LayerChoice, ...]:
     """Return the layers of a configuration, the output last; which has DEFAULT_KEYS."""

@@ -265,9 +265,9 @@ def _updates_are_not_flows(values: Values) -> Iterator[str]:
 
 @rule("backend.name", "network.layers", *DEFAULT_KEYS)
 def _backend_runs_the_rule(values: Values) -> Iterator[str]:
-    layers, backend = layers_of(values), values["backend.name"]
-    projections = [p for x in layers for p in (x.forward, x.recurrent) if p is not None]
-    for name in dict.fromkeys([values["rule.name"], *(p.rule for p in projections)]):
+    backend = values["backend.name"]
+    own = [p.rule for x in layers_of(values) for p in x.projections]
+    for name in dict.fromkeys([values["rule.name"], *own]):
         if name != FROZEN and backend not in BACKENDS[name]:
             yield (
                 f"rule={name}: backend {backend} cannot run it; use backend="

@@ -75,8 +75,7 @@ OPTIONS = table(
 
 def _plastic(values: Values) -> bool:
     """Return whether any projection learns by STDP."""
-    layers = layers_of(values)
-    return NAME in {p.rule for x in layers for p in (x.forward, x.recurrent) if p is not None}
+    return any(p.rule == NAME for x in layers_of(values) for p in x.projections)
 
 
 @rule("network.layers", *DEFAULT_KEYS, *(key.name for key in OPTIONS))
@@ -115,7 +114,7 @@ def _one_rule_for_gradients(values: Values) -> Iterator[str]:
 @rule("network.layers", "REG_TYPE", *DEFAULT_KEYS)
 def _regularised_by_gradients(values: Values) -> Iterator[str]:
     hidden = layers_of(values)[:-1]
-    rules = {p.rule for x in hidden for p in (x.forward, x.recurrent) if p is not None}
+    rules = {p.rule for x in hidden for p in x.projections}
     learned = rules - {FROZEN, NAME} or any(layer.train_tau for layer in hidden)
     if values["REG_TYPE"] != "none" and NAME in rules and not learned:
         yield (

@@ -42,8 +42,7 @@ def _of_spike_trains(values: Values) -> Iterator[str]:
 
 @rule("LOSS_TYPE", "network.layers", *DEFAULT_KEYS)
 def _no_reward(values: Values) -> Iterator[str]:
-    projections = [p for x in layers_of(values) for p in (x.forward, x.recurrent) if p is not None]
-    plastic = [p.name for p in projections if p.rule == "stdp"]
+    plastic = [p.name for x in layers_of(values) for p in x.projections if p.rule == "stdp"]
     if values["LOSS_TYPE"] in TARGET_LOSSES and plastic:
         yield (
             f"LOSS_TYPE={values['LOSS_TYPE']}: predicts no class that rule=stdp of "

@@ -78,10 +78,7 @@ class GennOnlineBackend(OnlineRuns):
         self._state.write(kept)
 
     def _set_feedback(self) -> None:
-        if len(self._names) < 2:
-            return
-        hidden, output = (c.population.size for c in self.program.populations)
-        fixed = self.rule.fixed_feedback(hidden, output)
+        fixed = self.fixed_feedback()
         if fixed is not None:
             self._device.write(FED_BACK, "g", fixed.T)
 

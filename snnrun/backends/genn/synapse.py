@@ -27,9 +27,7 @@ def projections_of(program: Program, settings: Settings) -> list[Synapses]:
     """Return the synapses of every projection of the program."""
     found = []
     for index, layer in enumerate(program.network.layers):
-        for projection in (layer.forward, layer.recurrent):
-            if projection is None:
-                continue
+        for projection in layer.projections:
             from_input = projection.source == program.network.input.name
             kinked = _kinked(program) and index == len(program.network.layers) - 1
             found.append(

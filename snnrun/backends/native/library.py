@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snnrun.backends.base import Adam, Results, Trial
-from snnrun.backends.pattern import PatternFigures
+from snnrun.backends.pattern import PatternFigures, silent_trains
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError
@@ -107,10 +107,12 @@ def view_of(data: SpikeData, program: Program) -> DataView:
     )
 
 
-class NativeBackend:
-    """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
+class CompiledProgram:
+    """A built program: its library, and an engine that holds the tensors.
 
-    batches_per_call = None
+    Raises:
+        BuildError: The library cannot be loaded, or there is not enough memory.
+    """
 
     def __init__(self, library: Path, program: Program, threads: int) -> None:
         self.program = program
@@ -122,10 +124,7 @@ class NativeBackend:
             raise BuildError(
                 f"not enough memory for {threads} threads; set backend.threads to fewer"
             )
-        trains = program.loss.readout is Readout.SPIKE_TRAIN
-        self._patterns = PatternFigures(program) if trains else None
         self._index = {tensor.name: i for i, tensor in enumerate(program.tensors)}
-        self._set_parameters()
 
     def __del__(self) -> None:
         self.close()
@@ -136,19 +135,10 @@ class NativeBackend:
             self._lib.snn_destroy(self._engine)
             self._engine = c.c_void_p()
 
-    def kernel_times(self) -> dict[str, float]:
-        """Return nothing: a call is one kernel, and the loop measures calls."""
-        return {}
-
     @property
     def lanes(self) -> int:
         """Numbers that one SIMD register holds."""
         return int(self._lib.snn_lanes())
-
-    def _set_parameters(self) -> None:
-        for tensor in self.program.tensors:
-            if tensor.parameters:
-                self.set(tensor.name, self.program.start_parameters(tensor))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor, in the build's precision."""
@@ -169,6 +159,35 @@ class NativeBackend:
         self._lib.snn_copy(
             self._engine, self._index[name], WHICH[which], int(write), c.c_void_p(plain.ctypes.data)
         )
+
+    def _spikes(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return steps and neurons of the last spikes that a layer kept, or the input (-1)."""
+        count = self._lib.snn_spikes(self._engine, layer, None, None)
+        steps, neurons = np.empty(count, np.int32), np.empty(count, np.int32)
+        self._lib.snn_spikes(
+            self._engine, layer, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
+        )
+        return steps, neurons
+
+
+class NativeBackend(CompiledProgram):
+    """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
+
+    batches_per_call = None
+
+    def __init__(self, library: Path, program: Program, threads: int) -> None:
+        super().__init__(library, program, threads)
+        trains = program.loss.readout is Readout.SPIKE_TRAIN
+        self._patterns = (
+            PatternFigures(program, f"loss {program.loss.name}", silent_trains) if trains else None
+        )
+        for tensor in program.tensors:
+            if tensor.parameters:
+                self.set(tensor.name, program.start_parameters(tensor))
+
+    def kernel_times(self) -> dict[str, float]:
+        """Return nothing: a call is one kernel, and the loop measures calls."""
+        return {}
 
     def carried(self) -> dict[str, np.ndarray]:
         """Return nothing: every trial starts from rest."""
@@ -255,15 +274,6 @@ class NativeBackend:
             input_channels=input_channels,
         )
 
-    def _spikes(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return steps and neurons of the last trial's spikes of a layer, or of the input (-1)."""
-        count = self._lib.snn_spikes(self._engine, layer, None, None)
-        steps, neurons = np.empty(count, np.int32), np.empty(count, np.int32)
-        self._lib.snn_spikes(
-            self._engine, layer, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
-        )
-        return steps, neurons
-
     def _call(
         self, function: c._NamedFuncPointer, job: _Job, data: SpikeData, examples: np.ndarray
     ) -> Results:
@@ -306,4 +316,6 @@ class NativeBackend:
         self._lib.snn_emitted(
             self._engine, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
         )
-        return self._patterns.of(data, examples, loss, layer_spikes, (steps, neurons))
+        square = loss / (0.5 * self.program.dt * self.program.populations[-1].population.size)
+        targets = self._patterns.require(data)
+        return self._patterns.of(targets, examples, loss, square, layer_spikes, (steps, neurons))

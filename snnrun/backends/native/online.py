@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.native.library import DataView, load_library, pointer, view_of
-from snnrun.backends.online import WHICH, OnlineRuns, Presented, carried_names
+from snnrun.backends.native.library import CompiledProgram, DataView, pointer, view_of
+from snnrun.backends.online import OnlineRuns, Presented, carried_names
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
-from snnrun.errors import BuildError
 
 KERNELS = ("neurons", "feedback", "synapses", "updates")  # as in runtime/online.hpp
 
@@ -22,9 +21,6 @@ class _Job(c.Structure):
         ("data", c.POINTER(DataView)),
         ("examples", c.c_void_p),
         ("count", c.c_int64),
-        ("target_offsets", c.c_void_p),
-        ("target_step", c.c_void_p),
-        ("target_neuron", c.c_void_p),
         ("rates", c.c_void_p),
         ("clock", c.c_int64),
         ("stop", c.c_int32),
@@ -38,72 +34,23 @@ class _Job(c.Structure):
     )
 
 
-class OnlineBackend(OnlineRuns):
+class OnlineBackend(CompiledProgram, OnlineRuns):
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
 
     def __init__(self, library: Path, program: Program, threads: int) -> None:
-        super().__init__(program)
-        self.threads = threads
-        self._lib = load_library(library)
-        self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
-        self._engine = c.c_void_p(self._lib.snn_create(threads))
-        if not self._engine:
-            raise BuildError(
-                f"not enough memory for {threads} threads; set backend.threads to fewer"
-            )
-        self._layer = {t.name: t.layer for t in program.tensors}
+        OnlineRuns.__init__(self, program)
+        CompiledProgram.__init__(self, library, program, threads)
         self._fields = carried_names(program)
         assert len(self._fields) == self._lib.snn_fields(self._engine)
-        self._give_feedback()
-
-    def _give_feedback(self) -> None:
-        """Hand over the feedback where it is fixed; that of the forward weights follows them."""
-        sizes = [p.population.size for p in self.program.populations]
-        fixed = self.rule.fixed_feedback(sizes[0], sizes[-1]) if len(sizes) > 1 else None
+        fixed = self.fixed_feedback()
         if fixed is not None:
             self._lib.snn_feedback(self._engine, c.c_void_p(fixed.ctypes.data))
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Free the engine's memory; nothing else may be called afterwards."""
-        if getattr(self, "_engine", None):
-            self._lib.snn_destroy(self._engine)
-            self._engine = c.c_void_p()
 
     def kernel_times(self) -> dict[str, float]:
         """Return the seconds spent so far in each part of the program."""
         seconds = np.zeros(len(KERNELS))
         self._lib.snn_times(self._engine, c.c_void_p(seconds.ctypes.data))
         return dict(zip(KERNELS, seconds.tolist(), strict=True))
-
-    @property
-    def lanes(self) -> int:
-        """Numbers that one SIMD register holds."""
-        return int(self._lib.snn_lanes())
-
-    def get(self, name: str, which: str = "value") -> np.ndarray:
-        """Return a copy of weights, of their accumulators, or of their scale, as rounded here."""
-        plain = np.empty(self._shape(name), self._real)
-        self._copy(name, which, plain, write=False)
-        return plain
-
-    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
-        """Overwrite a tensor; the array is rounded to the build's precision."""
-        plain = np.ascontiguousarray(array, self._real)
-        if plain.shape != self._shape(name):
-            raise ValueError(f"{name} has shape {self._shape(name)}, not {plain.shape}")
-        self._copy(name, which, plain, write=True)
-
-    def _shape(self, name: str) -> tuple[int, int]:
-        return next(t.shape for t in self.program.tensors if t.name == name)
-
-    def _copy(self, name: str, which: str, plain: np.ndarray, *, write: bool) -> None:
-        self._lib.snn_copy(
-            self._engine, self._layer[name], WHICH.index(which), int(write),
-            c.c_void_p(plain.ctypes.data),
-        )  # fmt: skip
 
     def carried(self) -> dict[str, np.ndarray]:
         """Return what the next trial begins with, beside the tensors."""
@@ -120,15 +67,6 @@ class OnlineBackend(OnlineRuns):
         for index, name in enumerate(self._fields):
             plain = np.ascontiguousarray(kept[name], np.float64)
             self._lib.snn_field(self._engine, index, 1, c.c_void_p(plain.ctypes.data))
-
-    def _spikes(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return steps and neurons of the last call's spikes of a layer, trial after trial."""
-        count = self._lib.snn_spikes(self._engine, layer, None, None)
-        steps, neurons = np.empty(count, np.int32), np.empty(count, np.int32)
-        self._lib.snn_spikes(
-            self._engine, layer, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
-        )
-        return steps, neurons
 
     def _states(self, layer: int) -> dict[str, np.ndarray]:
         """Return the states of a layer in every step of a traced trial, [steps, neurons]."""
@@ -158,9 +96,6 @@ class OnlineBackend(OnlineRuns):
         given = np.zeros(count) if rates is None else rates
         job = _Job(
             data=c.pointer(view), examples=pointer(examples, np.int64), count=count,
-            target_offsets=pointer(targets.offsets, np.int64),
-            target_step=pointer(targets.steps, np.uint16),
-            target_neuron=pointer(targets.neurons, np.uint16),
             rates=pointer(given, np.float64), clock=self._clock, stop=self.stop,
             learn=rates is not None, trace=trace, error=error.ctypes.data,
             square=square.ctypes.data, layer_spikes=layer_spikes.ctypes.data,

@@ -46,10 +46,9 @@ template <class P> class Engine : Walk<P> {
 
     // Copies tensor `index` from (`set`) or to `plain` [rows][size]; which: 0 values, 1 and 2
     // Adam's moments, 3 gradient. Tensors are numbered as Program.tensors in compile/program.py.
-    bool copy(int index, int which, bool set, Real* plain) {
+    void copy(int index, int which, bool set, Real* plain) {
         AllTensors* all[] = {&value_, &first_, &second_, &gradient_};
         int at = 0;
-        bool found = false;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
@@ -62,7 +61,6 @@ template <class P> class Engine : Walk<P> {
                         Real& there = plain[size_t(i) * L::Model::SIZE + j];
                         (set ? here : there) = set ? there : here;
                     }
-                found = true;
             };
             visit(&Tensors<L>::forward, L::rows(), true, [](int i, int j) {
                 return Tensors<L>::forward_at(j / L::BW, i) + j % L::BW;
@@ -74,7 +72,6 @@ template <class P> class Engine : Walk<P> {
                   [](int i, int j) { return size_t(i) * L::WIDTH + j; });
         });
         if (set && which == 0) refresh(), turn(0, 1);
-        return found;
     }
 
     void run(Job& job) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <tuple>
 
+#include "export_engine.hpp"
 #include "online_synapses.hpp"
 #include "pool.hpp"
 
@@ -164,13 +165,12 @@ template <class P> class OnlineEngine : Walk<P> {
 
     void walk(OnlineJob& job, int64_t i, int n, int count, int steps) {
         const Events events = Events::of(*job.data, job.examples[i]);
-        const int64_t example = job.examples[i];
-        int64_t next = std::lower_bound(job.target_step + job.target_offsets[example],
-                                        job.target_step + job.target_offsets[example + 1], n) -
-                       job.target_step;
+        const Data& d = *job.data;
+        const int64_t end = d.target_offsets[job.examples[i] + 1];
+        int64_t next = std::lower_bound(d.target_step + d.target_offsets[job.examples[i]],
+                                        d.target_step + end, n) - d.target_step;
         const auto targets = [&](int at, auto add) {
-            for (; next < job.target_offsets[example + 1] && job.target_step[next] == at; next++)
-                add(job.target_neuron[next]);
+            for (; next < end && d.target_step[next] == at; next++) add(d.target_neuron[next]);
         };
         each_layer([&](auto layer) {
             with_source<layer()>(events, [&](const auto& source) {
@@ -287,22 +287,9 @@ template <class P> class OnlineEngine : Walk<P> {
 }  // namespace snn
 
 #define SNN_EXPORT_ONLINE(PROGRAM)                                                                 \
-    using E = snn::OnlineEngine<PROGRAM>;                                                          \
+    SNN_EXPORT_ENGINE(snn::OnlineEngine<PROGRAM>)                                                  \
     extern "C" {                                                                                   \
-    int snn_real_bytes() { return sizeof(snn::Real); }                                             \
-    int snn_lanes() { return snn::LANES; }                                                         \
-    void* snn_create(int threads) {                                                                \
-        try {                                                                                      \
-            return new E(threads);                                                                 \
-        } catch (const std::exception&) {                                                          \
-            return nullptr;                                                                        \
-        }                                                                                          \
-    }                                                                                              \
-    void snn_destroy(void* e) { delete static_cast<E*>(e); }                                       \
     void snn_run(void* e, snn::OnlineJob* job) { static_cast<E*>(e)->run(*job); }                  \
-    void snn_copy(void* e, int layer, int which, int set, snn::Real* plain) {                      \
-        static_cast<E*>(e)->copy(layer, which, set, plain);                                        \
-    }                                                                                              \
     void snn_feedback(void* e, const double* plain) { static_cast<E*>(e)->set_feedback(plain); }   \
     void snn_times(void* e, double* seconds) {                                                     \
         std::copy_n(static_cast<E*>(e)->times(), 4, seconds);                                      \
@@ -314,9 +301,6 @@ template <class P> class OnlineEngine : Walk<P> {
     }                                                                                              \
     void snn_field(void* e, int index, int set, double* plain) {                                   \
         static_cast<E*>(e)->field(index).copy(set, plain);                                         \
-    }                                                                                              \
-    int64_t snn_spikes(void* e, int layer, int32_t* step, int32_t* neuron) {                       \
-        return static_cast<E*>(e)->spikes(layer, step, neuron);                                    \
     }                                                                                              \
     void snn_trace(void* e, int layer, int state, int steps, snn::Real* out) {                     \
         static_cast<E*>(e)->trace(layer, state, steps, out);                                       \

@@ -10,9 +10,6 @@ struct OnlineJob {
     const Data* data;
     const int64_t* examples;          // [count] in order
     int64_t count;
-    const int64_t* target_offsets;    // [examples of the data + 1] into target_step, target_neuron
-    const uint16_t* target_step;      // rising within an example
-    const uint16_t* target_neuron;
     const double* rates;              // [count] step sizes r0
     int64_t clock;                    // steps of learning before this call
     int32_t stop;                     // steps of a trial to run: all of them, but in tests
