@@ -9,6 +9,7 @@ Source of the task: Zenke & Ganguli 2018, Neural Computation 30:1514.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from snnrun.datasets.declaration import DataSet
 from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.raster import read_picture, read_ras, spikes_of_picture
-from snnrun.datasets.spikes import SpikeData, Split, Splits, Targets
+from snnrun.datasets.spikes import Split, Splits, Targets
 from snnrun.errors import DataError
 from snnrun.streams import stream
 
@@ -38,7 +39,7 @@ def read(config: Any) -> Splits:
         dt_ms=config.DT_MS,
         source="pattern",
     )
-    data = SpikeData(**{**_parts(packed), "targets": targets})
+    data = replace(packed, targets=targets)
 
     def shown(name: str, count: int | None) -> Split | None:
         if not count:
@@ -56,10 +57,6 @@ def read(config: Any) -> Splits:
         f"of {data.n_channels} channels{_left_out(data.outside)}; target {of_target}, "
         f"{len(targets.steps)} spikes of {data.n_classes} outputs{_left_out(lost)}",
     )
-
-
-def _parts(data: SpikeData) -> dict[str, Any]:
-    return {name: getattr(data, name) for name in data.__dataclass_fields__}
 
 
 def _left_out(count: int) -> str:

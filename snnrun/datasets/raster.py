@@ -7,6 +7,7 @@ empty lines and what follows a # do not count.
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,12 @@ PICTURES = (".pgm", ".png")
 
 def read_ras(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return times (ms) and neurons of a ``.ras`` file; DataError says which line is wrong."""
+    try:
+        text = _content(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
     times, neurons = [], []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -50,6 +55,7 @@ def read_picture(path: Path) -> np.ndarray:
             f"{path}: a target is a .ras file of spikes or a picture, .pgm or .png; convert it, "
             "for example with ImageMagick: magick picture.jpg target.pgm"
         )
+    content = _content(path)
     try:
         from matplotlib.image import imread
     except ImportError:
@@ -58,7 +64,7 @@ def read_picture(path: Path) -> np.ndarray:
             "to .pgm"
         ) from None
     try:
-        pixels = np.asarray(imread(path), float)
+        pixels = np.asarray(imread(BytesIO(content), format="png"), float)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a picture: {error}") from error
     return pixels if pixels.ndim == 2 else pixels[..., :3].mean(axis=2)
@@ -81,27 +87,20 @@ def spikes_of_picture(
     return (bins + within) * bin_ms, neurons.astype(np.int64)
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: there is no such file; paths count from the folder you start in"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
-
-
-def _read_pgm(path: Path) -> np.ndarray:
-    """Return the grey values of a PGM picture, plain (P2) or binary (P5)."""
-    try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise DataError(
             f"{path}: there is no such file; paths count from the folder you start in"
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_pgm(path: Path) -> np.ndarray:
+    """Return the grey values of a PGM picture, plain (P2) or binary (P5)."""
+    content = _content(path)
     gap = rb"(?:\s|#[^\n]*\n)+"
     head = re.match(rb"(P[25])" + gap + rb"(\d+)" + gap + rb"(\d+)" + gap + rb"(\d+)\s", content)
     if head is None:
