@@ -7,7 +7,7 @@ import math
 import sympy as sp
 
 from snnrun import __version__
-from snnrun.backends.native.population import PopulationEmitter, fill
+from snnrun.backends.native.population import PopulationEmitter, boolean, fill
 from snnrun.backends.native.printer import print_formula
 from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
@@ -49,14 +49,12 @@ def emit(program: Program, precision: str) -> str:
         loss=program.loss.name,
         real=REALS[precision],
         dt=repr(program.dt),
-        euler="true" if program.integrator == "euler" else "false",
+        euler=boolean(program.integrator == "euler"),
         populations="\n".join(emitter.emit() for emitter in emitters),
         steps=program.steps,
         plasticity=_plasticity(program),
         neurons=sum(c.population.size for c in program.populations),
-        trains_parameters="true"
-        if any(c.population.trained for c in program.populations)
-        else "false",
+        trains_parameters=boolean(any(c.population.trained for c in program.populations)),
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
         readout=READOUTS[program.loss.readout],
@@ -76,7 +74,7 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
         own = layer.recurrent
         flags = (own is not None, layer.forward.trained, own is not None and own.trained)
         arguments = [emitter.struct, below, rows, str(program.steps)]
-        arguments += ["true" if flag else "false" for flag in flags]
+        arguments += [boolean(flag) for flag in flags]
         layers.append(_plastic(layer, f"LayerSpec<{', '.join(arguments)}>"))
         below, rows = emitter.struct, f"Shape<{emitter.struct}::SIZE>::width"
     return layers
@@ -86,7 +84,7 @@ def _plastic(layer: Layer, spec: str) -> str:
     plastic = [p is not None and p.plastic for p in (layer.forward, layer.recurrent)]
     if not any(plastic):
         return spec
-    flags = ", ".join("true" if flag else "false" for flag in plastic)
+    flags = ", ".join(boolean(flag) for flag in plastic)
     return f"PlasticLayer<{spec}, Plasticity, {flags}>"
 
 
@@ -104,10 +102,10 @@ def _plasticity(program: Program) -> str:
         decay_minus=repr(math.exp(-program.dt / stdp.tau_minus)),
         w_min=repr(stdp.w_min),
         w_max=repr(stdp.w_max),
-        multiplicative="true" if stdp.bound == "multiplicative" else "false",
+        multiplicative=boolean(stdp.bound == "multiplicative"),
         mu=repr(stdp.mu),
         punish=repr(1.0 if stdp.punish is None else stdp.punish),
-        adam="true" if stdp.optimiser == "adam" else "false",
+        adam=boolean(stdp.optimiser == "adam"),
     )
 
 
@@ -122,7 +120,7 @@ def _formula(program: Program) -> dict[str, str]:
 
     return {
         "loss_title": f"{loss.name}: {loss.meaning}",
-        "silent_excluded": "true" if loss.silent_excluded else "false",
+        "silent_excluded": boolean(loss.silent_excluded),
         "duration": repr(program.duration),
         "score": number(bound.score),
         "score_slope": number(bound.score_slope),

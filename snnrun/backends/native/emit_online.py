@@ -6,7 +6,7 @@ import math
 
 from snnrun import __version__
 from snnrun.backends.native.emit import REALS
-from snnrun.backends.native.population import PopulationEmitter, fill
+from snnrun.backends.native.population import PopulationEmitter, boolean, fill
 from snnrun.backends.online import delay_steps, lag_steps
 from snnrun.compile.program import Program
 from snnrun.models.superspike import SuperSpike
@@ -28,7 +28,7 @@ def emit_online(program: Program, precision: str) -> str:
     layers, rows = [], program.network.input.size
     for index, emitter in enumerate(emitters):
         size = emitter.compiled.population.size
-        last = "true" if index == len(emitters) - 1 else "false"
+        last = boolean(index == len(emitters) - 1)
         arguments = f"{emitter.struct}, Rule, {rows}, {lag_steps(program, index)}, {last}"
         layers.append(f"    using Layer{index} = OnlineSpec<{arguments}>;")
         rows = size
@@ -39,7 +39,7 @@ def emit_online(program: Program, precision: str) -> str:
         rule=program.rule.name,
         real=REALS[precision],
         dt=repr(program.dt),
-        euler="true" if program.integrator == "euler" else "false",
+        euler=boolean(program.integrator == "euler"),
         populations="\n".join(emitter.emit() for emitter in emitters),
         constants="\n".join(f"    static constexpr {line};" for line in _constants(program, rule)),
         steps=program.steps,
@@ -78,5 +78,5 @@ def _constants(program: Program, rule: SuperSpike) -> list[str]:
         "BURN_IN_STEPS": round(rule.burn_in_ms / dt),
     }
     lines = [f"double {name} = {float(value)!r}" for name, value in numbers.items()]
-    lines += [f"bool {name} = {'true' if value else 'false'}" for name, value in switches.items()]
+    lines += [f"bool {name} = {boolean(value)}" for name, value in switches.items()]
     return lines + [f"int {name} = {value}" for name, value in counts.items()]

@@ -74,13 +74,13 @@ class PopulationEmitter:
             per_neuron=len(compiled.per_neuron),
             trained=len(compiled.population.trained),
             arrays=len(self.arrays),
-            spiking=_bool(compiled.spiking),
-            timed=_bool(self.timed),
-            regularised=_bool(self.push is not None),
+            spiking=boolean(compiled.spiking),
+            timed=boolean(self.timed),
+            regularised=boolean(self.push is not None),
             step=self.steps.step,
             back=self.steps.back,
             before=self._before,
-            rests=_bool(self.steps.rests and self.step_back is None),
+            rests=boolean(self.steps.rests and self.step_back is None),
             start=self._assign("x", self.steps.initial),
             advance=self._assign("x", self.steps.advance()),
             adjoint=self._assign("lam", self.steps.adjoint(), adjoint=True),
@@ -260,8 +260,8 @@ class PopulationEmitter:
     def _regularised(self) -> str:
         assert self.push is not None
         if self.step_back is not None:
-            return fill("penalised", push=print_formula(self.push), averaged=_bool(self.averaged))
-        return fill("regularised", push=print_formula(self.push), averaged=_bool(self.averaged),
+            return fill("penalised", push=print_formula(self.push), averaged=boolean(self.averaged))
+        return fill("regularised", push=print_formula(self.push), averaged=boolean(self.averaged),
                     state=self.states.index(str(self.steps.threshold_state)))  # fmt: skip
 
     def _refractory(self) -> str:
@@ -395,5 +395,6 @@ def _join(lines: list[str]) -> str:
     return "\n".join(INDENT + line for line in lines)
 
 
-def _bool(value: bool) -> str:
+def boolean(value: bool) -> str:
+    """Return a C++ literal."""
     return "true" if value else "false"
