@@ -71,6 +71,21 @@ static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weight
     }
 }
 
+// Which neurons of a block are walked back: all of them, or one part.
+struct WholeBlock {
+    template <class S> static uint32_t first(const S& s, int n) { return s.start[n]; }
+    template <class S> static uint32_t end(const S& s, int n) { return s.start[n + 1]; }
+};
+template <class L> struct OnePart {
+    int part;
+    template <class S> uint32_t first(const S& s, int n) const {
+        return s.part_start[size_t(n) * Table<L>::PARTS + part];
+    }
+    template <class S> uint32_t end(const S& s, int n) const {
+        return s.part_start[size_t(n) * Table<L>::PARTS + part + 1];
+    }
+};
+
 template <class L> static inline bool any_spike(const Work<L>& work, int n) {
     for (int c = 0; c < L::BLOCKS; c++)
         if (work.spikes[c].start[n] != work.spikes[c].start[n + 1]) return true;
@@ -79,8 +94,7 @@ template <class L> static inline bool any_spike(const Work<L>& work, int n) {
 
 // Where neurons of block b crossed in step n and spiked later: those spikes move with the crossing.
 template <class L>
-static inline void cross_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient, int b,
-                               int n) {
+static inline void cross_block(Work<L>& work, const Real* arrays, Real* parameters, int b, int n) {
     using M = typename L::Model;
     auto& c = work.crossings[b];
     for (uint32_t e = c.start[n]; e < c.start[n + 1]; e++) {
@@ -92,16 +106,17 @@ static inline void cross_block(Work<L>& work, const Real* arrays, Tensors<L>& gr
             state[r] = c.state[r * BlockSpikes<L>::CAPACITY + e];
         const Real slope = M::slope(state, arrays + j);
         const Real drive = slope > 0 ? c.pending[i] / slope : 0;
-        M::cross(lam, state, drive, arrays + j, gradient.parameters.data() + j);
+        M::cross(lam, state, drive, arrays + j, parameters + j);
         for (int s = 0; s < M::STATES; s++) work.adjoint[s * L::WIDTH + j] = lam[s];
         c.pending[i] = 0;
     }
 }
 
-// The jumps of block b at step n. `held_after` [WIDTH]: the neuron is refractory in steps after it.
-template <class L>
-static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
-                              Buffer<Int>& held_after, int b, int n) {
+// The jumps at step n of the `neurons` of block b. `held_after` [WIDTH]: the neuron is refractory
+// in steps after it. `parameters` [TRAINED][WIDTH]: gradients of parameters are added to it.
+template <class L, class Neurons>
+static inline void jump(Work<L>& work, const Real* arrays, Real* parameters,
+                        Buffer<Int>& held_after, const Neurons& neurons, int b, int n) {
     using M = typename L::Model;
     constexpr size_t C = BlockSpikes<L>::CAPACITY;
     auto& s = work.spikes[b];
@@ -111,7 +126,7 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
     if constexpr (M::REFRACTORY > 0) {  // refractory periods that end with this step
         const int m = n - M::REFRACTORY;
         if (m >= 0)
-            for (uint32_t e = s.start[m]; e < s.start[m + 1]; e++) {
+            for (uint32_t e = neurons.first(s, m), end = neurons.end(s, m); e < end; e++) {
                 const int j = b * L::BW + s.neuron[e];
                 Real lam[M::STATES], state[M::STATES];
                 load(j, lam);
@@ -120,8 +135,8 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
                 held_after[j] = m;
             }
     }
-    if constexpr (Disturbed<M>::VETO) cross_block(work, arrays, gradient, b, n);
-    for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+    if constexpr (Disturbed<M>::VETO) cross_block(work, arrays, parameters, b, n);
+    for (uint32_t e = neurons.first(s, n), end = neurons.end(s, n); e < end; e++) {
         const int j = b * L::BW + s.neuron[e];
         Real lam[M::STATES], state[M::RECORDS + 1];
         load(j, lam);
@@ -132,7 +147,7 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
             work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
                 M::late_drive(lam, state, s.from_targets[e], dl_dt, release, arrays + j) : 0;
         M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
-                gradient.parameters.data() + j);
+                parameters + j);
         if constexpr (M::REGULARISED) {
             const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
             lam[M::PUSHED] += M::push(spikes, work.total) * work.scale;
@@ -167,14 +182,17 @@ static inline void flow_back(const Work<L>& work, vf* lam, vi held, const Real* 
         for (int i = 0; i < M::STATES; i++) lam[i] = held ? h[i] : lam[i];
 }
 
-template <class L, class Drive>
-static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
-                              const Buffer<Int>& held_after, const Drive& drive, int b, int n) {
+// Drive, parameters and flow of the COUNT vectors from `first` on in step n. adjoint(x): where the
+// input adjoint of the x-th of them goes.
+template <class L, int COUNT, class Drive, class Adjoint>
+static inline void flow(Work<L>& work, const Real* arrays, Real* parameters,
+                        const Buffer<Int>& held_after, const Drive& drive, const Adjoint& adjoint,
+                        int first, int n) {
     using M = typename L::Model;
-    constexpr int B = L::B, V = L::WIDTH / LANES;
+    constexpr int V = L::WIDTH / LANES;
     vf* lam = vectors(work.adjoint.data());
-    SNN_UNROLL for (int x = 0; x < B; x++) {
-        const int v = b * B + x;
+    SNN_UNROLL for (int x = 0; x < COUNT; x++) {
+        const int v = first + x;
         const Real* k = arrays + v * LANES;
         vf l[M::STATES];
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
@@ -186,12 +204,11 @@ static inline void flow_block(Work<L>& work, const Real* arrays, Tensors<L>& gra
             vf s[M::STATES], g[M::TRAINED];
             load_tape(work, s, v, n);
             M::parameter_gradient(l, s, held, k, g);
-            for (int p = 0; p < M::TRAINED; p++)
-                vectors(gradient.parameters.data() + p * L::WIDTH)[v] += g[p];
+            for (int p = 0; p < M::TRAINED; p++) vectors(parameters + p * L::WIDTH)[v] += g[p];
         }
         flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
-        work.input_adjoint.at(b, n, x) = l[M::INPUT];
+        adjoint(x) = l[M::INPUT];
     }
 }
 
@@ -222,17 +239,27 @@ template <class L> int active_steps(const Work<L>& work) {
     return top;
 }
 
+// Refractory periods of the `neurons` of block b that a walk from step `top` enters from behind.
+template <class L, class Neurons>
+static void enter_held(Work<L>& work, Buffer<Int>& held_after, const Neurons& neurons, int b,
+                       int top) {
+    auto& s = work.spikes[b];
+    for (int m = std::max(0, top - L::Model::REFRACTORY); m < top; m++)
+        for (uint32_t e = neurons.first(s, m), end = neurons.end(s, m); e < end; e++)
+            s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
+}
+
 // Walks a layer back. `arrivals_end`: first step without a later arrival; up to there the table of
 // input adjoints must be valid.
 template <class L, class Drive>
-void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tensors<L>& gradient,
+void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Real* parameters,
               const Drive& drive, int arrivals_end, Buffer<Int>& held_after) {
     using M = typename L::Model;
     constexpr int T = L::STEPS;
+    const WholeBlock all;
     int top = T;
     work.adjoint.zero();
     if constexpr (M::SPIKING) {
-        invert_slopes(work, arrays);
         top = active_steps(work);
         if constexpr (Disturbed<M>::VETO)
             for (auto& c : work.crossings) c.pending.zero();
@@ -241,29 +268,55 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Tens
                 work.adjoint[M::READOUT * L::WIDTH + j] = work.push[j];
         if constexpr (M::REFRACTORY > 0) {
             for (int j = 0; j < L::WIDTH; j++) held_after[j] = T;
-            for (int b = 0; b < L::BLOCKS; b++) {  // periods that the walk enters from behind
-                auto& s = work.spikes[b];
-                for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
-                    for (uint32_t e = s.start[m]; e < s.start[m + 1]; e++)
-                        s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
-            }
+            for (int b = 0; b < L::BLOCKS; b++) enter_held(work, held_after, all, b, top);
         }
     }
     work.input_adjoint.zero_rows(top, std::min(T, std::max(arrivals_end, top + 1)) + 1);
+    const auto step = [&](int b, int n) {
+        const auto adjoint = [&](int x) -> vf& { return work.input_adjoint.at(b, n, x); };
+        flow<L, L::B>(work, arrays, parameters, held_after, drive, adjoint, b * L::B, n);
+    };
     if constexpr (L::RECURRENT) {
         for (int n = top - 1; n >= 0; n--) {
             if (any_spike(work, n)) add_recurrent_targets(work, weights, n);
             for (int b = 0; b < L::BLOCKS; b++)
-                jump_block(work, arrays, gradient, held_after, b, n);
-            for (int b = 0; b < L::BLOCKS; b++)
-                flow_block(work, arrays, gradient, held_after, drive, b, n);
+                jump(work, arrays, parameters, held_after, all, b, n);
+            for (int b = 0; b < L::BLOCKS; b++) step(b, n);
         }
     } else {
         for (int b = 0; b < L::BLOCKS; b++)
             for (int n = top - 1; n >= 0; n--) {
-                if constexpr (M::SPIKING) jump_block(work, arrays, gradient, held_after, b, n);
-                flow_block(work, arrays, gradient, held_after, drive, b, n);
+                if constexpr (M::SPIKING) jump(work, arrays, parameters, held_after, all, b, n);
+                step(b, n);
             }
+    }
+}
+
+// Walks the COUNT vectors of part p of block b of a TILED layer back, into `table` [STEPS + 2]
+// [COUNT]. What other parts hold is neither read nor written.
+template <class L, int COUNT>
+void backward_part(Work<L>& work, const Real* arrays, Real* parameters, int arrivals_end,
+                   Buffer<Int>& held_after, int b, int p, vf* table) {
+    using M = typename L::Model;
+    constexpr int T = L::STEPS, V = L::WIDTH / LANES;
+    const int first = b * L::B + p * Table<L>::S;
+    const OnePart<L> part{p};
+    const auto& s = work.spikes[b];
+    int top = T;
+    while (top > 0 && part.first(s, top - 1) == part.end(s, top - 1)) top--;
+    for (int i = 0; i < M::STATES; i++)
+        for (int x = 0; x < COUNT; x++) vectors(work.adjoint.data())[i * V + first + x] = vf{};
+    if constexpr (M::REFRACTORY > 0) {
+        std::fill_n(held_after.data() + first * LANES, COUNT * LANES, T);
+        enter_held(work, held_after, part, b, top);
+    }
+    const int end = std::min(T, std::max(arrivals_end, top + 1)) + 1;
+    std::memset(static_cast<void*>(table + size_t(top) * COUNT), 0,
+                size_t(end - top) * COUNT * sizeof(vf));
+    for (int n = top - 1; n >= 0; n--) {
+        jump(work, arrays, parameters, held_after, part, b, n);
+        const auto adjoint = [&](int x) -> vf& { return table[size_t(n) * COUNT + x]; };
+        flow<L, COUNT>(work, arrays, parameters, held_after, Undriven{}, adjoint, first, n);
     }
 }
 
@@ -287,19 +340,25 @@ static void gather_part(vf* rows, const vf* table, int count, const uint32_t* st
     }
 }
 
+// Calls f(how many, p) for part p of a block of L, the number of its vectors as a type.
+template <class L, class F> inline void with_part(int p, F f) {
+    constexpr int S = Table<L>::S, REST = L::B % S;
+    if constexpr (REST > 0)
+        if (p == Table<L>::PARTS - 1) return f(std::integral_constant<int, REST>{}, p);
+    f(std::integral_constant<int, S>{}, p);
+}
+
 template <class L>
 void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start,
             const uint16_t* step, int shift, bool fresh) {
-    constexpr int S = Table<L>::S, REST = L::B % S;
-    vf* first = vectors(rows);
-    auto part = [&](auto size, int x) {
-        constexpr int P = decltype(size)::value;
-        const vf* table = work.input_adjoint.part(b, x);
-        if (fresh) gather_part<L, P, true>(first + x, table, count, start, step, shift);
-        else gather_part<L, P, false>(first + x, table, count, start, step, shift);
-    };
-    for (int x = 0; x + S <= L::B; x += S) part(std::integral_constant<int, S>{}, x);
-    if constexpr (REST > 0) part(std::integral_constant<int, REST>{}, L::B - REST);
+    for (int q = 0; q < Table<L>::PARTS; q++)
+        with_part<L>(q, [&](auto size, int p) {
+            constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
+            const vf* table = work.input_adjoint.part(b, p * S);
+            vf* first = vectors(rows) + p * S;
+            if (fresh) gather_part<L, COUNT, true>(first, table, count, start, step, shift);
+            else gather_part<L, COUNT, false>(first, table, count, start, step, shift);
+        });
 }
 
 template <class Source, class L>

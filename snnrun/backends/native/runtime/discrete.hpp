@@ -139,7 +139,7 @@ static inline vi lanes_of(uint32_t word) {
 // Threshold, reset and flow of block b in step n, walked back. `dl_ds` of its neurons is complete
 // but for what the reset adds.
 template <class L>
-static inline void step_back_block(Work<L>& work, const Real* arrays, Tensors<L>& gradient,
+static inline void step_back_block(Work<L>& work, const Real* arrays, Real* parameters,
                                    Buffer<Int>& held_after, const vf* dl_ds, int b, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES, TAPED = M::TAPED;
@@ -176,7 +176,7 @@ static inline void step_back_block(Work<L>& work, const Real* arrays, Tensors<L>
             load_tape(work, start, v, n);
             M::parameter_gradient(l, start, held, k, flow);
             for (int p = 0; p < M::TRAINED; p++)
-                vectors(gradient.parameters.data() + p * L::WIDTH)[v] += g[p] + flow[p];
+                vectors(parameters + p * L::WIDTH)[v] += g[p] + flow[p];
         }
         flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
@@ -266,7 +266,7 @@ static void all_recurrent_targets(Group<L>& group, const ByTarget<L>& own, int i
 // dl_ds of block b of trial g in steps [from, to) to what comes from targets above, or the loss.
 template <class L, class Sent>
 void backward_discrete(Group<L>& group, const ByTarget<L>& own, const Real* arrays,
-                       Tensors<L>& gradient, const Sent& sent) {
+                       Real* parameters, const Sent& sent) {
     using M = typename L::Model;
     constexpr int B = L::B;
     const auto each = [&](auto f) {
@@ -277,7 +277,7 @@ void backward_discrete(Group<L>& group, const ByTarget<L>& own, const Real* arra
         for (int x = 0; x < B; x++) dl_ds[x] = work.dl_ds_at(n - from, b, x);
         if constexpr (M::REGULARISED)
             for (int x = 0; x < B; x++) dl_ds[x] += vectors(work.push.data())[b * B + x];
-        step_back_block(work, arrays, gradient, held_after, dl_ds, b, n);
+        step_back_block(work, arrays, parameters, held_after, dl_ds, b, n);
     };
     each([&](Work<L>& work, int g) {
         work.adjoint.zero();

@@ -4,17 +4,15 @@
 // the other on whichever thread takes it, and slots are summed in their order. So the bits of a
 // result do not depend on the number of threads. Nothing is allocated between the batches of a
 // call. Where the regulariser sees averages over a batch, all its forward passes come first, and
-// what they leave is kept for the backward passes.
+// what they leave is kept for the backward passes. Large programs have no slots: deferred.hpp.
 #pragma once
 #include <algorithm>
 #include <memory>
 #include <tuple>
 
 #include "adam.hpp"
+#include "deferred.hpp"
 #include "expm.hpp"
-#include "job.hpp"
-#include "pool.hpp"
-#include "way_back.hpp"
 
 namespace snn {
 
@@ -30,7 +28,8 @@ template <class P> class Engine : Walk<P> {
 
   public:
     explicit Engine(int threads)
-        : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS) {
+        : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS),
+          deferred_(threads) {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
@@ -118,7 +117,7 @@ template <class P> class Engine : Walk<P> {
             run_batch(t, shares, part, job, 0, job.count);
         });
         collect_spikes(job);
-        each_trained([&](auto layer, auto member, int, auto) {
+        if constexpr (!Deferred<P>::ON) each_trained([&](auto layer, auto member, int, auto) {
             constexpr int I = decltype(layer)::value;
             auto& total = std::get<I>(gradient_).*member;
             const auto parts = slot_parts<I>(member, slots);
@@ -132,10 +131,8 @@ template <class P> class Engine : Walk<P> {
         const FlushDenormals guard;
         Trial& trial = *threads_[0];
         trial.allocate_trace();
-        trial.events = input(trial, job, job.examples[0]);
-        forward_pass<true>(trial);
         emitted_.resize(1);
-        finish(trial, job, 0, 1.0);
+        way_there(job).template all<true>(trial, 0, 1.0);
     }
 
     // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
@@ -164,7 +161,9 @@ template <class P> class Engine : Walk<P> {
     }
 
   private:
+    // The gradients whose sum is that of a tensor.
     template <int I, class Member> std::vector<const Real*> slot_parts(Member member, int slots) {
+        if constexpr (Deferred<P>::ON) return {(std::get<I>(gradient_).*member).data()};
         std::vector<const Real*> parts;
         for (int s = 0; s < slots; s++) parts.push_back((std::get<I>(*slots_[s]).*member).data());
         return parts;
@@ -183,12 +182,13 @@ template <class P> class Engine : Walk<P> {
                     std::get<I>(trials_.back()->work).average = average.data();
                 });
             }
-        for (auto* trials : {&threads_, &trials_, &partners_})
+        if (Deferred<P>::ON && job.train) deferred_.prepare(std::min(batch, job.count));
+        for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 if (t) t->neuron_spikes.assign(P::NEURONS, 0);
     }
-    void collect_spikes(Job& job) const {
-        for (const auto* trials : {&threads_, &trials_, &partners_})
+    void collect_spikes(Job& job) {
+        for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 for (int j = 0; t && j < P::NEURONS; j++)
                     job.neuron_spikes[j] += t->neuron_spikes[j];
@@ -227,7 +227,7 @@ template <class P> class Engine : Walk<P> {
             Real* m = (std::get<I>(first_).*member).data();
             Real* v = (std::get<I>(second_).*member).data();
             const auto parts = slot_parts<I>(member, slots);
-            const size_t n = (std::get<I>(*slots_[0]).*member).size() / LANES, T = threads_.size();
+            const size_t n = (std::get<I>(first_).*member).size() / LANES, T = threads_.size();
             const Real none = -std::numeric_limits<Real>::infinity();
             bool good = true;
             if constexpr (parameters) {
@@ -244,75 +244,7 @@ template <class P> class Engine : Walk<P> {
         return bad;
     }
 
-    Events input(Trial& trial, const Job& job, int64_t e) {
-        const Data& d = *job.data;
-        const Events all = Events::of(d, e);
-        const uint64_t key = mix(job.dropout_key ^ uint64_t(e));
-        each_layer(
-            [&](auto l) { prepare_draws(std::get<l()>(trial.work), job.disturbed, key, l()); });
-        if (job.dropout <= 0) return all;
-        return trial.dropout.filter(all, d.steps, d.channels, key, Dropout::limit(job.dropout));
-    }
-
-    template <bool TRACE> void forward_pass(Trial& trial) {
-        trial.loss.start(trial.events);
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            auto& work = std::get<I>(trial.work);
-            const Real* k = std::get<I>(coefficients_).data.data();
-            const auto from = trial.template arrivals<I>();
-            auto walk = [&](auto& observer) {
-                if constexpr (TRACE) {
-                    Trace<L> trace{work.trace.data()};
-                    Both<Trace<L>, std::remove_reference_t<decltype(observer)>> both{trace,
-                                                                                     observer};
-                    forward(work, std::get<I>(value_), k, from, both);
-                } else {
-                    forward(work, std::get<I>(value_), k, from, observer);
-                }
-            };
-            Seen<L> seen{work};
-            if constexpr (I == COUNT - 1 && !Aims<typename P::Loss>::value) walk(trial.loss);
-            else walk(seen);
-        });
-    }
-
-    double finish(Trial& trial, const Job& job, int64_t i, double scale) {
-        const int label = job.data->labels[job.examples[i]];
-        if constexpr (Aims<typename P::Loss>::value) {
-            trial.loss.aim(*job.data, job.examples[i]);
-            auto& kept = emitted_[i];
-            kept.step.resize(trial.spikes(COUNT - 1, nullptr, nullptr));
-            kept.neuron.resize(kept.step.size());
-            trial.spikes(COUNT - 1, kept.step.data(), kept.neuron.data());
-        }
-        const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
-        job.loss[i] = out.loss, job.prediction[i] = out.prediction;
-        trial.right = out.prediction == label;
-        int neuron = 0;
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            const auto& work = std::get<I>(trial.work);
-            job.layer_spikes[i * COUNT + I] = int32_t(work.spike_count());
-            if constexpr (L::Model::SPIKING)
-                for (int b = 0; b < L::BLOCKS; b++)
-                    for (uint32_t e = 0; e < work.spikes[b].count(); e++)
-                        trial.neuron_spikes[neuron + b * L::BW + work.spikes[b].neuron[e]]++;
-            neuron += L::Model::SIZE;
-        });
-        return out.loss;
-    }
-
-    // Returns whether the loss is finite.
-    bool run_forward(Trial& trial, const Job& job, int64_t i, double scale) {
-        trial.events = input(trial, job, job.examples[i]);
-        forward_pass<false>(trial);
-        const bool finite = std::isfinite(finish(trial, job, i, scale));
-        if (job.train) trial.sort_spikes();
-        return finite;
-    }
+    WayThere<P> way_there(const Job& job) { return {{}, value_, coefficients_, job, emitted_}; }
 
     Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
         if (c == 0) return *threads_[t];
@@ -327,6 +259,11 @@ template <class P> class Engine : Walk<P> {
     // the losses that this thread has seen are finite.
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
                    int64_t size) {
+        const WayThere<P> there = way_there(job);
+        const WayBack<P> back{value_, coefficients_, by_target_, averages_};
+        if constexpr (Deferred<P>::ON)
+            if (job.train)
+                return deferred_.run(t, pool_, shares, part, there, back, gradient_, from, size);
         const double scale = 1.0 / double(size);
         const int slots = slots_of(size);
         bool finite = true;
@@ -342,12 +279,11 @@ template <class P> class Engine : Walk<P> {
                     f(s, i, int(std::min<int64_t>(TOGETHER, last - i)), i == first);
             });
         };
-        const WayBack<P> back{value_, coefficients_, by_target_, averages_};
         Trial* trials[TOGETHER];
         if (AVERAGED && job.train) {
             each([&](int, int64_t i, int count, bool) {
                 for (int c = 0; c < count; c++)
-                    finite &= run_forward(*trials_[i + c - from], job, i + c, scale);
+                    finite &= there.all(*trials_[i + c - from], i + c, scale);
             });
             pool_.barrier.wait();
             if (t == 0) average_spikes(trials_, size, averages_);
@@ -360,15 +296,13 @@ template <class P> class Engine : Walk<P> {
             each([&](int s, int64_t i, int count, bool fresh) {
                 for (int c = 0; c < count; c++) {
                     trials[c] = &trial_of(t, c);
-                    finite &= run_forward(*trials[c], job, i + c, scale);
+                    finite &= there.all(*trials[c], i + c, scale);
                 }
                 if (job.train) back.all(trials, count, *slots_[s], scale, fresh);
             });
         }
         return finite;
     }
-
-    struct Emitted { std::vector<int32_t> step, neuron; };
 
     Pool pool_;
     std::vector<Emitted> emitted_;  // by the outputs, per example of the call
@@ -379,6 +313,7 @@ template <class P> class Engine : Walk<P> {
     typename Map<Coefficients, Layers>::type coefficients_;
     typename Map<Averages, Layers>::type averages_;
     typename Map<ByTarget, Layers>::type by_target_;
+    Deferred<P> deferred_;
 };
 
 }  // namespace snn

@@ -99,6 +99,19 @@ template <class L> static inline void clear_padding(uint64_t* set, int b) {
     for (int q = (LAST + 63) / 64; q < (L::BW + 63) / 64; q++) set[q] = 0;
 }
 
+// Where the spikes of each part of a block begin in step n: `hit` has a bit per neuron.
+template <class L>
+static inline void enter_parts(BlockSpikes<L>& spikes, const uint64_t* hit, uint32_t first, int n) {
+    constexpr int PARTS = Table<L>::PARTS, SIZE = Table<L>::S * LANES;  // 64, 32, 16 or 8
+    uint32_t* at = spikes.part_start.data() + size_t(n) * PARTS;
+    at[0] = first;
+    for (int p = 0; p < PARTS; p++) {
+        const int bit = p * SIZE;
+        const uint64_t word = hit[bit / 64] >> bit % 64;
+        at[p + 1] = at[p] + __builtin_popcountll(SIZE == 64 ? word : word & ((1ull << SIZE % 64) - 1));
+    }
+}
+
 // One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
 // spike again without further arrivals (only when `tail`), and appends the spikes of the step.
 template <class L, class Arrivals, class Observer>
@@ -190,6 +203,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
                 for (; times > 0; times--) spikes.neuron[count++] = uint16_t(i);
             }
         spikes.start[n + 1] = count;
+        if constexpr (L::TILED) enter_parts(spikes, hit, first, n);
         for (uint32_t e = first; e < count; e++) {
             const int i = spikes.neuron[e];
             if constexpr (D::VETO) spikes.late[e] = late[i / 64] >> i % 64 & 1;
@@ -230,28 +244,30 @@ static inline void start_block(const Real* arrays, vf* state, int stride, int b)
     }
 }
 
-// Walks a layer through the trial. A trial ends early when no arrival is left and no neuron can
-// reach its threshold: what follows cannot spike, so nothing that is asked for changes.
+// Walks a layer through the trial, or some of its blocks if it is not recurrent. A trial ends early
+// when no arrival is left and no neuron can reach its threshold: what follows cannot spike, so
+// nothing that is asked for changes.
 template <class L, class Arrivals, class Observer>
 void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const Arrivals& arrivals,
-             Observer& observe) {
+             Observer& observe, int from_block = 0, int to_block = L::BLOCKS) {
     using M = typename L::Model;
     constexpr int T = L::STEPS, B = L::B;
     constexpr bool rests = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
     // noise can make every neuron spike; one that was kept from spiking counts as loud
     const bool may_rest = rests && !(Disturbed<M>::NOISE && work.draws.on);
     const int last = may_rest ? arrivals.last_step(T) : T;
-    if constexpr (M::REFRACTORY > 0) work.free_from.zero();
+    if constexpr (M::REFRACTORY > 0)
+        std::fill_n(work.free_from.data() + from_block * L::BW, (to_block - from_block) * L::BW, 0);
     if constexpr (Disturbed<M>::VETO) work.waiting.zero();
     auto finish = [&](int b, int n) {
         if constexpr (M::SPIKING)
-            for (int t = n + 1; t <= T; t++) work.spikes[b].start[t] = work.spikes[b].start[n];
+            work.spikes[b].rest_from(n);
         if constexpr (Disturbed<M>::VETO)
             for (int t = n + 1; t <= T; t++)
                 work.crossings[b].start[t] = work.crossings[b].start[n];
     };
     if constexpr (!L::RECURRENT) {
-        for (int b = 0; b < L::BLOCKS; b++) {
+        for (int b = from_block; b < to_block; b++) {
             vf state[M::STATES * B];
             start_block<L>(arrays, state, B, b);
             for (int n = 0; n < T; n++) {

@@ -44,6 +44,13 @@ struct LayerSpec {
     static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Linear<Model>::value;
+    // of the adjoints of all steps; those of a large layer do not fit the second-level cache
+    static constexpr size_t TABLE_BYTES = size_t(STEPS) * WIDTH * sizeof(Real);
+    static constexpr bool LARGE = TABLE_BYTES >= (size_t(1) << 20);
+    // The layer can be walked back in parts: nothing but the input drives it, or asks for its
+    // adjoints, and its neurons do not see each other.
+    static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&
+                                  !Disturbed<Model>::VETO && !Discrete<Model>::ON;
     static constexpr int rows() {  // of the forward weights, without padding
         if constexpr (ABOVE_SPIKES) return Source::SIZE;
         else return PRE;
@@ -73,6 +80,7 @@ template <class L> struct Tensors {
 // keeps in registers are contiguous, and a part of all steps fits the second-level cache.
 template <class L> struct Table {
     static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
+    static constexpr int PARTS = (L::B + S - 1) / S;  // of a block
     Buffer<Real> data;
     void allocate() {
         data.allocate_dense(size_t(ROWS) * L::WIDTH);
@@ -103,6 +111,7 @@ template <class M> struct Counted<M, std::void_t<decltype(M::MOST_SPIKES)>> {
 // spikes several times in a step stands there as often.
 template <class L> struct BlockSpikes {
     std::vector<uint32_t> start;  // spikes of step n: start[n] .. start[n + 1]
+    std::vector<uint32_t> part_start;  // of part p in step n, from [n PARTS + p] to the next; TILED
     Buffer<uint16_t> neuron;      // within the block
     Buffer<Real> state;           // [record][spike] states at the spike
     Buffer<Real> released;        // [state][spike] states at the end of the refractory period
@@ -115,6 +124,7 @@ template <class L> struct BlockSpikes {
 
     void allocate() {
         start.assign(L::STEPS + 1, 0), by_neuron.assign(L::BW + 1, 0);
+        if (L::TILED) part_start.assign(size_t(L::STEPS) * Table<L>::PARTS + 1, 0);
         neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
         state.allocate(CAPACITY * L::Model::RECORDS);
         inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
@@ -123,6 +133,11 @@ template <class L> struct BlockSpikes {
         if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
     }
     uint32_t count() const { return start[L::STEPS]; }
+    void rest_from(int n) {  // no spike in step n and after it
+        std::fill(start.begin() + n + 1, start.end(), start[n]);
+        if (L::TILED)
+            std::fill(part_start.begin() + size_t(n) * Table<L>::PARTS, part_start.end(), start[n]);
+    }
 
     void sort_by_neuron() {
         std::fill(by_neuron.begin(), by_neuron.end(), 0);
@@ -167,8 +182,9 @@ template <class L> struct Work {
     Draws draws;
     Buffer<Int> waiting;  // [WIDTH] mask: above the threshold, and kept from spiking
     BlockCrossings<L> crossings[Disturbed<M>::VETO ? L::BLOCKS : 1];
+    Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
 
-    void allocate() {
+    void allocate(bool table) {
         if (M::SPIKING)
             for (auto& s : spikes) s.allocate();
         state.allocate(size_t(M::STATES) * L::WIDTH),
@@ -183,7 +199,7 @@ template <class L> struct Work {
             waiting.allocate(L::WIDTH);
             for (auto& c : crossings) c.allocate();
         }
-        input_adjoint.allocate();
+        if (table) input_adjoint.allocate();
         push.allocate(L::WIDTH), push.zero();
     }
     // derivative of the loss by the spikes of vector x of block b, in the i-th of the steps at hand

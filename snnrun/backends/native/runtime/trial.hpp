@@ -6,7 +6,8 @@
 
 namespace snn {
 
-// One per thread; where the regulariser sees averages, one per example of a mini-batch.
+// One per thread; where the regulariser sees averages, one per example of a mini-batch; in Deferred
+// one per example of a wave.
 template <class P> struct Trial : Walk<P> {
     using Walk<P>::each_layer;
     using Layers = typename P::Layers;
@@ -33,10 +34,10 @@ template <class P> struct Trial : Walk<P> {
     bool right = false;  // the prediction
     std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
 
-    Trial() {
+    explicit Trial(bool first_table = true) {  // the first layer has a table of adjoints
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
-            std::get<I>(work).allocate();
+            std::get<I>(work).allocate(I > 0 || first_table);
             std::get<I>(held).at.allocate(std::tuple_element_t<I, Layers>::WIDTH);
         });
         loss.allocate();

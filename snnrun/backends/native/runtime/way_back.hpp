@@ -29,6 +29,32 @@ template <class P> struct WayBack {
             pair_layers<P>(*trials[i], value, slot, scale, fresh && i == 0);
     }
 
+    // The walks alone, into the trial's own tables; not that of the first layer where it is `tiled`.
+    template <int I = COUNT - 1> void walks(Trial& trial, double scale, bool tiled) const {
+        if constexpr (needs_adjoint<Layers, I>()) {
+            auto& work = std::get<I>(trial.work);
+            prepare<I>(trial, scale);
+            if (I > 0 || !tiled) {
+                work.parameters.zero();
+                walk<I>(trial, work.parameters.data());
+            }
+        }
+        if constexpr (I > 0) walks<I - 1>(trial, scale, tiled);
+    }
+
+    // The walk of the `size` vectors of part p of block b of the first layer, into `table`.
+    template <int SIZE> void first_layer(Trial& trial, int b, int p, vf* table) const {
+        auto& work = std::get<0>(trial.work);
+        for (int i = 0; i < Layer<0>::Model::TRAINED; i++)
+            std::fill_n(work.parameters.data() + size_t(i) * Layer<0>::WIDTH + b * Layer<0>::BW +
+                            p * Table<Layer<0>>::S * LANES,
+                        SIZE * LANES, Real(0));
+        backward_part<Layer<0>, SIZE>(
+            work, std::get<0>(coefficients).data.data(), work.parameters.data(),
+            trial.template arrivals<0>().last_step(Layer<0>::STEPS), std::get<0>(trial.held).at, b,
+            p, table);
+    }
+
   private:
     template <int I>
     void layers(Trial* const* trials, int count, AllTensors& slot, double scale,
@@ -56,10 +82,12 @@ template <class P> struct WayBack {
                                   std::get<ABOVE>(by_target), b, from, to);
             };
             backward_discrete(group, std::get<I>(by_target),
-                              std::get<I>(coefficients).data.data(), gradient, sent);
+                              std::get<I>(coefficients).data.data(), gradient.parameters.data(),
+                              sent);
         }
         for (int i = 0; i < count; i++) {
-            if constexpr (!Discrete<typename L::Model>::ON) walk<I>(*trials[i], gradient);
+            if constexpr (!Discrete<typename L::Model>::ON)
+                walk<I>(*trials[i], gradient.parameters.data());
             gather_all<I>(*trials[i], gradient, fresh && i == 0);
         }
     }
@@ -78,17 +106,28 @@ template <class P> struct WayBack {
                                        std::get<I + 1>(coefficients).data.data());
             if constexpr (I + 1 == COUNT)
                 for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
+            invert_slopes(work, std::get<I>(coefficients).data.data());
         }
     }
 
-    template <int I> void walk(Trial& trial, Tensors<Layer<I>>& gradient) const {
-        const Real* k = std::get<I>(coefficients).data.data();
-        const int end = trial.template arrivals<I>().last_step(Layer<I>::STEPS);
-        auto& held = std::get<I>(trial.held).at;
+    template <int I> void walk(Trial& trial, Real* parameters) const {
+        using L = Layer<I>;
+        auto& work = std::get<I>(trial.work);
+        const int end = trial.template arrivals<I>().last_step(L::STEPS);
         const auto walk = [&](const auto& drive) {
-            backward(std::get<I>(trial.work), std::get<I>(value), k, gradient, drive, end, held);
+            backward(work, std::get<I>(value), std::get<I>(coefficients).data.data(), parameters,
+                     drive, end, std::get<I>(trial.held).at);
         };
         if constexpr (I == COUNT - 1) walk(trial.loss);
+        else if constexpr (I == 0 && L::TILED)
+            for (int b = 0; b < L::BLOCKS; b++)
+                for (int q = 0; q < Table<L>::PARTS; q++)
+                    with_part<L>(q, [&](auto size, int p) {
+                        backward_part<L, size()>(
+                            work, std::get<I>(coefficients).data.data(), parameters, end,
+                            std::get<I>(trial.held).at, b, p,
+                            work.input_adjoint.part(b, p * Table<L>::S));
+                    });
         else walk(Undriven{});
     }
 

@@ -1,0 +1,190 @@
+// deferred.hpp: mini-batches of a program whose first layer is large: its table of adjoints and
+// its gradient do not fit the second-level cache, and a gradient for each slot would not fit any.
+//
+// Some trials at a time (a wave), all threads do
+//   1. the first layer's way there, if TILED, block by block, so that weights of a block are read
+//      from memory once for all trials;
+//   2. of each trial the rest of the way there and the walks back;
+//   3. the gradients of weights. A thread takes a part of the neurons of a layer, for all trials:
+//      of a tiled layer it walks the part back, into a table that stays in its cache, and
+//      gathers from it.
+// There is one gradient, and each number of it is a sum over trials in their order, whoever makes
+// it: the bits do not depend on the number of threads, or of trials in a wave.
+#pragma once
+#include "pool.hpp"
+#include "way_back.hpp"
+#include "way_there.hpp"
+
+namespace snn {
+
+template <class P> class Deferred : Walk<P> {
+    using Walk<P>::each_layer;
+    using Layers = typename P::Layers;
+    using AllTensors = typename Map<Tensors, Layers>::type;
+    using Trial = snn::Trial<P>;
+    static constexpr int COUNT = std::tuple_size_v<Layers>;
+    template <int I> using Layer = std::tuple_element_t<I, Layers>;
+    using First = Layer<0>;
+    template <class... Ls> static constexpr bool by_gradient(std::tuple<Ls...>*) {
+        return !((Discrete<typename Ls::Model>::ON || Plastic<Ls>::ANY) || ...);
+    }
+    static constexpr size_t TABLES = size_t(24) << 20;  // bytes of the tables of a wave
+    static constexpr int MOST = 64;                     // trials of a wave
+
+  public:
+    static constexpr bool ON = First::LARGE && COUNT > 1 && learns_by_gradient<First>() &&
+                               !Trial::AVERAGED && by_gradient(static_cast<Layers*>(nullptr));
+
+    explicit Deferred(int threads)
+        : threads_(threads), tiled_(First::TILED && shared_well(parts<First>(), threads)) {
+        if constexpr (ON) {
+            size_t bytes = 0;
+            each_layer([&](auto l) { bytes += l() > 0 || !tiled_ ? Layer<l()>::TABLE_BYTES : 0; });
+            wave_ = std::max(std::min<int>(MOST, int(TABLES / (bytes + 1))), 2 * threads);
+            for (int t = 0; tiled_ && t < threads; t++) {
+                using T = Table<First>;
+                tables_.emplace_back(size_t(T::ROWS) * T::S * LANES);
+                tables_.back().zero();
+            }
+        }
+    }
+
+    // What a call with batches of up to `batch` examples begins with.
+    void prepare(int64_t batch) {
+        for (int64_t i = trials_.size(); i < std::min<int64_t>(wave_, batch); i++) {
+            trials_.push_back(std::make_unique<Trial>(!tiled_));
+            each_layer([&](auto l) {
+                std::get<l()>(trials_.back()->work).parameters.allocate(
+                    size_t(Layer<l()>::Model::TRAINED) * Layer<l()>::WIDTH);
+            });
+        }
+    }
+    std::vector<std::unique_ptr<Trial>>& trials() { return trials_; }
+
+    // The examples [from, from + size), one mini-batch; called by every thread t. `gradient` is
+    // overwritten. Returns whether the losses that this thread has seen are finite.
+    bool run(int t, Pool& pool, Shares& shares, int64_t& part, const WayThere<P>& there,
+             const WayBack<P>& back, AllTensors& gradient, int64_t from, int64_t size) {
+        const double scale = 1.0 / double(size);
+        const int waves = int((size + wave_ - 1) / wave_);
+        bool finite = true;
+        for (int w = 0; w < waves; w++) {
+            const int64_t first = from + size * w / waves, end = from + size * (w + 1) / waves;
+            const int count = int(end - first);
+            const auto each = [&](int64_t units, auto f) {
+                shares.take(t, part++, units, f);
+                pool.barrier.wait();
+            };
+            if constexpr (First::TILED) {
+                each(count, [&](int i) { there.enter(*trials_[i], first + i); });
+                each(int64_t(First::BLOCKS) * count,
+                     [&](int u) { there.first_layer(*trials_[u % count], u / count); });
+            }
+            each(count, [&](int i) {
+                Trial& trial = *trials_[i];
+                if constexpr (!First::TILED) there.enter(trial, first + i);
+                there.template layers<false, First::TILED>(trial);
+                finite &= std::isfinite(there.finish(trial, first + i, scale));
+                trial.sort_spikes();
+                back.walks(trial, scale, tiled_);
+            });
+            each(all_units(), [&](int u) { gather_unit<0>(t, u, back, gradient, count, w == 0); });
+        }
+        return finite;
+    }
+
+  private:
+    template <class L> static constexpr int parts() { return L::BLOCKS * Table<L>::PARTS; }
+
+    // Whether threads have little to wait for each other when they share out `units` like ones.
+    static bool shared_well(int units, int threads) {
+        const int rounds = (units + threads - 1) / threads;
+        return 100 * units >= 85 * rounds * threads;
+    }
+
+    // Units of gathering: parts of the neurons, each in `pieces` of its rows.
+    template <int I> int pieces() const {
+        if (I == 0 && tiled_) return 1;
+        return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
+    }
+    template <int I> int units() const {
+        return learns_by_gradient<Layer<I>>() ? parts<Layer<I>>() * pieces<I>() : 0;
+    }
+    int all_units() const {
+        int total = 0;
+        each_layer([&](auto l) { total += units<l()>(); });
+        return total;
+    }
+
+    template <int I>
+    void gather_unit(int t, int u, const WayBack<P>& back, AllTensors& gradient, int count,
+                     bool fresh) {
+        if (u >= units<I>()) {
+            if constexpr (I + 1 < COUNT)
+                gather_unit<I + 1>(t, u - units<I>(), back, gradient, count, fresh);
+            return;
+        }
+        using L = Layer<I>;
+        const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
+        with_part<L>(u / pieces<I>() % Table<L>::PARTS, [&](auto size, int p) {
+            for (int i = 0; i < count; i++) {
+                Trial& trial = *trials_[i];
+                vf* table = nullptr;
+                if constexpr (I == 0 && L::TILED)
+                    if (tiled_) {
+                        table = vectors(tables_[t].data());
+                        back.template first_layer<size()>(trial, b, p, table);
+                    }
+                if (!table)
+                    table = std::get<I>(trial.work).input_adjoint.part(b, p * Table<L>::S);
+                gather_trial<I, size()>(trial, table, std::get<I>(gradient), b, p, piece,
+                                        fresh && i == 0);
+            }
+        });
+    }
+
+    // Adds what one trial gives to the SIZE vectors of part p of block b.
+    template <int I, int SIZE>
+    void gather_trial(Trial& trial, const vf* table, Tensors<Layer<I>>& gradient, int b, int p,
+                      int piece, bool fresh) const {
+        using L = Layer<I>;
+        constexpr int S = Table<L>::S;
+        const auto rows = [&](Real* to, int count, const uint32_t* start, const uint16_t* step,
+                              int shift) {
+            const int first = count * piece / pieces<I>();
+            const int few = count * (piece + 1) / pieces<I>() - first;
+            vf* at = vectors(to) + size_t(first) * L::B + p * S;
+            if (fresh) gather_part<L, SIZE, true>(at, table, few, start + first, step, shift);
+            else gather_part<L, SIZE, false>(at, table, few, start + first, step, shift);
+        };
+        const auto from = [&](const auto& source, int width, Real* to) {
+            for (const auto& s : source.spikes) {  // emitted in step n: arrives at step n + 1
+                rows(to, width, s.by_neuron.data(), s.step.data(), 1);
+                to += size_t(width) * L::BW;
+            }
+        };
+        Real* forward = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
+        if constexpr (L::TRAIN_FORWARD && I == 0)
+            rows(forward, L::PRE, trial.events.channel_start, trial.events.step, 0);
+        if constexpr (L::TRAIN_FORWARD && I > 0)
+            from(std::get<I == 0 ? 0 : I - 1>(trial.work), Layer<I == 0 ? 0 : I - 1>::BW, forward);
+        if constexpr (L::TRAIN_RECURRENT)
+            from(std::get<I>(trial.work), L::BW,
+                 gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0));
+        for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++)
+            for (int x = 0; x < SIZE; x++) {
+                const size_t at = size_t(k) * L::WIDTH + b * L::BW + (p * S + x) * LANES;
+                const vf own = *vectors(std::get<I>(trial.work).parameters.data() + at);
+                vf& total = *vectors(gradient.parameters.data() + at);
+                total = fresh ? own : total + own;
+            }
+    }
+
+    const int threads_;
+    const bool tiled_;
+    int wave_ = 0;
+    std::vector<Buffer<Real>> tables_;            // [thread] of one part of a tiled layer
+    std::vector<std::unique_ptr<Trial>> trials_;  // of a wave
+};
+
+}  // namespace snn

@@ -1,0 +1,114 @@
+// way_there.hpp: trials walked forward through all layers, up to the loss.
+#pragma once
+#include "job.hpp"
+#include "losses.hpp"
+#include "discrete.hpp"
+#include "spike_train.hpp"
+#include "trial.hpp"
+
+namespace snn {
+
+// Spikes that the outputs emitted in one example.
+struct Emitted { std::vector<int32_t> step, neuron; };
+
+template <class P> struct WayThere : Walk<P> {
+    using Walk<P>::each_layer;
+    using Layers = typename P::Layers;
+    using Trial = snn::Trial<P>;
+    static constexpr int COUNT = std::tuple_size_v<Layers>;
+    template <int I> using Layer = std::tuple_element_t<I, Layers>;
+
+    const typename Map<Tensors, Layers>::type& value;
+    const typename Map<Coefficients, Layers>::type& coefficients;
+    const Job& job;
+    std::vector<Emitted>& emitted;  // per example of the call
+
+    // Example i of the call is laid before the trial.
+    void enter(Trial& trial, int64_t i) const {
+        const int64_t example = job.examples[i];
+        const Data& d = *job.data;
+        const Events all = Events::of(d, example);
+        const uint64_t key = mix(job.dropout_key ^ uint64_t(example));
+        each_layer(
+            [&](auto l) { prepare_draws(std::get<l()>(trial.work), job.disturbed, key, l()); });
+        trial.events = job.dropout <= 0 ? all
+                                        : trial.dropout.filter(all, d.steps, d.channels, key,
+                                                               Dropout::limit(job.dropout));
+        trial.loss.start(trial.events);
+    }
+
+    // Layers from FIRST on. TRACE: every state of every layer is kept.
+    template <bool TRACE, int FIRST = 0> void layers(Trial& trial) const {
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            using L = Layer<I>;
+            if constexpr (I >= FIRST) {
+                Seen<L> seen{std::get<I>(trial.work)};
+                if constexpr (I == COUNT - 1 && !Aims<typename P::Loss>::value)
+                    walk<I, TRACE>(trial, trial.loss);
+                else walk<I, TRACE>(trial, seen);
+            }
+        });
+    }
+
+    // Block b of the first layer, which is not recurrent.
+    void first_layer(Trial& trial, int b) const {
+        Seen<Layer<0>> seen{std::get<0>(trial.work)};
+        forward(std::get<0>(trial.work), std::get<0>(value), arrays<0>(),
+                trial.template arrivals<0>(), seen, b, b + 1);
+    }
+
+    // Loss of example i, what is reported of it, and what its way back needs. Returns the loss.
+    double finish(Trial& trial, int64_t i, double scale) const {
+        const int label = job.data->labels[job.examples[i]];
+        if constexpr (Aims<typename P::Loss>::value) {
+            trial.loss.aim(*job.data, job.examples[i]);
+            auto& kept = emitted[i];
+            kept.step.resize(trial.spikes(COUNT - 1, nullptr, nullptr));
+            kept.neuron.resize(kept.step.size());
+            trial.spikes(COUNT - 1, kept.step.data(), kept.neuron.data());
+        }
+        const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
+        job.loss[i] = out.loss, job.prediction[i] = out.prediction;
+        trial.right = out.prediction == label;
+        int neuron = 0;
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            using L = Layer<I>;
+            const auto& work = std::get<I>(trial.work);
+            job.layer_spikes[i * COUNT + I] = int32_t(work.spike_count());
+            if constexpr (L::Model::SPIKING)
+                for (int b = 0; b < L::BLOCKS; b++)
+                    for (uint32_t e = 0; e < work.spikes[b].count(); e++)
+                        trial.neuron_spikes[neuron + b * L::BW + work.spikes[b].neuron[e]]++;
+            neuron += L::Model::SIZE;
+        });
+        return out.loss;
+    }
+
+    // All of example i. Returns whether its loss is finite.
+    template <bool TRACE = false> bool all(Trial& trial, int64_t i, double scale) const {
+        enter(trial, i);
+        layers<TRACE>(trial);
+        const bool finite = std::isfinite(finish(trial, i, scale));
+        if (job.train) trial.sort_spikes();
+        return finite;
+    }
+
+  private:
+    template <int I> const Real* arrays() const { return std::get<I>(coefficients).data.data(); }
+
+    template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
+        auto& work = std::get<I>(trial.work);
+        const auto from = trial.template arrivals<I>();
+        if constexpr (TRACE) {
+            Trace<Layer<I>> trace{work.trace.data()};
+            Both<Trace<Layer<I>>, Observer> both{trace, observer};
+            forward(work, std::get<I>(value), arrays<I>(), from, both);
+        } else {
+            forward(work, std::get<I>(value), arrays<I>(), from, observer);
+        }
+    }
+};
+
+}  // namespace snn
