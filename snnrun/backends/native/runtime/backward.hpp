@@ -34,17 +34,21 @@ template <class L, class Above>
 void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
     for (int c = 0; c < L::BLOCKS; c++) {
         auto& s = work.spikes[c];
-        for (int n = 0; n < L::STEPS; n++)
+        for (int n = 0; n < L::STEPS; n++) {
+            if (s.start[n] == s.start[n + 1]) continue;
+            vf r[Above::BLOCKS][Above::B];
+            for (int b = 0; b < Above::BLOCKS; b++)
+                SNN_UNROLL for (int x = 0; x < Above::B; x++) r[b][x] = shift(above, b, n + 1, x);
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
                 vf total = {};
                 for (int b = 0; b < Above::BLOCKS; b++) {
                     const vf* row = vectors(weights.forward.data() +
                         Tensors<Above>::forward_at(b, c * L::BW + s.neuron[e]));
-                    SNN_UNROLL for (int x = 0; x < Above::B; x++)
-                        total += row[x] * shift(above, b, n + 1, x);
+                    SNN_UNROLL for (int x = 0; x < Above::B; x++) total += row[x] * r[b][x];
                 }
                 s.from_targets[e] = sum(total);
             }
+        }
     }
 }
 

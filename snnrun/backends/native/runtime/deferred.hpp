@@ -28,7 +28,7 @@ template <class P> class Deferred : Walk<P> {
     template <class... Ls> static constexpr bool by_gradient(std::tuple<Ls...>*) {
         return !((Discrete<typename Ls::Model>::ON || Plastic<Ls>::ANY) || ...);
     }
-    static constexpr size_t TABLES = size_t(24) << 20;  // bytes of the tables of a wave
+    static constexpr size_t TABLES = size_t(2) << 20;  // bytes of tables that a thread has in work
     static constexpr int MOST = 64;                     // trials of a wave
 
   public:
@@ -40,7 +40,9 @@ template <class P> class Deferred : Walk<P> {
         if constexpr (ON) {
             size_t bytes = 0;
             each_layer([&](auto l) { bytes += l() > 0 || !tiled_ ? Layer<l()>::TABLE_BYTES : 0; });
-            wave_ = std::max(std::min<int>(MOST, int(TABLES / (bytes + 1))), 2 * threads);
+            // tables should stay near, and the gradient be read and written seldom
+            const size_t room = std::max(TABLES * threads, First::GRADIENT_BYTES / 2);
+            wave_ = std::max(std::min<int>(MOST, int(room / (bytes + 1))), 2 * threads);
             for (int t = 0; tiled_ && t < threads; t++) {
                 using T = Table<First>;
                 tables_.emplace_back(size_t(T::ROWS) * T::S * LANES);

@@ -44,9 +44,12 @@ struct LayerSpec {
     static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Linear<Model>::value;
-    // of the adjoints of all steps; those of a large layer do not fit the second-level cache
+    // of the adjoints of all steps, and of the gradients of weights
     static constexpr size_t TABLE_BYTES = size_t(STEPS) * WIDTH * sizeof(Real);
-    static constexpr bool LARGE = TABLE_BYTES >= (size_t(1) << 20);
+    static constexpr size_t GRADIENT_BYTES =
+        (size_t(PRE) + RECURRENT * WIDTH) * WIDTH * sizeof(Real);
+    // A gradient for each share of the batch would not fit the caches.
+    static constexpr bool LARGE = GRADIENT_BYTES >= (size_t(3) << 16);
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&

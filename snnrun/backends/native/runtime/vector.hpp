@@ -59,13 +59,24 @@ static inline uint32_t bits(vi mask) {
 }
 
 // Sum of the lanes, always in the same order: halves are folded onto each other.
-static inline Real sum(vf x) {
-    Real lane[LANES];
-    memcpy(lane, &x, sizeof lane);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lane[l] += lane[l + half];
-    return lane[0];
+template <int N, class V> static inline Real fold(V x) {
+    if constexpr (N == 1) return x[0];
+    else {
+        typedef Real Half __attribute__((vector_size(N * sizeof(Real) / 2)));
+        Half low, high;
+        memcpy(&low, &x, sizeof low);
+        memcpy(&high, reinterpret_cast<const char*>(&x) + sizeof low, sizeof high);
+#if defined(__AVX512F__)  // compilers take the way through memory here
+        if constexpr (sizeof x == 64) {
+            low = (Half)_mm512_castpd512_pd256((__m512d)x);
+            high = (Half)_mm512_extractf64x4_pd((__m512d)x, 1);
+        }
+#endif
+        if constexpr (N == 2) return x[0] + x[1];
+        else return fold<N / 2, Half>(low + high);
+    }
 }
+static inline Real sum(vf x) { return fold<LANES>(x); }
 
 // exp of every lane. float: 2^k times a polynomial (Moshier, Cephes expf), within 2 ulp.
 static inline vf exponential(vf x) {
