@@ -75,21 +75,6 @@ static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weight
     }
 }
 
-// Which neurons of a block are walked back: all of them, or one part.
-struct WholeBlock {
-    template <class S> static uint32_t first(const S& s, int n) { return s.start[n]; }
-    template <class S> static uint32_t end(const S& s, int n) { return s.start[n + 1]; }
-};
-template <class L> struct OnePart {
-    int part;
-    template <class S> uint32_t first(const S& s, int n) const {
-        return s.part_start[size_t(n) * Table<L>::PARTS + part];
-    }
-    template <class S> uint32_t end(const S& s, int n) const {
-        return s.part_start[size_t(n) * Table<L>::PARTS + part + 1];
-    }
-};
-
 template <class L> static inline bool any_spike(const Work<L>& work, int n) {
     for (int c = 0; c < L::BLOCKS; c++)
         if (work.spikes[c].start[n] != work.spikes[c].start[n + 1]) return true;
@@ -116,46 +101,65 @@ static inline void cross_block(Work<L>& work, const Real* arrays, Real* paramete
     }
 }
 
-// The jumps at step n of the `neurons` of block b. `held_after` [WIDTH]: the neuron is refractory
-// in steps after it. `parameters` [TRAINED][WIDTH]: gradients of parameters are added to it.
-template <class L, class Neurons>
-static inline void jump(Work<L>& work, const Real* arrays, Real* parameters,
-                        Buffer<Int>& held_after, const Neurons& neurons, int b, int n) {
+// Ends the refractory periods that began with spikes [first, end) of block b, of step m. lam(j, x)
+// loads the adjoints of neuron j. `held_after` [WIDTH]: it is refractory in steps after it.
+template <class L, class Load>
+static inline void release(Work<L>& work, const Real* arrays, Buffer<Int>& held_after,
+                           const Load& load, int b, int m, uint32_t first, uint32_t end) {
     using M = typename L::Model;
     constexpr size_t C = BlockSpikes<L>::CAPACITY;
     auto& s = work.spikes[b];
-    auto load = [&](int j, Real* lam) {
+    for (uint32_t e = first; e < end; e++) {
+        const int j = b * L::BW + s.neuron[e];
+        Real lam[M::STATES], state[M::STATES];
+        load(j, lam);
+        for (int i = 0; i < M::STATES; i++) state[i] = s.released[i * C + e];
+        s.released[e] = M::release(lam, state, arrays + j);
+        held_after[j] = m;
+    }
+}
+
+// Takes the adjoints `lam` of neuron j over its spike e. `parameters` [TRAINED][WIDTH]: gradients
+// of parameters are added to it.
+template <class L>
+static inline void jump_spike(Work<L>& work, const Real* arrays, Real* parameters, int b,
+                              uint32_t e, int j, Real* lam) {
+    using M = typename L::Model;
+    constexpr size_t C = BlockSpikes<L>::CAPACITY;
+    auto& s = work.spikes[b];
+    Real state[M::RECORDS + 1];
+    for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
+    const Real dl_dt = M::TIMED ? s.time_gradient[e] : Real(0);
+    const Real release = M::REFRACTORY ? s.released[e] : Real(0);
+    if constexpr (Disturbed<M>::VETO)
+        work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
+            M::late_drive(lam, state, s.from_targets[e], dl_dt, release, arrays + j) : 0;
+    M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
+            parameters + j);
+    if constexpr (M::REGULARISED) {
+        const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
+        lam[M::PUSHED] += M::push(spikes, work.total) * work.scale;
+    }
+}
+
+// The jumps of block b at step n.
+template <class L>
+static inline void jump_block(Work<L>& work, const Real* arrays, Real* parameters,
+                              Buffer<Int>& held_after, int b, int n) {
+    using M = typename L::Model;
+    auto& s = work.spikes[b];
+    const auto load = [&](int j, Real* lam) {
         for (int i = 0; i < M::STATES; i++) lam[i] = work.adjoint[i * L::WIDTH + j];
     };
-    if constexpr (M::REFRACTORY > 0) {  // refractory periods that end with this step
-        const int m = n - M::REFRACTORY;
-        if (m >= 0)
-            for (uint32_t e = neurons.first(s, m), end = neurons.end(s, m); e < end; e++) {
-                const int j = b * L::BW + s.neuron[e];
-                Real lam[M::STATES], state[M::STATES];
-                load(j, lam);
-                for (int i = 0; i < M::STATES; i++) state[i] = s.released[i * C + e];
-                s.released[e] = M::release(lam, state, arrays + j);
-                held_after[j] = m;
-            }
-    }
+    if constexpr (M::REFRACTORY > 0)
+        if (const int m = n - M::REFRACTORY; m >= 0)
+            release(work, arrays, held_after, load, b, m, s.start[m], s.start[m + 1]);
     if constexpr (Disturbed<M>::VETO) cross_block(work, arrays, parameters, b, n);
-    for (uint32_t e = neurons.first(s, n), end = neurons.end(s, n); e < end; e++) {
+    for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
         const int j = b * L::BW + s.neuron[e];
-        Real lam[M::STATES], state[M::RECORDS + 1];
+        Real lam[M::STATES];
         load(j, lam);
-        for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
-        const Real dl_dt = M::TIMED ? s.time_gradient[e] : Real(0);
-        const Real release = M::REFRACTORY ? s.released[e] : Real(0);
-        if constexpr (Disturbed<M>::VETO)
-            work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
-                M::late_drive(lam, state, s.from_targets[e], dl_dt, release, arrays + j) : 0;
-        M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
-                parameters + j);
-        if constexpr (M::REGULARISED) {
-            const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
-            lam[M::PUSHED] += M::push(spikes, work.total) * work.scale;
-        }
+        jump_spike(work, arrays, parameters, b, e, j, lam);
         for (int i = 0; i < M::STATES; i++) work.adjoint[i * L::WIDTH + j] = lam[i];
     }
 }
@@ -186,33 +190,39 @@ static inline void flow_back(const Work<L>& work, vf* lam, vi held, const Real* 
         for (int i = 0; i < M::STATES; i++) lam[i] = held ? h[i] : lam[i];
 }
 
-// Drive, parameters and flow of the COUNT vectors from `first` on in step n. adjoint(x): where the
-// input adjoint of the x-th of them goes.
-template <class L, int COUNT, class Drive, class Adjoint>
-static inline void flow(Work<L>& work, const Real* arrays, Real* parameters,
-                        const Buffer<Int>& held_after, const Drive& drive, const Adjoint& adjoint,
-                        int first, int n) {
+// Drive, parameters and flow of the neurons of vector v, whose adjoints are `lam`, in step n.
+template <class L, class Drive>
+static inline void flow_vector(Work<L>& work, const Real* arrays, Real* parameters,
+                               const Buffer<Int>& held_after, const Drive& drive, vf* lam, int v,
+                               int n) {
     using M = typename L::Model;
-    constexpr int V = L::WIDTH / LANES;
+    const Real* k = arrays + v * LANES;
+    if constexpr (Drive::ACTIVE) lam[M::READOUT] += drive(n, v);
+    vi held = {};
+    if constexpr (M::REFRACTORY > 0)
+        held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
+    if constexpr (M::TRAINED > 0) {
+        vf s[M::STATES], g[M::TRAINED];
+        load_tape(work, s, v, n);
+        M::parameter_gradient(lam, s, held, k, g);
+        for (int p = 0; p < M::TRAINED; p++) vectors(parameters + p * L::WIDTH)[v] += g[p];
+    }
+    flow_back(work, lam, held, k, v, n);
+}
+
+template <class L, class Drive>
+static inline void flow_block(Work<L>& work, const Real* arrays, Real* parameters,
+                              const Buffer<Int>& held_after, const Drive& drive, int b, int n) {
+    using M = typename L::Model;
+    constexpr int B = L::B, V = L::WIDTH / LANES;
     vf* lam = vectors(work.adjoint.data());
-    SNN_UNROLL for (int x = 0; x < COUNT; x++) {
-        const int v = first + x;
-        const Real* k = arrays + v * LANES;
+    SNN_UNROLL for (int x = 0; x < B; x++) {
+        const int v = b * B + x;
         vf l[M::STATES];
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
-        if constexpr (Drive::ACTIVE) l[M::READOUT] += drive(n, v);
-        vi held = {};
-        if constexpr (M::REFRACTORY > 0)
-            held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
-        if constexpr (M::TRAINED > 0) {
-            vf s[M::STATES], g[M::TRAINED];
-            load_tape(work, s, v, n);
-            M::parameter_gradient(l, s, held, k, g);
-            for (int p = 0; p < M::TRAINED; p++) vectors(parameters + p * L::WIDTH)[v] += g[p];
-        }
-        flow_back(work, l, held, k, v, n);
+        flow_vector(work, arrays, parameters, held_after, drive, l, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
-        adjoint(x) = l[M::INPUT];
+        work.input_adjoint.at(b, n, x) = l[M::INPUT];
     }
 }
 
@@ -243,14 +253,14 @@ template <class L> int active_steps(const Work<L>& work) {
     return top;
 }
 
-// Refractory periods of the `neurons` of block b that a walk from step `top` enters from behind.
-template <class L, class Neurons>
-static void enter_held(Work<L>& work, Buffer<Int>& held_after, const Neurons& neurons, int b,
-                       int top) {
+// Refractory periods that began with spikes [first, end) of block b, of step m, and that a walk
+// enters from behind.
+template <class L>
+static inline void enter_held(Work<L>& work, Buffer<Int>& held_after, int b, int m, uint32_t first,
+                              uint32_t end) {
     auto& s = work.spikes[b];
-    for (int m = std::max(0, top - L::Model::REFRACTORY); m < top; m++)
-        for (uint32_t e = neurons.first(s, m), end = neurons.end(s, m); e < end; e++)
-            s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
+    for (uint32_t e = first; e < end; e++)
+        s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
 }
 
 // Walks a layer back. `arrivals_end`: first step without a later arrival; up to there the table of
@@ -260,7 +270,6 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Real
               const Drive& drive, int arrivals_end, Buffer<Int>& held_after) {
     using M = typename L::Model;
     constexpr int T = L::STEPS;
-    const WholeBlock all;
     int top = T;
     work.adjoint.zero();
     if constexpr (M::SPIKING) {
@@ -272,27 +281,66 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Real
                 work.adjoint[M::READOUT * L::WIDTH + j] = work.push[j];
         if constexpr (M::REFRACTORY > 0) {
             for (int j = 0; j < L::WIDTH; j++) held_after[j] = T;
-            for (int b = 0; b < L::BLOCKS; b++) enter_held(work, held_after, all, b, top);
+            for (int b = 0; b < L::BLOCKS; b++)
+                for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
+                    enter_held(work, held_after, b, m, work.spikes[b].start[m],
+                               work.spikes[b].start[m + 1]);
         }
     }
     work.input_adjoint.zero_rows(top, std::min(T, std::max(arrivals_end, top + 1)) + 1);
-    const auto step = [&](int b, int n) {
-        const auto adjoint = [&](int x) -> vf& { return work.input_adjoint.at(b, n, x); };
-        flow<L, L::B>(work, arrays, parameters, held_after, drive, adjoint, b * L::B, n);
-    };
     if constexpr (L::RECURRENT) {
         for (int n = top - 1; n >= 0; n--) {
             if (any_spike(work, n)) add_recurrent_targets(work, weights, n);
             for (int b = 0; b < L::BLOCKS; b++)
-                jump(work, arrays, parameters, held_after, all, b, n);
-            for (int b = 0; b < L::BLOCKS; b++) step(b, n);
+                jump_block(work, arrays, parameters, held_after, b, n);
+            for (int b = 0; b < L::BLOCKS; b++)
+                flow_block(work, arrays, parameters, held_after, drive, b, n);
         }
     } else {
         for (int b = 0; b < L::BLOCKS; b++)
             for (int n = top - 1; n >= 0; n--) {
-                if constexpr (M::SPIKING) jump(work, arrays, parameters, held_after, all, b, n);
-                step(b, n);
+                if constexpr (M::SPIKING) jump_block(work, arrays, parameters, held_after, b, n);
+                flow_block(work, arrays, parameters, held_after, drive, b, n);
             }
+    }
+}
+
+// The jumps of part p of block b at step n. `lam` are the adjoints of its vectors, which stay in
+// registers: a spike replaces one lane of them.
+template <class L, int COUNT>
+static inline void jump_part(Work<L>& work, const Real* arrays, Real* parameters,
+                             Buffer<Int>& held_after, vf (&lam)[L::Model::STATES][COUNT], int b,
+                             int p, int n) {
+    using M = typename L::Model;
+    constexpr int PARTS = Table<L>::PARTS;
+    auto& s = work.spikes[b];
+    const uint32_t* at = s.part_start.data() + p;
+    const uint32_t first = at[size_t(n) * PARTS], end = at[size_t(n) * PARTS + 1];
+    const int j0 = b * L::BW + p * Table<L>::S * LANES;
+    [[maybe_unused]] const int m = n - M::REFRACTORY;
+    uint32_t released = 0, released_end = 0;
+    if constexpr (M::REFRACTORY > 0)
+        if (m >= 0)
+            released = at[size_t(m) * PARTS], released_end = at[size_t(m) * PARTS + 1];
+    if (first == end && released == released_end) return;
+    vf now[M::STATES][COUNT];
+    std::memcpy(now, lam, sizeof now);
+    const auto load = [&](int j, Real* l) {
+        for (int i = 0; i < M::STATES; i++) l[i] = reinterpret_cast<Real*>(now[i])[j - j0];
+    };
+    if constexpr (M::REFRACTORY > 0)
+        release(work, arrays, held_after, load, b, m, released, released_end);
+    vi lane;
+    for (int l = 0; l < LANES; l++) lane[l] = l;
+    for (uint32_t e = first; e < end; e++) {
+        const int j = b * L::BW + s.neuron[e];
+        Real l[M::STATES];
+        load(j, l);
+        jump_spike(work, arrays, parameters, b, e, j, l);
+        SNN_UNROLL for (int x = 0; x < COUNT; x++) {
+            const vi own = lane == vi{} + (j - j0 - x * LANES);
+            for (int i = 0; i < M::STATES; i++) lam[i][x] = own ? splat(l[i]) : lam[i][x];
+        }
     }
 }
 
@@ -302,25 +350,29 @@ template <class L, int COUNT>
 void backward_part(Work<L>& work, const Real* arrays, Real* parameters, int arrivals_end,
                    Buffer<Int>& held_after, int b, int p, vf* table) {
     using M = typename L::Model;
-    constexpr int T = L::STEPS, V = L::WIDTH / LANES;
-    const int first = b * L::B + p * Table<L>::S;
-    const OnePart<L> part{p};
-    const auto& s = work.spikes[b];
+    constexpr int T = L::STEPS, PARTS = Table<L>::PARTS;
+    const int v = b * L::B + p * Table<L>::S;
+    const uint32_t* at = work.spikes[b].part_start.data() + p;
     int top = T;
-    while (top > 0 && part.first(s, top - 1) == part.end(s, top - 1)) top--;
-    for (int i = 0; i < M::STATES; i++)
-        for (int x = 0; x < COUNT; x++) vectors(work.adjoint.data())[i * V + first + x] = vf{};
+    while (top > 0 && at[size_t(top - 1) * PARTS] == at[size_t(top - 1) * PARTS + 1]) top--;
     if constexpr (M::REFRACTORY > 0) {
-        std::fill_n(held_after.data() + first * LANES, COUNT * LANES, T);
-        enter_held(work, held_after, part, b, top);
+        std::fill_n(held_after.data() + v * LANES, COUNT * LANES, T);
+        for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
+            enter_held(work, held_after, b, m, at[size_t(m) * PARTS], at[size_t(m) * PARTS + 1]);
     }
     const int end = std::min(T, std::max(arrivals_end, top + 1)) + 1;
     std::memset(static_cast<void*>(table + size_t(top) * COUNT), 0,
                 size_t(end - top) * COUNT * sizeof(vf));
+    vf lam[M::STATES][COUNT] = {};
     for (int n = top - 1; n >= 0; n--) {
-        jump(work, arrays, parameters, held_after, part, b, n);
-        const auto adjoint = [&](int x) -> vf& { return table[size_t(n) * COUNT + x]; };
-        flow<L, COUNT>(work, arrays, parameters, held_after, Undriven{}, adjoint, first, n);
+        jump_part<L, COUNT>(work, arrays, parameters, held_after, lam, b, p, n);
+        SNN_UNROLL for (int x = 0; x < COUNT; x++) {
+            vf l[M::STATES];
+            for (int i = 0; i < M::STATES; i++) l[i] = lam[i][x];
+            flow_vector(work, arrays, parameters, held_after, Undriven{}, l, v + x, n);
+            for (int i = 0; i < M::STATES; i++) lam[i][x] = l[i];
+            table[size_t(n) * COUNT + x] = l[M::INPUT];
+        }
     }
 }
 

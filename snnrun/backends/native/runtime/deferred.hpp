@@ -87,7 +87,6 @@ template <class P> class Deferred : Walk<P> {
                 if constexpr (!First::TILED) there.enter(trial, first + i);
                 there.template layers<false, First::TILED>(trial);
                 finite &= std::isfinite(there.finish(trial, first + i, scale));
-                trial.sort_spikes();
                 back.walks(trial, scale, tiled_);
             });
             each(all_units(), [&](int u) { gather_unit<0>(t, u, back, gradient, count, w == 0); });

@@ -142,6 +142,14 @@ template <class L> struct BlockSpikes {
             std::fill(part_start.begin() + size_t(n) * Table<L>::PARTS, part_start.end(), start[n]);
     }
 
+    // Adds how often each of the `size` neurons has spiked.
+    void count_into(int64_t* total, int size, bool sorted) const {
+        if (sorted)
+            for (int i = 0; i < size; i++) total[i] += by_neuron[i + 1] - by_neuron[i];
+        else
+            for (uint32_t e = 0; e < count(); e++) total[neuron[e]]++;
+    }
+
     void sort_by_neuron() {
         std::fill(by_neuron.begin(), by_neuron.end(), 0);
         for (uint32_t e = 0; e < count(); e++) by_neuron[neuron[e] + 1]++;

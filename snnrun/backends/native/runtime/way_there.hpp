@@ -60,6 +60,7 @@ template <class P> struct WayThere : Walk<P> {
 
     // Loss of example i, what is reported of it, and what its way back needs. Returns the loss.
     double finish(Trial& trial, int64_t i, double scale) const {
+        if (job.train) trial.sort_spikes();
         const int label = job.data->labels[job.examples[i]];
         if constexpr (Aims<typename P::Loss>::value) {
             trial.loss.aim(*job.data, job.examples[i]);
@@ -79,8 +80,9 @@ template <class P> struct WayThere : Walk<P> {
             job.layer_spikes[i * COUNT + I] = int32_t(work.spike_count());
             if constexpr (L::Model::SPIKING)
                 for (int b = 0; b < L::BLOCKS; b++)
-                    for (uint32_t e = 0; e < work.spikes[b].count(); e++)
-                        trial.neuron_spikes[neuron + b * L::BW + work.spikes[b].neuron[e]]++;
+                    work.spikes[b].count_into(trial.neuron_spikes.data() + neuron + b * L::BW,
+                                              std::min(L::BW, L::Model::SIZE - b * L::BW),
+                                              job.train);
             neuron += L::Model::SIZE;
         });
         return out.loss;
@@ -90,9 +92,7 @@ template <class P> struct WayThere : Walk<P> {
     template <bool TRACE = false> bool all(Trial& trial, int64_t i, double scale) const {
         enter(trial, i);
         layers<TRACE>(trial);
-        const bool finite = std::isfinite(finish(trial, i, scale));
-        if (job.train) trial.sort_spikes();
-        return finite;
+        return std::isfinite(finish(trial, i, scale));
     }
 
   private:
