@@ -45,6 +45,7 @@ LIF_REST = Neuron(  # with a constant term in its equation, which none of the bu
     meaning="lif that is driven by a constant",
     source="tests only",
 )
+LARGE = ("-DSNN_LARGE_GRADIENT=1",)  # every first layer learns as a large one does
 FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # of GeNN's code, while it is loaded
 MODELS = {**NEURONS, "lif_rest": LIF_REST}
 

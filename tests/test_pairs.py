@@ -16,7 +16,16 @@ import reference
 from draws import disturbances
 from oracle import problem
 from pairwise import pairwise
-from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
+from parity import (
+    LARGE,
+    TAUS,
+    data_of,
+    gradients_of,
+    load_parameters,
+    load_weights,
+    native,
+    program_of,
+)
 from test_parity import assert_close
 from test_regularisers import STRENGTHS, push_of
 
@@ -38,6 +47,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "v_reset": (0.0, -0.3),
     "integrator": ("exact", "euler"),
     "disturbed": (False, True),  # noise, and spikes that are held back
+    "large": (False, True),
 }
 
 
@@ -58,7 +68,7 @@ def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
         strengths=STRENGTHS, average_spikes=choice["averaged"],
         **({"noise": 0.05, "veto": 0.4} if choice["disturbed"] else {}),
     )  # fmt: skip
-    backend = native(program)
+    backend = native(program, flags=LARGE if choice["large"] else ())
     load_weights(backend, case.weights)
     load_parameters(backend, case)
     maps = reference.step_maps(case, DT, choice["integrator"])

@@ -11,6 +11,7 @@ import pytest
 import reference
 from oracle import Problem, problem
 from parity import (
+    LARGE,
     TAUS,
     data_of,
     gradients_of,
@@ -39,14 +40,21 @@ class Case:
     problem: Problem
     train: tuple[str, ...] = ()
     integrator: str = "exact"
+    large: bool = False  # it learns as large layers do
 
 
 def case(
-    model: str, loss: str, *, train: tuple[str, ...] = (), integrator: str = "exact", **more: object
+    model: str,
+    loss: str,
+    *,
+    train: tuple[str, ...] = (),
+    integrator: str = "exact",
+    large: bool = False,
+    **more: object,
 ) -> Case:
     settings: dict = {"examples": EXAMPLES, "seed": 3, **more}
     given = problem(model, loss, **settings)
-    return Case(given if "v_thresh" in train else one_threshold(given), train, integrator)
+    return Case(given if "v_thresh" in train else one_threshold(given), train, integrator, large)
 
 
 def one_threshold(given: Problem) -> Problem:
@@ -66,21 +74,26 @@ def one_threshold(given: Problem) -> Problem:
 CASES = {
     "constants": case("lif", "sum", spread=0.0),
     "recurrent, refractory": case(
-        "lif", "sum_weigh_exp", recurrent=True, t_ref=1.5, train=TAUS, sizes=(5, 11, 3)
+        "lif", "sum_weigh_exp", recurrent=True, t_ref=1.5, train=TAUS, sizes=(5, 11, 3), large=True
     ),
     "two large layers": case(
         "lif_subtract", "sum_weigh_linear", recurrent=True, hidden_layers=2, sizes=(9, 140, 20)
     ),
-    "adaptive, two layers": case("alif", "sum_weigh_sigmoid", hidden_layers=2, train=ALL),
+    "adaptive, two layers": case(
+        "alif", "sum_weigh_sigmoid", hidden_layers=2, train=ALL, large=True
+    ),
     "adaptive, peaks": case("alif", "max", recurrent=True, train=(*ALL, "tau_b", "b_incr")),
     "peaks of two layers": case(
-        "lif", "max", hidden_layers=2, parameters={"v_reset": -0.3}, spread=0.0, seed=16
+        "lif", "max", hidden_layers=2, parameters={"v_reset": -0.3}, spread=0.0, seed=16, large=True
     ),
     "driven": case(
         "lif_rest", "avg_xentropy", recurrent=True, t_ref=1.0, parameters={"v_reset": 0.2},
         train=(*ALL, "v_rest"),
     ),
     "driven, constants": case("lif_rest", "sum", spread=0.0, t_ref=0.5, sizes=(5, 21, 17)),
+    "wide, refractory": case(
+        "lif_subtract", "avg_xentropy", t_ref=2.0, train=TAUS, sizes=(5, 140, 3), large=True
+    ),
     "subtracted, refractory": case("lif_subtract", "avg_xentropy", t_ref=2.0, train=TAUS),
     "adaptive, spike times": case("alif", "first_spike", recurrent=True, t_ref=1.0, train=ALL),
     "spike times of two layers": case(
@@ -96,7 +109,7 @@ CASES = {
         "alif", "sum_weigh_input", hidden_layers=2, sizes=(5, 11, 35), integrator="euler"
     ),
     "lags of 35 outputs": case(
-        "lif_subtract", "relative_mse", recurrent=True, sizes=(9, 40, 35), spread=0.0
+        "lif_subtract", "relative_mse", recurrent=True, sizes=(9, 40, 35), spread=0.0, large=True
     ),
     "euler": case("lif", "sum", recurrent=True, train=TAUS, integrator="euler"),
 }  # fmt: skip
@@ -105,7 +118,8 @@ CASES = {
 @cache
 def built(name: str) -> NativeBackend:
     one = CASES[name]
-    return native(program_of(one.problem, DT, train=one.train, integrator=one.integrator))
+    program = program_of(one.problem, DT, train=one.train, integrator=one.integrator)
+    return native(program, flags=LARGE if one.large else ())
 
 
 def loaded(name: str, given: Problem) -> NativeBackend:

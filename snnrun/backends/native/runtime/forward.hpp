@@ -108,7 +108,8 @@ static inline void enter_parts(BlockSpikes<L>& spikes, const uint64_t* hit, uint
     for (int p = 0; p < PARTS; p++) {
         const int bit = p * SIZE;
         const uint64_t word = hit[bit / 64] >> bit % 64;
-        at[p + 1] = at[p] + __builtin_popcountll(SIZE == 64 ? word : word & ((1ull << SIZE % 64) - 1));
+        const uint64_t own = SIZE == 64 ? word : word & ((1ull << SIZE % 64) - 1);
+        at[p + 1] = at[p] + __builtin_popcountll(own);
     }
 }
 
@@ -183,9 +184,13 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
             if constexpr (M::SPIKING) spike(s, k, M::crosses(s, k), x);
         }
         for (int i = 0; i < M::STATES; i++) state[i * stride + x] = s[i];
-        if constexpr (M::RESTS)
-            if (tail) loud |= M::loud(s, k);
     }
+    if constexpr (M::RESTS)
+        for (int x = 0; tail && x < B; x++) {
+            vf s[M::STATES];
+            for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
+            loud |= M::loud(s, arrays + (b * B + x) * LANES);
+        }
     if constexpr (M::SPIKING) {
         auto& spikes = work.spikes[b];
         const uint32_t first = spikes.start[n];

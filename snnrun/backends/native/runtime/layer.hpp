@@ -7,6 +7,10 @@
 #include "draws.hpp"
 #include "memory.hpp"
 
+#ifndef SNN_LARGE_GRADIENT
+#define SNN_LARGE_GRADIENT (size_t(192) << 10)  // bytes; tests let small layers count as large
+#endif
+
 namespace snn {
 
 // Whether the steps of a population are differentiated, and how many of its states are kept in
@@ -49,7 +53,7 @@ struct LayerSpec {
     static constexpr size_t GRADIENT_BYTES =
         (size_t(PRE) + RECURRENT * WIDTH) * WIDTH * sizeof(Real);
     // A gradient for each share of the batch would not fit the caches.
-    static constexpr bool LARGE = GRADIENT_BYTES >= (size_t(3) << 16);
+    static constexpr bool LARGE = GRADIENT_BYTES >= SNN_LARGE_GRADIENT;
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&

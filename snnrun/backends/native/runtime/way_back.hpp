@@ -1,7 +1,7 @@
 // way_back.hpp: trials walked back through all layers, the output first, and the gradients that
 // they leave in a slot.
 #pragma once
-#include "backward.hpp"
+#include "backward_part.hpp"
 #include "discrete.hpp"
 #include "losses.hpp"
 #include "spike_train.hpp"
@@ -29,7 +29,7 @@ template <class P> struct WayBack {
             pair_layers<P>(*trials[i], value, slot, scale, fresh && i == 0);
     }
 
-    // The walks alone, into the trial's own tables; not that of the first layer where it is `tiled`.
+    // The walks alone, into the trial's own tables; without the first layer's where it is `tiled`.
     template <int I = COUNT - 1> void walks(Trial& trial, double scale, bool tiled) const {
         if constexpr (needs_adjoint<Layers, I>()) {
             auto& work = std::get<I>(trial.work);

@@ -1,8 +1,8 @@
 // way_there.hpp: trials walked forward through all layers, up to the loss.
 #pragma once
+#include "discrete.hpp"
 #include "job.hpp"
 #include "losses.hpp"
-#include "discrete.hpp"
 #include "spike_train.hpp"
 #include "trial.hpp"
 
