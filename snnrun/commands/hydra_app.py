@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
 NOWHERE = ("hydra.output_subdir=null", "hydra.job_logging.root.handlers=[]")  # writes nothing
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+_NO_ENTRY = re.compile(
+    r"Error merging override \+*(?P<override>(?P<key>[\w.]+?)\.\d+[.=].*)\nlist index out of range"
+)
 
 
 def run_hydra(
@@ -168,8 +172,16 @@ def _hydra_main(task: Callable[[DictConfig], Any]) -> None:
 
 
 def _in_one(error: BaseException) -> str:
+    """Return an error of Hydra's with its cause, or our own words where Hydra has none."""
     cause = f"\n{error.__cause__}" if error.__cause__ is not None else ""
-    return f"{error}{cause}".strip()
+    text = f"{error}{cause}".strip()
+    beyond = _NO_ENTRY.match(text)
+    if beyond is None:
+        return text
+    return (
+        f"{beyond['override']}: the list that is chosen has no such entry; give it whole, as in "
+        f"'{beyond['key']}=[...]', or choose a file that has this entry"
+    )
 
 
 def _within_job(error: BaseException) -> bool:
