@@ -195,13 +195,14 @@ def _misshapen(override: Any) -> Iterator[str]:
             yield key.convert(value)[1]
         return
     for key in SCHEMA.values():
-        entry = name.removeprefix(f"{key.name}.").partition(".")[0]
-        if key.kind.mapping and isinstance(key.default, list) and name.startswith(f"{key.name}."):
-            if not entry.isdecimal():
-                yield (
-                    f"{name}: {key.name} is {key.kind.text}; its entries have numbers, from 0, as "
-                    f"in {key.name}.0{name.removeprefix(key.name)}"
-                )
+        if not (key.kind.mapping and isinstance(key.default, list)):
+            continue
+        entry = name.removeprefix(f"{key.name}.")
+        if entry != name and not entry.partition(".")[0].isdecimal():
+            yield (
+                f"{name}: {key.name} is {key.kind.text}; its entries have numbers, from 0, as in "
+                f"{key.name}.0.{entry}"
+            )
 
 
 def _unknown(name: str, known: dict[str, list[str]]) -> str:

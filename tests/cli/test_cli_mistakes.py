@@ -35,7 +35,7 @@ from cli_tools import Calls, Say, refused
         (["train", "AUGMENTATION=[3]"], "AUGMENTATION=[3]: must be a mapping of augmentations"),
         (
             ["train", "network.layers.size=3"],
-            "entries have numbers, from 0, as in network.layers.0",
+            "its entries have numbers, from 0, as in network",
         ),
         (["train", "network.layers.0.size=3"], "the list that is chosen has no such entry"),
         (["train", "dataset=mylab.data.x"], "dataset.name=mylab.data.x"),
