@@ -114,25 +114,25 @@ class Config(Options):
     @property
     def populations(self) -> tuple[str, ...]:
         """Return the names of the populations, input first, output last."""
-        return population_names(self._flat())
+        return population_names(self.by_key())
 
     @property
     def projections(self) -> tuple[str, ...]:
         """Return the names of the projections, from the input to the output."""
-        return projection_names(self._flat())
+        return projection_names(self.by_key())
 
     @property
     def layers(self) -> tuple[LayerChoice, ...]:
         """Return the layers with everything that they were given or take from other keys."""
-        return layers_of(self._flat())
+        return layers_of(self.by_key())
 
-    def _flat(self) -> dict[str, Any]:
-        groups = {
-            f"{group}.{option}": self._values[group].get(option)
-            for group in ("network", "rule")
-            for option in self._values[group]
-        }
-        return {**self._values, **groups}
+    def by_key(self) -> dict[str, Any]:
+        """Return key -> value, with options under their full names, as ``rule.name``."""
+        flat = dict(self._values)
+        for group in GROUP_NAMES:
+            options = flat.pop(group)
+            flat |= {f"{group}.{option}": options.get(option) for option in options}
+        return flat
 
 
 def from_dict(source: Mapping[str, Any]) -> Config:

@@ -119,7 +119,7 @@ def test_without_any_figure_a_preset_is_called_neither(monkeypatch: pytest.Monke
 
 
 def test_a_preset_that_needs_a_file_says_where_it_is_and_which_key_takes_it(capsys: Say) -> None:
-    about, start, needs = suggestion("pattern")["preset"]
+    _, start, needs = suggestion("pattern")["preset"]
     assert start == "snnrun train preset=superspike_oxford"
     assert needs.startswith(
         "it needs themes/oxford-target.ras of https://github.com/fzenke/pub2018"

@@ -64,10 +64,15 @@ def run_hydra(
     return 0
 
 
-def carry_out(cfg: DictConfig, work: Callable[[Config, Path], Any]) -> Any:
+def carry_out(
+    cfg: DictConfig,
+    work: Callable[[Config, Path], Any],
+    check: Callable[[DictConfig], Config] = validate,
+) -> Any:
     """Check the configuration of one job and do its work, in the run folder that Hydra made.
 
-    In a multirun the message of a job that fails is shown at once, and the other jobs run.
+    ``check`` returns the checked configuration, or raises a ConfigError. In a multirun the message
+    of a job that fails is shown at once, and the other jobs run.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -78,7 +83,7 @@ def carry_out(cfg: DictConfig, work: Callable[[Config, Path], Any]) -> Any:
     many = hydra.mode == RunMode.MULTIRUN
     try:
         composed = folder / hydra.output_subdir if hydra.output_subdir else None
-        config = _checked(cfg, composed, keep=many)
+        config = _checked(cfg, composed, many, check)
         if not config.WRITE_TO_DISK:
             _leave_no_trace(folder, composed)
         return work(config, folder)
@@ -102,13 +107,15 @@ def save_config(cfg: DictConfig | ListConfig, path: Path) -> None:
         file.write(OmegaConf.to_yaml(cfg).encode())
 
 
-def _checked(cfg: DictConfig, composed: Path | None, keep: bool) -> Config:
+def _checked(
+    cfg: DictConfig, composed: Path | None, keep: bool, check: Callable[[DictConfig], Config]
+) -> Config:
     """Return the checked configuration, and keep the seed that a null stands for.
 
     ``composed`` is the folder to which Hydra wrote the configuration, if it did.
     """
     try:
-        config = validate(cfg)
+        config = check(cfg)
     except ConfigError:
         if composed is not None and not keep:
             _forget(composed)
