@@ -37,7 +37,7 @@ def used_keys(values: Values) -> list[str]:
         name
         for name, key in SCHEMA.items()
         if (not key.active_if or _active(key, values))
-        and not (learns_alone and name in superspike.UNUSED)
+        and not (learns_alone and name in (*superspike.UNUSED, *superspike.FIXED))
     ]
 
 
