@@ -156,7 +156,8 @@ def test_every_preset_opens_with_command_source_result_and_run_time(preset: str)
     assert said.run_time
     assert said.figure or said.published.startswith(NO_FIGURE), said.published
     labels = [line for line in lines if re.match(r"# [a-z][a-z ]*: ", line)]
-    assert len(labels) == sum(map(bool, (said.source, said.published, said.here, said.run_time)))
+    texts = (said.source, said.published, said.here, said.run_time, said.needs)
+    assert len(labels) == sum(map(bool, texts))
 
 
 @pytest.mark.parametrize("page", ["networks.md", "rules.md"])
