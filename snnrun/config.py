@@ -19,7 +19,6 @@ from snnrun.schema import (
     DATASETS,
     GROUP_NAMES,
     SCHEMA,
-    Key,
     augmentation,
     pattern,
     recordable,
@@ -28,11 +27,10 @@ from snnrun.schema import (
     targets,
     unknown_key,
 )
+from snnrun.schema.effect import COUNTS, without_effect
 from snnrun.schema.kinds import plain, shown
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 from snnrun.schema.rules import RULES, count_of, steps_of
-
-COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 
 
 class Options:
@@ -116,25 +114,25 @@ class Config(Options):
     @property
     def populations(self) -> tuple[str, ...]:
         """Return the names of the populations, input first, output last."""
-        return population_names(self._flat())
+        return population_names(self.by_key())
 
     @property
     def projections(self) -> tuple[str, ...]:
         """Return the names of the projections, from the input to the output."""
-        return projection_names(self._flat())
+        return projection_names(self.by_key())
 
     @property
     def layers(self) -> tuple[LayerChoice, ...]:
         """Return the layers with everything that they were given or take from other keys."""
-        return layers_of(self._flat())
+        return layers_of(self.by_key())
 
-    def _flat(self) -> dict[str, Any]:
-        groups = {
-            f"{group}.{option}": self._values[group].get(option)
-            for group in ("network", "rule")
-            for option in self._values[group]
-        }
-        return {**self._values, **groups}
+    def by_key(self) -> dict[str, Any]:
+        """Return key -> value, with options under their full names, as ``rule.name``."""
+        flat = dict(self._values)
+        for group in GROUP_NAMES:
+            options = flat.pop(group)
+            flat |= {f"{group}.{option}": options.get(option) for option in options}
+        return flat
 
 
 def from_dict(source: Mapping[str, Any]) -> Config:
@@ -167,7 +165,7 @@ def validate(source: Any) -> Config:
             wrong.append(problem)
         else:
             values[key.name] = value
-    wrong += _without_effect(values, dataset)
+    wrong += without_effect(values, dataset)
     checks = (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES, *pattern.RULES)
     for rule in (*checks, *superspike.RULES, *targets.RULES):
         wrong += rule.problems(values)
@@ -245,34 +243,6 @@ def _sort_out_unknown(given: dict[str, Any], name: Any) -> tuple[dict[str, Any],
         else:
             wrong.append(unknown_key(key))
     return options, wrong
-
-
-def _without_effect(values: Mapping[str, Any], dataset: str) -> Iterator[str]:
-    """Yield a line for each key that differs from its default and would change nothing."""
-    for name, value in values.items():
-        key = SCHEMA[name]
-        usual = key.default_of(dataset)
-        if _settled(name, value, values) == _settled(name, usual, values):
-            continue
-        if key.active_if and not _active(key, values):
-            conditions = " or ".join(map(str, key.active_if))
-            yield (
-                f"{name}={shown(value)}: has no effect unless {conditions}; leave it out, or use "
-                f"{name}={shown(usual)} where a preset or an earlier run sets it"
-            )
-
-
-def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Any:
-    """Return what ``value`` stands for, as the configuration of an earlier run has it."""
-    if name in COUNTS and "N_BATCH" in values:
-        return count_of({**values, name: value}, name)
-    if name == "SPK_REC_STEPS" and value is None and {"TRIAL_MS", "DT_MS"} <= values.keys():
-        return steps_of(values)
-    return value
-
-
-def _active(key: Key, values: Mapping[str, Any]) -> bool:
-    return any(c.key not in values or c.holds(values) for c in key.active_if)
 
 
 def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,5 +45,11 @@ def either(choices: Sequence[str]) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known word, or an empty string."""
+    near = closest(word, known)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is nearest to ``word``, or "" where none is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return near[0] if near else ""

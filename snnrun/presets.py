@@ -6,6 +6,7 @@ A preset opens with comments: the line of @package, the command that runs it, an
     # published: test 97.58 +- 0.12 % (10 seeds, last epoch)   or: none, and why
     # here: what it gave here, if somebody has tried
     # run time: what to expect
+    # needs: a file that no command fetches, where it is from, and the key that takes it
 
 A text that needs further lines has them indented by two blanks.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from snnrun.config import conf_dir
 
-LABELS = ("source", "published", "here", "run time")
+LABELS = ("source", "published", "here", "run time", "needs")
 _DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
 _LABEL = re.compile(rf"^# ({'|'.join(LABELS)}): (.*)$")
 _FIGURE = re.compile(r"\btest (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
@@ -37,6 +38,7 @@ class Preset:
     published: str
     here: str
     run_time: str
+    needs: str = ""
 
     @property
     def figure(self) -> str:
@@ -83,6 +85,7 @@ def read(file: Path) -> Preset:
         published=found.get("published", ""),
         here=found.get("here", ""),
         run_time=found.get("run time", ""),
+        needs=found.get("needs", ""),
     )
 
 
@@ -109,8 +112,10 @@ def when_to_suggest(preset: str | None, job: int | None = None) -> tuple[str, ..
     return () if job else (START,)
 
 
-def suggestion(dataset: str) -> dict[str, tuple[str, str]]:
+def suggestion(dataset: str) -> dict[str, tuple[str, ...]]:
     """Return which preset a run of a data set without one might want, as label -> lines.
+
+    The first says what it gives, the second is its command, the third, if any, what it needs.
 
     The defaults of a data set are those of a table, and need not train well.
     """
@@ -118,16 +123,17 @@ def suggestion(dataset: str) -> dict[str, tuple[str, str]]:
     if not of_dataset:
         return {}
     best = of_dataset[0]
-    start = f"snnrun train preset={best.name}"
+    start = [f"snnrun train preset={best.name}"]
+    start += [f"it needs {best.needs}"] if best.needs else []
     if best.figure:
-        return {"published": (f"test {best.figure} with other values; to reproduce it:", start)}
+        return {"published": (f"test {best.figure} with other values; to reproduce it:", *start)}
     if not best.figure_here:
-        return {"preset": (f"other values for {dataset}, without a published result:", start)}
+        return {"preset": (f"other values for {dataset}, without a published result:", *start)}
     about = (
         f"test {best.figure_here} with other values, measured here (`snnrun presets {best.name}` "
         "says how); none is published:"
     )
-    return {"measured": (about, start)}
+    return {"measured": (about, *start)}
 
 
 def _text(match: re.Match[str] | None) -> str:

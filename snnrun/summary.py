@@ -16,6 +16,7 @@ from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
 from snnrun.schema.kinds import shown
+from snnrun.schema.model import TARGET_LOSSES
 from snnrun.training.state import State
 from snnrun.training.stop import Stop
 
@@ -52,6 +53,7 @@ def found(
             f"{program.steps} steps of {program.dt:g} ms",
         ],
         "rule": f"{_rule(program)}, loss {program.loss.name}: {program.loss.meaning}",
+        **steep_surrogate(config),
         "backend": opened.description,
         "plan": plan,
         **_only_in_training(config),
@@ -68,6 +70,21 @@ def found(
 def _rule(program: Program) -> str:
     spikes = program.spikes
     return program.rule.name + (f" {spikes.surrogate.name}" if spikes is not None else "")
+
+
+def steep_surrogate(config: Config) -> dict[str, str]:
+    """Return a hint where the default surrogate is steep for potentials in mV, and learns slowly.
+
+    Its scale is per unit of the potential, and suits a threshold of 1.
+    """
+    options = config.rule
+    steep = options.surrogate == "fast_sigmoid" and options.scale is None
+    if config.LOSS_TYPE not in TARGET_LOSSES or not steep or config.V_THRESH < 10:
+        return {}
+    return {
+        "hint": "rule.scale=1 usually learns faster than the default with V_THRESH="
+        f"{config.V_THRESH:g} (docs/rules.md)"
+    }
 
 
 def outcome(

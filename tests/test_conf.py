@@ -12,7 +12,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from snnrun.commands.arguments import groups
+from snnrun.commands.arguments import groups, split
+from snnrun.commands.compose import compose as compose_line
 from snnrun.config import Config, conf_dir, validate
 from snnrun.errors import ConfigError
 from snnrun.presets import NO_FIGURE, read
@@ -155,7 +156,20 @@ def test_every_preset_opens_with_command_source_result_and_run_time(preset: str)
     assert said.run_time
     assert said.figure or said.published.startswith(NO_FIGURE), said.published
     labels = [line for line in lines if re.match(r"# [a-z][a-z ]*: ", line)]
-    assert len(labels) == sum(map(bool, (said.source, said.published, said.here, said.run_time)))
+    texts = (said.source, said.published, said.here, said.run_time, said.needs)
+    assert len(labels) == sum(map(bool, texts))
+
+
+@pytest.mark.parametrize("page", ["networks.md", "rules.md"])
+def test_networks_of_the_documentation_work_as_written(page: str, tmp_path: Path) -> None:
+    text = (conf_dir().parent / "docs" / page).read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert examples
+    (tmp_path / "network").mkdir()
+    for number, example in enumerate(examples):
+        (tmp_path / "network" / f"example{number}.yaml").write_text(example)
+        words = ["--config-dir", str(tmp_path), f"network=example{number}"]
+        assert validate(compose_line(split(words))).layers
 
 
 def test_the_preset_of_wunderlich_and_pehle_is_theirs() -> None:

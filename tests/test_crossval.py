@@ -208,6 +208,17 @@ def test_what_cannot_be_cross_validated_is_refused_before_any_run(
     assert not list(Path().glob("outputs/crossval/*/*/speaker*"))
 
 
+@pytest.mark.parametrize("name", ["pattern", "yinyang", "mnist"])
+def test_data_without_speakers_are_refused_by_their_name(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, f"dataset={name}")
+    assert f"dataset={name}: has no speakers" in said
+    assert "use dataset=shd, ssc or dvs" in said
+    assert "N_TRAIN" not in said
+    assert list(Path().iterdir()) == []
+
+
 @pytest.mark.parametrize("command", ["resume", "test"])
 def test_a_cross_validation_is_no_run(
     done: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]

@@ -37,7 +37,10 @@ LAYERS: list[dict[str, Any]] = [
 
 
 def layered(layers: list[dict[str, Any]] = LAYERS, **keys: Any) -> Config:
-    return small(**{"network.layers": layers, **keys})
+    whole = isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)
+    hidden = [layer for layer in layers if layer.get("name") != "output"] if whole else [{}]
+    unused = {"NUM_HIDDEN": 200} if all("size" in layer for layer in hidden) else {}
+    return small(**{"network.layers": layers, **unused, **keys})
 
 
 def program(config: Config) -> Program:
@@ -206,6 +209,7 @@ def test_mistakes_are_told_with_their_place(message: str) -> None:
     ("keys", "message"),
     [
         ({"N_HID_LAYER": 2}, "N_HID_LAYER=2: has no effect unless network.layers is []"),
+        ({"NUM_HIDDEN": 7}, "NUM_HIDDEN=7: has no effect, as each hidden layer of network.layers"),
         ({"REC_SPIKES": ["hiddn1"]}, "there are input, fast, hidden1, output. Did you mean"),
         ({"REC_SYNAPSES": [["hid_to_hidfwd0", "g"]]}, "in_to_hid0, hid_to_hid0, up, hid_to_out"),
         ({"REC_NEURONS": [["hidden", "Q"]]}, "ALIF has no variable Q; it has V, I, B"),
@@ -216,6 +220,18 @@ def test_other_keys_are_held_against_the_layers(keys: dict[str, Any], message: s
     with pytest.raises(ConfigError) as caught:
         layered(**keys)
     assert message in str(caught.value)
+
+
+def test_keys_that_no_layer_takes_are_refused_and_those_that_one_takes_are_not() -> None:
+    for keys, field in (
+        ({"HIDDEN_NEURON_TYPE": "ALIF"}, {"neuron": "LIF"}),
+        ({"RECURRENT": True}, {"recurrent": False}),
+        ({"TRAIN_TAU": True}, {"train_tau": False}),
+    ):
+        (name,) = keys
+        with pytest.raises(ConfigError, match=f"{name}=.*has its own {next(iter(field))}; leave"):
+            layered([field, {"size": 3, **field}, {"name": "output"}], **keys)
+        layered([field, {"size": 3}], **keys)
 
 
 def test_unknown_parameters_and_objects_are_told_with_their_place() -> None:

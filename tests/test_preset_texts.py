@@ -118,6 +118,18 @@ def test_without_any_figure_a_preset_is_called_neither(monkeypatch: pytest.Monke
     }  # fmt: skip
 
 
+def test_a_preset_that_needs_a_file_says_where_it_is_and_which_key_takes_it(capsys: Say) -> None:
+    _, start, needs = suggestion("pattern")["preset"]
+    assert start == "snnrun train preset=superspike_oxford"
+    assert needs.startswith(
+        "it needs themes/oxford-target.ras of https://github.com/fzenke/pub2018"
+    )
+    assert "dataset.target=FILE" in needs
+    assert main(["presets", "superspike_oxford"]) == 0
+    assert "needs: themes/oxford-target.ras of https://github.com" in capsys.readouterr().out
+    assert len(suggestion("mnist")["published"]) == 2  # its data are fetched
+
+
 def test_a_data_set_of_the_users_own_has_no_hint() -> None:
     assert suggestion("mylab.data.bars") == {}
 

@@ -104,7 +104,7 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         assert rest.pop(0) in data.ACTIONS
         compose(rest[: rest.index("--from")] if "--from" in rest else rest)
     elif command in ("resume", "test"):
-        read_overrides([word for word in rest if "=" in word], command)
+        read_overrides([word for word in rest if "=" in word], command, {})
     elif command == "keys":
         assert all(matching(pattern) for pattern in rest)
     elif command == "plot":

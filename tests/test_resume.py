@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from runs import (
     wait_for_epochs,
 )
 
-from snnrun.config import Config
+from snnrun.config import Config, from_dict
 from snnrun.errors import CheckpointError, ConfigError
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
@@ -288,12 +289,27 @@ def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
     assert number > 20
 
 
-@pytest.mark.parametrize("loss", ["sum_weigh_input", "relative_mse"])
-def test_runs_with_other_losses_go_on_to_the_same_bits_after_a_stop_or_a_kill(
-    loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+TRAINED = {"PDROP_INPUT": 0.2, "RECURRENT": True, "TRAIN_TAU": True, "ETA": 0.02}
+ONLINE = {  # rule=superspike, whose traces and clock run on from one presentation to the next
+    "dataset": {"name": "pattern", "channels": 8, "outputs": 5, "rate": 100.0}, "NUM_HIDDEN": 6,
+    "TRIAL_MS": 60.0, "N_TRAIN": 10, "N_VALIDATE": 2, "N_TEST": 2, "N_EPOCH": 3, "MODEL_SEED": 1,
+    "rule": {"name": "superspike", "update_ms": 35.0, "w0": 90.0, "feedback": "random"},
+}  # fmt: skip
+KINDS: dict[str, Callable[[], Config]] = {
+    "sum_weigh_input": lambda: small(LOSS_TYPE="sum_weigh_input", **TRAINED),
+    "relative_mse": lambda: small(LOSS_TYPE="relative_mse", **TRAINED),
+    "surrogate": lambda: small(rule="surrogate", LOSS_TYPE="max", PDROP_HIDDEN=0.1, **TRAINED),
+    "stdp": lambda: small(rule={"name": "stdp", "w_max": 4.0, "reward": True}, **TRAINED),
+    "superspike": lambda: from_dict(ONLINE),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_runs_with_other_losses_and_rules_go_on_to_the_same_bits_after_a_stop_or_a_kill(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeper, "SHARE", 1e9)
-    config = small(LOSS_TYPE=loss, PDROP_INPUT=0.2, RECURRENT=True, TRAIN_TAU=True, ETA=0.02)
+    config = KINDS[kind]()
     train(config, tmp_path / "undisturbed")
     assert len(set(load_run(tmp_path / "undisturbed").epochs["train_loss"])) == 3
     for number in (5, 7):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from parity import (
     with_targets,
 )
 from test_parity import assert_close
+from test_regularisers import STRENGTHS
+from test_surrogate import penalty_of
 
 from snnrun import load_run, train
 from snnrun.backends.base import Adam
@@ -31,9 +34,11 @@ from snnrun.compile.loss import kernel_of
 from snnrun.config import from_dict
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
+from snnrun.models.regularisers import REGULARISERS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative
 from snnrun.record.columns import PATTERN
 from snnrun.run import build_program
+from snnrun.summary import steep_surrogate
 
 DT, EXAMPLES, TOLERANCE = 0.1, 3, 1e-11
 CASES: dict[str, dict[str, Any]] = {
@@ -46,7 +51,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "parameters of outputs trained, penalty": {
         "spread": 0.1, "train": (*TAUS, "v_thresh", "v_reset"), "model": "lif_subtract",
-        "recurrent": True, "surrogate": "triangular", "t_ref": 0.5,
+        "recurrent": True, "surrogate": "triangular", "t_ref": 0.5, "regulariser": "Thomas1",
     },
 }  # fmt: skip
 
@@ -74,16 +79,24 @@ def targets_of(case: Problem) -> np.ndarray:
 def test_the_gradient_is_that_of_the_steps(name: str) -> None:
     options = dict(CASES[name])
     surrogate, detach = options.pop("surrogate", "fast_sigmoid"), options.pop("detach", True)
-    trained = options.pop("train", ())
+    trained, regulariser = options.pop("train", ()), options.pop("regulariser", None)
     case = drawn(**options)
     spikes = SpikeDerivative(surrogate=SURROGATES[surrogate], detach_reset=detach)
-    backend, targets = loaded(case, train=trained, spikes=spikes), targets_of(case)
-    wanted = [
-        reference_discrete.gradient(case, DT, e, reference_discrete.SURROGATES[surrogate],
-                                    detach=detach, target=targets[e])
-        for e in range(EXAMPLES)
-    ]  # fmt: skip
-    assert all(one.counts[layer].sum() for one in wanted for layer in range(len(case.layers)))
+    more = {"regulariser": REGULARISERS[regulariser], "strengths": STRENGTHS} if regulariser else {}
+    backend, targets = loaded(case, train=trained, spikes=spikes, **more), targets_of(case)
+
+    def gradient(e: int, penalty: Callable | None) -> reference.Result:
+        return reference_discrete.gradient(
+            case, DT, e, reference_discrete.SURROGATES[surrogate], detach=detach,
+            target=targets[e], penalty=penalty,
+        )  # fmt: skip
+
+    wanted = plain = [gradient(e, None) for e in range(EXAMPLES)]
+    assert all(one.counts[layer].sum() for one in plain for layer in range(len(case.layers)))
+    if regulariser:
+        wanted = [gradient(e, penalty_of(regulariser, None)) for e in range(EXAMPLES)]
+        with_, without = (reference.mean_gradients(x)["in_to_hid"] for x in (wanted, plain))
+        assert np.abs(with_ - without).max() > 1e-3 * np.abs(without).max()
     results = backend.gradient(with_targets(data_of(case, DT), targets), np.arange(EXAMPLES))
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
     assert (results.prediction == -1).all()
@@ -150,6 +163,18 @@ def test_the_error_falls(tmp_path: Path) -> None:
     np.testing.assert_allclose(rows["train_accuracy"], 1 - rows["error_ratio"], rtol=1e-12)
     assert rows["hits_5ms"][-1] > rows["hits_5ms"][0]
     assert run.test["accuracy"] == 1 - run.test["error_ratio"]
+
+
+def test_a_run_whose_surrogate_is_steep_for_its_potentials_says_so() -> None:
+    usual = {"name": "surrogate"}
+    said = steep_surrogate(from_dict({**KEYS, "rule": usual}))["hint"]
+    assert said.startswith("rule.scale=1 usually learns faster than the default with V_THRESH=10")
+    for keys in (
+        {}, {"rule": {**usual, "scale": 10.0}}, {"rule": {**usual, "surrogate": "triangular"}},
+        {"rule": usual, "V_THRESH": 1.0}, {"rule": "superspike", "LOSS_TYPE": "sum_weigh_exp",
+                                           "INPUT_HIDDEN_STD": 3.5, "HIDDEN_OUTPUT_STD": 3.1},
+    ):  # fmt: skip
+        assert steep_surrogate(from_dict({**KEYS, **keys})) == {}
 
 
 @pytest.mark.parametrize(

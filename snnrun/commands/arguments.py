@@ -6,7 +6,7 @@ Hydra would find most mistakes too, but later, one at a time, and in its own wor
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,8 @@ def check(line: CommandLine) -> list[str]:
             wrong += _wrong_choices(override, known[name], anywhere=_searches_more(parsed))
         elif not _is_key(name, own_dataset=_has_own_dataset(line, parsed)):
             wrong.append(_unknown(name, known))
+        else:
+            wrong += _misshapen(override)
     wrong += _twice_spelled(parsed)
     if wrong:
         raise ConfigError(listed(wrong, "on the command line"))
@@ -180,6 +182,27 @@ def _of_mapping(name: str) -> bool:
     return any(
         key.kind.mapping and f"{name}.".startswith(f"{key.name}.") for key in SCHEMA.values()
     )
+
+
+def _misshapen(override: Any) -> Iterator[str]:
+    """Yield what is wrong where a list and a mapping meet, which Hydra cannot merge."""
+    name = override.key_or_group
+    value = None if override.is_sweep_override() else override.value()
+    key = SCHEMA.get(ALIASES.get(name, name))
+    kinds = (Mapping, list)
+    if key is not None and isinstance(value, kinds) and isinstance(key.default, kinds):
+        if isinstance(value, Mapping) != isinstance(key.default, Mapping):
+            yield key.convert(value)[1]
+        return
+    for key in SCHEMA.values():
+        if not (key.kind.mapping and isinstance(key.default, list)):
+            continue
+        entry = name.removeprefix(f"{key.name}.")
+        if entry != name and not entry.partition(".")[0].isdecimal():
+            yield (
+                f"{name}: {key.name} is {key.kind.text}; its entries have numbers, from 0, as in "
+                f"{key.name}.0.{entry}"
+            )
 
 
 def _unknown(name: str, known: dict[str, list[str]]) -> str:
@@ -238,8 +261,15 @@ def _twice_spelled(parsed: Sequence[Any]) -> list[str]:
 
 def _canonical(word: str) -> str:
     name, equals, value = word.partition("=")
-    add = "++" if _of_mapping(name) else ""  # Hydra takes no new entry of a mapping without it
+    # Hydra takes no new entry of a mapping without it, nor an option of another choice of a group,
+    # of which the check of the configuration says whose it is
+    add = "++" if _of_mapping(name) or _of_some_choice(name) else ""
     return f"{add}{ALIASES.get(name, name)}{equals}{value}"
+
+
+def _of_some_choice(name: str) -> bool:
+    """Return whether ``name`` is an option that only some choices of its group have."""
+    return name in SCHEMA and name.partition(".")[0] in ("rule", "backend")
 
 
 def describe_groups() -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from snnrun.commands.hydra_app import carry_out, run_hydra, save_config
 from snnrun.config import Config, validate
-from snnrun.errors import CheckpointError, ConfigError
-from snnrun.schema import BASE, SCHEMA
+from snnrun.errors import CheckpointError, ConfigError, either
+from snnrun.schema import BASE, DATASETS, SCHEMA
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -36,6 +36,7 @@ examples:
   snnrun crossval outputs/crossval/2026-11-24/18-03-12-123456
 """
 
+WITH_SPEAKERS = ("shd", "ssc", "dvs")  # of the built-in data sets; in dvs they are its users
 SETTINGS = (
     "hydra.run.dir=${OUT_DIR}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}",
     "EVALUATION=speaker",
@@ -72,7 +73,18 @@ def task(cfg: DictConfig) -> Any:
         usual = SCHEMA["N_VALIDATE"].default_of(name if name in SCHEMA["N_VALIDATE"].datasets
                                                 else BASE)  # fmt: skip
         OmegaConf.update(cfg, "N_VALIDATE", usual)
-    return carry_out(cfg, partial(_cross_validate, cfg))
+    return carry_out(cfg, partial(_cross_validate, cfg), _checked)
+
+
+def _checked(cfg: DictConfig) -> Config:
+    """Return the checked configuration, of data that have speakers to leave out."""
+    name = cfg.dataset.name
+    if name in DATASETS and name not in WITH_SPEAKERS:
+        raise ConfigError(
+            f"dataset={name}: has no speakers, of which snnrun crossval leaves out one after the "
+            f"other; use dataset={either(WITH_SPEAKERS)}, or snnrun train dataset={name}"
+        )
+    return validate(cfg)
 
 
 def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
 NOWHERE = ("hydra.output_subdir=null", "hydra.job_logging.root.handlers=[]")  # writes nothing
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+_NO_ENTRY = re.compile(
+    r"Error merging override \+*(?P<override>(?P<key>[\w.]+?)\.\d+[.=].*)\nlist index out of range"
+)
 
 
 def run_hydra(
@@ -60,10 +64,15 @@ def run_hydra(
     return 0
 
 
-def carry_out(cfg: DictConfig, work: Callable[[Config, Path], Any]) -> Any:
+def carry_out(
+    cfg: DictConfig,
+    work: Callable[[Config, Path], Any],
+    check: Callable[[DictConfig], Config] = validate,
+) -> Any:
     """Check the configuration of one job and do its work, in the run folder that Hydra made.
 
-    In a multirun the message of a job that fails is shown at once, and the other jobs run.
+    ``check`` returns the checked configuration, or raises a ConfigError. In a multirun the message
+    of a job that fails is shown at once, and the other jobs run.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -74,7 +83,7 @@ def carry_out(cfg: DictConfig, work: Callable[[Config, Path], Any]) -> Any:
     many = hydra.mode == RunMode.MULTIRUN
     try:
         composed = folder / hydra.output_subdir if hydra.output_subdir else None
-        config = _checked(cfg, composed, keep=many)
+        config = _checked(cfg, composed, many, check)
         if not config.WRITE_TO_DISK:
             _leave_no_trace(folder, composed)
         return work(config, folder)
@@ -98,13 +107,15 @@ def save_config(cfg: DictConfig | ListConfig, path: Path) -> None:
         file.write(OmegaConf.to_yaml(cfg).encode())
 
 
-def _checked(cfg: DictConfig, composed: Path | None, keep: bool) -> Config:
+def _checked(
+    cfg: DictConfig, composed: Path | None, keep: bool, check: Callable[[DictConfig], Config]
+) -> Config:
     """Return the checked configuration, and keep the seed that a null stands for.
 
     ``composed`` is the folder to which Hydra wrote the configuration, if it did.
     """
     try:
-        config = validate(cfg)
+        config = check(cfg)
     except ConfigError:
         if composed is not None and not keep:
             _forget(composed)
@@ -168,8 +179,16 @@ def _hydra_main(task: Callable[[DictConfig], Any]) -> None:
 
 
 def _in_one(error: BaseException) -> str:
+    """Return an error of Hydra's with its cause, or our own words where Hydra has none."""
     cause = f"\n{error.__cause__}" if error.__cause__ is not None else ""
-    return f"{error}{cause}".strip()
+    text = f"{error}{cause}".strip()
+    beyond = _NO_ENTRY.match(text)
+    if beyond is None:
+        return text
+    return (
+        f"{beyond['override']}: the list that is chosen has no such entry; give it whole, as in "
+        f"'{beyond['key']}=[...]', or choose a file that has this entry"
+    )
 
 
 def _within_job(error: BaseException) -> bool:

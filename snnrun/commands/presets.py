@@ -67,6 +67,7 @@ def describe(preset: Preset) -> str:
         "here": preset.here,
         "run time": preset.run_time,
         "source": preset.source,
+        "needs": preset.needs,
         "start": f"snnrun train preset={preset.name}",
     }
     lines = [preset.name]

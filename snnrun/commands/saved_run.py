@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from snnrun.config import Config, listed, validate
 from snnrun.errors import CheckpointError, ConfigError
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.schema import ALIASES, SCHEMA, unknown_key
+from snnrun.schema.effect import used_keys
 
 RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.yaml makes them
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -83,8 +84,8 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     values: dict[str, Any] = {str(key): value for key, value in saved.items()}
     if command == "test":  # in a training run these say what it started from
         values |= {"LOAD_LAST": False, "LOAD_BEST": False}
-    given = read_overrides(overrides, command)
-    for name, value in read_overrides([*map(str, earlier)], "resume") + given:
+    given = read_overrides(overrides, command, values)
+    for name, value in read_overrides([*map(str, earlier)], "resume", values) + given:
         group, _, option = name.rpartition(".")
         (values[group] if group else values)[option] = value
     _forget_other_backends(values, {name for name, _ in given})
@@ -108,8 +109,10 @@ def _forget_other_backends(values: dict[str, Any], given: set[str]) -> None:
         (values[group] if group else values).pop(option, None)
 
 
-def read_overrides(overrides: Sequence[str], command: str) -> list[tuple[str, Any]]:
-    """Return (key, value) of each override.
+def read_overrides(
+    overrides: Sequence[str], command: str, run: Mapping[str, Any]
+) -> list[tuple[str, Any]]:
+    """Return (key, value) of each override of the saved configuration ``run``.
 
     Raises:
         ConfigError: With a line for each that is not KEY=VALUE, or whose key may not change.
@@ -118,7 +121,7 @@ def read_overrides(overrides: Sequence[str], command: str) -> list[tuple[str, An
     for text, override in zip(overrides, parse(overrides), strict=True):
         name = override.key_or_group
         name = GROUPS.get(name, ALIASES.get(name, name))
-        problem = _refusal(override, name, command)
+        problem = _refusal(override, name, command, run)
         if problem:
             wrong.append(f"{text}: {problem}" if name in SCHEMA else problem)
         else:
@@ -167,7 +170,17 @@ def describe_changeable(command: str) -> str:
     return textwrap.fill(names, 96, initial_indent="  ", subsequent_indent="  ")
 
 
-def _refusal(override: Any, name: str, command: str) -> str:
+def _used(names: Sequence[str], run: Mapping[str, Any]) -> list[str]:
+    """Return those of the keys ``names`` that have an effect in the run."""
+    try:
+        config = validate(run)
+    except ConfigError:  # what is wrong with it is told once its overrides are right
+        return list(names)
+    used = used_keys(config.by_key())
+    return [name for name in names if name in used]
+
+
+def _refusal(override: Any, name: str, command: str, run: Mapping[str, Any]) -> str:
     if override.is_sweep_override():
         return "one run is one configuration; give one value"
     if override.is_add() or override.is_delete() or override.package is not None:
@@ -177,7 +190,7 @@ def _refusal(override: Any, name: str, command: str) -> str:
     if name in SCHEMA:
         return (
             f"cannot be changed by `snnrun {command}`, since the run would no longer be the same; "
-            f"it can change: {', '.join(changeable(command))}"
+            f"it can change: {', '.join(_used(changeable(command), run))}"
         )
     if name.split(".")[0] in ("hydra", "preset") or f"{name}.name" in SCHEMA:
         return f"{name}: `snnrun {command}` takes single keys, not groups"

@@ -22,6 +22,11 @@ from snnrun.datasets.spikes import Split, Splits, Targets
 from snnrun.errors import DataError
 from snnrun.streams import stream
 
+# Published targets by the names of their files, which are not ours to hand on: where they are.
+PUBLISHED = {
+    "oxford-target.ras": "the Oxford target of Zenke & Ganguli 2018, themes/oxford-target.ras of "
+    "https://github.com/fzenke/pub2018superspike",
+}
 Spikes = tuple[np.ndarray, np.ndarray]  # times (ms) and neurons
 
 
@@ -39,6 +44,12 @@ def read(config: Any) -> Splits:
         dt_ms=config.DT_MS,
         source="pattern",
     )
+    if not packed.n_events:
+        raise DataError(
+            f"dataset pattern: input {of_input}: there is no spike of {config.dataset.channels} "
+            f"channels in the {config.TRIAL_MS:g} ms of a trial, so that nothing could be learned; "
+            f"give {'TRIAL_MS' if config.dataset.input else 'dataset.rate'} a larger value"
+        )
     data = replace(packed, targets=targets)
 
     def shown(name: str, count: int | None) -> Split | None:
@@ -92,6 +103,11 @@ def _target(config: Any) -> tuple[Spikes, str]:
         times = (np.arange(n)[:, None] + phase) / n * config.TRIAL_MS
         return (times.ravel(), np.tile(np.arange(size), n)), f"{n} evenly spaced spikes each"
     path = Path(options.target).expanduser()
+    if path.name in PUBLISHED and not path.exists():
+        raise DataError(
+            f"dataset.target={path}: there is no such file. It is {PUBLISHED[path.name]}: put it "
+            "into the folder you start in, or give its path with dataset.target=FILE"
+        )
     if path.suffix.lower() == ".ras":
         times, neurons = read_ras(path)
         first = options.target_offset

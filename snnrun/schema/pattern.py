@@ -19,7 +19,7 @@ OPTIONS = table(
         nullable=True, null="Poisson spikes, drawn once with TRAIN_DATA_SEED", active_if=PATTERN,
     ),
     number(
-        "dataset.rate", 5.0, "Rate of the Poisson input.", unit="Hz", minimum=0, active_if=PATTERN,
+        "dataset.rate", 5.0, "Rate of the Poisson input.", unit="Hz", above=0, active_if=PATTERN,
     ),
     whole(
         "dataset.channels", 200, "Input channels.", minimum=1, maximum=65535, active_if=PATTERN,

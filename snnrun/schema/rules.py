@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.schema.kinds import MINI_BATCHES, shown
-from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of, neurons_of, output_neuron
+from snnrun.schema.layers import (
+    DEFAULT_KEYS,
+    FROZEN,
+    OUTPUT,
+    layers_of,
+    neurons_of,
+    output_neuron,
+)
 from snnrun.schema.model import (
     DISCRETE_NEURONS,
     EXPONENTIAL_LOSSES,
@@ -33,6 +40,10 @@ BACKENDS = {  # of each learning rule: those that can run it
 MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = ("yinyang", "pattern")
 OWN_VALIDATION = ("ssc",)  # data sets with a validation set of their own
+OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes before it
+    "NUM_HIDDEN": "size", "HIDDEN_NEURON_TYPE": "neuron", "RECURRENT": "recurrent",
+    "TRAIN_TAU": "train_tau",
+}  # fmt: skip
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 
@@ -230,6 +241,22 @@ def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
         )
 
 
+@rule("dataset.name", "network.layers", *OF_LAYERS)
+def _left_to_no_layer(values: Values) -> Iterator[str]:
+    """Refuse keys of hidden layers that each of ``network.layers`` overrides."""
+    from snnrun.schema import SCHEMA
+
+    hidden = [fields for fields in values["network.layers"] if fields.get("name") != OUTPUT]
+    for name, field in OF_LAYERS.items():
+        usual = SCHEMA[name].default_of(values["dataset.name"])
+        if hidden and values[name] != usual and all(field in fields for fields in hidden):
+            yield (
+                f"{name}={shown(values[name])}: has no effect, as each hidden layer of "
+                f"network.layers has its own {field}; leave it out, or use {name}={shown(usual)} "
+                "where a preset or an earlier run sets it"
+            )
+
+
 @rule("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
 def _plots_are_files(values: Values) -> Iterator[str]:
     for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
@@ -240,16 +267,18 @@ def _plots_are_files(values: Values) -> Iterator[str]:
             )
 
 
-@rule("rule.name", "LOSS_TYPE")
+@rule("dataset.name", "rule.name", "LOSS_TYPE")
 def _surrogate_of_potentials(values: Values) -> Iterator[str]:
     name = values["LOSS_TYPE"]
     if values["rule.name"] == "surrogate" and name in SPIKE_TIME_LOSSES:
         (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
         others = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
+        source = values["dataset.name"]
+        data = "" if source == "yinyang" or "." in source else f" dataset={source}"
         yield (
             f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete "
-            f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, or "
-            "rule=eventprop"
+            f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, as "
+            f"in `snnrun train{data} rule=surrogate LOSS_TYPE=max`, or rule=eventprop"
         )
 
 
@@ -304,6 +333,7 @@ RULES = (
     _schedule_needs_validation,
     _one_checkpoint,
     _rewired_weights_are_trained,
+    _left_to_no_layer,
     _plots_are_files,
     _surrogate_of_potentials,
     _updates_are_not_flows,

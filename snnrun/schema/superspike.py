@@ -145,6 +145,12 @@ UNUSED = (
     "COLLECT_CONFUSION", "REC_PREDICTIONS", "backend.on_full_buffer",
     "network.hidden_trained",
 )  # fmt: skip
+# What stands for some of those and for the filter of LOSS_TYPE=van_rossum.
+INSTEAD = {
+    "ETA": "rule.r0", "ETA_DECAY": "rule.cut_every", "ETA_FAC": "rule.cut_every",
+    "INPUT_HIDDEN_STD": "rule.w0", "HIDDEN_OUTPUT_STD": "rule.w0", "TAU_RISE": "rule.tau_rise",
+    "TAU_DECAY": "rule.tau_decay",
+}  # fmt: skip
 # Keys whose other values are not implemented with it: name -> the only value.
 FIXED = {"RECURRENT": False, "N_HID_LAYER": 1, "N_BATCH": 1, "HIDDEN_NEURON_TYPE": "LIF",
          "OUTPUT_NEURON_TYPE": "LI"}  # fmt: skip
@@ -160,10 +166,12 @@ def _unused(values: Values) -> Iterator[str]:
         return
     for name in UNUSED:
         usual = SCHEMA[name].default_of(values["dataset.name"])
+        instead = f"use {INSTEAD[name]}, " if name in INSTEAD else ""
         if values[name] != usual:
             yield (
-                f"{name}={shown(values[name])}: has no effect with rule=superspike; leave it out, "
-                f"or use {name}={shown(usual)} where a preset or an earlier run sets it"
+                f"{name}={shown(values[name])}: has no effect with rule=superspike; "
+                f"{instead}leave it out, or use {name}={shown(usual)} where a preset or an earlier "
+                "run sets it"
             )
 
 

@@ -176,9 +176,8 @@ class Trainer:
                         epoch, phase.first_trial + first, served, phase.name,
                         (*self._dropout(epoch, phase, served), phase.name == "train"),
                     )  # fmt: skip
-            last = min(
-                [phase.trials, self._end_of_chunk(first), *(r for r in recorded if r > first)]
-            )
+            cuts = (phase.trials, self._end_of_chunk(phase, first))
+            last = min([*cuts, *(r for r in recorded if r > first)])
             served = self._serve(epoch, phase, first, last)
             started = time.monotonic()
             self._run_trials(epoch, phase, served)
@@ -349,8 +348,11 @@ class Trainer:
         self._keeper.interrupted(self._state)
         raise Stopped
 
-    def _end_of_chunk(self, first: int) -> int:
+    def _end_of_chunk(self, phase: Phase, first: int) -> int:
         """Return where the call that begins with trial ``first`` ends; some backends decide it."""
+        # an online rule's presentations run on from each other, and each call from the training
+        if phase.name == "validation" and self._backend.program.online is not None:
+            return phase.trials
         fixed = self._backend.batches_per_call
         return (first // fixed + 1) * fixed if fixed else first + self._trials_per_chunk
 

@@ -45,6 +45,14 @@ def test_a_multirun_makes_a_run_of_every_combination(calls: Calls) -> None:
     assert all("outputs/multirun/" in folder.as_posix() for folder in folders)
 
 
+def test_options_of_a_rule_are_given_and_swept_as_others_are(calls: Calls) -> None:
+    words = ["rule=surrogate", "LOSS_TYPE=max", "rule.scale=3,4"]
+    assert main(["train", "-m", *words]) == 0
+    assert main(["train", "network.layers=[{forward: {rule: stdp}}]", "rule.w_max=0.5"]) == 0
+    assert [config.rule.scale for _, config, *_ in calls] == [3.0, 4.0, None]
+    assert calls[-1][1].rule.w_max == 0.5
+
+
 def test_a_failing_job_does_not_stop_the_others(calls: Calls, capsys: Say) -> None:
     assert main(["train", "ETA=1e-3,-1,1e-2", "-m"]) == 2
     assert [config.ETA for _, config, *_ in calls] == [0.001, 0.01]

@@ -90,6 +90,23 @@ def test_resume_refuses_what_would_make_another_run(
     assert not (trained / ".hydra" / "resumed_overrides.yaml").exists()
 
 
+def test_a_refusal_lists_the_keys_that_this_run_uses(calls: Calls, capsys: Say) -> None:
+    def changeable(*words: str) -> list[str]:
+        folder = words[0].partition("=")[2]
+        assert main(["train", *words, f"hydra.run.dir={folder}"]) == 0
+        said = refused(capsys, "resume", folder, "rule.r0=2")
+        return said.partition("it can change: ")[2].strip().split(", ")
+
+    online = changeable("dataset=pattern")
+    assert "N_EPOCH" in online
+    assert "backend.threads" in online
+    assert not {"ETA", "ADAM_BETA1", "LR_EASE_IN_FACTOR", "N_MAX_SPIKE", "EMA_WHICH"} & {*online}
+    scheduled = changeable("dataset=yinyang", "ETA_FAC=0.5")
+    assert {"ETA", "ADAM_BETA1", "EMA_WHICH"} < {*scheduled}
+    assert "EMA_WHICH" not in changeable("dataset=mnist", "backend=native")
+    assert "N_MAX_SPIKE" in changeable("dataset=smnist", "backend=genn")
+
+
 def test_resume_logs_to_the_run(
     trained: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,13 @@ def test_poisson_input_has_its_rate_and_its_seed() -> None:
     assert other.channel_by_step.tolist() != many.channel_by_step.tolist()
 
 
+def test_an_input_without_a_spike_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no spike of 6 channels.* dataset\.rate a larger value"):
+        splits_of(rate=1e-6)
+    with pytest.raises(DataError, match="give TRIAL_MS a larger value"):
+        splits_of(input=write(tmp_path / "late.ras", "0.15 2\n"))
+
+
 def test_a_file_of_spikes_from_one_on(tmp_path: Path) -> None:
     text = "# Auryn\n0.0011 1\n0.0301 4\n\n0.0303 4  # the same step\n0.2 2\n"
     target = write(tmp_path / "target.ras", text)
@@ -100,6 +107,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         splits_of(target=str(tmp_path / "gone.ras"))
     with pytest.raises(DataError, match=r"gone\.pgm: there is no such file"):
         splits_of(target=str(tmp_path / "gone.pgm"))
+    where = r"oxford-target\.ras of https://github.com/fzenke/pub2018superspike: .*dataset.target="
+    with pytest.raises(DataError, match=where):
+        splits_of(target=str(tmp_path / "oxford-target.ras"))
     with pytest.raises(DataError, match=r"a target is a \.ras file of spikes or a picture"):
         splits_of(target=write(tmp_path / "target.jpg", ""))
 

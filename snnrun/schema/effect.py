@@ -1,0 +1,93 @@
+"""Keys that were given and would change nothing: what they need, and whether that can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from snnrun.schema import SCHEMA, pattern, superspike
+from snnrun.schema.key import Condition, Key
+from snnrun.schema.kinds import shown
+from snnrun.schema.model import SPIKE_TIME_LOSSES
+from snnrun.schema.rules import count_of, steps_of
+
+COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
+Values = Mapping[str, Any]
+
+
+def without_effect(values: Values, dataset: str) -> Iterator[str]:
+    """Yield a line for each key that differs from its default and would change nothing."""
+    for name, value in values.items():
+        key = SCHEMA[name]
+        usual = key.default_of(dataset)
+        if _settled(name, value, values) == _settled(name, usual, values):
+            continue
+        if key.active_if and not _active(key, values):
+            yield (
+                f"{name}={shown(value)}: has no effect {_needs(key, values)}; "
+                f"{_instead(key, values)}leave it out, or use {name}={shown(usual)} where a preset "
+                "or an earlier run sets it"
+            )
+
+
+def used_keys(values: Values) -> list[str]:
+    """Return the keys that have an effect in a checked configuration, name -> value."""
+    learns_alone = values["rule.name"] == "superspike"
+    return [
+        name
+        for name, key in SCHEMA.items()
+        if (not key.active_if or _active(key, values))
+        and not (learns_alone and name in (*superspike.UNUSED, *superspike.FIXED))
+    ]
+
+
+def _needs(key: Key, values: Values) -> str:
+    """Return on what the key depends, as it goes on after "has no effect "."""
+    possible = _possible(key, values)
+    if not possible:
+        return f"with {_barred_by(key.active_if[0], values)}"
+    text = "unless " + " or ".join(map(str, possible))
+    if len(possible) == 1 and not possible[0].not_:
+        text += f", and it is {shown(values[possible[0].key])}"
+    return text
+
+
+def _instead(key: Key, values: Values) -> str:
+    """Return what to do other than to leave the key out, if there is anything."""
+    possible = _possible(key, values)
+    if possible:
+        group, _, of_group = possible[0].key.partition(".")
+        chosen = of_group == "name" and not possible[0].not_
+        return f"use {group}={shown(possible[0].values[0])}, " if chosen else ""
+    own = superspike.INSTEAD.get(key.name) if values.get("rule.name") == "superspike" else None
+    return f"use {own}, " if own else ""
+
+
+def _possible(key: Key, values: Values) -> list[Condition]:
+    return [c for c in key.active_if if not _barred_by(c, values)]
+
+
+def _barred_by(condition: Condition, values: Values) -> str:
+    """Return the choice with which the condition cannot be met, as in "rule=superspike", or ""."""
+    key, learns = condition.key, values.get("rule.name")
+    own = (*superspike.UNUSED, *superspike.FIXED, "network.layers")
+    if learns == "superspike" and key in own:
+        return "rule=superspike"
+    if values.get("dataset.name") == "pattern" and key in pattern.FIXED:
+        return "dataset=pattern"
+    if learns != "surrogate" or key != "LOSS_TYPE" or condition.not_:
+        return ""
+    return "rule=surrogate" if set(condition.values) <= set(SPIKE_TIME_LOSSES) else ""
+
+
+def _settled(name: str, value: Any, values: Values) -> Any:
+    """Return what ``value`` stands for, as the configuration of an earlier run has it."""
+    if name in COUNTS and "N_BATCH" in values:
+        return count_of({**values, name: value}, name)
+    if name == "SPK_REC_STEPS" and value is None and {"TRIAL_MS", "DT_MS"} <= values.keys():
+        return steps_of(values)
+    return value
+
+
+def _active(key: Key, values: Values) -> bool:
+    return any(c.key not in values or c.holds(values) for c in key.active_if)
