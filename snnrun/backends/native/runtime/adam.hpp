@@ -14,22 +14,27 @@ struct Adam {
 constexpr double LARGEST_VALUE = 1e6;  // a weight beyond this means that learning has exploded
 
 // Sums the slots' gradients in their order; the same bits for any number of threads.
-static inline vf total_gradient(const std::vector<const Real*>& slots, size_t i) {
-    vf g = *vectors(slots[0] + i);
-    for (size_t s = 1; s < slots.size(); s++) g += *vectors(slots[s] + i);
-    return g;
-}
+struct SlotSum {
+    std::vector<const Real*> slots;
+    vf operator()(size_t i) const {
+        vf g = *vectors(slots[0] + i);
+        for (size_t s = 1; s < slots.size(); s++) g += *vectors(slots[s] + i);
+        return g;
+    }
+};
 
-// Updates values [from, to), both multiples of LANES. Returns false if a gradient is not finite or
-// a value has grown beyond LARGEST_VALUE. `floor`: values are kept at or above it.
-static inline bool adam(Real* w, Real* m, Real* v, const std::vector<const Real*>& slots,
-                        size_t from, size_t to, const Adam& a, Real floor) {
+// Updates values [from, to), both multiples of LANES, by gradient(i), the vector of numbers from i
+// on. Returns false if a gradient is not finite or a value has grown beyond LARGEST_VALUE. `floor`:
+// values are kept at or above it.
+template <class Gradient>
+bool adam(Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size_t to,
+          const Adam& a, Real floor) {
     const Real b1 = Real(a.beta1), b2 = Real(a.beta2), epsilon = Real(a.epsilon);
     const Real rate = Real(a.rate / (1 - std::pow(a.beta1, double(a.step))));
     const Real correction = Real(1 / (1 - std::pow(a.beta2, double(a.step))));
     vi good = vi{} - 1;
     for (size_t i = from; i < to; i += LANES) {
-        const vf g = total_gradient(slots, i);
+        const vf g = gradient(i);
         vf &W = *vectors(w + i), &M = *vectors(m + i), &V = *vectors(v + i), root;
         M = b1 * M + (1 - b1) * g;
         V = b2 * V + (1 - b2) * (g * g);

@@ -307,7 +307,7 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Real
 
 // Adds to each presynaptic neuron's row of gradients the adjoints at the steps of its arrivals. The
 // first example of a slot overwrites (`FRESH`), so that no gradient is ever cleared.
-template <class L, int S, bool FRESH>
+template <int STRIDE, int S, bool FRESH>
 static void gather_part(vf* rows, const vf* table, int count, const uint32_t* start,
                         const uint16_t* step, int shift) {
     table += shift * S;
@@ -315,7 +315,7 @@ static void gather_part(vf* rows, const vf* table, int count, const uint32_t* st
         const uint32_t first = start[i], end = start[i + 1];
         if (!FRESH && first == end) continue;
         vf total[S];
-        vf* row = rows + size_t(i) * L::B;
+        vf* row = rows + size_t(i) * STRIDE;
         SNN_UNROLL for (int x = 0; x < S; x++) total[x] = FRESH ? vf{} : row[x];
         for (uint32_t e = first; e < end; e++) {
             const vf* q = table + size_t(step[e]) * S;
@@ -341,8 +341,8 @@ void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start,
             constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
             const vf* table = work.input_adjoint.part(b, p * S);
             vf* first = vectors(rows) + p * S;
-            if (fresh) gather_part<L, COUNT, true>(first, table, count, start, step, shift);
-            else gather_part<L, COUNT, false>(first, table, count, start, step, shift);
+            if (fresh) gather_part<L::B, COUNT, true>(first, table, count, start, step, shift);
+            else gather_part<L::B, COUNT, false>(first, table, count, start, step, shift);
         });
 }
 

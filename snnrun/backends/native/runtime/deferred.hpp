@@ -154,24 +154,24 @@ template <class P> class Deferred : Walk<P> {
                               int shift) {
             const int first = count * piece / pieces<I>();
             const int few = count * (piece + 1) / pieces<I>() - first;
-            vf* at = vectors(to) + size_t(first) * L::B + p * S;
-            if (fresh) gather_part<L, SIZE, true>(at, table, few, start + first, step, shift);
-            else gather_part<L, SIZE, false>(at, table, few, start + first, step, shift);
+            vf* at = vectors(to) + size_t(first) * SIZE;
+            if (fresh) gather_part<SIZE, SIZE, true>(at, table, few, start + first, step, shift);
+            else gather_part<SIZE, SIZE, false>(at, table, few, start + first, step, shift);
         };
         const auto from = [&](const auto& source, int width, Real* to) {
             for (const auto& s : source.spikes) {  // emitted in step n: arrives at step n + 1
                 rows(to, width, s.by_neuron.data(), s.step.data(), 1);
-                to += size_t(width) * L::BW;
+                to += size_t(width) * SIZE * LANES;
             }
         };
-        Real* forward = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
+        Real* forward = gradient.forward.data() + Parts<L, L::PRE>::part(b, p);
         if constexpr (L::TRAIN_FORWARD && I == 0)
             rows(forward, L::PRE, trial.events.channel_start, trial.events.step, 0);
         if constexpr (L::TRAIN_FORWARD && I > 0)
             from(std::get<I == 0 ? 0 : I - 1>(trial.work), Layer<I == 0 ? 0 : I - 1>::BW, forward);
         if constexpr (L::TRAIN_RECURRENT)
             from(std::get<I>(trial.work), L::BW,
-                 gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0));
+                 gradient.recurrent.data() + Parts<L, L::WIDTH>::part(b, p));
         for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++)
             for (int x = 0; x < SIZE; x++) {
                 const size_t at = size_t(k) * L::WIDTH + b * L::BW + (p * S + x) * LANES;

@@ -54,21 +54,25 @@ template <class P> class Engine : Walk<P> {
             auto visit = [&](auto member, int rows, bool used, auto position) {
                 if (!used || at++ != index) return;
                 Real* packed = (std::get<I>(*all[which]).*member).data();
+                const bool in_parts = Deferred<P>::ON && which == 3;
                 for (int i = 0; i < rows; i++)
                     for (int j = 0; j < L::Model::SIZE; j++) {
-                        Real& here = packed[position(i, j)];
+                        Real& here = packed[position(i, j, in_parts)];
                         Real& there = plain[size_t(i) * L::Model::SIZE + j];
                         (set ? here : there) = set ? there : here;
                     }
             };
-            visit(&Tensors<L>::forward, L::rows(), true, [](int i, int j) {
-                return Tensors<L>::forward_at(j / L::BW, i) + j % L::BW;
+            visit(&Tensors<L>::forward, L::rows(), true, [](int i, int j, bool in_parts) {
+                const size_t at = Tensors<L>::forward_at(j / L::BW, i) + j % L::BW;
+                return in_parts ? Parts<L, L::PRE>::at(at) : at;
             });
-            visit(&Tensors<L>::recurrent, L::Model::SIZE, L::RECURRENT, [](int i, int j) {
-                return Tensors<L>::recurrent_at(j / L::BW, i) + j % L::BW;
-            });
+            visit(&Tensors<L>::recurrent, L::Model::SIZE, L::RECURRENT,
+                  [](int i, int j, bool in_parts) {
+                      const size_t at = Tensors<L>::recurrent_at(j / L::BW, i) + j % L::BW;
+                      return in_parts ? Parts<L, L::WIDTH>::at(at) : at;
+                  });
             visit(&Tensors<L>::parameters, L::Model::PER_NEURON, L::Model::PER_NEURON > 0,
-                  [](int i, int j) { return size_t(i) * L::WIDTH + j; });
+                  [](int i, int j, bool) { return size_t(i) * L::WIDTH + j; });
         });
         if (set && which == 0) refresh(), turn(0, 1);
     }
@@ -120,9 +124,9 @@ template <class P> class Engine : Walk<P> {
         if constexpr (!Deferred<P>::ON) each_trained([&](auto layer, auto member, int, auto) {
             constexpr int I = decltype(layer)::value;
             auto& total = std::get<I>(gradient_).*member;
-            const auto parts = slot_parts<I>(member, slots);
+            const auto sum = gradient_of<I, 0>(member, slots);
             for (size_t i = 0; i < (std::get<I>(*slots_[0]).*member).size(); i += LANES)
-                *vectors(total.data() + i) = total_gradient(parts, i);
+                *vectors(total.data() + i) = sum(i);
         });
     }
 
@@ -161,12 +165,16 @@ template <class P> class Engine : Walk<P> {
     }
 
   private:
-    // The gradients whose sum is that of a tensor.
-    template <int I, class Member> std::vector<const Real*> slot_parts(Member member, int slots) {
-        if constexpr (Deferred<P>::ON) return {(std::get<I>(gradient_).*member).data()};
-        std::vector<const Real*> parts;
-        for (int s = 0; s < slots; s++) parts.push_back((std::get<I>(*slots_[s]).*member).data());
-        return parts;
+    // The gradient of a tensor with ROWS presynaptic rows, vector by vector.
+    template <int I, int ROWS, class Member> auto gradient_of(Member member, int slots) {
+        if constexpr (Deferred<P>::ON) {
+            return InParts<Layer<I>, ROWS>{(std::get<I>(gradient_).*member).data()};
+        } else {
+            SlotSum sum;
+            for (int s = 0; s < slots; s++)
+                sum.slots.push_back((std::get<I>(*slots_[s]).*member).data());
+            return sum;
+        }
     }
 
     // What a call with batches of up to `batch` examples begins with.
@@ -220,23 +228,22 @@ template <class P> class Engine : Walk<P> {
     // -1.
     int update(const Adam& a, int t, int slots) {
         int bad = -1;
-        each_trained([&](auto layer, auto member, int number, auto parameters) {
+        each_trained([&](auto layer, auto member, int number, auto rows) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
             Real* w = (std::get<I>(value_).*member).data();
             Real* m = (std::get<I>(first_).*member).data();
             Real* v = (std::get<I>(second_).*member).data();
-            const auto parts = slot_parts<I>(member, slots);
+            const auto gradient = gradient_of<I, rows()>(member, slots);
             const size_t n = (std::get<I>(first_).*member).size() / LANES, T = threads_.size();
             const Real none = -std::numeric_limits<Real>::infinity();
             bool good = true;
-            if constexpr (parameters) {
-                if (t == 0)
-                    for (int p = 0; p < L::Model::TRAINED; p++)
-                        good &= adam(w, m, v, parts, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
-                                     a, L::Model::lowest(p));
+            if constexpr (rows() == 0) {
+                for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
+                    good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
+                                 a, L::Model::lowest(p));
             } else {
-                good = update_weights<L>(member, w, m, v, parts, n * t / T * LANES,
+                good = update_weights<L>(member, w, m, v, gradient, n * t / T * LANES,
                                          n * (t + 1) / T * LANES, a, none);
             }
             if (!good) bad = number;

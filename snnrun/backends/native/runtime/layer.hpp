@@ -104,6 +104,31 @@ template <class L> struct Table {
     }
 };
 
+// A gradient of weights in parts, [block][part][pre][S]: a part is contiguous, so that it spreads
+// over all sets of a cache, and no two threads write side by side. ROWS: of `pre`.
+template <class L, int ROWS> struct Parts {
+    static size_t part(int b, int p) {  // where a part begins, in Reals
+        return size_t(ROWS) * (b * L::BW + p * Table<L>::S * LANES);
+    }
+    // Where a number of Tensors' order, [block][pre][BW], stands here.
+    static size_t at(size_t i) {
+        const size_t vector = i / LANES;
+        const int x = vector % L::B, row = vector / L::B % ROWS, b = vector / L::B / ROWS;
+        constexpr int S = Table<L>::S;
+        return part(b, x / S) +
+               (size_t(row) * Table<L>::part_size(x) + x % S) * LANES + i % LANES;
+    }
+};
+
+// Such a gradient in Tensors' order, vector by vector; ROWS 0: gradients of parameters.
+template <class L, int ROWS> struct InParts {
+    const Real* data;
+    vf operator()(size_t i) const {
+        if constexpr (ROWS == 0) return *vectors(data + i);
+        else return *vectors(data + Parts<L, ROWS>::at(i));
+    }
+};
+
 // What a population of neurons has that may spike several times in a step.
 template <class M, class = void> struct Counted {
     static constexpr bool ON = false;
@@ -269,20 +294,21 @@ template <class P> class Walk {
     template <class F> static void each_layer(F f) {
         unroll(f, std::make_integer_sequence<int, std::tuple_size_v<Layers>>{});
     }
-    // f(layer, member, tensor's number, whether it holds parameters) for every tensor that is
-    // trained
+    // f(layer, member, tensor's number, presynaptic rows or 0 for parameters) for every tensor that
+    // is trained
     template <class F> static void each_trained(F f) {
         int at = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            if constexpr (L::TRAIN_FORWARD) f(layer, &Tensors<L>::forward, at, std::false_type{});
+            if constexpr (L::TRAIN_FORWARD)
+                f(layer, &Tensors<L>::forward, at, std::integral_constant<int, L::PRE>{});
             at++;
             if constexpr (L::TRAIN_RECURRENT)
-                f(layer, &Tensors<L>::recurrent, at, std::false_type{});
+                f(layer, &Tensors<L>::recurrent, at, std::integral_constant<int, L::WIDTH>{});
             at += L::RECURRENT;
             if constexpr (L::Model::TRAINED > 0)
-                f(layer, &Tensors<L>::parameters, at, std::true_type{});
+                f(layer, &Tensors<L>::parameters, at, std::integral_constant<int, 0>{});
             at += L::Model::PER_NEURON > 0;
         });
     }

@@ -194,12 +194,12 @@ void pair_layers(Trial& trial, const AllTensors& values, AllTensors& slot, doubl
 }
 
 // As Adam, for pseudo-gradients: w <- w - rate g (sgd) or Adam's step, kept within the bounds.
-template <class R>
-bool plastic_update(Real* w, Real* m, Real* v, const std::vector<const Real*>& slots, size_t from,
-                    size_t to, const Adam& a) {
+template <class R, class Gradient>
+bool plastic_update(Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size_t to,
+                    const Adam& a) {
     const vf low = splat(Real(R::W_MIN)), high = splat(Real(R::W_MAX));
     if constexpr (R::ADAM) {
-        const bool good = adam(w, m, v, slots, from, to, a, Real(R::W_MIN));
+        const bool good = adam(w, m, v, gradient, from, to, a, Real(R::W_MIN));
         for (size_t i = from; i < to; i += LANES)
             *vectors(w + i) = minimum(*vectors(w + i), high);
         return good;
@@ -207,7 +207,7 @@ bool plastic_update(Real* w, Real* m, Real* v, const std::vector<const Real*>& s
     const Real rate = Real(a.rate);
     vi good = vi{} - 1;
     for (size_t i = from; i < to; i += LANES) {
-        const vf g = total_gradient(slots, i);
+        const vf g = gradient(i);
         vf& W = *vectors(w + i);
         W = minimum(maximum(W - rate * g, low), high);
         good &= g - g == vf{};
@@ -216,14 +216,13 @@ bool plastic_update(Real* w, Real* m, Real* v, const std::vector<const Real*>& s
 }
 
 // Updates weights [from, to) of `member` of a layer by the rule that they learn by.
-template <class L>
+template <class L, class Gradient>
 bool update_weights(Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
-                    const std::vector<const Real*>& slots, size_t from, size_t to, const Adam& a,
-                    Real floor) {
+                    const Gradient& gradient, size_t from, size_t to, const Adam& a, Real floor) {
     if constexpr (Plastic<L>::ANY)
         if (member == &Tensors<L>::forward ? Plastic<L>::FORWARD : Plastic<L>::RECURRENT)
-            return plastic_update<typename L::Rule>(w, m, v, slots, from, to, a);
-    return adam(w, m, v, slots, from, to, a, floor);
+            return plastic_update<typename L::Rule>(w, m, v, gradient, from, to, a);
+    return adam(w, m, v, gradient, from, to, a, floor);
 }
 
 }  // namespace snn
