@@ -2,8 +2,8 @@
 // its gradient do not fit the second-level cache, and a gradient for each slot would not fit any.
 //
 // Some trials at a time (a wave), all threads do
-//   1. the first layer's way there, if TILED, block by block, so that weights of a block are read
-//      from memory once for all trials;
+//   1. the first layer's way there block by block, if it is not recurrent, so that the weights of
+//      a block are read from memory once for all trials;
 //   2. of each trial the rest of the way there and the walks back;
 //   3. the gradients of weights. A thread takes a part of the neurons of a layer, for all trials:
 //      of a tiled layer it walks the part back, into a table that stays in its cache, and
@@ -30,6 +30,7 @@ template <class P> class Deferred : Walk<P> {
     }
     static constexpr size_t TABLES = size_t(2) << 20;  // bytes of tables that a thread has in work
     static constexpr int MOST = 64;                     // trials of a wave
+    static constexpr bool BLOCKWISE = First::TILED && First::BLOCKS > 1;
 
   public:
     static constexpr bool ON = First::LARGE && COUNT > 1 && learns_by_gradient<First>() &&
@@ -77,15 +78,15 @@ template <class P> class Deferred : Walk<P> {
                 shares.take(t, part++, units, f);
                 pool.barrier.wait();
             };
-            if constexpr (First::TILED) {
+            if constexpr (BLOCKWISE) {
                 each(count, [&](int i) { there.enter(*trials_[i], first + i); });
                 each(int64_t(First::BLOCKS) * count,
                      [&](int u) { there.first_layer(*trials_[u % count], u / count); });
             }
             each(count, [&](int i) {
                 Trial& trial = *trials_[i];
-                if constexpr (!First::TILED) there.enter(trial, first + i);
-                there.template layers<false, First::TILED>(trial);
+                if constexpr (!BLOCKWISE) there.enter(trial, first + i);
+                there.template layers<false, BLOCKWISE>(trial);
                 finite &= std::isfinite(there.finish(trial, first + i, scale));
                 back.walks(trial, scale, tiled_);
             });

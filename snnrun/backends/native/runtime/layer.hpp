@@ -52,8 +52,9 @@ struct LayerSpec {
     static constexpr size_t TABLE_BYTES = size_t(STEPS) * WIDTH * sizeof(Real);
     static constexpr size_t GRADIENT_BYTES =
         (size_t(PRE) + RECURRENT * WIDTH) * WIDTH * sizeof(Real);
-    // A gradient for each share of the batch would not fit the caches.
-    static constexpr bool LARGE = GRADIENT_BYTES >= SNN_LARGE_GRADIENT;
+    // A gradient for each share of the batch would not fit the caches. Where neurons are walked back
+    // together (not TILED), a table that another thread reads costs more.
+    static constexpr bool LARGE = GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&
