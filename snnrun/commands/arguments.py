@@ -33,6 +33,7 @@ WITHOUT_VALUE = {
     "--shell-completion": "-sc",
 }
 INFO = {"--info": "-i"}
+ONE_OF = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
 INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _LONG = {short: long for long, short in (WITH_VALUE | WITHOUT_VALUE | INFO).items() if short}
 
@@ -58,7 +59,7 @@ def split(arguments: Iterable[str]) -> CommandLine:
     """Take options, which may stand anywhere, apart from overrides.
 
     Raises:
-        ConfigError: An option does not exist, or lacks its value.
+        ConfigError: An option does not exist, lacks its value, or excludes another one.
     """
     options: dict[str, str] = {}
     overrides: list[str] = []
@@ -85,6 +86,9 @@ def split(arguments: Iterable[str]) -> CommandLine:
             raise ConfigError(
                 f"{given}: there is no such option.{hint} Options: {', '.join(known)}"
             )
+    both = [name for name in ONE_OF if name in options]
+    if len(both) > 1:
+        raise ConfigError(f"{' and '.join(both)} exclude each other: give one of them")
     return CommandLine(options=options, overrides=overrides)
 
 

@@ -12,12 +12,15 @@ from snnrun.errors import ConfigError
 
 
 def test_options_may_stand_anywhere_and_go_in_front() -> None:
-    line = split(["dataset=shd", "-m", "ETA=1", "-cd", "x", "--info", "--cfg=job"])
+    line = split(["dataset=shd", "-m", "ETA=1", "-cd", "x", "-p", "all"])
     assert line.overrides == ["dataset=shd", "ETA=1"]
-    assert line.option_words() == ["--multirun", "--config-dir=x", "--info=all", "--cfg=job"]
+    assert line.option_words() == ["--multirun", "--config-dir=x", "--package=all"]
+    assert split(["--info", "ETA=1"]).options == {"--info": "all"}
     assert split(["--info", "defaults"]).options == {"--info": "defaults"}
     with pytest.raises(ConfigError, match="no such option"):
         split(["--nope"])
+    with pytest.raises(ConfigError, match="--multirun and --cfg exclude each other"):
+        split(["-m", "ETA=1,2", "--cfg=job"])
 
 
 def test_cfg_prints_the_composed_configuration(capsys: Say, calls: Calls) -> None:
