@@ -46,6 +46,7 @@ MULTIPLICATIVE = {
     **ADDITIVE, "bound": "multiplicative", "mu": 0.4, "a_plus": 0.7, "a_minus": 0.3,
     "reward": True, "punish": -0.25,
 }  # fmt: skip
+FROM_LAYERS: dict[str, Any] = {"NUM_HIDDEN": 200, "DT_MS": 0.5}  # 200: the default, of no layer
 CASES: dict[str, tuple[Mapping[str, Any], list[dict[str, Any]]]] = {
     "additive": (ADDITIVE, LAYERS),
     "additive, every spike": ({**ADDITIVE, "a_post": -0.2, "reward": True}, LAYERS),
@@ -69,7 +70,7 @@ CASES: dict[str, tuple[Mapping[str, Any], list[dict[str, Any]]]] = {
 
 def configured(name: str, **keys: Any) -> Config:
     rule, layers = CASES[name]
-    return small(rule=dict(rule), **{"network.layers": layers, "DT_MS": 0.5, **keys})
+    return small(rule=dict(rule), **{"network.layers": layers, **FROM_LAYERS, **keys})
 
 
 @cache
@@ -163,7 +164,7 @@ def test_pseudo_gradients_are_the_sums_over_all_pairs(name: str) -> None:
 def test_other_projections_have_the_gradients_that_they_have_without_stdp() -> None:
     name = "linear bounds, mixed with frozen and gradients"
     config, (backend, splits) = configured(name), opened(name)
-    same = small(**{"network.layers": LAYERS, "DT_MS": 0.5})
+    same = small(**{"network.layers": LAYERS}, **FROM_LAYERS)
     other = native(build_program(same, splits), precision="float64", threads=1)
     start(backend, config)
     for tensor in backend.program.tensors:
@@ -218,7 +219,7 @@ def test_the_bits_do_not_depend_on_the_threads(name: str) -> None:
 
 def test_adam_takes_pseudo_gradients_and_keeps_the_bounds() -> None:
     config = small(
-        rule={**ADDITIVE, "optimiser": "adam"}, **{"network.layers": LAYERS, "DT_MS": 0.5}
+        rule={**ADDITIVE, "optimiser": "adam"}, **{"network.layers": LAYERS}, **FROM_LAYERS
     )
     splits = load(config)
     backend = native(build_program(config, splits), precision="float64")
@@ -234,7 +235,7 @@ def test_adam_takes_pseudo_gradients_and_keeps_the_bounds() -> None:
 
 
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path: Path) -> None:
-    keys: dict[str, Any] = {"N_EPOCH": 4, "network.layers": LAYERS, "DT_MS": 0.5}
+    keys: dict[str, Any] = {"N_EPOCH": 4, "network.layers": LAYERS, **FROM_LAYERS}
     for optimiser in ("sgd", "adam"):
         rule = {**MULTIPLICATIVE, "a_post": 0.15, "optimiser": optimiser}
         whole, parts = tmp_path / f"whole {optimiser}", tmp_path / f"parts {optimiser}"

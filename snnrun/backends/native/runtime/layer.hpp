@@ -52,8 +52,8 @@ struct LayerSpec {
     static constexpr size_t TABLE_BYTES = size_t(STEPS) * WIDTH * sizeof(Real);
     static constexpr size_t GRADIENT_BYTES =
         (size_t(PRE) + RECURRENT * WIDTH) * WIDTH * sizeof(Real);
-    // A gradient for each share of the batch would not fit the caches. Where neurons are walked back
-    // together (not TILED), a table that another thread reads costs more.
+    // A gradient for each share of the batch would not fit the caches. Where neurons are walked
+    // back together, not TILED, it costs more that other threads read their table.
     static constexpr bool LARGE = GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
