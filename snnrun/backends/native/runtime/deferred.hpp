@@ -1,7 +1,8 @@
 // deferred.hpp: mini-batches of a program whose first layer is large: its table of adjoints and
 // its gradient do not fit the second-level cache, and a gradient for each slot would not fit any.
 //
-// Some trials at a time (a wave), all threads do
+// Some trials at a time (a wave; the whole mini-batch up to 2 where the regulariser sees averages
+// over it), all threads do
 //   1. the first layer's way there block by block, if it is not recurrent, so that the weights of
 //      a block are read from memory once for all trials;
 //   2. of each trial the rest of the way there and the walks back;
@@ -21,6 +22,7 @@ template <class P> class Deferred : Walk<P> {
     using Walk<P>::each_layer;
     using Layers = typename P::Layers;
     using AllTensors = typename Map<Tensors, Layers>::type;
+    using AllAverages = typename Map<Averages, Layers>::type;
     using Trial = snn::Trial<P>;
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
@@ -34,7 +36,7 @@ template <class P> class Deferred : Walk<P> {
 
   public:
     static constexpr bool ON = First::LARGE && COUNT > 1 && learns_by_gradient<First>() &&
-                               !Trial::AVERAGED && by_gradient(static_cast<Layers*>(nullptr));
+                               by_gradient(static_cast<Layers*>(nullptr));
 
     explicit Deferred(int threads)
         : threads_(threads), tiled_(First::TILED && shared_well(parts<First>(), threads)) {
@@ -53,12 +55,18 @@ template <class P> class Deferred : Walk<P> {
     }
 
     // What a call with batches of up to `batch` examples begins with.
-    void prepare(int64_t batch) {
-        for (int64_t i = trials_.size(); i < std::min<int64_t>(wave_, batch); i++) {
-            trials_.push_back(std::make_unique<Trial>(!tiled_));
+    void prepare(int64_t batch, AllAverages& averages) {
+        const int64_t trials = Trial::AVERAGED ? batch : std::min<int64_t>(wave_, batch);
+        for (int64_t i = trials_.size(); i < trials; i++) {
+            trials_.push_back(std::make_unique<Trial>(i >= wave_ ? COUNT : int(tiled_)));
+            if (i < wave_) owner_.push_back(int(i));
             each_layer([&](auto l) {
-                std::get<l()>(trials_.back()->work).parameters.allocate(
-                    size_t(Layer<l()>::Model::TRAINED) * Layer<l()>::WIDTH);
+                using L = Layer<l()>;
+                auto& work = std::get<l()>(trials_.back()->work);
+                work.parameters.allocate(size_t(L::Model::TRAINED) * L::WIDTH);
+                auto& average = std::get<l()>(averages).data;
+                if (Trial::AVERAGED && !average.size()) average.allocate(L::WIDTH);
+                work.average = average.data();
             });
         }
     }
@@ -67,35 +75,68 @@ template <class P> class Deferred : Walk<P> {
     // The examples [from, from + size), one mini-batch; called by every thread t. `gradient` is
     // overwritten. Returns whether the losses that this thread has seen are finite.
     bool run(int t, Pool& pool, Shares& shares, int64_t& part, const WayThere<P>& there,
-             const WayBack<P>& back, AllTensors& gradient, int64_t from, int64_t size) {
+             const WayBack<P>& back, AllTensors& gradient, AllAverages& averages, int64_t from,
+             int64_t size) {
         const double scale = 1.0 / double(size);
-        const int waves = int((size + wave_ - 1) / wave_);
         bool finite = true;
-        for (int w = 0; w < waves; w++) {
-            const int64_t first = from + size * w / waves, end = from + size * (w + 1) / waves;
-            const int count = int(end - first);
-            const auto each = [&](int64_t units, auto f) {
-                shares.take(t, part++, units, f);
-                pool.barrier.wait();
-            };
+        const auto each = [&](int64_t units, auto f) {
+            shares.take(t, part++, units, f);
+            pool.barrier.wait();
+        };
+        const auto walk_there = [&](int i, int64_t example) {
+            Trial& trial = *trials_[i];
+            if constexpr (!BLOCKWISE) there.enter(trial, example);
+            there.template layers<false, BLOCKWISE>(trial);
+            finite &= std::isfinite(there.finish(trial, example, scale));
+        };
+        const auto walk_back = [&](int i) {
+            hold_tables(i);
+            back.walks(*trials_[i], scale, tiled_);
+        };
+        const auto blocks_there = [&](int count, int64_t first) {
             if constexpr (BLOCKWISE) {
                 each(count, [&](int i) { there.enter(*trials_[i], first + i); });
                 each(int64_t(First::BLOCKS) * count,
                      [&](int u) { there.first_layer(*trials_[u % count], u / count); });
             }
-            each(count, [&](int i) {
-                Trial& trial = *trials_[i];
-                if constexpr (!BLOCKWISE) there.enter(trial, first + i);
-                there.template layers<false, BLOCKWISE>(trial);
-                finite &= std::isfinite(there.finish(trial, first + i, scale));
-                back.walks(trial, scale, tiled_);
+        };
+        const auto gather = [&](int first, int end, bool fresh) {
+            each(all_units(), [&](int u) {
+                gather_unit<0>(t, u, back, gradient, first, end, fresh);
             });
-            each(all_units(), [&](int u) { gather_unit<0>(t, u, back, gradient, count, w == 0); });
+        };
+        const int waves = int((size + wave_ - 1) / wave_);
+        const auto start = [&](int w) { return int(size * w / waves); };
+        if constexpr (Trial::AVERAGED) {
+            blocks_there(int(size), from);
+            each(size, [&](int i) { walk_there(i, from + i); });
+            if (t == 0) average_spikes(trials_, size, averages);
+            pool.barrier.wait();
+            for (int w = 0; w < waves; w++) {
+                each(start(w + 1) - start(w), [&](int i) { walk_back(start(w) + i); });
+                gather(start(w), start(w + 1), w == 0);
+            }
+        } else {
+            for (int w = 0; w < waves; w++) {
+                const int count = start(w + 1) - start(w);
+                blocks_there(count, from + start(w));
+                each(count, [&](int i) {
+                    walk_there(i, from + start(w) + i);
+                    walk_back(i);
+                });
+                gather(0, count, w == 0);
+            }
         }
         return finite;
     }
 
   private:
+    // Trial i is given the tables that another one of its place in a wave had.
+    void hold_tables(int i) {
+        int& owner = owner_[i % wave_];
+        if (owner != i) trials_[i]->swap_tables(*trials_[owner]), owner = i;
+    }
+
     template <class L> static constexpr int parts() { return L::BLOCKS * Table<L>::PARTS; }
 
     // Whether threads have little to wait for each other when they share out `units` like ones.
@@ -119,17 +160,17 @@ template <class P> class Deferred : Walk<P> {
     }
 
     template <int I>
-    void gather_unit(int t, int u, const WayBack<P>& back, AllTensors& gradient, int count,
+    void gather_unit(int t, int u, const WayBack<P>& back, AllTensors& gradient, int first, int end,
                      bool fresh) {
         if (u >= units<I>()) {
             if constexpr (I + 1 < COUNT)
-                gather_unit<I + 1>(t, u - units<I>(), back, gradient, count, fresh);
+                gather_unit<I + 1>(t, u - units<I>(), back, gradient, first, end, fresh);
             return;
         }
         using L = Layer<I>;
         const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
         with_part<L>(u / pieces<I>() % Table<L>::PARTS, [&](auto size, int p) {
-            for (int i = 0; i < count; i++) {
+            for (int i = first; i < end; i++) {
                 Trial& trial = *trials_[i];
                 vf* table = nullptr;
                 if constexpr (I == 0 && L::TILED)
@@ -140,7 +181,7 @@ template <class P> class Deferred : Walk<P> {
                 if (!table)
                     table = std::get<I>(trial.work).input_adjoint.part(b, p * Table<L>::S);
                 gather_trial<I, size()>(trial, table, std::get<I>(gradient), b, p, piece,
-                                        fresh && i == 0);
+                                        fresh && i == first);
             }
         });
     }
@@ -186,7 +227,8 @@ template <class P> class Deferred : Walk<P> {
     const bool tiled_;
     int wave_ = 0;
     std::vector<Buffer<Real>> tables_;            // [thread] of one part of a tiled layer
-    std::vector<std::unique_ptr<Trial>> trials_;  // of a wave
+    std::vector<std::unique_ptr<Trial>> trials_;
+    std::vector<int> owner_;  // [place in a wave] trial that has the tables of this place
 };
 
 }  // namespace snn

@@ -180,7 +180,7 @@ template <class P> class Engine : Walk<P> {
     // What a call with batches of up to `batch` examples begins with.
     void prepare(const Job& job, int64_t batch) {
         if constexpr (Aims<typename P::Loss>::value) emitted_.assign(job.count, {});
-        if constexpr (AVERAGED)
+        if constexpr (AVERAGED && !Deferred<P>::ON)
             for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
                 trials_.push_back(std::make_unique<Trial>());
                 each_layer([&](auto layer) {
@@ -190,7 +190,7 @@ template <class P> class Engine : Walk<P> {
                     std::get<I>(trials_.back()->work).average = average.data();
                 });
             }
-        if (Deferred<P>::ON && job.train) deferred_.prepare(std::min(batch, job.count));
+        if (Deferred<P>::ON && job.train) deferred_.prepare(std::min(batch, job.count), averages_);
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 if (t) t->neuron_spikes.assign(P::NEURONS, 0);
@@ -270,7 +270,8 @@ template <class P> class Engine : Walk<P> {
         const WayBack<P> back{value_, coefficients_, by_target_, averages_};
         if constexpr (Deferred<P>::ON)
             if (job.train)
-                return deferred_.run(t, pool_, shares, part, there, back, gradient_, from, size);
+                return deferred_.run(t, pool_, shares, part, there, back, gradient_, averages_,
+                                     from, size);
         const double scale = 1.0 / double(size);
         const int slots = slots_of(size);
         bool finite = true;

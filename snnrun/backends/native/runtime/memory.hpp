@@ -44,6 +44,7 @@ template <class T> class Buffer {
 #endif
         size_ = n;
     }
+    void swap(Buffer& other) { std::swap(data_, other.data_), std::swap(size_, other.size_); }
     void zero() { std::memset(static_cast<void*>(data_), 0, size_ * sizeof(T)); }
     size_t size() const { return size_; }
     T* data() { return data_; }

@@ -7,7 +7,7 @@
 namespace snn {
 
 // One per thread; where the regulariser sees averages, one per example of a mini-batch; in Deferred
-// one per example of a wave.
+// one per example of a wave, or of a mini-batch.
 template <class P> struct Trial : Walk<P> {
     using Walk<P>::each_layer;
     using Layers = typename P::Layers;
@@ -34,13 +34,20 @@ template <class P> struct Trial : Walk<P> {
     bool right = false;  // the prediction
     std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
 
-    explicit Trial(bool first_table = true) {  // the first layer has a table of adjoints
+    explicit Trial(int first_table = 0) {  // the layers from this one on have tables of adjoints
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
-            std::get<I>(work).allocate(I > 0 || first_table);
+            std::get<I>(work).allocate(I >= first_table);
             std::get<I>(held).at.allocate(std::tuple_element_t<I, Layers>::WIDTH);
         });
         loss.allocate();
+    }
+
+    void swap_tables(Trial& other) {
+        each_layer([&](auto l) {
+            std::get<l()>(work).input_adjoint.data.swap(
+                std::get<l()>(other.work).input_adjoint.data);
+        });
     }
 
     template <int I> auto arrivals() const {
