@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import reference
 from oracle import Problem, problem
 from parity import (
+    LARGE,
     TAUS,
     data_of,
     genn,
@@ -125,21 +127,29 @@ def test_counts_averaged_over_the_mini_batch_push_all_examples_alike(
     assert np.linalg.norm(found["in_to_hid0"] - own) > 1e-4 * np.linalg.norm(own)
 
 
-@pytest.mark.parametrize("backend", ["native", pytest.param("genn", marks=pytest.mark.genn)])
+@pytest.mark.parametrize(
+    "backend", ["native", "native, large", pytest.param("genn", marks=pytest.mark.genn)]
+)
 def test_averaged_counts_train_alike_for_any_number_of_threads(
     backend: str, tmp_path: Path
 ) -> None:
-    keys = {"REG_TYPE": "simple", "NU_UPPER": 3, "LBD_UPPER": 1e-3, "LBD_LOWER": 1e-3}
+    keys: dict[str, Any] = {
+        "REG_TYPE": "simple", "NU_UPPER": 3, "LBD_UPPER": 1e-3, "LBD_LOWER": 1e-3,
+    }  # fmt: skip
     found = {}
+    native: dict[str, Any] = {"name": "native"}
+    if backend == "native, large":  # a batch is then several waves of trials
+        keys |= {"RECURRENT": True, "NUM_HIDDEN": 200}
+        native["flags"] = list(LARGE)
+    other = {"name": "genn"} if backend == "genn" else {**native, "threads": 3}
     for name, more in {
-        "one": {"backend": {"name": "native", "threads": 1}, "AVG_SNSUM": True},
-        "other": {"backend": {"name": backend, **({"threads": 3} if backend == "native" else {})},
-                  "AVG_SNSUM": True},
-        "each": {"backend": {"name": "native"}},
-    }.items():  # fmt: skip
+        "one": {"backend": {**native, "threads": 1}, "AVG_SNSUM": True},
+        "other": {"backend": other, "AVG_SNSUM": True},
+        "each": {"backend": native},
+    }.items():
         train(small(LOSS_TYPE="sum", N_EPOCH=2, **keys, **more), tmp_path / name)
         found[name] = load_run(tmp_path / name).epochs["train_loss"]
-    if backend == "native":
+    if backend != "genn":
         assert np.array_equal(found["one"], found["other"])
     np.testing.assert_allclose(found["one"], found["other"], rtol=1e-3)
     assert not np.array_equal(found["one"], found["each"])
