@@ -1,0 +1,22 @@
+"""What a run noticed, and its user would want to know: a line in the terminal, run.log and run.h5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something that does not stop a run, but that a person at the screen would act on.
+
+    Args:
+        what: A short name that stays the same from run to run: "silent layer".
+        message: One line: what was seen, and what to do.
+        epoch: The epoch in which it was seen, from 0; None before the first one.
+        share: How much of the whole is concerned, 0 to 1; None where that has no meaning.
+    """
+
+    what: str
+    message: str
+    epoch: int | None = None
+    share: float | None = None
