@@ -17,7 +17,17 @@ from snnrun import __version__
 from snnrun.errors import BuildError, ConfigError
 
 PYTHONS = ((3, 10), (3, 14))  # from, up to but not including
-PACKAGES = ("hydra-core", "omegaconf", "numpy", "sympy", "h5py", "rich", "pooch")
+PACKAGES = (
+    "hydra-core",
+    "omegaconf",
+    "pyyaml",
+    "numpy",
+    "sympy",
+    "h5py",
+    "rich",
+    "pooch",
+    "requests",
+)
 HELP = """\
 usage: snnrun doctor
 

@@ -5,8 +5,6 @@ Files are checked before they appear under their name; what fails leaves nothing
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import sys
 import time
@@ -24,6 +22,7 @@ from snnrun.datasets.checksums import add_record, digest, is_published, status
 from snnrun.datasets.declaration import BUILT_IN, DataFile, DataSet
 from snnrun.datasets.files import atomic_file, find_file, unpack
 from snnrun.errors import DataError
+from snnrun.locks import one_at_a_time
 
 TRIES, WAIT_S = 3, 0.5
 TIMEOUT_S = (10.0, 60.0)  # for the connection, and for each piece of the answer
@@ -43,7 +42,8 @@ def download(dataset: DataSet, folder: Path, say: Say = to_stderr) -> None:
     """
     if not dataset.public:
         raise DataError(f"dataset {dataset.name} has no published files that could be downloaded")
-    with _made(folder), _locked(folder):
+    # Other jobs of a sweep wait here, and then find the files
+    with _made(folder), one_at_a_time(folder):
         for file in dataset.files:
             state = status(folder, file)
             if state.path is None:
@@ -181,18 +181,6 @@ def _made(folder: Path) -> Iterator[None]:
             with suppress(OSError):
                 folder.rmdir()
         raise
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time download: other jobs of a sweep wait, and then find the files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems lock no folders: then all download
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager

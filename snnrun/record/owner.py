@@ -13,15 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from snnrun.locks import one_at_a_time
 from snnrun.record.atomic import RecordError, atomic_file, remove_stale, write_error
 from snnrun.record.paths import RunPaths
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # not on Windows; there two starts within the same millisecond are not told apart
-    fcntl = None  # type: ignore[assignment]
 
 HEARTBEAT_S = 10.0
 SILENCE_S = 60.0  # after this long without a heartbeat, a process on another machine counts as dead
@@ -79,7 +73,7 @@ def claim(paths: RunPaths) -> Iterator[None]:
         paths.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_error(paths.root, error) from error
-    with _one_at_a_time(paths.root):
+    with one_at_a_time(paths.root):
         _refuse_if_running(paths)
         with atomic_file(paths.pid) as file:
             file.write(json.dumps(asdict(Owner.current()), indent=1).encode())
@@ -122,19 +116,6 @@ def _beat(path: Path, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT_S):
         with suppress(OSError):
             os.utime(path)
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Keep two processes from claiming a folder in one instant, where the disk has locks."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if fcntl is not None:
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _machine() -> str:
