@@ -1,4 +1,4 @@
-"""What a run noticed and its user would want to know: a line in terminal, run.log and run.h5."""
+"""What a run noticed: a line in the terminal, run.log and run.h5 that its user would act on."""
 
 from __future__ import annotations
 
