@@ -17,7 +17,7 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
-from snnrun.errors import ConfigError, DataError
+from snnrun.errors import ConfigError
 from snnrun.network.build import (
     build_network,
     find_loss,
@@ -31,18 +31,20 @@ from snnrun.network.build import (
 from snnrun.plots.live import LivePlots, require_plots
 from snnrun.presets import END, START
 from snnrun.record.atomic import write_error
+from snnrun.record.evaluation import Weights, add_test
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
+from snnrun.record.reader import load_run
 from snnrun.record.recordings import Recordings
 from snnrun.record.scratch import scratch
 from snnrun.record.writer import RunRecord
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
-from snnrun.summary import found, outcome, stopped
+from snnrun.summary import found, outcome, stopped, tested_again
 from snnrun.training.checkpoint import load as load_checkpoint
-from snnrun.training.evaluate import evaluate
+from snnrun.training.evaluate import evaluate, require_test_set
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Stopped, Trainer
 from snnrun.training.start import load_earlier_run
@@ -140,7 +142,7 @@ def train_in(
             how_to_go_on = stopped(config, stop, state, paths)
             reporter.interrupted(how_to_go_on)
             raise Interrupted(stop.exit_code, how_to_go_on) from None
-        figures = evaluate(config, backend, splits, record) if splits.test else {}
+        figures = _final_test(config, backend, splits, record, state)
         record.finish()
         record.write()
         if plots:
@@ -151,16 +153,28 @@ def train_in(
     return float(best)
 
 
+def _final_test(
+    config: Config, backend: Backend, splits: Splits, record: RunRecord, state: State
+) -> dict[str, float]:
+    """Test the weights that the backend holds, and return the figures; none without a test set."""
+    if splits.test is None:
+        return {}
+    weights = Weights(kind="last", epochs=state.epoch)
+    tested = evaluate(config, backend, splits, weights=weights, origin=record.origin, final=True)
+    record.add_test(tested)
+    return tested.figures
+
+
 def test(config: Config, folder: Path) -> dict[str, float]:
-    """Evaluate the last checkpoint of a run (the best one with LOAD_BEST) on its test set."""
+    """Evaluate the last checkpoint of a run (the best one with LOAD_BEST) on its test set.
+
+    The result is added to those that the run has; nothing else of it changes.
+    """
     paths = RunPaths(Path(folder))
     with claim(paths), reporting(paths) as reporter, ExitStack() as stack:
         require_backend(config)
         splits = load(config)
-        if splits.test is None:
-            raise DataError(
-                f"dataset {config.dataset.name} has no test set here; N_TEST says how large it is"
-            )
+        require_test_set(config, splits)
         program = build_program(config, splits)
         opened = stack.enter_context(
             open_backend(program, config, paths.code, splits, reporter.build)
@@ -168,22 +182,17 @@ def test(config: Config, folder: Path) -> dict[str, float]:
         checkpoint = paths.best if config.LOAD_BEST else paths.last
         saved = load_checkpoint(checkpoint)
         load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
-        record = _record(config, paths, splits, resume=True)
-        figures = evaluate(config, opened.backend, splits, record)
-        record.write()
-        reporter.finish(
-            {
-                "checkpoint": f"{checkpoint}, after {saved['epoch']} epochs",
-                **{name.replace("_", " "): _figure(name, value) for name, value in figures.items()},
-                "files": str(paths.run),
-            }
+        weights = Weights(
+            kind="best" if config.LOAD_BEST else "last",
+            epochs=saved["epoch"],
+            trials=saved["trial"],
         )
-    return figures
-
-
-def _figure(name: str, value: float) -> str:
-    counts = ("silent_neurons", "examples_per_second")
-    return f"{value:,.0f}" if name.startswith(counts) else f"{value:.4f}"
+        tested = evaluate(
+            config, opened.backend, splits, weights=weights, origin=_origin(config), final=False
+        )
+        add_test(paths, tested)
+        reporter.finish(tested_again([*load_run(paths.root).tests[:-1], tested], paths))
+    return tested.figures
 
 
 def gradcheck(config: Config) -> bool:
@@ -250,22 +259,25 @@ def reporting(paths: RunPaths, show: bool = True) -> Iterator[Reporter]:
 
 
 def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> RunRecord:
+    make = RunRecord.from_file if resume and paths.run.exists() else RunRecord
+    return make(
+        paths,
+        _origin(config),
+        n_classes=splits.train.data.n_classes,
+        class_names=splits.train.data.class_names,
+        confusion=config.COLLECT_CONFUSION,
+        predictions=config.REC_PREDICTIONS,
+    )
+
+
+def _origin(config: Config) -> dict[str, str | int]:
     keys = ("TRAIN_DATA_SEED", "TEST_DATA_SEED", "MODEL_SEED")
-    origin = provenance(
+    return provenance(
         config.to_dict(),
         name=config.NAME,
         dataset=config.dataset.name,
         epochs=config.N_EPOCH,
         seeds={key: getattr(config, key) for key in keys},
-    )
-    make = RunRecord.from_file if resume and paths.run.exists() else RunRecord
-    return make(
-        paths,
-        origin,
-        n_classes=splits.train.data.n_classes,
-        class_names=splits.train.data.class_names,
-        confusion=config.COLLECT_CONFUSION,
-        predictions=config.REC_PREDICTIONS,
     )
 
 

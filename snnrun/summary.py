@@ -12,9 +12,11 @@ from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.network.build import find_regulariser
 from snnrun.presets import suggestion
+from snnrun.record.evaluation import Evaluation
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
+from snnrun.report.tests import tests_table
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import TARGET_LOSSES
 from snnrun.training.state import State
@@ -129,6 +131,26 @@ def outcome(
     if not config.WRITE_TO_DISK:
         return info | {"files": f"{UNKEPT}: neither records nor checkpoints"}
     return info | _written(config, paths, tested=bool(figures))
+
+
+def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:
+    """Return what the latest of a run's tests found, and beside which others it stands."""
+    latest = tests[-1]
+    return {
+        "weights": str(latest.weights),
+        "data": f"{latest.dataset}, {latest.n_examples} examples",
+        "result": [
+            f"{name.replace('_', ' ')}: {_figure(name, value)}"
+            for name, value in latest.figures.items()
+        ],
+        "all tests": tests_table(tests),
+        "files": _shown(paths.run),
+    }
+
+
+def _figure(name: str, value: float) -> str:
+    counts = ("silent_neurons", "examples_per_second")
+    return f"{value:,.0f}" if name.startswith(counts) else f"{value:.4f}"
 
 
 def stopped(config: Config, stop: Stop, state: State, paths: RunPaths) -> str:

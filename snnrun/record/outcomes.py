@@ -13,7 +13,7 @@ from snnrun.record.runfile import NOT_HELD, Held, open_recorded
 TEST_NAME = "test"
 _MATRIX_MEANING = "examples [epoch, predicted class, true class]"
 _NOTHING_MEANING = "examples for which no output decided [epoch, true class]"
-_COLUMNS = ("example", "label", "prediction")
+PREDICTED = ("example", "label", "prediction")
 
 
 class Confusion:
@@ -26,10 +26,11 @@ class Confusion:
 
     def add(self, epoch: int, phase: str, *, labels: np.ndarray, predictions: np.ndarray) -> None:
         """Set the matrix of an epoch and split from all its examples, both arrays [examples]."""
-        classes = self._n_classes
-        rows = np.where(predictions < 0, classes, predictions)
-        counts = np.bincount(rows * classes + labels, minlength=(classes + 1) * classes)
-        self._counts.setdefault(phase, {})[epoch] = counts.reshape(classes + 1, classes)
+        self.set(epoch, phase, count_confusion(labels, predictions, self._n_classes))
+
+    def set(self, epoch: int, phase: str, counts: np.ndarray) -> None:
+        """Set the matrix of an epoch and split, [predicted (the last row: none), true]."""
+        self._counts.setdefault(phase, {})[epoch] = counts
 
     def latest(self, phase: str) -> np.ndarray | None:
         """Return the matrix of a split's last epoch, [predicted, true]; its last row: none."""
@@ -64,6 +65,13 @@ class Confusion:
             self._counts[phase] = {e: matrix for e, matrix in enumerate(stacked) if matrix.any()}
 
 
+def count_confusion(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the examples as int64 [predicted (the last row: -1, none), true]."""
+    rows = np.where(predictions < 0, n_classes, predictions)
+    counts = np.bincount(rows * n_classes + labels, minlength=(n_classes + 1) * n_classes)
+    return counts.reshape(n_classes + 1, n_classes)
+
+
 class PredictionParts:
     """One file per epoch with the prediction of each example; ``run.h5`` links to them.
 
@@ -92,7 +100,7 @@ class PredictionParts:
             make_folders(self._paths.records, path.parent)
             with atomic_hdf5(path) as file:
                 for phase, columns in phases.items():
-                    for column, values in zip(_COLUMNS, columns, strict=True):
+                    for column, values in zip(PREDICTED, columns, strict=True):
                         data = file.create_dataset(f"{phase}/{column}", data=values, dtype="i4")
                         data.attrs["meaning"] = OUTCOMES[column].meaning
             self._names.add(name)
@@ -114,4 +122,4 @@ def read_predictions(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return split -> ``example``, ``label`` and ``prediction``, each int32 [examples]."""
     with open_recorded(paths.prediction_part(name), held) as file:
-        return {phase: {column: file[phase][column][()] for column in _COLUMNS} for phase in file}
+        return {phase: {column: file[phase][column][()] for column in PREDICTED} for phase in file}

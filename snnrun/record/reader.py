@@ -15,6 +15,7 @@ from snnrun.errors import did_you_mean
 from snnrun.record import owner
 from snnrun.record.atomic import RecordError
 from snnrun.record.columns import WALL_CLOCK
+from snnrun.record.evaluation import Evaluation, read_tests
 from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
 from snnrun.record.provenance import CONFIG
@@ -39,7 +40,9 @@ class Run:
         paths: The run folder.
         sessions: Provenance of each process that has worked on the run, oldest first.
         epochs: Column -> one entry per epoch (snnrun.record.columns.EPOCHS).
-        test: Figures of the test; empty before it.
+        test: Figures of the test that the run made of its last weights; empty before it.
+        tests: Every test, oldest first: the run's own of the last and of other weights, and those
+            of `snnrun test`.
         finished: When the run ended; empty before that.
         held: The files of a run with WRITE_TO_DISK=false, of which nothing is left on disk.
     """
@@ -49,6 +52,7 @@ class Run:
     epochs: dict[str, np.ndarray]
     test: dict[str, float]
     finished: str
+    tests: list[Evaluation] = field(default_factory=list)
     held: Held = field(default_factory=dict, repr=False)
 
     @property
@@ -96,7 +100,11 @@ class Run:
         return owner.running(self.paths)
 
     def confusion(self, split: str) -> np.ndarray:
-        """Return the examples of "train", "validation" or "test" as [epoch, predicted, true]."""
+        """Return the examples of "train", "validation" or "test" as [epoch, predicted, true].
+
+        Those of "test" have one entry: of the run's own test; where it collected none, of the
+        latest in ``tests`` that has one.
+        """
         return self._confusion(split, split)
 
     def no_prediction(self, split: str) -> np.ndarray:
@@ -106,13 +114,17 @@ class Run:
     def predictions(self, split: str, epoch: int | None = None) -> dict[str, np.ndarray]:
         """Return ``example``, ``label`` and ``prediction`` (-1: none) of a split, each [examples].
 
-        The epoch is needed for "train" and "validation".
+        The epoch is needed for "train" and "validation". Those of "test" are the run's own; where
+        it kept none, those of the latest in ``tests`` that has some.
         """
         if split != "test" and epoch is None:
             raise RecordError(f"predictions of {split!r}: say of which epoch, or ask for 'test'")
         name = TEST_NAME if split == "test" else epoch_name(epoch or 0)
         with open_run(self.paths, self.held) as file:
             recorded = sorted(file.get("predictions", ()))
+        later = [test.predictions for test in self.tests if test.predictions]
+        if name == TEST_NAME not in recorded and later:
+            return dict(later[-1])
         if name not in recorded:
             raise RecordError(
                 f"{self._name}: no predictions of {name}. "
@@ -187,6 +199,9 @@ class Run:
     def _confusion(self, name: str, split: str) -> np.ndarray:
         with open_run(self.paths, self.held) as file:
             matrices = read_columns(file["confusion"]) if "confusion" in file else {}
+        later = [test.confusion for test in self.tests if test.confusion is not None]
+        if later and "test" not in matrices:
+            matrices |= {"test": later[-1][None, :-1], "no_prediction/test": later[-1][None, -1]}
         splits = [key for key in matrices if "/" not in key]
         if split not in splits:
             raise RecordError(
@@ -214,6 +229,7 @@ def load_run(folder: str | Path) -> Run:
             sessions=sessions(file),
             epochs=read_columns(file["epochs"]),
             test={name: float(value) for name, value in read_columns(file["test"]).items()},
+            tests=read_tests(file),
             finished=str(file.attrs["finished"]),
         )
 

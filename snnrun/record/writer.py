@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import MappingProxyType
 
 import h5py
@@ -11,7 +10,8 @@ import numpy as np
 
 from snnrun.record.atomic import atomic_hdf5
 from snnrun.record.columns import EPOCHS, OUTCOMES, PATTERN, PHASES, TIMINGS, TRIALS
-from snnrun.record.outcomes import Confusion, PredictionParts
+from snnrun.record.evaluation import Evaluation, now, read_tests, write_tests
+from snnrun.record.outcomes import PREDICTED, Confusion, PredictionParts
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import printable
 from snnrun.record.runfile import FORMAT, open_run, sessions, write_provenance, write_test
@@ -27,7 +27,8 @@ class RunRecord:
 
         /trials/COLUMN      one row per mini-batch (snnrun.record.columns.TRIALS)
         /epochs/COLUMN      one row per epoch (EPOCHS); /timings/COLUMN likewise
-        /test/NAME          the figures of the test, if there was one
+        /test/NAME          the figures of the run's own test with its last weights, if it made one
+        /tests/K            every test, those of `snnrun test` too (snnrun.record.evaluation)
         /confusion/SPLIT    [epoch, predicted, true] examples; no_prediction/SPLIT [epoch, true]
         /predictions/EPOCH  links to records/predictions/
         /pending/COLUMN     predictions that are needed again if the last checkpoint is resumed
@@ -57,6 +58,7 @@ class RunRecord:
         self.trials = Table(TRIALS)
         self.epochs = Table(EPOCHS)
         self.test: dict[str, float] = {}
+        self.tests: list[Evaluation] = []
         self.finished = ""  # when, once the run has ended
         self._paths = paths
         self._provenance = {"created": provenance["start_time"], **provenance}
@@ -186,11 +188,21 @@ class RunRecord:
         for phase in ("train", "validation"):
             self._collect(epoch, phase)
 
-    def set_test(self, figures: Mapping[str, float]) -> None:
-        """Set the figures of the test: ``loss``, ``accuracy``, ..."""
-        self.test = {name: float(value) for name, value in figures.items()}
-        self._collect(None, "test")
-        self._drop_test_outcomes()
+    def add_test(self, test: Evaluation) -> None:
+        """Add a test that the run made itself; that of its last weights is ``test`` from now on."""
+        self.tests.append(test)
+        if test.weights.kind != "last":
+            return
+        self.test = dict(test.figures)
+        if self._confusion and test.confusion is not None:
+            self._confusion.set(0, "test", test.confusion)
+        if self._predictions and test.predictions:
+            self._predictions.add(0, "test", *(test.predictions[name] for name in PREDICTED))
+
+    @property
+    def origin(self) -> dict[str, str | int]:
+        """The provenance of this process."""
+        return dict(self._provenance)
 
     def latest_confusion(self, split: str) -> np.ndarray | None:
         """Return the last epoch's matrix of a split, [predicted (the last row: none), true]."""
@@ -198,7 +210,7 @@ class RunRecord:
 
     def finish(self) -> None:
         """Mark the run as done."""
-        self.finished = datetime.now().astimezone().isoformat(timespec="seconds")
+        self.finished = now()
 
     def checkpointed(self, epoch: int) -> None:
         """Say that a checkpoint is on disk which continues in ``epoch`` or after it.
@@ -210,7 +222,6 @@ class RunRecord:
 
     def truncate(self, epoch: int, trial: int) -> None:
         """Forget every row at or after mini-batch ``trial`` of ``epoch``: it will be run again."""
-        self._drop_test_outcomes()
         for table in (self.trials, self._pending):
             epochs, trials = table["epoch"], table["trial"]
             table.keep((epochs < epoch) | ((epochs == epoch) & (trials < trial)))
@@ -238,6 +249,7 @@ class RunRecord:
             self._timings.write(file.create_group("timings"))
             self._pending.write(file.create_group("pending"))
             write_test(file.create_group("test"), self.test)
+            write_tests(file, self.tests)
             if self._class_names:
                 file["class_names"] = self._class_names
                 file["class_names"].attrs["meaning"] = "what the data set calls its classes"
@@ -246,27 +258,23 @@ class RunRecord:
             if self._predictions:
                 self._predictions.link(file.create_group("predictions"))
 
-    def _collect(self, epoch: int | None, phase: str) -> None:
+    def _collect(self, epoch: int, phase: str) -> None:
         """Put the predictions of a split into the matrices and the prediction parts."""
-        rows = self._pending["phase"] == PHASES[phase]
-        if epoch is not None:
-            rows &= self._pending["epoch"] == epoch
-        taken = [self._pending[name][rows] for name in ("example", "label", "prediction")]
+        rows = (self._pending["phase"] == PHASES[phase]) & (self._pending["epoch"] == epoch)
+        taken = [self._pending[name][rows] for name in PREDICTED]
         if not len(taken[0]):
             return
         if self._confusion:
-            self._confusion.add(epoch or 0, phase, labels=taken[1], predictions=taken[2])
+            self._confusion.add(epoch, phase, labels=taken[1], predictions=taken[2])
         if self._predictions:
-            self._predictions.add(epoch or 0, phase, *taken)
-
-    def _drop_test_outcomes(self) -> None:
-        self._pending.keep(self._pending["phase"] != PHASES["test"])
+            self._predictions.add(epoch, phase, *taken)
 
     def _read(self, file: h5py.File) -> None:
         self.trials.read(file["trials"])
         self.epochs.read(file["epochs"])
         self._timings.read(file["timings"])
         self.test = {name: float(value) for name, value in read_columns(file["test"]).items()}
+        self.tests = read_tests(file)
         self.finished = str(file.attrs["finished"])
         if self._confusion or self._predictions:
             self._pending.read(file["pending"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,22 +11,36 @@ from snnrun.backends.base import Backend, Results
 from snnrun.config import Config
 from snnrun.datasets.feed import feed
 from snnrun.datasets.spikes import Split, Splits
-from snnrun.errors import NumericalError
-from snnrun.record.writer import RunRecord
+from snnrun.errors import DataError, NumericalError
+from snnrun.record.evaluation import Evaluation, Weights, now
+from snnrun.record.outcomes import PREDICTED, count_confusion
 from snnrun.training.activity import activity, spread
 
 
 def evaluate(
-    config: Config, backend: Backend, splits: Splits, record: RunRecord
-) -> dict[str, float]:
-    """Run the test split, enter the figures into ``record``, and return them.
+    config: Config,
+    backend: Backend,
+    splits: Splits,
+    *,
+    weights: Weights,
+    origin: Mapping[str, str | int],
+    final: bool,
+) -> Evaluation:
+    """Run the test split with the weights that the backend holds, and return what came of it.
 
     Where speakers are known, accuracies of those that occur in training and of the others stand
     apart.
+
+    Args:
+        weights: Says which weights these are.
+        origin: The provenance of this process.
+        final: This is the run's own test at its end.
+
+    Raises:
+        DataError: There is no test set.
+        NumericalError: The loss is not finite.
     """
-    split = splits.test
-    if split is None:
-        return {}
+    split = require_test_set(config, splits)
     started = time.monotonic()
     results = _results(config, backend, splits, split)
     seconds = time.monotonic() - started
@@ -43,16 +58,31 @@ def evaluate(
     seen = backend.program, results.neuron_spikes, len(split)
     spikes = activity(*seen) | (spread(*seen) if config.DEBUG_HIDDEN_N else {})
     figures |= {name: float(value) for name, value in spikes.items()}
-    record.predictions(
-        epoch=-1,
-        trial=0,
-        phase="test",
-        examples=split.examples,
-        labels=split.labels,
-        predictions=results.prediction,
+    columns = (split.examples, split.labels, results.prediction)
+    predicted = {name: np.asarray(c, np.int32) for name, c in zip(PREDICTED, columns, strict=True)}
+    return Evaluation(
+        weights=weights,
+        figures={name: float(value) for name, value in figures.items()},
+        final=final,
+        n_examples=len(split),
+        when=now(),
+        origin=origin,
+        confusion=_confusion(split, results.prediction) if config.COLLECT_CONFUSION else None,
+        predictions=predicted if config.REC_PREDICTIONS else {},
     )
-    record.set_test(figures)
-    return figures
+
+
+def require_test_set(config: Config, splits: Splits) -> Split:
+    """Return the test set, or raise a DataError that says there is none."""
+    if splits.test is None:
+        raise DataError(
+            f"dataset {config.dataset.name} has no test set here; N_TEST says how large it is"
+        )
+    return splits.test
+
+
+def _confusion(split: Split, prediction: np.ndarray) -> np.ndarray:
+    return count_confusion(split.labels, prediction, split.data.n_classes).astype(np.int32)
 
 
 def _results(config: Config, backend: Backend, splits: Splits, split: Split) -> Results:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from snnrun.record import SpikeRecord
+from snnrun.record.evaluation import Evaluation, Weights, now
+from snnrun.record.outcomes import count_confusion
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.writer import RunRecord
@@ -54,6 +56,21 @@ def end_epoch(record: RunRecord, epoch: int) -> None:
     row = {"epoch": epoch, "train_loss": record.means(epoch, "train")["loss"]}
     row |= {"train_accuracy": 0.25, "validation_accuracy": 0.5, "seconds": 1.0}
     record.epoch(row, timings={"forward": 0.5})
+
+
+def sample_test(accuracy: float = 0.25, **changes: object) -> Evaluation:
+    """Return a test that the run of ``sample_record`` made itself at its end."""
+    arguments: dict[str, object] = {
+        "weights": Weights(kind="last", epochs=3),
+        "figures": {"accuracy": accuracy, "loss": 1.0},
+        "final": True,
+        "n_examples": 4,
+        "when": now(),
+        "origin": origin(),
+        "confusion": count_confusion(LABELS, PREDICTED, 3),
+        "predictions": {"example": np.arange(4), "label": LABELS, "prediction": PREDICTED},
+    }
+    return Evaluation(**(arguments | changes))  # type: ignore[arg-type]
 
 
 def sample_record(paths: RunPaths, epochs: int = 3) -> RunRecord:

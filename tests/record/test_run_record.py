@@ -14,6 +14,7 @@ from record_samples import (
     end_epoch,
     origin,
     sample_record,
+    sample_test,
 )
 
 from snnrun.record import RecordError, load_run
@@ -43,7 +44,7 @@ def test_every_batch_and_every_epoch_is_a_row(paths: RunPaths) -> None:
 
 def test_columns_carry_unit_and_meaning(paths: RunPaths) -> None:
     record = sample_record(paths)
-    record.set_test({"accuracy": 0.5, "loss": 1.0})
+    record.add_test(sample_test())
     record.write()
 
     def described(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -73,7 +74,7 @@ def test_class_names_are_kept_as_they_are_and_the_last_process_says_them(paths: 
 def test_columns_of_the_clock_are_the_ones_with_seconds(paths: RunPaths) -> None:
     record = sample_record(paths)
     record.epoch({"epoch": 3, "examples_per_second": 5.0})
-    record.set_test({"seconds": 1.0, "examples_per_second": 1.0, "loss": 1.0})
+    record.add_test(sample_test(figures={"seconds": 1.0, "examples_per_second": 1.0, "loss": 1.0}))
     record.write()
     clocks = []
 
@@ -142,8 +143,7 @@ def test_nothing_is_collected_unless_asked_for(paths: RunPaths) -> None:
 
 def test_test_has_its_own_figures_matrix_and_predictions(paths: RunPaths) -> None:
     record = sample_record(paths)
-    add_trial(record, 3, 0, "test")
-    record.set_test({"accuracy": 0.25, "loss": 1.0})
+    record.add_test(sample_test(0.25))
     record.finish()
     record.write()
     run = load_run(paths.root)
@@ -160,7 +160,7 @@ def test_resumed_record_ends_with_the_same_bits(
     expected = RunPaths(tmp_path / "expected")
     sample_record(expected).write()
     killed = sample_record(paths)
-    killed.set_test({"accuracy": 1.0})
+    killed.add_test(sample_test(1.0))
     killed.finish()
     killed.write()
 

@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from snnrun.record.evaluation import Evaluation, Weights, now
 from snnrun.record.owner import claim
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
@@ -24,7 +25,12 @@ def make_run(
         record.epoch({"epoch": epoch, "train_accuracy": 0.5 + epoch / 10})
     if finished:
         record.epoch({"epoch": 2, "train_accuracy": 0.9, "validation_accuracy": 0.8})
-        record.set_test({"accuracy": 0.75})
+        record.add_test(
+            Evaluation(
+                weights=Weights(kind="last", epochs=3), figures={"accuracy": 0.75}, final=True,
+                n_examples=4, when=now(), origin=origin,
+            )
+        )  # fmt: skip
         record.finish()
     record.write()
     return paths

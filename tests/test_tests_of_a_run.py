@@ -1,0 +1,62 @@
+"""`snnrun test`: results are added to a run, and none is overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from runs import SMALL, overrides, small, snnrun
+
+from snnrun.record import load_run
+from snnrun.record.reader import comparable
+from snnrun.run import test as evaluate
+from snnrun.run import train
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return the folder of a finished run of one epoch."""
+    done = snnrun("train", *overrides({**SMALL, "N_EPOCH": 1}), f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "run"
+
+
+def test_the_command_adds_a_result_and_shows_it_beside_the_others(folder: Path) -> None:
+    before, numbers = load_run(folder), comparable(folder)
+    done = snnrun("test", str(folder), "LOAD_BEST=true", "N_TEST=80", "TEST_DATA_SEED=9")
+    assert done.returncode == 0, done.stderr
+    own, later = load_run(folder).tests
+    assert (own.weights.kind, own.weights.epochs, own.final, own.n_examples) == (
+        "last",
+        1,
+        True,
+        50,
+    )
+    assert (later.weights.kind, later.final, later.n_examples, later.seed) == ("best", False, 80, 9)
+    assert "LOAD_BEST=true" in str(later.origin["command"])
+    assert load_run(folder).test == before.test == own.figures
+    assert load_run(folder).config == before.config  # that of the training, not of the test
+    assert comparable(folder).keys() == numbers.keys()
+    table = done.stdout.partition("all tests")[2].splitlines()[:3]
+    assert table[0].split() == [
+        "weights",
+        "epochs",
+        "data",
+        "examples",
+        "seed",
+        "accuracy",
+        "loss",
+        "when",
+    ]
+    assert table[1].split()[:5] == ["last", "1", "yinyang", "50", "456"]
+    assert table[2].split()[:5] == ["best", "1", "yinyang", "80", "9"]
+
+
+def test_a_test_with_other_records_leaves_those_of_the_run(tmp_path: Path) -> None:
+    config = small(N_EPOCH=1, COLLECT_CONFUSION=True, REC_PREDICTIONS=True)
+    train(config, tmp_path / "run")
+    numbers = comparable(tmp_path / "run")
+    evaluate(small(N_EPOCH=1, N_TEST=20), tmp_path / "run")
+    assert comparable(tmp_path / "run").keys() == numbers.keys()
+    run = load_run(tmp_path / "run")
+    assert run.confusion("test").sum() + run.no_prediction("test").sum() == 50
