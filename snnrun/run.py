@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Backend, Opened
@@ -39,6 +40,7 @@ from snnrun.record.reader import load_run
 from snnrun.record.recordings import Recordings
 from snnrun.record.scratch import scratch
 from snnrun.record.writer import RunRecord
+from snnrun.report.notices import enter
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
@@ -49,7 +51,7 @@ from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Stopped, Trainer
 from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
-from snnrun.training.stop import stop_requests
+from snnrun.training.stop import Stop, stop_requests
 
 
 class Interrupted(SystemExit):
@@ -125,6 +127,8 @@ def train_in(
         recordings.discard_after(state.epoch, state.trial)
         record.write()
         reporter.start(found(config, splits, program, opened, paths, state, START in suggest))
+        for line in enter([*splits.notices, *opened.notices], record.notices):
+            reporter.warning(line)
         keeper = Keeper(config, paths, backend, record, resumed)
         if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
@@ -139,9 +143,7 @@ def train_in(
         except Stopped:
             if plots:
                 plots.ended()
-            how_to_go_on = stopped(config, stop, state, paths)
-            reporter.interrupted(how_to_go_on)
-            raise Interrupted(stop.exit_code, how_to_go_on) from None
+            _interrupt(stopped(config, stop, state, paths), stop, reporter)
         figures = _final_test(config, backend, splits, record, state)
         record.finish()
         record.write()
@@ -149,6 +151,16 @@ def train_in(
             plots.ended()
         seconds = time.monotonic() - started
         reporter.finish(outcome(config, record, figures, state, paths, seconds, END in suggest))
+    return _score(state, record)
+
+
+def _interrupt(how_to_go_on: str, stop: Stop, reporter: Reporter) -> NoReturn:
+    reporter.interrupted(how_to_go_on)
+    raise Interrupted(stop.exit_code, how_to_go_on) from None
+
+
+def _score(state: State, record: RunRecord) -> float:
+    """Return what a sweep optimises."""
     best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
     return float(best)
 

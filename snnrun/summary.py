@@ -16,6 +16,7 @@ from snnrun.record.evaluation import Evaluation
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
+from snnrun.report.notices import counted
 from snnrun.report.tests import tests_table
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import TARGET_LOSSES
@@ -126,6 +127,8 @@ def outcome(
         else []
     )
     info |= {"rewired": rewired} if rewired else {}
+    noticed = counted(record.notices)
+    info |= {"warnings": noticed} if noticed else {}
     info |= suggestion(config.dataset.name) if suggest else {}
     info["time"] = duration(seconds)
     if not config.WRITE_TO_DISK:

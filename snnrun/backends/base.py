@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
+from snnrun.notice import Notice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +124,12 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A loaded program, what to say about it, and what was made (what -> where or how)."""
+    """A loaded program, what to say about it, and what was made (what -> where or how).
+
+    ``notices`` are what its user should know before it is used: of the machine, the threads.
+    """
 
     backend: Backend
     description: str
     files: Mapping[str, str]
+    notices: Sequence[Notice] = ()

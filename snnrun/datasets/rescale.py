@@ -58,7 +58,7 @@ def with_channels_rescaled(config: Any, splits: Splits) -> Splits:
     if config.RESCALE_X == 1.0:
         return splits
     done: dict[int, SpikeData] = {}
-    parts = {}
+    parts: dict[str, Any] = {}
     for split in splits.all():
         key = id(split.data)
         if key not in done:

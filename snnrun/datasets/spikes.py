@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from snnrun.errors import DataError
+from snnrun.notice import Notice
 
 MAX_INDEX = 65_535  # steps and channels are stored in 16 bits
 
@@ -197,6 +198,7 @@ class Splits:
     validation: Split | None = None
     test: Split | None = None
     description: str = ""
+    notices: tuple[Notice, ...] = ()  # what its user should know of the data
 
     def __post_init__(self) -> None:
         if not len(self.train):

@@ -182,6 +182,20 @@ TEST: Mapping[str, Column] = MappingProxyType(
     }
 )
 
+WARNINGS: Mapping[str, Column] = MappingProxyType(
+    {
+        "epoch": replace(_EPOCH, meaning="epoch, counted from 0; -1: before the first one"),
+        "what": Column(unit="1", meaning="what was noticed, in the same words always", dtype=str),
+        "where": Column(
+            unit="1", meaning="the part of the network or the data that it is about", dtype=str
+        ),
+        "share": Column(
+            unit="1", meaning="how much of the whole is concerned; NaN where that has no meaning"
+        ),
+        "message": Column(unit="1", meaning="what was seen, and what to do", dtype=str),
+    }
+)
+
 OUTCOMES: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,

@@ -16,6 +16,7 @@ from snnrun.record import owner
 from snnrun.record.atomic import RecordError
 from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.evaluation import Evaluation, read_tests
+from snnrun.record.notices import read_warnings
 from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
 from snnrun.record.provenance import CONFIG
@@ -87,6 +88,16 @@ class Run:
         """Part of the epoch -> seconds, one entry per epoch; empty without TIMING."""
         with open_run(self.paths, self.held) as file:
             return read_columns(file["timings"])
+
+    @cached_property
+    def warnings(self) -> dict[str, np.ndarray]:
+        """Column -> one entry per thing noticed and epoch (snnrun.record.columns.WARNINGS).
+
+        ``epoch`` int64 (-1: before the first), ``share`` float64 (NaN: none), and ``what``,
+        ``where`` and ``message``, which hold texts. Runs of older versions have no rows.
+        """
+        with open_run(self.paths, self.held) as file:
+            return read_warnings(file)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
@@ -260,6 +271,10 @@ def comparable(folder: str | Path) -> dict[str, np.ndarray]:
             if f"{group}/{name}" not in WALL_CLOCK
         }
         predicted = list(file.get("predictions", ()))
+        noticed = read_warnings(file)
+    # before the first epoch it is the machine that is spoken of
+    later = noticed["epoch"] >= 0
+    columns |= {f"warnings/{name}": _numbers(values[later]) for name, values in noticed.items()}
     files = {f"predictions/{name}": paths.prediction_part(name) for name in predicted}
     for kind in RECORDING_KINDS:
         files |= {f"{kind}/{path.stem}": path for path in paths.parts(kind).values()}
@@ -267,6 +282,10 @@ def comparable(folder: str | Path) -> dict[str, np.ndarray]:
         with open_recorded(path) as file:
             columns |= {f"{prefix}/{name}": values for name, values in read_columns(file).items()}
     return dict(sorted(columns.items()))
+
+
+def _numbers(column: np.ndarray) -> np.ndarray:
+    return np.char.encode(column.astype(str)) if column.dtype == object else column
 
 
 def _known(name: str, known: list[str], where: str) -> str:

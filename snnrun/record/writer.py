@@ -11,6 +11,7 @@ import numpy as np
 from snnrun.record.atomic import atomic_hdf5
 from snnrun.record.columns import EPOCHS, OUTCOMES, PATTERN, PHASES, TIMINGS, TRIALS
 from snnrun.record.evaluation import Evaluation, now, read_tests, write_tests
+from snnrun.record.notices import Notices
 from snnrun.record.outcomes import PREDICTED, Confusion, PredictionParts
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import printable
@@ -27,6 +28,7 @@ class RunRecord:
 
         /trials/COLUMN      one row per mini-batch (snnrun.record.columns.TRIALS)
         /epochs/COLUMN      one row per epoch (EPOCHS); /timings/COLUMN likewise
+        /warnings/COLUMN    what the run noticed, a row for each epoch in which it did (WARNINGS)
         /test/NAME          the figures of the run's own test with its last weights, if it made one
         /tests/K            every test, those of `snnrun test` too (snnrun.record.evaluation)
         /confusion/SPLIT    [epoch, predicted, true] examples; no_prediction/SPLIT [epoch, true]
@@ -57,6 +59,7 @@ class RunRecord:
     ) -> None:
         self.trials = Table(TRIALS)
         self.epochs = Table(EPOCHS)
+        self.notices = Notices()
         self.test: dict[str, float] = {}
         self.tests: list[Evaluation] = []
         self.finished = ""  # when, once the run has ended
@@ -227,6 +230,7 @@ class RunRecord:
             table.keep((epochs < epoch) | ((epochs == epoch) & (trials < trial)))
         for table in (self.epochs, self._timings):
             table.keep(table["epoch"] < epoch)
+        self.notices.truncate(epoch)
         if self._confusion:
             self._confusion.truncate(epoch)
         if self._predictions:
@@ -248,6 +252,7 @@ class RunRecord:
             self.epochs.write(file.create_group("epochs"))
             self._timings.write(file.create_group("timings"))
             self._pending.write(file.create_group("pending"))
+            self.notices.write(file.create_group("warnings"))
             write_test(file.create_group("test"), self.test)
             write_tests(file, self.tests)
             if self._class_names:
@@ -273,6 +278,7 @@ class RunRecord:
         self.trials.read(file["trials"])
         self.epochs.read(file["epochs"])
         self._timings.read(file["timings"])
+        self.notices.read(file)
         self.test = {name: float(value) for name, value in read_columns(file["test"]).items()}
         self.tests = read_tests(file)
         self.finished = str(file.attrs["finished"])

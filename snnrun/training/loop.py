@@ -22,6 +22,7 @@ from snnrun.datasets.spikes import Splits
 from snnrun.errors import NumericalError, either
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
+from snnrun.report.notices import enter
 from snnrun.report.reporter import Progress, Reporter
 from snnrun.streams import stream_key
 from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
@@ -30,6 +31,7 @@ from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
 from snnrun.training.state import State
 from snnrun.training.stop import Stop
+from snnrun.training.watch import noticed, watched
 
 CHUNK_S = 0.2
 
@@ -104,6 +106,7 @@ class Trainer:
         self._began = time.monotonic()
         self._done_here = 0  # examples run by this process
         self._drops = config.backend.on_full_buffer == "report"
+        self._watched = watched(config, splits, backend.program)
 
     def run(self) -> None:
         """Run the epochs that are left.
@@ -140,9 +143,12 @@ class Trainer:
         state.epoch, state.trial = epoch + 1, 0
         spikes_per_trial = state.neuron_spikes / self._train_feed.examples
         self._record.epoch(row, self._timings if self._config.TIMING else None)
+        news = enter(noticed(self._record.epochs.arrays(), self._watched), self._record.notices)
         self._recordings.flush()
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
         self._reporter.epoch(row, eta_s=self._eta(), best=best)
+        for line in news:
+            self._reporter.warning(line)
         if self._epoch_ended is not None:
             self._epoch_ended(epoch, spikes_per_trial)
 
@@ -321,10 +327,10 @@ class Trainer:
         program, state = self._backend.program, self._state
         seen = program, state.neuron_spikes, self._train_feed.examples
         figures = activity(*seen)
-        for layer, compiled, counts in by_population(program, state.neuron_spikes):
+        for layer, compiled, _ in by_population(program, state.neuron_spikes):
             name = compiled.population.name
             if self._drops:
-                figures[f"dropped_spikes/{name}"] = self._dropped(epoch, name, layer, counts.sum())
+                figures[f"dropped_spikes/{name}"] = int(state.dropped_spikes[layer])
             if self._config.REWIRE_SILENT and compiled is not program.populations[-1]:
                 figures[f"rewired_neurons/{name}"] = int(state.rewired[layer])
         if self._config.DEBUG_HIDDEN_N:
@@ -332,16 +338,6 @@ class Trainer:
             for phase in self._phases[1:]:
                 figures |= of_validation(program, state.validation_spikes, phase.feed.examples)
         return figures
-
-    def _dropped(self, epoch: int, population: str, layer: int, spikes: int) -> int:
-        """Return how many spikes of a layer had no gradient in this epoch; say so if any."""
-        dropped = int(self._state.dropped_spikes[layer])
-        if dropped:
-            self._reporter.warning(
-                f"epoch {epoch}: {dropped:,} of {spikes:,} spikes of population {population} "
-                f"exceeded N_MAX_SPIKE={self._config.N_MAX_SPIKE} and had no gradient"
-            )
-        return dropped
 
     def _interrupt(self) -> None:
         self._recordings.flush()
