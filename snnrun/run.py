@@ -44,14 +44,14 @@ from snnrun.report.notices import enter
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
-from snnrun.summary import found, outcome, stopped, tested_again
+from snnrun.summary import found, outcome, stopped, stopped_early, tested_again
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import evaluate, require_test_set
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Stopped, Trainer
 from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
-from snnrun.training.stop import Stop, stop_requests
+from snnrun.training.stop import Stop, StopNow, stop_requests
 
 
 class Interrupted(SystemExit):
@@ -105,9 +105,10 @@ def train_in(
     if not resume:
         refuse_old_run(paths)
     with (
+        stop_requests() as stop,
         claim(paths),
         reporting(paths, progress) as reporter,
-        stop_requests() as stop,
+        _preparing(config, stop, paths, reporter),
         ExitStack() as stack,
     ):
         started = time.monotonic()
@@ -268,6 +269,16 @@ def reporting(paths: RunPaths, show: bool = True) -> Iterator[Reporter]:
             yield reporter
         finally:
             reporter.close()
+
+
+@contextmanager
+def _preparing(config: Config, stop: Stop, paths: RunPaths, reporter: Reporter) -> Iterator[None]:
+    """Give up what comes before the first mini-batch as soon as a signal asks for it."""
+    try:
+        stop.prepare()
+        yield
+    except StopNow:
+        _interrupt(stopped_early(config, stop, paths), stop, reporter)
 
 
 def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> RunRecord:

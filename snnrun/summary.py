@@ -164,6 +164,15 @@ def stopped(config: Config, stop: Stop, state: State, paths: RunPaths) -> str:
     return f"{where}; everything is saved. Go on with:\n  snnrun resume {paths.root}"
 
 
+def stopped_early(config: Config, stop: Stop, paths: RunPaths) -> str:
+    """Return what stopped a run before its first mini-batch, and how to go on."""
+    where = f"by {stop.name} before the first mini-batch"
+    if not config.WRITE_TO_DISK:
+        return f"{where}; {UNKEPT}"
+    nothing = "the checkpoint is as it was" if paths.last.exists() else "nothing is lost"
+    return f"{where}; {nothing}. Go on with:\n  snnrun resume {paths.root}"
+
+
 def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
     """Return which files there are, and how to look further."""
     info: Info = {}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -332,31 +330,6 @@ def test_data_of_another_shape_are_refused_by_the_backend(tmp_path: Path) -> Non
     with pytest.raises(ConfigError) as error:
         backend.evaluate(data_of(problem(), 0.2), np.arange(1))
     assert str(error.value) == ("the data has 120 steps and 5 channels, the program 240 and 5")
-
-
-# stops
-
-
-def test_ctrl_c_while_the_compiler_runs_stops_at_once(tmp_path: Path) -> None:
-    slow = tmp_path / "slow"
-    slow.write_text(
-        f"#!{sys.executable}\nimport signal, sys, time\n"
-        "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"  # background jobs may ignore it
-        "if '--version' in sys.argv: print('g++ slow')\n"
-        "else: open('" + str(tmp_path / "compiling") + "', 'w'); time.sleep(60)\n"
-    )
-    slow.chmod(0o755)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snnrun", "train", *overrides(SMALL), f"backend.compiler={slow}",
-         f"hydra.run.dir={tmp_path}/run"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    while not (tmp_path / "compiling").exists():
-        assert process.poll() is None, process.communicate()
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the compiler too
-    code, said = end(process)
-    assert code == 130
-    assert "error" not in said
 
 
 def test_all_threads_stop_after_the_batch_that_failed(tmp_path: Path) -> None:

@@ -115,7 +115,8 @@ def test_killed_and_resumed_runs_end_with_the_same_bits(tmp_path: Path, undistur
     [
         (signal.SIGINT, "Ctrl-C", 130),
         (signal.SIGTERM, "SIGTERM", 143),
-        (signal.SIGUSR1, "SIGUSR1", 138),
+        (signal.SIGUSR2, "SIGUSR2", 140),
+        (signal.SIGHUP, "SIGHUP", 129),
     ],
 )
 def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(

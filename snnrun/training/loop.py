@@ -115,6 +115,7 @@ class Trainer:
             Stopped: A stop was asked for; the checkpoint is written.
             NumericalError: Values are no longer finite, or too large.
         """
+        self._stop.at_once = False  # from here on there is something to save first
         with ExitStack() as feeds:
             for phase in self._phases:
                 feeds.enter_context(phase.feed)

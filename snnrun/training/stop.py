@@ -1,4 +1,8 @@
-"""Requests to stop: Ctrl-C, SIGTERM (schedulers, kill) and SIGUSR1 (a warning before the end)."""
+"""Requests to stop: Ctrl-C, and the signals by which schedulers, launchers and terminals ask.
+
+SIGTERM comes from schedulers and `kill`, SIGUSR1 and SIGUSR2 warn of the end of a job's time or of
+preemption, SIGHUP says that the terminal or the connection is gone.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")  # those that this system has
+_asked: list[Stop] = []  # the blocks of `stop_requests` that are open, one within the other
+
+
+class StopNow(BaseException):
+    """A stop was asked for where there is nothing to save yet; see ``Stop.at_once``."""
 
 
 class Stop:
-    """Remembers that the run was asked to stop; the loop looks at it between batches."""
+    """Remembers that the run was asked to stop; the loop looks at it between batches.
+
+    While ``at_once`` is true there is nothing to wait for: the first request raises StopNow.
+    """
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal: int | None = None  # the first that came
+        self.at_once = False
+        self._came: list[int] = []
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -28,26 +45,80 @@ class Stop:
         """The shell's convention: 128 + the signal's number."""
         return 128 + int(self.signal or 0)
 
+    def prepare(self) -> None:
+        """Let requests raise StopNow from now on, and those that came before do so at once."""
+        self.at_once = True
+        if self.signal is not None:
+            self._give_up()
+
+    def note(self, number: int) -> None:
+        """Remember a request."""
+        again = number == signal.SIGINT and number in self._came
+        self._came.append(number)
+        if self.signal is None:
+            self.signal = number
+        if again:
+            raise KeyboardInterrupt
+        if self.at_once:
+            self._give_up()
+
+    def pass_on(self, handlers: dict[int, Any]) -> None:
+        """Call the handlers of whoever started this process, for each signal that came."""
+        for number in dict.fromkeys(self._came):
+            handler = handlers.get(number)
+            if callable(handler) and handler is not signal.default_int_handler:
+                handler(number, None)
+
+    def _give_up(self) -> None:
+        self.at_once = False  # once is enough
+        raise StopNow
+
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
-    """Turn signals into a request for the length of the block; a second Ctrl-C stops at once."""
+    """Turn signals into a request for the length of the block; a second Ctrl-C stops at once.
+
+    Blocks may stand within each other: all are asked. Where a launcher has handlers of its own (the
+    one of submitit puts a job back into the queue), they are called after a block that a request
+    has ended, when everything is saved. SIGHUP stays ignored where it is, as `nohup` wants it.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set handlers; a launcher's worker gets no signals
         return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if stop.signal == signal.SIGINT == number:
-            raise KeyboardInterrupt
-        stop.signal = number
-
-    wanted = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGUSR1"):
-        wanted.append(signal.SIGUSR1)
-    before = {number: signal.signal(number, note) for number in wanted}
+    if _asked:
+        stop.signal = _asked[-1].signal
+    _asked.append(stop)
+    before = {} if len(_asked) > 1 else _listen()
+    ended = False
     try:
         yield stop
+    except SystemExit:
+        ended = True
+        raise
     finally:
+        _asked.remove(stop)
         for number, handler in before.items():
             signal.signal(number, handler)
+        if ended:
+            stop.pass_on(before)
+
+
+def _listen() -> dict[int, Any]:
+    """Set the handlers, and return those that were set before."""
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    mine = {
+        number: handler
+        for number, handler in handlers.items()
+        if handler is not None  # set by other means than Python's
+        and (handler, number) != (signal.SIG_IGN, getattr(signal, "SIGHUP", None))
+    }
+    for number in mine:
+        signal.signal(number, _note)
+    return mine
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    for stop in list(_asked):
+        stop.note(number)

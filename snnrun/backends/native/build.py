@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -96,12 +97,32 @@ def _compile(folder: Path, source: str, headers: dict[str, str], command: list[s
         (folder / name).write_text(text)
     (folder / "program.cpp").write_text(source)
     command = [*command, "program.cpp", "-o", "program.so"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode == -signal.SIGINT:  # Ctrl-C in a terminal reaches the compiler as well
-        raise KeyboardInterrupt
-    if done.returncode != 0:
-        log = "\n".join((done.stdout + done.stderr).splitlines()[-LOG_LINES:])
+    # A session of its own: Ctrl-C comes to us alone, and the compiler's own processes end with it
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode != 0:
+        log = "\n".join(said.splitlines()[-LOG_LINES:])
         raise BuildError(
-            f"the compiler failed (exit code {done.returncode}).\nCommand: {shlex.join(command)}\n"
-            f"End of its output:\n{log}"
+            f"the compiler failed (exit code {process.returncode}).\n"
+            f"Command: {shlex.join(command)}\nEnd of its output:\n{log}"
         )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a compiler and all that it has started; it removes its temporary files if it can."""
+    for number in ("SIGTERM", "SIGKILL"):
+        if hasattr(os, "killpg"):
+            with suppress(OSError):
+                os.killpg(process.pid, getattr(signal, number))
+        else:
+            process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
