@@ -21,7 +21,7 @@ COMMANDS = {
     "gradcheck": "compare the derived gradients with finite differences",
     "compile": "generate and build a network's program without running it",
     "data": "info, verify, fetch: the data sets and their files",
-    "runs": "list the runs and how far they came",
+    "runs": "list the runs: epochs done, how each ended, accuracies",
     "plot": "pictures of runs: course, weights, confusion; several runs in one",
     "doctor": "what this machine has, and what is missing",
     "keys": "what every key of the configuration means",

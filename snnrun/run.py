@@ -7,6 +7,7 @@ records and checkpoints in the run folder.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
 from snnrun.datasets.spikes import Splits
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, SnnrunError
 from snnrun.network.build import (
     build_network,
     find_loss,
@@ -32,6 +33,7 @@ from snnrun.network.build import (
 from snnrun.plots.live import LivePlots, require_plots
 from snnrun.presets import END, START
 from snnrun.record.atomic import write_error
+from snnrun.record.ending import noting_end
 from snnrun.record.evaluation import Weights, add_test
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -107,6 +109,7 @@ def train_in(
     with (
         stop_requests() as stop,
         claim(paths),
+        noting_end(paths) as ending,
         reporting(paths, progress) as reporter,
         _preparing(config, stop, paths, reporter),
         ExitStack() as stack,
@@ -130,6 +133,7 @@ def train_in(
         reporter.start(found(config, splits, program, opened, paths, state, START in suggest))
         for line in enter([*splits.notices, *opened.notices], record.notices):
             reporter.warning(line)
+        ending.training()
         keeper = Keeper(config, paths, backend, record, resumed)
         if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
             keeper.loaded(state)
@@ -264,9 +268,14 @@ def reporting(paths: RunPaths, show: bool = True) -> Iterator[Reporter]:
         raise write_error(paths.log, error) from error
     with log:
         shown = [make_reporter()] if show else []
-        reporter = Together([*shown, PlainReporter(log)])
+        written = PlainReporter(log)
+        reporter = Together([*shown, written])
         try:
             yield reporter
+        except Exception as error:
+            told = str(error) if isinstance(error, SnnrunError) else traceback.format_exc()
+            written.failed(told)
+            raise
         finally:
             reporter.close()
 

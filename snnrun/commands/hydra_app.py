@@ -89,12 +89,26 @@ def carry_out(
         return work(config, folder)
     except SnnrunError as error:
         if many:
+            _note_refusal(folder, error)
             show(error, f"job {hydra.job.num} ({hydra.job.override_dirname})")
             raise
         if wants_traceback():
             raise
         show(error)
         raise SystemExit(USER_ERROR) from error  # an exception would add a line of Hydra's
+
+
+def _note_refusal(folder: Path, error: SnnrunError) -> None:
+    """Note in the run folder why its job was refused, unless the run itself has noted it."""
+    from snnrun.record.ending import End, write_end
+    from snnrun.record.paths import RunPaths
+
+    paths = RunPaths(folder)
+    if not folder.is_dir() or paths.end.exists() or paths.run.exists():
+        return
+    write_end(paths, End("refused", str(error)))
+    with suppress(OSError), paths.log.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"error: {error}\n")
 
 
 def save_config(cfg: DictConfig | ListConfig, path: Path) -> None:

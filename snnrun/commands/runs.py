@@ -11,8 +11,13 @@ from snnrun.errors import ConfigError
 HELP = """\
 usage: snnrun runs [FOLDER]
 
-Lists the runs in FOLDER/outputs, the newest first: how far each came and how good it is. Without
-FOLDER, the current one; with OUT_DIR=FOLDER in `snnrun train`, that one.
+Lists the runs in FOLDER/outputs, the newest first: how many of its epochs each has done, how it
+ended, and its accuracies. Without FOLDER, those below the current folder; of runs that were given
+OUT_DIR=FOLDER, those below that.
+
+  train%, valid%  accuracy of the last epoch on the training and the validation set
+  test%           accuracy on the test set: at the end of the run, or else of the last `snnrun test`
+  state           {states}
 
 examples:
   snnrun runs
@@ -22,7 +27,11 @@ examples:
 
 def help_text() -> str:
     """Return what `snnrun runs --help` prints."""
-    return HELP
+    from snnrun.record.ending import STATES
+
+    width = max(map(len, STATES))
+    lines = [f"{state:<{width}}  {meaning}" for state, meaning in STATES.items()]
+    return HELP.format(states=f"\n{' ' * 18}".join(lines))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -30,6 +30,7 @@ class RunPaths:
         plots/                pictures
         run.log               what was reported
         run.pid               which process works on the run, while there is one
+        run.end               how the run ended, if it has not finished
     """
 
     root: Path
@@ -84,6 +85,10 @@ class RunPaths:
     @property
     def pid(self) -> Path:
         return self.root / "run.pid"
+
+    @property
+    def end(self) -> Path:
+        return self.root / "run.end"
 
     def index(self, kind: str) -> Path:
         """Return the file that links to all parts of one kind, as in ``spikes.h5``."""

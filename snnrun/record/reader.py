@@ -15,6 +15,7 @@ from snnrun.errors import did_you_mean
 from snnrun.record import owner
 from snnrun.record.atomic import RecordError
 from snnrun.record.columns import WALL_CLOCK
+from snnrun.record.ending import read_end
 from snnrun.record.evaluation import Evaluation, read_tests
 from snnrun.record.notices import read_warnings
 from snnrun.record.outcomes import TEST_NAME, read_predictions
@@ -109,6 +110,16 @@ class Run:
     def running(self) -> bool:
         """Whether a process works on the run now."""
         return owner.running(self.paths)
+
+    @property
+    def state(self) -> str:
+        """How the run is or ended (snnrun.record.ending.STATES): running, finished, exploded ..."""
+        return "finished" if self.held else read_end(self.paths, bool(self.finished)).state
+
+    @property
+    def reason(self) -> str:
+        """The message of the error that ended the run; empty where none did."""
+        return "" if self.held else read_end(self.paths, bool(self.finished)).reason
 
     def confusion(self, split: str) -> np.ndarray:
         """Return the examples of "train", "validation" or "test" as [epoch, predicted, true].

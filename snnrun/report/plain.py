@@ -64,6 +64,10 @@ class PlainReporter:
     def interrupted(self, how_to_go_on: str) -> None:
         self._say("", f"stopped: {how_to_go_on}")
 
+    def failed(self, message: str) -> None:
+        """Write the error that ended the run: to run.log, as a command shows it by itself."""
+        self._say("", f"error: {message}")
+
     def close(self) -> None:
         """Nothing to give back: every line is written at once."""
 

@@ -1,17 +1,22 @@
-"""The list of runs: what there is, how far each came, and how good it is."""
+"""The list of runs: what there is, how many epochs each has done, how it ended, and accuracies."""
 
 from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
 from snnrun.errors import SnnrunError
-from snnrun.record.owner import running
+from snnrun.record.ending import read_end
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, load_run
 
@@ -27,16 +32,17 @@ _HEADING: tuple[str, ...] = (
     "valid%",
     "test%",
 )
+_LONGEST_PROBLEM = 240
 _RIGHT_ALIGNED = (3, 5, 6, 7)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunLine:
-    """One line of the list; ``problem`` says why nothing is known of a run that cannot be read."""
+    """One line of the list; ``problem`` says what ended the run, or why it cannot be read."""
 
     folder: Path
     created: float  # seconds since 1970, to sort by
-    state: str  # running, finished, interrupted or unreadable
+    state: str  # one of snnrun.record.ending.STATES
     name: str = ""
     dataset: str = ""
     epochs: str = ""
@@ -67,13 +73,18 @@ def list_runs(root: Path, stream: TextIO) -> None:
     for line, row in zip(lines, cells, strict=True):
         stream.write(_aligned(row, widths))
         if line.problem:
-            stream.write(f"    {line.problem}\n")
+            stream.write(f"    {_in_short(line.problem)}\n")
+
+
+def _in_short(problem: str) -> str:
+    """Return a message as one line, if need be cut: all of it is in run.log."""
+    return textwrap.shorten(problem, _LONGEST_PROBLEM, placeholder=" ...")
 
 
 def _run_folders(top: Path) -> Iterator[Path]:
     for folder, below, files in os.walk(top):
         paths = RunPaths(Path(folder))
-        if paths.run.name in files or paths.pid.name in files:
+        if not {paths.run.name, paths.pid.name, paths.end.name}.isdisjoint(files):
             below.clear()
             yield paths.root
 
@@ -85,24 +96,43 @@ def _line(paths: RunPaths) -> RunLine:
             return _from_record(load_run(paths.root))
     except (SnnrunError, OSError, ValueError, KeyError) as error:
         return RunLine(folder=paths.root, created=started, state="unreadable", problem=str(error))
-    state = "running" if running(paths) else "interrupted"
-    return RunLine(folder=paths.root, created=started, state=state)
+    end = read_end(paths, finished=False)
+    name, dataset = _composed(paths)
+    return RunLine(
+        folder=paths.root, created=started, state=end.state, problem=end.reason, name=name,
+        dataset=dataset,
+    )  # fmt: skip
+
+
+def _composed(paths: RunPaths) -> tuple[str, str]:
+    """Return name and data set of a run that has recorded nothing, as Hydra composed them."""
+    try:
+        config = OmegaConf.load(paths.config)
+        return str(config.NAME), str(config.dataset.name)
+    except (OSError, AttributeError, OmegaConfBaseException, YAMLError):
+        return "", ""
 
 
 def _from_record(run: Run) -> RunLine:
     about = run.provenance
-    ended = "finished" if run.finished else "interrupted"
     return RunLine(
         folder=run.paths.root,
         created=datetime.fromisoformat(str(about["created"])).timestamp(),
-        state="running" if run.running else ended,
+        state=run.state,
+        problem=run.reason,
         name=str(about["name"]),
         dataset=str(about["dataset"]),
         epochs=f"{len(run.epochs.get('epoch', ()))}/{about['n_epochs']}",
         train=_last(run, "train_accuracy"),
         validation=_last(run, "validation_accuracy"),
-        test=run.test.get("accuracy", math.nan),
+        test=_tested(run),
     )
+
+
+def _tested(run: Run) -> float:
+    """Return the accuracy of the run's own test, or else that of the latest `snnrun test`."""
+    later = [test.figures for test in run.tests[-1:]]
+    return (run.test or (later[0] if later else {})).get("accuracy", math.nan)
 
 
 def _last(run: Run, column: str) -> float:
