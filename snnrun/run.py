@@ -118,10 +118,7 @@ def train_in(
         require_backend(config)
         require_plots(config)
         splits = (read or load)(config)
-        program = build_program(config, splits)
-        opened = stack.enter_context(
-            open_backend(program, config, paths.code, splits, reporter.build)
-        )
+        opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
         record = _record(config, paths, splits, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
@@ -130,7 +127,7 @@ def train_in(
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
         record.write()
-        reporter.start(found(config, splits, program, opened, paths, state, START in suggest))
+        reporter.start(found(config, splits, opened, paths, state, START in suggest))
         for line in enter([*splits.notices, *opened.notices], record.notices):
             reporter.warning(line)
         ending.training()
@@ -192,10 +189,7 @@ def test(config: Config, folder: Path) -> dict[str, float]:
         require_backend(config)
         splits = load(config)
         require_test_set(config, splits)
-        program = build_program(config, splits)
-        opened = stack.enter_context(
-            open_backend(program, config, paths.code, splits, reporter.build)
-        )
+        opened = _open(config, splits, paths, reporter, stack)
         checkpoint = paths.best if config.LOAD_BEST else paths.last
         saved = load_checkpoint(checkpoint)
         load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
@@ -225,13 +219,18 @@ def compile_only(config: Config, folder: Path) -> Path:
     with reporting(paths) as reporter, ExitStack() as stack:
         require_backend(config)
         splits = load(config)
-        program = build_program(config, splits)
-        opened = stack.enter_context(
-            open_backend(program, config, paths.code, splits, reporter.build)
-        )
-        print(program.describe())
+        opened = _open(config, splits, paths, reporter, stack)
+        print(opened.backend.program.describe())
         reporter.finish(dict(opened.files))
     return paths.code
+
+
+def _open(
+    config: Config, splits: Splits, paths: RunPaths, reporter: Reporter, stack: ExitStack
+) -> Opened:
+    """Return the backend with the built program, which is closed with ``stack``."""
+    program = build_program(config, splits)
+    return stack.enter_context(open_backend(program, config, paths.code, splits, reporter.build))
 
 
 def build_program(config: Config, splits: Splits) -> Program:

@@ -31,7 +31,6 @@ UNKEPT = "nothing is kept, as WRITE_TO_DISK is false"
 def found(
     config: Config,
     splits: Splits,
-    program: Program,
     opened: Opened,
     paths: RunPaths,
     state: State,
@@ -41,6 +40,7 @@ def found(
 
     With ``suggest`` also which preset there is for the data set, for a run that took none.
     """
+    program = opened.backend.program
     hidden = "/".join(dict.fromkeys(c.dynamics.neuron.name for c in program.populations[:-1]))
     output = program.populations[-1].dynamics.neuron.name
     optimiser = f"Adam (STDP: {program.stdp.optimiser})" if program.stdp else "Adam"
