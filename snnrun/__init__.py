@@ -2,10 +2,11 @@
 
 In Python::
 
-    from snnrun import train
+    import snnrun
 
-    run = train({"dataset": "yinyang", "N_EPOCH": 3})
+    run = snnrun.train({"dataset": "yinyang", "N_EPOCH": 3})
     run.accuracy["validation"], run.epochs["train_loss"]
+    snnrun.evaluate(run, "test", scores=True).scores
 
 What is named here is imported when it is first asked for, so that the command answers at once.
 """
@@ -15,14 +16,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from snnrun.interface import train
+    from snnrun.interface import Evaluation, RunTable, evaluate, plot, resume, runs, train
     from snnrun.record.reader import Run, load_run
 
 __version__ = "0.1.0"
 
-__all__ = ["Run", "load_run", "train"]
+__all__ = [
+    "Evaluation",
+    "Run",
+    "RunTable",
+    "evaluate",
+    "load_run",
+    "plot",
+    "resume",
+    "runs",
+    "train",
+]
 
-_HOMES = {"train": "snnrun.interface", "load_run": "snnrun.record", "Run": "snnrun.record"}
+_HOMES = dict.fromkeys(__all__, "snnrun.interface")
+_HOMES |= {"Run": "snnrun.record", "load_run": "snnrun.record"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class SnnrunError(Exception):
     """Something the user can put right: what was got, what is allowed, what to do."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback (IPython asks for this name)."""
+        if os.environ.get("SNNRUN_TRACEBACK") == "1":
+            raise NotImplementedError  # then IPython shows it in full
+        return [f"snnrun: error: {self}"]
 
 
 class ConfigError(SnnrunError):

@@ -86,7 +86,7 @@ def test_train_stays_the_function_whatever_else_is_imported() -> None:
         "from snnrun import train as again\n"
         "print(train.__module__, again is train)"
     )
-    assert done.stdout == "snnrun.interface True\n", done.stderr
+    assert done.stdout == "snnrun.interface.training True\n", done.stderr
 
 
 def test_what_the_package_does_not_have_is_an_attribute_error() -> None:

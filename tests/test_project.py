@@ -23,7 +23,7 @@ TOP = Path(__file__).parents[1]
 FOLDERS = {"conf", "docs", "outputs", "scripts", "snnrun", "tests"}
 FILES = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
 OPTIONAL = {"pygenn"}  # of the genn backend, which says how to install it
-DRAWING = ("snnrun/plots/", "snnrun/datasets/raster.py")  # what may import matplotlib
+DRAWING = ("snnrun/plots/", "snnrun/interface/pictures.py")
 
 
 def git(*words: str) -> list[str]:

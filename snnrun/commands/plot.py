@@ -40,14 +40,15 @@ def run(arguments: Sequence[str]) -> int:
 
     runs = [find_run([folder])[0] for folder in _each_run(folders)] or [find_run([])[0]]
     require_matplotlib("snnrun plot")
-    from snnrun.plots.saved import plot_comparison, plot_course, plot_run
+    from snnrun.plots.saved import comparison, course, plot_run
+    from snnrun.plots.style import save
 
     if len(runs) > 1:
         written = output or Path(COMPARISON)
-        plot_comparison(runs, written)
+        save(comparison(runs), written)
     elif output is not None:
         written = output
-        plot_course(runs[0], written)
+        save(course(runs[0]), written)
     else:
         written = plot_run(runs[0])
     print(written)
@@ -69,7 +70,8 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
         if name == OUTPUT:
             if not equals and not words:
                 raise ConfigError(f"{OUTPUT}: needs a file, as in {OUTPUT} course.png")
-            output = _checked(Path(value if equals else words.pop(0)).expanduser())
+            file = Path(value if equals else words.pop(0)).expanduser()
+            output = writable(file, f"{OUTPUT} ")
         elif word.startswith("-"):
             hint = did_you_mean(word, [OUTPUT])
             raise ConfigError(f"{word}: there is no such option.{hint} Options: {OUTPUT}")
@@ -95,9 +97,14 @@ def _each_run(folders: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def _checked(file: Path) -> Path:
+def writable(file: Path, option: str) -> Path:
+    """Return a file to which a picture can be written; ``option`` is what it was given by.
+
+    Raises:
+        ConfigError: Its format is unknown, or there is no such folder.
+    """
     if file.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{OUTPUT} {file}: must end in one of {', '.join(FORMATS)}")
+        raise ConfigError(f"{option}{file}: must end in one of {', '.join(FORMATS)}")
     if not file.parent.is_dir():
-        raise ConfigError(f"{OUTPUT} {file}: there is no folder {file.parent}")
+        raise ConfigError(f"{option}{file}: there is no folder {file.parent}")
     return file

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from snnrun.config import validate
 from snnrun.datasets import load as load_data
@@ -22,7 +23,7 @@ from snnrun.plots.learned import learned, write_learned
 from snnrun.plots.pattern import Shown, chosen, draw_patterns
 from snnrun.plots.pattern import size_of as pattern_size
 from snnrun.plots.raster import Spikes, target_spikes
-from snnrun.plots.style import new_figure, save, write
+from snnrun.plots.style import new_figure, write
 from snnrun.plots.training import SIZE, draw_training
 from snnrun.record.atomic import RecordError
 from snnrun.record.reader import Run, load_run
@@ -57,27 +58,29 @@ def plot_run(folder: Path) -> Path:
     return run.paths.plots
 
 
-def plot_course(folder: Path, file: Path) -> None:
-    """Write the picture of a run's course to a file."""
+def course(run: Run | Path) -> Figure:
+    """Return the picture of the course of a run, or of the one in a folder."""
     figure = new_figure(*SIZE)
-    _training(figure, with_epochs(folder))
-    save(figure, file)
+    _training(figure, with_epochs(run))
+    return figure
 
 
-def plot_comparison(folders: Sequence[Path], file: Path) -> None:
-    """Write a picture with the courses of several runs to a file."""
+def comparison(runs: Sequence[Run | Path]) -> Figure:
+    """Return a picture with the courses of several runs."""
     figure = new_figure(*COMPARISON_SIZE)
-    draw_comparison(figure, group([with_epochs(folder) for folder in folders]))
-    save(figure, file)
+    draw_comparison(figure, group([with_epochs(run) for run in runs]))
+    return figure
 
 
-def with_epochs(folder: Path) -> Run:
-    """Return the records of a run in which an epoch has ended.
+def with_epochs(run: Run | Path) -> Run:
+    """Return a run, or that of a folder, in which an epoch has ended.
 
     Raises:
         RecordError: There is none.
     """
-    run = load_run(folder)
+    if isinstance(run, Path):
+        run = load_run(run)
+    folder = run.paths.root
     if not len(run.epochs.get("epoch", ())):
         state = "is in its first epoch" if run.running else "ended before its first epoch did"
         raise RecordError(f"{folder}: there is nothing to plot yet, since the run {state}")

@@ -5,6 +5,7 @@ Figures are made without pyplot, so no global state is touched and no display is
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,9 +27,18 @@ _MARKED = 25  # epochs up to which every one has a marker
 _LOGARITHMIC = 20.0  # ratio of largest to smallest value from which on an axis is logarithmic
 
 
+class Picture(Figure):
+    """A figure that a notebook shows; without pyplot it would show only its name."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=DPI)
+        return file.getvalue()
+
+
 def new_figure(width: float = 9.0, height: float = 6.0) -> Figure:
     """Return an empty figure, width and height in inches."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Picture(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:

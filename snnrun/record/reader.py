@@ -22,6 +22,7 @@ from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
 from snnrun.record.provenance import CONFIG
 from snnrun.record.runfile import Held, open_recorded, open_run, sessions
+from snnrun.record.shown import as_html, as_text
 from snnrun.record.spike_parts import read_spikes
 from snnrun.record.spikes import SpikeRecord
 from snnrun.record.table import read_columns
@@ -34,7 +35,7 @@ _KEYS = {
 _SHOWN = 10  # recordings that an error message lists
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Run:
     """What a run has written so far. Made by ``load_run``; load again to see what has come since.
 
@@ -56,6 +57,12 @@ class Run:
     finished: str
     tests: list[Evaluation] = field(default_factory=list)
     held: Held = field(default_factory=dict, repr=False)
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def provenance(self) -> dict[str, str | int]:

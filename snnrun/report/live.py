@@ -27,6 +27,7 @@ from snnrun.report.format import (
     percent,
     rate,
 )
+from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Progress
 
 REFRESH_S = 0.2  # at least this long between two pictures; one takes about 1 ms
@@ -34,6 +35,54 @@ _CELL_STYLES = ("bold", "dim", "dim", "", "", "dim", "dim", "dim", "dim", "cyan"
 _VALIDATION_ACCURACY = 4  # the cell that is marked in the best epoch
 _LABEL_WIDTH = 14
 _COLUMN_WIDTHS = (19, None, 13, 11, 7, 7)  # None: the bar takes what is left
+
+
+class MovingLines:
+    """The two lines about how far a run is, kept up to date in one place."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._next_picture = 0.0
+        self._live: Live | None = None
+        self._lost = False
+
+    def show(self, progress: Progress) -> None:
+        """Show how far the run is, if it is time for another picture."""
+        now = self._clock()
+        if now < self._next_picture or self._lost:
+            return
+        self._next_picture = now + REFRESH_S
+        try:
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(_picture(progress), refresh=True)
+        except OSError:
+            self._lost = True
+
+    def stop(self) -> None:
+        """Take the lines away."""
+        if self._live is not None:
+            live, self._live = self._live, None
+            try:
+                live.stop()
+            except OSError:
+                self._lost = True
+
+
+class NotebookReporter(PlainReporter):
+    """Shows a run in a notebook: plain lines, which it keeps, and below them the moving ones."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._moving = MovingLines(Console(highlight=False, markup=False, emoji=False))
+
+    def progress(self, progress: Progress) -> None:
+        self._moving.show(progress)
+
+    def close(self) -> None:
+        self._moving.stop()
 
 
 class LiveReporter:
@@ -47,10 +96,8 @@ class LiveReporter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console or Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._clock = clock
-        self._next_picture = 0.0
+        self._moving = MovingLines(self._console, clock)
         self._layers: Sequence[str] | None = None
-        self._live: Live | None = None
         self._lost = False
 
     def start(self, info: Info) -> None:
@@ -61,17 +108,8 @@ class LiveReporter:
         self._print_listing({"build": message})
 
     def progress(self, progress: Progress) -> None:
-        now = self._clock()
-        if now < self._next_picture or self._lost:
-            return
-        self._next_picture = now + REFRESH_S
-        try:
-            if self._live is None:
-                self._live = Live(console=self._console, auto_refresh=False, transient=True)
-                self._live.start()
-            self._live.update(_picture(progress), refresh=True)
-        except OSError:
-            self._lost = True
+        if not self._lost:
+            self._moving.show(progress)
 
     def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
         if self._layers is None:
@@ -100,12 +138,7 @@ class LiveReporter:
         self._print(Text.assemble(("\nstopped: ", "bold yellow"), how_to_go_on))
 
     def close(self) -> None:
-        if self._live is not None:
-            live, self._live = self._live, None
-            try:
-                live.stop()
-            except OSError:
-                self._lost = True
+        self._moving.stop()
 
     def _print_listing(self, entries: Info) -> None:
         for line in listing(entries, self._console.width):

@@ -1,10 +1,11 @@
-"""What a run says while it goes on: a live display on a terminal, plain lines everywhere else."""
+"""What a run says while it goes on: live on a terminal or in a notebook, else plain lines."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TextIO
 
 from snnrun.report.format import Info, Row
@@ -13,13 +14,29 @@ from snnrun.report.reporter import Progress, Reporter
 
 
 def make_reporter(stream: TextIO | None = None) -> Reporter:
-    """Return the live display if ``stream`` (standard output) is a terminal that can do it."""
+    """Return the live display if ``stream`` (standard output) is a terminal that can do it.
+
+    Without ``stream``, a notebook has it too.
+    """
+    if stream is None and _in_notebook():
+        from snnrun.report.live import NotebookReporter
+
+        return NotebookReporter(sys.stdout)
     stream = stream or sys.stdout
     if stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
         from snnrun.report.live import LiveReporter  # rich takes a while to import
 
         return LiveReporter(stream)
     return PlainReporter(stream)
+
+
+def _in_notebook() -> bool:
+    """Return whether this is a Jupyter kernel with the widgets that rich's live display needs."""
+    if "ipykernel" not in sys.modules or find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
 
 
 class Together:

@@ -42,7 +42,7 @@ def evaluate(
     """
     split = require_test_set(config, splits)
     started = time.monotonic()
-    results = _results(config, backend, splits, split)
+    results = run_examples(config, backend, splits, split)
     seconds = time.monotonic() - started
     if results.failed_batch >= 0:
         raise NumericalError("the loss on the test set is not finite; the weights are beyond use")
@@ -85,8 +85,8 @@ def _confusion(split: Split, prediction: np.ndarray) -> np.ndarray:
     return count_confusion(split.labels, prediction, split.data.n_classes).astype(np.int32)
 
 
-def _results(config: Config, backend: Backend, splits: Splits, split: Split) -> Results:
-    """Return what comes of all examples, in their order; they may come in blocks."""
+def run_examples(config: Config, backend: Backend, splits: Splits, split: Split) -> Results:
+    """Return what comes of all examples of ``split``, in their order, without learning."""
     parts, at = [], 0
     with feed(config, splits, split, epochs=1) as test:
         while at < test.trials:

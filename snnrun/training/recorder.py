@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from snnrun.backends.base import Backend, Trial
+from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.feed import Served
 from snnrun.record.recordings import Recordings
@@ -27,7 +28,6 @@ class Recorder:
         self._config = config
         self._backend = backend
         self._recordings = recordings
-        self._layers = {c.population.name: i for i, c in enumerate(backend.program.populations)}
         self._spikes = tuple(config.REC_SPIKES)
         self._variables: list[Pair] = [(p, v) for p, v in config.REC_NEURONS]
         self._synapses = [projection for projection, _ in config.REC_SYNAPSES]
@@ -89,7 +89,7 @@ class Recorder:
                 ):
                     result = self._backend.trial(served.data, int(example), *dropout)
                     part.add(
-                        {name: self._spikes_of(result, name) for name in self._spikes},
+                        {n: spikes_of(self._backend.program, result, n) for n in self._spikes},
                         example=int(number),
                         label=int(label),
                         prediction=result.prediction,
@@ -111,15 +111,8 @@ class Recorder:
 
     def _keep(self, kept: dict[Pair, list[np.ndarray]], result: Trial) -> None:
         for (population, variable), arrays in kept.items():
-            arrays.append(result.states[self._layers[population]][variable].astype(np.float32))
-
-    def _spikes_of(self, result: Trial, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return times (ms) and ids: inputs come at the start of a step, spikes at its end."""
-        dt = self._config.DT_MS
-        if name == "input":
-            return result.input_steps * dt, result.input_channels
-        layer = self._layers[name]
-        return (result.steps[layer] + 1) * dt, result.neurons[layer]
+            layer = _layer(self._backend.program, population)
+            arrays.append(result.states[layer][variable].astype(np.float32))
 
     def _record_learned(
         self, epoch: int, trial: int, phase: str, weights: bool, synapses: bool, taus: bool
@@ -149,3 +142,18 @@ class Recorder:
                 rows = self._backend.get(tensor.name)
                 for name, row in zip(tensor.parameters, rows, strict=True):
                     yield (population.name, name), population.neuron.parameter(name).unit, row
+
+
+def spikes_of(program: Program, trial: Trial, population: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return times (ms) and ids of a population's spikes, both [spikes], in the order of time.
+
+    Inputs come at the start of a step, spikes of neurons at its end.
+    """
+    if population == "input":
+        return trial.input_steps * program.dt, trial.input_channels
+    layer = _layer(program, population)
+    return (trial.steps[layer] + 1) * program.dt, trial.neurons[layer]
+
+
+def _layer(program: Program, population: str) -> int:
+    return [c.population.name for c in program.populations].index(population)

@@ -1,4 +1,4 @@
-"""Training from Python: `snnrun train` as a function that returns what the run has recorded."""
+"""Training and resuming from Python: `snnrun train` and `resume` as functions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
 from snnrun.cli import find_users_modules
 from snnrun.commands.arguments import CommandLine
 from snnrun.commands.compose import compose
 from snnrun.commands.hydra_app import save_config
-from snnrun.commands.saved_run import PRESET
+from snnrun.commands.saved_run import PRESET, find_run, log_to
+from snnrun.commands.saved_run import load as load_saved
 from snnrun.config import Config, validate
 from snnrun.errors import ConfigError
+from snnrun.interface.keys import as_overrides, native
+from snnrun.interface.mistakes import brief
 from snnrun.presets import when_to_suggest
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
@@ -33,6 +35,7 @@ from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
 COMPOSED = ("preset", "network", "record")  # groups whose files say more than the schema's defaults
 
 
+@brief
 def train(
     config: Config | Mapping[str, Any], folder: str | Path | None = None, *, progress: bool = True
 ) -> Run:
@@ -74,9 +77,34 @@ def train(
     return load_run(paths.root)
 
 
+@brief
+def resume(
+    run: Run | str | Path,
+    keys: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = True,
+) -> Run:
+    """Go on with a run from its last checkpoint as `snnrun resume` does, and return what it is now.
+
+    Args:
+        run: The run or its folder.
+        keys: Keys to change, those that `snnrun resume` may change: {"N_EPOCH": 200}.
+        progress: Show on standard output what the command shows.
+
+    Raises:
+        SnnrunError, KeyboardInterrupt, SystemExit: As ``train``.
+    """
+    find_users_modules(os.getcwd())
+    folder, _ = find_run([str(run.paths.root if isinstance(run, Run) else run)])
+    config = load_saved(folder, as_overrides(keys or {}), "resume", keep=True)
+    log_to(folder)
+    _train(config, RunPaths(folder), progress, None, again=True)
+    return load_run(folder)
+
+
 def _composed(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the keys with what the files of the named choices say of others."""
-    values = {str(ALIASES.get(name, name)): _native(value) for name, value in given.items()}
+    values = {str(ALIASES.get(name, name)): native(value) for name, value in given.items()}
     named = {
         group: value
         for group in ("preset", *GROUP_NAMES)
@@ -110,19 +138,6 @@ def _dataset_override(values: Mapping[str, Any]) -> list[str]:
     return [] if "preset" in values else ["~dataset"]  # of a user's own: the general defaults
 
 
-def _native(value: Any) -> Any:
-    """Return ``value`` with what NumPy and pathlib have for numbers, lists and texts as those."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {name: _native(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_native(item) for item in value]
-    return value
-
-
 def _new_folder(config: Config) -> Path:
     """Return the name that `snnrun train` would give a run folder now."""
     return Path(config.OUT_DIR, "outputs", datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f"))
@@ -143,9 +158,11 @@ def _save(
     save_config(OmegaConf.create(overrides), paths.overrides)
 
 
-def _train(config: Config, paths: RunPaths, progress: bool, preset: str | None) -> None:
+def _train(
+    config: Config, paths: RunPaths, progress: bool, preset: str | None, again: bool = False
+) -> None:
     try:
-        train_in(config, paths, progress=progress, suggest=when_to_suggest(preset))
+        train_in(config, paths, again, progress=progress, suggest=when_to_suggest(preset))
     except Interrupted as stopped:
         if stopped.code != 128 + signal.SIGINT:
             raise

@@ -1,0 +1,246 @@
+"""Evaluating stored weights: predictions, scores and spikes on a data set or on arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnrun.backends import open_backend, require_backend
+from snnrun.backends.base import Backend, Trial
+from snnrun.cli import find_users_modules
+from snnrun.commands.saved_run import find_run, load
+from snnrun.config import Config, validate
+from snnrun.datasets import load as load_data
+from snnrun.datasets.feed import feed
+from snnrun.datasets.spikes import Split, Splits
+from snnrun.errors import ConfigError, DataError, either
+from snnrun.interface.arrays import Pair, splits_of
+from snnrun.interface.keys import as_overrides
+from snnrun.interface.mistakes import brief
+from snnrun.interface.scores import Scores
+from snnrun.record.atomic import RecordError
+from snnrun.record.paths import RunPaths
+from snnrun.record.reader import Run
+from snnrun.record.scratch import scratch
+from snnrun.record.spikes import SpikeRecord
+from snnrun.run import build_program
+from snnrun.training.checkpoint import load as load_checkpoint
+from snnrun.training.evaluate import run_examples
+from snnrun.training.recorder import spikes_of
+from snnrun.training.state import load_tensors
+
+SPLITS = ("train", "validation", "test")
+WEIGHTS = ("last", "best")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a trained network made of some examples (E of them).
+
+    Args:
+        weights: Which weights it was, "last" or "best".
+        epochs: How many epochs these had been trained for.
+        examples: Index of each example in its data, int64 [E].
+        predictions: Predicted classes, int32 [E]; -1 where no output decided.
+        labels: True classes, int32 [E]; None where they are not known.
+        losses: Loss of each example, float64 [E]; None where the labels are not known.
+        scores: Score of each class, float64 [E, classes], the highest one is the prediction;
+            None unless asked for. ``snnrun keys LOSS_TYPE`` says what they are.
+        spikes: Population -> its spikes, of the populations that were asked for.
+        figures: Of tasks with target spikes, such as ``error_ratio`` -> float64 [E].
+    """
+
+    weights: str
+    epochs: int
+    examples: np.ndarray
+    predictions: np.ndarray
+    labels: np.ndarray | None
+    losses: np.ndarray | None
+    scores: np.ndarray | None = None
+    spikes: Mapping[str, SpikeRecord] = field(default_factory=dict)
+    figures: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of examples whose class was predicted; NaN where the labels are not known.
+
+        Of tasks with target spikes, 1 minus the last example's error relative to silence.
+        """
+        if "error_ratio" in self.figures:
+            return 1.0 - float(self.figures["error_ratio"][-1])
+        if self.labels is None or not len(self.labels):
+            return float("nan")
+        return float((self.predictions == self.labels).mean())
+
+    @property
+    def loss(self) -> float:
+        """Mean loss; NaN where the labels are not known."""
+        return float("nan") if self.losses is None else float(np.mean(self.losses))
+
+    def __repr__(self) -> str:
+        about = f"{len(self.examples):,} examples, {self.weights} weights (epochs: {self.epochs})"
+        known = f", accuracy {100 * self.accuracy:.2f} %, loss {self.loss:.4g}"
+        return f"<Evaluation: {about}{known if self.labels is not None else ''}>"
+
+
+@brief
+def evaluate(
+    run: Run | str | Path,
+    data: str | np.ndarray | Sequence[Pair] = "test",
+    *,
+    labels: np.ndarray | None = None,
+    weights: str = "last",
+    scores: bool = False,
+    spikes: Sequence[str] = (),
+    keys: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Run the stored weights of a run on examples, without learning. Nothing is written.
+
+    Args:
+        run: A run, or its folder.
+        data: "train", "validation" or "test" of the run's data set; or spikes: counts [examples,
+            steps, channels], or a pair (times in ms, channels) for each example.
+        labels: The classes of spikes that are given as arrays, integers [examples], if known.
+        weights: "last" or "best" (CHECKPOINT_BEST).
+        scores: Return the score of each class too. This, like ``spikes``, runs the examples one by
+            one, which takes longer.
+        spikes: Populations whose spikes to return: "input", "hidden", "output".
+        keys: Keys to change, those that `snnrun test` may change: {"dataset.path": "elsewhere"}.
+
+    Raises:
+        SnnrunError: Anything that the user can put right.
+    """
+    find_users_modules(os.getcwd())
+    if weights not in WEIGHTS:
+        raise ConfigError(f"weights={weights!r}: must be {either(WEIGHTS)}")
+    folder = _folder(run)
+    config = load(folder, as_overrides(keys or {}), "test", keep=False)
+    checkpoint: Path = getattr(RunPaths(folder), weights)
+    saved = load_checkpoint(checkpoint)
+    known = isinstance(data, str) or labels is not None
+    if isinstance(data, str):
+        if labels is not None:
+            raise ConfigError(f"labels: those of {data!r} are in the data set; leave them out")
+        splits = _of_dataset(config, data)
+    else:
+        config = validate({**config.to_dict(), "AUGMENTATION": {}})  # arrays are taken as they are
+        splits = splits_of(config, data, labels, *_sizes(config, saved))
+    with scratch() as scrap, ExitStack() as stack:
+        require_backend(config)
+        program = build_program(config, splits)
+        opened = stack.enter_context(
+            open_backend(program, config, scrap.code, splits, lambda _: None)
+        )
+        load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
+        found = _evaluation(config, opened.backend, splits, scores, spikes)
+    found = replace(found, weights=weights, epochs=int(saved["epoch"]))
+    return found if known else replace(found, labels=None, losses=None)
+
+
+def _folder(run: Run | str | Path) -> Path:
+    """Return the folder of a run that has stored weights."""
+    if isinstance(run, Run):
+        if run.held:
+            raise RecordError(
+                "this run kept nothing on disk (WRITE_TO_DISK=false), so its weights are gone; "
+                "train it with WRITE_TO_DISK true"
+            )
+        run = run.paths.root
+    return find_run([str(run)])[0]
+
+
+def _of_dataset(config: Config, name: str) -> Splits:
+    """Return the run's data with the split that is asked for as the one to test, unchanged."""
+    if name not in SPLITS:
+        raise ConfigError(f"data={name!r}: must be {either(SPLITS)}, or spikes as arrays")
+    splits = load_data(config)
+    split: Split | None = getattr(splits, name)
+    if split is None:
+        size = {"test": "N_TEST", "validation": "N_VALIDATE"}[name]
+        raise DataError(f"dataset {config.dataset.name} has no {name} examples here; {size} asks "
+                        "for some")  # fmt: skip
+    return replace(splits, test=Split(name="test", data=split.data, examples=split.examples))
+
+
+def _sizes(config: Config, saved: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many input channels and classes a network has, from its weights."""
+    tensors = saved["tensors"].items()
+    shapes = [kept["value"].shape for name, kept in tensors if not name.endswith("_parameters")]
+    return shapes[0][0] // (1 + config.N_INPUT_DELAY), shapes[-1][1]
+
+
+def _evaluation(
+    config: Config, backend: Backend, splits: Splits, scores: bool, names: Sequence[str]
+) -> Evaluation:
+    """Return what the network makes of the test split."""
+    assert splits.test is not None
+    network = backend.program.network
+    known = ("input", *(c.population.name for c in backend.program.populations))
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"spikes: {name!r} must be one of {', '.join(known)}")
+    scorer = Scores(backend.program) if scores else None
+    results = run_examples(config, backend, splits, splits.test)
+    about = {"examples": splits.test.examples, "labels": splits.test.labels}
+    one_by_one = _OneByOne(config, backend, scorer, names)
+    if scores or names:
+        one_by_one.run(splits)
+    return Evaluation(
+        weights="",
+        epochs=0,
+        **about,
+        predictions=results.prediction,
+        losses=results.loss,
+        scores=np.array(one_by_one.scores) if scores else None,
+        spikes={
+            name: SpikeRecord(
+                **one_by_one.spikes(name), **about, n_neurons=network.size(name),
+                predictions=results.prediction,
+            )
+            for name in names
+        },
+        figures=results.figures,
+    )  # fmt: skip
+
+
+class _OneByOne:
+    """Runs examples by themselves, and keeps what only this shows of them."""
+
+    def __init__(
+        self, config: Config, backend: Backend, scorer: Scores | None, names: Sequence[str]
+    ) -> None:
+        self.scores: list[np.ndarray] = []
+        self._config, self._backend, self._scorer = config, backend, scorer
+        self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in names}
+
+    def run(self, splits: Splits) -> None:
+        """Run every example of the test split, in its order."""
+        assert splits.test is not None
+        at = 0
+        with feed(self._config, splits, splits.test, epochs=1) as examples:
+            while at < examples.trials:
+                served = examples.serve(0, at, examples.trials)
+                for example in served.examples:
+                    self._keep(self._backend.trial(served.data, int(example)))
+                at = served.last
+
+    def spikes(self, name: str) -> dict[str, np.ndarray]:
+        """Return what a SpikeRecord has of a population's spikes."""
+        times, ids = zip(*self._kept[name], strict=True)
+        return {
+            "times_ms": np.concatenate(times).astype(np.float32),
+            "ids": np.concatenate(ids).astype(np.int32),
+            "offsets": np.cumsum([0, *map(len, ids)], dtype=np.int64),
+        }
+
+    def _keep(self, trial: Trial) -> None:
+        if self._scorer is not None:
+            self.scores.append(self._scorer.of(trial))
+        for name, kept in self._kept.items():
+            kept.append(spikes_of(self._backend.program, trial, name))
