@@ -23,7 +23,11 @@ TOP = Path(__file__).parents[1]
 FOLDERS = {"conf", "docs", "outputs", "scripts", "snnrun", "tests"}
 FILES = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
 OPTIONAL = {"pygenn"}  # of the genn backend, which says how to install it
-DRAWING = ("snnrun/plots/", "snnrun/interface/pictures.py")
+DRAWING = (  # what may import matplotlib
+    "snnrun/plots/",
+    "snnrun/datasets/raster.py",
+    "snnrun/interface/pictures.py",
+)
 
 
 def git(*words: str) -> list[str]:
