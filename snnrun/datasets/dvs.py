@@ -2,16 +2,19 @@
 
 Squares of f x f pixels (dataset.downsample, by default 4 as in the reference) are one input for
 each polarity: channel (floor(y / f) 128 / f + floor(x / f)) 2 + polarity, so 32 x 32 x 2 = 2048
-inputs. Times are the milliseconds of the files; the reference takes them for a thousand times as
-many. Users 1 to 23 are in the training archive (1,077 recordings), 24 to 29 in the test archive
-(264). Each recording holds one gesture, as tonic cuts them. ``speakers`` are the users.
+inputs; squares at an edge may be smaller. Times are the milliseconds of the files; the reference
+takes them for a thousand times as many. Users 1 to 23 are in the training archive (1,077
+recordings), 24 to 29 in the test archive (264). Each recording holds one gesture, as tonic cuts
+them. ``speakers`` are the users. Archives of other cameras and other classes are read alike.
 
 Source: https://zenodo.org/records/8060604, a copy of tonic's archives; the MD5 sums are tonic's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,18 @@ import h5py
 import numpy as np
 
 from snnrun.datasets.declaration import Contents, DataFile, DataSet
-from snnrun.datasets.files import data_folder, needed, readable
-from snnrun.datasets.gestures import N_CLASSES, SIDE, converted, recordings
+from snnrun.datasets.files import data_folder, find_file, needed, readable
+from snnrun.datasets.gestures import converted, places, recordings
+from snnrun.datasets.hdf5 import opened
 from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import SpikeData, Splits
+from snnrun.datasets.spikes import MAX_INDEX, SpikeData, Splits
 from snnrun.datasets.splits import from_files
-from snnrun.errors import ConfigError
+from snnrun.errors import DataError
 
+SIDE = 128  # pixels of the public set's camera along x and y
+# A few recordings of that camera may leave its last rows without events. With fewer than this share
+# of the 128 in use, it is another camera.
+LEAST_USED = 0.75
 SITE = "https://zenodo.org/records/8060604/files"
 CLASS_NAMES = (
     "hand clapping", "right hand wave", "left hand wave", "right arm clockwise",
@@ -38,31 +46,64 @@ def _file(name: str, split: str, md5: str) -> DataFile:
     return DataFile(name=name, split=split, url=f"{SITE}/{name}.gz", md5=md5)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a set shows: the pixels of its camera, and its classes."""
+
+    width: int
+    height: int
+    n_classes: int
+
+    @classmethod
+    def of(cls, sizes: Sequence[tuple[int, int]], highest_label: int) -> Scene:
+        """Return the scene of archives whose pixels reach to these (width, height)."""
+        width, height = (max(1, *side) for side in zip(*sizes, (1, 1), strict=True))
+        if LEAST_USED * SIDE <= max(width, height) <= SIDE:
+            width = height = SIDE
+        return cls(width=width, height=height, n_classes=highest_label + 1)
+
+    def columns(self, factor: int) -> int:
+        """Return how many squares of ``factor`` x ``factor`` pixels lie beside each other."""
+        return ceil(self.width / factor)
+
+    def channels(self, factor: int) -> int:
+        """Return how many inputs there are: two for each square."""
+        return 2 * self.columns(factor) * ceil(self.height / factor)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it is that of the public set."""
+        return (self.width, self.height, self.n_classes) == (SIDE, SIDE, len(CLASS_NAMES))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the gestures, or numbers where there are others."""
+        count = self.n_classes
+        return CLASS_NAMES if count == len(CLASS_NAMES) else tuple(map(str, range(count)))
+
+
 def read(config: Any) -> Splits:
     """Read the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
     factor = config.dataset.downsample
-    if SIDE % factor:
-        raise ConfigError(
-            f"dataset.downsample={factor}: must divide the camera's {SIDE} pixels; use 1, 2, 4, 8, "
-            "16, 32, 64 or 128"
-        )
     folder = data_folder(DVS, config)
     sources = {file.split: (readable(folder, file), file.name) for file in needed(DVS, config)}
     paths = {split: converted(*source) for split, source in sources.items()}
+    scene = _scene(folder, list(paths.values()))
+    _check_size(scene, factor)
 
     def pack_file(split: str) -> SpikeData:
-        with h5py.File(paths[split], "r") as file:
+        with opened(paths[split]) as file:
             users = file["users"][:]
             return pack(
-                event_blocks(file, factor),
+                event_blocks(file, factor, scene),
                 labels=file["labels"][:],
                 n_steps=config.steps,
-                n_channels=2 * (SIDE // factor) ** 2,
-                n_classes=N_CLASSES,
+                n_channels=scene.channels(factor),
+                n_classes=scene.n_classes,
                 dt_ms=config.DT_MS,
                 merge=config.dataset.merge,
                 speakers=None if (users < 0).any() else users,
-                class_names=CLASS_NAMES,
+                class_names=scene.class_names,
                 source=str(sources[split][0]),
                 at_most_events=len(file["pixels"]),
             )
@@ -71,52 +112,86 @@ def read(config: Any) -> Splits:
     return from_files(config, DVS.name, sizes, pack_file)
 
 
-def event_blocks(file: h5py.File, factor: int) -> Iterator[Events]:
-    """Yield the events of each recording of a converted archive, on the coarser grid of pixels."""
-    place = np.arange(2 * SIDE * SIDE)
-    y, x, polarity = place // (2 * SIDE), place // 2 % SIDE, place % 2
-    channel_of_pixel = ((y // factor * (SIDE // factor) + x // factor) * 2 + polarity).astype(
-        np.uint16
+def _scene(folder: Path, needed_paths: Sequence[Path]) -> Scene:
+    """Return what the set shows: that of all its archives, whichever of them are read."""
+    scene = _scene_of(needed_paths)
+    if scene.is_public:
+        return scene
+    there = [file for file in DVS.files if find_file(folder, file)]
+    return _scene_of([converted(readable(folder, file), file.name) for file in there])
+
+
+def _scene_of(paths: Sequence[Path]) -> Scene:
+    sizes, highest = [], 0
+    for path in paths:
+        with opened(path) as file:
+            sizes.append((int(file.attrs["width"]), int(file.attrs["height"])))
+            highest = max(highest, int(file["labels"][:].max()))
+    return Scene.of(sizes, highest)
+
+
+def _check_size(scene: Scene, factor: int) -> None:
+    """Raise DataError where there would be more inputs than can be stored."""
+    if scene.channels(factor) <= MAX_INDEX:
+        return
+    least = int(sqrt(2 * scene.width * scene.height / MAX_INDEX))
+    while scene.channels(least) > MAX_INDEX:
+        least += 1
+    raise DataError(
+        f"dataset.downsample={factor}: {scene.width} x {scene.height} pixels are "
+        f"{scene.channels(factor)} inputs, and {MAX_INDEX} can be stored; use "
+        f"dataset.downsample={least} or more"
     )
-    start = 0
+
+
+def event_blocks(file: h5py.File, factor: int, scene: Scene) -> Iterator[Events]:
+    """Yield the events of each recording of a converted archive, on the coarser grid of pixels."""
+    columns, start = scene.columns(factor), 0
     for count in file["counts"][:]:
         rows = slice(start, start + count)
+        x, y, polarity = places(file["pixels"][rows])
         yield Events(
             counts=np.array([count]),
             times_ms=file["times_ms"][rows],
-            channels=channel_of_pixel[file["pixels"][rows]],
+            channels=(y // factor * columns + x // factor) * 2 + polarity,
         )
         start += count
 
 
 def _count(path: Path) -> int:
-    with h5py.File(path, "r") as file:
+    with opened(path) as file:
         return len(file["labels"])
 
 
 def describe(folder: Path) -> tuple[Contents, ...]:
     """Read and check both archives of ``folder`` from end to end; events are the camera's."""
-    return tuple(_describe(readable(folder, file), file.name) for file in DVS.files)
+    found = [_describe(readable(folder, file), file.name) for file in DVS.files]
+    scene = Scene.of([size for _, size in found], 0)
+    return tuple(replace(part, channels=scene.channels(1)) for part, _ in found)
 
 
-def _describe(path: Path, member: str) -> Contents:
-    counts, labels, users, last = [], set(), set(), 0.0
+def _describe(path: Path, member: str) -> tuple[Contents, tuple[int, int]]:
+    """Return what an archive holds, and up to which (width, height) its pixels reach."""
+    counts, labels, users, last, width, height = [], set(), set(), 0.0, 0, 0
     for recording in recordings(path, member):
+        x, y, _ = places(recording.pixels)
+        width, height = max(width, 1 + x.max(initial=-1)), max(height, 1 + y.max(initial=-1))
         counts.append(len(recording.pixels))
         labels.add(recording.label)
         users.add(recording.user)
         last = max(last, float(recording.times_ms.max(initial=0.0)))
-    return Contents(
+    contents = Contents(
         part=member,
         examples=len(counts),
         classes=len(labels),
-        channels=2 * SIDE * SIDE,
+        channels=0,
         events=sum(counts),
         least_events=min(counts),
         most_events=max(counts),
         last_ms=last,
         speakers=tuple(sorted(users - {-1})),
     )
+    return contents, (width, height)
 
 
 DVS = DataSet(

@@ -9,12 +9,28 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
 from snnrun.datasets.declaration import DataFile, DataSet
 from snnrun.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A file that can be opened, and where it comes from.
+
+    path    what to open: the file itself, or an unpacked copy of it
+    source  the user's file, which is what messages name
+    """
+
+    path: Path
+    source: Path
+
+    def __str__(self) -> str:
+        return str(self.source)
 
 
 def cache_root() -> Path:
@@ -52,12 +68,24 @@ def find_file(folder: Path, file: DataFile) -> Path | None:
     return next((folder / c for c in file.candidates if (folder / c).is_file()), None)
 
 
-def readable(folder: Path, file: DataFile) -> Path:
-    """Return a path that the reader can open; a packed file is unpacked to the cache if need be."""
-    path = find_file(folder, file)
-    if path is None:
+def located(folder: Path, file: DataFile) -> Located:
+    """Return a file that the reader can open; a packed one is unpacked to the cache if need be."""
+    source = find_file(folder, file)
+    if source is None:
         raise DataError(f"there is no {file.name} (nor .gz, nor .zip of it) in {folder}")
-    return unpacked(path, file.name) if file.unpack and path.name != file.name else path
+    packed = file.unpack and source.name != file.name
+    return Located(path=unpacked(source, file.name) if packed else source, source=source)
+
+
+def readable(folder: Path, file: DataFile) -> Path:
+    """Return the path of what ``located`` finds."""
+    return located(folder, file).path
+
+
+def is_litter(name: str | PurePosixPath) -> bool:
+    """Return whether a name is one that macOS adds: ._NAME, .DS_Store, or below __MACOSX."""
+    parts = PurePosixPath(name).parts
+    return any(part.startswith("._") or part in ("__MACOSX", ".DS_Store") for part in parts)
 
 
 def unpacked(path: Path, member: str) -> Path:
@@ -77,7 +105,7 @@ def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
     target = folder / f"{about.st_size}-{about.st_mtime_ns}-{member}"
     if not target.is_file():
         make(target)
-        for other in folder.glob(f"*-{member}"):
+        for other in folder.glob("[0-9]*"):
             if other != target:
                 other.unlink(missing_ok=True)
     return target
@@ -105,7 +133,8 @@ def open_packed(path: Path, member: str) -> Iterator[IO[bytes]]:
                 yield stream  # type: ignore[misc]  # GzipFile reads bytes
         elif path.suffix == ".zip":
             with ZipFile(path) as archive:
-                found = [n for n in archive.namelist() if PurePosixPath(n).name == member]
+                names = (name for name in archive.namelist() if not is_litter(name))
+                found = [name for name in names if PurePosixPath(name).name == member]
                 if len(found) != 1:
                     raise DataError(f"{path} holds {len(found)} files called {member}, not one")
                 with archive.open(found[0]) as stream:

@@ -5,72 +5,114 @@ spikes/units   one vector of integers per example: channels
 labels         one integer per example
 extra/speaker  one integer per example   (may be missing)
 extra/keys     names of the classes      (may be missing)
+
+The public sets have 700 channels, and 20 or 35 classes; other numbers are taken from the files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import h5py
 import numpy as np
 
 from snnrun.datasets.declaration import Contents
+from snnrun.datasets.files import Located
+from snnrun.datasets.hdf5 import opened
 from snnrun.datasets.packing import Events, steps_of
 from snnrun.errors import DataError
 
 ROWS = 128  # examples read at a time: a few MB
 MS_PER_S = 1000.0
+N_CHANNELS = 700  # of the inner ear that the public sets were made with
+# A small set of that ear may leave its last channels silent. With fewer than this share of the 700
+# in use, the set has another number of channels.
+LEAST_USED = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
     """All of a file but its events."""
 
+    file: Located
     labels: np.ndarray  # int32 [n]
     speakers: np.ndarray | None  # int32 [n]
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...]  # empty where the file has none
     at_most_events: int  # the file has no room for more
 
 
-def read_header(path: Path, n_classes: int) -> Header:
+def read_header(file: Located) -> Header:
     """Return labels, speakers and class names of a file; DataError if they do not fit together."""
-    with _opened(path) as file:
-        times, units = (_vectors(file, path, name) for name in ("spikes/times", "spikes/units"))
-        labels = _integers(file, path, "labels", len(times))
+    with opened(file) as content:
+        times, units = (_vectors(content, file, name) for name in ("spikes/times", "spikes/units"))
+        labels = _integers(content, file, "labels", len(times))
         speakers = None
-        if "extra/speaker" in file:
-            speakers = _integers(file, path, "extra/speaker", len(times))
-        class_names = tuple(str(number) for number in range(n_classes))
-        if "extra/keys" in file:
-            class_names = tuple(_text(key) for key in file["extra/keys"][:])
+        if "extra/speaker" in content:
+            speakers = _integers(content, file, "extra/speaker", len(times))
+        class_names: tuple[str, ...] = ()
+        if "extra/keys" in content:
+            class_names = tuple(_text(key) for key in content["extra/keys"][:])
         bytes_per_event = sum(h5py.check_vlen_dtype(d.dtype).itemsize for d in (times, units))
     if len(labels) == 0:
-        raise DataError(f"{path} holds no examples")
-    if labels.min() < 0 or labels.max() >= n_classes:
-        raise DataError(
-            f"{path}: labels run from {labels.min()} to {labels.max()}, "
-            f"but must be 0 to {n_classes - 1}"
-        )
-    if len(class_names) != n_classes:
-        raise DataError(f"{path}: extra/keys has {len(class_names)} names, expected {n_classes}")
+        raise DataError(f"{file} holds no examples")
     return Header(
+        file=file,
         labels=labels,
         speakers=speakers,
         class_names=class_names,
-        at_most_events=path.stat().st_size // bytes_per_event,
+        at_most_events=file.path.stat().st_size // bytes_per_event,
     )
 
 
-def event_blocks(path: Path, dt_ms: float) -> Iterator[Events]:
+def class_names_of(headers: Sequence[Header]) -> tuple[str, ...]:
+    """Return the names of the classes of a set: its files' own, or the numbers of its labels.
+
+    Raises DataError where the files name different classes, and for labels without a name.
+    """
+    naming = [header for header in headers if header.class_names]
+    highest = max(int(header.labels.max()) for header in headers)
+    names = naming[0].class_names if naming else tuple(map(str, range(highest + 1)))
+    for header in naming[1:]:
+        if header.class_names != names:
+            raise DataError(
+                f"{header.file}: extra/keys names {_shortened(header.class_names)}, but that of "
+                f"{naming[0].file} {_shortened(names)}; files of one set must have the same"
+            )
+    for header in headers:
+        lowest, highest = header.labels.min(), header.labels.max()
+        if lowest < 0 or highest >= len(names):
+            known = f"extra/keys names {len(names)} classes, so they " if naming else ""
+            raise DataError(
+                f"{header.file}: labels run from {lowest} to {highest}, but {known}must be 0 to "
+                f"{len(names) - 1}"
+            )
+    return names
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} classes ({shown})"
+
+
+def number_of_channels(highest: int) -> int:
+    """Return how many channels a set has whose highest one is ``highest``."""
+    used = highest + 1
+    return N_CHANNELS if LEAST_USED * N_CHANNELS <= used <= N_CHANNELS else used
+
+
+def highest_channel(file: Located) -> int:
+    """Return the highest channel that has an event; reads all channels of a file."""
+    return max((int(units.max()) for _, _, units in _blocks(file) if len(units)), default=0)
+
+
+def event_blocks(file: Located, dt_ms: float) -> Iterator[Events]:
     """Yield the events of a file on the time grid, some examples at a time."""
     # float16 has 65,536 values: a table of their steps is several times faster than arithmetic
     with np.errstate(invalid="ignore"):  # some of them are no numbers
         halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64)
         step_of_half = steps_of(halves * MS_PER_S, dt_ms)
-    for counts, times, units in _blocks(path):
+    for counts, times, units in _blocks(file):
         if times.dtype == np.float16:
             steps = step_of_half.take(times.view(np.uint16))
         else:
@@ -78,29 +120,29 @@ def event_blocks(path: Path, dt_ms: float) -> Iterator[Events]:
         yield Events(counts=counts, steps=steps, channels=units)
 
 
-def describe_file(path: Path, n_channels: int, n_classes: int) -> Contents:
-    """Read a file from end to end and return what it holds; DataError where anything is wrong."""
-    header = read_header(path, n_classes)
-    counts, last_s = [np.zeros(0, np.int64)], 0.0
-    for block_counts, times, units in _blocks(path):
+def describe_file(file: Located, header: Header) -> Contents:
+    """Read a file from end to end and return what it holds; DataError where anything is wrong.
+
+    ``channels`` are those up to the highest one that has an event.
+    """
+    counts, last_s, highest = [np.zeros(0, np.int64)], 0.0, 0
+    for block_counts, times, units in _blocks(file):
         counts.append(block_counts)
         if len(times) == 0:
             continue
         if np.isnan(times).any():
-            raise DataError(f"{path}: spikes/times holds times that are not numbers")
-        if units.min() < 0 or units.max() >= n_channels:
-            raise DataError(
-                f"{path}: spikes/units runs from {units.min()} to {units.max()}, "
-                f"but must be 0 to {n_channels - 1}"
-            )
+            raise DataError(f"{file}: spikes/times holds times that are not numbers")
+        if units.min() < 0:
+            raise DataError(f"{file}: spikes/units must be 0 or more, got {units.min()}")
+        highest = max(highest, int(units.max()))
         last_s = max(last_s, float(times.max()))
     per_example = np.concatenate(counts)
     speakers = () if header.speakers is None else tuple(np.unique(header.speakers).tolist())
     return Contents(
-        part=path.name,
+        part=file.path.name,
         examples=len(per_example),
         classes=len(np.unique(header.labels)),
-        channels=n_channels,
+        channels=highest + 1,
         events=int(per_example.sum()),
         least_events=int(per_example.min()),
         most_events=int(per_example.max()),
@@ -109,10 +151,10 @@ def describe_file(path: Path, n_channels: int, n_classes: int) -> Contents:
     )
 
 
-def _blocks(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _blocks(file: Located) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (counts, times in s, channels) of some examples at a time, one after the other."""
-    with _opened(path) as file:
-        times, units = (_vectors(file, path, name) for name in ("spikes/times", "spikes/units"))
+    with opened(file) as content:
+        times, units = (_vectors(content, file, name) for name in ("spikes/times", "spikes/units"))
         for first in range(0, len(times), ROWS):
             rows_times, rows_units = times[first : first + ROWS], units[first : first + ROWS]
             counts = np.fromiter(map(len, rows_times), np.int64, len(rows_times))
@@ -120,22 +162,13 @@ def _blocks(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
             if (counts != other).any():
                 row = int(np.flatnonzero(counts != other)[0])
                 raise DataError(
-                    f"{path}: example {first + row} has {counts[row]} times but {other[row]} "
+                    f"{file}: example {first + row} has {counts[row]} times but {other[row]} "
                     f"channels"
                 )
             yield counts, np.concatenate(rows_times), np.concatenate(rows_units)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{path} is not a whole HDF5 file: {error}") from error
-
-
-def _vectors(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
+def _vectors(file: h5py.File, path: Located, name: str) -> h5py.Dataset:
     """Return one of the two data sets of events, after checking its shape and number type."""
     data = _member(file, path, name)
     kind = h5py.check_vlen_dtype(data.dtype)
@@ -151,7 +184,7 @@ def _vectors(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     return data
 
 
-def _integers(file: h5py.File, path: Path, name: str, n: int) -> np.ndarray:
+def _integers(file: h5py.File, path: Located, name: str, n: int) -> np.ndarray:
     data = _member(file, path, name)
     if data.shape != (n,) or data.dtype.kind not in "iu":
         raise DataError(
@@ -160,7 +193,7 @@ def _integers(file: h5py.File, path: Path, name: str, n: int) -> np.ndarray:
     return data[:].astype(np.int32)
 
 
-def _member(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
+def _member(file: h5py.File, path: Located, name: str) -> h5py.Dataset:
     data = file.get(name)
     if not isinstance(data, h5py.Dataset):
         raise DataError(

@@ -5,13 +5,14 @@ One input per pixel, row by row. A pixel of grey value g > 1 fires once, at
     t = (255 - g) / 255 (T - 4 d) + 2 d        T: dataset.input_ms or TRIAL_MS
 
 the brighter the sooner; darker pixels stay silent, as in genn_eventprop. Number and size of the
-images are those of the files. The train files are split into training and validation, the t10k
-files are the test set. Source: https://storage.googleapis.com/cvdf-datasets/mnist/
+images, and the number of classes, are those of the files. The train files are split into training
+and validation, the t10k files are the test set.
+Source: https://storage.googleapis.com/cvdf-datasets/mnist/
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 
 from snnrun.datasets.declaration import Contents, DataFile, DataSet
 from snnrun.datasets.encodings import input_ms, latency_ms
-from snnrun.datasets.files import data_folder, needed, readable
+from snnrun.datasets.files import data_folder, find_file, needed, readable
 from snnrun.datasets.idx import read_idx
 from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.spikes import SpikeData, Splits
@@ -29,7 +30,6 @@ from snnrun.errors import DataError
 
 SITE = "https://storage.googleapis.com/cvdf-datasets/mnist"
 DARKEST = 1  # grey values up to this one stay silent
-LEAST_CLASSES = 10
 IMAGES_AT_A_TIME = 2048
 
 
@@ -77,7 +77,7 @@ def read_set(dataset: DataSet, config: Any, code: Callable[[np.ndarray], Coded])
     folder = data_folder(dataset, config)
     wanted = {file.split for file in needed(dataset, config)}
     raw = {split: read_pair(folder, split) for split in IMAGE_FILES if split in wanted}
-    n_classes = _count_classes(folder, raw)
+    n_classes = _count_classes(folder, [labels for _, labels in raw.values()])
     images = {split: pair[0] for split, pair in raw.items()}
     if "test" in images and images["test"].shape[1:] != images["train"].shape[1:]:
         raise DataError(
@@ -104,7 +104,7 @@ def read_set(dataset: DataSet, config: Any, code: Callable[[np.ndarray], Coded])
 
 
 def read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return (images [n, rows, columns], labels [n]) of a split, both uint8."""
+    """Return (images [n, rows, columns], uint8; labels [n], int32) of a split."""
     image_path = readable(folder, IMAGE_FILES[split])
     label_path = readable(folder, LABEL_FILES[split])
     images, labels = read_idx(image_path, 3, "images"), read_idx(label_path, 1, "labels")
@@ -167,15 +167,15 @@ def describe_set(
     return tuple(contents)
 
 
-def _count_classes(folder: Path, raw: dict[str, tuple[np.ndarray, np.ndarray]]) -> int:
-    """Return the number of classes: ten, or more where the training labels go beyond."""
-    n_classes = max(LEAST_CLASSES, 1 + int(raw["train"][1].max()))
-    if "test" in raw and raw["test"][1].max() >= n_classes:
-        raise DataError(
-            f"{folder}: test labels run to {raw['test'][1].max()}, training labels only to "
-            f"{n_classes - 1}"
-        )
-    return n_classes
+def _count_classes(folder: Path, read: Sequence[np.ndarray]) -> int:
+    """Return the number of classes: one more than the highest label of all label files."""
+    files = (file for file in LABEL_FILES.values() if find_file(folder, file))
+    known = (
+        read
+        if len(read) == len(LABEL_FILES)
+        else [read_idx(readable(folder, file), 1, "labels") for file in files]
+    )
+    return 1 + max(int(labels.max()) for labels in known)
 
 
 def _size(images: np.ndarray) -> str:

@@ -23,6 +23,10 @@ STEP_TOLERANCE = 1e-6
 NOT_A_TIME = np.iinfo(np.int32).min
 
 
+class ChannelError(DataError):
+    """An event of a channel that the data are not said to have."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Events:
     """Events of consecutive examples, one after the other.
@@ -155,7 +159,7 @@ class _Packer:
         if len(block.channels):
             lowest, highest = block.channels.min(), block.channels.max()
             if lowest < 0 or highest >= self.n_channels:
-                raise DataError(
+                raise ChannelError(
                     f"{self.source}: channels run from {lowest} to {highest}, "
                     f"but there are {self.n_channels} (0 to {self.n_channels - 1})"
                 )

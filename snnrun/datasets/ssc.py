@@ -17,8 +17,6 @@ from snnrun.datasets.declaration import Contents, DataFile, DataSet
 from snnrun.datasets.shd import SITE, describe_set, read_set
 from snnrun.datasets.spikes import Splits
 
-N_CLASSES = 35
-
 
 def _file(name: str, split: str, md5: str) -> DataFile:
     return DataFile(name=name, split=split, url=f"{SITE}/{name}.zip", md5=md5, unpack=True)
@@ -26,12 +24,12 @@ def _file(name: str, split: str, md5: str) -> DataFile:
 
 def read(config: Any) -> Splits:
     """Read the splits that N_TRAIN, N_VALIDATE, N_TEST and EVALUATION ask for."""
-    return read_set(SSC, N_CLASSES, config)
+    return read_set(SSC, config)
 
 
 def describe(folder: Path) -> tuple[Contents, ...]:
     """Read and check the three files of ``folder`` from end to end."""
-    return describe_set(SSC, N_CLASSES, folder)
+    return describe_set(SSC, folder)
 
 
 SSC = DataSet(

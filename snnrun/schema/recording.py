@@ -169,7 +169,7 @@ GROUPS = table(
     ),
     whole(
         "dataset.downsample", 4,
-        "Edge of the squares of camera pixels that are one input per polarity; it divides 128.",
+        "Edge of the squares of camera pixels that are one input per polarity.",
         minimum=1, maximum=128, active_if=(when("dataset.name", "dvs"),),
     ),
     text("network.name", "feedforward", "Name of the kind of network; a label."),

@@ -109,8 +109,10 @@ def ssc_folder(tmp_path: Path) -> Path:
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return header + array.astype(np.uint8).tobytes()
+    """Return an array as an idx file: of unsigned bytes, or of short integers if need be."""
+    code, kind = (8, "u1") if array.max(initial=0) < 256 else (11, ">i2")
+    header = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return header + array.astype(kind).tobytes()
 
 
 @pytest.fixture

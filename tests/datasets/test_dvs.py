@@ -15,7 +15,8 @@ import pytest
 
 from snnrun.config import from_dict
 from snnrun.datasets import Splits, commands, load
-from snnrun.errors import ConfigError, DataError
+from snnrun.datasets.dvs import describe
+from snnrun.errors import DataError
 
 Members = dict[str, Any]  # name within the archive -> array, or the bytes of the file
 
@@ -156,11 +157,61 @@ def test_a_plain_tar_is_read_too(dvs_folder: Path, read: Callable[..., Splits]) 
     assert np.array_equal(read(dvs_folder).train.data.channel_by_step, expected)
 
 
-def test_a_factor_that_does_not_divide_the_camera_is_refused(
-    dvs_folder: Path, read: Callable[..., Splits]
+def camera(width: int, height: int, labels: range, user: int = 1) -> Members:
+    """Return a recording of each class whose events reach into the camera's last corner."""
+    corner = [[width - 1, height - 1, 1, 7], [0, 0, 0, 3], [width // 2, 0, 1, 5]]
+    return {f"ibmGesture/user{user:02}/{label}.npy": np.array(corner) for label in labels}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "factor", "channels"),
+    [(34, 34, 4, 162), (240, 180, 4, 5400), (128, 128, 3, 3698), (100, 128, 128, 2)],
+)
+def test_other_cameras_and_classes_are_those_of_the_archives(
+    tmp_path: Path, read: Callable[..., Splits], width: int, height: int, factor: int,
+    channels: int,
+) -> None:  # fmt: skip
+    smaller = camera(9, 9, range(1), user=2)  # a test set that does not fill the camera
+    folder = write(tmp_path / "dvs", camera(width, height, range(4)), smaller)
+    splits, alone = read(folder, downsample=factor), read(folder, downsample=factor, N_TEST=0)
+    for data in (splits.train.data, alone.train.data):
+        assert (data.n_channels, data.n_classes) == (channels, 4)
+        assert data.class_names == tuple("0123")
+        assert data.events(0)[1][-1] == channels - 1
+    write(tmp_path / "turned", smaller, camera(width, height, range(4)))
+    turned = read(tmp_path / "turned", downsample=factor, N_TEST=0)
+    assert (turned.train.data.n_channels, turned.train.data.n_classes) == (channels, 4)
+    wide = 128 if width == 100 else width
+    assert {part.channels for part in describe(folder)} == {2 * wide * height}
+
+
+def test_a_camera_with_too_many_pixels_is_told_which_squares_fit(
+    tmp_path: Path, read: Callable[..., Splits]
 ) -> None:
-    with pytest.raises(ConfigError, match=r"dataset.downsample=3: must divide .* 128 pixels"):
-        read(dvs_folder, downsample=3)
+    folder = write(tmp_path / "dvs", camera(1280, 720, range(2)), camera(1280, 720, range(2)))
+    with pytest.raises(
+        DataError, match=r"downsample=4: 1280 x 720 .*; use dataset.downsample=6 or"
+    ):
+        read(folder)
+    assert read(folder, downsample=6).train.data.n_channels == 2 * 214 * 120
+
+
+def test_members_that_macos_adds_are_passed_over(
+    tmp_path: Path, read: Callable[..., Splits], dvs_folder: Path
+) -> None:
+    litter = b"\0\5\x16\7 what macOS adds"
+    more: Members = {}
+    for name, value in TRAIN.items():
+        more |= {name: value, name.replace("/user", "/._user", 1): litter}
+        folder, _, file = name.rpartition("/")
+        more |= {f"{folder}/._{file}": litter, f"__MACOSX/{name}": litter, "a/.DS_Store": litter}
+    (tmp_path / "mac").mkdir()
+    with_litter = read(write(tmp_path / "mac", more, TEST))
+    expected = read(dvs_folder)
+    assert len(with_litter.train) == len(expected.train) == 12
+    assert np.array_equal(
+        with_litter.train.data.channel_by_step, expected.train.data.channel_by_step
+    )
 
 
 def test_a_missing_archive_is_named(dvs_folder: Path, read: Callable[..., Splits]) -> None:
@@ -235,15 +286,20 @@ def recording(column: int | None = None, value: float = 0) -> np.ndarray:
     ("members", "message"),
     [
         ({}, r"holds no recordings; the layout is ibmGesture.../USER/CLASS.npy"),
-        ({"a/user1/11.npy": recording()}, "user1/11.npy has no class in its name"),
+        ({"a/user1/1000.npy": recording()}, "user1/1000.npy has no class in its name"),
         ({"a/user1/wave.npy": recording()}, "user1/wave.npy has no class in its name"),
         ({"a/user1/1.npy": b"no array"}, "user1/1.npy is not a whole NumPy file"),
         ({"a/user1/1.npy": b""}, "user1/1.npy is not a whole NumPy file"),
         ({"a/user1/1.npy": np.zeros((4, 3))}, r"must hold the four columns .* shape \(4, 3\)"),
         ({"a/user1/1.npy": np.zeros((4, 4), "S3")}, "must hold the four columns .* got .S3"),
-        ({"a/user1/1.npy": recording(0, 128)}, r"x runs from 1.0 to 128.0, but must be 0 to 127"),
-        ({"a/user1/1.npy": recording(1, -1)}, r"y runs from -1.0 to 1.0, but must be 0 to 127"),
+        (
+            {"a/user1/1.npy": recording(0, 1e5)},
+            r"x runs from 1.0 to 1000.*, but must be 0 to 32767",
+        ),
+        ({"a/user1/1.npy": recording(1, -1)}, r"y runs from -1.0 to 1.0, but must be 0 to 32767"),
         ({"a/user1/1.npy": recording(2, 2)}, r"p runs from 1.0 to 2.0, but must be 0 to 1"),
+        ({"a/user1/1.npy": recording(0, 3.5)}, r"x must be a whole number, .* got 3.5"),
+        ({"a/user1/1.npy": recording(1, np.nan)}, "y runs from nan to nan, but must be 0 to"),
         ({"a/user1/1.npy": recording(3, np.nan)}, "example 0 has a time that is not a number"),
     ],
 )

@@ -30,7 +30,7 @@ def test_pixels_become_the_spikes_computed_by_hand(
     assert data.events(1)[0].tolist() == [2]
     assert data.events(1)[1].tolist() == [5]
     assert data.labels.tolist() == [3, 7]
-    assert (data.n_channels, data.n_classes, data.n_steps) == (6, 10, 20)
+    assert (data.n_channels, data.n_classes, data.n_steps) == (6, 8, 20)
     assert splits.validation is None
 
 
@@ -69,15 +69,65 @@ def test_train_files_are_split_and_t10k_is_the_test_set(
     assert "20 train, 10 validation, 4 test" in splits.description
 
 
-def test_more_than_ten_classes_are_taken_from_the_labels(
-    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
-) -> None:
-    folder = write_mnist(tmp_path / "m", (IMAGES, [3, 25]), PAIR)
+@pytest.mark.parametrize(
+    ("train", "test", "classes"),
+    [([3, 25], [3, 7], 26), ([0, 1], [1, 2], 3), ([0, 300], [1, 0], 301)],
+)
+def test_the_number_of_classes_is_that_of_the_labels_of_both_files(
+    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any],
+    train: list[int], test: list[int], classes: int,
+) -> None:  # fmt: skip
+    folder = write_mnist(tmp_path / "m", (IMAGES, train), (IMAGES, test))
     dataset = {"name": "mnist", "path": str(folder)}
-    assert load(make_config(dataset=dataset)).train.data.n_classes == 26
-    write_mnist(folder, PAIR, (IMAGES, [3, 25]))
-    with pytest.raises(DataError, match="test labels run to 25, training labels only to 9"):
-        load(make_config(dataset=dataset))
+    assert load(make_config(dataset=dataset)).train.data.n_classes == classes
+    assert load(make_config(dataset=dataset, N_TEST=0)).train.data.n_classes == classes
+
+
+def as_kind(code: int, kind: str) -> Callable[[bytes], bytes]:
+    def written(content: bytes) -> bytes:
+        plain = gzip.decompress(content)
+        head = 4 + 4 * plain[3]
+        numbers = np.frombuffer(plain, np.uint8, offset=head).astype(kind).tobytes()
+        return gzip.compress(bytes([0, 0, code, plain[3]]) + plain[4:head] + numbers)
+
+    return written
+
+
+@pytest.mark.parametrize(("code", "kind"), [(11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")])
+def test_whole_numbers_of_any_kind_are_read_as_bytes_are(
+    mnist_folder: Path, make_config: Callable[..., Any], code: int, kind: str
+) -> None:
+    config = make_config(dataset={"name": "mnist", "path": str(mnist_folder)})
+    expected = load(config).train.data
+    for path in mnist_folder.iterdir():
+        path.write_bytes(as_kind(code, kind)(path.read_bytes()))
+    data = load(config).train.data
+    assert np.array_equal(data.channel_by_step, expected.channel_by_step)
+    assert np.array_equal(data.labels, expected.labels)
+
+
+def test_fractional_pixels_and_labels_are_refused(
+    mnist_folder: Path, make_config: Callable[..., Any]
+) -> None:
+    config = make_config(dataset={"name": "mnist", "path": str(mnist_folder)})
+    for name, value, message in (
+        ("train-images-idx3-ubyte.gz", 0.5, "images must be whole .*, got 0.5; multiply grey val"),
+        ("train-labels-idx1-ubyte.gz", 1.5, "labels must be whole numbers from 0 to 65535, got 1"),
+        (
+            "train-images-idx3-ubyte.gz",
+            256,
+            "images must be whole numbers from 0 to 255, got .*256",
+        ),
+    ):
+        path = mnist_folder / name
+        before = path.read_bytes()
+        plain = bytearray(gzip.decompress(as_kind(13, ">f4")(before)))
+        plain[-4:] = np.array([value], ">f4").tobytes()
+        path.write_bytes(gzip.compress(bytes(plain)))
+        with pytest.raises(DataError, match=message) as caught:
+            load(config)
+        assert str(path) in str(caught.value)
+        path.write_bytes(before)
 
 
 def test_files_that_do_not_fit_together_are_refused(
@@ -100,7 +150,7 @@ def truncated_gz(content: bytes) -> bytes:
 
 
 def other_magic(content: bytes) -> bytes:
-    return gzip.compress(b"\0\0\x0d\x03" + gzip.decompress(content)[4:])
+    return gzip.compress(b"\0\0\x0a\x03" + gzip.decompress(content)[4:])
 
 
 def cut_before_packing(content: bytes) -> bytes:
@@ -119,7 +169,7 @@ def header_only(content: bytes) -> bytes:
     ("harm", "message"),
     [
         (truncated_gz, r"train-images-idx3-ubyte.gz is damaged or incomplete"),
-        (other_magic, r"is not an idx file of images: it begins with 0x00000d03, expected 0x0000"),
+        (other_magic, r"is not an idx file of images: it begins with 0x00000a03, expected 0x0000"),
         (cut_before_packing, r"30 x 3 x 4 images are 360 bytes, but it holds 355"),
         (longer, r"30 x 3 x 4 images are 360 bytes, but it holds 361"),
         (header_only, r"is incomplete: it ends within its header"),

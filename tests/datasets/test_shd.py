@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +18,8 @@ import numpy as np
 import pytest
 
 from snnrun.datasets import Splits, load
-from snnrun.datasets.heidelberg import describe_file
+from snnrun.datasets.files import Located
+from snnrun.datasets.heidelberg import describe_file, read_header
 from snnrun.datasets.shd import describe
 from snnrun.errors import DataError
 
@@ -85,10 +89,12 @@ def test_the_train_file_is_split_and_the_test_file_is_the_test_set(
 def test_speakers_and_class_names_may_be_missing(
     tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
 ) -> None:
-    write_shd(tmp_path / "shd_train.h5", TWO, extra=False)
+    write_shd(tmp_path / "shd_train.h5", TWO, labels=[0, 7], extra=False)
     data = read(tmp_path, N_TEST=0).train.data
     assert data.speakers is None
-    assert data.class_names[19] == "19"
+    assert data.class_names == tuple("01234567")
+    with pytest.raises(DataError, match="shd does not tell speakers apart; use EVALUATION=random"):
+        read(tmp_path, N_TEST=0, EVALUATION="speaker")
 
 
 def test_the_test_file_is_needed_only_for_a_test(
@@ -189,11 +195,6 @@ def with_other_label(file: h5py.File) -> None:
     file["labels"][3] = 20
 
 
-def with_other_channel(file: h5py.File) -> None:
-    file["spikes/units"][2] = np.array([700], np.uint16)
-    file["spikes/times"][2] = np.array([0.1], np.float16)
-
-
 def with_one_more_time(file: h5py.File) -> None:
     file["spikes/times"][5] = np.zeros(len(file["spikes/units"][5]) + 1, np.float16)
 
@@ -208,17 +209,24 @@ def with_few_names(file: h5py.File) -> None:
     file["extra/keys"] = np.array(["a", "b"], "S")
 
 
+def with_other_names(file: h5py.File) -> None:
+    file["extra/keys"][3] = b"other"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (without_units, "has no spikes/units: the layout of the Heidelberg sets has"),
         (with_flat_times, "spikes/times must hold one vector of floats per example, got float16"),
         (with_few_labels, r"labels has shape \(39,\), but spikes/times \(40,\)"),
-        (with_other_label, "labels run from 0 to 20, but must be 0 to 19"),
-        (with_other_channel, "700.*0 to 699"),
+        (with_other_label, "labels run from 0 to 20, but extra/keys names 20 classes, so they mu"),
         (with_one_more_time, r"example 5 has \d+ times but \d+ channels"),
         (with_no_number, "not.* number"),
-        (with_few_names, "extra/keys has 2 names, expected 20"),
+        (
+            with_few_names,
+            r"names 20 classes \(word0, .*\), but that of .* 2 classes \(a, b\); files",
+        ),
+        (with_other_names, "extra/keys names 20 classes .* of one set must have the same"),
     ],
 )
 def test_a_file_of_another_layout_is_refused(
@@ -236,11 +244,134 @@ def test_a_file_of_another_layout_is_refused(
         describe(shd_folder)
 
 
+def channels_up_to(highest: int, n: int = 20) -> list[tuple[list[float], list[int]]]:
+    """Return examples with two events each, one of them of the highest channel."""
+    return [([0.001, 0.002], [number % highest, highest]) for number in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "expected"),
+    [(63, 40, 64), (20, 63, 64), (699, 30, 700), (650, 600, 700), (767, 767, 768), (511, 9, 512)],
+)
+def test_the_number_of_channels_is_that_of_the_files(
+    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits],
+    train: int, test: int, expected: int,
+) -> None:  # fmt: skip
+    for split, highest in (("train", train), ("test", test)):
+        write_shd(tmp_path / f"shd_{split}.h5", channels_up_to(highest), classes=4)
+    splits, alone = read(tmp_path), read(tmp_path, N_TEST=0)
+    assert splits.test is not None
+    for data in (splits.train.data, splits.test.data, alone.train.data):
+        assert (data.n_channels, data.n_classes) == (expected, 4)
+    assert splits.train.data.events(3)[1].tolist() == [3, train]
+    assert splits.test.data.events(3)[1].tolist() == [3, test]
+    assert {part.channels for part in describe(tmp_path)} == {expected}
+
+
+def test_the_number_of_classes_is_that_of_the_names(
+    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
+) -> None:
+    for split in ("train", "test"):
+        write_shd(tmp_path / f"shd_{split}.h5", channels_up_to(699), classes=10)
+    data = read(tmp_path).train.data
+    assert data.n_classes == 10
+    assert data.class_names == tuple(f"word{number}" for number in range(10))
+
+
+def test_without_names_the_labels_of_all_files_count(
+    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
+) -> None:
+    for split, labels in (("train", [0, 1]), ("test", [2, 5])):
+        write_shd(tmp_path / f"shd_{split}.h5", TWO, labels=labels, extra=False)
+    assert read(tmp_path).train.data.n_classes == 6
+    assert read(tmp_path, N_TEST=0).train.data.n_classes == 6  # though the test file is not read
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zip])
+def test_messages_name_the_packed_file_that_the_user_has(
+    shd_folder: Path, read: Callable[..., Splits], pack: Callable[[Path], None]
+) -> None:
+    path = shd_folder / "shd_train.h5"
+    with h5py.File(path, "r+") as file:
+        file["labels"][3] = 20
+    pack(path)
+    for look in (lambda: read(shd_folder), lambda: describe(shd_folder)):
+        with pytest.raises(DataError) as caught:
+            look()
+        [packed] = shd_folder.glob("shd_train.h5.*")
+        assert str(caught.value).startswith(f"{packed}: labels run from 0 to 20")
+
+
+def test_members_that_macos_adds_to_an_archive_are_passed_over(
+    shd_folder: Path, read: Callable[..., Splits]
+) -> None:
+    expected = read(shd_folder).train.data.channel_by_step
+    path = shd_folder / "shd_train.h5"
+    with zipfile.ZipFile(f"{path}.zip", "w") as archive:
+        for name in (
+            "__MACOSX/data/._shd_train.h5",
+            "__MACOSX/data/shd_train.h5",
+            "data/.DS_Store",
+        ):
+            archive.writestr(name, b"\0\5\x16\7 what macOS adds")
+        archive.write(path, "data/shd_train.h5")
+    path.unlink()
+    assert np.array_equal(read(shd_folder).train.data.channel_by_step, expected)
+
+
+def described_by_another_process(folder: Path) -> tuple[int, str, str]:
+    program = (
+        "import sys; from snnrun.datasets.shd import describe; from pathlib import Path;"
+        "print(describe(Path(sys.argv[1]))[0].examples)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.strip(), done.stderr
+
+
+def test_a_file_is_read_while_another_process_has_locked_it(shd_folder: Path) -> None:
+    with (shd_folder / "shd_train.h5").open("rb+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does where it writes
+        code, said, errors = described_by_another_process(shd_folder)
+    assert (code, said) == (0, "40"), errors
+
+
+def test_a_file_that_is_open_for_writing_elsewhere_is_not_called_damaged(
+    tmp_path: Path, shd_folder: Path
+) -> None:
+    path = shd_folder / "shd_train.h5"
+    with h5py.File(path, "r") as old, h5py.File(tmp_path / "new.h5", "w", libver="latest") as new:
+        for name in old:
+            old.copy(name, new)
+    (tmp_path / "new.h5").replace(path)
+    with h5py.File(path, "r+", libver="latest"):
+        code, _, errors = described_by_another_process(shd_folder)
+    assert code == 1
+    assert "shd_train.h5: another program has this file open for writing" in errors
+    assert "not a whole" not in errors
+    assert described_by_another_process(shd_folder)[0] == 0  # once it is closed
+
+
+def test_a_file_that_may_not_be_read_says_so(
+    shd_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("h5py.File", refuse)
+    with pytest.raises(
+        DataError, match=r"shd_train.h5: you may not read this file. Change its per"
+    ):
+        read(shd_folder)
+
+
 def test_a_description_counts_what_is_in_a_file(
     tmp_path: Path, write_shd: Callable[..., Path]
 ) -> None:
     path = write_shd(tmp_path / "shd_train.h5", [*TWO, ([], [])])
-    contents = describe_file(path, 700, 20)
+    file = Located(path=path, source=path)
+    contents = describe_file(file, read_header(file))
     assert (contents.examples, contents.classes, contents.events) == (3, 3, 6)
     assert (contents.least_events, contents.most_events) == (0, 4)
     assert contents.last_ms == 1500.0
