@@ -17,7 +17,7 @@ from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
-from snnrun.report.folds import Fold, fold_of, mean_of, show_folds, write_folds
+from snnrun.report.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
 from snnrun.run import train
 
 Read = Callable[[Config], Splits]
@@ -31,7 +31,7 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
         cfg: The same as it was composed, of which each run's own configuration is made.
         folder: Where the runs' folders and the table are, or will be.
 
-    Returns the mean over the runs of the best validation accuracy.
+    Returns the mean over the runs of the last epoch's accuracy on the speaker left out.
 
     Raises:
         SnnrunError: Anything that the user can put right.
@@ -57,7 +57,7 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
     print()
     show_folds(folds)
     print(f"{paths.table}: the same")
-    return mean_of(folds, "best_accuracy")
+    return mean_of(folds, RESULT)
 
 
 def _train(

@@ -23,7 +23,8 @@ Cross-validates by speakers: trains one new network for each entry of SPEAKER_LE
 default: each speaker of the training data), validated on the examples of that speaker and trained
 on those of all others. Each is a run of its own in a folder below outputs/crossval/<date>/<time>/,
 where crossval.csv holds the accuracies, their mean and their sample standard deviation. All start
-from the same weights (MODEL_SEED).
+from the same weights (MODEL_SEED). The result is the accuracy after the last epoch; that of the
+best epoch is shown too, but is chosen on the very speaker that it reports.
 
 Ctrl-C stops it; with its FOLDER it goes on: runs that are finished are not run again.
 
@@ -62,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def task(cfg: DictConfig) -> Any:
-    """Carry out one cross-validation; sweepers optimise the mean of the best accuracies."""
+    """Carry out one cross-validation; sweepers optimise the mean of the last accuracies."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 

@@ -147,12 +147,13 @@ def _check_size(scene: Scene, factor: int) -> None:
 def event_blocks(file: h5py.File, factor: int, scene: Scene) -> Iterator[Events]:
     """Yield the events of each recording of a converted archive, on the coarser grid of pixels."""
     columns, start = scene.columns(factor), 0
+    pixels, times = file["pixels"], file["times_ms"]  # open throughout, which keeps chunks unpacked
     for count in file["counts"][:]:
         rows = slice(start, start + count)
-        x, y, polarity = places(file["pixels"][rows])
+        x, y, polarity = places(pixels[rows])
         yield Events(
             counts=np.array([count]),
-            times_ms=file["times_ms"][rows],
+            times_ms=times[rows],
             channels=(y // factor * columns + x // factor) * 2 + polarity,
         )
         start += count

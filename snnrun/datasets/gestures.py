@@ -142,7 +142,7 @@ def converted(path: Path, member: str) -> Path:
 def _convert(path: Path, member: str, target: Path) -> None:
     about: dict[str, list[int]] = {"counts": [], "labels": [], "users": []}
     options = {"maxshape": (None,), "chunks": (CHUNK,), "compression": "lzf", "shuffle": True}
-    with atomic_file(target) as partial, h5py.File(partial, "w") as file:
+    with atomic_file(target) as partial, h5py.File(partial, "w", locking=False) as file:
         pixels = file.create_dataset("pixels", (0,), np.uint32, **options)
         times = file.create_dataset("times_ms", (0,), np.float64, **options)
         width = height = 0

@@ -1,4 +1,8 @@
-"""The table of a cross-validation: accuracies of each run, their mean and standard deviation."""
+"""The table of a cross-validation: accuracies of each run, their mean and standard deviation.
+
+The result is that of the last epoch. The best epoch is chosen on the very speaker that its accuracy
+is reported of, so that it is too good; it is shown as such.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,12 @@ import numpy as np
 from snnrun.record.atomic import atomic_file
 from snnrun.record.reader import Run
 
-ACCURACIES = ("best_accuracy", "last_accuracy", "train_accuracy")
-_HEADING = ("left out", "speaker", "epochs", "best%", "in epoch", "last%", "train%")
+RESULT = "last_accuracy"
+ACCURACIES = (RESULT, "train_accuracy", "best_accuracy")
+_HEADING = ("left out", "speaker", "epochs", "last%", "train%", "best%*", "in epoch*")
+_MEANING = """\
+last%, the result: the speaker left out, after the last epoch; train%: the others then.
+best%*: the epoch that did best on this very speaker. Chosen on what it reports, it is too good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +32,10 @@ class Fold:
     speaker_left: int  # place in the list of speakers
     speaker: int
     epochs: int
-    best_accuracy: float  # of the validation, that is of the speaker left out
+    last_accuracy: float  # of the speaker left out, in the last epoch
+    train_accuracy: float  # of the others, in the last epoch
+    best_accuracy: float  # of the speaker left out, in the epoch that was best on this speaker
     best_epoch: int
-    last_accuracy: float
-    train_accuracy: float  # of the last epoch
 
 
 def fold_of(run: Run, place: int, speaker: int) -> Fold:
@@ -70,21 +78,19 @@ def write_folds(folds: Sequence[Fold], path: Path) -> None:
 
 
 def show_folds(folds: Sequence[Fold]) -> None:
-    """Print the table."""
+    """Print the table, and what its columns mean."""
     rows: list[tuple[str, ...]] = [_HEADING]
     for fold in folds:
-        best, last, train = (_percent(getattr(fold, name)) for name in ACCURACIES)
-        rows.append(
-            (str(fold.speaker_left), str(fold.speaker), str(fold.epochs), best,
-             str(fold.best_epoch), last, train)
-        )  # fmt: skip
+        accuracies = (_percent(getattr(fold, name)) for name in ACCURACIES)
+        counts = (str(fold.speaker_left), str(fold.speaker), str(fold.epochs))
+        rows.append((*counts, *accuracies, str(fold.best_epoch)))
     for name, of in (("mean", mean_of), ("sd", sd_of)):
-        best, last, train = (_percent(of(folds, each)) for each in ACCURACIES)
-        rows.append((name, "", "", best, "", last, train))
+        rows.append((name, "", "", *(_percent(of(folds, each)) for each in ACCURACIES), ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+    print(_MEANING)
 
 
 def _percent(share: float | None) -> str:
