@@ -31,7 +31,7 @@ from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
 from snnrun.training.state import State
 from snnrun.training.stop import Stop
-from snnrun.training.watch import noticed, watched
+from snnrun.training.watch import noticed, sizes, watched
 
 CHUNK_S = 0.2
 
@@ -144,7 +144,8 @@ class Trainer:
         state.epoch, state.trial = epoch + 1, 0
         spikes_per_trial = state.neuron_spikes / self._train_feed.examples
         self._record.epoch(row, self._timings if self._config.TIMING else None)
-        news = enter(noticed(self._record.epochs.arrays(), self._watched), self._record.notices)
+        seen = noticed(self._record.epochs.arrays(), self._watched, sizes(self._backend))
+        news = enter(seen, self._record.notices)
         self._recordings.flush()
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
         self._reporter.epoch(row, eta_s=self._eta(), best=best)

@@ -1,16 +1,40 @@
-"""What a person would notice in the figures of a run's epochs, and what to do about it."""
+"""What a person would notice in the figures of a run's epochs, and what to do about it.
+
+The thresholds are chosen such that what sampling alone brings about, and the ups and downs of runs
+that end well, are not noticed (tests/training/test_watch.py, tests/test_noticed_runs.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from snnrun.backends.base import Backend
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
+from snnrun.models.losses import Readout
 from snnrun.notice import Notice
+from snnrun.training import advice
+from snnrun.training.schedule import EASE_IN_START
+
+# More than half of a layer: what is left is a smaller network than the one that was asked for.
+SILENT_SHARE = 0.5
+# A third of what was learned. Good runs lose a few points from one epoch to the next; the collapses
+# that were seen go on from here to half and more.
+LOST_SHARE = 1 / 3
+# Standard deviations of a share of right answers, for what sampling does not explain: 4 between two
+# epochs of hundreds, 3 above guessing in each of GUESSING_EPOCHS in a row.
+FALL_SD, GUESSING_SD = 4.0, 3.0
+GUESSING_EPOCHS = 3
+SAME_LOSS = 0.01  # relative distance from the loss of guessing
+LEARNED_PATTERN = 0.1  # less than this better than silent outputs is not learned yet
+# Adam and RMaxProp move a weight by about the learning rate per update, whatever the gradient is.
+# Less than 0.1 % of the weights' size in an epoch, and 1 % in all that are left, is nothing.
+STILL_EPOCH, STILL_REST = 1e-3, 1e-2
 
 Columns = Mapping[str, np.ndarray]  # as in snnrun.record.columns.EPOCHS, one entry per epoch
 
@@ -20,49 +44,229 @@ class Watched:
     """What must be known of a run to judge the figures of its epochs.
 
     Args:
-        sizes: Layer -> neurons, of those that spike.
+        config: Of the run.
+        program: Its network.
         examples: Training examples in an epoch.
-        buffer: Spikes of a neuron for which there is room (N_MAX_SPIKE).
+        validated: Validation examples; 0 without.
+        guess: Share of right answers of who always names the most frequent class; None where no
+            classes are learned.
+        guess_loss: Cross entropy of who knows only how frequent each class is; None where the loss
+            is none, or more than one.
     """
 
-    sizes: Mapping[str, int]
+    config: Config
+    program: Program
     examples: int
-    buffer: int
+    validated: int
+    guess: float | None
+    guess_loss: float | None
+
+    @property
+    def updates(self) -> int:
+        """How often the weights change in an epoch."""
+        if self.config.rule.name == "superspike":
+            return int(self.examples * self.config.TRIAL_MS / self.config.rule.update_ms)
+        return -(-self.examples // self.config.N_BATCH)
+
+    @property
+    def eased_in(self) -> int:
+        """The first epoch that has the full learning rate from its beginning."""
+        if self.config.LR_EASE_IN_FACTOR == 1.0:
+            return 0
+        needed = -math.log(EASE_IN_START) / math.log(self.config.LR_EASE_IN_FACTOR)
+        return math.ceil(needed / self.updates)
 
 
 def watched(config: Config, splits: Splits, program: Program) -> Watched:
     """Return what must be known of this run."""
-    spiking = [c.population for c in program.populations if c.spiking]
+    shares = np.bincount(splits.train.labels) / len(splits.train)
+    learned = any(tensor.trained for tensor in program.tensors)
+    blind = config.rule.name == "stdp" and not config.rule.reward  # labels play no part
+    classes = splits.train.data.targets is None and shares.max() < 1 and learned and not blind
+    readout, present = program.loss.readout, shares[shares > 0]
+    entropy = program.loss.label_term == "0" and readout is not Readout.FIRST_SPIKE_LAG
     return Watched(
-        sizes={population.name: population.size for population in spiking},
+        config=config,
+        program=program,
         examples=len(splits.train),
-        buffer=config.N_MAX_SPIKE,
+        validated=len(splits.validation) if splits.validation is not None else 0,
+        guess=float(shares.max()) if classes else None,
+        guess_loss=float(-(present * np.log(present)).sum()) if classes and entropy else None,
     )
 
 
-def noticed(epochs: Columns, run: Watched) -> list[Notice]:
-    """Return what there is to say of the last epoch, given all of them up to it."""
-    return [*_dropped(epochs, run)]
+def sizes(backend: Backend) -> dict[str, float]:
+    """Return name -> root mean square of what is trained in steps of the learning rate."""
+    trained = [tensor.name for tensor in backend.program.tensors if tensor.moments]
+    return {name: float(np.sqrt(np.mean(np.square(backend.get(name))))) for name in trained}
 
 
-def _dropped(epochs: Columns, run: Watched) -> list[Notice]:
+def noticed(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> list[Notice]:
+    """Return what there is to say of the last epoch, given all of them up to it.
+
+    Args:
+        epochs: The figures.
+        run: What runs.
+        weights: As from ``sizes``.
+    """
+    silent, fallen = [*_silent(epochs, run)], [*_collapsed(epochs, run)]
+    return [
+        *silent,
+        *fallen,
+        *(_guessing(epochs, run) if not fallen else ()),
+        *_at_rest(epochs, run, weights),
+        *_dropped(epochs, run),
+    ]
+
+
+def _silent(epochs: Columns, run: Watched) -> Iterator[Notice]:
+    """Say which hidden layers were silent, or mostly so."""
+    for index, layer in enumerate(run.program.populations[:-1]):
+        name, size = layer.population.name, layer.population.size
+        column = epochs.get(f"silent_neurons/{name}")
+        if column is None or column[-1] <= SILENT_SHARE * size:
+            continue
+        silent = int(column[-1])
+        how_many = f"all {size:,} neurons" if silent == size else f"{silent:,} of {size:,} neurons"
+        then = "nothing is learned through them" if silent < size else "nothing can be learned"
+        fell = column[0] <= SILENT_SHARE * size
+        wake = advice.wake(run.config, run.program, index)
+        yield Notice(
+            what="silent layer",
+            where=name,
+            message=f"{how_many} of {name} had no spike in training, so {then}. "
+            + _try(*([advice.gentler(run.config)] if fell else []), wake),
+            epoch=_last(epochs),
+            share=silent / size,
+        )
+
+
+def _collapsed(epochs: Columns, run: Watched) -> Iterator[Notice]:
+    """Say that much of what had been learned is lost."""
+    split, n = ("validation", run.validated) if run.validated else ("train", run.examples)
+    column = epochs[f"{split}_accuracy"]
+    if not np.isfinite(column[-1]):
+        split, n, column = "train", run.examples, epochs["train_accuracy"]
+    now, best = float(column[-1]), float(np.nanmax(column))
+    pattern = run.program.loss.readout is Readout.SPIKE_TRAIN
+    least = LEARNED_PATTERN if pattern else FALL_SD * math.sqrt(2 * best * (1 - best) / n)
+    floor = run.guess or 0.0
+    if best - now > max(least, LOST_SHARE * (best - floor)) and best > floor:
+        when = int(epochs["epoch"][np.nanargmax(column)])
+        name = "training" if split == "train" else split
+        fall = f"{name} accuracy fell to {now:.1%} from {best:.1%}"
+        if pattern:
+            fall = f"the {name} error rose to {1 - now:.2f} of that of silent outputs from " + (
+                f"{1 - best:.2f}"
+            )
+        yield Notice(
+            what="collapse",
+            where=f"{name} {'error' if pattern else 'accuracy'}",
+            message=f"{fall} in epoch {when}. " + _try(advice.gentler(run.config)),
+            epoch=_last(epochs),
+            share=min(1.0, (best - now) / (best - floor)),
+        )
+        return
+    loss = epochs["train_loss"]
+    if not pattern and loss[-1] > loss[0] and np.nanmin(loss) < loss[0] / 2:
+        when = int(epochs["epoch"][np.nanargmin(loss)])
+        yield Notice(
+            what="collapse",
+            where="training loss",
+            message=f"training loss rose to {loss[-1]:.4g}, above that of the first epoch, from "
+            f"{np.nanmin(loss):.4g} in epoch {when}. " + _try(advice.gentler(run.config)),
+            epoch=_last(epochs),
+        )
+
+
+def _guessing(epochs: Columns, run: Watched) -> Iterator[Notice]:
+    """Say that the network is no better than one that has learned nothing."""
+    column = epochs["train_accuracy"]
+    since = max(run.eased_in, len(column) - GUESSING_EPOCHS)
+    if len(column) - since < GUESSING_EPOCHS:
+        return
+    now = column[since:]
+    if run.program.loss.readout is Readout.SPIKE_TRAIN:
+        if (now <= SAME_LOSS).all():
+            yield Notice(
+                what="nothing learned",
+                message=f"in the last {GUESSING_EPOCHS} epochs the error was not below that of "
+                "silent outputs. "
+                + _try(_what_lets_it_learn(epochs, run, too_large=bool(now[-1] < 0))),
+                epoch=_last(epochs),
+            )
+        return
+    if run.guess is None:
+        return
+    sd = math.sqrt(run.guess * (1 - run.guess) / run.examples)
+    loss, guess_loss = epochs["train_loss"][since:], run.guess_loss
+    learned = guess_loss is not None and (loss < guess_loss * (1 - SAME_LOSS)).any()
+    falls = bool((np.diff(loss) < 0).all()) and loss[-1] < loss[0] * (1 - SAME_LOSS)
+    if (now <= run.guess + GUESSING_SD * sd).all() and not learned and not falls:
+        too_large = guess_loss is not None and float(loss[-1]) > guess_loss * (1 + SAME_LOSS)
+        yield Notice(
+            what="nothing learned",
+            message=f"in the last {GUESSING_EPOCHS} epochs training accuracy was that of guessing "
+            f"({now[-1]:.1%}; the most frequent class is {run.guess:.1%}). "
+            + _try(_what_lets_it_learn(epochs, run, too_large=too_large)),
+            epoch=_last(epochs),
+        )
+
+
+def _what_lets_it_learn(epochs: Columns, run: Watched, *, too_large: bool) -> str:
+    for index, layer in enumerate(run.program.populations[:-1]):
+        silent = epochs.get(f"silent_neurons/{layer.population.name}")
+        if silent is not None and silent[-1] == layer.population.size:
+            return advice.wake(run.config, run.program, index)
+    rates = epochs["learning_rate"]
+    if rates[-1] < rates.max() / 100:
+        return advice.keep_learning(run.config)
+    change = advice.gentler if too_large else advice.bolder
+    return advice.usual_step(run.config) or change(run.config)
+
+
+def _at_rest(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> Iterator[Notice]:
+    """Say that the learning rate is too small to change anything in the epochs that are left."""
+    rate, epoch = float(epochs["learning_rate"][-1]), _last(epochs)
+    left = run.config.N_EPOCH - epoch - 1
+    if not weights or left < 1 or epoch < run.eased_in:
+        return
+    moves = rate * run.updates  # in an epoch, at most
+    size = min(weights.values())
+    if moves < STILL_EPOCH * size and moves * left < STILL_REST * size:
+        yield Notice(
+            what="no learning rate",
+            message=f"with a learning rate of {rate:.2g}, what is left of the run changes no "
+            f"weights by more than {moves * left / size:.1g} of their size. "
+            + _try(advice.keep_learning(run.config)),
+            epoch=epoch,
+        )
+
+
+def _dropped(epochs: Columns, run: Watched) -> Iterator[Notice]:
     """Say how many spikes of a layer had no gradient, as buffers were full."""
-    found = []
-    for layer, size in run.sizes.items():
-        column = epochs.get(f"dropped_spikes/{layer}")
+    for layer in run.program.populations:
+        name, size = layer.population.name, layer.population.size
+        column = epochs.get(f"dropped_spikes/{name}")
         if column is None or not column[-1] > 0:
             continue
-        dropped = int(column[-1])
-        spikes = round(float(epochs[f"spikes_per_neuron/{layer}"][-1]) * size * run.examples)
-        found.append(
-            Notice(
-                what="spikes without gradient",
-                where=layer,
-                message=f"{dropped:,} of {spikes:,} spikes of {layer} exceeded "
-                f"N_MAX_SPIKE={run.buffer} and had no gradient. Give more room: "
-                f"N_MAX_SPIKE={2 * run.buffer}",
-                epoch=int(epochs["epoch"][-1]),
-                share=dropped / max(spikes, 1),
-            )
+        dropped, room = int(column[-1]), run.config.N_MAX_SPIKE
+        spikes = round(float(epochs[f"spikes_per_neuron/{name}"][-1]) * size * run.examples)
+        yield Notice(
+            what="spikes without gradient",
+            where=name,
+            message=f"{dropped:,} of {spikes:,} spikes of {name} exceeded N_MAX_SPIKE={room} and "
+            f"had no gradient. Give more room: N_MAX_SPIKE={2 * room}",
+            epoch=_last(epochs),
+            share=dropped / max(spikes, 1),
         )
-    return found
+
+
+def _last(epochs: Columns) -> int:
+    return int(epochs["epoch"][-1])
+
+
+def _try(*settings: str) -> str:
+    """Return advice; without a setting, only where to look further."""
+    known = [setting for setting in settings if setting]
+    return f"Try {', or '.join(known)}" if known else "`snnrun keys` lists what can be changed"

@@ -1,0 +1,102 @@
+"""Which setting to try when a run does not go well, as words for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from snnrun.compile.program import Program
+from snnrun.config import Config, from_dict
+from snnrun.errors import ConfigError
+from snnrun.schema import SCHEMA
+from snnrun.schema.kinds import shown
+
+GENTLER = 5.0  # factor on a step size that is too large, or too small
+
+Keys = Mapping[str, Any]
+
+
+def gentler(config: Config) -> str:
+    """Return what makes each step of learning smaller."""
+    key, step = _step(config)
+    return _first(config, [{key: _rounded(step / GENTLER)}])
+
+
+def bolder(config: Config) -> str:
+    """Return what makes each step of learning larger."""
+    key, step = _step(config)
+    return _first(config, [{key: _rounded(step * GENTLER)}])
+
+
+def usual_step(config: Config) -> str:
+    """Return the data set's own step size where this one is far from it, or nothing."""
+    key, step = _step(config)
+    usual = float(SCHEMA[key].default_of(config.dataset.name))
+    near = usual / 3 < step < usual * 3
+    return "" if near else _first(config, [{key: usual}])
+
+
+def keep_learning(config: Config) -> str:
+    """Return what keeps the learning rate from becoming too small to matter."""
+    key, step = _step(config)
+    candidates: list[Keys] = []
+    if key != "ETA":
+        candidates += [{"rule.cut_every": 0}] if config.rule.cut_every else []
+    else:
+        least = 0.01 ** (1 / config.N_EPOCH)  # a hundredth is left at the end
+        candidates += [{"ETA_DECAY": float(f"{least:.3g}")}] if least > config.ETA_DECAY else []
+        candidates += [{"ETA_FAC": 1.0}] if config.ETA_FAC < 1 else []
+    usual = float(SCHEMA[key].default_of(config.dataset.name))
+    return _first(config, [*candidates, {key: usual if usual > 3 * step else step * GENTLER}])
+
+
+def wake(config: Config, program: Program, index: int) -> str:
+    """Return what makes the silent neurons of hidden layer ``index`` spike."""
+    forward = program.network.layers[index].forward
+    scale = forward.std or abs(forward.mean) or 1.0
+    part = "INPUT_HIDDEN" if index == 0 else "HIDDEN_HIDDENFWD"
+    key, spread = f"{part}_MEAN", f"{part}_STD"
+    usual = {name: SCHEMA[name].default_of(config.dataset.name) for name in (key, spread)}
+    weak = 2 * (forward.mean + 2 * scale) < sum(usual.values())
+    return _first(
+        config,
+        [
+            usual if weak else {},
+            {"REWIRE_SILENT": True, "REWIRE_LIFT": _rounded(max(scale, 2 * config.REWIRE_LIFT))},
+            {"rule.w0": 2 * config.rule.w0} if config.rule.name == "superspike" else {},
+            {key: _rounded(max(forward.mean, 0.0) + 2 * scale)},
+            {"V_THRESH": _rounded(config.V_THRESH / 2)},
+        ],
+    )
+
+
+def _step(config: Config) -> tuple[str, float]:
+    """Return the key of the step size of learning, and its value."""
+    if config.rule.name == "superspike":
+        return "rule.r0", config.rule.r0
+    return "ETA", config.ETA
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _first(config: Config, candidates: Sequence[Keys]) -> str:
+    """Return the first of these settings that this configuration takes, or nothing."""
+    for keys in candidates:
+        if keys and _accepted(config, keys):
+            return " ".join(f"{name}={shown(value)}" for name, value in keys.items())
+    return ""
+
+
+def _accepted(config: Config, keys: Keys) -> bool:
+    """Return whether a configuration may have these keys too, and is another one with them."""
+    before = config.to_dict()
+    after = dict(before)
+    for name, value in keys.items():
+        group, _, option = name.partition(".")
+        after[group] = {**before[group], option: value} if option else value
+    try:
+        return from_dict(after).to_dict() != before
+    except ConfigError:
+        return False
