@@ -13,6 +13,10 @@ import pytest
 # Programs that tests build are kept between tests and between runs of the suite, apart from the
 # user's.
 os.environ.setdefault("SNNRUN_CACHE", str(Path(tempfile.gettempdir()) / "snnrun-test-cache"))
+# Most tests train for a fraction of a second, for which optimisation does not pay. Those that are
+# about the bits of training ask for the flags that users get (``users_flags``), and all do with
+# SNNRUN_CXXFLAGS= pytest.
+os.environ.setdefault("SNNRUN_CXXFLAGS", "-O1")
 
 HAS_PYGENN = find_spec("pygenn") is not None
 NOT_RUN = pytest.StashKey[int]()
@@ -29,6 +33,12 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return temporary
+
+
+@pytest.fixture
+def users_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build with the flags that users get, in this process and in those that it starts."""
+    monkeypatch.delenv("SNNRUN_CXXFLAGS")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

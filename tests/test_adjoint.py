@@ -55,7 +55,7 @@ def test_gradients_converge_in_first_order_to_the_exact_ones(name: str) -> None:
     for dt in DTS:
         program = program_of(case, dt, train=trained_parameters(case))
         # what is checked is what was derived: unoptimised builds take half the time
-        backend, data = native(program, flags=("-O0",)), data_of(case, dt)
+        backend, data = native(program), data_of(case, dt)
         load_weights(backend, case.weights)
         load_parameters(backend, case)
         spikes = backend.evaluate(data, np.array([0])).neuron_spikes

@@ -6,8 +6,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from oracle import problem
@@ -25,10 +27,17 @@ module = import_module("snnrun.backends.native.build")
 SOURCE = 'extern "C" int answer() { return 42; }\n'
 OTHER = 'extern "C" int answer() { return 43; }\n'
 
+HEADERS = {"small.hpp": "#include <cstdint>\n"}  # what they include is compiled once per cache
 
-def made(cache: Path, source: str = SOURCE, **options: object) -> Build:
-    settings: dict = {"contraction": True, "cache": cache, **options}
-    return build(source, find_compiler(), **settings)
+
+def made(
+    cache: Path, source: str = SOURCE, headers: Mapping[str, str] = HEADERS, **options: object
+) -> Build:
+    settings: dict = {
+        "compiler": find_compiler(), "contraction": True, "cache": cache, **options
+    }  # fmt: skip
+    with patch.object(module, "runtime_headers", lambda: dict(headers)):
+        return build(source, **settings)
 
 
 def test_a_program_is_built_once(tmp_path: Path) -> None:
@@ -37,8 +46,28 @@ def test_a_program_is_built_once(tmp_path: Path) -> None:
     assert first.library == second.library
     assert first.command == second.command
     left = {path.name for path in first.library.parent.iterdir()}
-    assert left == {"program.so", "program.cpp", *runtime_headers()}
+    assert left == {"program.so", "program.cpp", *HEADERS}
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def programs(cache: Path) -> list[str]:
+    return [path.name for path in cache.iterdir() if not path.name.startswith("headers-")]
+
+
+def test_flags_of_the_environment_come_before_those_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SNNRUN_CXXFLAGS")
+    plain = made(tmp_path)
+    monkeypatch.setenv("SNNRUN_CXXFLAGS", "-O1 -DNAME='two words'")
+    words = shlex.split(made(tmp_path, extra_flags=("-O0",)).command)
+    assert [word for word in words if word not in shlex.split(plain.command)] == [
+        "-O1", "-DNAME=two words", "-O0"
+    ]  # fmt: skip
+    assert words.index("-O3") < words.index("-O1") < words.index("-O0")
+    monkeypatch.setenv("SNNRUN_CXXFLAGS", "-DNAME='two")
+    with pytest.raises(BuildError, match=r"^SNNRUN_CXXFLAGS=-DNAME='two: No closing quotation\. "):
+        made(tmp_path)
 
 
 def test_everything_that_a_library_depends_on_is_part_of_its_key(
@@ -52,11 +81,10 @@ def test_everything_that_a_library_depends_on_is_part_of_its_key(
     ]
     compiler = find_compiler()
     newer = Compiler(command=compiler.command, version="99", kind=compiler.kind)
-    found.append(build(SOURCE, newer, contraction=True, cache=tmp_path))
+    found.append(made(tmp_path, compiler=newer))
     monkeypatch.setattr(module, "processor", lambda: "another one")  # a node of the same cluster
     found.append(made(tmp_path))
-    monkeypatch.setattr(module, "runtime_headers", lambda: {"engine.hpp": "// changed\n"})
-    found.append(made(tmp_path))
+    found.append(made(tmp_path, headers={"small.hpp": "// changed\n"}))
     assert not any(one.cached for one in found)
     assert len({one.library for one in found}) == len(found)
 
@@ -65,7 +93,7 @@ def test_a_failed_build_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> No
     for _ in range(2):
         with pytest.raises(BuildError, match="expected"):
             made(tmp_path, "this is no C++\n")
-    assert list(tmp_path.iterdir()) == []
+    assert programs(tmp_path) == []
 
 
 BUILDING = """
@@ -88,7 +116,7 @@ def test_processes_that_build_at_the_same_time_meet_in_one_library(tmp_path: Pat
     said = {process.communicate(timeout=120)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 4
     assert len(said) == 1
-    assert [path.name for path in tmp_path.iterdir()] == [Path(said.pop().strip()).parent.name]
+    assert programs(tmp_path) == [Path(said.pop().strip()).parent.name]
 
 
 def test_a_build_that_was_killed_is_no_hindrance(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def test_a_run_without_validation_is_trained_and_tested(tmp_path: Path) -> None:
 
 
 def test_data_of_another_shape_are_refused_by_the_backend(tmp_path: Path) -> None:
-    backend = native(program_of(problem(), 0.1, train=()), flags=("-O0",))
+    backend = native(program_of(problem(), 0.1, train=()))
     with pytest.raises(ConfigError) as error:
         backend.evaluate(data_of(problem(), 0.2), np.arange(1))
     assert str(error.value) == ("the data has 120 steps and 5 channels, the program 240 and 5")

@@ -38,7 +38,7 @@ Make = Callable[[Program, Sequence[SpikeData]], Backend]
 
 
 def make_native(program: Program, data: Sequence[SpikeData]) -> Backend:
-    return native(program, flags=("-O0",))  # what is checked is what was derived
+    return native(program)  # what is checked is what was derived
 
 
 def make_genn(program: Program, data: Sequence[SpikeData]) -> Backend:

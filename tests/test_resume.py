@@ -70,6 +70,7 @@ KEYS: dict[str, Any] = {
     "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]",
     "W_REPORT_INTERVAL": 300,
     "W_EPOCH_INTERVAL": 2,
+    "backend.flags": "[-O3]",  # the bits that users get
 }
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import subprocess
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
 from snnrun.backends.native.compiler import Compiler, flags, processor
+from snnrun.backends.native.precompiled import precompiled
+from snnrun.backends.native.processes import run
 from snnrun.errors import BuildError
 
 LOG_LINES = 40
@@ -80,7 +79,8 @@ def build(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as folder:
-            _compile(Path(folder), source, headers, [*compiler.command, *options])
+            with precompiled(cache, headers, compiler, options) as include:
+                _compile(Path(folder), source, headers, [*compiler.command, *options], include)
             (cache / key).mkdir(exist_ok=True)
             for name in (*headers, "program.cpp", "program.so"):
                 os.replace(Path(folder) / name, cache / key / name)
@@ -92,37 +92,20 @@ def build(
     return Build(library=library, cached=False, command=command)
 
 
-def _compile(folder: Path, source: str, headers: dict[str, str], command: list[str]) -> None:
+def _compile(
+    folder: Path, source: str, headers: dict[str, str], command: list[str], include: list[str]
+) -> None:
+    """Compile ``source`` in ``folder``; ``include``: flags that only save time."""
     for name, text in headers.items():
         (folder / name).write_text(text)
     (folder / "program.cpp").write_text(source)
     command = [*command, "program.cpp", "-o", "program.so"]
-    # A session of its own: Ctrl-C comes to us alone, and the compiler's own processes end with it
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            said, _ = process.communicate()
-        except BaseException:
-            _end(process)
-            raise
-    if process.returncode != 0:
+    code, said = run([*command, *include], folder)
+    if code != 0 and include:  # a compiler may refuse a header that another one made
+        code, said = run(command, folder)
+    if code != 0:
         log = "\n".join(said.splitlines()[-LOG_LINES:])
         raise BuildError(
-            f"the compiler failed (exit code {process.returncode}).\n"
+            f"the compiler failed (exit code {code}).\n"
             f"Command: {shlex.join(command)}\nEnd of its output:\n{log}"
         )
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a compiler and all that it has started; it removes its temporary files if it can."""
-    for number in ("SIGTERM", "SIGKILL"):
-        if hasattr(os, "killpg"):
-            with suppress(OSError):
-                os.killpg(process.pid, getattr(signal, number))
-        else:
-            process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-            return

@@ -87,7 +87,13 @@ def _probe(command: tuple[str, ...]) -> Compiler | None:
 
 
 def flags(compiler: Compiler, *, contraction: bool, extra: tuple[str, ...]) -> list[str]:
-    """Return the flags of a build. Without ``contraction`` no multiply and add are fused."""
+    """Return the flags of a build. Without ``contraction`` no multiply and add are fused.
+
+    $SNNRUN_CXXFLAGS and then ``extra`` follow the program's own, so that they outdo them.
+
+    Raises:
+        BuildError: $SNNRUN_CXXFLAGS ends within a quotation.
+    """
     chosen = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math"]
     chosen += ["-shared", "-fPIC", "-pthread", "-Wno-psabi", "-Wno-unknown-pragmas"]
     # programs of one process (a sweep) have functions and variables of the same names
@@ -96,7 +102,13 @@ def flags(compiler: Compiler, *, contraction: bool, extra: tuple[str, ...]) -> l
     chosen.append("-ffp-contract=fast" if contraction else "-ffp-contract=off")
     if compiler.kind == "zig":
         chosen.append("-fno-sanitize=undefined")  # on by default there
-    return chosen + list(extra)
+    given = os.environ.get("SNNRUN_CXXFLAGS", "")
+    try:
+        return [*chosen, *shlex.split(given), *extra]
+    except ValueError as error:
+        raise BuildError(
+            f"SNNRUN_CXXFLAGS={given}: {error}. Give flags as in a shell, for example -O1 -g"
+        ) from error
 
 
 def processor() -> str:

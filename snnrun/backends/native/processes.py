@@ -1,0 +1,45 @@
+"""Compilers as processes, which end with the one that started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+
+def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """Start a compiler in ``folder``; what it says can be read from ``stdout``.
+
+    It has a session of its own: Ctrl-C comes to us alone, and its own processes end with it.
+    """
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def run(command: Sequence[str], folder: Path) -> tuple[int, str]:
+    """Run a compiler to its end, and return its exit code and what it said."""
+    with start(command, folder) as process:
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            end(process)
+            raise
+    return process.returncode, said
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a compiler and all that it has started; it removes its temporary files if it can."""
+    for number in ("SIGTERM", "SIGKILL"):
+        if hasattr(os, "killpg"):
+            with suppress(OSError):
+                os.killpg(process.pid, getattr(signal, number))
+        else:
+            process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+            return
