@@ -98,7 +98,7 @@ AT = [[1, 0]]
 
 ROWS: dict[str, Row] = {
     # general parameters
-    "NAME": result("mine", "name", is_("mine", "test")),
+    "NAME": result("mine", "name", is_("mine", "unnamed")),
     "DEBUG_HIDDEN_N": result(True, "activity", lambda before, after: before < after),
     "OUT_DIR": result("elsewhere", "top_folder", is_("elsewhere", "outputs")),
     "DT_MS": source(0.25, "DT = 0.25;"),

@@ -30,10 +30,18 @@ def table_value(row: dict[str, str]) -> Any:
     return text if "mini-batches" in text else float(text)
 
 
+# The one default that is not the table's: a run called "test" would be taken for the test of one.
+OTHERWISE = {"NAME": ("test", "unnamed")}
+
+
 @pytest.mark.parametrize("row", TABLE, ids=lambda r: f"{r['benchmark']}-{r['name']}")
 def test_defaults_are_those_of_the_references_table(row: dict[str, str]) -> None:
     key = KEYS[ALIASES.get(row["name"], row["name"])]
-    assert plain(key.default_of(row["benchmark"])) == table_value(row)
+    theirs = table_value(row)
+    if row["name"] in OTHERWISE:
+        assert OTHERWISE[row["name"]] == (theirs, plain(key.default_of(row["benchmark"])))
+        return
+    assert plain(key.default_of(row["benchmark"])) == theirs
 
 
 def test_the_references_table_covers_three_data_sets() -> None:

@@ -47,6 +47,7 @@ def verify(config: Config) -> None:
     """Check the files from end to end; DataError where one is missing, changed or damaged."""
     dataset = find(config.dataset.name)
     with _file_errors(dataset):
+        _say(f"{dataset.name}: {dataset.title}")
         if not dataset.files:
             _print_splits(dataset, config)
             return
@@ -77,8 +78,9 @@ def fetch(config: Config, from_folder: Path | None = None) -> None:
     """Download the public files, or copy those of ``from_folder``, to where they are expected."""
     dataset = find(config.dataset.name)
     with _file_errors(dataset):
+        _say(f"{dataset.name}: {dataset.title}")
         if not dataset.files and from_folder is None:
-            _say(f"{dataset.name} has no files: there is nothing to fetch")
+            _say("no files: the examples are made when they are needed; there is nothing to fetch")
             return
         folder = data_folder(dataset, config)
         if from_folder is None:

@@ -73,21 +73,22 @@ def listing(entries: Info, width: int) -> list[str]:
 
 
 def epoch_heading(layers: Sequence[str], pattern: bool = False) -> list[str]:
-    """Return the two lines above the rows of ``epoch_cells``; ``pattern``: of target spikes."""
+    """Return the lines above the rows of ``epoch_cells``; ``pattern``: of target spikes."""
     spikes, silent = _layer_widths(layers)
     above, below = (("train", "validation"), ("loss", "acc", "loss", "acc"))
     if pattern:
         above, below = (("error", "within 5 ms"), ("loss", "ratio", "hits", "spur."))
     return [
+        "* marks the best epoch so far",
         f"{'':5}{above[0]:>17}{above[1]:>17}{'spikes':>{spikes}}{'silent':>{silent}}"
-        f"{'learning':>9}",
+        f"{'learning':>9}{'epoch':>8}{'time':>8}",
         f"{'epoch':>5}{below[0]:>9}{below[1]:>8}{below[2]:>9}{below[3]:>8}"
-        f"{'/neuron':>{spikes}}{'neur.':>{silent}}{'rate':>9}{'time':>8}{'ETA':>8}",
+        f"{'/neuron':>{spikes}}{'neur.':>{silent}}{'rate':>9}{'took':>8}{'left':>8}",
     ]
 
 
 def epoch_cells(
-    row: Row, layers: Sequence[str], eta_s: float | None, best: bool = False
+    row: Row, layers: Sequence[str], seconds_left: float | None, best: bool = False
 ) -> list[str]:
     """Return the cells of an epoch, each with the blanks that separate it from the one before.
 
@@ -120,7 +121,7 @@ def epoch_cells(
         f"{quiet:>{silent}}",
         f"{_scientific(row.get('learning_rate')):>9}",
         f"{duration(row.get('seconds')):>8}",
-        f"{duration(eta_s):>8}",
+        f"{duration(seconds_left):>8}",
     ]
 
 

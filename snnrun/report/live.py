@@ -34,7 +34,7 @@ REFRESH_S = 0.2  # at least this long between two pictures; one takes about 1 ms
 _CELL_STYLES = ("bold", "dim", "dim", "", "", "dim", "dim", "dim", "dim", "cyan")
 _VALIDATION_ACCURACY = 4  # the cell that is marked in the best epoch
 _LABEL_WIDTH = 14
-_COLUMN_WIDTHS = (19, None, 13, 11, 7, 7)  # None: the bar takes what is left
+_COLUMN_WIDTHS = (19, None, 13, 13, 7, 7)  # None: the bar takes what is left
 
 
 class MovingLines:
@@ -111,13 +111,13 @@ class LiveReporter:
         if not self._lost:
             self._moving.show(progress)
 
-    def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
+    def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
         if self._layers is None:
             self._layers = hidden_layers(row)
             for line in ("", *epoch_heading(self._layers, is_pattern(row))):
                 self._print(Text(line, "dim"))
         text = Text()
-        cells = epoch_cells(row, self._layers, eta_s, best)
+        cells = epoch_cells(row, self._layers, seconds_left, best)
         for index, (cell, style) in enumerate(zip(cells, _CELL_STYLES, strict=True)):
             marked = best and index == _VALIDATION_ACCURACY
             text.append(cell, "bold green" if marked else style)
@@ -176,6 +176,6 @@ def _picture(progress: Progress) -> Table:
             total=max(1, progress.epochs), completed=progress.epoch + trained, complete_style="cyan"
         ),
         f"{progress.epoch}/{progress.epochs} epochs",
-        Text(f"ETA {duration(progress.eta_s)}", "cyan"),
+        Text(f"{duration(progress.seconds_left)} left", "cyan"),
     )
     return table

@@ -48,11 +48,11 @@ class PlainReporter:
         if self._clock() - self._silent_since >= INTERVAL_S:
             self._say(_line(progress))
 
-    def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
+    def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
         if self._layers is None:
             self._layers = hidden_layers(row)
             self._say("", *epoch_heading(self._layers, is_pattern(row)))
-        cells = epoch_cells(row, self._layers, eta_s, best)
+        cells = epoch_cells(row, self._layers, seconds_left, best)
         self._say("".join(cells), *epoch_notes(row, self._layers))
 
     def warning(self, text: str) -> None:
@@ -94,5 +94,6 @@ def _line(progress: Progress) -> str:
     return (
         f"epoch {progress.epoch} {progress.phase} {progress.done:,}/{progress.total:,}"
         f"  loss {number(progress.loss)}  acc {percent(progress.accuracy)}"
-        f"  {rate(progress.examples_per_second)} examples/s  ETA {duration(progress.eta_s)}"
+        f"  {rate(progress.examples_per_second)} examples/s"
+        f"  time left {duration(progress.seconds_left)}"
     )

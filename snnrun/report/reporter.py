@@ -18,7 +18,7 @@ class Progress(NamedTuple):
     loss: float  # mean over the examples done
     accuracy: float  # share of 1
     examples_per_second: float
-    eta_s: float | None  # until the end of the run, None while unknown
+    seconds_left: float | None  # until the end of the run, None while unknown
 
 
 class Reporter(Protocol):
@@ -37,7 +37,7 @@ class Reporter(Protocol):
     def progress(self, progress: Progress) -> None:
         """Show how far the run is; cheap, to be called after each batch."""
 
-    def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
+    def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
         """Show the figures of a finished epoch: the row that is also recorded."""
 
     def warning(self, text: str) -> None:

@@ -57,9 +57,9 @@ class Together:
         for reporter in self._reporters:
             reporter.progress(progress)
 
-    def epoch(self, row: Row, *, eta_s: float | None = None, best: bool = False) -> None:
+    def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
         for reporter in self._reporters:
-            reporter.epoch(row, eta_s=eta_s, best=best)
+            reporter.epoch(row, seconds_left=seconds_left, best=best)
 
     def warning(self, text: str) -> None:
         for reporter in self._reporters:

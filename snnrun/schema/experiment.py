@@ -13,7 +13,7 @@ ALL_REST = "all that remain"
 GENERAL = table(
     "general parameters",
     text(
-        "NAME", "test",
+        "NAME", "unnamed",
         "Name of the experiment: written into the records, and how LOAD_LAST and LOAD_BEST find "
         "the earlier run that they start from.",
     ),

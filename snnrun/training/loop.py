@@ -148,7 +148,7 @@ class Trainer:
         news = enter(seen, self._record.notices)
         self._recordings.flush()
         self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
-        self._reporter.epoch(row, eta_s=self._eta(), best=best)
+        self._reporter.epoch(row, seconds_left=self._seconds_left(), best=best)
         for line in news:
             self._reporter.warning(line)
         if self._epoch_ended is not None:
@@ -372,11 +372,11 @@ class Trainer:
                 loss=means["loss"],
                 accuracy=means["accuracy"],
                 examples_per_second=self._done_here / elapsed if elapsed > 0 else 0.0,
-                eta_s=self._eta(),
+                seconds_left=self._seconds_left(),
             )
         )
 
-    def _eta(self) -> float | None:
+    def _seconds_left(self) -> float | None:
         """Return the seconds that are left at the speed so far."""
         if self._done_here == 0:
             return None

@@ -22,7 +22,7 @@ def test_whole_run_fits_80_columns(console: Console) -> None:
     reporter.start({"data": "yinyang, 5,000 training examples " * 4})
     reporter.build("compiled in 3.2 s")
     for epoch in range(3):
-        reporter.epoch({**ROW, "epoch": epoch}, eta_s=92.0, best=epoch == 1)
+        reporter.epoch({**ROW, "epoch": epoch}, seconds_left=92.0, best=epoch == 1)
     spread = {f"spikes_per_neuron_{name}/hidden": 10.0 for name in ("std", "min", "max")}
     reporter.epoch({**ROW, **spread, "rewired_neurons/hidden": 7})
     reporter.warning("12 spikes were lost")
@@ -34,7 +34,7 @@ def test_whole_run_fits_80_columns(console: Console) -> None:
     )
     assert "  hidden: 7 silent neurons rewired before this epoch" in lines
     assert "  hidden train       spikes 1.23  sd 10.00  min 10.00  max 10.00  silent 12" in lines
-    assert any(line.split()[:1] == ["epoch"] and line.endswith("ETA") for line in lines)
+    assert any(line.split()[:1] == ["epoch"] and line.endswith("left") for line in lines)
     assert lines[-2:] == ["finished", "  test        98.10% accuracy"]
 
 
@@ -49,7 +49,7 @@ def test_display_shows_phase_and_whole_run(console: Console) -> None:
     assert "12.3k/s" in shown[0]
     assert shown[1].startswith("whole run")
     assert "3/10 epochs" in shown[1]
-    assert "ETA 1:32" in shown[1]
+    assert "1:32 left" in shown[1]
     assert len({line.index("━") for line in shown[:2]}) == 1  # the bars stand below each other
     reporter.close()
 

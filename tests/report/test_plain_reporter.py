@@ -38,7 +38,7 @@ def progress(done: int) -> Progress:
         loss=0.41234,
         accuracy=0.5,
         examples_per_second=12_345.0,
-        eta_s=92.0,
+        seconds_left=92.0,
     )
 
 
@@ -47,8 +47,8 @@ def test_lines_of_a_whole_run() -> None:
     reporter = PlainReporter(out)
     reporter.start({"data": "yinyang, 5,000 examples", "network": ["5 > 200 > 3", "1,600 weights"]})
     reporter.build("compiled in 3.2 s")
-    reporter.epoch(ROW, eta_s=92.0)
-    reporter.epoch({**ROW, "epoch": 13}, eta_s=0.0, best=True)
+    reporter.epoch(ROW, seconds_left=92.0)
+    reporter.epoch({**ROW, "epoch": 13}, seconds_left=0.0, best=True)
     reporter.warning("12 spikes were lost")
     reporter.finish({"test": "98.10% accuracy", "look": "snnrun test outputs/run"})
     reporter.close()
@@ -59,8 +59,9 @@ def test_lines_of_a_whole_run() -> None:
         "              1,600 weights\n"
         "  build       compiled in 3.2 s\n"
         "\n"
-        "                 train       validation  spikes silent learning\n"
-        "epoch     loss     acc     loss     acc /neuron  neur.     rate    time     ETA\n"
+        "* marks the best epoch so far\n"
+        "                 train       validation  spikes silent learning   epoch    time\n"
+        "epoch     loss     acc     loss     acc /neuron  neur.     rate    took    left\n"
         "   12   0.0412  98.12%   0.0524  97.90%    1.23     12 5.00e-03   1.23s    1:32\n"
         "*  13   0.0412  98.12%   0.0524  97.90%    1.23     12 5.00e-03   1.23s   0.00s\n"
         "warning: 12 spikes were lost\n"
@@ -85,7 +86,7 @@ def test_progress_is_told_every_ten_seconds_at_most() -> None:
         reporter.progress(progress(10 * second))
     lines = out.getvalue().splitlines()
     assert lines[0] == (
-        "epoch 3 train 100/5,000  loss 0.4123  acc 50.00%  12.3k examples/s  ETA 1:32"
+        "epoch 3 train 100/5,000  loss 0.4123  acc 50.00%  12.3k examples/s  time left 1:32"
     )
     assert [line.split()[3] for line in lines] == ["100/5,000", "200/5,000", "300/5,000"]
 
@@ -170,7 +171,7 @@ def test_reporters_together_say_the_same() -> None:
     both.build("b")
     clock.now += 10
     both.progress(progress(1))
-    both.epoch(ROW, eta_s=1.0, best=True)
+    both.epoch(ROW, seconds_left=1.0, best=True)
     both.warning("w")
     both.interrupted("go on")
     both.finish({"test": "t"})
