@@ -8,7 +8,8 @@ HELP = """\
 usage: snnrun resume [RUN] [KEY=VALUE ...]
 
 Goes on with the run in folder RUN from its last checkpoint; without RUN, with the newest run below
-./outputs. It ends with the same bits as a run that was never stopped.
+./outputs. It ends with the same bits as a run that was never stopped. Of a run that has finished
+nothing is changed, unless N_EPOCH asks for more epochs than it has done; the exit code is 0.
 
 examples:
   snnrun resume
@@ -29,9 +30,13 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun resume`."""
+    from snnrun.commands.finished import nothing_left
     from snnrun.commands.saved_run import find_run, load, log_to, preset_of
 
     folder, overrides = find_run(arguments)
+    if told := nothing_left(load(folder, overrides, "resume", keep=False), folder):
+        print(told)
+        return 0
     config = load(folder, overrides, "resume", keep=True)
     log_to(folder)
     from snnrun.presets import when_to_suggest

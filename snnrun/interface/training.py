@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from snnrun.cli import find_users_modules
 from snnrun.commands.arguments import CommandLine
 from snnrun.commands.compose import compose
+from snnrun.commands.finished import nothing_left
 from snnrun.commands.hydra_app import save_config
 from snnrun.commands.saved_run import PRESET, find_run, log_to
 from snnrun.commands.saved_run import load as load_saved
@@ -86,6 +87,8 @@ def resume(
 ) -> Run:
     """Go on with a run from its last checkpoint as `snnrun resume` does, and return what it is now.
 
+    A run that has finished stays as it is, unless ``keys`` ask for a larger N_EPOCH.
+
     Args:
         run: The run or its folder.
         keys: Keys to change, those that `snnrun resume` may change: {"N_EPOCH": 200}.
@@ -96,7 +99,12 @@ def resume(
     """
     find_users_modules(os.getcwd())
     folder, _ = find_run([str(run.paths.root if isinstance(run, Run) else run)])
-    config = load_saved(folder, as_overrides(keys or {}), "resume", keep=True)
+    overrides = as_overrides(keys or {})
+    if told := nothing_left(load_saved(folder, overrides, "resume", keep=False), folder):
+        if progress:
+            print(told)
+        return load_run(folder)
+    config = load_saved(folder, overrides, "resume", keep=True)
     log_to(folder)
     _train(config, RunPaths(folder), progress, None, again=True)
     return load_run(folder)

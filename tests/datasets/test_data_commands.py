@@ -48,7 +48,11 @@ def test_a_generated_set_is_described_from_its_examples(
     last = next(line for line in lines if line[:2] == ["last", "event"])
     assert all(15 <= float(time) <= 18 for time in last[3:])  # 2 ms at least, 18 ms at most
     commands.fetch(config)
-    assert "nothing to fetch" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.startswith("yinyang: ")
+    assert "nothing to fetch" in text
+    commands.verify(config)
+    assert capsys.readouterr().out.startswith("yinyang: ")
     with pytest.raises(DataError, match="yinyang has no files"):
         commands.fetch(config, Path("/"))
 
@@ -58,6 +62,7 @@ def test_verify_says_what_the_checksums_say(
 ) -> None:
     commands.verify(make_config(dataset={"name": "mnist", "path": str(mnist_folder)}))
     text = capsys.readouterr().out
+    assert text.startswith("mnist: MNIST")
     assert text.count("not the public file") == 5
     assert text.splitlines()[-1] == "layout ok; these are not the public files"
 
@@ -90,6 +95,7 @@ def test_fetch_from_a_folder_prints_what_it_took(
     config = make_config(dataset={"name": "shd"})
     commands.fetch(config, shd_folder)
     text = capsys.readouterr().out
+    assert text.startswith("shd: Spiking Heidelberg Digits")
     assert f"{tmp_path / 'cache/snnrun/data/shd/shd_train.h5'}: layout ok" in text
     assert ["examples", "40", "10"] in [line.split() for line in text.splitlines()]
     commands.verify(config)

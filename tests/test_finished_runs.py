@@ -1,4 +1,4 @@
-"""`snnrun test`: results are added to a run, and none is overwritten."""
+"""What is done to a run that has finished: `snnrun test` adds to it, `resume` leaves it alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from runs import SMALL, overrides, small, snnrun
 
+from snnrun import resume
 from snnrun.record import load_run
 from snnrun.record.reader import comparable
 from snnrun.run import test as evaluate
@@ -60,3 +61,24 @@ def test_a_test_with_other_records_leaves_those_of_the_run(tmp_path: Path) -> No
     assert comparable(tmp_path / "run").keys() == numbers.keys()
     run = load_run(tmp_path / "run")
     assert run.confusion("test").sum() + run.no_prediction("test").sum() == 50
+
+
+def test_a_finished_run_is_not_resumed_but_says_how_to_train_it_for_longer(folder: Path) -> None:
+    def contents() -> dict[Path, tuple[bytes, int]]:
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+    before = contents()
+    done = snnrun("resume", str(folder), "REC_SPIKES=[hidden]")
+    assert (done.returncode, done.stderr) == (0, "")
+    told, _, command = done.stdout.partition("\n")
+    assert told.startswith(f"{folder}: finished, all of its 1 epochs are done; nothing was changed")
+    assert contents() == before
+    words = command.split()
+    assert words == ["snnrun", "resume", str(folder), "N_EPOCH=2"]
+    assert resume(folder, progress=False).finished == load_run(folder).finished
+    assert contents() == before
+    assert snnrun(*words[1:]).returncode == 0  # what it says works as it is
+    run = load_run(folder)
+    assert (len(run.epochs["epoch"]), run.state) == (2, "finished")
+    assert [test.weights.epochs for test in run.tests] == [1, 2]
