@@ -36,7 +36,9 @@ GENERAL = table(
         changeable=(RESUME, TEST),
     ),
     switch(
-        "TIMING", True, "Measure and record how long each part of an epoch takes.",
+        "TIMING", True,
+        "Measure and record how long each part of an epoch takes; with GeNN its kernels too, on a "
+        "GPU the passes instead.",
         changeable=(RESUME, TEST),
     ),
 )

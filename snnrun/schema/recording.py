@@ -252,10 +252,12 @@ GROUPS = table(
         "are those of the NumPy reference, bit for bit, at less speed.", active_if=NATIVE,
     ),
     text(
-        "backend.compiler", None, "The C++ compiler, a name or a path.",
-        nullable=True, null="$CXX, else the first that is found", changeable=BOTH,
+        "backend.compiler", None,
+        "The C++ compiler, a name or a path; for CUDA the one that nvcc calls for the host's code.",
+        nullable=True, null="$CXX, else the first that is found; for CUDA the one that nvcc finds",
+        changeable=BOTH,
     ),
-    row("backend.flags", [], "Further flags for the compiler.", kind=TEXTS),
+    row("backend.flags", [], "Further flags for the compiler: C++, nvcc or hipcc.", kind=TEXTS),
     text(
         "backend.cache_dir", None, "Folder in which compiled programs are kept.",
         nullable=True, null="the folder that snnrun doctor shows", changeable=BOTH,

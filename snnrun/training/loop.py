@@ -129,7 +129,7 @@ class Trainer:
             with self._timed(phase.name):
                 self._run_phase(epoch, phase)
         for name, seconds in self._backend.kernel_times().items():
-            self._timings[f"kernel_{name}"] = seconds - kernels[name]
+            self._timings[f"kernel_{name}"] = seconds - kernels.get(name, 0.0)
         row = self._row(epoch, time.monotonic() - started)
         accuracy = {
             "validation": self._record.means(epoch, "validation")["accuracy"],

@@ -13,6 +13,7 @@ import pytest
 from runs import assert_same_run, end, overrides, start, wait_for_epochs
 from superspike_problem import CASES, EXACT, assert_every_step, config_of, learn, opened
 
+from snnrun.backends.genn.flags import raised
 from snnrun.backends.genn.online import GennOnlineBackend
 from snnrun.backends.online import WHICH, OnlineRuns
 from snnrun.config import from_dict
@@ -143,14 +144,18 @@ def test_other_data_and_more_of_it_are_taken(tmp_path: Path) -> None:
             assert_close(genn, native, rtol=1e-10)
 
 
-def test_a_gradient_that_is_not_finite_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_gradient_that_is_not_finite_is_reported(apart: bool, tmp_path: Path) -> None:
+    """``apart``: seen by the flags that updates raise, as on a GPU, and not in the gradients."""
     with both(tmp_path, {}) as (native, genn, data):
+        genn._device.apart = apart
         for x in (native, genn):
             m = x.get("in_to_hid", "first")
             m[3, 2] = np.nan
             x.set("in_to_hid", m, "first")
         found = [learn(x, data, np.ones(4)).failed_batch for x in (native, genn)]
         assert found == [1, 1]  # the first update is in the second trial
+        assert len(raised(genn._device, "output")) == (not apart)  # seen flags are lowered
 
 
 def test_a_full_buffer_is_reported(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import cache
 
@@ -22,6 +23,7 @@ from parity import (
 
 from snnrun.backends.base import Adam, Backend
 from snnrun.backends.genn.backend import GennBackend
+from snnrun.backends.genn.flags import raised
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import CapacityError
 
@@ -204,10 +206,37 @@ def test_dropped_spikes_are_counted_if_the_user_says_so() -> None:
     assert results.neuron_spikes[: given("max").layers[0].size].sum() == np.sum(counts)
 
 
-def test_an_explosion_names_the_batch_and_the_tensor() -> None:
-    backend = fresh(built("sum_weigh_exp"), "sum_weigh_exp")
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_explosion_names_the_batch_and_the_tensor(
+    apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``apart``: seen by the flags that updates raise, as on a GPU, and not in the weights."""
+    backend = built("sum_weigh_exp")
+    monkeypatch.setattr(backend._device, "apart", apart)
+    if apart:
+        raised(backend._device, "output")  # whatever another test left
+        monkeypatch.setattr(backend._device, "within", None)
     data = data_of(given("sum_weigh_exp"), DT)
-    rates = np.array([1e-3, 1e9, 1e-3])
-    results = backend.train(data, np.arange(EXAMPLES), BATCH, rates, ADAM, 0, 0.0, 0)
-    assert results.failed_batch == 1
-    assert results.failed_tensor in {t.name for t in backend.program.tensors}
+    for rates in ([1e-3, 1e9, 1e-3], [1e-3, np.nan, 1e-3]):
+        fresh(backend, "sum_weigh_exp")
+        results = backend.train(data, np.arange(EXAMPLES), BATCH, np.array(rates), ADAM, 0, 0.0, 0)
+        assert results.failed_batch == 1
+        assert results.failed_tensor == backend.program.tensors[0].name
+    fresh(backend, "sum_weigh_exp")  # the flags are lowered
+    results = backend.train(data, np.arange(EXAMPLES), BATCH, RATES, ADAM, 0, 0.0, 0)
+    assert results.failed_batch == -1
+
+
+def test_passes_are_timed_where_kernels_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = built("sum_weigh_exp")
+    fresh(backend, "sum_weigh_exp")
+    assert "neuron_update" in backend.kernel_times()
+    monkeypatch.setattr(backend._device, "apart", True)
+    monkeypatch.setattr(backend._device, "_seconds", {})
+    started = time.monotonic()
+    learn(backend, "sum_weigh_exp")
+    passed = time.monotonic() - started
+    times = backend.kernel_times()
+    assert set(times) == {"forward", "backward"}
+    assert min(times.values()) > 0
+    assert 0.5 * passed < sum(times.values()) <= passed

@@ -13,11 +13,13 @@ import numpy as np
 from snnrun.backends.base import Backend, Opened
 from snnrun.backends.genn.backend import GennBackend
 from snnrun.backends.genn.build import Built, Target, build_model
+from snnrun.backends.genn.compilers import compiler_for, flags_for
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device, out_of_memory
-from snnrun.backends.genn.driver import cuda_devices
+from snnrun.backends.genn.driver import cuda_devices, free_memory
 from snnrun.backends.genn.events import EventTables
+from snnrun.backends.genn.memory import require_memory
 from snnrun.backends.genn.online import GennOnlineBackend
 from snnrun.backends.genn.online_synapse import describe_online
 from snnrun.backends.genn.pygenn import (
@@ -26,9 +28,8 @@ from snnrun.backends.genn.pygenn import (
     require_toolkit,
     version_of_pygenn,
 )
-from snnrun.backends.genn.settings import CPU, Settings
+from snnrun.backends.genn.settings import CPU, Settings, at_once
 from snnrun.backends.native.build import cache_folder
-from snnrun.backends.native.compiler import find_compiler
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
@@ -38,11 +39,17 @@ NAMES = {"cuda": "CUDA", "hip": "HIP", CPU: "its single-threaded CPU backend"}
 
 
 def require_genn(config: Config) -> tuple[Any, str]:
-    """Return PyGeNN and its backend to use; raise BuildError if what it needs is missing."""
+    """Return PyGeNN and its backend to use.
+
+    Raises:
+        BuildError: What it needs is missing.
+        ConfigError: Compiler or flags are none that it can be given.
+    """
     pygenn = import_pygenn()
     device = choose_device(pygenn, config.backend.device)
     require_toolkit(device)
-    find_compiler(config.backend.compiler)
+    compiler = compiler_for(device, config.backend.compiler)
+    flags_for(device, compiler, config.backend.flags, optimize=config.backend.optimize_code)
     count, number = len(cuda_devices()), config.backend.device_id
     if device == "cuda" and config.CUDA_VISIBLE_DEVICES and number >= count:
         raise BuildError(
@@ -63,11 +70,12 @@ def open_genn(
 
     Raises:
         BuildError: PyGeNN, its backend or a compiler is missing or fails, or memory ran out.
+        ConfigError: The GPU has not the memory for it, or settings do not go together.
     """
     started = time.monotonic()
     pygenn, device = require_genn(config)
     settings = Settings(
-        batch=1 if device == CPU else config.N_BATCH,
+        batch=at_once(device, config.N_BATCH),
         precision=config.backend.precision,
         spikes=min(config.N_MAX_SPIKE, program.steps),  # a neuron spikes once in a step
         pipeline=config.PIPELINE,
@@ -77,12 +85,15 @@ def open_genn(
     if settings.pipeline and program.average_spikes and settings.batch < config.N_BATCH:
         raise ConfigError(
             f"PIPELINE=true: averaging spikes over a mini-batch (AVG_SNSUM) needs all of its "
-            f"examples at once, and {NAMES[device]} runs one; use PIPELINE=false"
+            f"examples at once, and {NAMES[device]} runs {settings.batch} of N_BATCH="
+            f"{config.N_BATCH}; use PIPELINE=false"
         )
     try:
         description = description_of(program, settings)
     except MemoryError as error:
         raise out_of_memory(error) from error
+    free = free_memory_of(config, device)
+    require_memory(description, free(), room_for(program, data))
     say(f"building {program.network.shape} with GeNN {version_of_pygenn()} for {NAMES[device]}")
     built = build_model(
         pygenn, description, target, code, cache_folder(config.backend.cache_dir),
@@ -93,7 +104,9 @@ def open_genn(
     if program.online:
         backend = load_online(built, description, program, settings, data)
     else:
-        backend = load(built, description, program, settings, data, drop_spikes=drop_spikes)
+        backend = load(
+            built, description, program, settings, data, drop_spikes=drop_spikes, free=free
+        )
     seconds = time.monotonic() - started
     how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"
     say(f"program ready: {how}")
@@ -113,20 +126,36 @@ def description_of(program: Program, settings: Settings) -> Description:
     return describe_online(program, settings) if program.online else describe(program, settings)
 
 
+def free_memory_of(config: Config, device: str) -> Callable[[], int | None]:
+    """Return what tells the free bytes of the GPU that runs, where that can be known."""
+    number = config.backend.device_id if config.CUDA_VISIBLE_DEVICES else None
+    return (lambda: free_memory(number)) if device == "cuda" else (lambda: None)
+
+
+def room_for(program: Program, data: Sequence[SpikeData]) -> dict[tuple[str, str], int]:
+    """Return how many entries the tables of events need: (population, table) -> entries."""
+    if program.online:  # they hold one example
+        return {}
+    source = program.network.input
+    events = EventTables(source.size, data)
+    sizes = {"event_step": events.event_capacity, "channel_start": events.row_capacity}
+    return {(source.name, table): size for table, size in sizes.items()}
+
+
 def target_of(pygenn: Any, config: Config, device: str) -> Target:
     """Return what the configuration builds for."""
     backend = config.backend
     preferences: dict[str, Any] = {}
-    if device != CPU:
-        select = getattr(pygenn, f"{device}_backend").DeviceSelect
-        # The reference's switch: GPUs by their number among the visible ones, or GeNN's own choice
-        by_number = config.CUDA_VISIBLE_DEVICES
+    # The reference's switch: GPUs by their number among the visible ones, or GeNN's own choice
+    by_number = config.CUDA_VISIBLE_DEVICES
+    if device == "cuda":  # GeNN's HIP backend knows numbers only
+        select = pygenn.cuda_backend.DeviceSelect
         preferences["device_select_method"] = select.MANUAL if by_number else select.OPTIMAL
-        if by_number:
-            preferences["manual_device_id"] = backend.device_id
+    if device != CPU and by_number:
+        preferences["manual_device_id"] = backend.device_id
     return Target(
         device=device,
-        compiler=find_compiler(backend.compiler),
+        compiler=compiler_for(device, backend.compiler),
         flags=tuple(backend.flags),
         optimize=backend.optimize_code,
         preferences=preferences,
@@ -153,8 +182,8 @@ def open_for_check(
     pygenn = import_pygenn()
     chosen = choose_device(pygenn, device)
     require_toolkit(chosen)
-    target = Target(device=chosen, compiler=find_compiler(compiler), flags=tuple(flags))
-    settings = replace(settings, batch=1) if chosen == CPU else settings
+    target = Target(device=chosen, compiler=compiler_for(chosen, compiler), flags=tuple(flags))
+    settings = replace(settings, batch=at_once(chosen, settings.batch))
     description = describe(program, settings)
     built = build_model(
         pygenn, description, target, folder, cache_folder(cache), only_cached=only_cached
@@ -170,14 +199,15 @@ def load(
     data: Sequence[SpikeData],
     *,
     drop_spikes: bool = False,
+    free: Callable[[], int | None] = lambda: None,
 ) -> GennBackend:
-    """Load a built model with room for ``data``."""
+    """Load a built model with room for ``data``; ``free`` returns the device's free bytes."""
     source = program.network.input
     events = EventTables(source.size, data)
     tables = built.groups[source.name].extra_global_params
     tables["event_step"].set_init_values(np.zeros(events.event_capacity, np.uint16))
     tables["channel_start"].set_init_values(np.zeros(events.row_capacity, np.uint32))
-    device = Device(built.model, built.groups, description)
+    device = Device(built.model, built.groups, description, apart=built.device != CPU, free=free)
     return GennBackend(device, description, program, settings, events, drop_spikes=drop_spikes)
 
 
@@ -195,4 +225,5 @@ def load_online(
     for owner, table, counts in ((source, "event_step", events), (output, "target_step", due)):
         room = np.zeros(max(counts, default=1), np.uint16)
         built.groups[owner].extra_global_params[table].set_init_values(room)
-    return GennOnlineBackend(Device(built.model, built.groups, description), program, settings)
+    device = Device(built.model, built.groups, description, apart=built.device != CPU)
+    return GennOnlineBackend(device, program, settings)

@@ -89,7 +89,7 @@ class GennBackend:
         self._tensors.set(name, array, which)
 
     def kernel_times(self) -> dict[str, float]:
-        """Return the seconds that GeNN has spent in each kind of kernel (0 without TIMING)."""
+        """Return the seconds of each kind of kernel (0 without TIMING), of a GPU of the passes."""
         return self._device.times()
 
     def close(self) -> None:
@@ -122,9 +122,10 @@ class GennBackend:
             """Learn the mini-batch that ends with a unit; return whether training can go on."""
             if not unit.last:
                 return True
-            self._tensors.add_up()
-            self._tensors.learn(adam, float(rates[unit.batch]), updates + unit.batch + 1)
-            tensor = self._tensors.exploded()
+            with self._device.timed("backward"):
+                self._tensors.add_up()
+                self._tensors.learn(adam, float(rates[unit.batch]), updates + unit.batch + 1)
+                tensor = self._tensors.exploded()
             if tensor:
                 call.fail(unit.batch, tensor)
             return not tensor
@@ -253,25 +254,27 @@ class GennBackend:
 
     def _forward(self, data: SpikeData, unit: Unit, dropout_key: int, behind: Unit | None) -> None:
         """Run a unit forward and, pipelined, the one behind it backward in the same steps."""
-        self._turn()
-        self._place(data, unit, dropout_key)
-        for layer, name in self._disturbed:
-            for key, array in draw_keys(dropout_key, unit.examples, layer).items():
-                self._device.write(name, key, array)
-        output = self.program.populations[-1].population.name
-        real = unit.examples >= 0
-        labels = np.where(real, data.labels[np.where(real, unit.examples, 0)], -1)
-        self._device.write(output, "label", labels)
-        self._device.write(output, "scale", np.where(real, unit.scale, 0.0))
-        if behind is not None:
-            self._place(data, behind, dropout_key, "_back")
-        self._run(forward=True, backward=behind is not None)
+        with self._device.timed("forward"):
+            self._turn()
+            self._place(data, unit, dropout_key)
+            for layer, name in self._disturbed:
+                for key, array in draw_keys(dropout_key, unit.examples, layer).items():
+                    self._device.write(name, key, array)
+            output = self.program.populations[-1].population.name
+            real = unit.examples >= 0
+            labels = np.where(real, data.labels[np.where(real, unit.examples, 0)], -1)
+            self._device.write(output, "label", labels)
+            self._device.write(output, "scale", np.where(real, unit.scale, 0.0))
+            if behind is not None:
+                self._place(data, behind, dropout_key, "_back")
+            self._run(forward=True, backward=behind is not None)
 
     def _backward(self, data: SpikeData, unit: Unit, dropout_key: int) -> None:
-        self._turn()
-        if self._settings.pipeline:
-            self._place(data, unit, dropout_key, "_back")
-        self._run(forward=False, backward=True)
+        with self._device.timed("backward"):
+            self._turn()
+            if self._settings.pipeline:
+                self._place(data, unit, dropout_key, "_back")
+            self._run(forward=False, backward=True)
 
     def _turn(self) -> None:
         """Change the half of the buffers that is written, so that the other one can be read."""
@@ -302,12 +305,13 @@ class GennBackend:
     def _collect(self, call: Call, unit: Unit, *, learning: bool) -> bool:
         """Enter a forward pass's figures; run the softmax. Return whether losses are finite."""
         room = self._settings.spikes if learning else None
-        call.count_spikes(self._device, unit, room)
-        finite = call.collect(self._device, unit, self._watched.outputs, self._outcome)
-        if learning:
-            self._regularise(call, unit)
-            for group in self._updates:
-                self._device.update(group)
+        with self._device.timed("forward"):
+            call.count_spikes(self._device, unit, room)
+            finite = call.collect(self._device, unit, self._watched.outputs, self._outcome)
+            if learning:
+                self._regularise(call, unit)
+                for group in self._updates:
+                    self._device.update(group)
         return finite
 
     def _regularise(self, call: Call, unit: Unit) -> None:

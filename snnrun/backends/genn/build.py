@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -22,10 +21,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from snnrun.backends.genn.compilers import flags_for, key_of
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.driver import cuda_devices
 from snnrun.backends.genn.model import Assembler
 from snnrun.backends.genn.pygenn import version_of_pygenn
+from snnrun.backends.genn.settings import CPU
 from snnrun.backends.native.compiler import Compiler
 from snnrun.errors import BuildError
 from snnrun.record.atomic import write_error
@@ -41,11 +42,12 @@ class Target:
 
     Args:
         device: GeNN's backend.
-        compiler: The C++ compiler of the host code.
+        compiler: What compiles the code: a C++ compiler, nvcc or hipcc.
         flags: Flags for it, beside GeNN's own.
         optimize: -O3 and fast arithmetic, for the host and the device; else -O2 and IEEE 754.
         preferences: Of GeNN's backend, by name.
-        timing: Whether kernels are timed.
+        timing: Whether kernels are timed; on a GPU, which would have to wait in every step for it,
+            they never are.
     """
 
     device: str
@@ -56,18 +58,30 @@ class Target:
     timing: bool = False
 
     @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables from which the build takes compiler and flags.
+
+        Raises:
+            ConfigError: A flag cannot be given to the compiler.
+        """
+        return flags_for(self.device, self.compiler, self.flags, optimize=self.optimize)
+
+    @property
     def command(self) -> str:
-        """The compiler with its flags, as GeNN's Makefile takes it from $CXX."""
-        # Beside GeNN's -O3 -ffast-math, since its loops over synapses do not vectorise (an index
-        # of 32 bits may wrap around); without optimisation GeNN gives no level at all.
-        level = "-funroll-loops" if self.optimize else "-O2"
-        return shlex.join([*self.compiler.command, level, *self.flags])
+        """The compiler with the flags that it gets beside GeNN's own."""
+        given = self.environment
+        return given.get("CXX") or " ".join([self.compiler.command[0], *given.values()]).strip()
+
+    @property
+    def times_kernels(self) -> bool:
+        """Whether GeNN times its kernels."""
+        return self.timing and self.device == CPU
 
     def key(self, description: Description) -> str:
         """Return a hash of everything that the built library depends on."""
         parts = [description.text(), self.device, self.command, self.compiler.version]
         parts += [str(self.optimize), repr(sorted(self.preferences.items(), key=str))]
-        parts += [str(self.timing), version_of_pygenn() or ""]
+        parts += [str(self.times_kernels), version_of_pygenn() or "", key_of(self.environment)]
         # GeNN compiles for the GPU that is there, of which its own hash knows nothing
         parts.append(str(cuda_devices()) if self.device == "cuda" else "")
         return sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -75,10 +89,11 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A built model, its groups by name, its code, and whether the cache had it."""
+    """A built model, its groups by name, its device, its code, and whether the cache had it."""
 
     model: Any
     groups: dict[str, Any]
+    device: str
     folder: Path
     cached: bool
 
@@ -112,15 +127,14 @@ def build_model(
             f"{cache}). Run once with BUILD=true"
         )
     model = pygenn.GeNNModel(
-        description.precision, name, backend=target.device, time_precision="double",
+        description.precision, name, backend=target.device, time_precision="float",
         optimize_code=target.optimize, **target.preferences,
     )  # fmt: skip
-    model.timing_enabled = target.timing
+    model.timing_enabled = target.times_kernels
     groups = Assembler(pygenn, model, description).groups
     log = code / LOG
     try:
-        exact = {} if target.optimize else {"NVCC_APPEND_FLAGS": "--fmad=false"}
-        with _quiet(log), _environment(CXX=target.command, **exact):
+        with _quiet(log), _environment(**target.environment):
             model.build(str(code))
     except (RuntimeError, ValueError, subprocess.CalledProcessError, OSError) as error:
         ended_by = -getattr(error, "returncode", 0)
@@ -132,7 +146,7 @@ def build_model(
     if not cached:
         with suppress(OSError):  # a cache that cannot be written costs a later run its build
             _keep(folder, kept)
-    return Built(model=model, groups=groups, folder=folder, cached=cached)
+    return Built(model=model, groups=groups, device=target.device, folder=folder, cached=cached)
 
 
 def _copy(kept: Path, folder: Path) -> bool:
@@ -163,7 +177,7 @@ def _failure(error: Exception, target: Target, log: Path) -> str:
     tail = "\n".join(lines)
     return (
         f"GeNN could not build the network for {target.device}: {error}\n"
-        f"C++ compiler: {target.command}\nEnd of {log}:\n{tail}"
+        f"Compiler: {target.command}\nEnd of {log}:\n{tail}"
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from snnrun.backends.genn.description import Description, Neurons
-from snnrun.backends.genn.learning import updates_of
+from snnrun.backends.genn.flags import flag_table
+from snnrun.backends.genn.learning import trained_tensors, updates_of
 from snnrun.backends.genn.population import MOST_ENTRIES, PopulationWriter
 from snnrun.backends.genn.readout import Watched
 from snnrun.backends.genn.settings import Settings
@@ -38,17 +41,22 @@ def describe(program: Program, settings: Settings) -> Description:
         PopulationWriter(program, c, settings, watched if c is last else Watched()).write()
         for c in program.populations
     ]
+    layers[-1] = with_flags(layers[-1], len(trained_tensors(program)))
     for population in layers:
         check_tables(population)
     return Description(
         program=program.describe(),
-        dt=program.dt,
         batch=settings.batch,
         precision=settings.scalar,
         neurons=(source, *layers),
         synapses=tuple(projections_of(program, settings)),
         updates=(*watched.updates(), *updates_of(program)),
     )
+
+
+def with_flags(output: Neurons, count: int) -> Neurons:
+    """Return the output population with the flags of ``count`` tensors."""
+    return replace(output, tables=(*output.tables, *flag_table(count)))
 
 
 def check_tables(population: Neurons) -> None:

@@ -24,12 +24,16 @@ class Access(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Variable:
-    """A variable of a neuron, synapse or update, and its initial value."""
+    """A variable of a neuron, synapse or update, and its initial value.
+
+    ``hidden``: the host never sees it, and keeps no memory for it.
+    """
 
     name: str
     type: str = "scalar"
     access: Access = Access.OWN
     value: float = 0.0
+    hidden: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +134,12 @@ class Update:
 class Description:
     """A whole model. ``batch`` examples run at once; ``precision`` is float or double.
 
+    GeNN's time ``t`` is the number of its step: its ``dt`` is 1.
+
     ``program`` is the text of what it was derived from.
     """
 
     program: str
-    dt: float
     batch: int
     precision: str
     neurons: tuple[Neurons, ...]
@@ -143,7 +148,7 @@ class Description:
 
     def text(self) -> str:
         """Return the model as text, for people to read and for the cache to hash."""
-        lines = [self.program, f"\ndt {self.dt!r} ms, batch {self.batch}, {self.precision}"]
+        lines = [self.program, f"\nt in steps, batch {self.batch}, {self.precision}"]
         parts: tuple[Neurons | Synapses | Update, ...]
         parts = (*self.neurons, *self.synapses, *self.updates)
         for part in parts:
@@ -167,7 +172,8 @@ def _item(item: object) -> str:
     if isinstance(item, Table):
         return f"{item.type} {item.name}[{len(item.values)}]"
     if isinstance(item, Variable):
-        return f"{item.type} {item.name} = {item.value!r}, {item.access.value}"
+        hidden = ", on the device only" if item.hidden else ""
+        return f"{item.type} {item.name} = {item.value!r}, {item.access.value}{hidden}"
     if isinstance(item, Reference):
         arrow = "writes" if item.written else "reads"
         return f"{item.type} {item.name} {arrow} {item.owner}.{item.variable}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from snnrun.backends.genn.description import Description
+from snnrun.backends.genn.memory import require_memory
 from snnrun.errors import BuildError, NumericalError
 
 
@@ -25,9 +29,23 @@ class Device:
         model: The built GeNNModel.
         groups: Its populations, projections and updates by name.
         description: What it was made of.
+        apart: Whether its memory is not the host's.
+        free: Returns the bytes that are free there, or None.
     """
 
-    def __init__(self, model: Any, groups: dict[str, Any], description: Description) -> None:
+    def __init__(
+        self,
+        model: Any,
+        groups: dict[str, Any],
+        description: Description,
+        *,
+        apart: bool,
+        free: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self.apart = apart
+        self._free = free
+        self._description = description
+        self._seconds: dict[str, float] = {}
         self._model = model
         self._groups = groups
         self._parameters: dict[tuple[str, str], float] = {}
@@ -53,9 +71,15 @@ class Device:
         self._groups.clear()
         self._model.unload()
 
-    def resize(self, owner: str, sizes: dict[str, np.ndarray]) -> None:
-        """Give tables other contents and sizes; all other memory starts anew."""
+    def resize(self, owner: str, sizes: Mapping[str, np.ndarray]) -> None:
+        """Give tables other contents and sizes; all other memory starts anew.
+
+        Raises:
+            ConfigError: The device has not the memory for it.
+        """
         self._model.unload()
+        grown = {(owner, name): len(values) for name, values in sizes.items()}
+        require_memory(self._description, self._free(), grown)
         for name, values in sizes.items():
             self._groups[owner].extra_global_params[name].set_init_values(values)
         self._load()
@@ -119,7 +143,23 @@ class Device:
         except RuntimeError as error:
             raise NumericalError(f"GeNN's device failed in update {group}: {error}") from error
 
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Count the seconds of a part of the work, which ends with results on the host."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            passed = time.monotonic() - started
+            self._seconds[part] = self._seconds.get(part, 0.0) + passed
+
     def times(self) -> dict[str, float]:
-        """Return the seconds spent in each kind of kernel since the model was loaded."""
+        """Return the seconds spent in each kind of kernel since the model was loaded.
+
+        Of a GPU: in each part of the work. GeNN would wait for the GPU in every step to time its
+        kernels.
+        """
+        if self.apart:
+            return dict(self._seconds)
         kinds = ("neuron_update", "presynaptic_update", "postsynaptic_update", "synapse_dynamics")
         return {kind: float(getattr(self._model, f"{kind}_time")) for kind in kinds}

@@ -5,17 +5,18 @@ The host gives ``rate`` = ETA / (1 - beta1^k) and ``correction`` = 1 / (1 - beta
 
 from __future__ import annotations
 
-from snnrun.backends.genn.description import Access, Parameter, Reference, Update, Variable
+from snnrun.backends.genn.description import Access, Parameter, Reference, Shared, Update, Variable
+from snnrun.backends.genn.flags import flags_of, raise_unless
 from snnrun.backends.genn.printer import formula, genn_name
-from snnrun.compile.program import Program
+from snnrun.compile.program import Program, Tensor
 from snnrun.models.equations import symbol
 
 ADAM = ("rate", "correction", "beta1", "beta2", "epsilon")
-ADAM_CODE = """\
+MOMENTS = """\
 first = beta1 * first + (1.0 - beta1) * total;
 second = beta2 * second + (1.0 - beta2) * (total * total);
-value = {new};
 """
+LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 STEP = "value - rate * first / (sqrt(second * correction) + epsilon)"
 
 
@@ -24,33 +25,47 @@ def learned(tensor: str, parameter: str = "") -> str:
     return f"{tensor}_{parameter}" if parameter else tensor
 
 
+def trained_tensors(program: Program) -> list[Tensor]:
+    """Return the tensors that are trained, in the order of their flags."""
+    return [tensor for tensor in program.tensors if tensor.trained]
+
+
 def updates_of(program: Program) -> list[Update]:
     """Return the updates of everything that is trained.
 
     Groups: ``sum`` adds up the gradients of the batch and clears them, ``learn`` is Adam's step.
     """
     found = []
-    for tensor in program.tensors:
-        if not tensor.trained:
-            continue
+    flags = flags_of(program.populations[-1].population.name)
+    for number, tensor in enumerate(trained_tensors(program)):
+        check = raise_unless(f"fabs(value) < {LARGEST_VALUE!r}", number)
         population = program.populations[tensor.layer].population
         if not tensor.parameters:
-            found += _updates(tensor.name, tensor.name, "g", "gradient", "", of_synapses=True)
+            step = f"value = {STEP};\n{check}\n"
+            found += _updates(
+                tensor.name, tensor.name, "g", "gradient", step, flags, of_synapses=True
+            )
             continue
         for parameter in population.trained:
             floor = population.floors.get(parameter)
+            new = STEP if floor is None else f"fmax({STEP}, {formula(floor)})"
             found += _updates(
                 learned(tensor.name, parameter), population.name, genn_name(symbol(parameter)),
-                f"gradient_{parameter}", "" if floor is None else formula(floor),
-                of_synapses=False,
+                f"gradient_{parameter}", f"value = {new};\n{check}\n", flags, of_synapses=False,
             )  # fmt: skip
     return found
 
 
 def _updates(
-    name: str, owner: str, value: str, gradient: str, floor: str, *, of_synapses: bool
+    name: str,
+    owner: str,
+    value: str,
+    gradient: str,
+    step: str,
+    flags: Shared,
+    *,
+    of_synapses: bool,
 ) -> list[Update]:
-    new = f"fmax({STEP}, {floor})" if floor else STEP
     return [
         Update(
             name=f"{name}_sum", group="sum", code="total = gradient;\ngradient = 0.0;\n",
@@ -61,13 +76,13 @@ def _updates(
             of_synapses=of_synapses,
         ),
         Update(
-            name=f"{name}_adam", group="learn", code=ADAM_CODE.format(new=new),
+            name=f"{name}_adam", group="learn", code=MOMENTS + step,
             references=(
                 Reference(name="value", owner=owner, variable=value, written=True),
                 Reference(name="total", owner=f"{name}_sum", variable="total"),
             ),
             variables=(Variable(name="first"), Variable(name="second")),
             parameters=tuple(Parameter(name=n, type="scalar") for n in ADAM),
-            of_synapses=of_synapses,
+            of_synapses=of_synapses, tables=(flags,),
         ),
     ]  # fmt: skip

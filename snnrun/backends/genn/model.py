@@ -24,7 +24,7 @@ class Assembler:
         self._model = model
         self._sum_arrivals = pygenn.create_postsynaptic_model("arrivals", sim_code=PSM)
         self.groups: dict[str, Any] = {}  # by name: populations, projections, updates
-        model.dt = description.dt
+        model.dt = 1.0  # t is the number of the step, and needs no division
         model.batch_size = description.batch
         model.fuse_postsynaptic_models = True  # projections to a population share one sum
         for neurons in description.neurons:
@@ -97,6 +97,9 @@ class Assembler:
         group.post_target_var = synapses.into
         if synapses.back_into:
             group.pre_target_var = synapses.back_into
+        for variable in synapses.variables:
+            if variable.hidden:
+                group.set_wu_var_location(variable.name, self._pygenn.VarLocation.DEVICE)
         for parameter in synapses.parameters:
             group.set_wu_param_dynamic(parameter.name)
         return group

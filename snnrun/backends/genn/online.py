@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from snnrun.backends.genn.device import Device
+from snnrun.backends.genn.flags import raised
 from snnrun.backends.genn.online_population import NONE, OnlineLayer
 from snnrun.backends.genn.online_state import OnlineState
 from snnrun.backends.genn.online_synapse import FED_BACK, UPDATE, update_of
@@ -47,7 +48,7 @@ class GennOnlineBackend(OnlineRuns):
         self._device.close()
 
     def kernel_times(self) -> dict[str, float]:
-        """Return the seconds that GeNN has spent in each kind of kernel (0 without TIMING)."""
+        """Return the seconds of each kind of kernel (0 without TIMING), of a GPU of the trials."""
         return self._device.times()
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
@@ -105,9 +106,10 @@ class GennOnlineBackend(OnlineRuns):
         failed = -1
         for i, example in enumerate(examples.tolist()):
             self._begin(data, targets, example)
-            good = self._trial(self._clock + i * self.stop, None if rates is None else rates[i])
-            for k, layer in enumerate(self._layers):
-                spikes = self._read_spikes(layer)
+            with self._device.timed("trials"):
+                good = self._trial(self._clock + i * self.stop, None if rates is None else rates[i])
+                read = [self._read_spikes(layer) for layer in self._layers]
+            for k, (layer, spikes) in enumerate(zip(self._layers, read, strict=True)):
                 self._shown[k].append(spikes)
                 layer_spikes[i, k] = len(spikes[0])
                 neuron_spikes[k] += np.bincount(spikes[1], minlength=layer.size)
@@ -222,7 +224,8 @@ class GennOnlineBackend(OnlineRuns):
 
     def _update(self, steps: int, rate: float, *, apply: bool) -> bool:
         """Update the weights after ``steps`` steps; return whether all gradients are finite."""
-        good = all(self._device.within(name, "m", math.inf) for name in self._projections)
+        apart = self._device.apart  # see TensorStore.exploded
+        good = apart or all(self._device.within(n, "m", math.inf) for n in self._projections)
         numbers = {
             "rate": rate,
             "steps": steps,
@@ -233,6 +236,8 @@ class GennOnlineBackend(OnlineRuns):
             for name, value in numbers.items():
                 self._device.set_parameter(update_of(projection), name, value)
         self._device.update(UPDATE)
+        if apart:
+            good = not len(raised(self._device, self._names[-1]))
         for layer in self._layers:
             if layer.het:
                 self._fill(layer.compiled.population.name, "own_sum", np.zeros(1))

@@ -160,7 +160,7 @@ def online_input(program: Program, settings: Settings) -> Neurons:
     live = common.arrivals()
     if not ahead:
         live += ["int events = 0;", *read[1:], *common.queue("events")]
-    lines = ["const int n = (int)rint(t / dt) - 1;"]
+    lines = ["const int n = (int)t - 1;"]
     lines += conditional("shift", common.shift()) + conditional("live", live)
     lines += conditional("emit", read) if ahead else []
     return Neurons(
@@ -189,7 +189,7 @@ class OnlineLayer(OnlineNeurons):
         """Return the population."""
         body = [*self.arrivals(), *self._advance(), *self._spiking()]
         body += self._errors() if self.output else [*self.queue("fires ? 1 : 0"), *self._own()]
-        lines = ["const int n = (int)rint(t / dt) - 1;", *conditional("shift", self.shift())]
+        lines = ["const int n = (int)t - 1;", *conditional("shift", self.shift())]
         lines += conditional("live", body)
         return Neurons(
             name=self.compiled.population.name,

@@ -7,7 +7,7 @@ As in the native backend e and the shown trace hold c = dt / decay times those o
 
 from __future__ import annotations
 
-from snnrun.backends.genn.describe import check_tables
+from snnrun.backends.genn.describe import check_tables, with_flags
 from snnrun.backends.genn.description import (
     Access,
     Description,
@@ -18,6 +18,7 @@ from snnrun.backends.genn.description import (
     Update,
     Variable,
 )
+from snnrun.backends.genn.flags import flags_of, raise_unless
 from snnrun.backends.genn.online_population import (
     FEEDBACK,
     OnlineLayer,
@@ -29,6 +30,7 @@ from snnrun.compile.program import Program
 
 FED_BACK = "feedback"  # the projection from the outputs to hidden neurons
 UPDATE = "learn"  # the group of the updates
+POST = "id_syn % num_post"  # id_post: GeNN's CUDA code does not compile where an update says it
 NUMBERS = ("rate", "steps", "decay")  # parameters of an update, beside ``apply``
 
 
@@ -36,6 +38,7 @@ def describe_online(program: Program, settings: Settings) -> Description:
     """Return the GeNN model of ``program``."""
     layers = [OnlineLayer(program, i, settings) for i in range(len(program.populations))]
     populations = [online_input(program, settings), *(layer.write() for layer in layers)]
+    populations[-1] = with_flags(populations[-1], len(layers))
     for population in populations:
         check_tables(population)
     synapses = [_forward(program, index) for index in range(len(layers))]
@@ -43,7 +46,6 @@ def describe_online(program: Program, settings: Settings) -> Description:
         synapses.append(_feedback(program))
     return Description(
         program=program.describe(),
-        dt=program.dt,
         batch=1,
         precision=settings.scalar,
         neurons=tuple(populations),
@@ -108,7 +110,8 @@ def _update(program: Program, layer: OnlineLayer) -> Update:
     limit, rho = number(rule.w_limit), number(1e-3 * rule.het_rho)
     lines = [
         "if (apply) {",
-        f"    const scalar all = m{f' - g * {rho} * own_sum[id_post]' if layer.het else ''};",
+        f"    {raise_unless('m - m == 0.0', layer.layer)}",
+        f"    const scalar all = m{f' - g * {rho} * own_sum[{POST}]' if layer.het else ''};",
         "    const scalar mean = all / steps;",
         "    second = fmax(second * decay, fabs(mean));",
         f"    g += mean / (second + {number(rule.epsilon)}) * rate;",
@@ -116,7 +119,10 @@ def _update(program: Program, layer: OnlineLayer) -> Update:
         "}",
         "m = 0.0;",
     ]
-    own_sum = Shared(name="own_sum", owner=layer.compiled.population.name, table="own_sum")
+    tables = [flags_of(program.populations[-1].population.name)]
+    if layer.het:
+        own = layer.compiled.population.name
+        tables.append(Shared(name="own_sum", owner=own, table="own_sum"))
     return Update(
         name=update_of(name),
         group=UPDATE,
@@ -130,5 +136,5 @@ def _update(program: Program, layer: OnlineLayer) -> Update:
             Parameter(name="apply", type="int"),
         ),
         of_synapses=True,
-        tables=(own_sum,) if layer.het else (),
+        tables=tuple(tables),
     )

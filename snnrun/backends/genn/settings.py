@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CPU = "single_threaded_cpu"  # GeNN's backend without a GPU
+MOST_AT_ONCE = 1023  # examples of a batch that GeNN's kernels for GPUs can count
+
+
+def at_once(device: str, batch: int) -> int:
+    """Return how many examples of a mini-batch of ``batch`` run at once: as even parts of it."""
+    if device == CPU:
+        return 1
+    parts = -(-batch // MOST_AT_ONCE)
+    return -(-batch // parts)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from snnrun.models.losses import Readout
 from snnrun.network.network import Projection
 
 WEIGHT = Variable(name="g", access=Access.COMMON)
-GRADIENT = Variable(name="gradient")
+GRADIENT = Variable(name="gradient", hidden=True)  # of each example: as large as all weights
 FALLING = "falling"  # ends the name of the copy that sums weights which pull down
 
 
@@ -87,7 +87,7 @@ def _synapses(
         condition = f"{count} > 0"
         names = ["events", *(["events_back"] if settings.pipeline and event else [])]
     else:  # the sender spikes in the next step of the way back
-        condition = f"due == {program.steps - 2} - (int)rint(t / dt)"
+        condition = f"due == {program.steps - 2} - (int)t"
         names = ["due"]
     return Synapses(
         name=projection.name,

@@ -7,14 +7,13 @@ import numpy as np
 from snnrun.backends.base import Adam
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
-from snnrun.backends.genn.learning import learned
+from snnrun.backends.genn.flags import raised
+from snnrun.backends.genn.learning import LARGEST_VALUE, learned, trained_tensors
 from snnrun.backends.genn.printer import genn_name
 from snnrun.backends.genn.synapse import FALLING
 from snnrun.compile.program import Program, Tensor
 from snnrun.compile.steps import Steps
 from snnrun.models.equations import symbol
-
-LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 
 
 class TensorStore:
@@ -78,10 +77,17 @@ class TensorStore:
             self._device.update("sum")
 
     def exploded(self) -> str:
-        """Return the first trained tensor whose values are not finite or too large, or ""."""
-        for tensor in self._program.tensors:
-            if not tensor.trained:
-                continue
+        """Return the first trained tensor whose values are not finite or too large, or "".
+
+        A GPU has raised a flag. Fast arithmetic of a CPU takes NaN for a number, and raises none;
+        but to look at its memory costs no copy.
+        """
+        trained = trained_tensors(self._program)
+        if self._device.apart and trained:
+            output = self._program.populations[-1].population.name
+            numbers = raised(self._device, output)
+            return trained[numbers[0]].name if len(numbers) else ""
+        for tensor in trained:
             places = [self._place(tensor, p, "value") for p in tensor.parameters or ("",)]
             if not all(self._device.within(*p, LARGEST_VALUE) for p in places if p is not None):
                 return tensor.name

@@ -1,0 +1,118 @@
+"""How much memory of a GPU a model takes, told before it is loaded: GeNN ends the process where
+there is too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from snnrun.backends.genn.description import Access, Description, Neurons, Update, Variable
+from snnrun.errors import ConfigError
+
+BYTES = {"scalar": 4, "int": 4, "double": 8, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4,
+         "uint64_t": 8}  # fmt: skip
+RESERVE = 64 * 2**20  # of the kernels, and of what is lost between arrays
+
+# What takes memory, and the keys that it grows with
+EVENTS = "the events of the data (fewer examples)"
+SPIKES = "the spikes for the backward pass (N_BATCH, N_MAX_SPIKE, NUM_HIDDEN)"
+STEPS = "values of every step (N_BATCH, TRIAL_MS / DT_MS, NUM_HIDDEN)"
+GRADIENTS = "the gradients of each example (N_BATCH, NUM_HIDDEN)"
+WEIGHTS = "the weights and their moments (NUM_HIDDEN)"
+NEURONS = "the neurons (N_BATCH, NUM_HIDDEN)"
+TABLES = {  # how the names of large tables begin
+    EVENTS: ("event_step", "channel_start", "target_step", "target_start"),
+    SPIKES: ("spike_step", "kept_", "at_release_", "crossed", "crossing_"),
+    STEPS: ("tape_", "trace_", "activities", "potential", "slopes"),
+}
+
+
+def memory_of(
+    description: Description, grown: Mapping[tuple[str, str], int] | None = None
+) -> dict[str, int]:
+    """Return the bytes of everything that a model has on the device, by what it is.
+
+    Args:
+        description: The model.
+        grown: Entries of tables, (population, table) -> entries, that are not the described ones.
+    """
+    found: dict[str, int] = {}
+
+    def add(what: str, count: int, kind: str) -> None:
+        size = {"double": 8}.get(description.precision, 4) if kind == "scalar" else BYTES[kind]
+        found[what] = found.get(what, 0) + count * size
+
+    batch = description.batch
+    sizes = {n.name: n.size for n in description.neurons}
+    for neurons in description.neurons:
+        for table in neurons.tables:
+            count = (grown or {}).get((neurons.name, table.name), len(table.values))
+            add(_kind(table.name), count, table.type)
+        for variable in neurons.variables:
+            add(NEURONS, _copies(variable, batch) * _each(variable, neurons.size), variable.type)
+        _add_own(neurons, description, add)
+    for synapses in description.synapses:
+        sizes[synapses.name] = sizes[synapses.source] * sizes[synapses.target]
+        for variable in synapses.variables:
+            copies = _copies(variable, batch)
+            what = GRADIENTS if copies > 1 else WEIGHTS
+            add(what, copies * sizes[synapses.name], variable.type)
+    for update in description.updates:
+        for variable in update.variables:
+            add(WEIGHTS if update.of_synapses else NEURONS,
+                _of_update(update, variable, sizes, batch), variable.type)  # fmt: skip
+    return found
+
+
+def _kind(table: str) -> str:
+    return next((what for what, names in TABLES.items() if table.startswith(names)), NEURONS)
+
+
+def _copies(variable: Variable, batch: int) -> int:
+    return 1 if variable.access is Access.COMMON else batch
+
+
+def _each(variable: Variable, size: int) -> int:
+    return 1 if variable.access is Access.OF_EXAMPLE else size
+
+
+def _add_own(neurons: Neurons, description: Description, add: Callable[..., None]) -> None:
+    """Add what GeNN has for a population by itself: sums of inputs, spikes and events."""
+    count = description.batch * neurons.size
+    targets = {s.into for s in description.synapses if s.target == neurons.name}
+    targets |= {s.back_into for s in description.synapses if s.source == neurons.name}
+    add(NEURONS, count * len(targets - {""}), "scalar")
+    sent = [s for s in description.synapses if s.source == neurons.name]
+    spikes = (1 if neurons.threshold else 0) + len({s.event_condition for s in sent} - {""})
+    add(NEURONS, (count + description.batch) * spikes, "uint32_t")
+
+
+def _of_update(update: Update, variable: Variable, sizes: Mapping[str, int], batch: int) -> int:
+    size = next(sizes[r.owner] for r in update.references if r.owner in sizes)
+    return batch if variable.access.value.startswith("REDUCE_NEURON") else size
+
+
+def gigabytes(count: int) -> str:
+    """Return bytes as people say them."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def require_memory(
+    description: Description,
+    free: int | None,
+    grown: Mapping[tuple[str, str], int] | None = None,
+) -> None:
+    """Raise ConfigError where a model needs more than the ``free`` bytes (None: not known)."""
+    if free is None:
+        return
+    parts = memory_of(description, grown)
+    needed = sum(parts.values()) + RESERVE
+    if needed <= free:
+        return
+    largest = sorted(parts.items(), key=lambda part: -part[1])
+    told = "; ".join(f"{gigabytes(size)} {what}" for what, size in largest[:3] if size)
+    raise ConfigError(
+        f"not enough memory on the GPU: this network needs {gigabytes(needed)}, and "
+        f"{gigabytes(free)} are free. What it needs most, and the keys that it grows with: {told}. "
+        "Use smaller ones, backend.precision=float32, or another GPU (backend.device_id)"
+    )
