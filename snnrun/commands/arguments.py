@@ -5,6 +5,7 @@ Hydra would find most mistakes too, but later, one at a time, and in its own wor
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA, unknown_key
+from snnrun.shell import hydra_quoted, quoted
 
 WITH_VALUE = {
     "--cfg": "-c",
@@ -32,6 +34,7 @@ WITHOUT_VALUE = {
     "--multirun": "-m",
     "--shell-completion": "-sc",
 }
+FOLDERS = ("--config-path", "--config-dir")
 INFO = {"--info": "-i"}
 ONE_OF = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
 INFO_TOPICS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -51,8 +54,12 @@ class CommandLine:
 
     def conf_folders(self) -> list[Path]:
         """Return the folders in which configuration files are looked for, ours first."""
-        more = [self.options[n] for n in ("--config-path", "--config-dir") if n in self.options]
-        return [conf_dir(), *map(Path, more)]
+        return [conf_dir(), *(Path(self.options[n]) for n in FOLDERS if n in self.options)]
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether commas separate the values of several runs."""
+        return "--multirun" in self.options or "hydra.mode=MULTIRUN" in self.overrides
 
 
 def split(arguments: Iterable[str]) -> CommandLine:
@@ -79,7 +86,8 @@ def split(arguments: Iterable[str]) -> CommandLine:
         elif name in WITH_VALUE:
             if not value and not words:
                 raise ConfigError(f"{given}: needs a value, as in {given}=VALUE")
-            options[name] = value or words.pop(0)
+            given = value or words.pop(0)
+            options[name] = os.path.expanduser(given) if name in FOLDERS else given
         else:
             known = [*WITH_VALUE, *WITHOUT_VALUE, *INFO]
             hint = did_you_mean(given, known)
@@ -118,9 +126,19 @@ def parse(overrides: Sequence[str]) -> list[Any]:
         try:
             parsed += parser.parse_overrides([override])
         except HydraException as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"{override}: cannot be read as KEY=VALUE: {reason}") from error
+            raise ConfigError(_unreadable(override, str(error).splitlines()[0])) from error
     return parsed
+
+
+def _unreadable(word: str, reason: str) -> str:
+    """Return the line that refuses a word of which Hydra makes nothing."""
+    name, equals, value = word.partition("=")
+    key = SCHEMA.get(ALIASES.get(name, name))
+    problem = key.convert(value)[1] if key and equals else ""
+    if problem:
+        return problem
+    hint = f". If it is a text, put it in quotes: {quoted(f'{name}={hydra_quoted(value)}')}"
+    return f"{word}: cannot be read as KEY=VALUE: {reason}{hint if key and equals else ''}"
 
 
 def check(line: CommandLine) -> list[str]:
@@ -135,7 +153,8 @@ def check(line: CommandLine) -> list[str]:
     wrong = [_no_override(word, known) for word in line.overrides if not _is_override(word)]
     if wrong:
         raise ConfigError(listed(wrong, "on the command line"))
-    parsed = parse(line.overrides)
+    words = typed(line, known)
+    parsed = parse(words)
     for override in parsed:
         left_to_hydra = override.is_add() or override.is_delete() or override.package is not None
         name = override.key_or_group
@@ -150,7 +169,14 @@ def check(line: CommandLine) -> list[str]:
     wrong += _twice_spelled(parsed)
     if wrong:
         raise ConfigError(listed(wrong, "on the command line"))
-    return [_canonical(word) for word in line.overrides]
+    return [_canonical(word) for word in words]
+
+
+def typed(line: CommandLine, known: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the overrides such that Hydra reads texts, paths and choices as they were typed."""
+    from snnrun.commands.typed import as_typed
+
+    return [as_typed(word, line.sweeps, known) for word in line.overrides]
 
 
 def _is_override(word: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from snnrun.commands.arguments import CommandLine, check
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
+from snnrun.shell import hydra_quoted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,7 +30,7 @@ def compose(line: CommandLine) -> DictConfig:
         own = Path(line.options["--config-dir"]).absolute()
         if not own.is_dir():
             raise ConfigError(f"--config-dir {own}: there is no such folder")
-        overrides = [f"hydra.searchpath=['file://{own}']", *overrides]
+        overrides = [f"hydra.searchpath=[{hydra_quoted(f'file://{own}')}]", *overrides]
     outer = GlobalHydra.instance().hydra  # of a user's own application that calls us
     GlobalHydra.instance().hydra = None
     try:

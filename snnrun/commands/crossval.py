@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snnrun.commands.hydra_app import carry_out, run_hydra, save_config
+from snnrun.commands.run_folder import path_of
 from snnrun.config import Config, validate
 from snnrun.errors import CheckpointError, ConfigError, either
 from snnrun.schema import BASE, DATASETS, SCHEMA
+from snnrun.shell import command
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -39,7 +41,7 @@ examples:
 
 WITH_SPEAKERS = ("shd", "ssc", "dvs")  # of the built-in data sets; in dvs they are its users
 SETTINGS = (
-    "hydra.run.dir=${OUT_DIR}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}",
+    "hydra.run.dir=${home:${OUT_DIR}}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}",
     "EVALUATION=speaker",
     "SPEAKER_LEFT=null",
     "N_TRAIN=null",
@@ -54,12 +56,21 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun crossval`."""
-    if arguments and "=" not in arguments[0] and Path(arguments[0]).is_dir():
-        return _go_on(Path(arguments[0]), arguments[1:])
+    if arguments and _names_folder(arguments):
+        return _go_on(path_of(arguments[0]), arguments[1:])
     for word in arguments:
         if word.startswith("EVALUATION=") and word != "EVALUATION=speaker":
             raise ConfigError(f"{word}: snnrun crossval leaves out speakers; leave EVALUATION out")
     return run_hydra(task, arguments, SETTINGS)
+
+
+def _names_folder(arguments: Sequence[str]) -> bool:
+    """Return whether a cross-validation is to go on: by one folder, which may look like a setting.
+
+    With further arguments a word with "=" is a setting, as a folder is followed by nothing.
+    """
+    first, *more = arguments
+    return path_of(first).is_dir() and ("=" not in first or not more)
 
 
 def task(cfg: DictConfig) -> Any:
@@ -106,17 +117,22 @@ def _go_on(folder: Path, rest: Sequence[str]) -> int:
 
     if rest:
         raise ConfigError(
-            f"{' '.join(rest)}: a cross-validation goes on as it began; `snnrun crossval {folder}` "
-            "takes nothing else"
+            f"{' '.join(rest)}: a cross-validation goes on as it began; "
+            f"`{command('crossval', folder)}` takes nothing else"
         )
     saved = RunPaths(folder).config
     if not saved.is_file():
-        raise CheckpointError(f"{folder}: holds no cross-validation: there is no {saved}")
+        other = f". To mean the key: {command('crossval', SETTINGS[1], folder.name)}"
+        raise CheckpointError(
+            f"{folder}: holds no cross-validation: there is no {saved}"
+            + (other if "=" in str(folder) else "")
+        )
     cfg = OmegaConf.load(saved)
     config = validate(cfg)
     if config.EVALUATION != "speaker" or RunPaths(folder).run.exists():
         raise CheckpointError(
-            f"{folder}: holds no cross-validation, but a run; go on with `snnrun resume {folder}`"
+            f"{folder}: holds no cross-validation, but a run; go on with "
+            f"`{command('resume', folder)}`"
         )
     cross_validate(config, cfg, folder)
     return 0

@@ -35,10 +35,11 @@ def help_text() -> str:
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun plot`."""
     folders, output = read(arguments)
-    from snnrun.commands.saved_run import find_run
+    from snnrun.commands.run_folder import find_run, run_folder
     from snnrun.plots.library import require_matplotlib
 
-    runs = [find_run([folder])[0] for folder in _each_run(folders)] or [find_run([])[0]]
+    runs = [run_folder(folder, "plot") for folder in _each_run(folders)]
+    runs = runs or [find_run([], "plot")[0]]
     require_matplotlib("snnrun plot")
     from snnrun.plots.saved import comparison, course, plot_run
     from snnrun.plots.style import save
@@ -61,6 +62,8 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     Raises:
         ConfigError: An option or setting that plot does not take, or a file it cannot write.
     """
+    from snnrun.commands.run_folder import names_folder
+
     folders: list[str] = []
     output: Path | None = None
     words = list(arguments)
@@ -75,7 +78,7 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
         elif word.startswith("-"):
             hint = did_you_mean(word, [OUTPUT])
             raise ConfigError(f"{word}: there is no such option.{hint} Options: {OUTPUT}")
-        elif equals and not Path(word).exists():
+        elif equals and not names_folder(word):
             raise ConfigError(f"{word}: snnrun plot takes run folders and {OUTPUT} FILE, no keys")
         else:
             folders.append(word)
@@ -84,11 +87,12 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
 
 def _each_run(folders: Sequence[str]) -> list[str]:
     """Return every folder once, and for a multirun's folder, or what lies in it, its runs."""
+    from snnrun.commands.run_folder import path_of
     from snnrun.record.paths import MULTIRUN
 
     found: dict[Path, str] = {}
     for folder in folders:
-        path = Path(folder)
+        path = path_of(folder)
         if path.name == MULTIRUN and path.is_file():  # of `multirun/date/time/*`
             continue
         inner = sorted(path.glob("*/.hydra")) if (path / MULTIRUN).is_file() else []

@@ -31,9 +31,10 @@ def help_text() -> str:
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun resume`."""
     from snnrun.commands.finished import nothing_left
-    from snnrun.commands.saved_run import find_run, load, log_to, preset_of
+    from snnrun.commands.run_folder import find_run
+    from snnrun.commands.saved_run import load, log_to, preset_of
 
-    folder, overrides = find_run(arguments)
+    folder, overrides = find_run(arguments, "resume")
     if told := nothing_left(load(folder, overrides, "resume", keep=False), folder):
         print(told)
         return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from snnrun.commands.run_folder import path_of
 from snnrun.errors import ConfigError
 
 HELP = """\
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun runs`."""
     if len(arguments) > 1:
         raise ConfigError(f"snnrun runs takes one folder, got: {' '.join(arguments)}")
-    root = Path(arguments[0] if arguments else ".")
+    root = path_of(arguments[0] if arguments else ".")
     if not root.is_dir():
         raise ConfigError(f"{root}: there is no such folder")
     from snnrun.report.runs import list_runs

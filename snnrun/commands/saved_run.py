@@ -10,56 +10,17 @@ from typing import Any
 
 from snnrun.commands.arguments import parse
 from snnrun.commands.hydra_app import save_config
+from snnrun.commands.typed import as_typed
 from snnrun.config import Config, listed, validate
-from snnrun.errors import CheckpointError, ConfigError
-from snnrun.record.paths import FoldPaths, RunPaths
+from snnrun.errors import ConfigError
+from snnrun.record.paths import RunPaths
 from snnrun.schema import ALIASES, SCHEMA, unknown_key
 from snnrun.schema.effect import used_keys
 
-RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.yaml makes them
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
 PRESET = "preset="
 CHOICE = "hydra.runtime.choices.preset"
 GROUPS = {"backend": "backend.name"}  # choosing another backend changes nothing else
-
-
-def find_run(arguments: Sequence[str]) -> tuple[Path, list[str]]:
-    """Return the run folder that the first argument names, or the newest one, and the overrides.
-
-    Raises:
-        CheckpointError: The folder is no run folder, or there is none.
-    """
-    rest = list(arguments)
-    if rest and "=" not in rest[0]:
-        folder = Path(rest.pop(0))
-        paths = RunPaths(folder)
-        if not paths.config.is_file():
-            what = "is no run folder" if folder.exists() else "does not exist"
-            raise CheckpointError(f"{folder}: {what}. `snnrun runs` lists the runs")
-        if FoldPaths(folder).begun:
-            raise CheckpointError(
-                f"{folder}: a cross-validation, which `snnrun crossval {folder}` goes on with; its "
-                "folders speaker... are runs"
-            )
-        if not paths.overrides.is_file():  # which Hydra writes last
-            raise CheckpointError(
-                f"{folder}: the run ended before its configuration was written whole, so there is "
-                "nothing to go on with; start it again"
-            )
-        return folder, rest
-    folders = [folder for pattern in RUN_FOLDERS for folder in Path().glob(pattern)]
-    made = {
-        f: RunPaths(f).config.stat().st_mtime_ns
-        for f in folders
-        if RunPaths(f).overrides.exists() and not FoldPaths(f).begun
-    }
-    if not made:
-        raise CheckpointError(
-            "there is no run in ./outputs; name its folder, or start one with `snnrun train`"
-        )
-    return max(made, key=lambda f: (made[f], str(f))), rest
 
 
 def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Config:
@@ -84,6 +45,7 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     values: dict[str, Any] = {str(key): value for key, value in saved.items()}
     if command == "test":  # in a training run these say what it started from
         values |= {"LOAD_LAST": False, "LOAD_BEST": False}
+    overrides = [as_typed(word) for word in overrides]
     given = read_overrides(overrides, command, values)
     for name, value in read_overrides([*map(str, earlier)], "resume", values) + given:
         group, _, option = name.rpartition(".")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 
+import snnrun.commands.resolvers  # noqa: F401  registers what conf/config.yaml asks for
 from snnrun.record.paths import MULTIRUN, remove_empty
 
 

@@ -29,9 +29,10 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun test`."""
-    from snnrun.commands.saved_run import find_run, load, log_to
+    from snnrun.commands.run_folder import find_run
+    from snnrun.commands.saved_run import load, log_to
 
-    folder, overrides = find_run(arguments)
+    folder, overrides = find_run(arguments, "test")
     config = load(folder, overrides, "test", keep=False)
     log_to(folder)
     from snnrun.run import test

@@ -75,21 +75,26 @@ def no_run_folder(line: CommandLine) -> Iterator[Sequence[str]]:
     if not given or given[-1].lower() != "false" or line.options.keys() & set(PRINTING):
         yield ()
     elif "--multirun" in line.options:
+        from snnrun.commands.typed import as_typed
+
         with tempfile.TemporaryDirectory(prefix="snnrun-") as folder:
-            yield (*NOWHERE, f"hydra.sweep.dir={folder}")
+            yield (*NOWHERE, as_typed(f"hydra.sweep.dir={folder}"))
     else:
         yield (*NOWHERE, "hydra.run.dir=.")
 
 
 def _refuse_old_run(line: CommandLine) -> None:
     """Raise RecordError for a folder that holds a run, before Hydra replaces its configuration."""
-    start = "hydra.run.dir="
-    folders = [word.removeprefix(start) for word in line.overrides if word.startswith(start)]
-    if folders and not line.options.keys() & set(PRINTING):
+    if line.options.keys() & set(PRINTING):
+        return
+    from snnrun.commands.typed import text_given
+
+    folder = text_given("hydra.run.dir", line.overrides)
+    if folder:
         from snnrun.record.owner import refuse_old_run
         from snnrun.record.paths import RunPaths
 
-        refuse_old_run(RunPaths(Path(folders[-1])))
+        refuse_old_run(RunPaths(Path(folder)))
 
 
 def _train(config: Config, folder: Path) -> Any:

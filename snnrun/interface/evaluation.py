@@ -14,7 +14,8 @@ import numpy as np
 from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Backend, Trial
 from snnrun.cli import find_users_modules
-from snnrun.commands.saved_run import find_run, load
+from snnrun.commands.run_folder import run_folder
+from snnrun.commands.saved_run import load
 from snnrun.config import Config, validate
 from snnrun.datasets import load as load_data
 from snnrun.datasets.feed import feed
@@ -152,7 +153,7 @@ def _folder(run: Run | str | Path) -> Path:
                 "train it with WRITE_TO_DISK true"
             )
         run = run.paths.root
-    return find_run([str(run)])[0]
+    return run_folder(str(run))
 
 
 def _of_dataset(config: Config, name: str) -> Splits:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnrun.commands.saved_run import find_run
+from snnrun.commands.run_folder import run_folder
 from snnrun.interface.mistakes import brief
 from snnrun.plots.library import require_matplotlib
 from snnrun.record.reader import Run
@@ -38,7 +38,7 @@ def plot(
 
     written = None if file is None else writable(Path(file).expanduser(), "file=")
     many = [runs] if isinstance(runs, Run | str | Path) else list(runs)
-    shown = [run if isinstance(run, Run) else find_run([str(run)])[0] for run in many]
+    shown = [run if isinstance(run, Run) else run_folder(str(run)) for run in many]
     figure = course(shown[0]) if len(shown) == 1 else comparison(shown)
     if written is not None:
         save(figure, written)

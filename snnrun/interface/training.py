@@ -16,7 +16,8 @@ from snnrun.commands.arguments import CommandLine
 from snnrun.commands.compose import compose
 from snnrun.commands.finished import nothing_left
 from snnrun.commands.hydra_app import save_config
-from snnrun.commands.saved_run import PRESET, find_run, log_to
+from snnrun.commands.run_folder import run_folder
+from snnrun.commands.saved_run import PRESET, log_to
 from snnrun.commands.saved_run import load as load_saved
 from snnrun.config import Config, validate
 from snnrun.errors import ConfigError
@@ -98,7 +99,7 @@ def resume(
         SnnrunError, KeyboardInterrupt, SystemExit: As ``train``.
     """
     find_users_modules(os.getcwd())
-    folder, _ = find_run([str(run.paths.root if isinstance(run, Run) else run)])
+    folder = run_folder(str(run.paths.root if isinstance(run, Run) else run))
     overrides = as_overrides(keys or {})
     if told := nothing_left(load_saved(folder, overrides, "resume", keep=False), folder):
         if progress:
@@ -148,7 +149,11 @@ def _dataset_override(values: Mapping[str, Any]) -> list[str]:
 
 def _new_folder(config: Config) -> Path:
     """Return the name that `snnrun train` would give a run folder now."""
-    return Path(config.OUT_DIR, "outputs", datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f"))
+    return Path(
+        os.path.expanduser(config.OUT_DIR),
+        "outputs",
+        datetime.now().strftime("%Y-%m-%d/%H-%M-%S-%f"),
+    )
 
 
 def _save(

@@ -145,6 +145,11 @@ class Key:
         hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
         if self.kind is BOOL and value in (0, 1):
             hint = f" Did you mean {'true' if value else 'false'}?"
+        if self.kind is TEXT and isinstance(value, bool | int | float):
+            hint = (
+                " In a YAML file a text that looks like a number, or like true or null, stands in "
+                f'quotes, as in {self.name}: "{shown(value)}"'
+            )
         return f"{self.name}={shown(value)}: must be {self.allowed()}.{hint}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from snnrun.backends.base import Backend
@@ -21,7 +22,7 @@ def load_earlier_run(config: Config, paths: RunPaths, backend: Backend) -> Path:
         CheckpointError: There is no such run with that checkpoint, or it is of another network.
     """
     key = "LOAD_BEST" if config.LOAD_BEST else "LOAD_LAST"
-    top = Path(config.OUT_DIR) / "outputs"
+    top = Path(os.path.expanduser(config.OUT_DIR)) / "outputs"
     found: list[tuple[float, Path]] = []
     for file in top.glob("**/run.h5"):
         other = RunPaths(file.parent)

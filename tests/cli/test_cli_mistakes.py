@@ -44,7 +44,7 @@ from cli_tools import Calls, Say, refused
         (["train", "eta=1"], "Did you mean 'ETA'?"),
         (["train", "shd"], "shd: did you mean dataset=shd?"),
         (["train", "go"], "settings are given as KEY=VALUE"),
-        (["train", "ETA=[1"], "ETA=[1: cannot be read as KEY=VALUE"),
+        (["train", "ETA=[1"], "ETA=[1: must be a number > 0"),
         (["train", "--multrun"], "Did you mean '--multirun'?"),
         (["train", "--config-dir"], "--config-dir: needs a value"),
         (["train", "--config-dir", "none", "ETA=1"], "none' not found"),

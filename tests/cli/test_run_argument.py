@@ -1,0 +1,93 @@
+"""Which run the commands mean that take a RUN: a folder may look like KEY=VALUE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_tools import Calls, Say, refused
+
+from snnrun.cli import main
+from snnrun.commands.plot import read
+from snnrun.commands.run_folder import find_run, names_folder
+
+EQUALS = "sw/ETA=0.001,NAME='a, b'"  # as hydra.job.override_dirname names a run
+
+
+@pytest.fixture
+def runs(calls: Calls) -> Calls:
+    """Make three runs, the newest in a usual folder, and return an empty list of calls."""
+    for words in (["hydra.run.dir=ETA=0.001", "ETA=1e-3"], [f"hydra.run.dir={EQUALS}"], ["ETA=7"]):
+        assert main(["train", "dataset=shd", *words]) == 0
+    calls.clear()
+    return calls
+
+
+@pytest.mark.parametrize("command", ["resume", "test"])
+def test_a_folder_with_an_equals_sign_is_a_run(runs: Calls, command: str, capsys: Say) -> None:
+    assert main([command, EQUALS]) == main([command, str(Path(EQUALS).absolute())]) == 0
+    assert [folder.resolve() for _, _, folder, *_ in runs] == [Path(EQUALS).resolve()] * 2
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_a_run_folder_and_a_setting_is_taken_as_the_folder_and_that_is_said(
+    runs: Calls, capsys: Say
+) -> None:
+    assert main(["resume", "ETA=0.001", "N_EPOCH=9"]) == 0
+    [(_, config, folder, _)] = runs
+    assert (folder, config.ETA, config.N_EPOCH) == (Path("ETA=0.001"), 0.001, 9)
+    said = capsys.readouterr().err
+    assert "ETA=0.001: taken as the run folder" in said
+    assert "to set ETA, give the folder of the run first: snnrun resume RUN ETA=0.001" in said
+    runs.clear()
+    assert main(["resume", EQUALS, "ETA=0.002"]) == 0
+    assert runs[0][1].ETA == 0.002
+
+
+def test_a_setting_that_is_no_folder_changes_the_newest_run(runs: Calls) -> None:
+    assert main(["resume", "ETA=0.002", "dataset.path=/data/a=b"]) == 0
+    [(_, config, folder, _)] = runs
+    assert (config.ETA, config.dataset.path) == (0.002, "/data/a=b")
+    assert folder.parts[0] == "outputs"
+
+
+def test_a_folder_that_is_no_run_is_not_taken_for_a_setting(runs: Calls, capsys: Say) -> None:
+    Path("N_EPOCH=3").mkdir()
+    said = refused(capsys, "resume", "N_EPOCH=3")
+    assert "N_EPOCH=3: is no run folder" in said
+    assert "snnrun resume RUN N_EPOCH=3" in said
+    assert "sw/ETA=5: does not exist" in refused(capsys, "resume", "sw/ETA=5")
+    assert runs == []
+
+
+def test_the_folder_comes_first_and_alone(runs: Calls, capsys: Say) -> None:
+    said = refused(capsys, "resume", "N_EPOCH=3", "ETA=0.001")
+    assert "its folder comes first, as in snnrun resume ./ETA=0.001 N_EPOCH=3" in said
+    assert "one run only" in refused(capsys, "test", EQUALS, "outputs")
+    assert runs == []
+
+
+def test_plot_and_runs_take_such_folders(runs: Calls, capsys: Say) -> None:
+    assert read(["ETA=0.001", EQUALS]) == (["ETA=0.001", EQUALS], None)
+    assert "takes run folders" in refused(capsys, "plot", "ETA=0.5")
+    assert find_run([EQUALS], "plot") == (Path(EQUALS), [])
+    assert main(["runs", "sw"]) == 0
+
+
+def test_a_cross_validation_goes_on_in_such_a_folder(runs: Calls, capsys: Say) -> None:
+    said = refused(capsys, "crossval", "ETA=0.001")
+    assert "holds no cross-validation" in said
+    Path("N_EPOCH=2").mkdir()
+    said = refused(capsys, "crossval", "N_EPOCH=2")
+    assert "To mean the key: snnrun crossval EVALUATION=speaker N_EPOCH=2" in said
+
+
+def test_an_argument_is_told_by_what_there_is(tmp_path: Path) -> None:
+    Path("a=b").mkdir()
+    Path("NAME=x").write_text("a file is no run folder")
+    assert names_folder("a=b")
+    assert names_folder("./c=d")
+    assert names_folder("anything")
+    assert not names_folder("NAME=x")
+    assert not names_folder("ETA=1")
+    assert not names_folder(f"NAME={'x' * 5000}")
