@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from snnrun import __version__
+from snnrun import __version__, shell
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean
 
 COMMANDS = {
@@ -136,6 +136,6 @@ def _complete(words: Sequence[str]) -> int:
 
 def _unknown_command(command: str) -> str:
     if "=" in command:
-        return f"{command}: a command comes first, as in `snnrun train {command}`"
+        return f"{command}: a command comes first, as in `{shell.command('train', command)}`"
     hint = did_you_mean(command, COMMANDS)
     return f"{command}: there is no such command.{hint} Commands: {', '.join(COMMANDS)}"

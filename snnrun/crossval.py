@@ -19,6 +19,7 @@ from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.report.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
 from snnrun.run import train
+from snnrun.shell import command
 
 Read = Callable[[Config], Splits]
 
@@ -71,7 +72,7 @@ def _train(
     try:
         train(validate(OmegaConf.load(run.config)), run.root, resume=True, read=read)
     except SystemExit:
-        print(f"or with all of the cross-validation:\n  snnrun crossval {folder}", flush=True)
+        print(f"or with all of the cross-validation:\n  {command('crossval', folder)}", flush=True)
         raise
 
 

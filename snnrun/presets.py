@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from snnrun.config import conf_dir
+from snnrun.shell import command
 
 LABELS = ("source", "published", "here", "run time", "needs")
 _DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
@@ -123,15 +124,15 @@ def suggestion(dataset: str) -> dict[str, tuple[str, ...]]:
     if not of_dataset:
         return {}
     best = of_dataset[0]
-    start = [f"snnrun train preset={best.name}"]
+    start: list[str] = [command("train", f"preset={best.name}")]
     start += [f"it needs {best.needs}"] if best.needs else []
     if best.figure:
         return {"published": (f"test {best.figure} with other values; to reproduce it:", *start)}
     if not best.figure_here:
         return {"preset": (f"other values for {dataset}, without a published result:", *start)}
     about = (
-        f"test {best.figure_here} with other values, measured here (`snnrun presets {best.name}` "
-        "says how); none is published:"
+        f"test {best.figure_here} with other values, measured here "
+        f"(`{command('presets', best.name)}` says how); none is published:"
     )
     return {"measured": (about, *start)}
 

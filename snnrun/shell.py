@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 
 PROGRAM = "snnrun"
+LONGEST = 92
+_QUOTE = re.compile(r"`[^`]+`")
+_BLANK = "\ue000"  # of the private letters of Unicode, so that no text has it
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -24,6 +30,38 @@ def command(*words: str | Path) -> Line:
     """
     texts = (argument(word) if isinstance(word, Path) else str(word) for word in words)
     return Line(" ".join([PROGRAM, *map(quoted, texts)]))
+
+
+def text_width() -> int:
+    """Return how wide texts are laid out: LONGEST, or less on a terminal that is narrower."""
+    if not sys.stdout.isatty():
+        return LONGEST
+    return min(LONGEST, shutil.get_terminal_size().columns)
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """Return a text as lines of ``width``, broken between words.
+
+    A Line stays whole, and so does what stands in backquotes, as commands in messages do.
+
+    Args:
+        text: What to lay out.
+        width: Of a line, in characters; a longer word gets a line of its own.
+        first: What the first line begins with.
+        rest: What the further lines begin with.
+    """
+    if isinstance(text, Line):
+        return [f"{first}{text}"]
+    kept = _QUOTE.sub(lambda found: found[0].replace(" ", _BLANK), text)
+    lines = textwrap.wrap(
+        kept,
+        max(width, len(first) + 1, len(rest) + 1),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_BLANK, " ") for line in lines] or [first.rstrip()]
 
 
 def quoted(word: str) -> str:

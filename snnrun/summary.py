@@ -20,6 +20,7 @@ from snnrun.report.notices import counted
 from snnrun.report.tests import tests_table
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import TARGET_LOSSES
+from snnrun.shell import Line, command
 from snnrun.training.state import State
 from snnrun.training.stop import Stop
 
@@ -161,7 +162,7 @@ def stopped(config: Config, stop: Stop, state: State, paths: RunPaths) -> str:
     where = f"by {stop.name} in epoch {state.epoch}, trial {state.trial}"
     if not config.WRITE_TO_DISK:
         return f"{where}; {UNKEPT}, so it cannot be resumed"
-    return f"{where}; everything is saved. Go on with:\n  snnrun resume {paths.root}"
+    return f"{where}; everything is saved. Go on with:\n  {command('resume', paths.root)}"
 
 
 def stopped_early(config: Config, stop: Stop, paths: RunPaths) -> str:
@@ -176,23 +177,24 @@ def stopped_early(config: Config, stop: Stop, paths: RunPaths) -> str:
 def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
     """Return which files there are, and how to look further."""
     info: Info = {}
-    written = [f"{_shown(paths.run)}: metrics"]
+    written: list[str] = [Line(f"{_shown(paths.run)}: metrics")]
     written += [
-        f"{_shown(paths.index(kind))}: {kind}"
+        Line(f"{_shown(paths.index(kind))}: {kind}")
         for kind in ("spikes", "variables", "weights")
         if paths.index(kind).exists()
     ]
     if paths.last.exists() or paths.best.exists():
-        written.append(f"{_shown(paths.checkpoints)}: checkpoints")
+        written.append(Line(f"{_shown(paths.checkpoints)}: checkpoints"))
     if config.TRAINING_PLOT or config.FANCY_PLOTS:
-        written.append(f"{_shown(paths.plots)}: plots")
+        written.append(Line(f"{_shown(paths.plots)}: plots"))
     info["files"] = written
-    further = [
-        f"in Python: from snnrun import load_run; run = load_run({_shown(paths.root)!r})",
+    further: list[str] = [
+        Line(f"in Python: from snnrun import load_run; run = load_run({_shown(paths.root)!r})"),
     ]
     if paths.last.exists():
-        further += [f"snnrun test {_shown(paths.root)}"] if tested else []
-        further.append(f"snnrun resume {_shown(paths.root)} N_EPOCH={2 * config.N_EPOCH}")
+        further += [command("test", _short(paths.root))] if tested else []
+        more = f"N_EPOCH={2 * config.N_EPOCH}"
+        further.append(command("resume", _short(paths.root), more))
     info["further"] = further
     return info
 
@@ -253,7 +255,11 @@ def _sizes(config: Config, splits: Splits) -> str:
     return f"{config.dataset.name}: {sizes} examples"
 
 
-def _shown(path: Path) -> str:
+def _short(path: Path) -> Path:
     """Return a path as short as it can be typed in the current folder."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _shown(path: Path) -> Line:
+    return Line(_short(path))

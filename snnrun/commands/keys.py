@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from snnrun.errors import ConfigError
 from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, SECTIONS, Key, unknown_key
 from snnrun.schema.kinds import shown
+from snnrun.shell import text_width, wrapped
 
-WIDTH = 92
 HELP = """\
 usage: snnrun keys [PATTERN ...]
 
@@ -78,9 +77,7 @@ def describe(key: Key) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False
-    )
+    return wrapped(text, text_width(), "    ", "      ")
 
 
 def _defaults(key: Key) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.presets import Preset, presets
+from snnrun.shell import Line, command, text_width, wrapped
 
-WIDTH = 92
 HELP = """\
 usage: snnrun presets [PATTERN ...]
 
@@ -68,13 +67,12 @@ def describe(preset: Preset) -> str:
         "run time": preset.run_time,
         "source": preset.source,
         "needs": preset.needs,
-        "start": f"snnrun train preset={preset.name}",
+        "start": command("train", f"preset={preset.name}"),
     }
     lines = [preset.name]
     for label, text in texts.items():
         if text:
-            lines += textwrap.wrap(
-                f"{label}: {text}", WIDTH, initial_indent="    ", subsequent_indent="      ",
-                break_long_words=False, break_on_hyphens=False,
-            )  # fmt: skip
+            line = f"{label}: {text}"
+            line = Line(line) if isinstance(text, Line) else line
+            lines += wrapped(line, text_width(), "    ", "      ")
     return "\n".join(lines)

@@ -23,6 +23,7 @@ from snnrun.datasets.declaration import BUILT_IN, DataFile, DataSet
 from snnrun.datasets.files import atomic_file, find_file, unpack
 from snnrun.errors import DataError
 from snnrun.locks import one_at_a_time
+from snnrun.shell import command, setting
 
 TRIES, WAIT_S = 3, 0.5
 TIMEOUT_S = (10.0, 60.0)  # for the connection, and for each piece of the answer
@@ -109,16 +110,19 @@ def copy_from(dataset: DataSet, source: Path, folder: Path, say: Say = to_stderr
 def missing_text(dataset: DataSet, folder: Path, missing: Sequence[DataFile], config: Any) -> str:
     """Return the message for files that are not there: where they are expected, how to get them."""
     name = config.dataset.name
-    chosen = f"dataset={name}" if name in BUILT_IN else f"dataset.name={name}"
-    place = "" if config.dataset.path is None else f" dataset.path={config.dataset.path}"
+    chosen = [f"dataset={name}" if name in BUILT_IN else f"dataset.name={name}"]
+    path = config.dataset.path
+    place = chosen if path is None else [*chosen, setting("dataset.path", path)]
+    fetch = command("data", "fetch", *place)
+    use = command("train", *chosen, "dataset.path=FOLDER")
     lines = [
         f"dataset {dataset.name}: {', '.join(file.name for file in missing)} (or .gz, .zip of it) "
         f"expected in {folder}, which {_listing(folder)}"
     ]
     if dataset.public:
-        lines.append(f"  download the public files:   snnrun data fetch {chosen}{place}")
-    lines.append(f"  copy files that you have:    snnrun data fetch {chosen}{place} --from FOLDER")
-    lines.append(f"  use them where they are:     snnrun train {chosen} dataset.path=FOLDER")
+        lines.append(f"  download the public files:   {fetch}")
+    lines.append(f"  copy files that you have:    {fetch} --from FOLDER")
+    lines.append(f"  use them where they are:     {use}")
     if all(file.split == "test" for file in missing):
         lines.append("  do without a test set:       N_TEST=0")
     if all(file.split == "validation" for file in missing):

@@ -16,6 +16,7 @@ from pathlib import Path
 from snnrun.locks import one_at_a_time
 from snnrun.record.atomic import RecordError, atomic_file, remove_stale, write_error
 from snnrun.record.paths import RunPaths
+from snnrun.shell import command, quoted
 
 HEARTBEAT_S = 10.0
 SILENCE_S = 60.0  # after this long without a heartbeat, a process on another machine counts as dead
@@ -94,8 +95,8 @@ def refuse_old_run(paths: RunPaths) -> None:
     """Raise RecordError if the folder holds a run: a new one would mix with what is left of it."""
     if paths.run.exists() or paths.last.exists():
         raise RecordError(
-            f"{paths.root}: holds a run already. Go on with it by `snnrun resume {paths.root}`, or "
-            "choose another folder"
+            f"{paths.root}: holds a run already. Go on with it by "
+            f"`{command('resume', paths.root)}`, or choose another folder"
         )
 
 
@@ -108,7 +109,7 @@ def _refuse_if_running(paths: RunPaths) -> None:
     raise RecordError(
         f"{paths.root}: process {owner.pid} on {owner.host} is working on this run. Wait until it "
         f"has ended, or stop it there (kill {owner.pid}){after}. If it is surely dead, delete "
-        f"{paths.pid}"
+        f"{quoted(str(paths.pid))}"
     )
 
 

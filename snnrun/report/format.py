@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import product
+
+from snnrun.shell import wrapped
 
 Info = Mapping[str, str | Sequence[str]]
 Row = Mapping[str, float | int | None]
@@ -53,21 +54,14 @@ def rate(per_second: float | None) -> str:
 
 
 def listing(entries: Info, width: int) -> list[str]:
-    """Return labelled entries as lines; long ones are wrapped between words, paths never cut."""
+    """Return labelled entries as lines; long ones are wrapped between words, a Line nowhere."""
     lines = []
     longest = max((len(label) + 1 for label in entries), default=0)
     label_width = max(_LABEL_WIDTH, longest)
     for label, value in entries.items():
         first = f"  {label:<{label_width}}"
         for item in [value] if isinstance(value, str) else value:
-            lines += textwrap.wrap(
-                item,
-                width,
-                initial_indent=first,
-                subsequent_indent=" " * len(first),
-                break_long_words=False,
-                break_on_hyphens=False,
-            ) or [first.rstrip()]
+            lines += wrapped(item, width, first, " " * len(first))
             first = " " * len(first)
     return lines
 

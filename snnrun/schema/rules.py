@@ -27,6 +27,7 @@ from snnrun.schema.model import (
     SPIKE_TIME_LOSSES,
     SPIKING_LOSSES,
 )
+from snnrun.shell import command
 
 Values = Mapping[str, Any]
 
@@ -274,11 +275,12 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
         (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
         others = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
         source = values["dataset.name"]
-        data = "" if source == "yinyang" or "." in source else f" dataset={source}"
+        data = [] if source == "yinyang" or "." in source else [f"dataset={source}"]
+        example = command("train", *data, "rule=surrogate", "LOSS_TYPE=max")
         yield (
             f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete "
             f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, as "
-            f"in `snnrun train{data} rule=surrogate LOSS_TYPE=max`, or rule=eventprop"
+            f"in `{example}`, or rule=eventprop"
         )
 
 

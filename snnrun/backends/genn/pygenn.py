@@ -11,6 +11,7 @@ from typing import Any
 
 from snnrun.backends.genn.driver import cuda_devices
 from snnrun.errors import BuildError
+from snnrun.shell import quoted
 
 VERSIONS = ((5, 4), (6, 0))  # from, up to but not including
 DEVICES = ("cuda", "hip", "single_threaded_cpu")  # in the order in which they are preferred
@@ -133,7 +134,7 @@ def _require_compiler(device: str) -> None:
     if folder and (Path(folder) / "bin" / program).exists():
         return
     there = find_toolkit(device)
-    cure = f"export {variable}={there}" if there else "Install it"
+    cure = f"export {variable}={quoted(str(there))}" if there else "Install it"
     got = f"{variable}={folder}, where there is no bin/{program}" if folder else "it is not set"
     raise BuildError(
         f"backend.device={device} compiles with {program}, which GeNN looks for in ${variable}: "
