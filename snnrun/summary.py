@@ -171,7 +171,7 @@ def stopped_early(config: Config, stop: Stop, paths: RunPaths) -> str:
     if not config.WRITE_TO_DISK:
         return f"{where}; {UNKEPT}"
     nothing = "the checkpoint is as it was" if paths.last.exists() else "nothing is lost"
-    return f"{where}; {nothing}. Go on with:\n  snnrun resume {paths.root}"
+    return f"{where}; {nothing}. Go on with:\n  {command('resume', paths.root)}"
 
 
 def _written(config: Config, paths: RunPaths, tested: bool) -> Info:

@@ -94,7 +94,8 @@ def _checked(cfg: DictConfig) -> Config:
     if name in DATASETS and name not in WITH_SPEAKERS:
         raise ConfigError(
             f"dataset={name}: has no speakers, of which snnrun crossval leaves out one after the "
-            f"other; use dataset={either(WITH_SPEAKERS)}, or snnrun train dataset={name}"
+            f"other; use dataset={either(WITH_SPEAKERS)}, or "
+            f"{command('train', f'dataset={name}')}"
         )
     return validate(cfg)
 

@@ -72,7 +72,7 @@ def _action(arguments: Sequence[str]) -> tuple[str, list[str]]:
     if not arguments or arguments[0] not in ACTIONS:
         given = arguments[0] if arguments else "nothing"
         raise ConfigError(
-            f"snnrun data needs one of {', '.join(ACTIONS)}, got {given}."
+            f"`snnrun data` needs one of {', '.join(ACTIONS)}, got {given}."
             f"{did_you_mean(given, ACTIONS)} Example: snnrun data info dataset=shd"
         )
     return arguments[0], list(arguments[1:])
