@@ -7,6 +7,7 @@ from pathlib import Path
 from snnrun.config import Config
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
+from snnrun.shell import command
 
 
 def nothing_left(config: Config, folder: Path) -> str:
@@ -24,5 +25,5 @@ def nothing_left(config: Config, folder: Path) -> str:
         return ""
     return (
         f"{folder}: finished, all of its {done} epochs are done; nothing was changed. To train it "
-        f"for longer:\n  snnrun resume {folder} N_EPOCH={2 * done}"
+        f"for longer:\n  {command('resume', folder, f'N_EPOCH={2 * done}')}"
     )
