@@ -7,10 +7,12 @@ pack, Events   from events per example to SpikeData
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
 from snnrun.datasets.files import data_folder, find_file, needed
+from snnrun.datasets.judgement import judged
 from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
@@ -43,8 +45,9 @@ def load(config: Config, packed: Packed | None = None) -> Splits:
     """Return the splits of the data set that ``config.dataset`` names.
 
     A public data set that is missing from its default folder is fetched first, unless dataset.fetch
-    is false. Raises DataError for files that are missing, damaged or of the wrong layout and for
-    sizes beyond what there is, ConfigError for a data set that does not exist.
+    is false. Raises DataError for files that are missing, damaged or of the wrong layout, for sizes
+    beyond what there is and for events that cannot be meant for the trial (``notices`` holds what
+    may be), ConfigError for a data set that does not exist.
 
     Calls with the same ``packed``, empty at first, pack each file once. Their configurations must
     leave out speakers (EVALUATION=speaker) and differ by SPEAKER_LEFT only.
@@ -70,6 +73,8 @@ def load(config: Config, packed: Packed | None = None) -> Splits:
             f"dataset {dataset.name}: its trials have {splits.train.data.n_steps} steps, but "
             f"TRIAL_MS and DT_MS make {config.steps}; pack with n_steps=config.steps"
         )
+    notices = judged(config, splits, dataset.name)
+    splits = replace(splits, notices=(*splits.notices, *notices))
     splits = with_channels_rescaled(config, splits)
     for split in splits.all():
         recipe_of(config, splits, split)  # so that what cannot be shown is refused now

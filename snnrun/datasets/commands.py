@@ -12,6 +12,7 @@ from snnrun.datasets.checksums import read_record, status
 from snnrun.datasets.declaration import Contents, DataSet, contents_of, find
 from snnrun.datasets.fetch import copy_from, download, missing_text
 from snnrun.datasets.files import data_folder, find_file
+from snnrun.datasets.judgement import lines_of
 from snnrun.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,10 +42,18 @@ def info(config: Config) -> None:
             _say(missing_text(dataset, folder, missing, config))
         else:
             _print_contents(_describe(dataset, folder))
+            try:
+                _say_judgement(dataset, config)
+            except DataError as error:
+                _say(f"refused by `snnrun train`: {error}")
 
 
 def verify(config: Config) -> None:
-    """Check the files from end to end; DataError where one is missing, changed or damaged."""
+    """Check the files from end to end, and whether their events fit the trial.
+
+    Raises DataError where a file is missing, changed or damaged, or where `snnrun train` would
+    refuse the data.
+    """
     dataset = find(config.dataset.name)
     with _file_errors(dataset):
         _say(f"{dataset.name}: {dataset.title}")
@@ -63,6 +72,7 @@ def verify(config: Config) -> None:
         if changed:
             raise DataError(f"{', '.join(changed)}: changed since fetched. Remove and fetch anew")
         _print_contents(_describe(dataset, folder))
+        _say_judgement(dataset, config)
         _say(f"layout ok; {_origin([state.public for state in states.values()])}")
 
 
@@ -103,10 +113,37 @@ def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:
     return () if dataset.describe is None else dataset.describe(folder)
 
 
+def _say_judgement(dataset: DataSet, config: Config) -> None:
+    """Load the whole files as a run would, and say what is odd about their events."""
+    splits = load(_Whole(dataset, config))  # type: ignore[arg-type]  # it is one to all readers
+    events = sum(data.n_events for data in {id(s.data): s.data for s in splits.all()}.values())
+    for line in lines_of(splits.notices):
+        _say(line)
+    if not splits.notices:
+        _say(f"events fit the trial of {config.TRIAL_MS:g} ms: {events:,} spikes are left")
+
+
+class _Whole:
+    """The configuration, but with all examples of the files, as they are there."""
+
+    def __init__(self, dataset: DataSet, config: Config) -> None:
+        own = dataset.own_validation
+        self.EVALUATION = "validation_set" if own else "random"
+        self.N_TRAIN, self.N_VALIDATE, self.N_TEST = None, (None if own else 0), None
+        self.REDUCED_CLASSES, self.AUGMENTATION = None, {}  # type: ignore[var-annotated]
+        self.BALANCE_TRAIN_CLASSES = self.BALANCE_EVAL_CLASSES = False
+        self._config = config
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._config, name)
+
+
 def _print_splits(dataset: DataSet, config: Config) -> None:
     _say("no files: the examples are made when they are needed")
     splits = load(config)
     _print_contents([contents_of(s.name, s.data, s.examples, config.DT_MS) for s in splits.all()])
+    for line in lines_of(splits.notices):
+        _say(line)
 
 
 def _print_contents(contents: Sequence[Contents]) -> None:

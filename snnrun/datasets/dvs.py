@@ -101,6 +101,7 @@ def read(config: Any) -> Splits:
                 n_channels=scene.channels(factor),
                 n_classes=scene.n_classes,
                 dt_ms=config.DT_MS,
+                start=config.dataset.start,
                 merge=config.dataset.merge,
                 speakers=None if (users < 0).any() else users,
                 class_names=scene.class_names,

@@ -20,7 +20,7 @@ import numpy as np
 from snnrun.datasets.declaration import Contents
 from snnrun.datasets.files import Located
 from snnrun.datasets.hdf5 import opened
-from snnrun.datasets.packing import Events, steps_of
+from snnrun.datasets.packing import Events, Start, steps_of
 from snnrun.errors import DataError
 
 ROWS = 128  # examples read at a time: a few MB
@@ -106,18 +106,19 @@ def highest_channel(file: Located) -> int:
     return max((int(units.max()) for _, _, units in _blocks(file) if len(units)), default=0)
 
 
-def event_blocks(file: Located, dt_ms: float) -> Iterator[Events]:
-    """Yield the events of a file on the time grid, some examples at a time."""
+def event_blocks(file: Located, dt_ms: float, start: Start = 0.0) -> Iterator[Events]:
+    """Yield the events of a file, some examples at a time: steps where ``start`` is 0, else ms."""
     # float16 has 65,536 values: a table of their steps is several times faster than arithmetic
     with np.errstate(invalid="ignore"):  # some of them are no numbers
         halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64)
         step_of_half = steps_of(halves * MS_PER_S, dt_ms)
     for counts, times, units in _blocks(file):
-        if times.dtype == np.float16:
+        if times.dtype == np.float16 and start == 0:
             steps = step_of_half.take(times.view(np.uint16))
+            yield Events(counts=counts, steps=steps, channels=units)
         else:
-            steps = steps_of(times.astype(np.float64) * MS_PER_S, dt_ms)
-        yield Events(counts=counts, steps=steps, channels=units)
+            times_ms = times.astype(np.float64) * MS_PER_S
+            yield Events(counts=counts, times_ms=times_ms, channels=units)
 
 
 def describe_file(file: Located, header: Header) -> Contents:
@@ -130,8 +131,11 @@ def describe_file(file: Located, header: Header) -> Contents:
         counts.append(block_counts)
         if len(times) == 0:
             continue
-        if np.isnan(times).any():
-            raise DataError(f"{file}: spikes/times holds times that are not numbers")
+        if not np.isfinite(times).all():
+            raise DataError(
+                f"{file}: spikes/times holds times that are not numbers, or infinite (16-bit "
+                "floats hold none above 65,504)"
+            )
         if units.min() < 0:
             raise DataError(f"{file}: spikes/units must be 0 or more, got {units.min()}")
         highest = max(highest, int(units.max()))

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from snnrun.datasets.spikes import MAX_INDEX, SpikeData, check_limits
+from snnrun.datasets.coverage import Tally
+from snnrun.datasets.spikes import SpikeData, check_limits
 from snnrun.errors import DataError
 
 BLOCK_EVENTS = 1 << 19  # events worked on at a time
@@ -21,6 +23,9 @@ BLOCK_POINTERS = 1 << 21  # and their step and channel counters
 # Of a step: 0.3 ms / 0.1 ms is step 3, though the quotient is 2.9999999999999996
 STEP_TOLERANCE = 1e-6
 NOT_A_TIME = np.iinfo(np.int32).min
+FARTHEST = np.iinfo(np.int32).max  # step of everything beyond it
+
+Start = float | Literal["first"]
 
 
 class ChannelError(DataError):
@@ -57,25 +62,24 @@ class Events:
                 f"and {len(self.channels)} channels"
             )
 
-    def steps_between(self, start: int, stop: int, dt_ms: float | None) -> np.ndarray:
-        """Return the steps of events start .. stop; ``dt_ms`` is needed where times are given."""
-        if self.steps is not None:
-            return self.steps[start:stop]
-        if self.times_ms is None or dt_ms is None or not dt_ms > 0:
-            raise DataError(f"times in ms need a step of dt_ms > 0, got {dt_ms}")
-        return steps_of(self.times_ms[start:stop], dt_ms)
+    def times_between(self, start: int, stop: int) -> np.ndarray:
+        """Return the times of events start .. stop, whole steps where those are given."""
+        times = self.steps if self.times_ms is None else self.times_ms
+        assert times is not None  # __post_init__ lets none through
+        return times[start:stop]
 
 
 def steps_of(times_ms: np.ndarray, dt_ms: float) -> np.ndarray:
     """Return the step of each time: floor(t / dt + 1e-6), int32.
 
-    Times before 0 give -1, times beyond any trial 65,536, NaN gives NOT_A_TIME.
+    Steps that have no place in 32 bits become the farthest ones that have, -2,147,483,647 and
+    2,147,483,647. NaN and infinite times give NOT_A_TIME.
     """
     quotient = np.floor(np.asarray(times_ms, np.float64) / dt_ms + STEP_TOLERANCE)
-    missing = np.isnan(quotient)
+    missing = ~np.isfinite(quotient)
     if missing.any():
         quotient[missing] = 0
-    steps = np.clip(quotient, -1, MAX_INDEX + 1).astype(np.int32)
+    steps = np.clip(quotient, -FARTHEST, FARTHEST).astype(np.int32)
     steps[missing] = NOT_A_TIME
     return steps
 
@@ -93,6 +97,7 @@ def pack(
     class_names: tuple[str, ...] = (),
     source: str = "the data",
     at_most_events: int = 0,
+    start: Start = 0.0,
 ) -> SpikeData:
     """Return the SpikeData of all examples in ``blocks``.
 
@@ -102,10 +107,12 @@ def pack(
     source   names the data in messages
     at_most_events  a bound on the number of events, where one is known: room is then reserved once
              (room that is not used costs no memory) and never moved
+    start    time of the source (ms, or steps where those are given) at which a trial begins, or
+             "first": at the first event of each example (dataset.start)
 
-    Events outside the trial are dropped and counted. Raises DataError for times that are no
-    numbers, channels that do not exist, labels out of range, or a number of examples other than of
-    labels.
+    Events outside the trial are dropped and counted, and ``coverage`` says where they lie. Raises
+    DataError for times that are no numbers or infinite, channels that do not exist, labels out of
+    range, or a number of examples other than of labels.
     """
     check_limits(n_steps, n_channels, n_classes)
     labels = np.asarray(labels)
@@ -119,10 +126,25 @@ def pack(
     packer = _Packer(len(labels), n_steps, n_channels, merge, source, at_most_events)
     for block in blocks:
         packer.check(block)
-        for counts, start, stop in _pieces(block.counts, n_steps + n_channels):
-            steps = block.steps_between(start, stop, dt_ms)
-            packer.add(counts, steps, block.channels[start:stop])
+        for counts, begin, end in _pieces(block.counts, n_steps + n_channels):
+            times = _from_start(block.times_between(begin, end), counts, start)
+            given = dt_ms if block.steps is None else 1.0
+            packer.add(counts, times, block.channels[begin:end], given)
     return packer.finish(n_classes, labels, speakers, class_names)
+
+
+def _from_start(times: np.ndarray, counts: np.ndarray, start: Start) -> np.ndarray:
+    """Return the times counted from where each example's trial begins."""
+    if start == 0 or not len(times):
+        return times
+    if start == "first":
+        ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        filled = np.flatnonzero(counts)
+        begins = np.minimum.reduceat(times, ends[filled])
+        return times - np.repeat(begins, counts[filled])
+    if times.dtype.kind in "iu":
+        return times.astype(np.int64) - round(start)
+    return times - start
 
 
 def _pieces(counts: np.ndarray, pointers: int) -> Iterator[tuple[np.ndarray, int, int]]:
@@ -149,6 +171,7 @@ class _Packer:
         self.channel_by_step = _Growing(room)
         self.step_by_channel = _Growing(room)
         self.done = self.announced = self.outside = self.merged = 0
+        self.tally = Tally(n)
 
     def check(self, block: Events) -> None:
         """Refuse a block whose numbers cannot be right, before any of it is used."""
@@ -164,22 +187,27 @@ class _Packer:
                     f"but there are {self.n_channels} (0 to {self.n_channels - 1})"
                 )
 
-    def add(self, counts: np.ndarray, steps: np.ndarray, channels: np.ndarray) -> None:
-        """Append the examples whose events are given one after the other."""
+    def add(
+        self, counts: np.ndarray, times: np.ndarray, channels: np.ndarray, dt: float | None
+    ) -> None:
+        """Append the examples whose events are given one after the other, times in units of dt."""
         k, first = len(counts), self.done
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        if steps.dtype == np.int32 and (steps == NOT_A_TIME).any():
-            where = np.searchsorted(ends, np.flatnonzero(steps == NOT_A_TIME)[0], side="right") - 1
-            raise DataError(
-                f"{self.source}: example {first + where} has a time that is not a number"
-            )
+        steps = self._steps(times, dt, ends)
         keys = steps.astype(np.uint32)
         np.left_shift(keys, 16, out=keys)
         np.bitwise_or(keys, channels, out=keys, casting="unsafe")
         outside = (steps >= self.n_steps) | (steps < 0)
+        all_ends = ends
         keys, ends, gone = _without(keys, ends, outside)
         self.outside += gone
         _sort_each(keys, ends)
+        if gone:
+            before = int(np.count_nonzero(steps < 0))
+            exact = times if dt in (None, 1.0) else times / dt
+            self.tally.outside(first, exact, all_ends, before, gone - before)
+        else:
+            self.tally.inside(first, keys, ends)
         if self.merge and len(keys):
             again = np.empty(len(keys), bool)
             again[0] = False
@@ -196,6 +224,22 @@ class _Packer:
         count_starts(turned >> 16, ends, self.channel_pointers[rows])
         self.offsets[first + 1 : first + k + 1] = self.offsets[first] + ends[1:]
         self.done += k
+
+    def _steps(self, times: np.ndarray, dt: float | None, ends: np.ndarray) -> np.ndarray:
+        """Return the step of each time; DataError names the example of one that has none."""
+        if times.dtype.kind in "iu" and dt == 1.0:
+            steps = times
+        elif dt is None or not dt > 0:
+            raise DataError(f"times in ms need a step of dt_ms > 0, got {dt}")
+        else:
+            steps = steps_of(times, dt)
+        if steps.dtype == np.int32 and (steps == NOT_A_TIME).any():
+            where = np.searchsorted(ends, np.flatnonzero(steps == NOT_A_TIME)[0], side="right") - 1
+            raise DataError(
+                f"{self.source}: example {self.done + where} has a time that is not a number, or "
+                "infinite (16-bit floats hold none above 65,504)"
+            )
+        return steps
 
     def finish(
         self,
@@ -228,6 +272,7 @@ class _Packer:
             class_names=class_names,
             dropped=self.outside + self.merged,
             merged=self.merged,
+            coverage=self.tally.finish(self.source, self.n_steps),
         )
 
 

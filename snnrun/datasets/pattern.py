@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from snnrun.datasets.declaration import DataSet
+from snnrun.datasets.judgement import judged_target
 from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.raster import read_picture, read_ras, spikes_of_picture
 from snnrun.datasets.spikes import Split, Splits, Targets
@@ -35,6 +36,7 @@ def read(config: Any) -> Splits:
     (times, channels), of_input = _input(config)
     (due, outputs), of_target = _target(config)
     targets, lost = _on_the_grid(config, due, outputs)
+    notices = judged_target(config, lost, len(due), of_target)
     packed = pack(
         Events(counts=np.array([len(times)]), times_ms=times, channels=channels),
         labels=np.zeros(1, np.int32),
@@ -64,6 +66,7 @@ def read(config: Any) -> Splits:
         train=train,
         validation=shown("validation", config.N_VALIDATE),
         test=shown("test", config.N_TEST),
+        notices=notices,
         description=f"pattern of {config.TRIAL_MS:g} ms: input {of_input}, {data.n_events} spikes "
         f"of {data.n_channels} channels{_left_out(data.outside)}; target {of_target}, "
         f"{len(targets.steps)} spikes of {data.n_classes} outputs{_left_out(lost)}",

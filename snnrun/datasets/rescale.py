@@ -1,4 +1,4 @@
-"""RESCALE_T and RESCALE_X: a data set read with other times, and with fewer or more channels."""
+"""RESCALE_T, dataset.start and RESCALE_X: a data set read with other times, and other channels."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Rescaled:
     """A configuration for reading data, whose step is DT_MS / RESCALE_T long.
 
     Times that are binned by such steps are those of the data times RESCALE_T, rounded once. Inputs
-    that are made by a latency code take RESCALE_T of their part of the trial.
+    that are made by a latency code take RESCALE_T of their part of the trial. dataset.start, which
+    counts after RESCALE_T, is given in times of the data.
     """
 
     def __init__(self, config: Any) -> None:
         self._config = config
+        self.dataset = Shifted(config.dataset, config.RESCALE_T)
         self.step_used = False
 
     def __getattr__(self, name: str) -> Any:
@@ -36,19 +38,41 @@ class Rescaled:
         return value / self._config.RESCALE_T
 
 
-def read_rescaled(read: Callable[[Any], Splits], config: Any, name: str) -> Splits:
-    """Return what ``read`` makes of the data, with their times multiplied by RESCALE_T.
+class Shifted:
+    """The options of a data set, which notes whether dataset.start was asked for."""
 
-    Raises DataError if the reader never asks for the step, so that nothing is rescaled.
+    def __init__(self, options: Any, factor: float) -> None:
+        self._options = options
+        self._factor = factor
+        self.start_used = False
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._options, name)
+        if name != "start":
+            return value
+        self.start_used = True
+        return value if isinstance(value, str) else value / self._factor
+
+
+def read_rescaled(read: Callable[[Any], Splits], config: Any, name: str) -> Splits:
+    """Return what ``read`` makes of the data, with times after RESCALE_T and dataset.start.
+
+    Raises DataError if the reader never asks for what it takes, so that nothing is changed.
     """
-    if config.RESCALE_T == 1.0:
+    start = config.dataset.start
+    if config.RESCALE_T == 1.0 and start == 0:
         return read(config)
     rescaled = Rescaled(config)
     splits = read(rescaled)
-    if not rescaled.step_used:
+    if config.RESCALE_T != 1.0 and not rescaled.step_used:
         raise DataError(
             f"RESCALE_T={config.RESCALE_T:g}: dataset {name} bins its times without config.DT_MS, "
             "so they cannot be rescaled; leave it out"
+        )
+    if start != 0 and not rescaled.dataset.start_used:
+        raise DataError(
+            f"dataset.start={start}: dataset {name} does not read it; call pack() with "
+            "start=config.dataset.start there, or leave it out"
         )
     return splits
 

@@ -70,9 +70,11 @@ def read_set(dataset: DataSet, config: Any) -> Splits:
     def pack_with(split: str, n_channels: int) -> SpikeData:
         header = headers[split]
         return pack(
-            event_blocks(header.file, config.DT_MS),
+            event_blocks(header.file, config.DT_MS, config.dataset.start),
             labels=header.labels,
             n_steps=config.steps,
+            dt_ms=config.DT_MS,
+            start=config.dataset.start,
             n_channels=n_channels,
             n_classes=len(class_names),
             merge=config.dataset.merge,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from snnrun.datasets.coverage import Coverage
 from snnrun.errors import DataError
 from snnrun.notice import Notice
 
@@ -67,6 +68,7 @@ class SpikeData:
     class_names      one name per class, or empty
     dropped          events of the source that are not here: outside the trial, or merged
     merged           those of them that fell on a step in which their channel had an event already
+    coverage         where the events of the source lie in time, or None where that is not known
     targets          spikes wanted of the outputs, where the task is a pattern: then labels are 0
                      and n_classes is the number of outputs
 
@@ -86,6 +88,7 @@ class SpikeData:
     class_names: tuple[str, ...] = ()
     dropped: int = 0
     merged: int = 0
+    coverage: Coverage | None = None
     targets: Targets | None = None
 
     def __post_init__(self) -> None:

@@ -76,6 +76,10 @@ def _count(value: Any) -> int | str:
     return f"{int(match.group(1))} mini-batches" if match else _whole(value)
 
 
+def _start(value: Any) -> float | str:
+    return value if value == "first" else _number(value)
+
+
 def _items(value: Any) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise ValueError(value)
@@ -123,6 +127,7 @@ FLOAT = Kind(text="a number", convert=_number)
 INT = Kind(text="a whole number", convert=_whole)
 TEXT = Kind(text="a text", convert=_text)
 COUNT = Kind(text='a number of examples (or "K mini-batches")', convert=_count)
+START = Kind(text="a number, or first", convert=_start)
 TEXTS = Kind(text="a list of texts", convert=_texts)
 POPULATIONS = Kind(text="a list of populations, as in [hidden, output]", convert=_texts)
 VARIABLES = Kind(

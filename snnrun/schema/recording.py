@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snnrun.schema.key import RESUME, TEST, unless, when
-from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
 from snnrun.schema.layers import LAYERS
 from snnrun.schema.surrogate import SURROGATE_ROWS
 from snnrun.schema.table import number, row, switch, table, text, when_recorded, whole
@@ -13,6 +13,7 @@ EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
 SEQUENTIAL = (when("dataset.name", "smnist"),)
+TIMED = (unless("dataset.name", "yinyang", "mnist", "smnist", "pattern"),)  # their data hold times
 
 # fmt: off
 RECORDING = table(
@@ -147,6 +148,12 @@ GROUPS = table(
         "dataset.merge", True,
         "Count several events of a channel in one time step as one spike; false: as many as there "
         "are.",
+    ),
+    row(
+        "dataset.start", 0.0,
+        "Time of the data, after RESCALE_T, at which trials begin; or first: that of the first "
+        "event of each example. What comes before is dropped.",
+        kind=START, unit="ms", active_if=TIMED,
     ),
     row(
         "dataset.input_ms", None,

@@ -29,7 +29,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("snnrun train ET", ["ETA=", "ETA_DECAY=", "ETA_FAC="]),
         ("snnrun train dataset.pa", ["dataset.path="]),
         ("snnrun train dat", ["dataset=", "dataset.name=", "dataset.path=", "dataset.fetch=",
-                              "dataset.merge=", "dataset.input_ms=",
+                              "dataset.merge=", "dataset.start=", "dataset.input_ms=",
                               "dataset.thresholds=", "dataset.pixel_ms=",
                               "dataset.repeats=", "dataset.downsample=", "dataset.input=",
                               "dataset.rate=", "dataset.channels=", "dataset.target=",

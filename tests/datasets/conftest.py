@@ -43,7 +43,8 @@ def _config(**changes: Any) -> SimpleNamespace:
         "INPUT_DELAY": 50.0,
         "SHUFFLE": True,
     }
-    dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True, "input_ms": None}
+    dataset = {"name": "yinyang", "path": None, "fetch": False, "merge": True, "input_ms": None,
+               "start": 0.0}  # fmt: skip
     dataset |= changes.pop("dataset", {})
     values |= changes
     steps = round(values["TRIAL_MS"] / values["DT_MS"])

@@ -113,9 +113,10 @@ def test_duplicates_stay_where_they_are_not_to_be_merged() -> None:
 
 def test_steps_are_whole_though_the_quotient_is_rounded_down() -> None:
     assert 0.3 / 0.1 < 3
-    assert steps_of(np.array([0.3, 0.29, 0.0, -0.05, 1e9, np.inf]), 0.1).tolist() == [
+    farthest = 2**31 - 1
+    assert steps_of(np.array([0.3, 0.29, 0.0, -0.05, 1e9, -1e9]), 0.1).tolist() == [
         *(3, 2, 0, -1),
-        *(65536, 65536),
+        *(farthest, -farthest),
     ]
 
 
@@ -180,11 +181,37 @@ def test_a_number_of_labels_other_than_of_examples_is_refused(n: int, message: s
         packed(events_of([[(1, 0)], [(0, 1)]]), n)
 
 
-def test_a_time_that_is_not_a_number_is_refused_with_its_example() -> None:
-    times = np.array([1.0, 2.0, np.nan])
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_a_time_that_is_not_a_number_is_refused_with_its_example(odd: float) -> None:
+    times = np.array([1.0, 2.0, odd])
     events = Events(counts=np.array([1, 0, 2]), times_ms=times, channels=np.zeros(3, int))
     with pytest.raises(DataError, match="my data: example 2 has a time that is not a number"):
         packed(events, 3, dt_ms=1.0, source="my data")
+
+
+def test_what_is_known_of_times_does_not_depend_on_what_is_dropped() -> None:
+    times = np.array([4.0, -2.0, 0.5, 1.5, 9.0, 9.5])
+    events = Events(counts=np.array([2, 0, 2, 2]), times_ms=times, channels=np.zeros(6, int))
+    coverage = packed(events, 4, dt_ms=0.5).coverage
+    assert coverage is not None
+    assert (coverage.events, coverage.before, coverage.after) == (6, 1, 3)
+    np.testing.assert_array_equal(coverage.first, [-4, np.nan, 1, 18])
+    np.testing.assert_array_equal(coverage.last, [8, np.nan, 3, 19])
+    whole = packed(events, 4, dt_ms=0.5, n_steps=30, start=-2.0).coverage
+    assert whole is not None
+    assert (whole.before, whole.after) == (0, 0)
+    np.testing.assert_array_equal(whole.first, [0, np.nan, 5, 22])
+    np.testing.assert_array_equal(whole.last, [12, np.nan, 7, 23])
+
+
+def test_a_trial_begins_where_it_is_said_to() -> None:
+    times = np.array([104.0, 101.0, 7.5, 8.0, 1e12 + 2.0, 1e12])
+    events = Events(counts=np.array([2, 0, 2, 2]), times_ms=times, channels=np.arange(6) % 5)
+    steps = [packed(events, 4, dt_ms=1.0, start="first").events(e)[0].tolist() for e in range(4)]
+    assert steps == [[0, 3], [], [0, 0], [0, 2]]
+    whole = events_of([[(104, 1), (101, 2)], [], [(7, 0)]])
+    assert packed(whole, 3, start="first").events(0)[0].tolist() == [0, 3]
+    assert packed(whole, 3, start=100.0).events(0)[0].tolist() == [1, 4]
 
 
 def test_times_need_a_step_and_events_fitting_counts() -> None:

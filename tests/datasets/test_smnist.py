@@ -140,7 +140,9 @@ def test_the_defaults_are_those_of_the_data_set(mnist_folder: Path) -> None:
 def test_its_files_are_those_of_mnist(
     mnist_folder: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = make_config(dataset={"name": "smnist"})
+    config = make_config(
+        dataset={"name": "smnist", "thresholds": 49, "pixel_ms": 2.0, "repeats": 2}
+    )
     assert data_folder(SMNIST, config) == data_folder(MNIST, config)
     commands.fetch(make_config(dataset={"name": "mnist"}), mnist_folder)
     capsys.readouterr()
