@@ -245,17 +245,13 @@ def test_a_read_only_folder_is_one_message(small_disk: Path) -> None:
     ), said
 
 
-def test_a_folder_that_holds_a_run_is_left_alone(tmp_path: Path) -> None:
+def test_from_python_a_folder_that_holds_a_run_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    words = ["train", *overrides({**SMALL, "N_EPOCH": 1}), f"hydra.run.dir={folder}"]
-    assert snnrun(*words).returncode == 0
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert refused(*words, "ETA=1e-4") == (
+    train(small(N_EPOCH=1), folder)
+    assert message(RecordError, small(N_EPOCH=1), folder) == (
         f"{folder}: holds a run already. Go on with it by `snnrun resume {folder}`, or choose "
         "another folder"
     )
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    assert "holds a run already" in message(RecordError, small(N_EPOCH=1), folder)
 
 
 # data and checkpoints

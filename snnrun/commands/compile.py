@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.hydra_app import carry_out, run_hydra
+from snnrun.commands.hydra_app import carry_out, run_hydra, save_composed
 from snnrun.config import Config
 from snnrun.errors import ConfigError
 
@@ -41,12 +42,13 @@ def run(arguments: Sequence[str]) -> int:
 
 def task(cfg: DictConfig) -> Any:
     """Build the program of one configuration."""
-    return carry_out(cfg, _compile)
+    return carry_out(cfg, partial(_compile, cfg))
 
 
-def _compile(config: Config, folder: Path) -> Any:
+def _compile(cfg: DictConfig, config: Config, folder: Path) -> Any:
     from snnrun.run import compile_only
 
     if not config.WRITE_TO_DISK:
         raise ConfigError("WRITE_TO_DISK=false: snnrun compile is there to write the code")
+    save_composed(cfg, folder, config.MODEL_SEED)
     return compile_only(config, folder)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.hydra_app import carry_out, run_hydra, save_config
+from snnrun.commands.hydra_app import carry_out, run_hydra
 from snnrun.commands.run_folder import path_of
 from snnrun.config import Config, validate
 from snnrun.errors import CheckpointError, ConfigError, either
@@ -101,11 +101,16 @@ def _checked(cfg: DictConfig) -> Config:
 
 
 def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:
+    from omegaconf import OmegaConf
+
+    from snnrun.commands import again
     from snnrun.crossval import cross_validate
     from snnrun.record.paths import RunPaths
 
     if config.WRITE_TO_DISK:
-        save_config(cfg, RunPaths(folder).config)
+        config, begun = again.begin(cfg, config, folder)
+        if begun:
+            return cross_validate(config, OmegaConf.load(RunPaths(folder).config), folder)
     return cross_validate(config, cfg, folder)
 
 

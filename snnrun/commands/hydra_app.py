@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig, ListConfig
 
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
-NOWHERE = ("hydra.output_subdir=null", "hydra.job_logging.root.handlers=[]")  # writes nothing
-HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+NOWHERE = ("hydra.job_logging.root.handlers=[]",)  # writes nothing
 _NO_ENTRY = re.compile(
     r"Error merging override \+*(?P<override>(?P<key>[\w.]+?)\.\d+[.=].*)\nlist index out of range"
 )
@@ -72,7 +71,9 @@ def carry_out(
     """Check the configuration of one job and do its work, in the run folder that Hydra made.
 
     ``check`` returns the checked configuration, or raises a ConfigError. In a multirun the message
-    of a job that fails is shown at once, and the other jobs run.
+    of a job that fails is shown at once, and the other jobs run. Hydra itself writes nothing to the
+    folder (conf/config.yaml): it would do so before anything is checked, and over the configuration
+    of a run that is there; ``work`` calls ``save_composed``.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -82,10 +83,9 @@ def carry_out(
     find_users_modules(hydra.runtime.cwd)  # a launcher may have started this process
     many = hydra.mode == RunMode.MULTIRUN
     try:
-        composed = folder / hydra.output_subdir if hydra.output_subdir else None
-        config = _checked(cfg, composed, many, check)
+        config = _checked(cfg, folder, many, check)
         if not config.WRITE_TO_DISK:
-            _leave_no_trace(folder, composed)
+            _leave_no_trace(folder)
         return work(config, folder)
     except SnnrunError as error:
         if many:
@@ -104,7 +104,8 @@ def _note_refusal(folder: Path, error: SnnrunError) -> None:
     from snnrun.record.paths import RunPaths
 
     paths = RunPaths(folder)
-    if not folder.is_dir() or paths.end.exists() or paths.run.exists():
+    there = (paths.end, paths.run, paths.last, paths.pid)  # of a run that has nothing to do with it
+    if not folder.is_dir() or any(path.exists() for path in there):
         return
     write_end(paths, End("refused", str(error)))
     with suppress(OSError), paths.log.open("a", encoding="utf-8", errors="backslashreplace") as log:
@@ -121,31 +122,56 @@ def save_config(cfg: DictConfig | ListConfig, path: Path) -> None:
         file.write(OmegaConf.to_yaml(cfg).encode())
 
 
-def _checked(
-    cfg: DictConfig, composed: Path | None, keep: bool, check: Callable[[DictConfig], Config]
-) -> Config:
-    """Return the checked configuration, and keep the seed that a null stands for.
+def save_composed(cfg: DictConfig, folder: Path, seed: int | None = None) -> None:
+    """Write what was composed for this job, and how, to its run folder.
 
-    ``composed`` is the folder to which Hydra wrote the configuration, if it did.
+    Args:
+        cfg: The configuration.
+        folder: The run folder.
+        seed: The MODEL_SEED that was drawn where ``cfg`` has null.
+
+    Raises:
+        RecordError: The folder cannot be written.
     """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from snnrun.record.atomic import write_error
+    from snnrun.record.paths import RunPaths
+
+    paths = RunPaths(folder)
     try:
-        config = check(cfg)
+        paths.hydra.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(paths.hydra, error) from error
+    if seed is not None and cfg.get("MODEL_SEED") != seed:
+        OmegaConf.update(cfg, "MODEL_SEED", seed, force_add=True)
+    hydra: Any = HydraConfig.instance().cfg
+    save_config(cfg, paths.config)
+    save_config(hydra, paths.hydra / "hydra.yaml")
+    save_config(hydra.hydra.overrides.task, paths.overrides)  # last: now the run has begun
+
+
+def _checked(
+    cfg: DictConfig, folder: Path, keep: bool, check: Callable[[DictConfig], Config]
+) -> Config:
+    """Return the checked configuration; of a refused one ``keep`` what was composed."""
+    from snnrun.record.paths import RunPaths, remove_empty
+
+    try:
+        return check(cfg)
     except ConfigError:
-        if composed is not None and not keep:
-            _forget(composed)
+        if keep and not RunPaths(folder).config.exists():
+            save_composed(cfg, folder)
+        elif folder != Path.cwd():
+            remove_empty(folder)
         raise
-    if not config.WRITE_TO_DISK:
-        return config
-    if composed is not None and cfg.get("MODEL_SEED") != config.MODEL_SEED:
-        from omegaconf import OmegaConf
-
-        OmegaConf.update(cfg, "MODEL_SEED", config.MODEL_SEED, force_add=True)
-        save_config(cfg, composed / "config.yaml")
-    return config
 
 
-def _leave_no_trace(run: Path, composed: Path | None) -> None:
-    """Remove the folder that Hydra made for a run, if it holds nothing else, and log nothing."""
+def _leave_no_trace(run: Path) -> None:
+    """Remove the folder that Hydra made for a run, if it is empty, and log nothing."""
+    from snnrun.record.paths import remove_empty
+
     if run == Path.cwd():
         return
     root = logging.getLogger()
@@ -153,24 +179,6 @@ def _leave_no_trace(run: Path, composed: Path | None) -> None:
         if isinstance(handler, logging.FileHandler) and run in Path(handler.baseFilename).parents:
             root.removeHandler(handler)
             handler.close()
-    if composed is not None and composed.is_dir():
-        _forget(composed)
-    else:
-        with suppress(OSError):  # not empty
-            run.rmdir()
-
-
-def _forget(composed: Path) -> None:
-    """Remove a run folder of a refused configuration, if nothing but Hydra's files is in it."""
-    from snnrun.record.paths import remove_empty
-
-    run = composed.parent
-    written = {path.name for path in composed.iterdir()}
-    if written != set(HYDRA_FILES) or list(run.iterdir()) != [composed]:
-        return
-    for name in HYDRA_FILES:
-        (composed / name).unlink()
-    composed.rmdir()
     remove_empty(run)
 
 

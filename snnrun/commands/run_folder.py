@@ -74,7 +74,7 @@ def run_folder(word: str, name: str = "resume") -> Path:
             f"{folder}: a cross-validation, which `{command('crossval', folder)}` goes on with; "
             "its folders speaker... are runs"
         )
-    if not paths.overrides.is_file():  # which Hydra writes last
+    if not paths.overrides.is_file():  # which is written last
         raise CheckpointError(
             f"{folder}: the run ended before its configuration was written whole, so there is "
             "nothing to go on with; start it again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ usage: snnrun train [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
 
 Trains a spiking network and writes a run folder outputs/<date>/<time>/ with its metrics,
 checkpoints and what REC_* keys ask for. Ctrl-C writes a checkpoint first, and
-`snnrun resume` goes on from it.
+`snnrun resume` goes on from it, or the same command in the same folder (hydra.run.dir=FOLDER,
+--multirun with hydra.sweep.dir=FOLDER).
 
 examples:
   snnrun train                                         Yin-Yang with the defaults of its table
@@ -54,15 +56,13 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun train`."""
-    line = split(arguments)
-    _refuse_old_run(line)
-    with no_run_folder(line) as settings:
+    with no_run_folder(split(arguments)) as settings:
         return run_hydra(task, arguments, settings)
 
 
 def task(cfg: DictConfig) -> Any:
     """Carry out one training run; what it returns is what sweepers optimise."""
-    return carry_out(cfg, _train)
+    return carry_out(cfg, partial(_train, cfg))
 
 
 @contextmanager
@@ -83,28 +83,26 @@ def no_run_folder(line: CommandLine) -> Iterator[Sequence[str]]:
         yield (*NOWHERE, "hydra.run.dir=.")
 
 
-def _refuse_old_run(line: CommandLine) -> None:
-    """Raise RecordError for a folder that holds a run, before Hydra replaces its configuration."""
-    if line.options.keys() & set(PRINTING):
-        return
-    from snnrun.commands.typed import text_given
-
-    folder = text_given("hydra.run.dir", line.overrides)
-    if folder:
-        from snnrun.record.owner import refuse_old_run
-        from snnrun.record.paths import RunPaths
-
-        refuse_old_run(RunPaths(Path(folder)))
-
-
-def _train(config: Config, folder: Path) -> Any:
+def _train(cfg: DictConfig, config: Config, folder: Path) -> Any:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from snnrun.commands import again
+    from snnrun.commands.finished import nothing_left
     from snnrun.presets import when_to_suggest
+    from snnrun.record.owner import claim
+    from snnrun.record.paths import RunPaths
     from snnrun.run import train
 
     hydra = HydraConfig.get()
     job = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
     preset = hydra.runtime.choices.get("preset") or "none"
-    return train(config, folder, suggest=when_to_suggest(preset, job))
+    suggest = when_to_suggest(preset, job)
+    if not config.WRITE_TO_DISK:
+        return train(config, folder, suggest=suggest)
+    with claim(RunPaths(folder)):
+        config, resume = again.begin(cfg, config, folder)
+        if resume and (told := nothing_left(config, folder)):
+            print(told, flush=True)
+            return again.score(folder, config)
+        return train(config, folder, resume=resume, suggest=suggest)

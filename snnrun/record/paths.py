@@ -21,7 +21,7 @@ class RunPaths:
 
     ::
 
-        .hydra/               the composed configuration and the overrides, as Hydra writes them
+        .hydra/               the composed configuration and the overrides, named as Hydra does
         run.h5                metrics per trial and epoch, confusion, timings, provenance
         spikes.h5             links to the recorded parts, likewise variables.h5 and weights.h5
         records/KIND/         the parts: e00003_t000007.h5 is epoch 3, trial 7

@@ -17,7 +17,7 @@ from snnrun.errors import NumericalError
 def test_train_hands_on_the_checked_configuration_and_its_folder(calls: Calls) -> None:
     assert main(["train", "dataset=shd", "N_EPOCHS=7", "MODEL_SEED=3"]) == 0
     [(name, config, folder, named)] = calls
-    assert (name, named) == ("train", {"suggest": ("start", "end")})
+    assert (name, named) == ("train", {"resume": False, "suggest": ("start", "end")})
     assert (config.dataset.name, config.N_EPOCH, config.MODEL_SEED) == ("shd", 7, 3)
     assert [folder] == [f.absolute() for f in run_folders()]
     assert (folder / ".hydra" / "config.yaml").is_file()
@@ -61,7 +61,7 @@ def test_a_refused_configuration_never_removes_what_was_there(capsys: Say, calls
     Path("mine/notes.txt").write_text("keep")
     refused(capsys, "train", "DT_MS=-1", "hydra.run.dir=mine")
     assert Path("mine/notes.txt").read_text() == "keep"
-    assert Path("mine/.hydra/config.yaml").exists()
+    assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
 
 
 def test_errors_of_a_run_are_shown_without_traceback(

@@ -1,0 +1,112 @@
+"""The same command started again in the folder of a run, as launchers and people do.
+
+Slurm and submitit start a preempted job anew with what it was started with, and a sweep with a
+fixed hydra.sweep.dir can be run again. The run then goes on from its checkpoint; one that is
+finished is left as it is. With another configuration nothing in the folder is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snnrun.commands.hydra_app import save_composed
+from snnrun.commands.saved_run import changeable, earlier_overrides, load
+from snnrun.config import Config, validate
+from snnrun.record.atomic import RecordError
+from snnrun.record.paths import FoldPaths, RunPaths
+from snnrun.record.reader import load_run
+from snnrun.schema.kinds import shown
+from snnrun.shell import command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+NONE = "nothing"  # of a key that only one of two configurations has
+
+
+def begin(cfg: DictConfig, config: Config, folder: Path) -> tuple[Config, bool]:
+    """Return the configuration with which to go on in ``folder``, and whether to resume a run.
+
+    The configuration of a new run is written to the folder. Of a run that is there it is the one
+    with which `snnrun resume` would go on: with the seed that was drawn, and with what earlier
+    resumes were given. The caller owns the folder.
+
+    Raises:
+        RecordError: The folder holds a run with another configuration.
+    """
+    from omegaconf import OmegaConf
+
+    paths = RunPaths(folder)
+    trained = paths.run.exists() or paths.last.exists() or FoldPaths(folder).begun
+    if paths.overrides.exists():  # written last
+        present = load(folder, [], "resume", keep=True)
+        original = validate(OmegaConf.load(paths.config))
+        drawn = cfg.get("MODEL_SEED") is None
+        different = differences(present, config, drawn)
+        if not different or not differences(original, config, drawn):
+            return present, True
+        if trained:
+            raise RecordError(_refusal(folder, different))
+    elif trained:
+        raise RecordError(
+            f"{folder}: holds a run already, whose configuration is lost; choose another folder"
+        )
+    earlier_overrides(folder).unlink(missing_ok=True)  # of a run that never began
+    save_composed(cfg, folder, config.MODEL_SEED)
+    return config, False
+
+
+def differences(there: Config, now: Config, drawn: bool) -> dict[str, tuple[Any, Any]]:
+    """Return key -> (value there, value now) where two configurations differ.
+
+    With ``drawn`` the seed now is one of a null, for which any will do.
+    """
+    old, new = _flat(there.to_dict()), _flat(now.to_dict())
+    return {
+        key: (old.get(key, NONE), new.get(key, NONE))
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key, NONE) != new.get(key, NONE) and not (drawn and key == "MODEL_SEED")
+    }
+
+
+def score(folder: Path, config: Config) -> float:
+    """Return what ``snnrun.run.train`` returned at the end of a run: what a sweep optimises."""
+    run = load_run(folder)
+    watched = {"validation": "validation_accuracy", "training": "train_accuracy"}
+    column = run.epochs.get(watched.get(config.CHECKPOINT_BEST, ""), np.empty(0))
+    if np.isfinite(column).any():
+        return float(np.nanmax(column))
+    return float(run.epochs["train_accuracy"][-1])
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and not key.isupper():  # a group with its options
+            flat |= {f"{key}.{option}": v for option, v in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _refusal(folder: Path, different: Mapping[str, tuple[Any, Any]]) -> str:
+    lines = [
+        f"  {key}: {shown(old)} there, {shown(new)} now" for key, (old, new) in different.items()
+    ]
+    if FoldPaths(folder).begun:
+        go_on = command("crossval", folder)
+    else:
+        same = all(key in changeable("resume") for key in different)
+        words = [f"{key}={shown(new)}" for key, (_, new) in different.items() if same]
+        go_on = command("resume", folder, *words)
+    return "\n".join(
+        [
+            f"{folder}: holds a run already, with another configuration:",
+            *lines,
+            f"Go on with it by `{go_on}`, or choose another folder",
+        ]
+    )
