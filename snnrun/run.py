@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from snnrun.backends.base import Backend, Opened
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
 from snnrun.datasets import load
+from snnrun.datasets.fingerprint import Fingerprint, fingerprint, to_text
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.network.build import (
@@ -51,6 +53,7 @@ from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import evaluate, require_test_set
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Stopped, Trainer
+from snnrun.training.same_data import require_same_data
 from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
 from snnrun.training.stop import Stop, StopNow, stop_requests
@@ -117,10 +120,10 @@ def train_in(
         started = time.monotonic()
         require_backend(config)
         require_plots(config)
-        splits = (read or load)(config)
+        splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
-        record = _record(config, paths, splits, resume)
+        record = _record(config, paths, splits, data, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
         resumed = _resumed(config, paths, opened) if resume else None
         state = resumed or _start(config, paths, opened)
@@ -198,8 +201,9 @@ def test(config: Config, folder: Path) -> dict[str, float]:
             epochs=saved["epoch"],
             trials=saved["trial"],
         )
+        origin = _origin(config, fingerprint(splits, config.N_TEST))
         tested = evaluate(
-            config, opened.backend, splits, weights=weights, origin=_origin(config), final=False
+            config, opened.backend, splits, weights=weights, origin=origin, final=False
         )
         add_test(paths, tested)
         reporter.finish(tested_again([*load_run(paths.root).tests[:-1], tested], paths))
@@ -289,11 +293,25 @@ def _preparing(config: Config, stop: Stop, paths: RunPaths, reporter: Reporter) 
         _interrupt(stopped_early(config, stop, paths), stop, reporter)
 
 
-def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> RunRecord:
+def _read(
+    config: Config, paths: RunPaths, resume: bool, read: Callable[[Config], Splits]
+) -> tuple[Splits, Fingerprint]:
+    """Return the data and what tells them apart from others, which a run must not go on with."""
+    splits = read(config)
+    data = fingerprint(splits, config.N_TEST)
+    if not resume:
+        return splits, data
+    changed = require_same_data(config, paths, data)
+    return replace(splits, notices=(*splits.notices, *changed)), data
+
+
+def _record(
+    config: Config, paths: RunPaths, splits: Splits, data: Fingerprint, resume: bool
+) -> RunRecord:
     make = RunRecord.from_file if resume and paths.run.exists() else RunRecord
     return make(
         paths,
-        _origin(config),
+        _origin(config, data),
         n_classes=splits.train.data.n_classes,
         class_names=splits.train.data.class_names,
         confusion=config.COLLECT_CONFUSION,
@@ -301,7 +319,7 @@ def _record(config: Config, paths: RunPaths, splits: Splits, resume: bool) -> Ru
     )
 
 
-def _origin(config: Config) -> dict[str, str | int]:
+def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:
     keys = ("TRAIN_DATA_SEED", "TEST_DATA_SEED", "MODEL_SEED")
     return provenance(
         config.to_dict(),
@@ -309,6 +327,7 @@ def _origin(config: Config) -> dict[str, str | int]:
         dataset=config.dataset.name,
         epochs=config.N_EPOCH,
         seeds={key: getattr(config, key) for key in keys},
+        data=to_text(data),
     )
 
 

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from snnrun import __version__
 
 CONFIG = "config"  # the one entry that is a text of many lines
+DATA = "data"  # what tells the data apart from others, as JSON
 
 
 def provenance(
@@ -29,6 +30,7 @@ def provenance(
     dataset: str,
     epochs: int,
     seeds: Mapping[str, int],
+    data: str = "",
     command: Sequence[str] | None = None,
 ) -> dict[str, str | int]:
     """Return what ``run.h5`` says about the origin of its numbers.
@@ -39,6 +41,7 @@ def provenance(
         dataset: Name of the data set.
         epochs: Number of epochs that the run is to have.
         seeds: Every seed as used, the drawn ones too.
+        data: The fingerprint of the data that were loaded (snnrun.datasets.fingerprint).
         command: The command line; that of this process if not given.
     """
     entries: dict[str, str | int] = {
@@ -49,6 +52,7 @@ def provenance(
         "command": shlex.join(sys.argv if command is None else command),
         "folder": _working_folder(),
         "git_commit": git_commit(),
+        **({DATA: data} if data else {}),
         "start_time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "snnrun": __version__,
         "python": platform.python_version(),

@@ -149,6 +149,12 @@ GROUPS = table(
         "Count several events of a channel in one time step as one spike; false: as many as there "
         "are.",
     ),
+    text(
+        "dataset.changed", "refuse",
+        "What snnrun resume does where the data are not those that the run has trained on so far: "
+        "refuse, or accept and note what differs.",
+        choices=("refuse", "accept"), changeable=(RESUME,),
+    ),
     row(
         "dataset.start", 0.0,
         "Time of the data, after RESCALE_T, at which trials begin; or first: that of the first "
