@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from snnrun.commands.arguments import groups, split
 from snnrun.commands.compose import compose as compose_line
+from snnrun.commands.hydra_setup import VERSION
 from snnrun.config import Config, conf_dir, validate
 from snnrun.errors import ConfigError
 from snnrun.presets import NO_FIGURE, read
@@ -26,7 +27,7 @@ PRESETS = [name for name in GROUPS["preset"] if name != "none"]
 
 @contextmanager
 def conf() -> Iterator[None]:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), **VERSION):
         yield
 
 

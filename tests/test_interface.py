@@ -26,6 +26,7 @@ from runs import (
 
 import snnrun as package
 from snnrun import Run, load_run, train
+from snnrun.commands.hydra_setup import VERSION
 from snnrun.config import conf_dir, from_dict
 from snnrun.errors import ConfigError
 from snnrun.record.atomic import RecordError
@@ -194,7 +195,7 @@ def test_the_defaults_are_those_of_the_data_set_beside_a_named_network(named: An
 
 
 def test_choices_of_groups_are_found_from_within_an_application_of_hydras() -> None:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), **VERSION):
         run = train({**SMALL, "N_EPOCH": 1, "network": "recurrent", "WRITE_TO_DISK": False})
         assert compose("config", ["ETA=0.25"]).ETA == 0.25  # theirs goes on
     assert run.config["RECURRENT"] is True

@@ -13,6 +13,7 @@ from runs import small, snnrun
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.native.emit import emit
+from snnrun.commands.hydra_setup import VERSION
 from snnrun.compile.program import Program
 from snnrun.config import Config, conf_dir, from_dict, validate
 from snnrun.datasets import load
@@ -265,7 +266,7 @@ def test_yaml_and_the_command_line_give_layers(tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_files_is_a_network_with_two_kinds_of_layers() -> None:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), **VERSION):
         config = validate(compose("config", ["network=layers"]))
     assert build_network(config, n_inputs=5, n_outputs=3).shape == "5-128r-64-3"
     assert [layer.forward.rule for layer in config.layers] == ["eventprop", "frozen", "eventprop"]

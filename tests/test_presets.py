@@ -13,6 +13,7 @@ from pairwise import pairs_of, pairwise
 from runs import write_dvs, write_mnist, write_shd, write_ssc
 
 from snnrun.commands.arguments import groups
+from snnrun.commands.hydra_setup import VERSION
 from snnrun.config import Config, conf_dir, from_dict, validate
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
@@ -47,7 +48,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
     """Return the preset as Hydra composes it, with few small mini-batches of small data."""
     sizes = {"N_TRAIN": 7, "N_BATCH": 4, "N_VALIDATE": 4, "N_TEST": 4, "N_EPOCH": 1}
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), **VERSION):
         composed = compose("config", [f"preset={name}"])
         if composed.N_VALIDATE == 0:
             del sizes["N_VALIDATE"]

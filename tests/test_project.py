@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from snnrun.commands.doctor import PACKAGES
+from snnrun.commands.doctor import PACKAGES, PYTHONS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -118,3 +118,20 @@ def test_one_process_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
     assert [process.wait(60) for process in started] == [0, 0, 0]
     assert (tmp_path / "log").read_text() == "in out " * 3
+
+
+def test_the_command_line_works_without_a_warning_of_pythons_or_hydras(tmp_path: Path) -> None:
+    words = ["train", "--multirun", "NAME=a,b", "N_EPOCH=0"]  # refused, once it is composed
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "snnrun", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert "Warning" not in done.stderr
+    assert "in job 1 (NAME=b,N_EPOCH=0): N_EPOCH=0: must be" in done.stderr
+    assert done.returncode == 2
+
+
+def test_doctor_asks_for_the_python_that_is_declared() -> None:
+    project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (low, low_minor), (high, high_minor) = PYTHONS
+    assert project["requires-python"] == f">={low}.{low_minor},<{high}.{high_minor}"

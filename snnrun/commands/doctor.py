@@ -16,7 +16,7 @@ from pathlib import Path
 from snnrun import __version__
 from snnrun.errors import BuildError, ConfigError
 
-PYTHONS = ((3, 10), (3, 14))  # from, up to but not including
+PYTHONS = ((3, 10), (3, 15))  # from, up to but not including
 PACKAGES = (
     "hydra-core",
     "omegaconf",

@@ -189,9 +189,9 @@ def _hydra_main(task: Callable[[DictConfig], Any]) -> None:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError  # type: ignore[import-untyped]
 
-    import snnrun.commands.resolvers  # noqa: F401  registers what conf/config.yaml asks for
+    from snnrun.commands.hydra_setup import main_options
 
-    decorate = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+    decorate = hydra.main(**main_options(), config_path=str(conf_dir()), config_name="config")
     try:
         decorate(task)()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:

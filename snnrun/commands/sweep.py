@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 
-import snnrun.commands.resolvers  # noqa: F401  registers what conf/config.yaml asks for
+import snnrun.commands.hydra_setup  # noqa: F401  registers what conf/config.yaml asks for
 from snnrun.record.paths import MULTIRUN, remove_empty
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.config import Config
+from snnrun.config import Config, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import load_object
 from snnrun.models.declare import Neuron
@@ -22,7 +22,8 @@ from snnrun.models.superspike import OWN_ERROR, SuperSpike
 from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
-from snnrun.schema import SCHEMA
+from snnrun.schema import KEYS, SCHEMA
+from snnrun.schema.kinds import shown
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
 from snnrun.schema.recordable import ALL_ALIKE
 from snnrun.streams import stream
@@ -90,7 +91,28 @@ def find_loss(config: Config) -> Loss:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
     if not isinstance(loss, Loss):
         raise ConfigError(f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not {loss!r}")
+    _refuse_keys_of_other_losses(config, loss)
     return loss
+
+
+def _refuse_keys_of_other_losses(config: Config, loss: Loss) -> None:
+    """Raise ConfigError for keys of losses that were set and that this one does not name.
+
+    Of a built-in loss the schema knows them; of a user's own only the loss itself.
+    """
+    dataset = config.dataset.name
+    wrong = []
+    for name, key in KEYS.items():
+        of_losses = key.active_if and all(c.key == "LOSS_TYPE" for c in key.active_if)
+        value, usual = getattr(config, name), key.default_of(dataset)
+        if of_losses and name not in loss.keys and value != usual:
+            wrong.append(
+                f"{name}={shown(value)}: has no effect, as loss {loss.name} does not name it in "
+                f"its keys ({', '.join(loss.keys) or 'it has none'}); leave it out, or use "
+                f"{name}={shown(usual)} where a preset or an earlier run sets it"
+            )
+    if wrong:
+        raise ConfigError(listed(wrong, "in the configuration"))
 
 
 def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, float]]:

@@ -23,6 +23,7 @@ from runs import (
     write_shd,
 )
 
+from snnrun.commands.hydra_setup import VERSION
 from snnrun.config import conf_dir, from_dict, validate
 from snnrun.errors import BuildError, CapacityError, ConfigError
 from snnrun.record import load_run
@@ -90,7 +91,7 @@ def learning_curves(words: list[str], folder: Path, seeds: range) -> np.ndarray:
         device = ["backend.device=single_threaded_cpu"] if backend == "genn" else []
         for seed in seeds:
             chosen = [*words, f"backend={backend}", *device, f"MODEL_SEED={seed}"]
-            with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            with initialize_config_dir(str(conf_dir()), **VERSION):
                 run = validate(compose("config", chosen))
             train(run, folder / f"{backend}{seed}")
             found.append(load_run(folder / f"{backend}{seed}").trials["loss"])
