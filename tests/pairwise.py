@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+Pair = tuple[tuple[str, Any], tuple[str, Any]]  # two keys, each with a value
 
-def pairwise(choices: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Return combinations in which every pair of values of two keys occurs.
+
+def pairwise(
+    choices: Mapping[str, Sequence[Any]], elsewhere: Callable[[Pair], bool] = lambda pair: False
+) -> list[dict[str, Any]]:
+    """Return combinations in which every pair of values of two keys occurs that is not elsewhere.
 
     Each new one takes, key by key, the value that meets most pairs that are still missing.
     """
@@ -16,6 +20,7 @@ def pairwise(choices: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     missing = {
         ((a, x), (b, y)) for a, b in combinations(keys, 2) for x in choices[a] for y in choices[b]
     }
+    missing = {pair for pair in missing if not elsewhere(pair)}
     found = []
     while missing:
         (a, x), (b, y) = min(missing, key=str)
