@@ -25,9 +25,9 @@ from snnrun.schema import (
     stdp,
     superspike,
     targets,
-    unknown_key,
 )
 from snnrun.schema.effect import COUNTS, without_effect
+from snnrun.schema.hints import unknown_key
 from snnrun.schema.kinds import plain, shown
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 from snnrun.schema.rules import RULES, count_of, steps_of
@@ -241,7 +241,7 @@ def _sort_out_unknown(given: dict[str, Any], name: Any) -> tuple[dict[str, Any],
         if own and group == "dataset" and option:
             options[option] = given[key]
         else:
-            wrong.append(unknown_key(key))
+            wrong.append(unknown_key(key, shown(given[key])))
     return options, wrong
 
 

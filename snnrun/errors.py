@@ -57,6 +57,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """Return the known word that is nearest to ``word``, or "" where none is near."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return near[0] if near else ""
+    """Return the known word that is nearest to ``word`` in whatever case, or "" where none is."""
+    as_written = {one.lower(): one for one in known}
+    near = get_close_matches(word.lower(), as_written, n=1, cutoff=0.6)
+    return as_written[near[0]] if near else ""

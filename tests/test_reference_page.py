@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from snnrun.cli import COMMANDS
-from snnrun.schema import ALIASES, BASE, DATASETS, ELSEWHERE, KEYS, SCHEMA
+from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA
 from snnrun.schema.kinds import plain
+from snnrun.schema.reference import NOT_NEEDED, OTHERWISE, RENAMED
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference.md").read_text()
 with (Path(__file__).parent / "parameters.csv").open(newline="") as file:
@@ -86,7 +87,7 @@ def test_a_row_names_a_key_that_exists_with_the_schemas_defaults(row: tuple[str,
         assert defaults(cells) == {}
         return
     assert key in SCHEMA
-    assert code(cells[0]) in {key, *ALIASES, *ELSEWHERE}
+    assert code(cells[0]) in {key, *RENAMED}
     for dataset, value in defaults(cells).items():
         assert as_written(value) == default(key, dataset), dataset
 
@@ -108,9 +109,21 @@ def test_every_key_is_on_the_page_once_as_the_references_or_ours() -> None:
 
 def test_other_names_that_the_schema_knows_are_on_the_page() -> None:
     named = {code(cells[0]) for _, cells in KEY_ROWS}
-    assert {*ALIASES, *ELSEWHERE} - {"HIDDEN_NOISE_AMP"} <= named  # a parameter of its model
+    assert {*ALIASES, *RENAMED} - {"HIDDEN_NOISE_AMP"} <= named  # a parameter of its model
     for alias, key in ALIASES.items():
         assert [ours(cells) for _, cells in KEY_ROWS if code(cells[0]) == alias] == [key]
+
+
+def test_the_program_explains_keys_as_the_page_does() -> None:
+    noted: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    for _, cells in KEY_ROWS:
+        kind, _, text = cells[-1].partition(": ")
+        if text:
+            noted.setdefault(kind, {})[code(cells[0])] = text
+    assert noted["none"] == NOT_NEEDED
+    assert noted["corrected"] == OTHERWISE
+    renamed = {name: f"`{ours}`{more}" for name, (ours, more) in RENAMED.items()}
+    assert noted["renamed"] == {n: t for n, t in renamed.items() if n != "HIDDEN_NOISE_AMP"}
 
 
 def test_defaults_of_our_own_keys_are_the_schemas() -> None:

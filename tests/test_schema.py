@@ -10,7 +10,8 @@ import pytest
 
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
-from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key, unknown_key
+from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key
+from snnrun.schema.hints import unknown_key
 from snnrun.schema.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.schema.recordable import NEURON_VARIABLES
 
@@ -235,7 +236,7 @@ def test_how_long_and_what_is_recorded_may_change_on_resume(name: str) -> None:
         ("ETAA", "Did you mean 'ETA'?"),
         ("num_hiden", "Did you mean 'NUM_HIDDEN'?"),
         ("backend.thread", "Did you mean 'backend.threads'?"),
-        ("DATA_SET", "dataset=NAME"),
+        ("DATA_SET", "`dataset=shd`"),
         ("PDROP", "PDROP_INPUT"),
         ("QQQQ", "snnrun keys"),
     ],

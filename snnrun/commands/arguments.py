@@ -14,7 +14,9 @@ from typing import Any
 
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA, unknown_key
+from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA
+from snnrun.schema.hints import meant, unknown_key
+from snnrun.schema.synonyms import value_hint
 from snnrun.shell import hydra_quoted, quoted
 
 WITH_VALUE = {
@@ -89,15 +91,26 @@ def split(arguments: Iterable[str]) -> CommandLine:
             given = value or words.pop(0)
             options[name] = os.path.expanduser(given) if name in FOLDERS else given
         else:
-            known = [*WITH_VALUE, *WITHOUT_VALUE, *INFO]
-            hint = did_you_mean(given, known)
-            raise ConfigError(
-                f"{given}: there is no such option.{hint} Options: {', '.join(known)}"
-            )
+            raise ConfigError(f"{given}: there is no such option.{_no_option(given, value, words)}")
     both = [name for name in ONE_OF if name in options]
     if len(both) > 1:
         raise ConfigError(f"{' and '.join(both)} exclude each other: give one of them")
     return CommandLine(options=options, overrides=overrides)
+
+
+def _no_option(given: str, value: str, rest: Sequence[str]) -> str:
+    """Return what may be meant by an option that does not exist: often it is a key."""
+    known = [*WITH_VALUE, *WITHOUT_VALUE, *INFO]
+    near = did_you_mean(given, known)
+    name = given.lstrip("-")
+    follows = rest[0] if rest and not rest[0].startswith("-") and "=" not in rest[0] else ""
+    value = value or follows or "true"
+    keys = {key.upper().replace("_", "-"): key for key in SCHEMA}
+    key = keys.get(name.upper().replace("_", "-"))
+    told = f"{key}={value}" if key else meant(name, value)
+    if told:
+        return f" Settings are given as KEY=VALUE: {told}"
+    return f"{near} Options: {', '.join(known)}"
 
 
 def groups(folders: Iterable[Path]) -> dict[str, list[str]]:
@@ -141,6 +154,11 @@ def _unreadable(word: str, reason: str) -> str:
     return f"{word}: cannot be read as KEY=VALUE: {reason}{hint if key and equals else ''}"
 
 
+def value_text(override: Any) -> str:
+    """Return the value of an override as it was written, those of a sweep with their commas."""
+    return str(override.input_line).partition("=")[2]
+
+
 def check(line: CommandLine) -> list[str]:
     """Return the overrides with each key under its own name.
 
@@ -163,7 +181,7 @@ def check(line: CommandLine) -> list[str]:
         if name in known:
             wrong += _wrong_choices(override, known[name], anywhere=_searches_more(parsed))
         elif not _is_key(name, own_dataset=_has_own_dataset(line, parsed)):
-            wrong.append(_unknown(name, known))
+            wrong.append(_unknown(override, known))
         else:
             wrong += _misshapen(override)
     wrong += _twice_spelled(parsed)
@@ -235,9 +253,10 @@ def _misshapen(override: Any) -> Iterator[str]:
             )
 
 
-def _unknown(name: str, known: dict[str, list[str]]) -> str:
-    group = did_you_mean(name, known) if "." not in name else ""
-    return f"{name}: there is no such group or key.{group}" if group else unknown_key(name)
+def _unknown(override: Any, known: dict[str, list[str]]) -> str:
+    name, value = override.key_or_group, value_text(override)
+    group = did_you_mean(name, known) if "." not in name and not meant(name) else ""
+    return f"{name}: there is no such group or key.{group}" if group else unknown_key(name, value)
 
 
 def _wrong_choices(override: Any, choices: list[str], anywhere: bool) -> list[str]:
@@ -249,7 +268,7 @@ def _wrong_choices(override: Any, choices: list[str], anywhere: bool) -> list[st
         own = f"; your own: {group}.name={choice}" if "." in choice else ""
         wrong.append(
             f"{group}={choice}: must be one of {', '.join(choices)}{own}."
-            + did_you_mean(choice, choices)
+            + (value_hint(f"{group}.name", choice) or did_you_mean(choice, choices))
         )
     return wrong
 

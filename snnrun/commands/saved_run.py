@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from snnrun.commands.arguments import parse
+from snnrun.commands.arguments import parse, value_text
 from snnrun.commands.hydra_app import save_config
 from snnrun.commands.typed import as_typed
 from snnrun.config import Config, listed, validate
 from snnrun.errors import ConfigError
 from snnrun.record.paths import RunPaths
-from snnrun.schema import ALIASES, SCHEMA, unknown_key
+from snnrun.schema import ALIASES, SCHEMA
 from snnrun.schema.effect import used_keys
+from snnrun.schema.hints import unknown_key
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 PRESET = "preset="
@@ -156,4 +157,4 @@ def _refusal(override: Any, name: str, command: str, run: Mapping[str, Any]) -> 
         )
     if name.split(".")[0] in ("hydra", "preset") or f"{name}.name" in SCHEMA:
         return f"{name}: `snnrun {command}` takes single keys, not groups"
-    return unknown_key(name)
+    return unknown_key(name, value_text(override))

@@ -8,6 +8,7 @@ from typing import Any
 
 from snnrun.errors import did_you_mean
 from snnrun.schema.kinds import BOOL, TEXT, Kind, Problems, shown
+from snnrun.schema.synonyms import value_hint
 
 NULLS = ("null", "None", "none", "~")  # how people write null where a number or a list belongs
 
@@ -142,7 +143,9 @@ class Key:
         )
 
     def _refusal(self, value: Any) -> str:
-        hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
+        hint = value_hint(self.name, value)
+        if not hint and isinstance(value, str):
+            hint = did_you_mean(value, self.choices)
         if self.kind is BOOL and value in (0, 1):
             hint = f" Did you mean {'true' if value else 'false'}?"
         if self.kind is TEXT and isinstance(value, bool | int | float):
