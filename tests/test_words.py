@@ -109,7 +109,7 @@ def test_another_word_for_a_value_leads_to_one_that_is_accepted(key: str, words:
         (["--batch-size=64"], "N_BATCH=64"),
         (["--n-epoch", "3"], "Settings are given as KEY=VALUE: N_EPOCH=3"),
         (["PDROP=0.1"], "it is called PDROP_INPUT: PDROP_INPUT=0.1"),
-        (["PROFILE=true"], "here it is not needed: `TIMING` records GeNN's kernel times"),
+        (["PROFILE=true"], "here it is not needed: `TIMING` records times of GeNN's kernels"),
     ],
 )
 def test_words_of_other_programs_are_answered_with_what_to_give(

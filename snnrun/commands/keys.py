@@ -90,9 +90,8 @@ def _print_sections(chosen: Sequence[Key]) -> None:
 
 def _in_short(key: Key) -> str:
     """Return name and the beginning of the meaning of a key as one line."""
-    return (
-        f"  {key.name:<23} {textwrap.shorten(key.meaning, text_width() - 26, placeholder=' ...')}"
-    )
+    room = max(20, text_width() - 26)
+    return f"  {key.name:<23} {textwrap.shorten(key.meaning, room, placeholder=' ...')}"
 
 
 def _wrapped(text: str) -> list[str]:

@@ -25,7 +25,7 @@ NOT_NEEDED = {
     "DATASET": "`dataset=shd` or `dataset=ssc`; what its text calls `DATA_SET`",
     "DATA_BUFFER_NAME": "converted data are in the cache that `snnrun data info` shows",
     "TEST_ST_INTEGRITY": "data are checked whenever they are read",
-    "PROFILE": "`TIMING` records GeNN's kernel times",
+    "PROFILE": "`TIMING` records times of GeNN's kernels, on a GPU of the passes",
     "TAU_MEM_OUTPUT": "`network.output_parameters` sets what differs in the output",
     "DOWNLOAD_SHD": "`dataset.fetch`",
     "NU_LOWER": "set by scripts, read by nothing",
