@@ -170,7 +170,7 @@ def validate(source: Any) -> Config:
     for rule in (*checks, *superspike.RULES, *targets.RULES):
         wrong += rule.problems(values)
     if wrong:
-        raise ConfigError(listed(wrong, "in the configuration"))
+        raise ConfigError(listed(wrong, "in the configuration"), wrong)
     return _assemble(_resolve(values), own_options)
 
 

@@ -15,22 +15,26 @@ from snnrun.datasets import load
 from snnrun.datasets.selection import Packed, speakers_of
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError
+from snnrun.presets import Setting
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.report.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
-from snnrun.run import train
+from snnrun.run import UNKNOWN, train
 from snnrun.shell import command
 
 Read = Callable[[Config], Splits]
 
 
-def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -> float:
+def cross_validate(
+    config: Config, cfg: DictConfig | ListConfig, folder: Path, setting: Setting = UNKNOWN
+) -> float:
     """Train a network for each entry of SPEAKER_LEFT, but for those that are finished.
 
     Args:
         config: The checked configuration.
         cfg: The same as it was composed, of which each run's own configuration is made.
         folder: Where the runs' folders and the table are, or will be.
+        setting: Where the values are from, which each run says.
 
     Returns the mean over the runs of the last epoch's accuracy on the speaker left out.
 
@@ -52,7 +56,8 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
         run = RunPaths(paths.fold(place))
         if not (run.run.exists() and load_run(run.root).finished):
             print(f"\nspeaker {speakers[place]} left out ({number} of {len(places)})", flush=True)
-            _train(cfg, place, run, folder, read)
+            go_on = partial(train, read=read, setting=setting)
+            _train(_leaving_out(cfg, place), run, folder, go_on)
         folds.append(fold_of(load_run(run.root), place, int(speakers[place])))
         write_folds(folds, paths.table)
     print()
@@ -62,15 +67,16 @@ def cross_validate(config: Config, cfg: DictConfig | ListConfig, folder: Path) -
 
 
 def _train(
-    cfg: DictConfig | ListConfig, place: int, run: RunPaths, folder: Path, read: Read
+    cfg: DictConfig | ListConfig, run: RunPaths, folder: Path, go_on: Callable[..., float]
 ) -> None:
     """Train the network of one fold, from its checkpoint if there is one."""
     if not run.overrides.exists():  # written last
         run.hydra.mkdir(parents=True, exist_ok=True)
-        save_config(_leaving_out(cfg, place), run.config)
-        save_config(OmegaConf.create([f"SPEAKER_LEFT=[{place}]"]), run.overrides)
+        save_config(cfg, run.config)
+        left_out = ",".join(map(str, cfg.SPEAKER_LEFT))
+        save_config(OmegaConf.create([f"SPEAKER_LEFT=[{left_out}]"]), run.overrides)
     try:
-        train(validate(OmegaConf.load(run.config)), run.root, resume=True, read=read)
+        go_on(validate(OmegaConf.load(run.config)), run.root, resume=True)
     except SystemExit:
         print(f"or with all of the cross-validation:\n  {command('crossval', folder)}", flush=True)
         raise

@@ -18,7 +18,31 @@ class SnnrunError(Exception):
 
 
 class ConfigError(SnnrunError):
-    """A configuration key, value, type or combination that cannot be used."""
+    """A configuration key, value, type or combination that cannot be used.
+
+    ``problems`` are the lines of the message one by one, where there are several or one is a
+    NoEffect.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class NoEffect(str):
+    """A problem in words: the value of ``key`` would change nothing."""
+
+    key: str
+
+    def __new__(cls, key: str, text: str) -> NoEffect:
+        """Return the words, with the key that they are about."""
+        line = super().__new__(cls, text)
+        line.key = key
+        return line
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        """Return what a copy in another process is made of."""
+        return self.key, str(self)
 
 
 class ModelError(SnnrunError):

@@ -1,11 +1,14 @@
 """What the files of conf/preset/ say of themselves: source, published result, run time.
 
-A preset opens with comments: the line of @package, the command that runs it, and labelled texts,
+The preset that is called as a data set is the recommended setting of it, which is taken when no
+preset is chosen. A preset opens with comments: the line of @package, the command that runs it, and
+labelled texts,
 
     # source: where its values are from
     # published: test 97.58 +- 0.12 % (10 seeds, last epoch)   or: none, and why
     # here: what it gave here, if somebody has tried
     # run time: what to expect
+    # rules: of a recommended one the learning rules that it is for, as in eventprop, surrogate
     # needs: a file that no command fetches, where it is from, and the key that takes it
 
 A text that needs further lines has them indented by two blanks.
@@ -14,19 +17,20 @@ A text that needs further lines has them indented by two blanks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from snnrun.config import conf_dir
-from snnrun.shell import command
+from snnrun.errors import either
 
-LABELS = ("source", "published", "here", "run time", "needs")
+LABELS = ("source", "published", "here", "run time", "rules", "needs")
 _DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
 _LABEL = re.compile(rf"^# ({'|'.join(LABELS)}): (.*)$")
 _FIGURE = re.compile(r"\btest (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
 NO_FIGURE = "none"
-START, END = "start", "end"  # when a run without a preset says which there is
+NONE = "none"  # the choice of no preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,13 @@ class Preset:
     published: str
     here: str
     run_time: str
+    rules: tuple[str, ...] = ()
     needs: str = ""
+
+    @property
+    def recommended(self) -> bool:
+        """Return whether this is what a run of the data set takes where no preset is chosen."""
+        return self.name == self.dataset
 
     @property
     def figure(self) -> str:
@@ -78,63 +88,79 @@ def read(file: Path) -> Preset:
             found[label] += f" {line[1:].strip()}"
         else:
             label = ""
-    dataset = _DATASET.search(text)
     return Preset(
         name=file.stem,
-        dataset=dataset[1] if dataset else "",
+        dataset=_dataset_of(file, text),
         source=found.get("source", ""),
         published=found.get("published", ""),
         here=found.get("here", ""),
         run_time=found.get("run time", ""),
+        rules=tuple(found.get("rules", "").replace(",", " ").split()),
         needs=found.get("needs", ""),
     )
 
 
+def _dataset_of(file: Path, text: str) -> str:
+    """Return the data set that a preset chooses, or that it is called as; "" for neither."""
+    chosen = _DATASET.search(text)
+    if chosen:
+        return chosen[1]
+    return file.stem if (file.parents[1] / "dataset" / file.name).is_file() else ""
+
+
 @cache
 def presets() -> tuple[Preset, ...]:
-    """Return the presets that snnrun brings, those of a data set together, the best first."""
-    found = [read(file) for file in (conf_dir() / "preset").glob("*.yaml") if file.stem != "none"]
+    """Return the presets that snnrun brings, those of a data set together.
+
+    Of these the recommended one is the first, and then the best.
+    """
+    found = [read(file) for file in (conf_dir() / "preset").glob("*.yaml") if file.stem != NONE]
     found.sort(key=lambda preset: preset.name)
-    found.sort(key=lambda preset: preset.rank, reverse=True)
+    found.sort(key=lambda preset: (preset.recommended, preset.rank), reverse=True)
     return tuple(sorted(found, key=lambda preset: preset.dataset))
 
 
-def when_to_suggest(preset: str | None, job: int | None = None) -> tuple[str, ...]:
-    """Return when a run says which preset there is for its data set: if it took none itself.
-
-    Args:
-        preset: The choice of the run; None where it is not known.
-        job: Number of the job of a sweep, from 0, of which only the first says it, and once.
-    """
-    if preset != "none":
-        return ()
-    if job is None:
-        return START, END
-    return () if job else (START,)
+def file_of(name: str | None, folders: Iterable[Path]) -> Path | None:
+    """Return the file of a preset, in the first of the folders that has it; None without one."""
+    files = (folder / "preset" / f"{name}.yaml" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
 
 
-def suggestion(dataset: str) -> dict[str, tuple[str, ...]]:
-    """Return which preset a run of a data set without one might want, as label -> lines.
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Where the values of a run are from, besides the command line and the table."""
 
-    The first says what it gives, the second is its command, the third, if any, what it needs.
+    preset: str | None  # NONE: from nowhere else; None: not known
+    by_default: bool = False  # the preset was taken as that of the data set, not chosen
+    left_out: tuple[str, ...] = ()  # its keys that have no effect with what was chosen
 
-    The defaults of a data set are those of a table, and need not train well.
-    """
-    of_dataset = [preset for preset in presets() if preset.dataset == dataset]
-    if not of_dataset:
+
+def said_of(setting: Setting, dataset: str, rule: str) -> dict[str, str | Sequence[str]]:
+    """Return what a run says of its setting at the start, as label -> lines."""
+    if setting.preset is None:
         return {}
-    best = of_dataset[0]
-    start: list[str] = [command("train", f"preset={best.name}")]
-    start += [f"it needs {best.needs}"] if best.needs else []
-    if best.figure:
-        return {"published": (f"test {best.figure} with other values; to reproduce it:", *start)}
-    if not best.figure_here:
-        return {"preset": (f"other values for {dataset}, without a published result:", *start)}
-    about = (
-        f"test {best.figure_here} with other values, measured here "
-        f"(`{command('presets', best.name)}` says how); none is published:"
-    )
-    return {"measured": (about, *start)}
+    if setting.preset == NONE:
+        return _said_of_the_table(dataset, rule)
+    left_out = [f"without {', '.join(setting.left_out)}, which the other choices leave no place"]
+    lines = left_out if setting.left_out else []
+    if setting.by_default:
+        about = f"preset {setting.preset}, recommended for this data set"
+        lines = [f"{about} (preset={NONE}: the table's values)", *lines]
+    elif lines:
+        lines = [f"preset {setting.preset}", *lines]
+    return {"setting": lines} if lines else {}
+
+
+def _said_of_the_table(dataset: str, rule: str) -> dict[str, str | Sequence[str]]:
+    recommended = {preset.name: preset for preset in presets()}.get(dataset)
+    if recommended is None:
+        return {}
+    if rule not in recommended.rules:
+        rules = either([f"rule={name}" for name in recommended.rules])
+        about = f"the table's values, as preset={dataset}, recommended for this data set, is for"
+        return {"setting": f"{about} {rules}"}
+    here = f" (test {recommended.figure_here} here)" if recommended.figure_here else ""
+    return {"setting": f"the table's values; recommended is preset={dataset}{here}"}
 
 
 def _text(match: re.Match[str] | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from snnrun.network.build import (
     initial_weights,
 )
 from snnrun.plots.live import LivePlots, require_plots
-from snnrun.presets import END, START
+from snnrun.presets import Setting
 from snnrun.record.atomic import write_error
 from snnrun.record.ending import noting_end
 from snnrun.record.evaluation import Weights, add_test
@@ -58,6 +58,8 @@ from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
 from snnrun.training.stop import Stop, StopNow, stop_requests
 
+UNKNOWN = Setting(preset=None)
+
 
 class Interrupted(SystemExit):
     """The run was stopped by a signal."""
@@ -72,12 +74,12 @@ def train(
     folder: Path,
     resume: bool = False,
     *,
-    suggest: Collection[str] = (),
+    setting: Setting = UNKNOWN,
     read: Callable[[Config], Splits] | None = None,
 ) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
-    ``suggest`` is when the run says which preset there is for its data set: presets.START and END.
+    ``setting`` is where its values are from, which the run says at its start.
     ``read`` gives the data that the configuration asks for; without it, snnrun.datasets.load does.
     With WRITE_TO_DISK false nothing is written to the folder, but to a temporary one.
 
@@ -89,9 +91,9 @@ def train(
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
     if config.WRITE_TO_DISK:
-        return train_in(config, RunPaths(Path(folder)), resume, suggest=suggest, read=read)
+        return train_in(config, RunPaths(Path(folder)), resume, setting=setting, read=read)
     with scratch() as paths:
-        return train_in(config, paths, suggest=suggest, read=read)
+        return train_in(config, paths, setting=setting, read=read)
 
 
 def train_in(
@@ -100,7 +102,7 @@ def train_in(
     resume: bool = False,
     *,
     progress: bool = True,
-    suggest: Collection[str] = (),
+    setting: Setting = UNKNOWN,
     read: Callable[[Config], Splits] | None = None,
 ) -> float:
     """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
@@ -130,7 +132,7 @@ def train_in(
         record.truncate(state.epoch, state.trial)
         recordings.discard_after(state.epoch, state.trial)
         record.write()
-        reporter.start(found(config, splits, opened, paths, state, START in suggest))
+        reporter.start(found(config, splits, opened, paths, state, setting))
         for line in enter([*splits.notices, *opened.notices], record.notices):
             reporter.warning(line)
         ending.training()
@@ -155,7 +157,7 @@ def train_in(
         if plots:
             plots.ended()
         seconds = time.monotonic() - started
-        reporter.finish(outcome(config, record, figures, state, paths, seconds, END in suggest))
+        reporter.finish(outcome(config, record, figures, state, paths, seconds))
     return _score(state, record)
 
 

@@ -11,7 +11,7 @@ from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.network.build import find_regulariser
-from snnrun.presets import suggestion
+from snnrun.presets import Setting, said_of
 from snnrun.record.evaluation import Evaluation
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
@@ -35,12 +35,9 @@ def found(
     opened: Opened,
     paths: RunPaths,
     state: State,
-    suggest: bool = False,
+    setting: Setting,
 ) -> Info:
-    """Return what the run found before its first batch: data, network, backend, plan.
-
-    With ``suggest`` also which preset there is for the data set, for a run that took none.
-    """
+    """Return what the run found before its first batch: setting, data, network, backend, plan."""
     program = opened.backend.program
     hidden = "/".join(dict.fromkeys(c.dynamics.neuron.name for c in program.populations[:-1]))
     output = program.populations[-1].dynamics.neuron.name
@@ -49,6 +46,7 @@ def found(
     if program.online:
         plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {program.online.plan}"
     info: Info = {
+        **said_of(setting, config.dataset.name, config.rule.name),
         "data": splits.description or _sizes(config, splits),
         **_inputs(config),
         "network": [
@@ -68,7 +66,7 @@ def found(
     }
     if state.epoch or state.trial:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
-    return info | (suggestion(config.dataset.name) if suggest else {})
+    return info
 
 
 def _rule(program: Program) -> str:
@@ -98,7 +96,6 @@ def outcome(
     state: State,
     paths: RunPaths,
     seconds: float,
-    suggest: bool = False,
 ) -> Info:
     """Return how the run ended: accuracies, where everything is, and how to look further."""
     info: Info = {}
@@ -130,7 +127,6 @@ def outcome(
     info |= {"rewired": rewired} if rewired else {}
     noticed = counted(record.notices)
     info |= {"warnings": noticed} if noticed else {}
-    info |= suggestion(config.dataset.name) if suggest else {}
     info["time"] = duration(seconds)
     if not config.WRITE_TO_DISK:
         return info | {"files": f"{UNKEPT}: neither records nor checkpoints"}

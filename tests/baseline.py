@@ -133,7 +133,12 @@ def baseline(splits: Splits, bins: int = BINS, groups: int | None = GROUPS) -> B
 
 def main(words: Sequence[str]) -> None:
     """Print the baseline of the data set that ``words`` describe."""
-    keys = {"dataset.merge": "false", **KEYS, **dict(word.partition("=")[::2] for word in words)}
+    keys = {
+        "preset": "none",
+        "dataset.merge": "false",
+        **KEYS,
+        **dict(word.partition("=")[::2] for word in words),
+    }
     bins, groups = int(keys.pop("bins", BINS)), keys.pop("groups", GROUPS)
     splits = load(validate(compose(split_words(f"{key}={keys[key]}" for key in keys))))
     found = baseline(splits, bins, None if groups == "null" else int(groups))

@@ -28,6 +28,7 @@ from snnrun.training import checkpoint
 from snnrun.training.stop import Stop
 
 TIMEOUT_S = 120.0
+TABLE = {"preset": "none"}  # of `snnrun train` and snnrun.train: not the recommended settings
 SMALL: dict[str, Any] = {  # a Yin-Yang network that learns something in a fraction of a second
     "dataset": "yinyang",
     "NUM_HIDDEN": 30,
@@ -64,8 +65,9 @@ def command(*words: str) -> list[str]:
 
 
 def overrides(keys: Mapping[str, Any]) -> list[str]:
-    """Return keys as words of a command line."""
-    return [f"{key}={str(value).replace(' ', '')}" for key, value in keys.items()]
+    """Return keys as words of a command line, on top of the table's values."""
+    given = TABLE | dict(keys)
+    return [f"{key}={str(value).replace(' ', '')}" for key, value in given.items()]
 
 
 def snnrun(*words: str, **options: Any) -> subprocess.CompletedProcess:

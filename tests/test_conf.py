@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from snnrun.commands.arguments import groups, split
-from snnrun.commands.compose import compose as compose_line
-from snnrun.commands.hydra_setup import VERSION
-from snnrun.config import Config, conf_dir, validate
+from snnrun.commands.compose import compose
+from snnrun.commands.data import compose as settled
+from snnrun.config import Config, conf_dir
 from snnrun.errors import ConfigError
 from snnrun.presets import NO_FIGURE, read
 from snnrun.schema import DATASETS, GROUP_NAMES, SCHEMA
@@ -25,19 +22,13 @@ GROUPS = groups([conf_dir()])
 PRESETS = [name for name in GROUPS["preset"] if name != "none"]
 
 
-@contextmanager
-def conf() -> Iterator[None]:
-    with initialize_config_dir(str(conf_dir()), **VERSION):
-        yield
-
-
-def composed(*overrides: str) -> DictConfig:
-    with conf():
-        return compose("config", list(overrides))
+def table(*overrides: str) -> DictConfig:
+    """Return what is composed without the recommended setting."""
+    return compose(split([*overrides, "preset=none"]))
 
 
 def checked(*overrides: str) -> Config:
-    return validate(composed(*overrides))
+    return settled(split(overrides))
 
 
 def flat(values: Any) -> dict[str, Any]:
@@ -77,7 +68,7 @@ def dataset_of(preset: str) -> str:
 def test_the_files_of_a_data_set_compose_the_schemas_defaults(
     dataset: str, backend: str, rule: str
 ) -> None:
-    chosen = composed(f"dataset={dataset}", f"backend={backend}", f"rule={rule}")
+    chosen = table(f"dataset={dataset}", f"backend={backend}", f"rule={rule}")
     values = flat(OmegaConf.to_container(chosen))
     defaults = {
         name: plain(key.default_of(dataset))
@@ -91,7 +82,7 @@ def test_the_files_of_a_data_set_compose_the_schemas_defaults(
 def test_the_file_of_a_rule_holds_the_defaults_of_its_options(rule: str) -> None:
     dataset = "pattern" if rule == "superspike" else "shd"
     chosen = f"dataset={dataset}", f"rule={rule}"
-    values = flat(OmegaConf.to_container(composed(*chosen)))
+    values = flat(OmegaConf.to_container(table(*chosen)))
     for name in options_of_rule(rule) - {"rule.name"}:
         assert values[name] == plain(SCHEMA[name].default)
     assert checked(*chosen).rule.name == rule
@@ -108,11 +99,13 @@ def test_there_is_a_file_for_every_data_set_and_no_other() -> None:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("network", GROUPS["network"])
-@pytest.mark.parametrize("record", GROUPS["record"])
+@pytest.mark.parametrize(
+    ("record", "preset"), [("none", []), ("spikes", ["preset=none"]), ("everything", [])]
+)
 def test_every_choice_of_network_and_record_works_with_every_data_set(
-    dataset: str, network: str, record: str
+    dataset: str, network: str, record: str, preset: list[str]
 ) -> None:
-    words = [f"dataset={dataset}", f"network={network}", f"record={record}"]
+    words = [f"dataset={dataset}", f"network={network}", f"record={record}", *preset]
     if dataset == "pattern":  # there is no class to predict, and superspike knows no recurrence
         refused = {
             "recurrent": "needs RECURRENT=false",
@@ -157,7 +150,7 @@ def test_every_preset_opens_with_command_source_result_and_run_time(preset: str)
     assert said.run_time
     assert said.figure or said.published.startswith(NO_FIGURE), said.published
     labels = [line for line in lines if re.match(r"# [a-z][a-z ]*: ", line)]
-    texts = (said.source, said.published, said.here, said.run_time, said.needs)
+    texts = (said.source, said.published, said.here, said.run_time, said.rules, said.needs)
     assert len(labels) == sum(map(bool, texts))
 
 
@@ -170,7 +163,7 @@ def test_networks_of_the_documentation_work_as_written(page: str, tmp_path: Path
     for number, example in enumerate(examples):
         (tmp_path / "network" / f"example{number}.yaml").write_text(example)
         words = ["--config-dir", str(tmp_path), f"network=example{number}"]
-        assert validate(compose_line(split(words))).layers
+        assert settled(split(words)).layers
 
 
 def test_the_preset_of_wunderlich_and_pehle_is_theirs() -> None:

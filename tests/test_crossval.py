@@ -23,6 +23,7 @@ from snnrun.report.folds import Fold, show_folds, write_folds
 from snnrun.run import train
 
 KEYS = [
+    "preset=none",
     "dataset=shd", "NUM_HIDDEN=20", "N_EPOCH=2", "N_BATCH=5", "TRIAL_MS=80", "MODEL_SEED=1",
     "INPUT_HIDDEN_MEAN=0.4", "ETA_FAC=1", "AUGMENTATION={random_shift: 5}",
 ]  # fmt: skip
@@ -191,7 +192,7 @@ def test_what_a_preset_says_of_sizes_gives_way_to_the_speakers(data: Path, tmp_p
     preset.write_text(
         "# @package _global_\ndefaults:\n  - override /dataset: shd\nN_VALIDATE: 7\nN_TRAIN: 9\n"
     )
-    words = ["preset=mine", "--config-dir", str(tmp_path / "conf"), *KEYS[1:], "N_EPOCH=1"]
+    words = ["preset=mine", "--config-dir", str(tmp_path / "conf"), *KEYS[2:], "N_EPOCH=1"]
     words += [f"dataset.path={data}", "SPEAKER_LEFT=[2]", f"hydra.run.dir={tmp_path}/run"]
     assert main(["crossval", *words]) == 0
     assert len(load_run(tmp_path / "run" / "speaker02").trials["trial"]) == 12

@@ -15,6 +15,7 @@ from runs import (
     LONG,
     RECORDS,
     SMALL,
+    TABLE,
     TIMEOUT_S,
     assert_same_run,
     overrides,
@@ -57,7 +58,9 @@ data = DataSet(name="bars", title="bars", read=read)
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train({**SMALL, **RECORDS}, tmp_path_factory.mktemp("kept") / "run", progress=False)
+    return train(
+        {**TABLE, **SMALL, **RECORDS}, tmp_path_factory.mktemp("kept") / "run", progress=False
+    )
 
 
 def python(code: str) -> subprocess.CompletedProcess:
@@ -120,7 +123,14 @@ def test_the_results_are_those_of_load_run(kept: Run) -> None:
 
 
 def test_figures_of_splits_that_are_not_there_are_left_out() -> None:
-    keys = {**SMALL, "N_EPOCH": 1, "N_VALIDATE": 0, "N_TEST": 0, "CHECKPOINT_BEST": "neither"}
+    keys = {
+        **TABLE,
+        **SMALL,
+        "N_EPOCH": 1,
+        "N_VALIDATE": 0,
+        "N_TEST": 0,
+        "CHECKPOINT_BEST": "neither",
+    }
     run = train({**keys, "ETA_FAC": 1, "WRITE_TO_DISK": False}, progress=False)
     assert set(run.accuracy) == set(run.loss) == {"train"}
 
@@ -133,18 +143,18 @@ def test_a_checked_configuration_gives_the_same_run(kept: Run, tmp_path: Path) -
 def test_without_a_folder_the_run_is_where_the_command_would_put_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = train({**SMALL, "N_EPOCH": 1})
+    run = train({**TABLE, **SMALL, "N_EPOCH": 1})
     assert "finished" in capsys.readouterr().out
     [folder] = Path("outputs").glob("[0-9]*-*-*/*-*-*-*")
     assert run.paths.root == folder
-    other = train({**SMALL, "N_EPOCH": 1, "OUT_DIR": Path("elsewhere")}, progress=False)
+    other = train({**TABLE, **SMALL, "N_EPOCH": 1, "OUT_DIR": Path("elsewhere")}, progress=False)
     assert capsys.readouterr().out == ""
     assert other.paths.root.is_relative_to(Path("elsewhere/outputs"))
     assert "finished" in other.paths.log.read_text()
 
 
 def test_the_command_resumes_and_tests_the_run(tmp_path: Path) -> None:
-    keys = {**SMALL, "W_OUTPUT_EPOCH_TRIAL": [[-1, 0]]}
+    keys = {**TABLE, **SMALL, "W_OUTPUT_EPOCH_TRIAL": [[-1, 0]]}
     run = train({**keys, "N_EPOCH": 2}, progress=False)
     done = snnrun("resume", "N_EPOCH=4")
     assert done.returncode == 0, done.stderr
@@ -160,7 +170,7 @@ def test_the_command_resumes_and_tests_the_run(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_is_drawn_is_kept_with_the_run() -> None:
-    run = train({**SMALL, "MODEL_SEED": None, "N_EPOCH": 1}, progress=False)
+    run = train({**TABLE, **SMALL, "MODEL_SEED": None, "N_EPOCH": 1}, progress=False)
     saved = OmegaConf.load(run.paths.config)
     assert saved.MODEL_SEED == run.config["MODEL_SEED"] is not None
 
@@ -189,14 +199,16 @@ def test_the_defaults_are_those_of_the_data_set_beside_a_named_network(named: An
     keys = {"TRIAL_MS": 100.0, "NUM_HIDDEN": 8, "N_TRAIN": 16, "N_VALIDATE": 4, "N_TEST": 0,
             "N_BATCH": 8, "N_EPOCH": 1, "MODEL_SEED": 1, "WRITE_TO_DISK": False}  # fmt: skip
     keys["dataset"] = {**named, **options}
-    run = train({**keys, "network": "recurrent"}, progress=False)
+    run = train({**TABLE, **keys, "network": "recurrent"}, progress=False)
     wanted = from_dict({**keys, "RECURRENT": True}).to_dict()
     assert run.config == wanted
 
 
 def test_choices_of_groups_are_found_from_within_an_application_of_hydras() -> None:
     with initialize_config_dir(str(conf_dir()), **VERSION):
-        run = train({**SMALL, "N_EPOCH": 1, "network": "recurrent", "WRITE_TO_DISK": False})
+        run = train(
+            {**TABLE, **SMALL, "N_EPOCH": 1, "network": "recurrent", "WRITE_TO_DISK": False}
+        )
         assert compose("config", ["ETA=0.25"]).ETA == 0.25  # theirs goes on
     assert run.config["RECURRENT"] is True
 
@@ -222,13 +234,13 @@ def test_numbers_of_numpy_and_paths_are_taken() -> None:
             {"network": "recurent"},
             "network=recurent: must be one of feedforward, layers, recurrent",
         ),
-        ({"preset": "yinyang"}, "preset=yinyang: must be one of"),
+        ({"preset": "yinyan"}, "preset=yinyan: must be one of"),
         ({"network": "recurrent", "ETAA": 1}, "ETAA: there is no such key"),
     ],
 )
 def test_what_is_wrong_is_refused_before_there_is_a_folder(keys: Any, message: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        train({**SMALL, **keys})
+        train({**TABLE, **SMALL, **keys})
     assert message in str(raised.value)
     assert list(Path().iterdir()) == []
 
@@ -236,7 +248,7 @@ def test_what_is_wrong_is_refused_before_there_is_a_folder(keys: Any, message: s
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(kept: Run) -> None:
     before = kept.paths.config.read_text()
     with pytest.raises(RecordError, match="holds a run already"):
-        train({**SMALL, "ETA": 1.0}, kept.paths.root)
+        train({**TABLE, **SMALL, "ETA": 1.0}, kept.paths.root)
     assert kept.paths.config.read_text() == before
 
 
@@ -250,7 +262,7 @@ except KeyboardInterrupt as stopped:
 
 
 def test_ctrl_c_in_python_leaves_a_checkpoint_and_says_how_to_go_on() -> None:
-    script = SCRIPT.format(keys=LONG, folder=", 'mine'")
+    script = SCRIPT.format(keys=TABLE | LONG, folder=", 'mine'")
     code, said = stopped_at_an_epoch([sys.executable, "-uc", script])
     assert code == 0, said
     assert "KeyboardInterrupt: stopped by Ctrl-C in epoch " in said

@@ -254,7 +254,8 @@ def test_yaml_and_the_command_line_give_layers(tmp_path: Path) -> None:
         "    - {size: 6, forward: {std: 1.0}}\n    - {size: 5, recurrent: true}\n"
     )
     done = snnrun(
-        "train", "--config-dir", str(tmp_path), "network=mine", "+network.integrator=exact",
+        "train", "--config-dir", str(tmp_path), "preset=none", "network=mine",
+        "+network.integrator=exact",
         "N_TRAIN=40", "N_VALIDATE=20", "N_TEST=20", "N_EPOCH=1", f"OUT_DIR={tmp_path}",
         "network.layers.1.size=7", "network.layers.1.name=second", "HIDDEN_HIDDENFWD_STD=0.5",
     )  # fmt: skip
@@ -267,7 +268,7 @@ def test_yaml_and_the_command_line_give_layers(tmp_path: Path) -> None:
 
 def test_the_example_of_the_files_is_a_network_with_two_kinds_of_layers() -> None:
     with initialize_config_dir(str(conf_dir()), **VERSION):
-        config = validate(compose("config", ["network=layers"]))
+        config = validate(compose("config", ["network=layers", "preset=none"]))
     assert build_network(config, n_inputs=5, n_outputs=3).shape == "5-128r-64-3"
     assert [layer.forward.rule for layer in config.layers] == ["eventprop", "frozen", "eventprop"]
 

@@ -1,4 +1,4 @@
-"""What presets say of themselves: `snnrun presets`, and the hint of runs that took none."""
+"""What presets say of themselves: `snnrun presets`, and the head of a run."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from runs import SMALL, overrides
 
-from snnrun import presets as module
 from snnrun import train
 from snnrun.cli import main
 from snnrun.config import from_dict
-from snnrun.presets import Preset, presets, read, suggestion
-from snnrun.schema import DATASETS
+from snnrun.presets import Preset, Setting, presets, read, said_of
+from snnrun.schema import DATASETS, SCHEMA
 
 Say = pytest.CaptureFixture[str]
 
@@ -73,131 +72,92 @@ def test_a_figure_measured_here_counts_where_none_is_published(
     assert published.rank > preset.rank
 
 
-def test_a_result_of_several_seeds_comes_before_a_higher_one_of_one_run() -> None:
+def test_of_a_data_set_the_recommended_preset_comes_first_and_then_the_best() -> None:
     names = [preset.name for preset in presets() if preset.dataset == "mnist"]
-    assert names.index("mnist_wp2021") == 0
+    assert names[:2] == ["mnist", "mnist_wp2021"]
     assert names.index("mnist_genn_best") < names.index("mnist_mlgenn")
-    assert suggestion("mnist") == {
-        "published": (
-            "test 97.58 +- 0.12 % with other values; to reproduce it:",
-            "snnrun train preset=mnist_wp2021",
-        )
-    }
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_what_a_run_is_told_names_a_preset_of_its_data_set(dataset: str) -> None:
-    of_dataset = {preset.name for preset in presets() if preset.dataset == dataset}
-    for hint in suggestion(dataset).values():
-        assert hint[1].removeprefix("snnrun train preset=") in of_dataset
-    assert bool(suggestion(dataset)) == bool(of_dataset)
+def test_every_data_set_has_a_recommended_preset_which_says_for_which_rules(dataset: str) -> None:
+    [recommended] = [preset for preset in presets() if preset.name == dataset]
+    assert recommended.recommended
+    assert recommended.dataset == dataset
+    assert set(recommended.rules) <= set(SCHEMA["rule.name"].choices)
+    assert recommended.rules
 
 
-@pytest.mark.parametrize(
-    ("name", "figure"), [("smnist_plain", "66.9 %"), ("dvs_small", "91.9 +- 0.4 %")]
-)
-def test_where_nothing_is_published_the_best_that_was_measured_is_named(
-    name: str, figure: str
+BY_DEFAULT = Setting(preset="shd", by_default=True)
+SAID = [
+    (Setting(preset=None), ("shd", "eventprop"), ""),
+    (Setting(preset="none"), ("mylab.data.bars", "eventprop"), ""),
+    (Setting(preset="shd_best"), ("shd", "eventprop"), ""),
+    (BY_DEFAULT, ("shd", "eventprop"), "preset shd, recommended for this data set (preset=none: "),
+    (Setting(preset="none"), ("shd", "eventprop"), "the table's values; recommended is preset=shd"),
+    (Setting(preset="none"), ("shd", "stdp"), "is for rule=eventprop or rule=surrogate"),
+    (replace(BY_DEFAULT, left_out=("ETA", "TAU_0")), ("shd", "eventprop"), "without ETA, TAU_0,"),
+    (Setting(preset="shd_best", left_out=("ETA",)), ("shd", "eventprop"), "preset shd_best"),
+]
+
+
+@pytest.mark.parametrize(("setting", "of", "words"), SAID)
+def test_a_run_says_where_its_values_are_from_and_what_else_there_is(
+    setting: Setting, of: tuple[str, str], words: str
 ) -> None:
-    assert suggestion(name.partition("_")[0]) == {
-        "measured": (
-            f"test {figure} with other values, measured here (`snnrun presets {name}` "
-            "says how); none is published:",
-            f"snnrun train preset={name}",
-        )
-    }
-
-
-def test_without_any_figure_a_preset_is_called_neither(monkeypatch: pytest.MonkeyPatch) -> None:
-    preset = Preset(name="x", dataset="mine", source="", published="none", here="", run_time="")
-    monkeypatch.setattr(module, "presets", lambda: (preset,))
-    assert suggestion("mine") == {
-        "preset": (
-            "other values for mine, without a published result:", "snnrun train preset=x"
-        )
-    }  # fmt: skip
-
-
-def test_a_preset_that_needs_a_file_says_where_it_is_and_which_key_takes_it(capsys: Say) -> None:
-    _, start, needs = suggestion("pattern")["preset"]
-    assert start == "snnrun train preset=superspike_oxford"
-    assert needs.startswith(
-        "it needs themes/oxford-target.ras of https://github.com/fzenke/pub2018"
-    )
-    assert "dataset.target=FILE" in needs
-    assert main(["presets", "superspike_oxford"]) == 0
-    assert "needs: themes/oxford-target.ras of https://github.com" in capsys.readouterr().out
-    assert len(suggestion("mnist")["published"]) == 2  # its data are fetched
-
-
-def test_a_data_set_of_the_users_own_has_no_hint() -> None:
-    assert suggestion("mylab.data.bars") == {}
+    lines = said_of(setting, *of).get("setting", "")
+    text = lines if isinstance(lines, str) else " ".join(lines)
+    assert words in text
+    assert bool(words) == bool(text)
 
 
 KEYS = {**SMALL, "N_EPOCH": 1, "N_TRAIN": 20, "WRITE_TO_DISK": False}
-HINT = "preset=yinyang_wp2021"
+TAKEN = "preset yinyang, recommended for this data set (preset=none: the table's values)"
+RECOMMENDED = "the table's values; recommended is preset=yinyang"
+RUNS = [([], TAKEN), (["preset=none"], RECOMMENDED), (["preset=yinyang_wp2021"], "")]
 
 
 @pytest.mark.usefixtures("places")
-@pytest.mark.parametrize(
-    ("words", "times"),
-    [([], 2), (["preset=none"], 2), (["preset=yinyang_wp2021", "TRIAL_MS=30"], 0)],
-)
-def test_a_run_without_a_preset_says_at_start_and_end_which_there_is(
-    words: list[str], times: int, capsys: Say
+@pytest.mark.parametrize(("words", "said"), RUNS)
+def test_the_head_of_a_run_and_of_a_resumed_one_say_it_once(
+    words: list[str], said: str, capsys: Say
 ) -> None:
-    assert main(["train", *overrides(KEYS), *words, "dataset.input_ms=null"]) == 0
-    said = capsys.readouterr().out
-    assert said.count(f"snnrun train {HINT}") == times
-    start, _, end = said.partition("\nfinished")
-    assert (start.count(HINT) > 0) == (end.count(HINT) > 0) == (times > 0)
-
-
-@pytest.mark.usefixtures("places")
-def test_a_sweep_says_it_once(capsys: Say) -> None:
-    assert main(["train", "--multirun", *overrides(KEYS), "ETA=1e-3,2e-3,3e-3"]) == 0
-    said = capsys.readouterr().out
-    assert said.count("\nfinished") == 3
-    assert said.count(HINT) == 1
-    assert said.index(HINT) < said.index("\nfinished")
-
-
-@pytest.mark.usefixtures("places")
-@pytest.mark.parametrize(("words", "times"), [([], 2), ([f"{HINT}", "TRIAL_MS=30"], 0)])
-def test_a_resumed_run_says_it_as_the_run_did(words: list[str], times: int, capsys: Say) -> None:
-    keys = overrides(KEYS | {"WRITE_TO_DISK": True})
-    run = ["train", *keys, "dataset.input_ms=null", *words, "hydra.run.dir=run"]
-    for command in (run, ["resume", "run", "N_EPOCH=2"]):
+    words = [*words, *overrides(KEYS | {"WRITE_TO_DISK": True})[1:], "TRIAL_MS=40"]
+    for command in (["train", *words, "hydra.run.dir=run"], ["resume", "run", "N_EPOCH=2"]):
         assert main(command) == 0
-        assert capsys.readouterr().out.count(HINT) == times
+        start, _, end = " ".join(capsys.readouterr().out.split()).partition("finished")
+        assert [text for text in (TAKEN, RECOMMENDED) if text in start] == [said] * bool(said)
+        assert "recommended" not in end
 
 
 @pytest.mark.usefixtures("places")
-@pytest.mark.parametrize(("preset", "times"), [({}, 2), ({"preset": "yinyang_genn"}, 0)])
-def test_a_run_from_python_is_resumed_so_too(preset: dict, times: int, capsys: Say) -> None:
-    keys = KEYS | {"WRITE_TO_DISK": True}
-    train(keys | preset, "run")
+@pytest.mark.parametrize(("words", "said"), RUNS)
+def test_the_same_holds_in_python(words: list[str], said: str, capsys: Say) -> None:
+    keys = KEYS | {"WRITE_TO_DISK": True, "TRIAL_MS": 40.0}
+    train(keys | dict(word.split("=") for word in words), "run")
     train(from_dict(keys), "checked")  # of which nobody knows whether it was a preset's
-    capsys.readouterr()
+    out = " ".join(capsys.readouterr().out.split())
+    assert [text for text in (TAKEN, RECOMMENDED) if text in out] == [said] * bool(said)
     assert main(["resume", "run", "N_EPOCH=2"]) == 0
-    assert capsys.readouterr().out.count(HINT) == times
+    assert said in " ".join(capsys.readouterr().out.split())
     assert main(["resume", "checked", "N_EPOCH=2"]) == 0
-    assert HINT not in capsys.readouterr().out
+    assert "recommended" not in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("places")
-@pytest.mark.parametrize(("more", "told"), [({}, True), ({"preset": "yinyang_genn"}, False)])
-def test_the_python_interface_says_the_same(more: dict, told: bool, capsys: Say) -> None:
-    train({**KEYS, **more})
-    assert (HINT in capsys.readouterr().out) == told
+def test_a_preset_that_needs_a_file_says_where_it_is_and_which_key_takes_it(capsys: Say) -> None:
+    assert main(["presets", "superspike_oxford"]) == 0
+    assert "needs: themes/oxford-target.ras of https://github.com" in capsys.readouterr().out
 
 
 def test_presets_lists_all_with_their_published_results(capsys: Say) -> None:
     assert main(["presets"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    names = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert names == [preset.name for preset in presets()]
-    assert any(line.split()[1:] == ["test", "97.58", "+-", "0.12", "%"] for line in lines)
+    listed = [line.split() for line in lines if line.startswith("  ")]
+    assert [words[0] for words in listed] == [preset.name for preset in presets()]
+    marked = [words[0] for words in listed if words[1:] and words[1].startswith("recom")]
+    assert sorted(marked) == sorted(DATASETS)
+    assert any(
+        line.split()[1:] == ["test", "97.58", "+-", "0.12", "%", "published"] for line in lines
+    )
 
 
 def test_presets_tells_all_of_those_that_match(capsys: Say) -> None:

@@ -14,7 +14,6 @@ from snnrun.cli import COMMANDS
 from snnrun.config import from_dict
 from snnrun.datasets.declaration import find
 from snnrun.datasets.fetch import missing_text
-from snnrun.presets import suggestion
 from snnrun.record.atomic import RecordError
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
@@ -94,9 +93,3 @@ def test_commands_and_paths_are_never_broken_over_lines() -> None:
     assert wrapped(text, 10) == ["words that", "go on and", "on"]
     assert wrapped(Line(text), 10) == [text]
     assert wrapped("", 10, "  label") == ["  label"]
-
-
-def test_a_suggested_preset_is_a_command_on_a_line_of_its_own() -> None:
-    for lines in suggestion("shd").values():
-        assert isinstance(lines[1], Line)
-        assert shlex.split(lines[1])[:2] == ["snnrun", "train"]

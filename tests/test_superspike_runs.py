@@ -133,7 +133,7 @@ def test_hidden_neurons_and_symmetric_feedback_lower_the_error() -> None:
 def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
     config = {
         "dataset": {"name": "pattern", **data}, "rule": {"name": "superspike", **rule},
-        "MODEL_SEED": 1, "WRITE_TO_DISK": False, **keys,
+        "MODEL_SEED": 1, "WRITE_TO_DISK": False, "preset": "none", **keys,
     }  # fmt: skip
     return train(config, progress=False)
 

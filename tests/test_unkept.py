@@ -13,6 +13,7 @@ from runs import (
     LONG,
     RECORDS,
     SMALL,
+    TABLE,
     numbers,
     overrides,
     snnrun,
@@ -38,16 +39,18 @@ except KeyboardInterrupt as stopped:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train({**SMALL, **RECORDS}, tmp_path_factory.mktemp("kept") / "run", progress=False)
+    return train(
+        {**TABLE, **SMALL, **RECORDS}, tmp_path_factory.mktemp("kept") / "run", progress=False
+    )
 
 
 @pytest.fixture(scope="module")
 def held() -> Run:
-    return train({**SMALL, **RECORDS, "WRITE_TO_DISK": False}, progress=False)
+    return train({**TABLE, **SMALL, **RECORDS, "WRITE_TO_DISK": False}, progress=False)
 
 
 def test_nothing_is_left_on_disk(places: Path) -> None:
-    run = train({**SMALL, **RECORDS, "WRITE_TO_DISK": False}, progress=False)
+    run = train({**TABLE, **SMALL, **RECORDS, "WRITE_TO_DISK": False}, progress=False)
     assert list(Path().iterdir()) == list(places.iterdir()) == []
     assert not run.paths.root.exists()
     assert not run.running
@@ -87,7 +90,7 @@ def test_what_is_held_is_what_would_have_been_written(kept: Run, held: Run) -> N
 
 
 def test_weights_of_an_earlier_run_can_be_its_start(tmp_path: Path) -> None:
-    keys = {**SMALL, "W_OUTPUT_EPOCH_TRIAL": [[0, 0]], "N_EPOCH": 1}
+    keys = {**TABLE, **SMALL, "W_OUTPUT_EPOCH_TRIAL": [[0, 0]], "N_EPOCH": 1}
     earlier = train(keys, progress=False)
     run = train({**keys, "LOAD_LAST": True, "WRITE_TO_DISK": False}, progress=False)
     assert not np.array_equal(run.weights(0, 0)["in_to_hid"], earlier.weights(0, 0)["in_to_hid"])
@@ -96,13 +99,13 @@ def test_weights_of_an_earlier_run_can_be_its_start(tmp_path: Path) -> None:
 
 def test_a_folder_for_a_run_that_is_not_kept_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="WRITE_TO_DISK=false: the run would leave the folder"):
-        train({**SMALL, "WRITE_TO_DISK": False}, tmp_path / "run")
+        train({**TABLE, **SMALL, "WRITE_TO_DISK": False}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_after_an_error_nothing_is_left_either(places: Path) -> None:
     with pytest.raises(NumericalError, match="Nothing was kept, as WRITE_TO_DISK is false"):
-        train({**SMALL, "WRITE_TO_DISK": False, "ETA": 1e9}, progress=False)
+        train({**TABLE, **SMALL, "WRITE_TO_DISK": False, "ETA": 1e9}, progress=False)
     with pytest.raises(DataError):
         train({"dataset": {"name": "shd", "path": "nowhere"}, "WRITE_TO_DISK": False})
     assert list(places.iterdir()) == list(Path().iterdir()) == []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snnrun.commands.choices import choices_of, with_data_set
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA
@@ -160,7 +161,7 @@ def value_text(override: Any) -> str:
 
 
 def check(line: CommandLine) -> list[str]:
-    """Return the overrides with each key under its own name.
+    """Return the overrides with each key under its own name, and what they choose besides.
 
     ``+key``, ``~key`` and ``hydra.*`` are left to Hydra, which defines them.
 
@@ -187,7 +188,8 @@ def check(line: CommandLine) -> list[str]:
     wrong += _twice_spelled(parsed)
     if wrong:
         raise ConfigError(listed(wrong, "on the command line"))
-    return [_canonical(word) for word in words]
+    chosen = [_canonical(word) for word in words]
+    return with_data_set(chosen, parsed, line.conf_folders())
 
 
 def typed(line: CommandLine, known: Mapping[str, Sequence[str]]) -> list[str]:
@@ -262,7 +264,7 @@ def _unknown(override: Any, known: dict[str, list[str]]) -> str:
 def _wrong_choices(override: Any, choices: list[str], anywhere: bool) -> list[str]:
     group = override.key_or_group
     wrong = []
-    for choice in _choices(override):
+    for choice in choices_of(override):
         if choice in choices or anywhere:
             continue
         own = f"; your own: {group}.name={choice}" if "." in choice else ""
@@ -271,24 +273,6 @@ def _wrong_choices(override: Any, choices: list[str], anywhere: bool) -> list[st
             + (value_hint(f"{group}.name", choice) or did_you_mean(choice, choices))
         )
     return wrong
-
-
-def _choices(override: Any) -> list[str]:
-    """Return the choices that an override of a group names; [] where only Hydra can tell."""
-    from hydra.core.override_parser.types import Glob
-
-    if override.is_sweep_override():
-        value = override.value()
-        items = getattr(value, "list", [])
-        return [] if isinstance(value, Glob) else [str(_bare(item)) for item in items]
-    value = override.value()
-    if value is None:
-        return [] if override.key_or_group == "preset" else ["null"]
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
-
-
-def _bare(item: Any) -> Any:
-    return getattr(item, "text", item)  # a quoted text keeps its quotes beside it
 
 
 def _twice_spelled(parsed: Sequence[Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snnrun.commands.hydra_app import carry_out, run_hydra, save_composed
 from snnrun.config import Config
 from snnrun.errors import ConfigError
+from snnrun.presets import Setting
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -45,7 +46,7 @@ def task(cfg: DictConfig) -> Any:
     return carry_out(cfg, partial(_compile, cfg))
 
 
-def _compile(cfg: DictConfig, config: Config, folder: Path) -> Any:
+def _compile(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
     from snnrun.run import compile_only
 
     if not config.WRITE_TO_DISK:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnrun.commands.arguments import CommandLine, check
+from snnrun.commands.setting import Origin, origin_of
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
 from snnrun.shell import hydra_quoted
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+_NO_ENTRY = re.compile(
+    r"Error merging override \+*(?P<override>(?P<key>[\w.]+?)\.\d+[.=].*)\nlist index out of range"
+)
+_NO_GROUPS = re.compile(
+    r"(?P<file>preset/[^:\s]+): Default List Overrides are not allowed.*override /?(?P<group>\w+)=",
+    re.DOTALL,
+)
 
 
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it composes with in variables of the process
@@ -28,29 +38,44 @@ def compose(line: CommandLine) -> DictConfig:
     Raises:
         ConfigError: A key, group or choice does not exist, or a file is wrong.
     """
+    return composed(line)[0]
+
+
+def composed(line: CommandLine) -> tuple[DictConfig, Origin]:
+    """Return what Hydra composes from a command line, as ``compose``, and of what it is made."""
     with _ONE_AT_A_TIME:
         overrides = check(line)
-        if "--config-dir" in line.options:
-            own = Path(line.options["--config-dir"]).absolute()
-            if not own.is_dir():
-                raise ConfigError(f"--config-dir {own}: there is no such folder")
-            place = hydra_quoted(f"file://{own}")
-            overrides = [f"hydra.searchpath=[{place}]", *overrides]
-        return _compose(overrides)
+    own = Path(line.options["--config-dir"]).absolute() if "--config-dir" in line.options else None
+    if own is not None and not own.is_dir():
+        raise ConfigError(f"--config-dir {own}: there is no such folder")
+    return compose_words(overrides, [own] if own is not None else [])
 
 
-def _compose(overrides: list[str]) -> DictConfig:
+def compose_words(overrides: Sequence[str], folders: Sequence[Path]) -> tuple[DictConfig, Origin]:
+    """Return what Hydra composes from overrides and our and more folders, and of what it is made.
+
+    Raises:
+        ConfigError: A file is wrong, or a choice is in none of the folders.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
+    from omegaconf import flag_override
 
     from snnrun.commands.hydra_setup import VERSION
 
-    try:
-        with _outer_application_kept(), initialize_config_dir(str(conf_dir()), **VERSION):
-            return hydra_compose("config", overrides)
-    except HydraException as error:
-        raise ConfigError(str(error)) from error
+    more = ", ".join(hydra_quoted(f"file://{folder}") for folder in folders if folder != conf_dir())
+    words = [f"hydra.searchpath=[{more}]"] * bool(more) + [*overrides]
+    with _ONE_AT_A_TIME:
+        try:
+            with _outer_application_kept(), initialize_config_dir(str(conf_dir()), **VERSION):
+                cfg = hydra_compose("config", words, return_hydra_config=True)
+        except HydraException as error:
+            raise ConfigError(in_our_words(error)) from error
+        origin = origin_of(cfg.hydra)
+    with flag_override(cfg, ["struct", "readonly"], False):
+        del cfg["hydra"]
+    return cfg, origin
 
 
 @contextmanager
@@ -66,3 +91,23 @@ def _outer_application_kept() -> Iterator[None]:
     finally:
         GlobalHydra.instance().hydra = outer
         VersionBase.instance().version_base = base
+
+
+def in_our_words(error: BaseException) -> str:
+    """Return an error of Hydra's with its cause, or our own words where Hydra has none."""
+    cause = f"\n{error.__cause__}" if error.__cause__ is not None else ""
+    text = f"{error}{cause}".strip()
+    beyond, groups = _NO_ENTRY.match(text), _NO_GROUPS.search(text)
+    if beyond is not None:
+        return (
+            f"{beyond['override']}: the list that is chosen has no such entry; give it whole, as "
+            f"in '{beyond['key']}=[...]', or choose a file that has this entry"
+        )
+    if groups is None:
+        return text
+    name = groups["file"].removeprefix("preset/")
+    return (
+        f"{groups['file']}.yaml: is taken for dataset={name} where no preset is given, and cannot "
+        f"choose groups; leave out its line `override /{groups['group']}: ...` and give keys, or "
+        "give the file another name"
+    )

@@ -11,6 +11,7 @@ from snnrun.commands.hydra_app import carry_out, run_hydra
 from snnrun.commands.run_folder import path_of
 from snnrun.config import Config, validate
 from snnrun.errors import CheckpointError, ConfigError, either
+from snnrun.presets import Setting
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.shell import command
 
@@ -100,7 +101,7 @@ def _checked(cfg: DictConfig) -> Config:
     return validate(cfg)
 
 
-def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:
+def _cross_validate(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
     from omegaconf import OmegaConf
 
     from snnrun.commands import again
@@ -110,8 +111,9 @@ def _cross_validate(cfg: DictConfig, config: Config, folder: Path) -> Any:
     if config.WRITE_TO_DISK:
         config, begun = again.begin(cfg, config, folder)
         if begun:
-            return cross_validate(config, OmegaConf.load(RunPaths(folder).config), folder)
-    return cross_validate(config, cfg, folder)
+            saved = OmegaConf.load(RunPaths(folder).config)
+            return cross_validate(config, saved, folder, setting)
+    return cross_validate(config, cfg, folder, setting)
 
 
 def _go_on(folder: Path, rest: Sequence[str]) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snnrun.commands.arguments import CommandLine, split
-from snnrun.commands.compose import compose as compose_line
+from snnrun.commands.compose import composed
+from snnrun.commands.setting import explained, settle_in_place
 from snnrun.config import Config, validate
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import DATASETS
@@ -65,7 +66,12 @@ def compose(line: CommandLine) -> Config:
     Raises:
         ConfigError: Something in it is wrong.
     """
-    return validate(compose_line(line))
+    cfg, origin = composed(line)
+    setting = settle_in_place(cfg, origin)
+    try:
+        return validate(cfg)
+    except ConfigError as error:
+        raise explained(error, setting, origin) from None
 
 
 def _action(arguments: Sequence[str]) -> tuple[str, list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from snnrun.commands.hydra_app import NOWHERE, carry_out, run_hydra
 from snnrun.config import Config
 from snnrun.errors import NumericalError
+from snnrun.presets import Setting
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -45,7 +46,7 @@ def task(cfg: DictConfig) -> Any:
     return carry_out(cfg, _gradcheck)
 
 
-def _gradcheck(config: Config, folder: Path) -> None:
+def _gradcheck(config: Config, folder: Path, setting: Setting) -> None:
     from snnrun.run import gradcheck
 
     if not gradcheck(config):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -15,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from snnrun.cli import USER_ERROR, find_users_modules, show, wants_traceback
 from snnrun.commands.arguments import check, split
+from snnrun.commands.compose import composed, in_our_words
+from snnrun.commands.setting import explained, origin_of, settle_in_place, words_of
 from snnrun.config import Config, conf_dir, validate
 from snnrun.errors import ConfigError, SnnrunError
+from snnrun.presets import Setting
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig, ListConfig
 
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
 NOWHERE = ("hydra.job_logging.root.handlers=[]",)  # writes nothing
-_NO_ENTRY = re.compile(
-    r"Error merging override \+*(?P<override>(?P<key>[\w.]+?)\.\d+[.=].*)\nlist index out of range"
-)
 
 
 def run_hydra(
@@ -45,6 +44,8 @@ def run_hydra(
     overrides = line.overrides
     if "--shell-completion" not in line.options:
         overrides = [*settings, *check(line)]
+    if "--cfg" in line.options:  # prints what Hydra composes; a job settles it first
+        overrides += words_of(*composed(line))
     saved = sys.argv
     sys.argv = [saved[0], *line.option_words(), *overrides]
     printed = io.StringIO()  # so that a pipe that is closed meets our print, not Hydra's
@@ -65,15 +66,16 @@ def run_hydra(
 
 def carry_out(
     cfg: DictConfig,
-    work: Callable[[Config, Path], Any],
+    work: Callable[[Config, Path, Setting], Any],
     check: Callable[[DictConfig], Config] = validate,
 ) -> Any:
     """Check the configuration of one job and do its work, in the run folder that Hydra made.
 
-    ``check`` returns the checked configuration, or raises a ConfigError. In a multirun the message
-    of a job that fails is shown at once, and the other jobs run. Hydra itself writes nothing to the
-    folder (conf/config.yaml): it would do so before anything is checked, and over the configuration
-    of a run that is there; ``work`` calls ``save_composed``.
+    ``check`` returns the checked configuration, or raises a ConfigError. ``work`` is also given
+    where its values are from. In a multirun the message of a job that fails is shown at once, and
+    the other jobs run. Hydra itself writes nothing to the folder (conf/config.yaml): it would do so
+    before anything is checked, and over the configuration of a run that is there; ``work`` calls
+    ``save_composed``.
     """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -83,10 +85,10 @@ def carry_out(
     find_users_modules(hydra.runtime.cwd)  # a launcher may have started this process
     many = hydra.mode == RunMode.MULTIRUN
     try:
-        config = _checked(cfg, folder, many, check)
+        config, setting = _checked(cfg, folder, many, check)
         if not config.WRITE_TO_DISK:
             _leave_no_trace(folder)
-        return work(config, folder)
+        return work(config, folder, setting)
     except SnnrunError as error:
         if many:
             _note_refusal(folder, error)
@@ -154,18 +156,25 @@ def save_composed(cfg: DictConfig, folder: Path, seed: int | None = None) -> Non
 
 def _checked(
     cfg: DictConfig, folder: Path, keep: bool, check: Callable[[DictConfig], Config]
-) -> Config:
-    """Return the checked configuration; of a refused one ``keep`` what was composed."""
+) -> tuple[Config, Setting]:
+    """Return the checked configuration, and where its values are from.
+
+    Of a refused one ``keep`` what was composed.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
     from snnrun.record.paths import RunPaths, remove_empty
 
+    origin = origin_of(HydraConfig.get())
+    setting = settle_in_place(cfg, origin)
     try:
-        return check(cfg)
-    except ConfigError:
+        return check(cfg), setting
+    except ConfigError as error:
         if keep and not RunPaths(folder).config.exists():
             save_composed(cfg, folder)
         elif folder != Path.cwd():
             remove_empty(folder)
-        raise
+        raise explained(error, setting, origin) from None
 
 
 def _leave_no_trace(run: Path) -> None:
@@ -195,24 +204,11 @@ def _hydra_main(task: Callable[[DictConfig], Any]) -> None:
     try:
         decorate(task)()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(_in_one(error)) from error
+        raise ConfigError(in_our_words(error)) from error
     except OSError as error:
         if _within_job(error):
             raise
         raise ConfigError(f"the run folder cannot be made: {error}; OUT_DIR says where") from error
-
-
-def _in_one(error: BaseException) -> str:
-    """Return an error of Hydra's with its cause, or our own words where Hydra has none."""
-    cause = f"\n{error.__cause__}" if error.__cause__ is not None else ""
-    text = f"{error}{cause}".strip()
-    beyond = _NO_ENTRY.match(text)
-    if beyond is None:
-        return text
-    return (
-        f"{beyond['override']}: the list that is chosen has no such entry; give it whole, as in "
-        f"'{beyond['key']}=[...]', or choose a file that has this entry"
-    )
 
 
 def _within_job(error: BaseException) -> bool:

@@ -9,11 +9,16 @@ from snnrun.errors import ConfigError, did_you_mean
 from snnrun.presets import Preset, presets
 from snnrun.shell import Line, command, text_width, wrapped
 
+TAKEN = (
+    "Recommended ones are taken where none is given, as in `snnrun train dataset=shd`; with\n"
+    "preset=none all keys have the values of the data set's table."
+)
 HELP = """\
 usage: snnrun presets [PATTERN ...]
 
-Lists the presets with the results that have been published for them. With a name, a part of one or
-a pattern with * and ?: of those that match also the source, what they gave here, and the run time.
+Lists the presets: of each data set first the recommended one, which has its name and is taken where
+no preset is given, and then those of published results. With a name, a part of one or a pattern
+with * and ?: of those that match also the source, what they gave here, and the run time.
 
 examples:
   snnrun presets
@@ -35,19 +40,31 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     width = max(len(preset.name) for preset in presets())
     for preset in presets():
-        print(f"  {preset.name:<{width}}  {preset.figure and f'test {preset.figure}'}".rstrip())
-    print("\nStart one with: snnrun train preset=NAME. `snnrun presets NAME` says more.")
+        print(f"  {preset.name:<{width}}  {_result(preset)}".rstrip())
+    print(
+        f"\n{TAKEN}\nStart another with: snnrun train preset=NAME. `snnrun presets NAME` says more."
+    )
     return 0
+
+
+def _result(preset: Preset) -> str:
+    """Return what the list says of a preset beside its name."""
+    if preset.recommended:
+        here = f", test {preset.figure_here} here" if preset.figure_here else ""
+        return f"recommended{here}"
+    return f"test {preset.figure} published" if preset.figure else ""
 
 
 def matching(pattern: str) -> list[Preset]:
     """Return the presets that ``pattern`` names: one by its full name, else all that contain it.
 
+    The name of a data set is contained in those of its presets.
+
     Raises:
         ConfigError: There is none.
     """
     names = {preset.name: preset for preset in presets()}
-    if pattern in names:
+    if pattern in names and not names[pattern].recommended:
         return [names[pattern]]
     glob = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     found = [preset for name, preset in names.items() if fnmatchcase(name, glob)]
@@ -66,6 +83,7 @@ def describe(preset: Preset) -> str:
         "here": preset.here,
         "run time": preset.run_time,
         "source": preset.source,
+        "rules": ", ".join(preset.rules),
         "needs": preset.needs,
         "start": command("train", f"preset={preset.name}"),
     }

@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun resume`."""
     from snnrun.commands.finished import nothing_left
     from snnrun.commands.run_folder import find_run
-    from snnrun.commands.saved_run import load, log_to, preset_of
+    from snnrun.commands.saved_run import load, log_to, setting_of
 
     folder, overrides = find_run(arguments, "resume")
     if told := nothing_left(load(folder, overrides, "resume", keep=False), folder):
@@ -40,8 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     config = load(folder, overrides, "resume", keep=True)
     log_to(folder)
-    from snnrun.presets import when_to_suggest
     from snnrun.run import train
 
-    train(config, folder, resume=True, suggest=when_to_suggest(preset_of(folder)))
+    train(config, folder, resume=True, setting=setting_of(folder, config))
     return 0

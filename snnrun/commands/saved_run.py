@@ -10,17 +10,17 @@ from typing import Any
 
 from snnrun.commands.arguments import parse, value_text
 from snnrun.commands.hydra_app import save_config
+from snnrun.commands.setting import origin_of
 from snnrun.commands.typed import as_typed
 from snnrun.config import Config, listed, validate
 from snnrun.errors import ConfigError
+from snnrun.presets import NONE, Setting
 from snnrun.record.paths import RunPaths
 from snnrun.schema import ALIASES, SCHEMA
 from snnrun.schema.effect import used_keys
 from snnrun.schema.hints import unknown_key
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-PRESET = "preset="
-CHOICE = "hydra.runtime.choices.preset"
 GROUPS = {"backend": "backend.name"}  # choosing another backend changes nothing else
 
 
@@ -99,18 +99,23 @@ def earlier_overrides(folder: Path) -> Path:
     return RunPaths(folder).hydra / "resumed_overrides.yaml"
 
 
-def preset_of(folder: Path) -> str | None:
-    """Return which preset the run was started with, "none" for none; None where nothing says it.
+def setting_of(folder: Path, config: Config) -> Setting:
+    """Return where the values of a run are from, as far as its folder says it.
 
-    Hydra notes its choices; `snnrun.train` writes the choice of the preset as an override.
+    Hydra notes what it composed; `snnrun.train` writes what it took as an override.
     """
     from omegaconf import OmegaConf
 
     noted = RunPaths(folder).hydra / "hydra.yaml"
     if noted.is_file():
-        return str(OmegaConf.select(OmegaConf.load(noted), CHOICE) or "none")
-    given = map(str, OmegaConf.load(RunPaths(folder).overrides))
-    return next((word.removeprefix(PRESET) for word in given if word.startswith(PRESET)), None)
+        origin = origin_of(OmegaConf.load(noted).hydra)
+        suits = origin.suits(config.rule.name)
+        return Setting(preset=origin.preset if suits else NONE, by_default=origin.by_default)
+    for word in map(str, OmegaConf.load(RunPaths(folder).overrides)):
+        group, _, name = word.partition("=")
+        if group in ("preset", "dataset"):
+            return Setting(preset=name, by_default=group == "dataset")
+    return Setting(preset=None)
 
 
 def log_to(folder: Path) -> None:

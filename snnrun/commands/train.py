@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from snnrun.commands.arguments import CommandLine, describe_groups, split
 from snnrun.commands.hydra_app import NOWHERE, PRINTING, carry_out, run_hydra
 from snnrun.config import Config
+from snnrun.presets import Setting
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,7 +26,8 @@ checkpoints and what REC_* keys ask for. Ctrl-C writes a checkpoint first, and
 --multirun with hydra.sweep.dir=FOLDER).
 
 examples:
-  snnrun train                                         Yin-Yang with the defaults of its table
+  snnrun train                                         Yin-Yang with its recommended setting
+  snnrun train dataset=mnist preset=none               MNIST with the values of its table
   snnrun train preset=yinyang_wp2021                   a published result, data set included
   snnrun train dataset=shd network=recurrent LOSS_TYPE=sum N_BATCH=64
   snnrun train dataset=mnist dataset.path=/data/mnist N_TRAIN=null
@@ -83,26 +85,18 @@ def no_run_folder(line: CommandLine) -> Iterator[Sequence[str]]:
         yield (*NOWHERE, "hydra.run.dir=.")
 
 
-def _train(cfg: DictConfig, config: Config, folder: Path) -> Any:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
+def _train(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
     from snnrun.commands import again
     from snnrun.commands.finished import nothing_left
-    from snnrun.presets import when_to_suggest
     from snnrun.record.owner import claim
     from snnrun.record.paths import RunPaths
     from snnrun.run import train
 
-    hydra = HydraConfig.get()
-    job = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
-    preset = hydra.runtime.choices.get("preset") or "none"
-    suggest = when_to_suggest(preset, job)
     if not config.WRITE_TO_DISK:
-        return train(config, folder, suggest=suggest)
+        return train(config, folder, setting=setting)
     with claim(RunPaths(folder)):
         config, resume = again.begin(cfg, config, folder)
         if resume and (told := nothing_left(config, folder)):
             print(told, flush=True)
             return again.score(folder, config)
-        return train(config, folder, resume=resume, suggest=suggest)
+        return train(config, folder, resume=resume, setting=setting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,27 @@ from omegaconf import OmegaConf
 
 from snnrun.cli import find_users_modules
 from snnrun.commands.arguments import CommandLine
-from snnrun.commands.compose import compose
+from snnrun.commands.compose import composed
 from snnrun.commands.finished import nothing_left
 from snnrun.commands.hydra_app import save_config
 from snnrun.commands.run_folder import run_folder
-from snnrun.commands.saved_run import PRESET, log_to
 from snnrun.commands.saved_run import load as load_saved
+from snnrun.commands.saved_run import log_to, setting_of
+from snnrun.commands.setting import error_of, settle
 from snnrun.config import Config, validate
 from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
 from snnrun.interface.mistakes import brief
-from snnrun.presets import when_to_suggest
+from snnrun.presets import NONE, Setting
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, hold, load_run
 from snnrun.record.scratch import scratch
-from snnrun.run import Interrupted, train_in
+from snnrun.run import UNKNOWN, Interrupted, train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
 from snnrun.schema.kinds import plain
 from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
-
-COMPOSED = ("preset", "network", "record")  # groups whose files say more than the schema's defaults
 
 
 @brief
@@ -49,6 +48,8 @@ def train(
         config: A checked configuration, or keys and their values, as in ``{"dataset": "yinyang",
             "N_EPOCH": 3}``. Groups are given by the names of their choices (``"preset":
             "yinyang_wp2021"``) or as a mapping of their options (``"backend": {"threads": 1}``).
+            Without a preset the recommended one of the data set is taken, if it has one; with
+            ``"preset": "none"``, what is not given has the value of the table.
         folder: The run folder; OUT_DIR/outputs/<date>/<time> if not given. `snnrun resume` and
             `snnrun test` take it like any other.
         progress: Show on standard output what the command shows. run.log has it in any case.
@@ -59,10 +60,8 @@ def train(
         SystemExit: The run was stopped by another signal; its checkpoint is written.
     """
     find_users_modules(os.getcwd())
-    source = config if isinstance(config, Config) else _composed(config)
-    checked = source if isinstance(source, Config) else validate(source)
-    # What a checked configuration was made of is not known
-    preset = str(config.get("preset") or "none") if isinstance(config, Mapping) else None
+    source, setting = (config, UNKNOWN) if isinstance(config, Config) else _composed(config)
+    checked = validate(source)
     if not checked.WRITE_TO_DISK:
         if folder is not None:
             raise ConfigError(
@@ -70,12 +69,12 @@ def train(
                 "the two out"
             )
         with scratch() as paths:
-            _train(checked, paths, progress, preset)
+            _train(checked, paths, progress, setting)
             return hold(load_run(paths.root))
     paths = RunPaths(_new_folder(checked) if folder is None else Path(folder))
     refuse_old_run(paths)
-    _save(checked, source, paths, preset)
-    _train(checked, paths, progress, preset)
+    _save(checked, source, paths, setting)
+    _train(checked, paths, progress, setting)
     return load_run(paths.root)
 
 
@@ -107,36 +106,53 @@ def resume(
         return load_run(folder)
     config = load_saved(folder, overrides, "resume", keep=True)
     log_to(folder)
-    _train(config, RunPaths(folder), progress, None, again=True)
+    _train(config, RunPaths(folder), progress, setting_of(folder, config), again=True)
     return load_run(folder)
 
 
-def _composed(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the keys with what the files of the named choices say of others."""
+def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
+    """Return the keys with what the files of the named choices say of others, and the setting."""
     values = {str(ALIASES.get(name, name)): native(value) for name, value in given.items()}
     named = {
         group: value
         for group in ("preset", *GROUP_NAMES)
         if isinstance(value := values.get(group), str) and "." not in value
     }
-    if not named.keys() & set(COMPOSED):
-        return values
+    if values.get("preset", "") is None:
+        named["preset"] = NONE
+    values.pop("preset", None)
     overrides = [f"{group}={name}" for group, name in named.items() if group != "dataset"]
-    line = CommandLine(options={}, overrides=overrides + _dataset_override(values))
-    base = OmegaConf.to_container(compose(line), resolve=True)
-    assert isinstance(base, dict)
-    composed = {str(name): value for name, value in base.items()}
+    overrides += _dataset_override(values, "preset" in named)
+    cfg, origin = composed(CommandLine(options={}, overrides=overrides))
+
+    def with_given(base: Any) -> dict[str, Any]:
+        return _merged(OmegaConf.to_container(base, resolve=True), values, named)
+
+    def table() -> dict[str, Any]:
+        return with_given(origin.table())
+
+    found, setting = settle(with_given(cfg), origin, table)
+    try:
+        validate(found)
+    except ConfigError as error:
+        raise error_of(error, setting, table) from None
+    return found, setting
+
+
+def _merged(base: Any, values: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
+    """Return what was composed with the given values, but for those that named a choice."""
+    found = {str(name): value for name, value in base.items()}
     for name, value in values.items():
         if name in named:
             continue
         if name in GROUP_NAMES:
             options = value if isinstance(value, Mapping) else {"name": value}
-            value = {**composed.get(name, {}), **options}
-        composed[name] = value
-    return composed
+            value = {**found.get(name, {}), **options}
+        found[name] = value
+    return found
 
 
-def _dataset_override(values: Mapping[str, Any]) -> list[str]:
+def _dataset_override(values: Mapping[str, Any], with_preset: bool) -> list[str]:
     """Return what makes Hydra compose the defaults of the data set, however it is given."""
     given = values.get("dataset", values.get("dataset.name"))
     name = given.get("name") if isinstance(given, Mapping) else given
@@ -144,7 +160,7 @@ def _dataset_override(values: Mapping[str, Any]) -> list[str]:
         return []
     if "." not in name:
         return [f"dataset={name}"]
-    return [] if "preset" in values else ["~dataset"]  # of a user's own: the general defaults
+    return [] if with_preset else ["~dataset"]  # of a user's own: the general defaults
 
 
 def _new_folder(config: Config) -> Path:
@@ -157,7 +173,7 @@ def _new_folder(config: Config) -> Path:
 
 
 def _save(
-    config: Config, source: Config | Mapping[str, Any], paths: RunPaths, preset: str | None
+    config: Config, source: Config | Mapping[str, Any], paths: RunPaths, setting: Setting
 ) -> None:
     """Write the configuration where Hydra would, so that the run can be resumed and tested."""
     try:
@@ -167,15 +183,16 @@ def _save(
     # epochs that count from the end do so anew when N_EPOCH changes on resuming
     pairs = {key: plain(source.get(key)) for key in EPOCH_TRIAL_KEYS if key in source}
     save_config(OmegaConf.create({**config.to_dict(), **pairs}), paths.config)
-    overrides = [] if preset is None else [f"{PRESET}{preset}"]
+    group = "dataset" if setting.by_default else "preset"
+    overrides = [] if setting.preset is None else [f"{group}={setting.preset}"]
     save_config(OmegaConf.create(overrides), paths.overrides)
 
 
 def _train(
-    config: Config, paths: RunPaths, progress: bool, preset: str | None, again: bool = False
+    config: Config, paths: RunPaths, progress: bool, setting: Setting, again: bool = False
 ) -> None:
     try:
-        train_in(config, paths, again, progress=progress, suggest=when_to_suggest(preset))
+        train_in(config, paths, again, progress=progress, setting=setting)
     except Interrupted as stopped:
         if stopped.code != 128 + signal.SIGINT:
             raise

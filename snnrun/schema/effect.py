@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from snnrun.errors import NoEffect
 from snnrun.schema import SCHEMA, pattern, superspike
 from snnrun.schema.key import Condition, Key
 from snnrun.schema.kinds import shown
@@ -15,7 +16,7 @@ COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 Values = Mapping[str, Any]
 
 
-def without_effect(values: Values, dataset: str) -> Iterator[str]:
+def without_effect(values: Values, dataset: str) -> Iterator[NoEffect]:
     """Yield a line for each key that differs from its default and would change nothing."""
     for name, value in values.items():
         key = SCHEMA[name]
@@ -23,10 +24,11 @@ def without_effect(values: Values, dataset: str) -> Iterator[str]:
         if _settled(name, value, values) == _settled(name, usual, values):
             continue
         if key.active_if and not _active(key, values):
-            yield (
+            yield NoEffect(
+                name,
                 f"{name}={shown(value)}: has no effect {_needs(key, values)}; "
                 f"{_instead(key, values)}leave it out, or use {name}={shown(usual)} where a preset "
-                "or an earlier run sets it"
+                "or an earlier run sets it",
             )
 
 

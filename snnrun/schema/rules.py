@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snnrun.errors import NoEffect
 from snnrun.schema.kinds import MINI_BATCHES, shown
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
@@ -194,9 +195,10 @@ def _generated_sizes(values: Values) -> Iterator[str]:
 def _generated_has_no_files(values: Values) -> Iterator[str]:
     for option, usual in (("dataset.path", None), ("dataset.fetch", True)):
         if values["dataset.name"] in GENERATED and values[option] != usual:
-            yield (
+            yield NoEffect(
+                option,
                 f"{option}={shown(values[option])}: has no effect, since "
-                f"{values['dataset.name']} is generated; leave it out"
+                f"{values['dataset.name']} is generated; leave it out",
             )
 
 
@@ -251,10 +253,11 @@ def _left_to_no_layer(values: Values) -> Iterator[str]:
     for name, field in OF_LAYERS.items():
         usual = SCHEMA[name].default_of(values["dataset.name"])
         if hidden and values[name] != usual and all(field in fields for fields in hidden):
-            yield (
+            yield NoEffect(
+                name,
                 f"{name}={shown(values[name])}: has no effect, as each hidden layer of "
                 f"network.layers has its own {field}; leave it out, or use {name}={shown(usual)} "
-                "where a preset or an earlier run sets it"
+                "where a preset or an earlier run sets it",
             )
 
 

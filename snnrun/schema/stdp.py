@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from snnrun.errors import NoEffect
 from snnrun.schema.key import unless, when
 from snnrun.schema.kinds import shown
 from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of
@@ -82,9 +83,10 @@ def _plastic(values: Values) -> bool:
 def _of_plastic_projections(values: Values) -> Iterator[str]:
     for key in () if _plastic(values) else OPTIONS:
         if values[key.name] != key.default and any(c.holds(values) for c in key.active_if):
-            yield (
+            yield NoEffect(
+                key.name,
                 f"{key.name}={shown(values[key.name])}: no projection learns by {NAME}, which "
-                "alone uses it; leave it out"
+                "alone uses it; leave it out",
             )
 
 
@@ -117,9 +119,10 @@ def _regularised_by_gradients(values: Values) -> Iterator[str]:
     rules = {p.rule for x in hidden for p in x.projections}
     learned = rules - {FROZEN, NAME} or any(layer.train_tau for layer in hidden)
     if values["REG_TYPE"] != "none" and NAME in rules and not learned:
-        yield (
+        yield NoEffect(
+            "REG_TYPE",
             f"REG_TYPE={values['REG_TYPE']}: has no effect, as it adds to gradients and nothing in "
-            f"the hidden layers learns from gradients with rule {NAME}; leave it out"
+            f"the hidden layers learns from gradients with rule {NAME}; leave it out",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from snnrun.errors import NoEffect
 from snnrun.schema.key import when
 from snnrun.schema.kinds import FLOAT, shown
 from snnrun.schema.model import TARGET_LOSSES
@@ -168,10 +169,11 @@ def _unused(values: Values) -> Iterator[str]:
         usual = SCHEMA[name].default_of(values["dataset.name"])
         instead = f"use {INSTEAD[name]}, " if name in INSTEAD else ""
         if values[name] != usual:
-            yield (
+            yield NoEffect(
+                name,
                 f"{name}={shown(values[name])}: has no effect with rule=superspike; "
                 f"{instead}leave it out, or use {name}={shown(usual)} where a preset or an earlier "
-                "run sets it"
+                "run sets it",
             )
 
 

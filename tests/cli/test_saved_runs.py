@@ -11,6 +11,7 @@ from cli_tools import Calls, Say, refused, run_folders
 from omegaconf import OmegaConf
 
 from snnrun.cli import main
+from snnrun.presets import Setting
 
 
 @pytest.fixture
@@ -26,11 +27,8 @@ def test_resume_goes_on_with_the_newest_run(trained: Path, calls: Calls) -> None
     calls.clear()
     assert main(["resume"]) == 0
     [(name, config, folder, named)] = calls
-    assert (name, folder, named) == (
-        "train",
-        trained,
-        {"resume": True, "suggest": ("start", "end")},
-    )
+    setting = Setting(preset="shd", by_default=True)
+    assert (name, folder, named) == ("train", trained, {"resume": True, "setting": setting})
     assert (config.dataset.name, config.N_EPOCH) == ("shd", 5)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from runs import LONG, SMALL, TIMEOUT_S, assert_same_run
+from runs import LONG, SMALL, TABLE, TIMEOUT_S, assert_same_run
 
 import snnrun
 from snnrun import Run
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("places")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("trained") / "run"
-    keys = {**SMALL, "REC_PREDICTIONS": True, "COLLECT_CONFUSION": True, "N_EPOCH": 4}
+    keys = {**TABLE, **SMALL, "REC_PREDICTIONS": True, "COLLECT_CONFUSION": True, "N_EPOCH": 4}
     return snnrun.train(keys, folder, progress=False)
 
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_evaluated_is_refused(
 
 
 def test_a_run_that_kept_nothing_on_disk_has_no_weights() -> None:
-    run = snnrun.train({**SMALL, "N_EPOCH": 1, "WRITE_TO_DISK": False}, progress=False)
+    run = snnrun.train({**TABLE, **SMALL, "N_EPOCH": 1, "WRITE_TO_DISK": False}, progress=False)
     with pytest.raises(RecordError, match="kept nothing on disk"):
         snnrun.evaluate(run)
     with pytest.raises(CheckpointError, match="does not exist"):
@@ -138,14 +138,14 @@ def test_a_run_that_kept_nothing_on_disk_has_no_weights() -> None:
 
 
 def test_resuming_gives_the_bits_of_a_longer_run(tmp_path: Path) -> None:
-    run = snnrun.train({**SMALL, "N_EPOCH": 2}, tmp_path / "short", progress=False)
+    run = snnrun.train({**TABLE, **SMALL, "N_EPOCH": 2}, tmp_path / "short", progress=False)
     keys = {"N_EPOCH": 4, "backend": {"threads": 1}, "REC_SPIKES": ["hidden"]}
     run = snnrun.resume(run, {**keys, "REC_SPIKES_EPOCH_TRIAL": [[3, 0]]}, progress=False)
     assert len(run.epochs["epoch"]) == 4
     assert run.config["backend"]["threads"] == 1
     assert run.recorded()["spikes"] == [(3, 0)]
     recorded = {"REC_SPIKES": ["hidden"], "REC_SPIKES_EPOCH_TRIAL": [[3, 0]]}
-    snnrun.train({**SMALL, **recorded, "N_EPOCH": 4}, tmp_path / "long", progress=False)
+    snnrun.train({**TABLE, **SMALL, **recorded, "N_EPOCH": 4}, tmp_path / "long", progress=False)
     assert_same_run(tmp_path / "short", tmp_path / "long")
 
 
@@ -154,8 +154,8 @@ def test_resuming_gives_the_bits_of_a_longer_run(tmp_path: Path) -> None:
 
 def test_runs_are_a_table_that_pandas_takes(trained: Run) -> None:
     assert repr(snnrun.runs()) == "no runs"
-    snnrun.train({**SMALL, "N_EPOCH": 1, "NAME": "<first>"}, progress=False)
-    snnrun.train({**SMALL, "N_EPOCH": 2, "NAME": "second"}, progress=False)
+    snnrun.train({**TABLE, **SMALL, "N_EPOCH": 1, "NAME": "<first>"}, progress=False)
+    snnrun.train({**TABLE, **SMALL, "N_EPOCH": 2, "NAME": "second"}, progress=False)
     table = snnrun.runs()
     frame = pd.DataFrame(table)
     assert list(frame["name"]) == ["second", "<first>"]
@@ -191,7 +191,7 @@ def test_a_run_shows_itself_in_ten_lines_and_as_a_table(trained: Run) -> None:
 
 
 def test_a_script_shows_its_own_line_and_the_message_only() -> None:
-    code = f"import snnrun\nsnnrun.train({{**{LONG!r}, 'ETAA': 1}})\n"
+    code = f"import snnrun\nsnnrun.train({{**{TABLE | LONG!r}, 'ETAA': 1}})\n"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )

@@ -1,0 +1,89 @@
+"""What is chosen of the configuration groups on a command line, where one choice asks for another.
+
+Hydra's defaults list takes the preset of the data set's name. That a preset of a data set's name
+brings the data set with it is beyond that list, as each would follow the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from snnrun.errors import ConfigError, either
+from snnrun.presets import NONE, file_of, read
+
+DATASET, PRESET = "dataset", "preset"
+
+
+def choices_of(override: Any) -> list[str]:
+    """Return the choices that an override of a group names; [] where only Hydra can tell."""
+    from hydra.core.override_parser.types import Glob
+
+    value = override.value()
+    if override.is_sweep_override():
+        items = getattr(value, "list", [])
+        return [] if isinstance(value, Glob) else [str(_bare(item)) for item in items]
+    if value is None:
+        return [NONE] if override.key_or_group == PRESET else ["null"]
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def with_data_set(
+    words: Sequence[str], parsed: Sequence[Any], folders: Sequence[Path]
+) -> list[str]:
+    """Return the overrides with the data set that a preset brings, and with no preset for others.
+
+    Args:
+        words: The overrides.
+        parsed: The same as Hydra reads them.
+        folders: Those of the configuration files.
+
+    Raises:
+        ConfigError: A sweep over presets of which one brings another data set than the others.
+    """
+    words = _named(words)
+    given = {override.key_or_group: override for override in parsed}
+    if PRESET not in given:
+        # a data set that no file describes has no preset of its name
+        own = "dataset.name" in given or (DATASET in given and given[DATASET].is_delete())
+        return [*words, f"{PRESET}={NONE}"] if own else words
+    if DATASET in given or given[PRESET].is_delete():
+        return words
+    names = choices_of(given[PRESET])
+    bringing = {name: read(file).dataset for name in names if (file := file_of(name, folders))}
+    recommended = [name for name in names if bringing.get(name) == name]
+    if not recommended:
+        return words
+    if len(recommended) == len(names):  # their presets come with them
+        value = ",".join(names)
+        return [f"{DATASET}={value}" if _is_preset(word) else word for word in words] + (
+            [f"{PRESET}={value}"] if len(names) == 1 else []
+        )
+    datasets = {name: bringing[name] for name in names if bringing.get(name)}
+    if len(set(datasets.values())) > 1:
+        raise ConfigError(_mixed(names, datasets, recommended))
+    return [*words, f"{DATASET}={recommended[0]}"]
+
+
+def _mixed(names: Sequence[str], datasets: dict[str, str], recommended: Collection[str]) -> str:
+    own = ", ".join(f"{name} is for {datasets[name]}" for name in names if name in datasets)
+    rest = [name for name in names if name not in recommended]
+    return (
+        f"{PRESET}={','.join(names)}: {own}; a sweep takes the recommended settings of several "
+        f"data sets, as in {PRESET}={','.join(recommended)}, or presets of one data set; sweep "
+        f"over {either(rest)} by {'itself' if len(rest) == 1 else 'themselves'}"
+    )
+
+
+def _named(words: Sequence[str]) -> list[str]:
+    """Return the overrides with the name that no preset has where one is null."""
+    return [f"{PRESET}={NONE}" if word == f"{PRESET}=null" else word for word in words]
+
+
+def _is_preset(word: str) -> bool:
+    return word.startswith(f"{PRESET}=")
+
+
+def _bare(item: Any) -> Any:
+    return getattr(item, "text", item)  # a quoted text keeps its quotes beside it
