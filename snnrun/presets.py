@@ -6,7 +6,8 @@ labelled texts,
 
     # source: where its values are from
     # published: test 97.58 +- 0.12 % (10 seeds, last epoch)   or: none, and why
-    # here: what it gave here, if somebody has tried
+    # here: what it gave here, if somebody has tried; scripts/figures writes it
+    # chosen: how the values were chosen, and what others gave
     # run time: what to expect
     # rules: of a recommended one the learning rules that it is for, as in eventprop, surrogate
     # needs: a file that no command fetches, where it is from, and the key that takes it
@@ -25,7 +26,7 @@ from pathlib import Path
 from snnrun.config import conf_dir
 from snnrun.errors import either
 
-LABELS = ("source", "published", "here", "run time", "rules", "needs")
+LABELS = ("source", "published", "here", "chosen", "run time", "rules", "needs")
 _DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
 _LABEL = re.compile(rf"^# ({'|'.join(LABELS)}): (.*)$")
 _FIGURE = re.compile(r"\btest (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
@@ -43,6 +44,7 @@ class Preset:
     published: str
     here: str
     run_time: str
+    chosen: str = ""
     rules: tuple[str, ...] = ()
     needs: str = ""
 
@@ -95,6 +97,7 @@ def read(file: Path) -> Preset:
         published=found.get("published", ""),
         here=found.get("here", ""),
         run_time=found.get("run time", ""),
+        chosen=found.get("chosen", ""),
         rules=tuple(found.get("rules", "").replace(",", " ").split()),
         needs=found.get("needs", ""),
     )

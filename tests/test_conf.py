@@ -150,7 +150,8 @@ def test_every_preset_opens_with_command_source_result_and_run_time(preset: str)
     assert said.run_time
     assert said.figure or said.published.startswith(NO_FIGURE), said.published
     labels = [line for line in lines if re.match(r"# [a-z][a-z ]*: ", line)]
-    texts = (said.source, said.published, said.here, said.run_time, said.rules, said.needs)
+    texts = (said.source, said.published, said.here, said.chosen, said.run_time, said.rules)
+    texts = (*texts, said.needs)
     assert len(labels) == sum(map(bool, texts))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 TRAIN, TEST, EVENTS = 8156, 512, 8000
 PLAIN = (
-    "dataset=shd", "N_TRAIN=7644", "N_VALIDATE=512", "INPUT_HIDDEN_MEAN=0.02",
+    "dataset=shd", "preset=none", "N_TRAIN=7644", "N_VALIDATE=512", "INPUT_HIDDEN_MEAN=0.02",
     "INPUT_HIDDEN_STD=0.01", "HIDDEN_OUTPUT_MEAN=0.0", "HIDDEN_OUTPUT_STD=0.03", "PDROP_INPUT=0.0",
     "ETA=1e-9", "N_EPOCH=5",
 )  # fmt: skip

@@ -28,7 +28,9 @@ examples:
   snnrun compile backend.compiler=clang++ 'backend.flags=[-O2]'
 """
 
-SETTINGS = ("hydra.run.dir=${home:${OUT_DIR}}/outputs/compile/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}",)
+SETTINGS = (
+    "hydra.run.dir='${home:${OUT_DIR}}/outputs/compile/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}'",
+)
 
 
 def help_text() -> str:

@@ -42,7 +42,7 @@ examples:
 
 WITH_SPEAKERS = ("shd", "ssc", "dvs")  # of the built-in data sets; in dvs they are its users
 SETTINGS = (
-    "hydra.run.dir=${home:${OUT_DIR}}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}",
+    "hydra.run.dir='${home:${OUT_DIR}}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}'",
     "EVALUATION=speaker",
     "SPEAKER_LEFT=null",
     "N_TRAIN=null",

@@ -81,6 +81,7 @@ def describe(preset: Preset) -> str:
     texts = {
         "published": preset.published,
         "here": preset.here,
+        "chosen": preset.chosen,
         "run time": preset.run_time,
         "source": preset.source,
         "rules": ", ".join(preset.rules),
