@@ -33,6 +33,10 @@ from snnrun.schema.layers import LayerChoice, layers_of, population_names, proje
 from snnrun.schema.rules import RULES, count_of, steps_of
 
 
+class NoSuchKey(ConfigError, AttributeError):  # noqa: N818  what is missing, as KeyError
+    """A value that is asked for and is not there, as an option of a user's own data set."""
+
+
 class Options:
     """Read-only values by attribute, as in ``config.backend.threads``."""
 
@@ -53,7 +57,12 @@ class Options:
             return self._values[name]
         except KeyError:
             hint = did_you_mean(name, self._values)
-            raise AttributeError(f"the configuration has no {name!r}.{hint}") from None
+            if name.islower():
+                hint += (
+                    " An option of a data set of your own is given in its .yaml file, or as "
+                    f"+dataset.{name}=VALUE"
+                )
+            raise NoSuchKey(f"the configuration has no {name!r}.{hint}") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{name}: a configuration cannot be changed; validate another one")

@@ -2,7 +2,8 @@
 
 load(config)   Splits: what a run needs
 DataSet        what to declare for a data set of your own (snnrun.datasets.declaration shows how)
-pack, Events   from events per example to SpikeData
+pack_for       from Events to SpikeData in the trials of a configuration; pack is without one
+from_files     the examples that a configuration asks for
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING
 from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.judgement import judged
-from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.packing import Events, pack, pack_for, steps_of
 from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
 from snnrun.datasets.selection import Packed, PackedOnce, check_selection
 from snnrun.datasets.spikes import SpikeData, Split, Splits
-from snnrun.datasets.splits import epoch_order
+from snnrun.datasets.splits import epoch_order, from_files
 from snnrun.datasets.validation import refuse_validation_set
 from snnrun.errors import DataError
 
@@ -35,8 +36,10 @@ __all__ = [
     "Splits",
     "epoch_order",
     "find",
+    "from_files",
     "load",
     "pack",
+    "pack_for",
     "steps_of",
 ]
 

@@ -4,26 +4,30 @@ A data set of your own lives in any module that Python finds, and is named by it
 
     # mylab/data.py
     import numpy as np
-    from snnrun.datasets import DataSet, Events, Split, Splits, pack
+    from snnrun.datasets import DataSet, Events, from_files, pack_for
 
-    def read(config) -> Splits:
-        times_ms, channels, counts, labels = ...       # yours
-        data = pack(
-            Events(counts=counts, times_ms=times_ms, channels=channels),
-            labels=labels, n_steps=config.steps, dt_ms=config.DT_MS, n_channels=100, n_classes=4,
-            merge=config.dataset.merge, source="my_set",
-        )
-        everything = np.arange(len(data))
-        return Splits(
-            train=Split(name="train", data=data, examples=everything[200:]),
-            test=Split(name="test", data=data, examples=everything[:200]),
-        )
+    def read(config):
+        def spikes(part):
+            times_ms, channels, counts, labels = ...       # yours, of the part "train" or "test"
+            events = Events(times_ms=times_ms, channels=channels, counts=counts)
+            return pack_for(config, events, labels=labels, n_channels=100, n_classes=4)
+
+        sizes = {"train": ("train", 800), "test": ("test", 200)}
+        return from_files(config, "my_set", sizes, spikes)
 
     my_set = DataSet(name="my_set", title="what it is", read=read)
 
-and then `snnrun train dataset.name=mylab.data.my_set ...`. ``snnrun.datasets.splits`` has the
-choice of examples by N_TRAIN, N_VALIDATE and N_TEST, ``snnrun.datasets.files`` the place of files.
-With ``files`` and ``describe`` as well, `snnrun data info | verify | fetch` work for it too.
+with a file that says its defaults, and may have options of its own for ``config.dataset``:
+
+    # @package _global_
+    # my_conf/dataset/my_set.yaml
+    dataset: {name: mylab.data.my_set}
+    TRIAL_MS: 500.0
+
+and then `snnrun train --config-dir my_conf dataset=my_set`; README.md has one that can be pasted.
+``from_files`` takes the examples that N_TRAIN, N_VALIDATE, N_TEST, EVALUATION and REDUCED_CLASSES
+ask for; read() may also return Splits of its own making. ``snnrun.datasets.files`` knows the place
+of files. With ``files`` and ``describe`` as well, `snnrun data info | verify | fetch` work for it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -131,6 +131,22 @@ def pack(
             given = dt_ms if block.steps is None else 1.0
             packer.add(counts, times, block.channels[begin:end], given)
     return packer.finish(n_classes, labels, speakers, class_names)
+
+
+def pack_for(config: Any, blocks: Events | Iterable[Events], **about: Any) -> SpikeData:
+    """Return the SpikeData of ``blocks`` in trials as ``config`` has them.
+
+    Steps, step length, dataset.start and dataset.merge are those of the configuration; ``about``
+    are the other arguments of ``pack``, of which labels, n_channels and n_classes are needed.
+    """
+    return pack(
+        blocks,
+        n_steps=config.steps,
+        dt_ms=config.DT_MS,
+        start=config.dataset.start,
+        merge=config.dataset.merge,
+        **about,
+    )
 
 
 def _from_start(times: np.ndarray, counts: np.ndarray, start: Start) -> np.ndarray:

@@ -27,12 +27,13 @@ class Chosen:
 def from_files(
     config: Any,
     name: str,
-    sizes: Mapping[str, tuple[Path, int]],
+    sizes: Mapping[str, tuple[Path | str, int]],
     pack_file: Callable[[str], SpikeData],
 ) -> Splits:
     """Return the splits of a data set that comes as a training file and, if needed, a test file.
 
-    sizes      for "train" and, where it is needed, "test": the file, and the examples in it
+    sizes      for "train" and, where it is needed, "test": the file (or what messages are to call
+               it), and the examples in it
     pack_file  "train" or "test" -> its SpikeData; called once the sizes asked for are known to fit
 
     Raises DataError where more is asked for than the files hold.
@@ -70,7 +71,7 @@ def _events_text(data: SpikeData) -> str:
 
 def choose(
     config: Any,
-    sizes: Mapping[str, tuple[Path, int]],
+    sizes: Mapping[str, tuple[Path | str, int]],
     usable: Mapping[str, np.ndarray] | None = None,
 ) -> Chosen:
     """Return the examples of each split of a data set that comes as a training and a test file.

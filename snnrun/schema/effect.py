@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from snnrun.errors import NoEffect
-from snnrun.schema import SCHEMA, pattern, superspike
+from snnrun.schema import BASE, DATASETS, SCHEMA, pattern, superspike
 from snnrun.schema.key import Condition, Key
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import SPIKE_TIME_LOSSES
@@ -17,11 +17,17 @@ Values = Mapping[str, Any]
 
 
 def without_effect(values: Values, dataset: str) -> Iterator[NoEffect]:
-    """Yield a line for each key that differs from its default and would change nothing."""
+    """Yield a line for each key that differs from its default and would change nothing.
+
+    A data set of a user's own may be composed on the file of any built-in one, as in
+    dataset.name=mylab.data.bars, and then has that one's defaults.
+    """
+    composed = (dataset, *DATASETS) if dataset == BASE else (dataset,)
     for name, value in values.items():
         key = SCHEMA[name]
         usual = key.default_of(dataset)
-        if _settled(name, value, values) == _settled(name, usual, values):
+        usuals = (_settled(name, key.default_of(each), values) for each in composed)
+        if _settled(name, value, values) in list(usuals):
             continue
         if key.active_if and not _active(key, values):
             yield NoEffect(
