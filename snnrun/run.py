@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Backend, Opened
@@ -22,6 +21,7 @@ from snnrun.datasets import load
 from snnrun.datasets.fingerprint import Fingerprint, fingerprint, to_text
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, SnnrunError
+from snnrun.interruption import preparing, score, stoppable
 from snnrun.network.build import (
     build_network,
     find_loss,
@@ -48,25 +48,18 @@ from snnrun.report.notices import enter
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
-from snnrun.summary import found, outcome, stopped, stopped_early, tested_again
+from snnrun.summary import found, outcome, tested_again
 from snnrun.training.checkpoint import load as load_checkpoint
+from snnrun.training.early import OnEpoch
 from snnrun.training.evaluate import evaluate, require_test_set
 from snnrun.training.keeper import Keeper
-from snnrun.training.loop import Stopped, Trainer
+from snnrun.training.loop import Trainer
 from snnrun.training.same_data import require_same_data
 from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
-from snnrun.training.stop import Stop, StopNow, stop_requests
+from snnrun.training.stop import stop_requests
 
 UNKNOWN = Setting(preset=None)
-
-
-class Interrupted(SystemExit):
-    """The run was stopped by a signal."""
-
-    def __init__(self, code: int, how_to_go_on: str = "") -> None:
-        super().__init__(code)
-        self.how_to_go_on = how_to_go_on
 
 
 def train(
@@ -104,10 +97,14 @@ def train_in(
     progress: bool = True,
     setting: Setting = UNKNOWN,
     read: Callable[[Config], Splits] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> float:
     """Do what ``train`` says, and write to ``paths`` whatever WRITE_TO_DISK is.
 
-    Without ``progress`` only the log of the run is told how it goes on.
+    Without ``progress`` only the log of the run is told how it goes on. ``on_epoch`` is given the
+    figures of each epoch that has ended (the columns of snnrun.record.columns.EPOCHS); where it
+    returns True the training ends with it, and the run is tested and finished. What it raises ends
+    the run, with a checkpoint.
     """
     if not resume:
         refuse_old_run(paths)
@@ -116,10 +113,11 @@ def train_in(
         claim(paths),
         noting_end(paths) as ending,
         reporting(paths, progress) as reporter,
-        _preparing(config, stop, paths, reporter),
+        preparing(config, stop, paths, reporter),
         ExitStack() as stack,
     ):
         started = time.monotonic()
+        stop.limit(config.TIME_LIMIT)
         require_backend(config)
         require_plots(config)
         splits, data = _read(config, paths, resume, read or load)
@@ -143,33 +141,18 @@ def train_in(
         trainer = Trainer(
             config=config, splits=splits, backend=backend, state=state, record=record,
             recordings=recordings, keeper=keeper, reporter=reporter, stop=stop,
-            epoch_ended=plots.epoch_ended if plots else None,
+            epoch_ended=plots.epoch_ended if plots else None, on_epoch=on_epoch,
         )  # fmt: skip
-        try:
-            trainer.run()
-        except Stopped:
-            if plots:
-                plots.ended()
-            _interrupt(stopped(config, stop, state, paths), stop, reporter)
+        with stoppable(config, stop, state, record, paths, reporter, plots):
+            ended_early = trainer.run()
         figures = _final_test(config, backend, splits, record, state)
-        record.finish()
+        record.finish(ended_early)
         record.write()
         if plots:
             plots.ended()
         seconds = time.monotonic() - started
         reporter.finish(outcome(config, record, figures, state, paths, seconds))
-    return _score(state, record)
-
-
-def _interrupt(how_to_go_on: str, stop: Stop, reporter: Reporter) -> NoReturn:
-    reporter.interrupted(how_to_go_on)
-    raise Interrupted(stop.exit_code, how_to_go_on) from None
-
-
-def _score(state: State, record: RunRecord) -> float:
-    """Return what a sweep optimises."""
-    best = state.best_accuracy if state.best_epoch >= 0 else record.epochs["train_accuracy"][-1]
-    return float(best)
+    return score(state, record)
 
 
 def _final_test(
@@ -283,16 +266,6 @@ def reporting(paths: RunPaths, show: bool = True) -> Iterator[Reporter]:
             raise
         finally:
             reporter.close()
-
-
-@contextmanager
-def _preparing(config: Config, stop: Stop, paths: RunPaths, reporter: Reporter) -> Iterator[None]:
-    """Give up what comes before the first mini-batch as soon as a signal asks for it."""
-    try:
-        stop.prepare()
-        yield
-    except StopNow:
-        _interrupt(stopped_early(config, stop, paths), stop, reporter)
 
 
 def _read(

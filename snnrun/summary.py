@@ -21,6 +21,7 @@ from snnrun.report.tests import tests_table
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import TARGET_LOSSES
 from snnrun.shell import Line, command
+from snnrun.training.early import to_go_on
 from snnrun.training.state import State
 from snnrun.training.stop import Stop
 
@@ -57,7 +58,7 @@ def found(
         "rule": f"{_rule(program)}, loss {program.loss.name}: {program.loss.meaning}",
         **steep_surrogate(config),
         "backend": opened.description,
-        "plan": plan,
+        "plan": plan + _patience(config),
         **_only_in_training(config),
         **_care_of_silent(config),
         "seeds": f"data {config.TRAIN_DATA_SEED}, test {config.TEST_DATA_SEED}, "
@@ -98,7 +99,7 @@ def outcome(
     seconds: float,
 ) -> Info:
     """Return how the run ended: accuracies, where everything is, and how to look further."""
-    info: Info = {}
+    info: Info = {"ended": record.ended_early} if record.ended_early else {}
     pattern = "error_ratio" in record.epochs.arrays()
     for name in ("train", "validation"):
         column = record.epochs[f"{name}_accuracy"]
@@ -130,7 +131,7 @@ def outcome(
     info["time"] = duration(seconds)
     if not config.WRITE_TO_DISK:
         return info | {"files": f"{UNKEPT}: neither records nor checkpoints"}
-    return info | _written(config, paths, tested=bool(figures))
+    return info | _written(config, paths, record, tested=bool(figures))
 
 
 def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:
@@ -170,7 +171,7 @@ def stopped_early(config: Config, stop: Stop, paths: RunPaths) -> str:
     return f"{where}; {nothing}. Go on with:\n  {command('resume', paths.root)}"
 
 
-def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
+def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -> Info:
     """Return which files there are, and how to look further."""
     info: Info = {}
     written: list[str] = [Line(f"{_shown(paths.run)}: metrics")]
@@ -189,10 +190,21 @@ def _written(config: Config, paths: RunPaths, tested: bool) -> Info:
     ]
     if paths.last.exists():
         further += [command("test", _short(paths.root))] if tested else []
-        more = f"N_EPOCH={2 * config.N_EPOCH}"
-        further.append(command("resume", _short(paths.root), more))
+        more = [f"N_EPOCH={2 * config.N_EPOCH}"]
+        if record.ended_early:
+            more = to_go_on(record.epochs.arrays(), config)
+        further.append(command("resume", _short(paths.root), *more))
     info["further"] = further
     return info
+
+
+def _patience(config: Config) -> str:
+    """Return when the training may end before its last epoch, as the plan goes on."""
+    early = ""
+    if config.PATIENCE is not None:
+        early = f"; ends after {config.PATIENCE} without a better {config.PATIENCE_WHICH} accuracy"
+    limit = config.TIME_LIMIT
+    return early + (f"; stops after {limit:g} min" if limit is not None else "")
 
 
 def _only_in_training(config: Config) -> dict[str, str]:

@@ -20,9 +20,10 @@ import pytest
 
 from snnrun import run as story
 from snnrun.config import Config, from_dict
+from snnrun.interruption import Interrupted
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import comparable
-from snnrun.run import Interrupted, train
+from snnrun.run import train
 from snnrun.streams import stream
 from snnrun.training import checkpoint
 from snnrun.training.stop import Stop

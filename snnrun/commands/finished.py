@@ -8,6 +8,7 @@ from snnrun.config import Config
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
 from snnrun.shell import command
+from snnrun.training.early import out_of_patience, to_go_on
 
 
 def nothing_left(config: Config, folder: Path) -> str:
@@ -21,9 +22,12 @@ def nothing_left(config: Config, folder: Path) -> str:
         return ""
     run = load_run(folder)
     done = len(run.epochs.get("epoch", ()))
-    if not run.finished or done != config.N_EPOCH:
+    ended, more = f"all of its {done} epochs are done", [f"N_EPOCH={2 * done}"]
+    if done < config.N_EPOCH:  # by a setting, unless somebody wanted it to end where it did
+        ended, more = out_of_patience(run.epochs, config), to_go_on(run.epochs, config)
+    if not run.finished or done > config.N_EPOCH or not ended:
         return ""
     return (
-        f"{folder}: finished, all of its {done} epochs are done; nothing was changed. To train it "
-        f"for longer:\n  {command('resume', folder, f'N_EPOCH={2 * done}')}"
+        f"{folder}: finished, {ended}; nothing was changed. To train it for longer:\n"
+        f"  {command('resume', folder, *more)}"
     )

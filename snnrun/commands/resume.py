@@ -9,7 +9,7 @@ usage: snnrun resume [RUN] [KEY=VALUE ...]
 
 Goes on with the run in folder RUN from its last checkpoint; without RUN, with the newest run below
 ./outputs. It ends with the same bits as a run that was never stopped. Of a run that has finished
-nothing is changed, unless N_EPOCH asks for more epochs than it has done; the exit code is 0.
+nothing is changed, unless N_EPOCH or PATIENCE asks for more epochs; the exit code is 0.
 
 examples:
   snnrun resume

@@ -86,17 +86,26 @@ def no_run_folder(line: CommandLine) -> Iterator[Sequence[str]]:
 
 
 def _train(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
     from snnrun.commands import again
     from snnrun.commands.finished import nothing_left
+    from snnrun.interruption import Interrupted
     from snnrun.record.owner import claim
     from snnrun.record.paths import RunPaths
     from snnrun.run import train
 
-    if not config.WRITE_TO_DISK:
-        return train(config, folder, setting=setting)
-    with claim(RunPaths(folder)):
-        config, resume = again.begin(cfg, config, folder)
-        if resume and (told := nothing_left(config, folder)):
-            print(told, flush=True)
-            return again.score(folder, config)
-        return train(config, folder, resume=resume, setting=setting)
+    try:
+        if not config.WRITE_TO_DISK:
+            return train(config, folder, setting=setting)
+        with claim(RunPaths(folder)):
+            config, resume = again.begin(cfg, config, folder)
+            if resume and (told := nothing_left(config, folder)):
+                print(told, flush=True)
+                return again.score(folder, config)
+            return train(config, folder, resume=resume, setting=setting)
+    except Interrupted as stopped:
+        if HydraConfig.get().mode != RunMode.MULTIRUN or not stopped.time_is_up:
+            raise
+        return stopped.score  # TIME_LIMIT is of one run, and the others go on

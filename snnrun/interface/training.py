@@ -24,13 +24,14 @@ from snnrun.config import Config, validate
 from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
 from snnrun.interface.mistakes import brief
+from snnrun.interruption import Interrupted
 from snnrun.presets import NONE, Setting
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, hold, load_run
 from snnrun.record.scratch import scratch
-from snnrun.run import UNKNOWN, Interrupted, train_in
+from snnrun.run import UNKNOWN, train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
 from snnrun.schema.kinds import plain
 from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
@@ -42,7 +43,9 @@ def train(
 ) -> Run:
     """Train as `snnrun train` does, and return what was recorded.
 
-    With WRITE_TO_DISK false nothing is kept on disk, and the recordings are held in memory.
+    With WRITE_TO_DISK false nothing is kept on disk, and the recordings are held in memory. A run
+    that TIME_LIMIT stops is returned as far as it came: ``finished`` is empty, and ``resume`` goes
+    on with it.
 
     Args:
         config: A checked configuration, or keys and their values, as in ``{"dataset": "yinyang",
@@ -194,6 +197,8 @@ def _train(
     try:
         train_in(config, paths, again, progress=progress, setting=setting)
     except Interrupted as stopped:
+        if stopped.time_is_up:
+            return
         if stopped.code != 128 + signal.SIGINT:
             raise
         raise KeyboardInterrupt(f"stopped {stopped.how_to_go_on}") from None

@@ -67,14 +67,14 @@ class LivePlots:
         name = f"snnrun {config.NAME} {paths.root.name}"
         self._window = Window(name, SIZE, warn) if config.TRAINING_PLOT else None
 
-    def epoch_ended(self, epoch: int, spikes_per_trial: np.ndarray) -> None:
+    def epoch_ended(self, epoch: int, spikes_per_trial: np.ndarray, last: bool) -> None:
         """Make the pictures if it is their turn.
 
         Args:
             epoch: The epoch that has ended.
             spikes_per_trial: Mean spikes in its training, [neurons of all layers].
+            last: Whether it is the last one.
         """
-        last = epoch + 1 == self._config.N_EPOCH
         if last or (epoch + 1) % self._config.TRAINING_PLOT_INTERVAL == 0:
             self._training()
             if self._config.FANCY_PLOTS:

@@ -17,8 +17,8 @@ from snnrun.record.paths import RunPaths
 
 STATES = {
     "running": "a process works on it now",
-    "finished": "all its epochs are done",
-    "stopped": "Ctrl-C or a signal ended it; snnrun resume goes on with it",
+    "finished": "all its epochs are done, or it stopped early",
+    "stopped": "Ctrl-C, a signal or TIME_LIMIT ended it; snnrun resume goes on with it",
     "exploded": "its numbers were no longer finite",
     "failed": "an error ended it while it trained",
     "refused": "an error ended it before it trained: a setting, the data, the build",

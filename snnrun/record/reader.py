@@ -47,6 +47,7 @@ class Run:
         tests: Every test, oldest first: the run's own of the last and of other weights, and those
             of `snnrun test`.
         finished: When the run ended; empty before that.
+        ended_early: Why it ended before its last epoch, if it did (PATIENCE, a callback).
         held: The files of a run with WRITE_TO_DISK=false, of which nothing is left on disk.
     """
 
@@ -55,6 +56,7 @@ class Run:
     epochs: dict[str, np.ndarray]
     test: dict[str, float]
     finished: str
+    ended_early: str = ""
     tests: list[Evaluation] = field(default_factory=list)
     held: Held = field(default_factory=dict, repr=False)
 
@@ -260,6 +262,7 @@ def load_run(folder: str | Path) -> Run:
             test={name: float(value) for name, value in read_columns(file["test"]).items()},
             tests=read_tests(file),
             finished=str(file.attrs["finished"]),
+            ended_early=str(file.attrs.get("ended_early", "")),
         )
 
 

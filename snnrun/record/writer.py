@@ -63,6 +63,7 @@ class RunRecord:
         self.test: dict[str, float] = {}
         self.tests: list[Evaluation] = []
         self.finished = ""  # when, once the run has ended
+        self.ended_early = ""  # why it ended before its last epoch, if it did
         self._paths = paths
         self._provenance = {"created": provenance["start_time"], **provenance}
         self._sessions: list[dict[str, str | int]] = []
@@ -211,8 +212,9 @@ class RunRecord:
         """Return the last epoch's matrix of a split, [predicted (the last row: none), true]."""
         return self._confusion.latest(split) if self._confusion else None
 
-    def finish(self) -> None:
-        """Mark the run as done."""
+    def finish(self, ended_early: str = "") -> None:
+        """Mark the run as done, and say why if that was before its last epoch."""
+        self.ended_early = ended_early
         self.finished = now()
 
     def checkpointed(self, epoch: int) -> None:
@@ -235,7 +237,7 @@ class RunRecord:
             self._confusion.truncate(epoch)
         if self._predictions:
             self._predictions.truncate(epoch)
-        self.test, self.finished = {}, ""
+        self.test, self.finished, self.ended_early = {}, "", ""
         self._provenance |= {"from_epoch": epoch, "from_trial": trial}
 
     def write(self) -> None:
@@ -248,6 +250,7 @@ class RunRecord:
                 write_provenance(file.create_group(f"sessions/{number}"), session)
             file.attrs["format"] = FORMAT
             file.attrs["finished"] = self.finished
+            file.attrs["ended_early"] = self.ended_early
             self.trials.write(file.create_group("trials"))
             self.epochs.write(file.create_group("epochs"))
             self._timings.write(file.create_group("timings"))
@@ -282,6 +285,7 @@ class RunRecord:
         self.test = {name: float(value) for name, value in read_columns(file["test"]).items()}
         self.tests = read_tests(file)
         self.finished = str(file.attrs["finished"])
+        self.ended_early = str(file.attrs.get("ended_early", ""))
         if self._confusion or self._predictions:
             self._pending.read(file["pending"])
         if self._confusion and "confusion" in file:

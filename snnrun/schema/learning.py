@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from snnrun.schema.key import RESUME, unless, when
-from snnrun.schema.table import number, switch, table, text, whole
+from snnrun.schema.kinds import FLOAT
+from snnrun.schema.table import number, row, switch, table, text, whole
 
 SCHEDULED = (unless("ETA_FAC", 1.0),)
 TRAINED_TAUS = (
@@ -65,6 +66,24 @@ LEARNING = table(
     whole(
         "MIN_EPOCH_ETA_FIXED", 300, "Epochs that must pass between two changes by ETA_FAC.",
         minimum=0, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    whole(
+        "PATIENCE", None,
+        "Early stopping: the training ends after so many epochs in a row without an accuracy "
+        "(PATIENCE_WHICH) above the best so far. The run counts as finished and is tested; resuming"
+        " it with more patience goes on.",
+        minimum=1, nullable=True, null="all of N_EPOCH", changeable=(RESUME,),
+    ),
+    text(
+        "PATIENCE_WHICH", "validation", "The accuracy that PATIENCE waits for.",
+        choices=("validation", "training"), datasets={"pattern": "training"},
+        active_if=(unless("PATIENCE", None),), changeable=(RESUME,),
+    ),
+    row(
+        "TIME_LIMIT", None,
+        "Time after which the run stops as with Ctrl-C, with a checkpoint and exit code 124; "
+        "`snnrun resume` goes on, for as long again. In a multirun it is the time of each run.",
+        kind=FLOAT, unit="min", above=0, nullable=True, null="no limit", changeable=(RESUME,),
     ),
     switch(
         "PIPELINE", False,

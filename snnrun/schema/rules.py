@@ -221,6 +221,16 @@ def _schedule_needs_validation(values: Values) -> Iterator[str]:
         )
 
 
+@rule("N_VALIDATE", "N_BATCH", "PATIENCE", "PATIENCE_WHICH")
+def _patience_needs_validation(values: Values) -> Iterator[str]:
+    waits = values["PATIENCE"] is not None and values["PATIENCE_WHICH"] == "validation"
+    if waits and count_of(values, "N_VALIDATE") == 0:
+        yield (
+            "PATIENCE_WHICH=validation: there is no validation set, since N_VALIDATE is 0; use "
+            "PATIENCE_WHICH=training, or PATIENCE=null to train all epochs"
+        )
+
+
 @rule("LOAD_LAST", "LOAD_BEST")
 def _one_checkpoint(values: Values) -> Iterator[str]:
     if values["LOAD_LAST"] and values["LOAD_BEST"]:
@@ -336,6 +346,7 @@ RULES = (
     _generated_has_no_files,
     _best_needs_validation,
     _schedule_needs_validation,
+    _patience_needs_validation,
     _one_checkpoint,
     _rewired_weights_are_trained,
     _left_to_no_layer,

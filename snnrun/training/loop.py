@@ -19,13 +19,14 @@ from snnrun.backends.base import Adam, Backend, Results
 from snnrun.config import Config
 from snnrun.datasets.feed import Feed, Served, feed
 from snnrun.datasets.spikes import Splits
-from snnrun.errors import NumericalError, either
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.report.notices import enter
 from snnrun.report.reporter import Progress, Reporter
 from snnrun.streams import stream_key
 from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
+from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience
+from snnrun.training.guard import Guard
 from snnrun.training.keeper import Keeper
 from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
@@ -66,8 +67,9 @@ class Trainer:
         keeper: Checkpoints.
         reporter: Who is told.
         stop: Requests to stop.
-        epoch_ended: Is given each epoch that has ended, and the mean spikes per trial in its
-            training, [neurons of all layers].
+        epoch_ended: Is given each epoch that has ended, the mean spikes per trial in its
+            training, [neurons of all layers], and whether it is the last one.
+        on_epoch: Is given the figures of each epoch, and may end the training with it.
     """
 
     def __init__(
@@ -82,7 +84,8 @@ class Trainer:
         keeper: Keeper,
         reporter: Reporter,
         stop: Stop,
-        epoch_ended: Callable[[int, np.ndarray], None] | None = None,
+        epoch_ended: Callable[[int, np.ndarray, bool], None] | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> None:
         self._config = config
         self._train_feed = feed(config, splits, splits.train, config.N_EPOCH)
@@ -100,6 +103,8 @@ class Trainer:
         self._reporter = reporter
         self._stop = stop
         self._epoch_ended = epoch_ended
+        self._on_epoch = on_epoch
+        self._guard = Guard(config, backend.program, record, keeper)
         self._adam = Adam(beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS)
         self._trials_per_chunk = 1
         self._timings: dict[str, float] = {}
@@ -108,8 +113,8 @@ class Trainer:
         self._drops = config.backend.on_full_buffer == "report"
         self._watched = watched(config, splits, backend.program)
 
-    def run(self) -> None:
-        """Run the epochs that are left.
+    def run(self) -> str:
+        """Run the epochs that are left, and return why some were left out, if they were.
 
         Raises:
             Stopped: A stop was asked for; the checkpoint is written.
@@ -119,10 +124,13 @@ class Trainer:
         with ExitStack() as feeds:
             for phase in self._phases:
                 feeds.enter_context(phase.feed)
-            while self._state.epoch < self._config.N_EPOCH:
-                self._epoch(self._state.epoch)
+            ended = out_of_patience(self._record.epochs.arrays(), self._config)
+            while self._state.epoch < self._config.N_EPOCH and not ended:
+                ended = self._epoch(self._state.epoch)
+        return ended if self._state.epoch < self._config.N_EPOCH else ""
 
-    def _epoch(self, epoch: int) -> None:
+    def _epoch(self, epoch: int) -> str:
+        """Run an epoch, and return why it is the last one, if it is before its time."""
         started, kernels = time.monotonic(), self._backend.kernel_times()
         self._timings = {}
         for phase in self._phases:
@@ -147,12 +155,25 @@ class Trainer:
         seen = noticed(self._record.epochs.arrays(), self._watched, sizes(self._backend))
         news = enter(seen, self._record.notices)
         self._recordings.flush()
-        self._keeper.epoch_ended(state, best=best, last=state.epoch == self._config.N_EPOCH)
+        ended = self._ends_early(row, best)
+        last = bool(ended) or state.epoch == self._config.N_EPOCH
+        self._keeper.epoch_ended(state, best=best, last=last)
         self._reporter.epoch(row, seconds_left=self._seconds_left(), best=best)
         for line in news:
             self._reporter.warning(line)
         if self._epoch_ended is not None:
-            self._epoch_ended(epoch, spikes_per_trial)
+            self._epoch_ended(epoch, spikes_per_trial, last)
+        return ended
+
+    def _ends_early(self, row: Row, best: bool) -> str:
+        """Return why the training ends with the epoch of ``row``, or nothing."""
+        ended = out_of_patience(self._record.epochs.arrays(), self._config)
+        try:
+            asked = self._on_epoch is not None and asks_to_stop(self._on_epoch, row)
+        except BaseException:  # the user's own; the epoch is done all the same
+            self._keeper.epoch_ended(self._state, best=best, last=True)
+            raise
+        return ended or (ASKED.format(epoch=row["epoch"]) if asked else "")
 
     def _begin_epoch(self, epoch: int) -> None:
         """Rewire what was silent in the epoch before, and count spikes anew.
@@ -217,14 +238,14 @@ class Trainer:
                 served.data, examples, self._config.N_BATCH, rates, self._adam, state.updates,
                 *self._dropout(epoch, phase, served),
             )  # fmt: skip
-            self._check(results, epoch, served.first, rates)
+            self._guard.training(results, epoch, served.first, state.updates, rates)
             state.updates += trials
             state.neuron_spikes += results.neuron_spikes
             if results.dropped_spikes is not None:
                 state.dropped_spikes += results.dropped_spikes
         else:
             results = self._backend.evaluate(served.data, examples)
-            self._check_validation(results, epoch)
+            self._guard.validation(results, epoch)
             state.validation_spikes += results.neuron_spikes
         self._enter(epoch, phase, served, results, rates, time.monotonic() - started)
 
@@ -268,42 +289,6 @@ class Trainer:
                 labels=labels[here],
                 predictions=results.prediction[here],
             )
-
-    def _check(self, results: Results, epoch: int, first: int, rates: np.ndarray) -> None:
-        """Raise NumericalError if a batch went wrong, saying what, where and since when."""
-        if results.failed_batch < 0:
-            return
-        trial = first + results.failed_batch
-        what = (
-            f"the gradient or the values of {results.failed_tensor} are not finite, or beyond 1e6"
-            if results.failed_tensor
-            else "the loss is not finite"
-        )
-        rate = float(rates[results.failed_batch])
-        self._record.write()
-        raise NumericalError(
-            f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
-            f"{self._state.updates + results.failed_batch}, learning rate {rate:g}). "
-            f"{self._keeper.what_is_kept()} "
-            f"Try {either([*self._gentler(epoch), 'smaller initial weights'])}"
-        )
-
-    def _check_validation(self, results: Results, epoch: int) -> None:
-        if results.failed_batch < 0:
-            return
-        self._record.write()
-        raise NumericalError(
-            f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
-            f"beyond use. {self._keeper.what_is_kept()} Try {either(self._gentler(epoch))}"
-        )
-
-    def _gentler(self, epoch: int) -> list[str]:
-        """Return what makes learning gentler; weights may have been lifted before as well."""
-        if self._backend.program.online:
-            return ["a smaller rule.r0"]
-        lift = self._config.REWIRE_LIFT
-        lifted = [f"a smaller REWIRE_LIFT (it is {lift:g})"] if lift and epoch else []
-        return ["a smaller ETA", *lifted, "LR_EASE_IN_FACTOR"]
 
     def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:
         train = self._record.means(epoch, "train")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+TIME_IS_UP = 124  # as the exit code of timeout(1)
 NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")  # those that this system has
 _asked: list[Stop] = []  # the blocks of `stop_requests` that are open, one within the other
 
@@ -31,19 +33,33 @@ class Stop:
         self.signal: int | None = None  # the first that came
         self.at_once = False
         self._came: list[int] = []
+        self._ends: float | None = None  # when the time is up, by time.monotonic
+        self._minutes = 0.0
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        return self.signal is not None or self.time_is_up
+
+    def limit(self, minutes: float | None) -> None:
+        """Ask for a stop in so many minutes (TIME_LIMIT); None: never."""
+        self._minutes = minutes or 0.0
+        self._ends = None if minutes is None else time.monotonic() + 60 * minutes
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether it is the time limit that asks, and no signal."""
+        return self.signal is None and self._ends is not None and time.monotonic() >= self._ends
 
     @property
     def name(self) -> str:
         """What asked, in words."""
+        if self.signal is None:
+            return f"TIME_LIMIT={self._minutes:g} (minutes)"
         return "Ctrl-C" if self.signal == signal.SIGINT else signal.Signals(self.signal or 15).name
 
     @property
     def exit_code(self) -> int:
-        """The shell's convention: 128 + the signal's number."""
-        return 128 + int(self.signal or 0)
+        """The shell's convention: 128 + the signal's number; 124 when the time is up."""
+        return TIME_IS_UP if self.signal is None else 128 + int(self.signal)
 
     def prepare(self) -> None:
         """Let requests raise StopNow from now on, and those that came before do so at once."""

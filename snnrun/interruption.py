@@ -1,0 +1,77 @@
+"""How a run is stopped: what it says, and with what the process ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from snnrun.config import Config
+from snnrun.plots.live import LivePlots
+from snnrun.record.paths import RunPaths
+from snnrun.record.writer import RunRecord
+from snnrun.report.reporter import Reporter
+from snnrun.summary import stopped, stopped_early
+from snnrun.training.loop import Stopped
+from snnrun.training.state import State
+from snnrun.training.stop import TIME_IS_UP, Stop, StopNow
+
+
+class Interrupted(SystemExit):
+    """The run was stopped by a signal, or as its TIME_LIMIT was over.
+
+    Args:
+        code: The exit code, TIME_IS_UP in the latter case.
+        how_to_go_on: Where it was stopped, and with which command it goes on.
+        score: The accuracy that a sweep optimises, so far; NaN before the first epoch has ended.
+    """
+
+    def __init__(self, code: int, how_to_go_on: str = "", score: float = math.nan) -> None:
+        super().__init__(code)
+        self.how_to_go_on = how_to_go_on
+        self.score = score
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether it was the TIME_LIMIT, which asks for no end of what else is going on."""
+        return self.code == TIME_IS_UP
+
+
+@contextmanager
+def preparing(config: Config, stop: Stop, paths: RunPaths, reporter: Reporter) -> Iterator[None]:
+    """Give up what comes before the first mini-batch as soon as a signal asks for it."""
+    try:
+        stop.prepare()
+        yield
+    except StopNow:
+        _interrupt(stopped_early(config, stop, paths), stop, reporter)
+
+
+@contextmanager
+def stoppable(
+    config: Config, stop: Stop, state: State, record: RunRecord, paths: RunPaths,
+    reporter: Reporter, plots: LivePlots | None,
+) -> Iterator[None]:  # fmt: skip
+    """Say how to go on with a training that was asked to stop, and end the process."""
+    try:
+        yield
+    except Stopped:
+        if plots:
+            plots.ended()
+        how_to_go_on = stopped(config, stop, state, paths)
+        _interrupt(how_to_go_on, stop, reporter, score(state, record))
+
+
+def score(state: State, record: RunRecord) -> float:
+    """Return what a sweep optimises; NaN before the first epoch has ended."""
+    if state.best_epoch >= 0:
+        return float(state.best_accuracy)
+    return float(record.epochs["train_accuracy"][-1]) if len(record.epochs) else math.nan
+
+
+def _interrupt(
+    how_to_go_on: str, stop: Stop, reporter: Reporter, score: float = math.nan
+) -> NoReturn:
+    reporter.interrupted(how_to_go_on)
+    raise Interrupted(stop.exit_code, how_to_go_on, score) from None

@@ -1,0 +1,78 @@
+"""What ends a run whose numbers are no longer of use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnrun.backends.base import Results
+from snnrun.compile.program import Program
+from snnrun.config import Config
+from snnrun.errors import NumericalError, either
+from snnrun.notice import Notice
+from snnrun.record.writer import RunRecord
+from snnrun.training.keeper import Keeper
+
+
+class Guard:
+    """Looks at what comes of mini-batches, and ends a run that has exploded with an error.
+
+    The record is written before, with the reason among its warnings.
+    """
+
+    def __init__(self, config: Config, program: Program, record: RunRecord, keeper: Keeper) -> None:
+        self._config = config
+        self._program = program
+        self._record = record
+        self._keeper = keeper
+
+    def training(
+        self, results: Results, epoch: int, first: int, update: int, rates: np.ndarray
+    ) -> None:
+        """Raise NumericalError if a batch went wrong, saying what, where and since when.
+
+        Args:
+            results: Of mini-batches in training.
+            epoch: The epoch that they are of.
+            first: Number of the first one in the epoch; ``update`` its number in the run.
+            rates: Their learning rates [mini-batches].
+        """
+        if results.failed_batch < 0:
+            return
+        trial = first + results.failed_batch
+        what = (
+            f"the gradient or the values of {results.failed_tensor} are not finite, or beyond 1e6"
+            if results.failed_tensor
+            else "the loss is not finite"
+        )
+        rate = float(rates[results.failed_batch])
+        self._end(
+            f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
+            f"{update + results.failed_batch}, learning rate {rate:g}).",
+            [*self._gentler(epoch), "smaller initial weights"],
+            epoch,
+        )
+
+    def validation(self, results: Results, epoch: int) -> None:
+        """Raise NumericalError if the loss on the validation set is not finite."""
+        if results.failed_batch < 0:
+            return
+        self._end(
+            f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
+            "beyond use.",
+            self._gentler(epoch),
+            epoch,
+        )
+
+    def _end(self, what: str, to_try: list[str], epoch: int) -> None:
+        advice = f"Try {either(to_try)}"
+        self._record.notices.add(Notice(what="exploded", message=f"{what} {advice}", epoch=epoch))
+        self._record.write()
+        raise NumericalError(f"{what} {self._keeper.what_is_kept()} {advice}")
+
+    def _gentler(self, epoch: int) -> list[str]:
+        """Return what makes learning gentler; weights may have been lifted before as well."""
+        if self._program.online:
+            return ["a smaller rule.r0"]
+        lift = self._config.REWIRE_LIFT
+        lifted = [f"a smaller REWIRE_LIFT (it is {lift:g})"] if lift and epoch else []
+        return ["a smaller ETA", *lifted, "LR_EASE_IN_FACTOR"]
