@@ -68,6 +68,18 @@ def test_the_figures_of_the_seeds_are_in_the_header_and_nothing_else_has_changed
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.usefixtures("places")
+def test_the_header_stays_where_runs_fail() -> None:
+    file = Path("conf/preset/tiny.yaml")
+    file.parent.mkdir(parents=True)
+    file.write_text(HEADER.format(here=EARLIER) + VALUES)
+    done = figures("tiny", "--seeds", "1", "--config-dir", "conf", "DT_MS=-1")
+    assert done.returncode == 2
+    assert "DT_MS=-1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_text() == HEADER.format(here=EARLIER) + VALUES
+
+
 def test_a_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = figures("tinny", "--config-dir", str(tmp_path))
     assert done.returncode == 2
