@@ -52,6 +52,7 @@ from snnrun.summary import found, outcome, tested_again
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.early import OnEpoch
 from snnrun.training.evaluate import evaluate, require_test_set
+from snnrun.training.final_tests import make_final_tests
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Trainer
 from snnrun.training.same_data import require_same_data
@@ -145,26 +146,14 @@ def train_in(
         )  # fmt: skip
         with stoppable(config, stop, state, record, paths, reporter, plots):
             ended_early = trainer.run()
-        figures = _final_test(config, backend, splits, record, state)
+        make_final_tests(config, backend, splits, record, state, keeper)
         record.finish(ended_early)
         record.write()
         if plots:
             plots.ended()
         seconds = time.monotonic() - started
-        reporter.finish(outcome(config, record, figures, state, paths, seconds))
+        reporter.finish(outcome(config, record, state, paths, seconds))
     return score(state, record)
-
-
-def _final_test(
-    config: Config, backend: Backend, splits: Splits, record: RunRecord, state: State
-) -> dict[str, float]:
-    """Test the weights that the backend holds, and return the figures; none without a test set."""
-    if splits.test is None:
-        return {}
-    weights = Weights(kind="last", epochs=state.epoch)
-    tested = evaluate(config, backend, splits, weights=weights, origin=record.origin, final=True)
-    record.add_test(tested)
-    return tested.figures
 
 
 def test(config: Config, folder: Path) -> dict[str, float]:

@@ -12,7 +12,7 @@ from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.network.build import find_regulariser
 from snnrun.presets import Setting, said_of
-from snnrun.record.evaluation import Evaluation
+from snnrun.record.evaluation import Evaluation, final_tests
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
@@ -93,7 +93,6 @@ def steep_surrogate(config: Config) -> dict[str, str]:
 def outcome(
     config: Config,
     record: RunRecord,
-    figures: dict[str, float],
     state: State,
     paths: RunPaths,
     seconds: float,
@@ -111,15 +110,8 @@ def outcome(
             f"{_error(1 - state.best_accuracy) if pattern else percent(state.best_accuracy)} "
             f"{config.CHECKPOINT_BEST} in epoch {state.best_epoch}"
         )
-    if figures:
-        test = figures["accuracy"]
-        text = f"{_error(1 - test) if pattern else percent(test)} (weights of the last epoch)"
-        if "accuracy_known_speakers" in figures:
-            text += (
-                f"; known speakers {percent(figures['accuracy_known_speakers'])}, "
-                f"unseen {percent(figures['accuracy_unseen_speakers'])}"
-            )
-        info["test"] = text
+    if tested := final_tests(record.tests):
+        info["test"] = [_tested(config, test, pattern) for test in tested]
     rewired = (
         [_rewired(record, name) for name in config.populations[1:-1]]
         if config.REWIRE_SILENT
@@ -131,7 +123,23 @@ def outcome(
     info["time"] = duration(seconds)
     if not config.WRITE_TO_DISK:
         return info | {"files": f"{UNKEPT}: neither records nor checkpoints"}
-    return info | _written(config, paths, record, tested=bool(figures))
+    return info | _written(config, paths, record, tested=bool(tested))
+
+
+def _tested(config: Config, test: Evaluation, pattern: bool) -> str:
+    """Return what one of the tests at the end found, and with which weights."""
+    figures, epoch = test.figures, test.weights.epochs - 1
+    right = figures["accuracy"]
+    which = f"the last weights (epoch {epoch})"
+    if test.weights.kind == "best":
+        which = f"the best weights (epoch {epoch}, by {config.CHECKPOINT_BEST} accuracy)"
+    text = f"{_error(1 - right) if pattern else percent(right)} with {which}"
+    if "accuracy_known_speakers" in figures:
+        text += (
+            f"; known speakers {percent(figures['accuracy_known_speakers'])}, "
+            f"unseen {percent(figures['accuracy_unseen_speakers'])}"
+        )
+    return text
 
 
 def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:

@@ -17,6 +17,7 @@ OUT_DIR=FOLDER, those below that.
 
   train%, valid%  accuracy of the last epoch on the training and the validation set
   test%           accuracy on the test set: at the end of the run, or else of the last `snnrun test`
+  best%           the same with the best weights, as CHECKPOINT_BEST chose them, not the last ones
   state           {states}
 
 examples:

@@ -95,6 +95,16 @@ class Evaluation:
         return None if seed is None else int(seed)
 
 
+def final_tests(tests: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return those that a run made when it ended last: of its last weights, then of its best ones.
+
+    The latter is missing where the last epoch is the best, and where no best is kept.
+    """
+    own = [test for test in tests if test.final]
+    last = [number for number, test in enumerate(own) if test.weights.kind == "last"]
+    return own[last[-1] :] if last else []
+
+
 def now() -> str:
     """Return the time as a record has it, ISO 8601 with seconds."""
     return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -16,7 +16,7 @@ from snnrun.record import owner
 from snnrun.record.atomic import RecordError
 from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.ending import read_end
-from snnrun.record.evaluation import Evaluation, read_tests
+from snnrun.record.evaluation import Evaluation, final_tests, read_tests
 from snnrun.record.notices import read_warnings
 from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
@@ -75,6 +75,22 @@ class Run:
     def accuracy(self) -> dict[str, float]:
         """Share of right answers: "train" and "validation" of the last epoch, and "test"."""
         return self._figures("accuracy")
+
+    @property
+    def test_best(self) -> dict[str, float]:
+        """Figures of the test with the best weights (CHECKPOINT_BEST); ``test`` has the last ones.
+
+        They are those of ``test`` where the last epoch was the best one; empty before the test, and
+        where no best was kept.
+        """
+        which = {"validation": "validation_accuracy", "training": "train_accuracy"}
+        column = self.epochs.get(which.get(self.config.get("CHECKPOINT_BEST", ""), ""))
+        if not self.test or column is None or not np.isfinite(column).any():
+            return {}
+        if int(np.nanargmax(column)) == len(column) - 1:
+            return dict(self.test)
+        best = [test for test in final_tests(self.tests) if test.weights.kind == "best"]
+        return dict(best[-1].figures) if best else {}
 
     @property
     def loss(self) -> dict[str, float]:

@@ -31,9 +31,10 @@ _HEADING: tuple[str, ...] = (
     "train%",
     "valid%",
     "test%",
+    "best%",
 )
 _LONGEST_PROBLEM = 240
-_RIGHT_ALIGNED = (3, 5, 6, 7)
+_RIGHT_ALIGNED = (3, 5, 6, 7, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ class RunLine:
     train: float = math.nan  # accuracies of the last epoch, as shares of 1
     validation: float = math.nan
     test: float = math.nan
+    test_best: float = math.nan  # with the best weights, chosen by CHECKPOINT_BEST
     problem: str = ""
 
 
@@ -126,6 +128,7 @@ def _from_record(run: Run) -> RunLine:
         train=_last(run, "train_accuracy"),
         validation=_last(run, "validation_accuracy"),
         test=_tested(run),
+        test_best=run.test_best.get("accuracy", math.nan),
     )
 
 
@@ -141,7 +144,7 @@ def _last(run: Run, column: str) -> float:
 
 
 def _cells(line: RunLine, root: Path) -> tuple[str, ...]:
-    shares = (line.train, line.validation, line.test)
+    shares = (line.train, line.validation, line.test, line.test_best)
     accuracies = ["-" if math.isnan(share) else f"{100 * share:.2f}" for share in shares]
     folder = str(line.folder.relative_to(root))
     return (folder, line.name, line.dataset, line.epochs, line.state, *accuracies)

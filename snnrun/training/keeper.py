@@ -16,7 +16,7 @@ from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.training.checkpoint import save
+from snnrun.training.checkpoint import load, save
 from snnrun.training.state import State, to_checkpoint
 
 SHARE = 0.05  # of the run's time that writing may take
@@ -37,7 +37,7 @@ class Keeper:
         self._paths = paths
         self._backend = backend
         self._record = record
-        self._best: dict[str, Any] | None = None  # not on disk yet
+        self._best: dict[str, Any] | None = None  # not on disk yet; where nothing is kept, ever
         self._next = 0.0
         # where the last checkpoint goes on: epoch and trial
         self._kept = (resumed.epoch, resumed.trial) if resumed else None
@@ -45,7 +45,7 @@ class Keeper:
 
     def epoch_ended(self, state: State, *, best: bool, last: bool) -> None:
         """Keep the state at the end of an epoch, now or, if epochs are short, some epochs later."""
-        if best and self._config.WRITE_TO_DISK:
+        if best:
             self._best = to_checkpoint(state, self._backend)
         if not last and time.monotonic() < self._next:
             return
@@ -61,6 +61,13 @@ class Keeper:
     def interrupted(self, state: State) -> None:
         """Keep the state in the middle of an epoch, whatever the settings say."""
         self._write(state, always=True)
+
+    def best(self, epoch: int) -> dict[str, Any] | None:
+        """Return the checkpoint of the best epoch, if that is ``epoch`` and it is still there."""
+        best = self._best
+        if best is None and self._config.WRITE_TO_DISK and self._paths.best.exists():
+            best = load(self._paths.best)
+        return best if best is not None and best["epoch"] == epoch + 1 else None
 
     def what_is_kept(self) -> str:
         """Return where to go back to, for an error message."""

@@ -18,7 +18,7 @@ def make_run(
 ) -> RunPaths:
     paths = RunPaths(root / folder)
     paths.root.mkdir(parents=True)
-    origin = provenance({}, name="sample", dataset="yinyang", epochs=3, seeds={})
+    origin = provenance({}, name="demo", dataset="yinyang", epochs=3, seeds={})
     origin["start_time"] = f"2026-11-{day:02d}T12:00:00+00:00"
     record = RunRecord(paths, origin, n_classes=3)
     for epoch in range(epochs):
@@ -50,10 +50,10 @@ def test_runs_are_listed_newest_first_with_state_and_accuracies(tmp_path: Path) 
     with claim(active):
         text = listed(tmp_path)
     assert text == (
-        "run                            name   dataset epochs state      train% valid% test%\n"
-        "outputs/2026-11-21/22-33-01    sample yinyang    2/3 running     60.00      -     -\n"
-        "multirun/2026-11-20/10-00-00/0 sample yinyang    2/3 unfinished  60.00      -     -\n"
-        "outputs/2026-11-19/10-00-00    sample yinyang    3/3 finished    90.00  80.00 75.00\n"
+        "run                            name dataset epochs state      train% valid% test% best%\n"
+        "outputs/2026-11-21/22-33-01    demo yinyang    2/3 running     60.00      -     -     -\n"
+        "multirun/2026-11-20/10-00-00/0 demo yinyang    2/3 unfinished  60.00      -     -     -\n"
+        "outputs/2026-11-19/10-00-00    demo yinyang    3/3 finished    90.00  80.00 75.00     -\n"
     )
 
 
@@ -83,7 +83,7 @@ def test_unreadable_run_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert "outputs/bad" in text
     assert "unreadable" in text
     assert f"    {bad.run}: damaged or not written by snnrun" in text
-    assert "outputs/good sample" in text
+    assert "outputs/good demo" in text
 
 
 def test_no_runs_says_where_they_would_be(tmp_path: Path) -> None:
