@@ -236,15 +236,16 @@ def test_too_little_memory_ends_the_command_with_one_message(
 
 
 def test_tables_that_grow_beyond_the_memory_are_refused_before_they_are_loaded(gpu: Path) -> None:
-    loads = []
-    model = SimpleNamespace(load=lambda: loads.append(1), unload=lambda: None)
+    loads, unloads = [], []
+    model = SimpleNamespace(load=lambda: loads.append(1), unload=lambda: unloads.append(1))
     table = SimpleNamespace(set_init_values=lambda values: None)
     groups = {"input": SimpleNamespace(extra_global_params={"event_step": table})}
     device = Device(model, groups, built()[0], apart=True, free=lambda: GIGABYTE)
     device.resize("input", {"event_step": np.zeros(10**6, np.uint16)})
     with pytest.raises(ConfigError, match=r"1\.00 GB are free.* the events of the data"):
         device.resize("input", {"event_step": np.zeros(10**9, np.uint16)})
-    assert len(loads) == 2
+    device.close()
+    assert len(loads) == len(unloads) == 2  # GeNN fails where it unloads what is not loaded
 
 
 DRIVER = r"""

@@ -47,6 +47,7 @@ class Device:
         self._description = description
         self._seconds: dict[str, float] = {}
         self._model = model
+        self._loaded = False
         self._groups = groups
         self._parameters: dict[tuple[str, str], float] = {}
         self.batch = description.batch
@@ -64,12 +65,18 @@ class Device:
                 f"GeNN could not load the network: {error}. Delete the folder of its code, so that "
                 "it is built anew"
             ) from error
+        self._loaded = True
         self._parameters.clear()
 
     def close(self) -> None:
         """Free the memory."""
         self._groups.clear()
-        self._model.unload()
+        self._unload()
+
+    def _unload(self) -> None:
+        if self._loaded:  # not where it did not fit again: GeNN unloads nothing twice
+            self._model.unload()
+        self._loaded = False
 
     def resize(self, owner: str, sizes: Mapping[str, np.ndarray]) -> None:
         """Give tables other contents and sizes; all other memory starts anew.
@@ -77,7 +84,7 @@ class Device:
         Raises:
             ConfigError: The device has not the memory for it.
         """
-        self._model.unload()
+        self._unload()
         grown = {(owner, name): len(values) for name, values in sizes.items()}
         require_memory(self._description, self._free(), grown)
         for name, values in sizes.items():

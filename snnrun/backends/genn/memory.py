@@ -14,7 +14,7 @@ BYTES = {"scalar": 4, "int": 4, "double": 8, "uint8_t": 1, "uint16_t": 2, "uint3
 RESERVE = 64 * 2**20  # of the kernels, and of what is lost between arrays
 
 # What takes memory, and the keys that it grows with
-EVENTS = "the events of the data (fewer examples)"
+EVENTS = "the events of the data (N_TRAIN)"
 SPIKES = "the spikes for the backward pass (N_BATCH, N_MAX_SPIKE, NUM_HIDDEN)"
 STEPS = "values of every step (N_BATCH, TRIAL_MS / DT_MS, NUM_HIDDEN)"
 GRADIENTS = "the gradients of each example (N_BATCH, NUM_HIDDEN)"
@@ -109,8 +109,8 @@ def require_memory(
     needed = sum(parts.values()) + RESERVE
     if needed <= free:
         return
-    largest = sorted(parts.items(), key=lambda part: -part[1])
-    told = "; ".join(f"{gigabytes(size)} {what}" for what, size in largest[:3] if size)
+    large = sorted((size, what) for what, size in parts.items() if size > 0.05 * needed)
+    told = "; ".join(f"{gigabytes(size)} {what}" for size, what in reversed(large))
     raise ConfigError(
         f"not enough memory on the GPU: this network needs {gigabytes(needed)}, and "
         f"{gigabytes(free)} are free. What it needs most, and the keys that it grows with: {told}. "
