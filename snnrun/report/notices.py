@@ -11,11 +11,11 @@ from snnrun.record.notices import Notices
 def enter(noticed: Iterable[Notice], record: Notices) -> list[str]:
     """Enter notices into the record of a run, and return a line for each one that is news.
 
-    What lasts is news in its first epoch and when it has lasted for 2, 4, 8, ... epochs, so that it
+    What lasts is news in its first epoch and when it has lasted for 10, 100, ... epochs, so that it
     neither floods the screen nor is forgotten; the record has a row for each epoch.
     """
     lasted = [(notice, record.add(notice)) for notice in noticed]
-    return [_line(notice, epochs) for notice, epochs in lasted if epochs & (epochs - 1) == 0]
+    return [_line(notice, epochs) for notice, epochs in lasted if _is_news(epochs)]
 
 
 def counted(notices: Notices) -> list[str]:
@@ -24,6 +24,10 @@ def counted(notices: Notices) -> list[str]:
         f"{what}{f' ({where})' if where else ''}: {_when(epochs)}"
         for (what, where), epochs in notices.epochs_of_kinds().items()
     ]
+
+
+def _is_news(epochs: int) -> bool:
+    return epochs == 10 ** (len(str(epochs)) - 1)
 
 
 def _line(notice: Notice, lasted: int) -> str:

@@ -109,18 +109,18 @@ def noticed(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> list
         run: What runs.
         weights: As from ``sizes``.
     """
-    silent, fallen = [*_silent(epochs, run)], [*_collapsed(epochs, run)]
+    fallen = [*_collapsed(epochs, run)]
+    lost = fallen or [*_guessing(epochs, run)]
     return [
-        *silent,
-        *fallen,
-        *(_guessing(epochs, run) if not fallen else ()),
+        *_silent(epochs, run, bool(fallen)),
+        *lost,
         *_at_rest(epochs, run, weights),
         *_dropped(epochs, run),
     ]
 
 
-def _silent(epochs: Columns, run: Watched) -> Iterator[Notice]:
-    """Say which hidden layers were silent, or mostly so."""
+def _silent(epochs: Columns, run: Watched, fallen: bool) -> Iterator[Notice]:
+    """Say which hidden layers were silent, or mostly so; a network may do well with few neurons."""
     for index, layer in enumerate(run.program.populations[:-1]):
         name, size = layer.population.name, layer.population.size
         column = epochs.get(f"silent_neurons/{name}")
@@ -129,13 +129,15 @@ def _silent(epochs: Columns, run: Watched) -> Iterator[Notice]:
         silent = int(column[-1])
         how_many = f"all {size:,} neurons" if silent == size else f"{silent:,} of {size:,} neurons"
         then = "nothing is learned through them" if silent < size else "nothing can be learned"
-        fell = column[0] <= SILENT_SHARE * size
         wake = advice.wake(run.config, run.program, index)
+        too_fast = column[0] <= SILENT_SHARE * size and (fallen or silent == size)
+        what_to_do = _try(*([advice.gentler(run.config)] if too_fast else []), wake)
+        if silent < size and not fallen and wake:
+            what_to_do = f"To wake them, try {wake}"
         yield Notice(
             what="silent layer",
             where=name,
-            message=f"{how_many} of {name} had no spike in training, so {then}. "
-            + _try(*([advice.gentler(run.config)] if fell else []), wake),
+            message=f"{how_many} of {name} had no spike in training, so {then}. " + what_to_do,
             epoch=_last(epochs),
             share=silent / size,
         )

@@ -86,9 +86,12 @@ def test_a_layer_that_is_silent_or_mostly_so_is_noticed(
 def test_a_layer_that_falls_silent_in_training_was_taught_too_fast(
     runs: Mapping[str, Watched],
 ) -> None:
-    (notice,) = found_in(runs["plain"], WELL[:3], silent_neurons__hidden=[2, 10, 20])
+    accuracy = [0.9, 0.94, 0.5]
+    notice, _ = found_in(runs["plain"], accuracy, silent_neurons__hidden=[2, 10, 20])
     assert "20 of 30 neurons of hidden had no spike in training" in notice.message
-    assert "ETA=0.001, or REWIRE_SILENT=true" in notice.message
+    assert notice.message.endswith("Try ETA=0.001, or REWIRE_SILENT=true REWIRE_LIFT=0.78")
+    (notice,) = found_in(runs["plain"], WELL[:3], silent_neurons__hidden=[2, 10, 20])
+    assert notice.message.endswith("To wake them, try REWIRE_SILENT=true REWIRE_LIFT=0.78")
 
 
 @pytest.mark.parametrize(
