@@ -155,7 +155,10 @@ def test_a_sweep_that_is_run_again_goes_on_where_it_was_killed(tmp_path: Path) -
     assert contents(sweep / "0") == first
 
 
-@pytest.mark.skipif(find_spec("hydra_plugins.hydra_submitit_launcher") is None, reason="no plugin")
+@pytest.mark.skipif(
+    not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_submitit_launcher")),
+    reason="no plugin",
+)
 def test_a_job_of_submitit_that_is_preempted_is_requeued_and_goes_on(
     tmp_path: Path, undisturbed: Path
 ) -> None:

@@ -85,7 +85,7 @@ class Lab:
 
     def train(self, keys: Keys, folder: Path | None = None, **more: Any) -> Run:
         backend = {"flags": ["-O0"], "threads": 1}
-        chosen = {"dataset": self._group, "backend": backend, **keys, **more}
+        chosen = {"dataset": self._group, "preset": "none", "backend": backend, **keys, **more}
         return train(chosen, folder, progress=False)
 
     def program(self, keys: Keys) -> tuple[Program, Config]:

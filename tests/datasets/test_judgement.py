@@ -105,7 +105,7 @@ def test_the_settings_work_in_the_words_of_a_command_line(
     written: Callable[[Change], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = written(lambda t, n: (t + 3 * n + 50) * 1e3)
-    words = ["dataset=shd", f"dataset.path={folder}", "N_TRAIN=20", "N_VALIDATE=5"]
+    words = ["dataset=shd", "preset=none", f"dataset.path={folder}", "N_TRAIN=20", "N_VALIDATE=5"]
     assert main(["train", *words]) == 2
     fitting = settings_in(" ".join(capsys.readouterr().err.split()))
     assert main(["data", "verify", *words]) == 2
