@@ -142,8 +142,10 @@ def other_value(key: Key, *not_these: Any) -> Any:
         return default * 0.5 if default else 0.25
     if key.kind is TEXT:
         return "another.ras"
-    others = {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1], "AUGMENTATION": {"random_shift": 4}}
-    return (others | {"network.layers": [{"size": 8}]}).get(key.name, [[0, 0]])
+    others: dict[str, Any] = {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1]}
+    others |= {"AUGMENTATION": {"random_shift": 4}}
+    others |= {"network.layers": [{"size": 8}], "dataset.start": "first"}
+    return others.get(key.name, [[0, 0]])
 
 
 CONDITIONAL = [k.name for k in SCHEMA.values() if k.active_if]
