@@ -26,11 +26,14 @@ from snnrun.schema import (
     superspike,
     targets,
 )
-from snnrun.schema.effect import COUNTS, without_effect
+from snnrun.schema.effect import COUNTS, used_keys, without_effect
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.kinds import plain, shown
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 from snnrun.schema.rules import RULES, count_of, steps_of
+
+# Keys whose value "validation" stands for "training" where there is no validation set
+OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH")
 
 
 class NoSuchKey(ConfigError, AttributeError):  # noqa: N818  what is missing, as KeyError
@@ -259,6 +262,9 @@ def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
     full = dict(values)
     for key in COUNTS:
         full[key] = count_of(values, key)
+    if full["N_VALIDATE"] == 0:
+        of_none = [key for key in OF_VALIDATION if values[key] == "validation"]
+        full |= dict.fromkeys(set(of_none) & set(used_keys(values)), "training")
     if full["MODEL_SEED"] is None:
         full["MODEL_SEED"] = new_seed()
     if full["SPK_REC_STEPS"] is None:

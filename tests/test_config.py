@@ -168,11 +168,6 @@ RULES = [
     ({"N_TEST": None}, "N_TEST=null: yinyang is generated"),
     ({"dataset.path": "/data"}, "dataset.path=/data: has no effect, since yinyang is generated"),
     ({"dataset.fetch": False}, "dataset.fetch=false: has no effect"),
-    ({"N_VALIDATE": 0}, "CHECKPOINT_BEST=validation: there is no validation set"),
-    (
-        {"N_VALIDATE": 0, "CHECKPOINT_BEST": "neither", "ETA_FAC": 0.5, "MIN_EPOCH_ETA_FIXED": 2},
-        "EMA_WHICH=validation: there is no validation set",
-    ),
     ({"LOAD_LAST": True, "LOAD_BEST": True}, "only one checkpoint"),
     ({"LOSS_TYPE": "max", "REC_SPIKES": ["output"]}, "the outputs do not spike"),
     ({"REC_NEURONS": [["input", "V"]]}, "the input has no variables"),

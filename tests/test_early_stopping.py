@@ -124,10 +124,8 @@ def test_what_an_ended_run_says_to_go_on_with_works(
 
 
 def test_patience_needs_what_it_waits_for() -> None:
-    keys = {"N_VALIDATE": 0, "CHECKPOINT_BEST": "neither", "PATIENCE": 3}
-    with pytest.raises(ConfigError, match=r"PATIENCE_WHICH=validation: there is no validation set"):
-        small(**keys)
-    assert small(**keys, PATIENCE_WHICH="training").PATIENCE == 3
+    assert small(PATIENCE=3).PATIENCE_WHICH == "validation"
+    assert small(N_VALIDATE=0, PATIENCE=3).PATIENCE_WHICH == "training"  # there is nothing else
     assert from_dict({"dataset": "pattern", "PATIENCE": 5}).PATIENCE_WHICH == "training"
     with pytest.raises(ConfigError, match=r"PATIENCE=0: must be a whole number >= 1, or null"):
         small(PATIENCE=0)

@@ -21,7 +21,7 @@ GIVEN = {"NAME": "mine", "OUT_DIR": "out", "dataset.path": "data", "backend.comp
 SURROGATE = "rule=surrogate dataset=shd"
 NEEDED = {"rule.scale": SURROGATE, "rule.surrogate": SURROGATE, "rule=surrogate": "dataset=shd",
           "backend.device": "backend=genn", "TAU_B": "HIDDEN_NEURON_TYPE=ALIF",
-          "NU_UPPER": "REG_TYPE=simple", "dataset.path": "dataset=shd",
+          "NU_UPPER": "REG_TYPE=simple", "EVALUATION": "preset=none", "dataset.path": "dataset=shd",
           "dataset.fetch": "dataset=shd"}  # fmt: skip
 
 
@@ -92,6 +92,7 @@ def test_another_word_for_a_value_leads_to_one_that_is_accepted(key: str, words:
         (["seed=1"], "MODEL_SEED=1"),
         (["epochs=5"], "N_EPOCH=5"),
         (["n_epochs=5"], "N_EPOCH=5"),
+        (["early_stopping=5"], ": PATIENCE=5"),
         (["optimizer=adam"], "ADAM_BETA1, ADAM_BETA2, ADAM_EPS and the learning rate ETA"),
         (["weight_decay=0.1"], "weights do not decay here"),
         (["device=cuda"], "backend=genn backend.device=cuda"),
@@ -143,6 +144,9 @@ def test_a_mapping_and_a_resume_are_answered_likewise() -> None:
         ("optimizer", "ADAM_BETA1"),
         ("weight decay", "REG_TYPE"),
         ("momentum", "ADAM_BETA1"),
+        ("early stopping", "PATIENCE"),
+        ("patience", "PATIENCE"),
+        ("min", "TIME_LIMIT"),
         ("time constant", "TAU_MEM"),
         ("refractory period", "TAU_REF"),
         ("hidden layers", "N_HID_LAYER"),

@@ -39,6 +39,9 @@ def find(words: Sequence[str]) -> Found:
     theirs = {*NOT_NEEDED, *RENAMED} - {*ALIASES}
     if phrase.upper() in theirs:  # what became of it is said
         raise ConfigError(unknown_key(phrase))
+    spelt = [key for key in SCHEMA.values() if plain_word(key.name) == plain_word(phrase)]
+    if spelt:  # as in "time limit"
+        return Found(keys=spelt, ranked=False)
     as_written = all(_is_full_name(word) or _is_pattern(word) for word in words)
     known = plain_word(phrase) in of_words() or phrase.lower() in UNITS
     if all(named) and (as_written or not known):
@@ -54,7 +57,9 @@ def find(words: Sequence[str]) -> Found:
 def search(phrase: str) -> list[Key]:
     """Return the keys that a phrase stands for, the most apt first; [] where there is none."""
     if phrase.lower() in UNITS:
-        return [key for key in SCHEMA.values() if key.unit.lower() == phrase.lower()]
+        in_unit = [key for key in SCHEMA.values() if key.unit.lower() == phrase.lower()]
+        parts = [key for key in SCHEMA.values() if phrase.upper() in re.split("[_.]", key.name)]
+        return list({key.name: key for key in (*in_unit, *parts)}.values())
     scores = {name: _score(key, phrase) for name, key in SCHEMA.items()}
     best = sorted((name for name in scores if scores[name]), key=lambda name: -scores[name])
     meaning = meaning_of(phrase, misspelt=True)

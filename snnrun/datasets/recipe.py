@@ -193,7 +193,7 @@ def _blended(config: Any, train: Split) -> int:
         raise DataError(
             f"AUGMENTATION.blend makes the training examples that N_TRAIN={config.N_TRAIN} asks "
             f"for beyond the {len(train)} of the data, which are none. Use for example "
-            f"N_TRAIN={2 * len(train)}, or N_TRAIN=null for as many as there are"
+            f"N_TRAIN={2 * len(train.data)}, or N_TRAIN=null for as many as there are"
         )
     return int(config.N_TRAIN - len(train))
 

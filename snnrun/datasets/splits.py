@@ -96,12 +96,18 @@ def choose(
         n_validate = 0
     if "blend" in config.AUGMENTATION and n_train is not None:
         n_train = min(n_train, max(1, len(usable["train"]) - n_validate))
-    n_train, n_validate = _training_sizes(n_train, n_validate, len(usable["train"]), where)
+    too_many = ""
     if config.N_TEST is not None and len(test_pool) < config.N_TEST:
-        raise DataError(
+        too_many = (
             f"N_TEST={config.N_TEST} asks for more than the {len(test_pool)} examples of "
             f"{test_source}. Use N_TEST={len(test_pool)} or less, or N_TEST=null for all"
         )
+    try:
+        n_train, n_validate = _training_sizes(n_train, n_validate, len(usable["train"]), where)
+    except DataError as error:
+        raise DataError("\n".join([str(error), too_many]).rstrip()) from None
+    if too_many:
+        raise DataError(too_many)
     order = stream(config.TRAIN_DATA_SEED, "split").permutation(usable["train"])
     test_order = stream(config.TEST_DATA_SEED, "test subset").permutation(test_pool)
     return Chosen(

@@ -7,6 +7,7 @@ from typing import Any
 
 from snnrun.errors import NoEffect
 from snnrun.schema import BASE, DATASETS, SCHEMA, pattern, superspike
+from snnrun.schema.advice import with_rule
 from snnrun.schema.key import Condition, Key
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import SPIKE_TIME_LOSSES
@@ -66,7 +67,11 @@ def _instead(key: Key, values: Values) -> str:
     if possible:
         group, _, of_group = possible[0].key.partition(".")
         chosen = of_group == "name" and not possible[0].not_
-        return f"use {group}={shown(possible[0].values[0])}, " if chosen else ""
+        if not chosen or (group == "dataset" and key.name in pattern.OF_FILES):
+            return ""  # of which files to give the message cannot know
+        value = possible[0].values[0]
+        choice = with_rule(value, values) if group == "rule" else f"{group}={shown(value)}"
+        return f"use {choice}, " if choice else ""
     own = superspike.INSTEAD.get(key.name) if values.get("rule.name") == "superspike" else None
     return f"use {own}, " if own else ""
 

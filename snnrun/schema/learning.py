@@ -53,7 +53,9 @@ LEARNING = table(
         minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
     ),
     text(
-        "EMA_WHICH", "validation", "The accuracy that the moving averages follow.",
+        "EMA_WHICH", "validation",
+        "The accuracy that the moving averages follow; validation is training where N_VALIDATE is "
+        "0 and there is none.",
         choices=("validation", "training"), active_if=SCHEDULED,
         changeable=(RESUME,),
     ),
@@ -75,7 +77,8 @@ LEARNING = table(
         minimum=1, nullable=True, null="all of N_EPOCH", changeable=(RESUME,),
     ),
     text(
-        "PATIENCE_WHICH", "validation", "The accuracy that PATIENCE waits for.",
+        "PATIENCE_WHICH", "validation",
+        "The accuracy that PATIENCE waits for; validation is training where N_VALIDATE is 0.",
         choices=("validation", "training"), datasets={"pattern": "training"},
         active_if=(unless("PATIENCE", None),), changeable=(RESUME,),
     ),

@@ -64,6 +64,9 @@ FIXED = {
 }  # fmt: skip
 
 
+OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
+
+
 @rule("dataset.name", *FIXED)
 def _frozen(values: Values) -> Iterator[str]:
     for name, only in FIXED.items():

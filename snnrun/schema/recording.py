@@ -107,7 +107,8 @@ RECORDING = table(
     ),
     text(
         "CHECKPOINT_BEST", "validation",
-        "Write checkpoints/best.h5 whenever this accuracy is higher than ever before.",
+        "Write checkpoints/best.h5 whenever this accuracy is higher than ever before: validation "
+        "(training where N_VALIDATE is 0 and there is none), training, or neither.",
         datasets={"pattern": "training"},
         choices=("validation", "training", "neither"), changeable=(RESUME,),
     ),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.errors import NoEffect
+from snnrun.schema.advice import with_rule
 from snnrun.schema.kinds import MINI_BATCHES, shown
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
@@ -202,35 +203,6 @@ def _generated_has_no_files(values: Values) -> Iterator[str]:
             )
 
 
-@rule("N_VALIDATE", "N_BATCH", "CHECKPOINT_BEST")
-def _best_needs_validation(values: Values) -> Iterator[str]:
-    if count_of(values, "N_VALIDATE") == 0 and values["CHECKPOINT_BEST"] == "validation":
-        yield (
-            "CHECKPOINT_BEST=validation: there is no validation set, since N_VALIDATE is 0; use "
-            "CHECKPOINT_BEST=training or neither"
-        )
-
-
-@rule("N_VALIDATE", "N_BATCH", "EMA_WHICH", "ETA_FAC", "MIN_EPOCH_ETA_FIXED", "N_EPOCH")
-def _schedule_needs_validation(values: Values) -> Iterator[str]:
-    acts = values["ETA_FAC"] != 1 and values["MIN_EPOCH_ETA_FIXED"] < values["N_EPOCH"]
-    if acts and count_of(values, "N_VALIDATE") == 0 and values["EMA_WHICH"] == "validation":
-        yield (
-            "EMA_WHICH=validation: there is no validation set, since N_VALIDATE is 0; use "
-            "EMA_WHICH=training, or ETA_FAC=1 to leave the learning rate alone"
-        )
-
-
-@rule("N_VALIDATE", "N_BATCH", "PATIENCE", "PATIENCE_WHICH")
-def _patience_needs_validation(values: Values) -> Iterator[str]:
-    waits = values["PATIENCE"] is not None and values["PATIENCE_WHICH"] == "validation"
-    if waits and count_of(values, "N_VALIDATE") == 0:
-        yield (
-            "PATIENCE_WHICH=validation: there is no validation set, since N_VALIDATE is 0; use "
-            "PATIENCE_WHICH=training, or PATIENCE=null to train all epochs"
-        )
-
-
 @rule("LOAD_LAST", "LOAD_BEST")
 def _one_checkpoint(values: Values) -> Iterator[str]:
     if values["LOAD_LAST"] and values["LOAD_BEST"]:
@@ -297,13 +269,14 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
         )
 
 
-@rule("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE")
+@rule("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE", "dataset.name", "LOSS_TYPE")
 def _updates_are_not_flows(values: Values) -> Iterator[str]:
     for key in ("HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE"):
         if values["rule.name"] == "eventprop" and values[key] in DISCRETE_NEURONS:
             yield (
                 f"{key}={values[key]}: is declared by its update in discrete time, and "
-                "rule=eventprop differentiates what flows between spikes; use rule=surrogate"
+                "rule=eventprop differentiates what flows between spikes; use "
+                f"{with_rule('surrogate', values)}"
             )
 
 
@@ -344,9 +317,6 @@ RULES = (
     _own_validation_set,
     _generated_sizes,
     _generated_has_no_files,
-    _best_needs_validation,
-    _schedule_needs_validation,
-    _patience_needs_validation,
     _one_checkpoint,
     _rewired_weights_are_trained,
     _left_to_no_layer,

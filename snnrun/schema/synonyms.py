@@ -66,6 +66,14 @@ WORDS: tuple[Meaning, ...] = (
         "iterations",
         "N_EPOCH", "the number of epochs"),
     Meaning(
+        words="early stopping, early stop, stop early, max patience, early stopping patience",
+        keys=("PATIENCE", "PATIENCE_WHICH", "TIME_LIMIT"),
+        says="PATIENCE is the number of epochs without a better accuracy after which a run ends",
+        setting="PATIENCE={}",
+    ),
+    _of("max time, time limit min, walltime, timeout, max minutes", "TIME_LIMIT",
+        "the time in minutes after which a run stops with a checkpoint"),
+    Meaning(
         words="optimizer, optimiser, optim, adam, adamw, sgd, rmsprop, solver",
         keys=("ADAM_BETA1", "ADAM_BETA2", "ADAM_EPS", "ETA", "rule.optimiser", "rule.r0"),
         says="gradients are applied by Adam, with ADAM_BETA1, ADAM_BETA2, ADAM_EPS and the "

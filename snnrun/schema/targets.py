@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from snnrun.schema.advice import with_rule
 from snnrun.schema.kinds import shown
 from snnrun.schema.layers import DEFAULT_KEYS, layers_of
 from snnrun.schema.model import TARGET_LOSSES
@@ -12,14 +13,15 @@ from snnrun.schema.rules import Values, rule
 NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
 
 
-@rule("rule.name", "LOSS_TYPE")
+@rule("rule.name", "LOSS_TYPE", "dataset.name")
 def _differentiable(values: Values) -> Iterator[str]:
     name, learns = values["LOSS_TYPE"], values["rule.name"]
     if name in TARGET_LOSSES and learns not in ("surrogate", "superspike"):
         yield (
             f"LOSS_TYPE={name}: compares spike trains step by step, which rule={learns} cannot "
             "differentiate: it takes a loss's derivative by potentials or by the times of first "
-            "spikes; use rule=surrogate, or rule=superspike, which has this error of itself"
+            f"spikes; use {with_rule('surrogate', values)} (superspike has this error of itself, "
+            "and takes no LOSS_TYPE)"
         )
 
 

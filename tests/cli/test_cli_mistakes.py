@@ -25,7 +25,7 @@ from cli_tools import Calls, Say, refused
         ),
         (["train", "PIPELINE=true"], "PIPELINE=true: has no effect unless backend.name is genn"),
         (["train", "rule.scale=3"], "rule.scale=3.0: has no effect unless rule.name is surrogate"),
-        (["train", "rule.scale=3"], "and it is eventprop; use rule=surrogate, leave it out"),
+        (["train", "rule.scale=3"], "use rule=surrogate LOSS_TYPE=max, leave it out"),
         (["gradcheck", "rule=stdp", "rule.r0=3"], "unless rule.name is superspike, and it is stdp"),
         (["train", "backend=genn", "backend.threads=2"], "and it is genn; use backend=native"),
         (["train", "rule.r1=3"], "no such key. `snnrun keys rule` lists the options of rule"),
