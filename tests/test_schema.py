@@ -184,7 +184,7 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
                 "EVALUATION": "random",
             }
             rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3, "network.layers": [{"size": 8}]}
-            rest |= {"rule.feedback": "symmetric", "PATIENCE": 3}
+            rest |= {"rule.feedback": "symmetric", "PATIENCE": 3, "dataset.name": "shd"}
             value = rest[condition.key]
         active = {**inactive, condition.key: value}
         lines = [line for line in problems_of(active).splitlines() if f"{name}=" in line]
