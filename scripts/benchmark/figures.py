@@ -78,8 +78,11 @@ def measure(preset: str, seeds: Sequence[int], words: Sequence[str]) -> Measured
 def described(
     measured: Measured, seeds: Sequence[int], on: str, settings: Sequence[str], commit: str
 ) -> str:
-    """Return what a header says of a measurement."""
-    besides = "".join(f" {setting}" for setting in settings)
+    """Return what a header says of a measurement.
+
+    Settings of the backend are left out: threads change no figure.
+    """
+    besides = "".join(f" {word}" for word in settings if not word.startswith("backend."))
     said = f"{measured.result} (MODEL_SEED={','.join(map(str, seeds))}{besides}; last epoch, "
     said += f"n {len(seeds)}, sample sd)" if seeds[1:] else "one run)"
     said += f"; on {on}" if on else ""

@@ -125,7 +125,7 @@ def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
         named["preset"] = NONE
     values.pop("preset", None)
     overrides = [f"{group}={name}" for group, name in named.items() if group != "dataset"]
-    overrides += _dataset_override(values, "preset" in named)
+    overrides += _dataset_override(values, named.get("preset", NONE) != NONE)
     cfg, origin = composed(CommandLine(options={}, overrides=overrides))
 
     def with_given(base: Any) -> dict[str, Any]:
