@@ -9,9 +9,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from snnrun import __version__, shell
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean
+from snnrun.standard_streams import give_up_output, make_usable, output_is_lost
 
 COMMANDS = {
     "train": "train a network; every key of the configuration can be given",
@@ -48,8 +51,9 @@ USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (without the program's name) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    find_users_modules(os.getcwd())
+    make_usable()
     try:
+        find_users_modules(_current_folder())
         code = dispatch(words)
         sys.stdout.flush()
     except SnnrunError as error:
@@ -64,8 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return end.code or 0
     except BrokenPipeError:  # `snnrun keys | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return BROKEN_PIPE
+    except OSError as error:
+        if not output_is_lost():
+            raise
+        give_up_output()
+        show(ConfigError(f"standard output cannot be written to: {error.strerror}"))
+        return USER_ERROR
     return code
 
 
@@ -109,7 +119,14 @@ def help_text() -> str:
 
 def show(error: SnnrunError, where: str = "") -> None:
     """Print the message of an error that its user can mend."""
-    print(f"snnrun: error{f' in {where}' if where else ''}: {error}", file=sys.stderr, flush=True)
+    text = f"snnrun: error{f' in {where}' if where else ''}: {error}"
+    with suppress(OSError):  # nobody is there to read it
+        print(text, file=sys.stderr, flush=True)
+
+
+def announce(command: str, words: Sequence[str | Path]) -> None:
+    """Say what is about to be done, as the first thing: reading all that it needs takes a while."""
+    print(shell.command(command, *words), flush=True)
 
 
 def wants_traceback() -> bool:
@@ -121,6 +138,16 @@ def find_users_modules(folder: str) -> None:
     """Let modules in ``folder`` be found, as `python -m` does, but after all installed ones."""
     if folder not in sys.path and "" not in sys.path:
         sys.path.append(folder)
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise ConfigError(
+            f"the current folder is gone or may not be entered ({error.strerror}): go to another "
+            "one with cd"
+        ) from error
 
 
 def _complete(words: Sequence[str]) -> int:

@@ -127,16 +127,18 @@ def test_a_build_that_was_killed_is_no_hindrance(tmp_path: Path) -> None:
     assert made(tmp_path).cached
 
 
-def test_the_cache_lies_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/somewhere")
+def test_the_cache_lies_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SNNRUN_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache_folder(None) == Path("/somewhere/.cache/snnrun/build")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert cache_folder(None) == Path("/cache/snnrun/build")
+    assert cache_folder(None) == tmp_path / ".cache/snnrun/build"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert cache_folder(None) == tmp_path / "cache/snnrun/build"
     monkeypatch.setenv("SNNRUN_CACHE", "~/own")
-    assert cache_folder(None) == Path("/somewhere/own/build")
-    assert cache_folder("~/mine") == Path("/somewhere/mine")
+    assert cache_folder(None) == tmp_path / "own/build"
+    assert cache_folder("~/mine") == tmp_path / "mine"
 
 
 def test_the_code_in_a_run_folder_builds_by_itself(tmp_path: Path) -> None:

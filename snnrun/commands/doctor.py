@@ -32,17 +32,21 @@ HELP = """\
 usage: snnrun doctor
 
 Shows Python, packages, compiler, cores, folders, and what there is for the GeNN backend. The exit
-code is 0 if `snnrun train` can run.
+code is 0 if `snnrun train` can run and every folder can be used, else 1.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the report; ``missing``: training needs it, and the text says the cure."""
+    """One line of the report.
+
+    ``missing``: training needs it; ``wrong``: training goes on without it. The text says the cure.
+    """
 
     name: str
     text: str
     missing: bool = False
+    wrong: bool = False
 
 
 def help_text() -> str:
@@ -54,14 +58,18 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun doctor`."""
     if arguments:
         raise ConfigError(f"snnrun doctor takes no arguments, got: {' '.join(arguments)}")
-    missing = 0
+    missing = wrong = 0
     for finding in findings():
-        mark = "MISSING" if finding.missing else ""
+        mark = "MISSING" if finding.missing else "WRONG" if finding.wrong else ""
         print(f"{finding.name:<16} {f'{mark} {finding.text}'.strip()}")
         missing += finding.missing
+        wrong += finding.wrong
     print()
     if missing:
         print(f"training cannot run: {missing} of the above must be mended first")
+        return 1
+    if wrong:
+        print(f"training can run, but {wrong} of the above should be mended")
         return 1
     print("training can run: snnrun train")
     return 0
@@ -114,25 +122,31 @@ def _cores() -> str:
 
 
 def _folders() -> Iterator[Finding]:
-    from snnrun.backends.native.build import cache_folder
-    from snnrun.datasets.files import cache_root
+    from snnrun.backends.native.build import named_cache
+    from snnrun.places import cache_root, home
 
-    cache = cache_folder(None)
-    given = os.environ.get("SNNRUN_DATA")
-    data = Path(given).expanduser() if given else cache_root() / "data"
-    for name, folder, cure in (
-        ("build cache", cache, "name another with SNNRUN_CACHE or backend.cache_dir"),
-        ("data folder", data, "name another with SNNRUN_DATA or dataset.path"),
-    ):
-        if _writable(folder):
-            yield Finding(name=name, text=f"{folder} ({_size(folder)})")
-        else:
-            yield Finding(name=name, text=f"{folder} is not writable; {cure}")
+    if home() is None:
+        text = "HOME names none; what is kept for later runs needs one: export HOME=FOLDER"
+        yield Finding(name="home", text=text, wrong=True)
+    named = named_cache(None)
+    yield _folder(
+        "build cache", named or cache_root() / "build", needed=named is not None,
+        cure="name another with SNNRUN_CACHE or backend.cache_dir",
+    )  # fmt: skip
+    given = os.environ.get("SNNRUN_DATA", "").strip()
+    data = Path(os.path.expanduser(given)) if given else cache_root() / "data"
+    yield _folder("data folder", data, cure="name another with SNNRUN_DATA or dataset.path")
 
 
-def _writable(folder: Path) -> bool:
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK)
+def _folder(name: str, folder: Path, cure: str, needed: bool = False) -> Finding:
+    """Return whether a folder can be written to; ``needed``: training stops without it."""
+    from snnrun.places import why_not
+
+    problem = why_not(folder, make=False)
+    if not problem:
+        return Finding(name=name, text=f"{folder} ({_size(folder)})")
+    text = f"{folder} cannot be written to ({problem}); {cure}"
+    return Finding(name=name, text=text, missing=needed, wrong=not needed)
 
 
 def _size(folder: Path) -> str:

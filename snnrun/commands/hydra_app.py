@@ -12,7 +12,7 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.cli import USER_ERROR, find_users_modules, show, wants_traceback
+from snnrun.cli import USER_ERROR, announce, find_users_modules, show, wants_traceback
 from snnrun.commands.arguments import check, split
 from snnrun.commands.compose import composed, in_our_words
 from snnrun.commands.setting import explained, origin_of, settle_in_place, words_of
@@ -44,6 +44,8 @@ def run_hydra(
     overrides = line.overrides
     if "--shell-completion" not in line.options:
         overrides = [*settings, *check(line)]
+    if not line.options.keys() & set(PRINTING):
+        announce(task.__module__.rpartition(".")[2], arguments)
     if "--cfg" in line.options:  # prints what Hydra composes; a job settles it first
         overrides += words_of(*composed(line))
     saved = sys.argv

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from snnrun.cli import announce
+
 HELP = """\
 usage: snnrun resume [RUN] [KEY=VALUE ...]
 
@@ -35,6 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     from snnrun.commands.saved_run import load, log_to, setting_of
 
     folder, overrides = find_run(arguments, "resume")
+    announce("resume", [folder, *overrides])
     if told := nothing_left(load(folder, overrides, "resume", keep=False), folder):
         print(told)
         return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from snnrun.cli import announce
+
 HELP = """\
 usage: snnrun test [RUN] [KEY=VALUE ...]
 
@@ -33,6 +35,7 @@ def run(arguments: Sequence[str]) -> int:
     from snnrun.commands.saved_run import load, log_to
 
     folder, overrides = find_run(arguments, "test")
+    announce("test", [folder, *overrides])
     config = load(folder, overrides, "test", keep=False)
     log_to(folder)
     from snnrun.run import test

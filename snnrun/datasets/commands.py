@@ -11,7 +11,7 @@ from snnrun.datasets import load
 from snnrun.datasets.checksums import read_record, status
 from snnrun.datasets.declaration import Contents, DataSet, contents_of, find
 from snnrun.datasets.fetch import copy_from, download, missing_text
-from snnrun.datasets.files import data_folder, find_file
+from snnrun.datasets.files import ANOTHER_FOLDER, data_folder, find_file
 from snnrun.datasets.judgement import lines_of
 from snnrun.errors import DataError
 
@@ -106,7 +106,7 @@ def _file_errors(dataset: DataSet) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"dataset {dataset.name}: {error}") from error
+        raise DataError(f"dataset {dataset.name}: {error}. {ANOTHER_FOLDER}") from error
 
 
 def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:

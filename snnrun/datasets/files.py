@@ -16,6 +16,7 @@ from zipfile import BadZipFile, ZipFile
 
 from snnrun.datasets.declaration import DataFile, DataSet
 from snnrun.errors import DataError
+from snnrun.places import cache_root, usable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +34,7 @@ class Located:
         return str(self.source)
 
 
-def cache_root() -> Path:
-    """Return snnrun's cache folder: $XDG_CACHE_HOME/snnrun, or ~/.cache/snnrun."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "snnrun"
+ANOTHER_FOLDER = "Name another folder with dataset.path=FOLDER or the variable SNNRUN_DATA"
 
 
 def data_folder(dataset: DataSet, config: Any) -> Path:
@@ -47,9 +45,9 @@ def data_folder(dataset: DataSet, config: Any) -> Path:
     """
     name = dataset.folder or dataset.name
     if config.dataset.path is not None:
-        return Path(config.dataset.path).expanduser()
-    if os.environ.get("SNNRUN_DATA"):
-        return Path(os.environ["SNNRUN_DATA"]).expanduser() / name
+        return Path(os.path.expanduser(config.dataset.path))
+    if os.environ.get("SNNRUN_DATA", "").strip():
+        return Path(os.path.expanduser(os.environ["SNNRUN_DATA"])) / name
     return cache_root() / "data" / name
 
 
@@ -64,8 +62,17 @@ def needed(dataset: DataSet, config: Any) -> tuple[DataFile, ...]:
 
 
 def find_file(folder: Path, file: DataFile) -> Path | None:
-    """Return the path of a file in ``folder``, plain or packed; None where it is not there."""
-    return next((folder / c for c in file.candidates if (folder / c).is_file()), None)
+    """Return the path of a file in ``folder``, plain or packed; None where it is not there.
+
+    Raises:
+        DataError: The folder may not be looked into.
+    """
+    try:
+        return next((folder / c for c in file.candidates if (folder / c).is_file()), None)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: may not be looked into ({error.strerror}). {ANOTHER_FOLDER}"
+        ) from error
 
 
 def located(folder: Path, file: DataFile) -> Located:
@@ -101,7 +108,7 @@ def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
     """
     source, about = path.resolve(), path.stat()
     place = hashlib.sha256(str(source).encode()).hexdigest()[:16]
-    folder = cache_root() / "unpacked" / place
+    folder = usable(cache_root() / "unpacked", "XDG_CACHE_HOME") / place
     target = folder / f"{about.st_size}-{about.st_mtime_ns}-{member}"
     if not target.is_file():
         make(target)

@@ -114,4 +114,5 @@ def test_doctor_says_what_is_missing(capsys: Say, monkeypatch: pytest.MonkeyPatc
     assert "MISSING no C++ compiler: install one" in text
     assert "MISSING install it: pip install rich" in text
     assert "1.0 is not GeNN" in text
+    assert "WRONG /proc/data cannot be written to" in text
     assert "training cannot run: 2 of the above" in text

@@ -48,7 +48,6 @@ def open_native(
     write = emit_online if program.online else emit
     source = write(program, config.backend.precision)
     save_code(source, code)
-    say(f"building {program.network.shape} with {compiler.version}")
     built = build(
         source,
         compiler,
@@ -56,6 +55,7 @@ def open_native(
         extra_flags=tuple(config.backend.flags),
         cache=cache_folder(config.backend.cache_dir),
         only_cached=not config.BUILD,
+        say=lambda: say(f"building {program.network.shape} with {compiler.version}"),
     )
     threads = config.backend.threads or usable_cores()
     make = OnlineBackend if program.online else NativeBackend

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -14,6 +15,7 @@ from snnrun.backends.native.compiler import Compiler, flags, processor
 from snnrun.backends.native.precompiled import precompiled
 from snnrun.backends.native.processes import run
 from snnrun.errors import BuildError
+from snnrun.places import cache_root, usable
 
 LOG_LINES = 40
 
@@ -28,13 +30,20 @@ class Build:
 
 
 def cache_folder(wanted: str | None) -> Path:
-    """Return the folder of built code: ``wanted``, else $SNNRUN_CACHE, else ~/.cache/snnrun."""
+    """Return the folder of built code: ``wanted``, else $SNNRUN_CACHE, else ~/.cache/snnrun.
+
+    Where the last cannot be used, it is a temporary one, and that is said.
+    """
+    named = named_cache(wanted)
+    return usable(cache_root() / "build", "SNNRUN_CACHE") if named is None else named
+
+
+def named_cache(wanted: str | None) -> Path | None:
+    """Return the folder of built code that the user has named, or None."""
     if wanted:
-        return Path(wanted).expanduser()
-    if "SNNRUN_CACHE" in os.environ:
-        return Path(os.environ["SNNRUN_CACHE"]).expanduser() / "build"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "snnrun" / "build"
+        return Path(os.path.expanduser(wanted))
+    named = os.environ.get("SNNRUN_CACHE", "").strip()
+    return Path(os.path.expanduser(named)) / "build" if named else None
 
 
 def runtime_headers() -> dict[str, str]:
@@ -51,12 +60,13 @@ def build(
     extra_flags: tuple[str, ...] = (),
     cache: Path,
     only_cached: bool = False,
+    say: Callable[[], object] = lambda: None,
 ) -> Build:
     """Return the shared library of ``source``, built unless the cache has it.
 
     The key covers source, headers, flags, compiler and processor, since nodes of a cluster share
     the cache. Libraries appear under their final name complete, so builds of several processes may
-    meet.
+    meet. ``say`` is called before something is compiled.
 
     Raises:
         BuildError: The compiler failed (with the command and the end of its log), the cache folder
@@ -69,18 +79,24 @@ def build(
     key = sha256("\0".join(parts).encode()).hexdigest()[:24]
     library = cache / key / "program.so"
     command = shlex.join([*compiler.command, *options, "program.cpp", "-o", "program.so"])
-    if library.exists():
+    if _is_there(library):
         return Build(library=library, cached=True, command=command)
     if only_cached:
         raise BuildError(
             f"BUILD=false, but this program has not been built before (looked in {cache}). "
             "Run once with BUILD=true"
         )
+    say()
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as folder:
             with precompiled(cache, headers, compiler, options) as include:
                 _compile(Path(folder), source, headers, [*compiler.command, *options], include)
+            if not (Path(folder) / "program.so").is_file():
+                raise BuildError(
+                    f"{compiler.path}: made nothing, though it reports no error; this is no C++ "
+                    f"compiler. It was asked for by backend.compiler or CXX.\nCommand: {command}"
+                )
             (cache / key).mkdir(exist_ok=True)
             for name in (*headers, "program.cpp", "program.so"):
                 os.replace(Path(folder) / name, cache / key / name)
@@ -90,6 +106,13 @@ def build(
             "writable, or name another one with backend.cache_dir=FOLDER"
         ) from error
     return Build(library=library, cached=False, command=command)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # within a folder that may not be entered, which writing to it will tell
+        return False
 
 
 def _compile(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snnrun.errors import BuildError
 
+ANSWER_S = 30
 CANDIDATES = ("g++", "clang++", "c++")
 HOW_TO_INSTALL = (
     "Install one (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: "
@@ -42,7 +43,7 @@ def find_compiler(wanted: str | None = None) -> Compiler:
         BuildError: There is none, or the one asked for does not run.
     """
     for source, text in (("backend.compiler", wanted), ("CXX", os.environ.get("CXX"))):
-        if text:
+        if text and text.strip():
             return _asked_for(source, text)
     for name in CANDIDATES:
         path = shutil.which(name)
@@ -59,13 +60,17 @@ def find_compiler(wanted: str | None = None) -> Compiler:
 
 
 def _asked_for(source: str, text: str) -> Compiler:
-    command = shlex.split(text)
-    path = shutil.which(command[0])
+    try:
+        command = shlex.split(text)
+    except ValueError as error:  # a quote that is not closed
+        raise BuildError(f"{source}={text}: cannot be read as a command: {error}") from error
+    path = shutil.which(os.path.expanduser(command[0]))
     compiler = _probe((path, *command[1:])) if path else None
     if compiler is None:
         raise BuildError(
-            f"{source}={text}: this is no C++ compiler that runs here. Give its name or path, "
-            f"or leave it out to take the first of {', '.join(CANDIDATES)}"
+            f"{source}={text}: this is no C++ compiler that runs here (one answers to --version "
+            f"within {ANSWER_S} s). Give its name or path, or leave it out to take the first of "
+            f"{', '.join(CANDIDATES)}"
         )
     return compiler
 
@@ -73,7 +78,13 @@ def _asked_for(source: str, text: str) -> Compiler:
 def _probe(command: tuple[str, ...]) -> Compiler | None:
     try:
         done = subprocess.run(
-            [*command, "--version"], capture_output=True, text=True, timeout=30, check=False
+            [*command, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

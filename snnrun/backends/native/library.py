@@ -73,6 +73,12 @@ def load_library(library: Path) -> c.CDLL:
     try:
         loaded = c.CDLL(str(library))
     except OSError as error:
+        if "undefined symbol" in str(error):
+            raise BuildError(
+                f"{library} cannot be loaded: {error}. The compiler has not linked the library of "
+                "C++, as a C compiler does not: name a C++ compiler with backend.compiler or CXX "
+                "(g++ for gcc, clang++ for clang)"
+            ) from error
         raise BuildError(
             f"{library} cannot be loaded: {error}. Delete its folder to build it anew; if the "
             "disk does not allow programs to run (noexec), name another folder with "

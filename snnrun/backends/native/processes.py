@@ -16,8 +16,8 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     It has a session of its own: Ctrl-C comes to us alone, and its own processes end with it.
     """
     return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
 
 

@@ -1,0 +1,68 @@
+"""Standard input, output and error, in whatever state the program was given them."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+
+SHOWN = "snnrun.shown"  # name of the error handler below
+
+
+def make_usable() -> None:
+    """Open closed streams on the null device, and let any text be written to any encoding.
+
+    A closed descriptor would otherwise be given to the next file that is opened, and a compiler's
+    words or a stray print would end up in it.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            _open_nowhere(descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    codecs.register_error(SHOWN, _shown)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors=SHOWN)
+
+
+def output_is_lost() -> bool:
+    """Return whether standard output takes nothing more: its disk is full, its reader is gone."""
+    try:
+        sys.stdout.write("\n")  # without a buffer, what failed before is forgotten
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def give_up_output() -> None:
+    """Send what is left of standard output nowhere, so that Python does not fail on it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_nowhere(descriptor: int) -> None:
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened == descriptor:
+        os.set_inheritable(descriptor, True)
+        return
+    os.dup2(opened, descriptor)
+    os.close(opened)
+
+
+def _shown(error: UnicodeError) -> tuple[bytes, int]:
+    """Write what an encoding lacks as Python's escapes, and bytes of a path that are no text as is.
+
+    Those are what ``surrogateescape`` made of them.
+    """
+    assert isinstance(error, UnicodeEncodeError)
+    place = error.object[error.start : error.end]
+    shown = b""
+    for letter in place:
+        byte = ord(letter) - 0xDC00
+        is_byte = 0x80 <= byte <= 0xFF
+        shown += bytes([byte]) if is_byte else letter.encode("ascii", "backslashreplace")
+    return shown, error.end
