@@ -15,11 +15,11 @@ from snnrun.datasets import load
 from snnrun.datasets.selection import Packed, speakers_of
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError
-from snnrun.presets import Setting
+from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.report.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
-from snnrun.run import UNKNOWN, train
+from snnrun.run import train
 from snnrun.shell import command
 
 Read = Callable[[Config], Splits]

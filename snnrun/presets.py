@@ -138,6 +138,9 @@ class Setting:
     left_out: tuple[str, ...] = ()  # its keys that have no effect with what was chosen
 
 
+UNKNOWN = Setting(preset=None)
+
+
 def said_of(setting: Setting, dataset: str, rule: str) -> dict[str, str | Sequence[str]]:
     """Return what a run says of its setting at the start, as label -> lines."""
     if setting.preset is None:

@@ -33,7 +33,7 @@ from snnrun.network.build import (
     initial_weights,
 )
 from snnrun.plots.live import LivePlots, require_plots
-from snnrun.presets import Setting
+from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.atomic import write_error
 from snnrun.record.ending import noting_end
 from snnrun.record.evaluation import Weights, add_test
@@ -59,8 +59,6 @@ from snnrun.training.same_data import require_same_data
 from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
 from snnrun.training.stop import stop_requests
-
-UNKNOWN = Setting(preset=None)
 
 
 def train(

@@ -25,13 +25,13 @@ from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
 from snnrun.interface.mistakes import brief
 from snnrun.interruption import Interrupted
-from snnrun.presets import NONE, Setting
+from snnrun.presets import NONE, UNKNOWN, Setting
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, hold, load_run
 from snnrun.record.scratch import scratch
-from snnrun.run import UNKNOWN, train_in
+from snnrun.run import train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
 from snnrun.schema.kinds import plain
 from snnrun.schema.recordable import EPOCH_TRIAL_KEYS

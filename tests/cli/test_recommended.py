@@ -163,6 +163,7 @@ def test_the_printed_configuration_is_the_one_that_runs(calls: Calls, capsys: Sa
         ["dataset=mnist", "network=layers"],
         ["preset=shd"],
     ):
+        capsys.readouterr()
         assert main(["train", *words, "MODEL_SEED=1", "--cfg", "job"]) == 0
         printed = OmegaConf.create(capsys.readouterr().out)
         config, _ = taken(calls, *words, "MODEL_SEED=1")
