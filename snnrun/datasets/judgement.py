@@ -25,6 +25,7 @@ REFUSED = 0.95
 NOTED = 0.1
 # Times fit a trial if the typical recording takes this share of it at least.
 FILLED = 0.05
+LONGER = 3.0  # and is this many times as long at most
 FACTORS = {1e-3: "1,000", 1e-6: "1,000,000", 1e-9: "1,000,000,000"}
 RAS_ADVICE = (
     "Times in a .ras file are in seconds. If they are in ms: "
@@ -171,7 +172,7 @@ class Judge:
         """
         last = float(np.nanmax(coverage.last)) + 1
         share = self.data.merged / coverage.events
-        long_enough = FILLED * coverage.steps <= 1000 * last <= 2 * coverage.steps
+        long_enough = FILLED * coverage.steps <= 1000 * last <= LONGER * coverage.steps
         if self.name in MADE_IN_TIME or last > 0.01 * coverage.steps or not long_enough:
             return []
         text = (
@@ -191,7 +192,7 @@ def _factor(span: float, steps: int) -> float:
     """Return the factor with which recordings of ``span`` steps fit a trial; 1 where none does."""
     if span <= steps:
         return 1.0
-    fitting = (f for f in FACTORS if FILLED * steps <= span * f <= 1.05 * steps)
+    fitting = (f for f in FACTORS if FILLED * steps <= span * f <= LONGER * steps)
     return next(fitting, 1.0)
 
 

@@ -101,6 +101,17 @@ def test_times_that_do_not_fit_are_refused_with_settings_that_do(
         assert sorted(channels) == sorted(known[1].tolist())
 
 
+def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
+    written: Callable[[Change], Path], read: Callable[..., Splits]
+) -> None:
+    folder = written(lambda t, n: t * 1e3)
+    with pytest.raises(DataError, match=r"they fit with RESCALE_T=0.001$"):
+        read(folder, TRIAL_MS=400.0)
+    assert {n.what for n in read(folder, "RESCALE_T=0.001", TRIAL_MS=400.0).notices} == {
+        "dropped events"
+    }
+
+
 def test_the_settings_work_in_the_words_of_a_command_line(
     written: Callable[[Change], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
