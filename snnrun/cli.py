@@ -14,6 +14,7 @@ from pathlib import Path
 
 from snnrun import __version__, shell
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean
+from snnrun.limits import told
 from snnrun.standard_streams import give_up_output, make_usable, output_is_lost
 
 COMMANDS = {
@@ -52,9 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (without the program's name) and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     make_usable()
+    # NumPy's library would start a thread per core that nothing here uses, and end the process
+    # with a signal where the system gives none
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        find_users_modules(_current_folder())
-        code = dispatch(words)
+        with told():
+            find_users_modules(_current_folder())
+            code = dispatch(words)
         sys.stdout.flush()
     except SnnrunError as error:
         if wants_traceback():

@@ -65,6 +65,10 @@ class CapacityError(SnnrunError):
     """A buffer of a backend that is too small for what happened."""
 
 
+class ResourceError(SnnrunError):
+    """Memory, threads or processes that the system does not give."""
+
+
 class CheckpointError(SnnrunError):
     """A checkpoint that is missing, damaged, or belongs to another network."""
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from snnrun.config import Config
+from snnrun.limits import told
 from snnrun.plots.live import LivePlots
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
@@ -40,10 +41,14 @@ class Interrupted(SystemExit):
 
 @contextmanager
 def preparing(config: Config, stop: Stop, paths: RunPaths, reporter: Reporter) -> Iterator[None]:
-    """Give up what comes before the first mini-batch as soon as a signal asks for it."""
+    """Give up what comes before the first mini-batch as soon as a signal asks for it.
+
+    What the system does not give, before that and later, becomes one message.
+    """
     try:
         stop.prepare()
-        yield
+        with told():
+            yield
     except StopNow:
         _interrupt(stopped_early(config, stop, paths), stop, reporter)
 

@@ -22,6 +22,7 @@ from snnrun.datasets.fingerprint import Fingerprint, fingerprint, to_text
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.interruption import preparing, score, stoppable
+from snnrun.needs import require_memory, require_memory_for_data
 from snnrun.network.build import (
     build_network,
     find_loss,
@@ -205,6 +206,7 @@ def _open(
     config: Config, splits: Splits, paths: RunPaths, reporter: Reporter, stack: ExitStack
 ) -> Opened:
     """Return the backend with the built program, which is closed with ``stack``."""
+    require_memory(config, splits)
     program = build_program(config, splits)
     return stack.enter_context(open_backend(program, config, paths.code, splits, reporter.build))
 
@@ -259,6 +261,7 @@ def _read(
     config: Config, paths: RunPaths, resume: bool, read: Callable[[Config], Splits]
 ) -> tuple[Splits, Fingerprint]:
     """Return the data and what tells them apart from others, which a run must not go on with."""
+    require_memory_for_data(config)
     splits = read(config)
     data = fingerprint(splits, config.N_TEST)
     if not resume:

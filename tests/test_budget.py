@@ -24,10 +24,13 @@ MEDIAN_FILE, MEDIAN_FUNCTION = 150, 10
 
 # What each part may import besides itself. Whatever is not listed is at the top: the story of a
 # run, the commands, and the checks of users' models may import everything.
-ANYWHERE = {"errors", "locks", "notice", "places", "shell", "streams", "load", "__init__"}
+ANYWHERE = {
+    "errors", "limits", "locks", "notice", "places", "shell", "streams", "load", "__init__"
+}  # fmt: skip
 CONFIGURED = ANYWHERE | {"config", "schema"}
 MAY_IMPORT = {
     "errors": set(),
+    "limits": {"errors"},
     "locks": set(),
     "notice": set(),
     "places": set(),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from snnrun.limits import told
 from snnrun.locks import one_at_a_time
 from snnrun.record.atomic import RecordError, atomic_file, remove_stale, write_error
 from snnrun.record.paths import RunPaths
@@ -85,7 +86,8 @@ def claim(paths: RunPaths) -> Iterator[None]:
         remove_stale(folder)
     stop = threading.Event()
     try:
-        threading.Thread(target=_beat, args=(paths.pid, stop), daemon=True).start()
+        with told():
+            threading.Thread(target=_beat, args=(paths.pid, stop), daemon=True).start()
         yield
     finally:
         stop.set()

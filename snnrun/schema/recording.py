@@ -254,7 +254,7 @@ GROUPS = table(
     ),
     whole(
         "backend.threads", None, "Threads to compute with; results do not depend on it.", minimum=1,
-        nullable=True, null="one per core", active_if=NATIVE, changeable=BOTH,
+        maximum=1024, nullable=True, null="one per core", active_if=NATIVE, changeable=BOTH,
     ),
     text(
         "backend.precision", "float32", "Floating-point numbers to compute with.",

@@ -17,6 +17,7 @@ from snnrun.backends.native.online import OnlineBackend
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
+from snnrun.notice import Notice
 from snnrun.record.atomic import write_error
 
 
@@ -68,7 +69,24 @@ def open_native(
         f"{backend.lanes} lanes; {compiler.version}; {how}"
     )
     files = {"code": str(code), "library": str(built.library), "command": built.command}
-    return Opened(backend=backend, description=description, files=files)
+    return Opened(
+        backend=backend, description=description, files=files, notices=of_threads(threads)
+    )
+
+
+def of_threads(threads: int) -> list[Notice]:
+    """Return a notice if there are more threads than cores that this process may use."""
+    cores = usable_cores()
+    if threads <= cores:
+        return []
+    usable = "1 core" if cores == 1 else f"{cores} cores"
+    return [
+        Notice(
+            what="threads beyond the cores",
+            message=f"backend.threads={threads}, but this process may use {usable}: the threads "
+            "wait for each other. backend.threads=null takes one for each core",
+        )
+    ]
 
 
 def save_code(source: str, code: Path) -> None:

@@ -100,6 +100,8 @@ def build(
             (cache / key).mkdir(exist_ok=True)
             for name in (*headers, "program.cpp", "program.so"):
                 os.replace(Path(folder) / name, cache / key / name)
+    except BlockingIOError:  # no process for the compiler: not the folder's fault
+        raise
     except OSError as error:
         raise BuildError(
             f"the build folder {cache} cannot be used: {error}. Make room or make it "

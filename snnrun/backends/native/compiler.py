@@ -86,6 +86,8 @@ def _probe(command: tuple[str, ...]) -> Compiler | None:
             timeout=ANSWER_S,
             check=False,
         )
+    except BlockingIOError:  # the system gives no process to try it with
+        raise
     except (OSError, subprocess.TimeoutExpired):
         return None
     if done.returncode != 0 or not done.stdout.strip():

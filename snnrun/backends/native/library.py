@@ -12,7 +12,7 @@ from snnrun.backends.base import Adam, Results, Trial
 from snnrun.backends.pattern import PatternFigures, silent_trains
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import BuildError, ConfigError
+from snnrun.errors import BuildError, ConfigError, ResourceError
 from snnrun.models.losses import Readout
 
 WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
@@ -84,8 +84,10 @@ def load_library(library: Path) -> c.CDLL:
             "disk does not allow programs to run (noexec), name another folder with "
             "backend.cache_dir=FOLDER"
         ) from error
-    for name, result in (("snn_create", c.c_void_p), ("snn_spikes", c.c_int64)):
-        getattr(loaded, name).restype = result
+    loaded.snn_spikes.restype = c.c_int64
+    for name in ("snn_create", "snn_run", "snn_gradient", "snn_trial"):
+        if hasattr(loaded, name):  # of a rule that learns online there are fewer
+            getattr(loaded, name).restype = c.c_char_p
     return loaded
 
 
@@ -117,7 +119,8 @@ class CompiledProgram:
     """A built program: its library, and an engine that holds the tensors.
 
     Raises:
-        BuildError: The library cannot be loaded, or there is not enough memory.
+        BuildError: The library cannot be loaded.
+        ResourceError: There is not enough memory, or the system gives no more threads.
     """
 
     def __init__(self, library: Path, program: Program, threads: int) -> None:
@@ -125,11 +128,9 @@ class CompiledProgram:
         self.threads = threads
         self._lib = load_library(library)
         self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
-        self._engine = c.c_void_p(self._lib.snn_create(threads))
-        if not self._engine:
-            raise BuildError(
-                f"not enough memory for {threads} threads; set backend.threads to fewer"
-            )
+        self._engine = c.c_void_p()
+        self._problem: bytes | None = None
+        self._require_done(self._lib.snn_create(threads, c.byref(self._engine)))
         self._index = {tensor.name: i for i, tensor in enumerate(program.tensors)}
 
     def __del__(self) -> None:
@@ -160,6 +161,30 @@ class CompiledProgram:
         if plain.shape != tensor.shape:
             raise ValueError(f"{name} has shape {tensor.shape}, not {plain.shape}")
         self._copy(name, which, plain, write=True)
+
+    def _carry_out(self, function: c._NamedFuncPointer, job: c.Structure) -> None:
+        """Call a function with a job; after one that failed the program is not used any more."""
+        self._require_done(self._problem)
+        self._require_done(function(self._engine, c.byref(job)))
+
+    def _require_done(self, problem: bytes | None) -> None:
+        """Raise ResourceError if a call has returned a problem."""
+        if problem is None:
+            return
+        self._problem = problem
+        if problem == b"threads":
+            raise ResourceError(
+                f"the system gives no more threads, and backend.threads={self.threads} are wanted: "
+                "a limit on processes (ulimit -u, or that of a container or a job) is reached. Set "
+                "backend.threads to fewer, or have the limit raised"
+            )
+        if problem == b"memory":
+            raise ResourceError(
+                f"not enough memory for {self.threads} threads; set backend.threads to fewer, or "
+                "choose a smaller network or N_BATCH"
+            )
+        said = problem.decode(errors="replace")
+        raise ResourceError(f"the program ended with an error: {said}")
 
     def _copy(self, name: str, which: str, plain: np.ndarray, *, write: bool) -> None:
         self._lib.snn_copy(
@@ -299,7 +324,7 @@ class NativeBackend(CompiledProgram):
         job.layer_spikes, job.neuron_spikes = layer_spikes.ctypes.data, neuron_spikes.ctypes.data
         job.failed_batch, job.failed_tensor = -1, -1
         if count:
-            function(self._engine, c.byref(job))
+            self._carry_out(function, job)
         tensor = self.program.tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
         return Results(
             loss=loss,

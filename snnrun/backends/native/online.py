@@ -8,7 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.native.library import CompiledProgram, DataView, pointer, view_of
+from snnrun.backends.native.library import (
+    CompiledProgram,
+    DataView,
+    pointer,
+    view_of,
+)
 from snnrun.backends.online import OnlineRuns, Presented, carried_names
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
@@ -102,7 +107,7 @@ class OnlineBackend(CompiledProgram, OnlineRuns):
             neuron_spikes=neuron_spikes.ctypes.data, failed=-1,
         )  # fmt: skip
         if count:
-            self._lib.snn_run(self._engine, c.byref(job))
+            self._carry_out(self._lib.snn_run, job)
         return Presented(
             error=error, square=square, layer_spikes=layer_spikes, neuron_spikes=neuron_spikes,
             failed=int(job.failed),

@@ -6,9 +6,15 @@
 #define SNN_EXPORT(PROGRAM)                                                                        \
     SNN_EXPORT_ENGINE(snn::Engine<PROGRAM>)                                                        \
     extern "C" {                                                                                   \
-    void snn_run(void* e, snn::Job* job) { static_cast<E*>(e)->run(*job); }                        \
-    void snn_gradient(void* e, snn::Job* job) { static_cast<E*>(e)->gradient(*job); }              \
-    void snn_trial(void* e, snn::Job* job) { static_cast<E*>(e)->trial(*job); }                    \
+    const char* snn_run(void* e, snn::Job* job) {                                                  \
+        return snn::attempt([&] { static_cast<E*>(e)->run(*job); });                               \
+    }                                                                                              \
+    const char* snn_gradient(void* e, snn::Job* job) {                                             \
+        return snn::attempt([&] { static_cast<E*>(e)->gradient(*job); });                          \
+    }                                                                                              \
+    const char* snn_trial(void* e, snn::Job* job) {                                                \
+        return snn::attempt([&] { static_cast<E*>(e)->trial(*job); });                             \
+    }                                                                                              \
     void snn_emitted(void* e, int32_t* step, int32_t* neuron) {                                    \
         static_cast<E*>(e)->emitted(step, neuron);                                                 \
     }                                                                                              \

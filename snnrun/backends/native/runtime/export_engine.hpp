@@ -2,21 +2,43 @@
 // library.py.
 #pragma once
 #include <cstdint>
+#include <cstdio>
 #include <exception>
+#include <new>
+#include <system_error>
 
 #include "vector.hpp"
+
+namespace snn {
+
+// Carries out a call. Returns nullptr, or what went wrong: "memory", "threads", or the text of the
+// error, which holds until the thread's next call.
+template <class F> const char* attempt(F f) {
+    static thread_local char said[256];
+    try {
+        f();
+        return nullptr;
+    } catch (const std::bad_alloc&) {
+        return "memory";
+    } catch (const std::system_error&) {
+        return "threads";
+    } catch (const std::exception& error) {
+        std::snprintf(said, sizeof said, "%s", error.what());
+    } catch (...) {
+        std::snprintf(said, sizeof said, "an exception of an unknown kind");
+    }
+    return said;
+}
+
+}  // namespace snn
 
 #define SNN_EXPORT_ENGINE(...)                                                                     \
     using E = __VA_ARGS__;                                                                         \
     extern "C" {                                                                                   \
     int snn_real_bytes() { return sizeof(snn::Real); }                                             \
     int snn_lanes() { return snn::LANES; }                                                         \
-    void* snn_create(int threads) {                                                                \
-        try {                                                                                      \
-            return new E(threads);                                                                 \
-        } catch (const std::exception&) {                                                          \
-            return nullptr;                                                                        \
-        }                                                                                          \
+    const char* snn_create(int threads, void** engine) {                                           \
+        return snn::attempt([&] { *engine = new E(threads); });                                    \
     }                                                                                              \
     void snn_destroy(void* e) { delete static_cast<E*>(e); }                                       \
     void snn_copy(void* e, int index, int which, int set, snn::Real* plain) {                      \

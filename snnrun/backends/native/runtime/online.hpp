@@ -289,7 +289,9 @@ template <class P> class OnlineEngine : Walk<P> {
 #define SNN_EXPORT_ONLINE(PROGRAM)                                                                 \
     SNN_EXPORT_ENGINE(snn::OnlineEngine<PROGRAM>)                                                  \
     extern "C" {                                                                                   \
-    void snn_run(void* e, snn::OnlineJob* job) { static_cast<E*>(e)->run(*job); }                  \
+    const char* snn_run(void* e, snn::OnlineJob* job) {                                            \
+        return snn::attempt([&] { static_cast<E*>(e)->run(*job); });                               \
+    }                                                                                              \
     void snn_feedback(void* e, const double* plain) { static_cast<E*>(e)->set_feedback(plain); }   \
     void snn_times(void* e, double* seconds) {                                                     \
         std::copy_n(static_cast<E*>(e)->times(), 4, seconds);                                      \

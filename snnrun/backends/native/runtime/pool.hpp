@@ -1,10 +1,13 @@
-// pool.hpp: threads that stay, and a barrier that spins briefly before it sleeps.
+// pool.hpp: threads that stay, and a barrier that spins briefly before it sleeps. What one of them
+// throws ends the work of all, and comes out of Pool::run; so does a thread that cannot be started.
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace snn {
@@ -26,6 +29,9 @@ template <class F> void wait_until(F condition) {
     while (!condition()) std::this_thread::yield();
 }
 
+// Thrown in the threads that wait for one that has failed.
+struct GivenUp {};
+
 class Barrier {
   public:
     explicit Barrier(int threads) : threads_(threads) {}
@@ -35,29 +41,35 @@ class Barrier {
             arrived_.store(0, std::memory_order_relaxed);
             turn_.fetch_add(1, std::memory_order_acq_rel);
         } else {
-            wait_until([&] { return turn_.load(std::memory_order_acquire) != turn; });
+            wait_until([&] {
+                return turn_.load(std::memory_order_acquire) != turn ||
+                       broken_.load(std::memory_order_relaxed);
+            });
         }
+        if (broken_.load(std::memory_order_relaxed)) throw GivenUp();
     }
+    void give_up() { broken_.store(true); }
+    void mend() { broken_.store(false), arrived_.store(0); }  // while nobody is in wait()
 
   private:
     const int threads_;
     std::atomic<int> arrived_{0}, turn_{0};
+    std::atomic<bool> broken_{false};
 };
 
 // Runs one function on all threads; the caller is thread 0. Between calls the others sleep.
 class Pool {
   public:
     explicit Pool(int threads) : barrier(threads), count_(threads) {
-        for (int t = 1; t < threads; t++) workers_.emplace_back([this, t] { serve(t); });
-    }
-    ~Pool() {
-        {
-            std::lock_guard<std::mutex> lock(mutex_);
-            stop_ = true, generation_++;
+        try {
+            workers_.reserve(threads);
+            for (int t = 1; t < threads; t++) workers_.emplace_back([this, t] { serve(t); });
+        } catch (...) {  // the system gives no more: those that wait must end before they go
+            end();
+            throw;
         }
-        wake_.notify_all();
-        for (auto& worker : workers_) worker.join();
     }
+    ~Pool() { end(); }
     int count() const { return count_; }
     void run(const std::function<void(int)>& work) {
         {
@@ -65,12 +77,34 @@ class Pool {
             work_ = &work, pending_ = count_ - 1, generation_++;
         }
         wake_.notify_all();
-        work(0);
+        attempt(work, 0);
         wait_until([&] { return pending_.load(std::memory_order_acquire) == 0; });
+        if (failure_) {
+            barrier.mend();
+            std::rethrow_exception(std::exchange(failure_, nullptr));
+        }
     }
     Barrier barrier;
 
   private:
+    void end() {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            stop_ = true, generation_++;
+        }
+        wake_.notify_all();
+        for (auto& worker : workers_) worker.join();
+    }
+    void attempt(const std::function<void(int)>& work, int t) {
+        try {
+            work(t);
+        } catch (const GivenUp&) {
+        } catch (...) {
+            std::lock_guard<std::mutex> lock(mutex_);
+            if (!failure_) failure_ = std::current_exception();
+            barrier.give_up();
+        }
+    }
     void serve(int t) {
         long seen = 0;
         for (;;) {
@@ -81,7 +115,7 @@ class Pool {
                 if (stop_) return;
                 seen = generation_, work = work_;
             }
-            (*work)(t);
+            attempt(*work, t);
             pending_.fetch_sub(1, std::memory_order_acq_rel);
         }
     }
@@ -90,6 +124,7 @@ class Pool {
     std::mutex mutex_;
     std::condition_variable wake_;
     const std::function<void(int)>* work_ = nullptr;
+    std::exception_ptr failure_;
     std::atomic<int> pending_{0};
     long generation_ = 0;
     bool stop_ = false;

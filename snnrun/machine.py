@@ -1,0 +1,89 @@
+"""How much memory there is for this process: of the system, its container, its limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
+NO_LIMIT = 1 << 60  # groups without a limit of their own have about 2**63
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that this process can still take; None where the system does not say it.
+
+    The least of what the system has free (caches included, which it gives back), what the control
+    groups of a container or a job leave, and what `ulimit -v` leaves. ``root`` is for tests.
+    """
+    found = [*_of_system(root), *_of_groups(root), *_of_limits(root)]
+    return max(0, min(found)) if found else None
+
+
+def resident_memory(root: Path = Path("/")) -> int:
+    """Return the bytes that this process holds in memory now; 0 where the system does not say."""
+    return _kilobytes(root / "proc/self/status", "VmRSS:")
+
+
+def _of_system(root: Path) -> Iterator[int]:
+    free = _kilobytes(root / "proc/meminfo", "MemAvailable:")
+    if free:
+        yield free
+        return
+    names = getattr(os, "sysconf_names", {})
+    for name in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):  # macOS knows only how much there is in all
+        if name in names:
+            yield os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+            return
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """Give what is left of the limit of each control group that this process is in."""
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "":
+                top, limit, used = root / "sys/fs/cgroup", "memory.max", "memory.current"
+            elif "memory" in controllers.split(","):
+                top = root / "sys/fs/cgroup/memory"
+                limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+            else:
+                continue
+            # in a container the path is that of the host, and its own group stands at the top
+            for folder in dict.fromkeys([top / path.lstrip("/"), *_above(path, top), top]):
+                most, now = _number(folder / limit), _number(folder / used)
+                if most is not None and now is not None and most < NO_LIMIT:
+                    yield most - now + _kilobytes(folder / "memory.stat", "inactive_file", 1)
+
+
+def _above(path: str, top: Path) -> list[Path]:
+    return [top / part for part in list(map(str, Path(path.lstrip("/")).parents))[:-1]]
+
+
+def _of_limits(root: Path) -> Iterator[int]:
+    if resource is None:
+        return
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most != resource.RLIM_INFINITY:
+        yield most - _kilobytes(root / "proc/self/status", "VmSize:")
+
+
+def _kilobytes(file: Path, name: str, unit: int = 1024) -> int:
+    """Return the number behind ``name`` in a file of the system, in bytes; 0 where it is not."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in file.read_text().splitlines():
+            if line.startswith(name):
+                return int(line.removeprefix(name).split()[0]) * unit
+    return 0
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # "max"
+        return None
