@@ -95,11 +95,13 @@ def _train(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> A
     from snnrun.record.owner import claim
     from snnrun.record.paths import RunPaths
     from snnrun.run import train
+    from snnrun.training.stop import stop_requests
 
     try:
         if not config.WRITE_TO_DISK:
             return train(config, folder, setting=setting)
-        with claim(RunPaths(folder)):
+        # a launcher's handler puts the job back into the queue: the folder must be free by then
+        with stop_requests(), claim(RunPaths(folder)):
             config, resume = again.begin(cfg, config, folder)
             if resume and (told := nothing_left(config, folder)):
                 print(told, flush=True)
