@@ -71,7 +71,8 @@ def test_a_finished_run_is_not_resumed_but_says_how_to_train_it_for_longer(folde
     before = contents()
     done = snnrun("resume", str(folder), "REC_SPIKES=[hidden]")
     assert (done.returncode, done.stderr) == (0, "")
-    told, _, command = done.stdout.partition("\n")
+    first, told, command = done.stdout.split("\n", 2)
+    assert first.startswith(f"snnrun resume {folder} ")
     assert told.startswith(f"{folder}: finished, all of its 1 epochs are done; nothing was changed")
     assert contents() == before
     words = command.split()

@@ -139,8 +139,9 @@ def test_a_compiler_that_does_not_exist_is_named(
     else:
         config = small(backend={"compiler": "nonsense"})
     assert message(BuildError, config, tmp_path) == (
-        f"{source}=nonsense: this is no C++ compiler that runs here. Give its name or path, or "
-        "leave it out to take the first of g++, clang++, c++"
+        f"{source}=nonsense: this is no C++ compiler that runs here (one answers to --version "
+        "within 30 s). Give its name or path, or leave it out to take the first of g++, clang++, "
+        "c++"
     )
 
 

@@ -58,7 +58,8 @@ def find_runs(root: Path) -> list[RunLine]:
     """Return the runs in ``root``/outputs and ``root``/multirun, the newest first."""
     folders = [folder for name in FOLDERS for folder in _run_folders(root / name)]
     lines = [_line(RunPaths(folder)) for folder in folders]
-    return sorted(lines, key=lambda line: (-line.created, str(line.folder)))
+    # folders are named by the time, to a fraction of a second
+    return sorted(lines, key=lambda line: (line.created, str(line.folder)), reverse=True)
 
 
 def list_runs(root: Path, stream: TextIO) -> None:
