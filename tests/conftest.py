@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -18,6 +19,10 @@ os.environ.setdefault("SNNRUN_CACHE", str(Path(tempfile.gettempdir()) / "snnrun-
 # about the bits of training ask for the flags that users get (``users_flags``), and all do with
 # SNNRUN_CXXFLAGS= pytest.
 os.environ.setdefault("SNNRUN_CXXFLAGS", "-O1")
+
+# A suite that runs under nohup hands its ignored signals on to the programs that tests start
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HAS_PYGENN = find_spec("pygenn") is not None
 NOT_RUN = pytest.StashKey[int]()
