@@ -35,11 +35,16 @@ from snnrun.run import train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
 from snnrun.schema.kinds import plain
 from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
+from snnrun.training.early import OnEpoch
 
 
 @brief
 def train(
-    config: Config | Mapping[str, Any], folder: str | Path | None = None, *, progress: bool = True
+    config: Config | Mapping[str, Any],
+    folder: str | Path | None = None,
+    *,
+    progress: bool = True,
+    on_epoch: OnEpoch | None = None,
 ) -> Run:
     """Train as `snnrun train` does, and return what was recorded.
 
@@ -56,6 +61,8 @@ def train(
         folder: The run folder; OUT_DIR/outputs/<date>/<time> if not given. `snnrun resume` and
             `snnrun test` take it like any other.
         progress: Show on standard output what the command shows. run.log has it in any case.
+        on_epoch: Called after each epoch with its figures, the columns of ``Run.epochs``; where it
+            returns True the training ends with this epoch, and the run is tested and finished.
 
     Raises:
         SnnrunError: Anything that the user can put right; ConfigError before anything is built.
@@ -72,12 +79,12 @@ def train(
                 "the two out"
             )
         with scratch() as paths:
-            _train(checked, paths, progress, setting)
+            _train(checked, paths, progress, setting, on_epoch)
             return hold(load_run(paths.root))
     paths = RunPaths(_new_folder(checked) if folder is None else Path(folder))
     refuse_old_run(paths)
     _save(checked, source, paths, setting)
-    _train(checked, paths, progress, setting)
+    _train(checked, paths, progress, setting, on_epoch)
     return load_run(paths.root)
 
 
@@ -87,6 +94,7 @@ def resume(
     keys: Mapping[str, Any] | None = None,
     *,
     progress: bool = True,
+    on_epoch: OnEpoch | None = None,
 ) -> Run:
     """Go on with a run from its last checkpoint as `snnrun resume` does, and return what it is now.
 
@@ -96,6 +104,7 @@ def resume(
         run: The run or its folder.
         keys: Keys to change, those that `snnrun resume` may change: {"N_EPOCH": 200}.
         progress: Show on standard output what the command shows.
+        on_epoch: As of ``train``.
 
     Raises:
         SnnrunError, KeyboardInterrupt, SystemExit: As ``train``.
@@ -109,7 +118,8 @@ def resume(
         return load_run(folder)
     config = load_saved(folder, overrides, "resume", keep=True)
     log_to(folder)
-    _train(config, RunPaths(folder), progress, setting_of(folder, config), again=True)
+    setting = setting_of(folder, config)
+    _train(config, RunPaths(folder), progress, setting, on_epoch, again=True)
     return load_run(folder)
 
 
@@ -192,10 +202,11 @@ def _save(
 
 
 def _train(
-    config: Config, paths: RunPaths, progress: bool, setting: Setting, again: bool = False
-) -> None:
+    config: Config, paths: RunPaths, progress: bool, setting: Setting, on_epoch: OnEpoch | None,
+    again: bool = False,
+) -> None:  # fmt: skip
     try:
-        train_in(config, paths, again, progress=progress, setting=setting)
+        train_in(config, paths, again, progress=progress, setting=setting, on_epoch=on_epoch)
     except Interrupted as stopped:
         if stopped.time_is_up:
             return

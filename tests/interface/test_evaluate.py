@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,21 @@ def test_resuming_gives_the_bits_of_a_longer_run(tmp_path: Path) -> None:
     recorded = {"REC_SPIKES": ["hidden"], "REC_SPIKES_EPOCH_TRIAL": [[3, 0]]}
     snnrun.train({**TABLE, **SMALL, **recorded, "N_EPOCH": 4}, tmp_path / "long", progress=False)
     assert_same_run(tmp_path / "short", tmp_path / "long")
+
+
+def test_a_function_sees_each_epoch_and_may_end_the_training(tmp_path: Path) -> None:
+    seen = []
+
+    def enough(figures: Mapping[str, Any]) -> bool:
+        seen.append((figures["epoch"], figures["validation_accuracy"]))
+        return figures["epoch"] == 1
+
+    run = snnrun.train({**TABLE, **SMALL}, tmp_path / "run", progress=False, on_epoch=enough)
+    assert seen == list(enumerate(run.epochs["validation_accuracy"]))
+    assert (len(seen), bool(run.finished), "on_epoch" in run.ended_early) == (2, True, True)
+    assert "accuracy" in run.test
+    snnrun.resume(run, {"N_EPOCH": 4}, progress=False, on_epoch=lambda figures: seen.append(1))
+    assert seen[2:] == [1, 1]
 
 
 # lists and pictures
