@@ -8,6 +8,7 @@ from snnrun.errors import closest, did_you_mean
 from snnrun.schema import ALIASES, GROUP_NAMES, KEYS, SCHEMA, Key
 from snnrun.schema.reference import NOT_NEEDED, REFERENCE, RENAMED
 from snnrun.schema.synonyms import Meaning, of_values, of_words, plain_word
+from snnrun.shell import command
 
 NEAR, SHORTEST = 0.85, 5  # how alike a misspelt synonym must be, and how long
 
@@ -53,7 +54,7 @@ def _told(meaning: Meaning | None, value: str | None) -> str:
     if meaning is None:
         return ""
     if value is None:
-        return f"{meaning.says}; see `snnrun keys {meaning.keys[0]}`"
+        return f"{meaning.says}; see `{command('keys', meaning.keys[0])}`"
     setting = meaning.settings.get(plain_word(value), "")
     if not setting and meaning.setting:
         setting = _given(meaning.setting, value)
@@ -120,4 +121,5 @@ def _unknown_option(name: str, group: str) -> str:
     hint = f" Did you mean '{start}{near}'?" if near else ""
     owner = owner_of(SCHEMA[start + near]) if near else ""
     hint += f" It is an option of {owner}." if owner else ""
-    return f"{name}: there is no such key.{hint} `snnrun keys {group}` lists the options of {group}"
+    keys = command("keys", group)
+    return f"{name}: there is no such key.{hint} `{keys}` lists the options of {group}"
