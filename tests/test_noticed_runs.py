@@ -12,6 +12,7 @@ from runs import SMALL, assert_same_run, overrides, small, stopped_at
 from snnrun.cli import main
 from snnrun.record import load_run
 from snnrun.run import train
+from snnrun.training import loop
 
 LEARNS: dict[str, Any] = {"N_TRAIN": 5000, "N_VALIDATE": 200, "ETA_DECAY": 1.0}
 GONE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -70,6 +71,7 @@ def test_a_run_that_was_stopped_notices_what_one_that_was_not_does(
     train(config, tmp_path / "whole")
     whole = load_run(tmp_path / "whole").warnings
     assert len(whole["what"]) > 3
+    monkeypatch.setattr(loop, "CHUNK_S", 0.0)  # one mini-batch a call, on a machine of any speed
     looks = 15  # a time within an epoch after the first
     assert stopped_at(looks, config, tmp_path / "stopped", monkeypatch)
     train(config, tmp_path / "stopped", True)
