@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
 NOWHERE = ("hydra.job_logging.root.handlers=[]",)  # writes nothing
+_stopped: list[bool] = []  # of a process that joblib has started: whether it was asked to stop
 
 
 def run_hydra(
@@ -56,9 +57,9 @@ def run_hydra(
             with redirect_stdout(printed):
                 _hydra_main(task)
         else:
-            from snnrun.commands.sweep import leaving_no_empty_sweep  # imports Hydra
+            from snnrun.commands.sweep import whole_sweep  # imports Hydra
 
-            with leaving_no_empty_sweep():
+            with whole_sweep(task.__module__.rpartition(".")[2], arguments):
                 _hydra_main(task)
     finally:
         sys.argv = saved
@@ -84,6 +85,9 @@ def carry_out(
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
+    if _stopped:  # this process was asked to stop in its job before
+        _leave_no_trace(folder)
+        return None
     find_users_modules(hydra.runtime.cwd)  # a launcher may have started this process
     many = hydra.mode == RunMode.MULTIRUN
     try:
@@ -91,6 +95,11 @@ def carry_out(
         if not config.WRITE_TO_DISK:
             _leave_no_trace(folder)
         return work(config, folder, setting)
+    except SystemExit:
+        if many and str(hydra.launcher.get("_target_", "")).endswith("JoblibLauncher"):
+            _stopped.append(True)  # an exception would end the processes of the other jobs
+            return None
+        raise
     except SnnrunError as error:
         if many:
             _note_refusal(folder, error)

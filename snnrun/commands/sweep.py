@@ -1,37 +1,216 @@
-"""The folder of a multirun, which goes where no job has left anything in it (WRITE_TO_DISK)."""
+"""A multirun as a whole: its folder, and how it is stopped.
+
+The jobs of Hydra's own launcher run one after the other in this process, those of joblib at the
+same time in processes of their own. Asked to stop, all that are at work write a checkpoint and
+no further one begins; the message counts them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
+from types import FrameType
 from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 
 import snnrun.commands.hydra_setup  # noqa: F401  registers what conf/config.yaml asks for
-from snnrun.record.paths import MULTIRUN, remove_empty
+from snnrun.commands.arguments import parse
+from snnrun.errors import SnnrunError
+from snnrun.record.ending import read_end
+from snnrun.record.owner import read_owner, running
+from snnrun.record.paths import MULTIRUN, RunPaths, remove_empty
+from snnrun.record.reader import load_run
+from snnrun.shell import command
+from snnrun.training.stop import NAMES, stop_requests
+
+WAIT_S = 120.0  # for the checkpoints of jobs that were asked to stop
+LOOK_S = 0.1
+STOPPING = "stopping: the jobs at work write their checkpoints; Ctrl-C again ends them at once"
+HERE, PROCESSES = "BasicLauncher", "JoblibLauncher"
 
 
 class SweepFolder(Callback):
     """Notes the folder of a multirun; conf/config.yaml names it, as Hydra tells nobody else."""
 
     latest: ClassVar[Path | None] = None
+    relay: ClassVar[Relay | None] = None
+    open: ClassVar[ExitStack] = ExitStack()
 
     def on_multirun_start(self, config: Any, **_: Any) -> None:
-        """Note the folder, which Hydra makes next."""
+        """Note the folder, which Hydra makes next, and be ready to stop the jobs."""
         SweepFolder.latest = Path(config.hydra.sweep.dir).absolute()
+        launcher = str(config.hydra.launcher.get("_target_", ""))
+        if launcher.endswith(HERE):
+            SweepFolder.open.enter_context(stop_requests())
+        elif launcher.endswith(PROCESSES) and hasattr(signal, "pthread_sigmask"):
+            relay = SweepFolder.relay = Relay(SweepFolder.latest)
+            SweepFolder.open.callback(relay.close)
+
+
+class Relay:
+    """Stops jobs that run in processes which this one starts.
+
+    Signals are blocked here, and so from their start in those processes, while they wait for a job
+    as well; a job lets them in. What comes nevertheless, by a thread of a library that was there
+    before, is noted by a handler. The jobs at work are asked to stop, and so are those that begin
+    later. This process waits for them, as its end would be theirs. A second Ctrl-C, or WAIT_S
+    seconds, end the wait.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.signal: int | None = None
+        self._folder = folder
+        self._came: deque[int] = deque()
+        self._at_once = False
+        self._told: set[int] = set()
+        self._ended = threading.Event()
+        numbers = [getattr(signal, name) for name in NAMES]
+        self._handlers = {n: signal.getsignal(n) for n in numbers}
+        if self._handlers[signal.SIGHUP] is signal.SIG_IGN:  # nohup
+            del self._handlers[signal.SIGHUP]
+        resource_tracker.ensure_running()  # which lets signals in again when it starts
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._handlers.keys())
+        for number in self._handlers:
+            signal.signal(number, self._note)
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking, and let signals in again as before."""
+        self._ended.set()
+        self._thread.join()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._at_once:
+            raise KeyboardInterrupt
+        self._came.append(number)
+
+    def _look(self) -> None:
+        last = float("inf")
+        while not self._ended.wait(LOOK_S):
+            while pending := signal.sigpending() & self._handlers.keys():
+                self._came.append(signal.sigwait(pending))
+            while self._came:
+                number = self._came.popleft()
+                if self.signal is None:
+                    self.signal, last = number, time.monotonic() + WAIT_S
+                    print(STOPPING, file=sys.stderr, flush=True)
+                elif number == signal.SIGINT:
+                    last = 0.0
+            if self.signal is not None:
+                self._tell()
+            if time.monotonic() > last:
+                self._at_once, last = True, float("inf")
+                _thread.interrupt_main()
+
+    def _tell(self) -> None:
+        for paths in jobs_of(self._folder):
+            owner = read_owner(paths)
+            if owner is not None and owner.pid not in self._told and running(paths):
+                self._told.add(owner.pid)
+                with suppress(OSError):
+                    os.kill(owner.pid, signal.SIGTERM)
 
 
 @contextmanager
-def leaving_no_empty_sweep() -> Iterator[None]:
-    """Remove the folder of a multirun if in the end it holds nothing but Hydra's own file."""
-    SweepFolder.latest = None
+def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
+    """Look after a multirun from its start to its end; of a single run nothing is done.
+
+    Args:
+        name: Of the command.
+        words: What it was given, to say how to go on.
+    """
+    SweepFolder.latest = SweepFolder.relay = None
+    ended: BaseException | None = None
     try:
-        yield
+        with SweepFolder.open:
+            try:
+                yield
+            except (SystemExit, KeyboardInterrupt) as error:
+                ended = error
+                raise
+            finally:
+                relay, folder = SweepFolder.relay, SweepFolder.latest
+                if folder and name == "train" and (ended or (relay and relay.signal)):
+                    print(_told(folder, words), flush=True)
+        if relay is not None and relay.signal is not None:
+            raise SystemExit(128 + relay.signal)
     finally:
-        folder = SweepFolder.latest
-        names = [path.name for path in folder.iterdir()] if folder and folder.is_dir() else []
-        if folder and names == [MULTIRUN]:
-            (folder / MULTIRUN).unlink()
-            remove_empty(folder)
+        SweepFolder.open = ExitStack()
+        _remove_empty_sweep(SweepFolder.latest)
+
+
+def jobs_of(folder: Path) -> list[RunPaths]:
+    """Return the run folders of the jobs of a multirun that have begun."""
+    return [RunPaths(file.parents[1]) for file in sorted(folder.glob("**/.hydra/overrides.yaml"))]
+
+
+def _told(folder: Path, words: Sequence[str]) -> str:
+    """Return how the jobs of a multirun that was stopped stand, and how to go on with it."""
+    found = Counter(_state(paths) for paths in jobs_of(folder))
+    total = _jobs(words)
+    parts = [
+        f"{found['finished']} finished",
+        f"{found['kept']} stopped with a checkpoint",
+        *([f"{found['failed']} failed"] if found["failed"] else []),
+    ]
+    known = sum(found[state] for state in ("finished", "kept", "failed"))
+    if total is not None:
+        parts.append(f"{max(0, total - known)} not begun")
+    jobs = f"of {total} jobs " if total is not None else "jobs: "
+    start = "hydra.sweep.dir="
+    given = [word for word in words if not word.startswith(start)]
+    return (
+        f"multirun stopped: {jobs}{', '.join(parts)}. The same command in the same folder goes on "
+        f"with all that are not finished:\n  {command('train', *given, f'{start}{folder}')}"
+    )
+
+
+def _state(paths: RunPaths) -> str:
+    finished = False
+    with suppress(SnnrunError, OSError, KeyError):
+        finished = paths.run.exists() and bool(load_run(paths.root).finished)
+    state = read_end(paths, finished).state
+    if state in ("exploded", "failed", "refused"):
+        return "failed"
+    if finished:
+        return "finished"
+    return "kept" if paths.last.exists() else "begun"
+
+
+def _jobs(words: Sequence[str]) -> int | None:
+    """Return how many jobs the command line asks for; None where only a sweeper knows."""
+    total = 1
+    try:
+        overrides = parse([word for word in words if not word.startswith("-")])
+        for override in overrides:
+            if override.key_or_group.startswith("hydra/sweeper"):
+                return None
+            if override.key_or_group.startswith("hydra.sweeper.params"):
+                return None
+            if override.is_sweep_override():
+                total *= len(list(override.sweep_string_iterator()))
+    except Exception:  # a glob, which needs the files to be counted
+        return None
+    return total
+
+
+def _remove_empty_sweep(folder: Path | None) -> None:
+    """Remove the folder of a multirun if in the end it holds nothing but Hydra's own file."""
+    names = [path.name for path in folder.iterdir()] if folder and folder.is_dir() else []
+    if folder and names == [MULTIRUN]:
+        (folder / MULTIRUN).unlink()
+        remove_empty(folder)

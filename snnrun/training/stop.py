@@ -94,7 +94,8 @@ class Stop:
 def stop_requests() -> Iterator[Stop]:
     """Turn signals into a request for the length of the block; a second Ctrl-C stops at once.
 
-    Blocks may stand within each other: all are asked. Where a launcher has handlers of its own (the
+    Blocks may stand within each other: all are asked. What commands/sweep.py had blocked while no
+    job runs is let in. Where a launcher has handlers of its own (the
     one of submitit puts a job back into the queue), they are called after a block that a request
     has ended, when everything is saved. SIGHUP stays ignored where it is, as `nohup` wants it.
     """
@@ -106,6 +107,7 @@ def stop_requests() -> Iterator[Stop]:
         stop.signal = _asked[-1].signal
     _asked.append(stop)
     before = {} if len(_asked) > 1 else _listen()
+    blocked = _unblock(before)
     ended = False
     try:
         yield stop
@@ -113,6 +115,8 @@ def stop_requests() -> Iterator[Stop]:
         ended = True
         raise
     finally:
+        if blocked:
+            signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
         _asked.remove(stop)
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -133,6 +137,15 @@ def _listen() -> dict[int, Any]:
     for number in mine:
         signal.signal(number, _note)
     return mine
+
+
+def _unblock(handlers: dict[int, Any]) -> set[int]:
+    """Let in those of these signals that are blocked, and return which they are."""
+    if not handlers or not hasattr(signal, "pthread_sigmask"):
+        return set()
+    blocked = handlers.keys() & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
+    return set(blocked)
 
 
 def _note(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,108 @@
+"""Ctrl-C of a multirun: every job at work writes a checkpoint, and the message counts them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from runs import SMALL, assert_same_run, command, end, overrides, snnrun, wait_for_epochs
+
+from snnrun.record import load_run
+from snnrun.record.paths import RunPaths
+from snnrun.training import checkpoint
+
+KEYS = {**SMALL, "N_TRAIN": 3000, "N_EPOCH": 400}
+JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+needs_joblib = pytest.mark.skipif(
+    find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="no plugin"
+)
+
+
+def started(sweep: Path, *words: str) -> subprocess.Popen:
+    """Start a multirun as a terminal does, in a process group of its own."""
+    keys = overrides({key: value for key, value in KEYS.items() if key != "MODEL_SEED"})
+    line = ["train", "-m", *keys, *words, f"hydra.sweep.dir={sweep}"]
+    return subprocess.Popen(
+        command(*line), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+@needs_joblib
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_every_job_of_joblib_writes_a_checkpoint_and_the_same_command_goes_on(
+    tmp_path: Path, whole_group: bool
+) -> None:
+    sweep = tmp_path / "sweep"
+    process = started(sweep, *JOBLIB, "MODEL_SEED=1,2,3")
+    for name in "01":
+        wait_for_epochs(sweep / name, 1, process)
+    if whole_group:  # Ctrl-C
+        os.killpg(process.pid, signal.SIGINT)
+    else:  # kill, or a scheduler
+        os.kill(process.pid, signal.SIGTERM)
+    code, said = end(process)
+    assert code == (130 if whole_group else 143), said
+    assert "of 3 jobs 0 finished, 2 stopped with a checkpoint, 1 not begun" in said
+    for name in "01":
+        reached = checkpoint.load(RunPaths(sweep / name).last)
+        assert reached["epoch"] >= 1
+        assert not RunPaths(sweep / name).pid.exists()
+    assert not (sweep / "2").exists()
+    if whole_group:
+        return
+    again = re.search(r"\n  snnrun (train .*)\n", said)
+    assert again, said
+    done = snnrun(*shlex.split(again[1]), "N_EPOCH=3")  # another one, which is refused
+    assert done.returncode == 2
+    assert "N_EPOCH: 400 there, 3 now" in done.stderr
+
+
+@needs_joblib
+def test_a_second_ctrl_c_ends_the_jobs_of_joblib_at_once(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    long = ["N_BATCH=40000", "N_TRAIN=40000", "DT_MS=0.02"]  # a mini-batch of a minute
+    process = started(sweep, *JOBLIB, "MODEL_SEED=1,2", *long)
+    while not all(RunPaths(sweep / name).run.exists() for name in "01"):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    time.sleep(2.0)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(1.0)
+    code, said = end(process)
+    assert code == 130, said
+    assert "of 2 jobs 0 finished, 0 stopped with a checkpoint, 2 not begun" in said
+    assert not any(RunPaths(sweep / name).last.exists() for name in "01")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_jobs_that_run_one_after_the_other_are_counted_as_well(tmp_path: Path, number: int) -> None:
+    sweep = tmp_path / "sweep"
+    process = started(sweep, "MODEL_SEED=1,2,3", "N_EPOCH=3")
+    while not (RunPaths(sweep / "1").last.exists() or RunPaths(sweep / "2").pid.exists()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(number)
+    code, said = end(process)
+    assert code == 128 + number, said
+    counted = re.search(r"of 3 jobs (\d) finished, (\d) stopped with a checkpoint, (\d) not", said)
+    assert counted, said
+    assert sum(map(int, counted.groups())) == 3
+    assert int(counted[1]) >= 1
+    again = re.search(r"\n  snnrun (train .*)\n", said)
+    assert again, said
+    done = snnrun(*shlex.split(again[1]))
+    assert done.returncode == 0, done.stderr
+    assert all(load_run(sweep / name).finished for name in "012")
+    if number == signal.SIGINT:
+        last = [*overrides({**KEYS, "N_EPOCH": 3, "MODEL_SEED": 2})]
+        assert snnrun("train", *last, f"hydra.run.dir={tmp_path}/alone").returncode == 0
+        assert_same_run(sweep / "1", tmp_path / "alone")
