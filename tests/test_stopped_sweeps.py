@@ -68,7 +68,8 @@ def test_every_job_of_joblib_writes_a_checkpoint_and_the_same_command_goes_on(
 @needs_joblib
 def test_a_second_ctrl_c_ends_the_jobs_of_joblib_at_once(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
-    long = ["N_BATCH=40000", "N_TRAIN=40000", "DT_MS=0.02"]  # a mini-batch of a minute
+    # a mini-batch of half a minute
+    long = ["N_BATCH=10000", "N_TRAIN=10000", "DT_MS=0.02", "NUM_HIDDEN=2000"]
     process = started(sweep, *JOBLIB, "MODEL_SEED=1,2", *long)
     while not all(RunPaths(sweep / name).run.exists() for name in "01"):
         assert process.poll() is None, process.communicate()

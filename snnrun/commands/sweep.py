@@ -91,6 +91,8 @@ class Relay:
         self._thread.join()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        if self.signal is not None:  # nothing is at work any more, and the end was asked for
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -114,6 +116,9 @@ class Relay:
                 self._tell()
             if time.monotonic() > last:
                 self._at_once, last = True, float("inf")
+                for pid in self._told:  # or the end of this process would wait for them
+                    with suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
                 _thread.interrupt_main()
 
     def _tell(self) -> None:
@@ -142,6 +147,9 @@ def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
             except (SystemExit, KeyboardInterrupt) as error:
                 ended = error
                 raise
+            except Exception:  # joblib's, of processes that were ended at once
+                if SweepFolder.relay is None or SweepFolder.relay.signal is None:
+                    raise
             finally:
                 relay, folder = SweepFolder.relay, SweepFolder.latest
                 if folder and name == "train" and (ended or (relay and relay.signal)):
