@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snnrun.errors import SnnrunError
     from snnrun.interface import Evaluation, RunTable, evaluate, plot, resume, runs, train
     from snnrun.record.reader import Run, load_run
 
@@ -25,6 +26,7 @@ __all__ = [
     "Evaluation",
     "Run",
     "RunTable",
+    "SnnrunError",
     "evaluate",
     "load_run",
     "plot",
@@ -34,7 +36,7 @@ __all__ = [
 ]
 
 _HOMES = dict.fromkeys(__all__, "snnrun.interface")
-_HOMES |= {"Run": "snnrun.record", "load_run": "snnrun.record"}
+_HOMES |= {"Run": "snnrun.record", "load_run": "snnrun.record", "SnnrunError": "snnrun.errors"}
 
 
 def __getattr__(name: str) -> Any:
