@@ -21,7 +21,8 @@ from snnrun.training import checkpoint
 KEYS = {**SMALL, "N_TRAIN": 3000, "N_EPOCH": 400}
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 needs_joblib = pytest.mark.skipif(
-    find_spec("hydra_plugins.hydra_joblib_launcher") is None, reason="no plugin"
+    not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_joblib_launcher")),
+    reason="no plugin",
 )
 
 
