@@ -160,7 +160,8 @@ def test_neurons_are_kept_from_spiking_with_the_probability_that_is_given() -> N
 @pytest.mark.parametrize("model", ["lif", "lif_subtract", "alif"])
 def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model: str) -> None:
     # The loss is a staircase in a weight, whose steps say nothing of its slope: the slope is
-    # integrated over weights that move the crossing by many steps, and held against the difference
+    # integrated over weights that move the crossing by many steps, and held against the difference.
+    # Its noise averages over the weights, each with draws of its own; that of the ends does not
     examples, veto = 10000, 0.9
     given = problem(model, "sum_weigh_exp", spread=0.0, sizes=(1, 1, 2), duration=30.0, t_ref=30.0)
     one = (((2.0, 0),),)
@@ -170,14 +171,16 @@ def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model:
     load_parameters(backend, given)
     weights = np.linspace(9.0, 14.0, 101)
     losses, slopes = [], []
-    for weight in weights:
+    for k, weight in enumerate(weights):
         backend.set("in_to_hid", np.array([[weight]]))
-        found = backend.gradient(data, np.arange(examples), 0.0, KEY, True)
+        drawn = np.arange(examples if weight in weights[[0, -1]] else 300)
+        found = backend.gradient(data, drawn, 0.0, KEY + k, True)
         assert (found.layer_spikes[:, 0] <= 1).all()
         losses.append(found.loss.mean())
         slopes.append(backend.get("in_to_hid", "gradient")[0, 0])
     difference = losses[-1] - losses[0]
-    assert np.trapezoid(slopes, weights) == pytest.approx(difference, rel=0.03)  # draws: 2 %
+    # the ends lie anywhere within a stair (up to 4 % by step and model), the draws make 0.5 %
+    assert np.trapezoid(slopes, weights) == pytest.approx(difference, rel=0.05)
 
 
 def test_neurons_without_a_threshold_are_refused() -> None:

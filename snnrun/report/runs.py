@@ -46,11 +46,12 @@ class RunLine:
     state: str  # one of snnrun.record.ending.STATES
     name: str = ""
     dataset: str = ""
-    epochs: str = ""
-    train: float = math.nan  # accuracies of the last epoch, as shares of 1
-    validation: float = math.nan
-    test: float = math.nan
-    test_best: float = math.nan  # with the best weights, chosen by CHECKPOINT_BEST
+    epochs: int = 0  # that are recorded
+    n_epochs: int = 0  # that it is to train, 0 where nothing is recorded
+    train_accuracy: float = math.nan  # of the last epoch, as shares of 1
+    validation_accuracy: float = math.nan
+    test_accuracy: float = math.nan
+    test_best_accuracy: float = math.nan  # with the best weights, chosen by CHECKPOINT_BEST
     problem: str = ""
 
 
@@ -125,11 +126,12 @@ def _from_record(run: Run) -> RunLine:
         problem=run.reason,
         name=str(about["name"]),
         dataset=str(about["dataset"]),
-        epochs=f"{len(run.epochs.get('epoch', ()))}/{about['n_epochs']}",
-        train=_last(run, "train_accuracy"),
-        validation=_last(run, "validation_accuracy"),
-        test=_tested(run),
-        test_best=run.test_best.get("accuracy", math.nan),
+        epochs=len(run.epochs.get("epoch", ())),
+        n_epochs=int(about["n_epochs"]),
+        train_accuracy=_last(run, "train_accuracy"),
+        validation_accuracy=_last(run, "validation_accuracy"),
+        test_accuracy=_tested(run),
+        test_best_accuracy=run.test_best.get("accuracy", math.nan),
     )
 
 
@@ -145,10 +147,13 @@ def _last(run: Run, column: str) -> float:
 
 
 def _cells(line: RunLine, root: Path) -> tuple[str, ...]:
-    shares = (line.train, line.validation, line.test, line.test_best)
+    shares = (
+        line.train_accuracy, line.validation_accuracy, line.test_accuracy, line.test_best_accuracy,
+    )  # fmt: skip
     accuracies = ["-" if math.isnan(share) else f"{100 * share:.2f}" for share in shares]
     folder = str(line.folder.relative_to(root))
-    return (folder, line.name, line.dataset, line.epochs, line.state, *accuracies)
+    epochs = f"{line.epochs}/{line.n_epochs}" if line.n_epochs else ""
+    return (folder, line.name, line.dataset, epochs, line.state, *accuracies)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
