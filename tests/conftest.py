@@ -20,6 +20,10 @@ os.environ.setdefault("SNNRUN_CACHE", str(Path(tempfile.gettempdir()) / "snnrun-
 # SNNRUN_CXXFLAGS= pytest.
 os.environ.setdefault("SNNRUN_CXXFLAGS", "-O1")
 
+# Several hundred processes are started, each of which would compile what it imports by itself
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A suite that runs under nohup hands its ignored signals on to the programs that tests start
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -29,6 +29,22 @@ def random_shift(block: Block, limit: float, random: Generators) -> Block:
     return replace(block, channels=block.channels + block.each(shifts)).cropped()
 
 
+def image_shift(block: Block, limit: float, random: Generators) -> Block:
+    """Shift an image by whole pixels along its columns and along its rows.
+
+    Both numbers are drawn as that of ``random_shift``. What leaves the image is removed.
+    """
+    assert block.image is not None  # recipe_of lets nothing else through
+    rows, columns, depth = block.image
+    drawn = np.trunc([r.uniform(-limit, limit, 2) for r in random]).astype(np.int32)
+    down, right = (block.each(shift) for shift in drawn.reshape(-1, 2).T)
+    pixels, channel = np.divmod(block.channels, depth)
+    row, column = pixels // columns + down, pixels % columns + right
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    moved = (row * columns + column) * depth + channel
+    return replace(block, channels=moved.astype(np.int32)).kept(inside)
+
+
 def random_dilate(block: Block, factors: Sequence[float], random: Generators) -> Block:
     """Multiply all times of an example by one factor, log-uniform between the two ``factors``.
 
@@ -102,6 +118,7 @@ def _distance(target: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 CHANGES: dict[str, Change] = {
     "random_shift": random_shift,
+    "image_shift": image_shift,
     "random_dilate": random_dilate,
     "ID_jitter": id_jitter,
     "NORMALISE_SPIKE_NUMBER": thin,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snnrun.datasets.packing import count_starts
-from snnrun.datasets.spikes import SpikeData
+from snnrun.datasets.spikes import Image, SpikeData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class Block:
     steps     int32 [events]
     channels  int32 [events]
     ordered   whether the events of each example are sorted by (channel, step)
+    image     what the channels are pixels of, as in SpikeData
     """
 
     n_steps: int
@@ -33,6 +34,7 @@ class Block:
     steps: np.ndarray
     channels: np.ndarray
     ordered: bool = True
+    image: Image | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -85,6 +87,7 @@ class Block:
         return replace(
             self,
             n_channels=self.n_channels * (copies + 1),
+            image=None,
             counts=self.counts * (copies + 1),
             steps=_joined(steps),
             channels=_joined(channels),
@@ -155,6 +158,7 @@ def take(data: SpikeData, examples: np.ndarray) -> Block:
         counts=stops - starts,
         steps=_joined(steps).astype(np.int32),
         channels=np.repeat(channels, per_channel.ravel()),
+        image=data.image,
     )
 
 

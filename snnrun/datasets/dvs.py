@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, sqrt
+from math import ceil, prod, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from snnrun.datasets.files import data_folder, find_file, needed, readable
 from snnrun.datasets.gestures import converted, places, recordings
 from snnrun.datasets.hdf5 import opened
 from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import MAX_INDEX, SpikeData, Splits
+from snnrun.datasets.spikes import MAX_INDEX, Image, SpikeData, Splits
 from snnrun.datasets.splits import from_files
 from snnrun.errors import DataError
 
@@ -66,9 +66,13 @@ class Scene:
         """Return how many squares of ``factor`` x ``factor`` pixels lie beside each other."""
         return ceil(self.width / factor)
 
+    def image(self, factor: int) -> Image:
+        """Return rows and columns of squares, and their channels: one for each polarity."""
+        return ceil(self.height / factor), self.columns(factor), 2
+
     def channels(self, factor: int) -> int:
         """Return how many inputs there are: two for each square."""
-        return 2 * self.columns(factor) * ceil(self.height / factor)
+        return prod(self.image(factor))
 
     @property
     def is_public(self) -> bool:
@@ -107,6 +111,7 @@ def read(config: Any) -> Splits:
                 class_names=scene.class_names,
                 source=str(sources[split][0]),
                 at_most_events=len(file["pixels"]),
+                image=scene.image(factor),
             )
 
     sizes = {split: (sources[split][0], _count(path)) for split, path in paths.items()}

@@ -24,7 +24,7 @@ from snnrun.datasets.encodings import input_ms, latency_ms
 from snnrun.datasets.files import data_folder, find_file, needed, readable
 from snnrun.datasets.idx import read_idx
 from snnrun.datasets.packing import Events, pack, steps_of
-from snnrun.datasets.spikes import SpikeData, Splits
+from snnrun.datasets.spikes import Image, SpikeData, Splits
 from snnrun.datasets.splits import from_files
 from snnrun.errors import DataError
 
@@ -54,6 +54,7 @@ class Coded:
     blocks: Iterator[Events]
     n_channels: int
     at_most_events: int
+    image: Image | None = None
 
 
 def read(config: Any) -> Splits:
@@ -64,6 +65,7 @@ def read(config: Any) -> Splits:
             blocks=encode(images, input_ms(config), config.DT_MS),
             n_channels=images[0].size,
             at_most_events=int(np.count_nonzero(images > DARKEST)),
+            image=(images.shape[1], images.shape[2], 1),
         )
 
     return read_set(MNIST, config, latency_code)
@@ -97,6 +99,7 @@ def read_set(dataset: DataSet, config: Any, code: Callable[[np.ndarray], Coded])
             class_names=tuple(str(number) for number in range(n_classes)),
             source=str(folder / IMAGE_FILES[split].name),
             at_most_events=coded.at_most_events,
+            image=coded.image,
         )
 
     sizes = {s: (folder / IMAGE_FILES[s].name, len(images[s])) for s in images}

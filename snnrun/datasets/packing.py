@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from snnrun.datasets.coverage import Tally
-from snnrun.datasets.spikes import SpikeData, check_limits
+from snnrun.datasets.spikes import Image, SpikeData, check_limits
 from snnrun.errors import DataError
 
 BLOCK_EVENTS = 1 << 19  # events worked on at a time
@@ -98,6 +98,7 @@ def pack(
     source: str = "the data",
     at_most_events: int = 0,
     start: Start = 0.0,
+    image: Image | None = None,
 ) -> SpikeData:
     """Return the SpikeData of all examples in ``blocks``.
 
@@ -109,12 +110,15 @@ def pack(
              (room that is not used costs no memory) and never moved
     start    time of the source (ms, or steps where those are given) at which a trial begins, or
              "first": at the first event of each example (dataset.start)
+    image    (rows, columns, channels of a pixel) where channels are pixels, row by row
 
     Events outside the trial are dropped and counted, and ``coverage`` says where they lie. Raises
     DataError for times that are no numbers or infinite, channels that do not exist, labels out of
     range, or a number of examples other than of labels.
     """
     check_limits(n_steps, n_channels, n_classes)
+    if image is not None and np.prod(image) != n_channels:
+        raise DataError(f"{source}: an image of {image} has other than {n_channels} channels")
     labels = np.asarray(labels)
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_classes:
         raise DataError(
@@ -130,7 +134,7 @@ def pack(
             times = _from_start(block.times_between(begin, end), counts, start)
             given = dt_ms if block.steps is None else 1.0
             packer.add(counts, times, block.channels[begin:end], given)
-    return packer.finish(n_classes, labels, speakers, class_names)
+    return packer.finish(n_classes, labels, speakers, class_names, image)
 
 
 def pack_for(config: Any, blocks: Events | Iterable[Events], **about: Any) -> SpikeData:
@@ -263,6 +267,7 @@ class _Packer:
         labels: np.ndarray,
         speakers: np.ndarray | None,
         class_names: tuple[str, ...],
+        image: Image | None,
     ) -> SpikeData:
         """Return the SpikeData; its arrays are read-only from here on."""
         if self.done != len(labels):
@@ -288,6 +293,7 @@ class _Packer:
             class_names=class_names,
             dropped=self.outside + self.merged,
             merged=self.merged,
+            image=image,
             coverage=self.tally.finish(self.source, self.n_steps),
         )
 

@@ -21,7 +21,7 @@ from snnrun.datasets.splits import epoch_order
 from snnrun.errors import DataError
 from snnrun.streams import stream
 
-BLEND, THIN = "blend", "NORMALISE_SPIKE_NUMBER"
+BLEND, THIN, IMAGE_SHIFT = "blend", "NORMALISE_SPIKE_NUMBER", "image_shift"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +168,13 @@ def recipe_of(config: Any, splits: Splits, split: Split) -> Recipe:
     training = split is splits.train
     validating = split is splits.validation
     changes = tuple((config.AUGMENTATION or {}).items())
+    if IMAGE_SHIFT in dict(changes) and data.image is None:
+        raise DataError(
+            f"AUGMENTATION.{IMAGE_SHIFT}: the channels of {config.dataset.name} are not pixels of "
+            "an image (with RESCALE_X they are not, either). Turn it off with "
+            f"AUGMENTATION.{IMAGE_SHIFT}=null, or use random_shift, which moves channels along "
+            "their numbers"
+        )
     if not training:
         changes = tuple((name, argument) for name, argument in changes if name == THIN)
     balance = {True: config.BALANCE_TRAIN_CLASSES, False: config.BALANCE_EVAL_CLASSES}[training]

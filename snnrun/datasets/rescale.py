@@ -113,6 +113,7 @@ def _rescaled(data: SpikeData, factor: float, merge: bool) -> SpikeData:
     return replace(
         data,
         n_channels=n_channels,
+        image=None,
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         step_pointers=joined("step_pointers"),
         channel_by_step=joined("channel_by_step"),

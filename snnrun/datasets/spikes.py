@@ -10,6 +10,7 @@ from snnrun.datasets.coverage import Coverage
 from snnrun.errors import DataError
 from snnrun.notice import Notice
 
+Image = tuple[int, int, int]  # rows, columns, channels of a pixel
 MAX_INDEX = 65_535  # steps and channels are stored in 16 bits
 
 
@@ -69,6 +70,8 @@ class SpikeData:
     dropped          events of the source that are not here: outside the trial, or merged
     merged           those of them that fell on a step in which their channel had an event already
     coverage         where the events of the source lie in time, or None where that is not known
+    image            (rows, columns, channels of a pixel) where the channels are those of an image,
+                     pixel by pixel along its rows, or None
     targets          spikes wanted of the outputs, where the task is a pattern: then labels are 0
                      and n_classes is the number of outputs
 
@@ -88,6 +91,7 @@ class SpikeData:
     class_names: tuple[str, ...] = ()
     dropped: int = 0
     merged: int = 0
+    image: Image | None = None
     coverage: Coverage | None = None
     targets: Targets | None = None
 

@@ -32,6 +32,10 @@ ENTRIES = {
         allowed="a number of channels above 1",
         holds=lambda value: not _no_number(value) and value > 1,
     ),
+    "image_shift": Entry(
+        allowed="a number of pixels above 1",
+        holds=lambda value: not _no_number(value) and value > 1,
+    ),
     "random_dilate": Entry(
         allowed="[least, most], two factors above 0 in this order",
         holds=lambda value: _numbers(value, 2) and len(value) == 2 and 0 < value[0] <= value[1],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_block import CHANNELS, STEPS, Example, block_of, events_of, examples
 
-from snnrun.datasets.augmentation import blend, id_jitter, random_dilate, random_shift, thin
+from snnrun.datasets.augmentation import (
+    blend,
+    id_jitter,
+    image_shift,
+    random_dilate,
+    random_shift,
+    thin,
+)
 from snnrun.streams import stream
 
 seeds = st.integers(0, 10_000)
@@ -35,6 +43,27 @@ def test_shift_moves_all_channels_of_an_example_alike(
     ):
         shift = math.trunc(random.uniform(-limit, limit))
         assert changed == inside([(t, c + shift) for t, c in events])
+
+
+@settings(deadline=None)
+@given(st.tuples(*[st.integers(1, 5)] * 3), st.data(), seeds, st.floats(1.01, 5))
+def test_an_image_moves_along_its_rows_and_columns(
+    image: tuple[int, int, int], data: st.DataObject, seed: int, limit: float
+) -> None:
+    rows, columns, depth = image
+    places = st.tuples(*(st.integers(0, size - 1) for size in (STEPS, *image)))
+    given = data.draw(st.lists(st.lists(places, max_size=20), min_size=1, max_size=4))
+    flat = [[(t, (y * columns + x) * depth + p) for t, y, x, p in example] for example in given]
+    block = replace(block_of(flat), image=image, n_channels=rows * columns * depth)
+    found = image_shift(block, limit, generators(seed, len(given)))
+    for events, changed, random in zip(
+        given, events_of(found), generators(seed, len(given)), strict=True
+    ):
+        down, right = (math.trunc(shift) for shift in random.uniform(-limit, limit, 2))
+        moved = [(t, y + down, x + right, p) for t, y, x, p in events]
+        inside = [(t, (y * columns + x) * depth + p) for t, y, x, p in moved
+                  if 0 <= y < rows and 0 <= x < columns]  # fmt: skip
+        assert changed == inside
 
 
 @settings(deadline=None)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from snnrun.datasets import load
+from snnrun.datasets.recipe import recipe_of
 from snnrun.errors import DataError
 
 IMAGES = np.array([[[0, 1, 2], [128, 254, 255]], [[0, 0, 0], [0, 0, 255]]])
@@ -32,6 +33,32 @@ def test_pixels_become_the_spikes_computed_by_hand(
     assert data.labels.tolist() == [3, 7]
     assert (data.n_channels, data.n_classes, data.n_steps) == (6, 8, 20)
     assert splits.validation is None
+
+
+def test_images_are_shifted_along_rows_and_columns_in_training(
+    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
+) -> None:
+    images = np.zeros((60, 5, 6), int)
+    images[:, 2, 3] = 255  # one bright pixel
+    pair = (images, [0, 1] * 30)
+    folder = write_mnist(tmp_path / "m", pair, pair)
+    config = make_config(
+        dataset={"name": "mnist", "path": str(folder)}, AUGMENTATION={"image_shift": 2}
+    )
+    splits = load(config)
+    for split, places in ((splits.train, {8, 9, 10, 14, 15, 16, 20, 21, 22}), (splits.test, {15})):
+        shown = recipe_of(config, splits, split).prepared(0, split.examples, split.labels)
+        assert set(shown.channel_by_step.tolist()) == places
+
+
+def test_channels_that_are_no_pixels_are_not_shifted_as_an_image(
+    mnist_folder: Path, make_config: Callable[..., Any]
+) -> None:
+    mnist = {"dataset": {"name": "mnist", "path": str(mnist_folder)}, "RESCALE_X": 0.5}
+    yinyang = {"dataset": {"name": "yinyang"}, "N_TRAIN": 9, "N_VALIDATE": 9, "N_TEST": 9}
+    for keys in (mnist, yinyang):
+        with pytest.raises(DataError, match="image_shift: the channels of"):
+            load(make_config(**keys, AUGMENTATION={"image_shift": 2}))
 
 
 def test_plain_gz_and_zip_files_hold_the_same(
