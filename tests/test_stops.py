@@ -77,7 +77,8 @@ def test_a_signal_while_the_compiler_runs_ends_it_and_the_run_with_a_message(
     assert not RunPaths(folder).pid.exists()
     assert list(cache.iterdir()) == []  # nothing half built
     assert "stopped: by" in RunPaths(folder).log.read_text()
-    done = snnrun("resume", str(folder), "backend.compiler=null", "N_EPOCH=1")
+    own = ["backend.compiler=null", "backend.cache_dir=null"]
+    done = snnrun("resume", str(folder), *own, "N_EPOCH=1")
     assert done.returncode == 0, done.stderr
 
 
