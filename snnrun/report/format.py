@@ -12,6 +12,8 @@ Info = Mapping[str, str | Sequence[str]]
 Row = Mapping[str, float | int | None]
 
 _LABEL_WIDTH = 12
+# Of an epoch: learning rate, its time, loss in training, spikes, silent neurons, time left
+_LEFT_OUT_FIRST = (7, 8, 1, 5, 6, 9)
 
 
 def duration(seconds: float | None) -> str:
@@ -66,18 +68,30 @@ def listing(entries: Info, width: int) -> list[str]:
     return lines
 
 
-def epoch_heading(layers: Sequence[str], pattern: bool = False) -> list[str]:
+def fitting_columns(layers: Sequence[str], width: int) -> list[int]:
+    """Return which cells of an epoch a line of ``width`` has room for."""
+    widths = _column_widths(layers)
+    columns = list(range(len(widths)))
+    for column in _LEFT_OUT_FIRST:
+        if sum(widths[kept] for kept in columns) <= width:
+            break
+        columns.remove(column)
+    return columns
+
+
+def epoch_heading(layers: Sequence[str], columns: Sequence[int], pattern: bool) -> list[str]:
     """Return the lines above the rows of ``epoch_cells``; ``pattern``: of target spikes."""
-    spikes, silent = _layer_widths(layers)
-    above, below = (("train", "validation"), ("loss", "acc", "loss", "acc"))
+    widths = _column_widths(layers)
+    (left, right), below = (("train", "validation"), ("loss", "acc", "loss", "acc"))
     if pattern:
-        above, below = (("error", "within 5 ms"), ("loss", "ratio", "hits", "spur."))
+        (left, right), below = (("error", "within 5 ms"), ("loss", "ratio", "hits", "spur."))
+    over_two = f"{right:>{widths[3] + widths[4]}}"
+    parts = (over_two[: widths[3]], over_two[widths[3] :])
+    upper = ("", "", left, *parts, "spikes", "silent", "learning", "epoch", "time")
+    lower = ("epoch", *below, "/neuron", "neur.", "rate", "took", "left")
     return [
         "* marks the best epoch so far",
-        f"{'':5}{above[0]:>17}{above[1]:>17}{'spikes':>{spikes}}{'silent':>{silent}}"
-        f"{'learning':>9}{'epoch':>8}{'time':>8}",
-        f"{'epoch':>5}{below[0]:>9}{below[1]:>8}{below[2]:>9}{below[3]:>8}"
-        f"{'/neuron':>{spikes}}{'neur.':>{silent}}{'rate':>9}{'took':>8}{'left':>8}",
+        *("".join(f"{line[k]:>{widths[k]}}" for k in columns) for line in (upper, lower)),
     ]
 
 
@@ -90,7 +104,6 @@ def epoch_cells(
     "/"; the best epoch so far has a star. Rows of a task with target spikes have the error relative
     to that of silent outputs, and the shares of hit targets and spurious spikes.
     """
-    spikes, silent = _layer_widths(layers)
     digits = ".2f" if len(layers) == 1 else ".1f"
     per_neuron = _by_layer(row, "spikes_per_neuron", layers, digits)
     quiet = _by_layer(row, "silent_neurons", layers, ".0f")
@@ -105,18 +118,18 @@ def epoch_cells(
             percent(row.get("hits_5ms")),
             percent(row.get("spurious_5ms")),
         ]
-    return [
+    texts = (
         f"{'*' if best else ' '}{row['epoch']:>4}",
-        f"{number(row.get('train_loss')):>9}",
-        f"{figures[0]:>8}",
-        f"{figures[1]:>9}",
-        f"{figures[2]:>8}",
-        f"{per_neuron:>{spikes}}",
-        f"{quiet:>{silent}}",
-        f"{_scientific(row.get('learning_rate')):>9}",
-        f"{duration(row.get('seconds')):>8}",
-        f"{duration(seconds_left):>8}",
-    ]
+        number(row.get("train_loss")),
+        *figures,
+        per_neuron,
+        quiet,
+        _scientific(row.get("learning_rate")),
+        duration(row.get("seconds")),
+        duration(seconds_left),
+    )
+    widths = _column_widths(layers)
+    return [f"{text:>{width}}" for text, width in zip(texts, widths, strict=True)]
 
 
 def epoch_notes(row: Row, layers: Sequence[str]) -> list[str]:
@@ -160,9 +173,9 @@ def _scientific(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2e}"
 
 
-def _layer_widths(layers: Sequence[str]) -> tuple[int, int]:
+def _column_widths(layers: Sequence[str]) -> tuple[int, ...]:
     more = max(0, len(layers) - 2)
-    return 8 + 5 * more, 7 + 4 * more
+    return 5, 9, 8, 9, 8, 8 + 5 * more, 7 + 4 * more, 9, 8, 8
 
 
 def _by_layer(row: Row, figure: str, layers: Sequence[str], digits: str) -> str:

@@ -20,6 +20,7 @@ from snnrun.report.format import (
     epoch_cells,
     epoch_heading,
     epoch_notes,
+    fitting_columns,
     hidden_layers,
     is_pattern,
     listing,
@@ -98,6 +99,7 @@ class LiveReporter:
         self._console = console or Console(file=stream, highlight=False, markup=False, emoji=False)
         self._moving = MovingLines(self._console, clock)
         self._layers: Sequence[str] | None = None
+        self._columns: Sequence[int] = ()
         self._lost = False
 
     def start(self, info: Info) -> None:
@@ -114,13 +116,14 @@ class LiveReporter:
     def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
         if self._layers is None:
             self._layers = hidden_layers(row)
-            for line in ("", *epoch_heading(self._layers, is_pattern(row))):
+            self._columns = fitting_columns(self._layers, self._console.width)
+            for line in ("", *epoch_heading(self._layers, self._columns, is_pattern(row))):
                 self._print(Text(line, "dim"))
         text = Text()
         cells = epoch_cells(row, self._layers, seconds_left, best)
-        for index, (cell, style) in enumerate(zip(cells, _CELL_STYLES, strict=True)):
-            marked = best and index == _VALIDATION_ACCURACY
-            text.append(cell, "bold green" if marked else style)
+        for column in self._columns:
+            marked = best and column == _VALIDATION_ACCURACY
+            text.append(cells[column], "bold green" if marked else _CELL_STYLES[column])
         self._print(text)
         for line in epoch_notes(row, self._layers):
             self._print(Text(line, "dim"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +18,7 @@ from snnrun.report.format import (
     epoch_cells,
     epoch_heading,
     epoch_notes,
+    fitting_columns,
     hidden_layers,
     is_pattern,
     listing,
@@ -37,12 +40,14 @@ class PlainReporter:
         self._clock = clock
         self._silent_since = clock()
         self._layers: Sequence[str] | None = None
+        self._room = shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
+        self._columns: Sequence[int] = ()
 
     def start(self, info: Info) -> None:
-        self._say(f"snnrun {__version__}", *listing(info, _WIDTH))
+        self._say(f"snnrun {__version__}", *listing(info, min(self._room, _WIDTH)))
 
     def build(self, message: str) -> None:
-        self._say(*listing({"build": message}, _WIDTH))
+        self._say(*listing({"build": message}, min(self._room, _WIDTH)))
 
     def progress(self, progress: Progress) -> None:
         if self._clock() - self._silent_since >= INTERVAL_S:
@@ -51,15 +56,17 @@ class PlainReporter:
     def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
         if self._layers is None:
             self._layers = hidden_layers(row)
-            self._say("", *epoch_heading(self._layers, is_pattern(row)))
+            self._columns = fitting_columns(self._layers, self._room)
+            self._say("", *epoch_heading(self._layers, self._columns, is_pattern(row)))
         cells = epoch_cells(row, self._layers, seconds_left, best)
-        self._say("".join(cells), *epoch_notes(row, self._layers))
+        line = "".join(cells[column] for column in self._columns)
+        self._say(line, *epoch_notes(row, self._layers))
 
     def warning(self, text: str) -> None:
         self._say(f"warning: {text}")
 
     def finish(self, summary: Info) -> None:
-        self._say("", "finished", *listing(summary, _WIDTH))
+        self._say("", "finished", *listing(summary, min(self._room, _WIDTH)))
 
     def interrupted(self, how_to_go_on: str) -> None:
         self._say("", f"stopped: {how_to_go_on}")

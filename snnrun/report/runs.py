@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,10 +74,14 @@ def list_runs(root: Path, stream: TextIO) -> None:
     cells = [_cells(line, root) for line in lines]
     rows = [_HEADING, *cells]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADING))]
-    stream.write(_aligned(_HEADING, widths))
-    for line, row in zip(lines, cells, strict=True):
+    if stream.isatty() and sum(widths) + len(widths) > shutil.get_terminal_size().columns:
+        widths[0] = 0  # and the folder has a line of its own
+    for line, row in zip([None, *lines], rows, strict=True):
+        if not widths[0]:
+            stream.write(f"{row[0]}\n")
+            row = ("", *row[1:])
         stream.write(_aligned(row, widths))
-        if line.problem:
+        if line is not None and line.problem:
             stream.write(f"    {_in_short(line.problem)}\n")
 
 

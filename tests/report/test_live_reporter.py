@@ -38,6 +38,18 @@ def test_whole_run_fits_80_columns(console: Console) -> None:
     assert lines[-2:] == ["finished", "  test        98.10% accuracy"]
 
 
+@pytest.mark.parametrize("width", [40, 60, 72])
+def test_the_table_has_the_columns_that_a_narrow_terminal_has_room_for(width: int) -> None:
+    console = Console(file=io.StringIO(), record=True, force_terminal=True, width=width)
+    reporter = LiveReporter(console=console)
+    reporter.epoch(ROW, seconds_left=92.0, best=True)
+    _, _, above, below, row = console.export_text().splitlines()
+    assert len(above) == len(below) == len(row) <= width
+    assert row.split()[:2] == ["*", "12"]
+    assert {"98.12%", "97.90%"} <= set(row.split())
+    assert ("loss" in below[:20], "rate" in below) == (width == 72, False)
+
+
 def test_display_shows_phase_and_whole_run(console: Console) -> None:
     clock = Clock()
     reporter = LiveReporter(console=console, clock=clock)

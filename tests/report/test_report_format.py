@@ -71,7 +71,7 @@ def test_percent() -> None:
 
 
 def test_row_of_an_epoch_fits_80_columns_below_its_heading() -> None:
-    heading = epoch_heading(["hidden"])
+    heading = epoch_heading(["hidden"], range(10), False)
     row = "".join(epoch_cells(ROW, ["hidden"], 92.0, best=True))
     assert heading[0] == "* marks the best epoch so far"
     assert heading[1].split()[-3:] == ["learning", "epoch", "time"]
@@ -108,7 +108,7 @@ def test_row_of_several_layers_shows_each_of_them() -> None:
         "0/1/2",
         *"---",
     ]
-    assert len("".join(cells)) == len(epoch_heading(layers)[1])
+    assert len("".join(cells)) == len(epoch_heading(layers, range(10), False)[1])
 
 
 NOTED = {

@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from snnrun.record.evaluation import Evaluation, Weights, now
 from snnrun.record.owner import claim
 from snnrun.record.paths import RunPaths
@@ -54,6 +56,22 @@ def test_runs_are_listed_newest_first_with_state_and_accuracies(tmp_path: Path) 
         "outputs/2026-11-21/22-33-01    demo yinyang    2/3 running     60.00      -     -     -\n"
         "multirun/2026-11-20/10-00-00/0 demo yinyang    2/3 unfinished  60.00      -     -     -\n"
         "outputs/2026-11-19/10-00-00    demo yinyang    3/3 finished    90.00  80.00 75.00     -\n"
+    )
+
+
+def test_on_a_narrow_terminal_each_folder_has_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path, "outputs/2026-11-19/10-00-00", day=19, finished=True)
+    monkeypatch.setenv("COLUMNS", "60")
+    out = io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
+    list_runs(tmp_path, out)
+    assert out.getvalue() == (
+        "run\n"
+        " name dataset epochs state    train% valid% test% best%\n"
+        "outputs/2026-11-19/10-00-00\n"
+        " demo yinyang    3/3 finished  90.00  80.00 75.00     -\n"
     )
 
 
