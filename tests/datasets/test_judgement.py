@@ -113,9 +113,12 @@ def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
 
 
 def test_the_settings_work_in_the_words_of_a_command_line(
-    written: Callable[[Change], Path], capsys: pytest.CaptureFixture[str]
+    written: Callable[[Change], Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = written(lambda t, n: (t + 3 * n + 50) * 1e3)
+    monkeypatch.chdir(folder)
     words = ["dataset=shd", "preset=none", f"dataset.path={folder}", "N_TRAIN=20", "N_VALIDATE=5"]
     assert main(["train", *words]) == 2
     fitting = settings_in(" ".join(capsys.readouterr().err.split()))
