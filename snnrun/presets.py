@@ -147,8 +147,8 @@ def said_of(setting: Setting, dataset: str, rule: str) -> dict[str, str | Sequen
         return {}
     if setting.preset == NONE:
         return _said_of_the_table(dataset, rule)
-    left_out = [f"without {', '.join(setting.left_out)}, which the other choices leave no place"]
-    lines = left_out if setting.left_out else []
+    names = ", ".join(setting.left_out)
+    lines = [f"without its {names}: no effect beside the other choices"] if names else []
     if setting.by_default:
         about = f"preset {setting.preset}, recommended for this data set"
         lines = [f"{about} (preset={NONE}: the table's values)", *lines]

@@ -102,13 +102,13 @@ def outcome(
     pattern = "error_ratio" in record.epochs.arrays()
     for name in ("train", "validation"):
         column = record.epochs[f"{name}_accuracy"]
-        if len(column) and not (pattern and math.isnan(column[-1])):
+        if len(column) and not math.isnan(column[-1]):  # there is one of this name
             shown = percent(float(column[-1])) if not pattern else _error(1 - float(column[-1]))
             info[name] = f"{shown} in the last epoch"
     if state.best_epoch >= 0:
         info["best"] = (
             f"{_error(1 - state.best_accuracy) if pattern else percent(state.best_accuracy)} "
-            f"{config.CHECKPOINT_BEST} in epoch {state.best_epoch}"
+            f"in epoch {state.best_epoch}, by {config.CHECKPOINT_BEST} accuracy"
         )
     if tested := final_tests(record.tests):
         info["test"] = [_tested(config, test, pattern) for test in tested]

@@ -95,7 +95,7 @@ SAID = [
     (BY_DEFAULT, ("shd", "eventprop"), "preset shd, recommended for this data set (preset=none: "),
     (Setting(preset="none"), ("shd", "eventprop"), "the table's values; recommended is preset=shd"),
     (Setting(preset="none"), ("shd", "stdp"), "is for rule=eventprop or rule=surrogate"),
-    (replace(BY_DEFAULT, left_out=("ETA", "TAU_0")), ("shd", "eventprop"), "without ETA, TAU_0,"),
+    (replace(BY_DEFAULT, left_out=("ETA", "TAU_0")), ("shd", "eventprop"), "its ETA, TAU_0: no"),
     (Setting(preset="shd_best", left_out=("ETA",)), ("shd", "eventprop"), "preset shd_best"),
 ]
 

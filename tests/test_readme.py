@@ -1,4 +1,4 @@
-"""What README.md and snnrun/models/README.md say is so: commands, keys, links, code."""
+"""What the README, the tutorial and the models' README say is so: commands, keys, links, code."""
 
 from __future__ import annotations
 
@@ -34,8 +34,12 @@ from snnrun.schema import KEYS
 
 ROOT = Path(__file__).parents[1]
 README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
-PLOTS = ROOT / "docs" / "plots.md"
+PLOTS, TUTORIAL = ROOT / "docs" / "plots.md", ROOT / "docs" / "tutorial.md"
 FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
+
+
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -44,21 +48,26 @@ def blocks(document: Path, language: str) -> list[str]:
 
 def shell_commands(document: Path) -> Iterator[list[str]]:
     """Yield the words of every command: of the shell examples, and those within the prose."""
+    yield from example_commands(document)
+    for code in re.findall(r"`(snnrun\s[^`]+)`", document.read_text()):
+        yield shlex.split(code)
+
+
+def example_commands(document: Path) -> Iterator[list[str]]:
+    """Yield the words of every command of the shell examples."""
     for block in blocks(document, "sh"):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             while "&&" in words:
                 end = words.index("&&")
                 yield words[:end]
                 words = words[end + 1 :]
             yield words
-    for code in re.findall(r"`(snnrun [^`]+)`", document.read_text()):
-        yield shlex.split(code)
 
 
 SNNRUN = [
     words[1:]
-    for document in (README, MODELS, PLOTS)
+    for document in (README, MODELS, PLOTS, TUTORIAL)
     for words in shell_commands(document)
     if words[0].rpartition("/")[2] == "snnrun"
 ]
@@ -116,13 +125,23 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         compose(rest)
 
 
+def test_the_tutorial_has_seven_commands_and_the_last_one_makes_its_figure() -> None:
+    shown = [words[1] for words in example_commands(TUTORIAL) if words[0] == "snnrun"]
+    assert shown == ["data", "train", "test", "resume", "train", "runs", "plot"]
+    assert f"]({TUTORIAL.relative_to(ROOT)})" in README.read_text()
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", TUTORIAL.read_text())
+    assert pictures == ["tutorial.png"]
+    text = [line for block in blocks(TUTORIAL, "text") for line in block.splitlines()]
+    assert max(map(len, text)) < 100
+
+
 def test_every_key_that_the_readme_names_exists() -> None:
     named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", README.read_text()))
     assert len(named) > 10
     assert {name for name in named if not name.startswith("SNNRUN_")} <= set(KEYS)
 
 
-@pytest.mark.parametrize("document", [README, MODELS, PLOTS], ids=["README", "models", "plots"])
+@pytest.mark.parametrize("document", [README, MODELS, PLOTS, TUTORIAL], ids=name_of)
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
     text = document.read_text()
     headings = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from snnrun.datasets.declaration import Contents, DataSet, contents_of, find
 from snnrun.datasets.fetch import copy_from, download, missing_text
 from snnrun.datasets.files import ANOTHER_FOLDER, data_folder, find_file
 from snnrun.datasets.judgement import lines_of
+from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import DataError
 
 if TYPE_CHECKING:
@@ -116,11 +117,23 @@ def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:
 def _say_judgement(dataset: DataSet, config: Config) -> None:
     """Load the whole files as a run would, and say what is odd about their events."""
     splits = load(_Whole(dataset, config))  # type: ignore[arg-type]  # it is one to all readers
-    events = sum(data.n_events for data in {id(s.data): s.data for s in splits.all()}.values())
+    files = {id(split.data): split.data for split in splits.all()}.values()
     for line in lines_of(splits.notices):
         _say(line)
     if not splits.notices:
-        _say(f"events fit the trial of {config.TRIAL_MS:g} ms: {events:,} spikes are left")
+        _say(f"events fit the trial of {config.TRIAL_MS:g} ms: {_used(files)}")
+
+
+def _used(files: Collection[SpikeData]) -> str:
+    """Return how many events of the files a run uses, and what becomes of the others."""
+    used, outside = sum(d.n_events for d in files), sum(d.outside for d in files)
+    merged = sum(d.merged for d in files)
+    text = f"{used:,} of {used + outside + merged:,} are used"
+    if outside:
+        text += f", {outside:,} lie beyond it"
+    if merged:
+        text += f", {merged:,} are merged (same channel and step)"
+    return text
 
 
 class _Whole:

@@ -28,6 +28,7 @@ from snnrun.plots.training import SIZE, draw_training
 from snnrun.record.atomic import RecordError
 from snnrun.record.reader import Run, load_run
 from snnrun.schema import SCHEMA
+from snnrun.schema.effect import used_keys
 from snnrun.schema.kinds import shown
 from snnrun.training.checkpoint import load
 
@@ -91,7 +92,7 @@ def group(runs: Sequence[Run]) -> list[Group]:
     """Put runs together that differ by seeds only, and name each group by what tells it apart."""
     groups: list[tuple[dict[str, Any], list[Run]]] = []
     for run in runs:
-        key = _settings(run.config)
+        key = _acting(_settings(run.config))
         for settings, members in groups:
             if settings == key:
                 members.append(run)
@@ -118,6 +119,12 @@ def _settings(config: Mapping[str, Any], within: str = "") -> dict[str, Any]:
         elif not _only_kept(full):
             found[full] = value
     return found
+
+
+def _acting(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings without those that have no effect beside the others."""
+    used = set(used_keys(settings))
+    return {n: value for n, value in settings.items() if n in used or n not in SCHEMA}
 
 
 def _only_kept(name: str) -> bool:

@@ -125,9 +125,27 @@ def test_the_settings_work_in_the_words_of_a_command_line(
     assert main(["data", "verify", *words]) == 2
     assert "of the events lie outside the trial" in capsys.readouterr().err
     assert main(["data", "verify", *words, *fitting]) == 0
-    assert "events fit the trial of 1400 ms: " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "events fit the trial of 1400 ms: 2,400 of 2,400 are used\n" in out
     assert main(["data", "info", *words]) == 0
     assert "refused by `snnrun train`: dataset shd" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_verify_says_what_becomes_of_the_events_that_a_run_does_not_use(
+    written: Callable[[Change], Path], capsys: pytest.CaptureFixture[str], merge: bool
+) -> None:
+    folder = written(lambda t, n: t)
+    config = ["dataset=shd", "preset=none", f"dataset.path={folder}", f"dataset.merge={merge}"]
+    assert main(["data", "verify", *config, "TRIAL_MS=870", "RESCALE_X=0.01"]) == 0
+    out = capsys.readouterr().out
+    found = re.search(r"ms: ([\d,]+) of 2,400 are used, ([\d,]+) lie beyond it(.*)", out)
+    assert found is not None
+    used, beyond = (int(number.replace(",", "")) for number in found.groups()[:2])
+    merged = re.findall(r", (\d+) are merged \(same channel and step\)$", found[3])
+    assert bool(merged) == merge
+    assert beyond > 0
+    assert used + beyond + sum(map(int, merged)) == 2400
 
 
 def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(

@@ -20,7 +20,7 @@ from snnrun.plots.comparison import Group, draw_comparison
 from snnrun.plots.saved import group, plot_run
 from snnrun.plots.style import new_figure
 from snnrun.record.paths import RunPaths
-from snnrun.record.reader import load_run
+from snnrun.record.reader import Run, load_run
 from snnrun.run import train
 
 pytest.importorskip("matplotlib")
@@ -130,6 +130,22 @@ def test_runs_that_differ_by_seeds_are_one_group_with_mean_and_deviation(runs: P
     np.testing.assert_array_equal(lines[0].get_ydata(), mean)
     np.testing.assert_array_equal(lines[1].get_ydata(), a.epochs["train_loss"])
     np.testing.assert_array_equal(lines[3].get_ydata(), c.epochs["train_loss"])
+
+
+def test_settings_without_effect_tell_no_runs_apart(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, c = (load_run(runs / name) for name in "abc")
+    delays = {"a": (0, 50.0), "b": (0, 60.0), "c": (5, 60.0)}  # copies of the inputs, ms
+    changed = {
+        run.paths.root: {**run.config, "ETA": 0.005, "N_INPUT_DELAY": n, "INPUT_DELAY": delay}
+        for run, (n, delay) in zip((a, b, c), delays.values(), strict=True)
+    }
+    monkeypatch.setattr(Run, "config", property(lambda run: changed[run.paths.root]))
+    without, with_delays = group([a, b, c])
+    assert len(without.runs) == 2
+    assert without.label == "N_INPUT_DELAY=0"
+    assert with_delays.label == "INPUT_DELAY=60.0, N_INPUT_DELAY=5"
 
 
 def test_one_run_alone_has_no_spread(runs: Path) -> None:
