@@ -162,7 +162,7 @@ def _linear_flow(neuron: Neuron) -> Flow:
                 f"{', '.join(sorted(map(str, nonlinear)))}. Equations must be linear in the states "
                 "between spikes"
             )
-    return _flow(A, sp.simplify(rates - A * state))
+    return _flow(A, sp.simplify(rates.subs(dict.fromkeys(state, 0))))
 
 
 def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:
