@@ -196,6 +196,11 @@ WORDS: tuple[Meaning, ...] = (
         says="N_VALIDATE is the number of validation examples, EVALUATION how they are chosen",
     ),
     Meaning(
+        words="speaker, speakers, voice, voices, voice speaker, subject, subjects",
+        keys=("SPEAKER_LEFT", "EVALUATION"),
+        says="SPEAKER_LEFT lists the speakers to leave out, with EVALUATION=speaker",
+    ),
+    Meaning(
         words="cross validation, crossval, k fold, folds, leave one out",
         keys=("EVALUATION", "SPEAKER_LEFT"),
         says="`snnrun crossval` leaves out one speaker after the other",
