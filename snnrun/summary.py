@@ -147,7 +147,7 @@ def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:
     latest = tests[-1]
     return {
         "weights": str(latest.weights),
-        "data": f"{latest.dataset}, {latest.n_examples} examples",
+        "data": f"{latest.dataset}, {latest.n_examples:,} examples",
         "result": [
             f"{name.replace('_', ' ')}: {_figure(name, value)}"
             for name, value in latest.figures.items()
@@ -158,6 +158,8 @@ def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:
 
 
 def _figure(name: str, value: float) -> str:
+    if name.startswith("accuracy"):
+        return percent(value)
     counts = ("silent_neurons", "examples_per_second")
     return f"{value:,.0f}" if name.startswith(counts) else f"{value:.4f}"
 

@@ -50,22 +50,22 @@ def from_files(
     if len(chosen.test):
         parts["test"] = (pack_file("test"), chosen.test)
     splits = {n: Split(name=n, data=d, examples=e) for n, (d, e) in parts.items()}
-    counts = ", ".join(f"{len(split)} {n}" for n, split in splits.items())
+    counts = ", ".join(f"{len(split):,} {n}" for n, split in splits.items())
     return Splits(
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits.get("test"),
-        description=f"{name}: {counts}; {data.n_channels} inputs, {data.n_classes} classes, "
-        f"{data.n_steps} steps; training file: {_events_text(data)}",
+        description=f"{name}: {counts}; {data.n_channels:,} inputs, {data.n_classes} classes, "
+        f"{data.n_steps:,} steps; training file: {_events_text(data)}",
     )
 
 
 def _events_text(data: SpikeData) -> str:
-    text = f"{data.n_events} events"
+    text = f"{data.n_events:,} events"
     if data.outside:
-        text += f", {data.outside} beyond the trial were dropped"
+        text += f", {data.outside:,} beyond the trial were dropped"
     if data.merged:
-        text += f", {data.merged} merged (same channel and step)"
+        text += f", {data.merged:,} merged (same channel and step)"
     return text
 
 

@@ -79,7 +79,7 @@ def read(config: Any) -> Splits:
         validation=splits.get("validation"),
         test=splits.get("test"),
         description="yinyang, generated: "
-        + ", ".join(f"{n} {name}" for name, n in sizes.items() if n)
+        + ", ".join(f"{n:,} {name}" for name, n in sizes.items() if n)
         + f"; {N_INPUTS} inputs, {len(CLASS_NAMES)} classes, {config.steps} steps",
     )
 
