@@ -22,6 +22,7 @@ from snnrun.backends.native.compiler import Compiler, find_compiler, flags
 from snnrun.backends.native.emit import emit
 from snnrun.errors import BuildError
 from snnrun.run import compile_only
+from snnrun.shell import Line
 
 module = import_module("snnrun.backends.native.build")
 SOURCE = 'extern "C" int answer() { return 42; }\n'
@@ -145,6 +146,7 @@ def test_the_code_in_a_run_folder_builds_by_itself(tmp_path: Path) -> None:
     program = program_of(problem(), 0.2, train=())
     opened = open_native(program, small(backend={"flags": ["-O0"]}), tmp_path / "code")
     assert (tmp_path / "code" / "program.cpp").read_text() == emit(program, "float32")
+    assert isinstance(opened.files["command"], Line)  # which is shown unbroken, to be copied
     command = shlex.split(opened.files["command"])
     subprocess.run(command, cwd=tmp_path / "code", check=True)
     assert (tmp_path / "code" / "program.so").stat().st_size > 0

@@ -19,6 +19,7 @@ from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
 from snnrun.notice import Notice
 from snnrun.record.atomic import write_error
+from snnrun.shell import Line
 
 
 def usable_cores() -> int:
@@ -68,7 +69,8 @@ def open_native(
         f"native, {config.backend.precision}, {threads} thread{'s' if threads > 1 else ''}, "
         f"{backend.lanes} lanes; {compiler.version}; {how}"
     )
-    files = {"code": str(code), "library": str(built.library), "command": built.command}
+    said = {"code": str(code), "library": str(built.library), "command": built.command}
+    files = {label: Line(text) for label, text in said.items()}  # to be copied
     return Opened(
         backend=backend, description=description, files=files, notices=of_threads(threads)
     )
