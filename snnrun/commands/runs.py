@@ -13,7 +13,7 @@ usage: snnrun runs [FOLDER]
 
 Lists the runs in FOLDER/outputs, the newest first: how many of its epochs each has done, how it
 ended, and its accuracies. Without FOLDER, those below the current folder; of runs that were given
-OUT_DIR=FOLDER, those below that.
+OUT_DIR=FOLDER, those below that. FOLDER may also be that of a sweep, or hold runs itself.
 
   train%, valid%  accuracy of the last epoch on the training and the validation set
   test%           accuracy on the test set: at the end of the run, or else of the last `snnrun test`

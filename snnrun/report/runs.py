@@ -22,6 +22,7 @@ from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, load_run
 
 FOLDERS = ("outputs", "multirun")  # where Hydra puts runs, below the working folder
+DEEPEST = 4  # outputs/multirun/<date>/<time>/<job>
 
 _HEADING: tuple[str, ...] = (
     "run",
@@ -57,21 +58,30 @@ class RunLine:
 
 
 def find_runs(root: Path) -> list[RunLine]:
-    """Return the runs in ``root``/outputs and ``root``/multirun, the newest first."""
+    """Return the runs in ``root``/outputs and ``root``/multirun, the newest first.
+
+    Where those have none, ``root`` may itself be such a folder, or that of a sweep.
+    """
     folders = [folder for name in FOLDERS for folder in _run_folders(root / name)]
+    if not folders and root != Path():
+        folders = list(_run_folders(root, DEEPEST))
     lines = [_line(RunPaths(folder)) for folder in folders]
     # folders are named by the time, to a fraction of a second
     return sorted(lines, key=lambda line: (line.created, str(line.folder)), reverse=True)
 
 
 def list_runs(root: Path, stream: TextIO) -> None:
-    """Write the table of runs, with paths relative to ``root``, as the other commands take them."""
+    """Write the table of runs, with paths as the other commands take them.
+
+    Those of ``root``/outputs are relative to ``root``, where such commands would be given.
+    """
     lines = find_runs(root)
     if not lines:
         places = " or ".join(str(root / name) for name in FOLDERS)
         stream.write(f"No runs in {places}. Start one: snnrun train dataset=yinyang\n")
         return
-    cells = [_cells(line, root) for line in lines]
+    usual = lines[0].folder.relative_to(root).parts[0] in FOLDERS
+    cells = [_cells(line, root if usual else Path()) for line in lines]
     rows = [_HEADING, *cells]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADING))]
     if stream.isatty() and sum(widths) + len(widths) > shutil.get_terminal_size().columns:
@@ -90,12 +100,14 @@ def _in_short(problem: str) -> str:
     return textwrap.shorten(problem, _LONGEST_PROBLEM, placeholder=" ...")
 
 
-def _run_folders(top: Path) -> Iterator[Path]:
+def _run_folders(top: Path, deepest: float = math.inf) -> Iterator[Path]:
     for folder, below, files in os.walk(top):
         paths = RunPaths(Path(folder))
         if not {paths.run.name, paths.pid.name, paths.end.name}.isdisjoint(files):
             below.clear()
             yield paths.root
+        elif len(paths.root.parts) - len(top.parts) >= deepest:
+            below.clear()
 
 
 def _line(paths: RunPaths) -> RunLine:

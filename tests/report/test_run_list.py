@@ -123,3 +123,15 @@ def test_run_of_somebody_else_is_listed_with_the_reason() -> None:
             assert "you may not read this file" in listed(root)
         finally:
             os.seteuid(me)
+
+
+def test_a_folder_that_holds_runs_itself_is_listed_with_paths_that_can_be_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(Path(), "outputs/2026-11-19/10-00-00", day=19)
+    make_run(Path(), "sweeps/ETA=1", day=20)
+    for folder, run in (("outputs", "outputs/2026-11-19/10-00-00"), ("sweeps", "sweeps/ETA=1")):
+        assert listed(Path(folder)).splitlines()[1].startswith(f"{run} demo")
+    make_run(Path(), "far/1/2/3/4/5", day=21)
+    assert listed(Path("far")).startswith("No runs in far/outputs")
