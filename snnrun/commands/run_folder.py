@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from snnrun.errors import CheckpointError, ConfigError
@@ -12,7 +13,8 @@ from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.schema import ALIASES, SCHEMA
 from snnrun.shell import command
 
-RUN_FOLDERS = ("outputs/[0-9]*/*", "outputs/multirun/*/*/*")  # as conf/config.yaml makes them
+RUN_FOLDERS = ("*", "*/*", "*/*/*", "multirun/*/*/*")  # below outputs, also by names of one's own
+NO_RUNS = ("compile", "crossval", "gradcheck")  # what other commands write there
 
 
 def find_run(arguments: Sequence[str], name: str) -> tuple[Path, list[str]]:
@@ -65,7 +67,13 @@ def run_folder(word: str, name: str = "resume") -> Path:
     """
     folder = path_of(word)
     paths = RunPaths(folder)
-    if not paths.config.is_file():
+    try:
+        there = paths.config.is_file()
+    except PermissionError as error:
+        raise CheckpointError(
+            f"{folder}: may not be looked into (Permission denied). Change its permissions"
+        ) from error
+    if not there:
         what = "is no run folder" if folder.exists() else "does not exist"
         other = f"; {_other_reading(word, name)}" if _is_setting(word) else ""
         raise CheckpointError(f"{folder}: {what}{other}. `snnrun runs` lists the runs")
@@ -83,17 +91,28 @@ def run_folder(word: str, name: str = "resume") -> Path:
 
 
 def _newest_run() -> Path:
-    folders = [folder for pattern in RUN_FOLDERS for folder in Path().glob(pattern)]
+    top = Path("outputs")
+    folders = {folder for pattern in RUN_FOLDERS for folder in top.glob(pattern)}
     made = {
         f: RunPaths(f).config.stat().st_mtime_ns
         for f in folders
-        if RunPaths(f).overrides.exists() and not FoldPaths(f).begun
+        if f.relative_to(top).parts[0] not in NO_RUNS and _is_run(f) and not _is_fold(f)
     }
     if not made:
         raise CheckpointError(
             "there is no run in ./outputs; name its folder, or start one with `snnrun train`"
         )
     return max(made, key=lambda f: (made[f], str(f)))
+
+
+def _is_run(folder: Path) -> bool:
+    with suppress(OSError):  # a folder that may not be looked into
+        return RunPaths(folder).overrides.exists() and not FoldPaths(folder).begun
+    return False
+
+
+def _is_fold(folder: Path) -> bool:
+    return FoldPaths(folder.parent).begun
 
 
 def _is_folder(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ from cli_tools import Calls, Say, refused
 
 from snnrun.cli import main
 from snnrun.commands.plot import read
-from snnrun.commands.run_folder import find_run, names_folder
+from snnrun.commands.run_folder import find_run, names_folder, run_folder
+from snnrun.errors import CheckpointError
+from snnrun.record.paths import RunPaths
 
 EQUALS = "sw/ETA=0.001,NAME='a, b'"  # as hydra.job.override_dirname names a run
 
@@ -91,3 +95,33 @@ def test_an_argument_is_told_by_what_there_is(tmp_path: Path) -> None:
     assert not names_folder("NAME=x")
     assert not names_folder("ETA=1")
     assert not names_folder(f"NAME={'x' * 5000}")
+
+
+def test_the_newest_run_may_have_a_name_of_its_own(runs: Calls) -> None:
+    for words in (["train", "hydra.run.dir=outputs/mine"], ["compile"]):
+        assert main([*words, "dataset=shd"]) == 0
+    assert find_run([], "resume") == (Path("outputs/mine"), [])
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told_of_and_never_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, theirs = Path("outputs/mine"), Path("outputs/theirs")
+    me = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        monkeypatch.chdir(name)
+        for paths in map(RunPaths, (mine, theirs)):
+            paths.hydra.mkdir(parents=True)
+            paths.config.touch()
+            paths.overrides.touch()
+        theirs.chmod(0)
+        if me == 0:
+            os.seteuid(65534)  # root may look into everything
+        try:
+            assert find_run([], "resume") == (mine, [])
+            with pytest.raises(CheckpointError, match="theirs: may not be looked into"):
+                run_folder(str(theirs))
+        finally:
+            os.seteuid(me)
+            theirs.chmod(0o755)
