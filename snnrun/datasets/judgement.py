@@ -170,9 +170,11 @@ class Judge:
 
         That is what a unit does that is 1,000 times too large, as s where ms are expected.
         """
-        last = float(np.nanmax(coverage.last)) + 1
+        end = float(np.nanmax(coverage.last))  # the last one is in the step that begins here
+        last = end + 1
         share = self.data.merged / coverage.events
-        long_enough = FILLED * coverage.steps <= 1000 * last <= LONGER * coverage.steps
+        shortest, longest = FILLED * coverage.steps, LONGER * coverage.steps
+        long_enough = 1000 * last >= shortest and 1000 * end <= longest
         if self.name in MADE_IN_TIME or last > 0.01 * coverage.steps or not long_enough:
             return []
         text = (

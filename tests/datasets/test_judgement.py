@@ -233,8 +233,9 @@ def test_times_that_are_too_small_are_refused_where_they_fall_together(
     assert load(make_config(TRIAL_MS=1000.0, RESCALE_T=1000.0)).notices == ()
     few = DataSet(name="own", title="in s", read=own_set(np.array([0.1, 0.5]), np.array([2])))
     monkeypatch.setattr("snnrun.datasets.find", lambda name: few)
-    [notice] = load(make_config(TRIAL_MS=1000.0)).notices  # which may be meant
-    assert notice.what == "time unit"
+    for dt_ms in (1.0, 5.0):  # with any step, of which all events fill one
+        [notice] = load(make_config(TRIAL_MS=1000.0, DT_MS=dt_ms)).notices  # which may be meant
+        assert notice.what == "time unit"
 
 
 def test_a_data_set_of_ones_own_is_judged_and_told_how_to_read_the_start(
