@@ -245,6 +245,11 @@ def test_what_is_wrong_is_refused_before_there_is_a_folder(keys: Any, message: s
     assert list(Path().iterdir()) == []
 
 
+def test_words_of_a_command_line_are_refused_with_what_to_give() -> None:
+    with pytest.raises(ConfigError, match=r"ETA=1.*keys and their values are given as in \{"):
+        train("ETA=1")  # type: ignore[arg-type]
+
+
 def test_a_folder_that_holds_a_run_is_refused_and_left_alone(kept: Run) -> None:
     before = kept.paths.config.read_text()
     with pytest.raises(RecordError, match="holds a run already"):

@@ -125,6 +125,10 @@ def resume(
 
 def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
     """Return the keys with what the files of the named choices say of others, and the setting."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"{given!r}: keys and their values are given as in {{'dataset': 'shd', 'ETA': 1e-3}}"
+        )
     values = {str(ALIASES.get(name, name)): native(value) for name, value in given.items()}
     named = {
         group: value
