@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snnrun.commands.choices import choices_of, with_data_set
+from snnrun.commands.choices import choices_of, with_data_set, without_package
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA
@@ -181,6 +181,7 @@ def check(line: CommandLine) -> list[str]:
             continue
         if name in known:
             wrong += _wrong_choices(override, known[name], anywhere=_searches_more(parsed))
+            wrong += without_package(override, line.conf_folders()[1:])
         elif not _is_key(name, own_dataset=_has_own_dataset(line, parsed)):
             wrong.append(_unknown(override, known))
         else:

@@ -6,7 +6,8 @@ brings the data set with it is beyond that list, as each would follow the other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from snnrun.errors import ConfigError, either
 from snnrun.presets import NONE, file_of, read
 
 DATASET, PRESET = "dataset", "preset"
+PACKAGE = "# @package _global_"
+_HEADER = re.compile(r"\s*#\s*@package\s")
 
 
 def choices_of(override: Any) -> list[str]:
@@ -27,6 +30,26 @@ def choices_of(override: Any) -> list[str]:
     if value is None:
         return [NONE] if override.key_or_group == PRESET else ["null"]
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def without_package(override: Any, folders: Sequence[Path]) -> Iterator[str]:
+    """Yield a line for each chosen file that holds keys of the run but does not say that it does.
+
+    Hydra then takes them for keys below the name of the group, of which there are none.
+    """
+    group = override.key_or_group
+    theirs = re.compile(rf"^([A-Z][A-Z0-9_]*|{group}) *:", re.MULTILINE)
+    for name in choices_of(override):
+        for file in (folder / group / f"{name}.yaml" for folder in folders):
+            try:
+                text = file.read_text(encoding="utf-8")
+            except UnicodeDecodeError:
+                yield f"{file}: is no text in UTF-8"
+                continue
+            except OSError:  # in another folder, or told by Hydra
+                continue
+            if not _HEADER.match(text) and (group == PRESET or theirs.search(text)):
+                yield f"{file}: its first line must be `{PACKAGE}`, as its keys are those of a run"
 
 
 def with_data_set(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from snnrun.commands.arguments import CommandLine, check
 from snnrun.commands.setting import Origin, origin_of
 from snnrun.config import conf_dir
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, SnnrunError
 from snnrun.shell import hydra_quoted
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ def compose_words(overrides: Sequence[str], folders: Sequence[Path]) -> tuple[Di
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.errors import HydraException
     from omegaconf import flag_override
 
     from snnrun.commands.hydra_setup import VERSION
@@ -67,11 +67,12 @@ def compose_words(overrides: Sequence[str], folders: Sequence[Path]) -> tuple[Di
     more = ", ".join(hydra_quoted(f"file://{folder}") for folder in folders if folder != conf_dir())
     words = [f"hydra.searchpath=[{more}]"] * bool(more) + [*overrides]
     with _ONE_AT_A_TIME:
-        try:
-            with _outer_application_kept(), initialize_config_dir(str(conf_dir()), **VERSION):
-                cfg = hydra_compose("config", words, return_hydra_config=True)
-        except HydraException as error:
-            raise ConfigError(in_our_words(error)) from error
+        with (
+            refused_in_our_words(),
+            _outer_application_kept(),
+            initialize_config_dir(str(conf_dir()), **VERSION),
+        ):
+            cfg = hydra_compose("config", words, return_hydra_config=True)
         origin = origin_of(cfg.hydra)
     with flag_override(cfg, ["struct", "readonly"], False):
         del cfg["hydra"]
@@ -91,6 +92,27 @@ def _outer_application_kept() -> Iterator[None]:
     finally:
         GlobalHydra.instance().hydra = outer
         VersionBase.instance().version_base = base
+
+
+@contextmanager
+def refused_in_our_words() -> Iterator[None]:
+    """Make a ConfigError of what Hydra refuses, and of a file that is no YAML or no text."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except SnnrunError:
+        raise
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise ConfigError(in_our_words(error)) from error
+    except ValueError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(frame.name == "load_configuration" for frame in frames):  # Hydra's
+            raise
+        what = "a file is no text in UTF-8: " if isinstance(error, UnicodeDecodeError) else ""
+        raise ConfigError(f"the configuration cannot be read: {what}{error}") from error
 
 
 def in_our_words(error: BaseException) -> str:

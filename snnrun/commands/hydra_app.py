@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snnrun.cli import USER_ERROR, announce, find_users_modules, show, wants_traceback
 from snnrun.commands.arguments import check, split
-from snnrun.commands.compose import composed, in_our_words
+from snnrun.commands.compose import composed, refused_in_our_words
 from snnrun.commands.setting import explained, origin_of, settle_in_place, words_of
 from snnrun.config import Config, conf_dir, validate
 from snnrun.errors import ConfigError, SnnrunError
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
 NOWHERE = ("hydra.job_logging.root.handlers=[]",)  # writes nothing
+NO_SLURM = (
+    "hydra/launcher=submitit_slurm: there is no srun here, Slurm's command. Start it on a machine "
+    "of the cluster, or run the jobs here with hydra/launcher=joblib or submitit_local"
+)
 _stopped: list[bool] = []  # of a process that joblib has started: whether it was asked to stop
 
 
@@ -205,17 +209,17 @@ def _leave_no_trace(run: Path) -> None:
 def _hydra_main(task: Callable[[DictConfig], Any]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing tracebacks
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped]
 
     from snnrun.commands.hydra_setup import main_options
 
     decorate = hydra.main(**main_options(), config_path=str(conf_dir()), config_name="config")
     try:
-        decorate(task)()
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(in_our_words(error)) from error
+        with refused_in_our_words():
+            decorate(task)()
+    except RuntimeError as error:
+        if '"srun"' not in str(error) or _within_job(error):  # submitit's
+            raise
+        raise ConfigError(NO_SLURM) from error
     except OSError as error:
         if _within_job(error):
             raise

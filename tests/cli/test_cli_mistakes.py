@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from cli_tools import Calls, Say, refused
 
+from snnrun.cli import main
+
 
 @pytest.mark.parametrize(
     ("words", "fragment"),
@@ -89,3 +91,42 @@ def test_several_mistakes_are_listed_together(capsys: Say) -> None:
     message = refused(capsys, "train", "ETAA=1", "dataset=shdd", "DT=2")
     assert message.splitlines()[0] == "snnrun: error: 3 problems on the command line:"
     assert len(message.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "fragment"),
+    [
+        ("preset/mine", b"ETA: 1e-3\n", "preset/mine.yaml: its first line must be `# @package _gl"),
+        ("preset/mine", b"", "preset/mine.yaml: its first line must be `# @package _global_`"),
+        ("dataset/mine", b"TRIAL_MS: 9\n", "dataset/mine.yaml: its first line must be `# @packag"),
+        ("preset/mine", b"\xff", "preset/mine.yaml: is no text in UTF-8"),
+        ("preset/mine", b"# @package _global_\ndefaults: shd\n", "defaults must be a list"),
+        ("preset/mine", b"# @package _global_\nETA: [1\n", "mine.yaml"),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--cfg", "job"]], ids=["run", "cfg"])
+def test_a_file_of_ones_own_that_is_wrong_is_told_by_one_message(
+    file: str, text: bytes, fragment: str, options: list[str], capsys: Say, calls: Calls
+) -> None:
+    path = Path("my_conf", f"{file}.yaml")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text)
+    words = [f"{path.parent.name}=mine", "--config-dir", "my_conf", *options]
+    assert fragment in refused(capsys, "train", *words)
+    assert calls == []
+
+
+def test_a_file_that_holds_options_of_its_group_needs_no_such_line(calls: Calls) -> None:
+    Path("my_conf/backend").mkdir(parents=True)
+    Path("my_conf/backend/mine.yaml").write_text("name: native\nthreads: 3\n")
+    assert main(["train", "--config-dir", "my_conf", "backend=mine"]) == 0
+    assert calls[0][1].backend.threads == 3
+
+
+def test_a_launcher_of_slurm_where_there_is_none_is_told_by_one_message(
+    calls: Calls, capsys: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    assert main(["train", "-m", "hydra/launcher=submitit_slurm", "MODEL_SEED=1,2"]) == 2
+    assert "there is no srun here" in capsys.readouterr().err

@@ -120,7 +120,7 @@ def test_a_folder_of_the_users_adds_presets_and_data_sets(calls: Calls, capsys: 
     for name, text in {
         "preset/mine.yaml": "# @package _global_\nETA: 1.0e-2\nN_EPOCHS: 3\n",
         "preset/wrong.yaml": "# @package _global_\nETTA: 1.0e-2\n",
-        "preset/broken.yaml": "A: [",
+        "preset/broken.yaml": "# @package _global_\nA: [",
         "dataset/bars.yaml": "# @package _global_\ndataset:\n  name: mylab.data.bars\n  size: 3\n",
     }.items():
         file = Path("my_conf", name)
