@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from snnrun.schema import ALIASES, SCHEMA
 from snnrun.shell import command
 
 RUN_FOLDERS = ("*", "*/*", "*/*/*", "multirun/*/*/*")  # below outputs, also by names of one's own
+NEEDED: dict[str, Callable[[RunPaths], Path]] = {  # what a run that was refused does not have
+    "test": lambda paths: paths.last,
+    "plot": lambda paths: paths.run,
+}
 NO_RUNS = ("compile", "crossval", "gradcheck")  # what other commands write there
 
 
@@ -42,7 +46,7 @@ def find_run(arguments: Sequence[str], name: str) -> tuple[Path, list[str]]:
                 f"{word}: one run only, and its folder comes first"
                 + ("" if folder else f", as in {more}")
             )
-    return folder or _newest_run(), rest
+    return folder or _newest_run(name), rest
 
 
 def names_folder(word: str) -> bool:
@@ -90,7 +94,7 @@ def run_folder(word: str, name: str = "resume") -> Path:
     return folder
 
 
-def _newest_run() -> Path:
+def _newest_run(name: str) -> Path:
     top = Path("outputs")
     folders = {folder for pattern in RUN_FOLDERS for folder in top.glob(pattern)}
     made = {
@@ -102,7 +106,8 @@ def _newest_run() -> Path:
         raise CheckpointError(
             "there is no run in ./outputs; name its folder, or start one with `snnrun train`"
         )
-    return max(made, key=lambda f: (made[f], str(f)))
+    able = [f for f in made if name not in NEEDED or NEEDED[name](RunPaths(f)).exists()]
+    return max(able or made, key=lambda f: (made[f], str(f)))
 
 
 def _is_run(folder: Path) -> bool:

@@ -103,6 +103,16 @@ def test_the_newest_run_may_have_a_name_of_its_own(runs: Calls) -> None:
     assert find_run([], "resume") == (Path("outputs/mine"), [])
 
 
+def test_what_was_refused_is_not_the_newest_run_that_can_be_tested_or_plotted(runs: Calls) -> None:
+    whole = find_run([], "test")[0]
+    RunPaths(whole).checkpoints.mkdir()
+    RunPaths(whole).last.touch()
+    RunPaths(whole).run.touch()
+    assert main(["train", "hydra.run.dir=outputs/refused"]) == 0
+    newest = {name: find_run([], name)[0] for name in ("resume", "test", "plot")}
+    assert newest == {"resume": Path("outputs/refused"), "test": whole, "plot": whole}
+
+
 def test_a_folder_that_may_not_be_looked_into_is_told_of_and_never_the_newest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
