@@ -26,6 +26,9 @@ _NO_GROUPS = re.compile(
     r"(?P<file>preset/[^:\s]+): Default List Overrides are not allowed.*override /?(?P<group>\w+)=",
     re.DOTALL,
 )
+_NO_MERGE = re.compile(
+    r"In '(?P<file>[^']+)': ConfigTypeError.*\nCannot merge (Dict|List)Config with (Dict|List)"
+)
 
 
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it composes with in variables of the process
@@ -125,6 +128,9 @@ def in_our_words(error: BaseException) -> str:
             f"{beyond['override']}: the list that is chosen has no such entry; give it whole, as "
             f"in '{beyond['key']}=[...]', or choose a file that has this entry"
         )
+    mixed = _NO_MERGE.search(text)
+    if mixed is not None:
+        return f"{mixed['file']}.yaml: a list stands where a mapping belongs, or the reverse"
     if groups is None:
         return text
     name = groups["file"].removeprefix("preset/")

@@ -221,7 +221,7 @@ def _hydra_main(task: Callable[[DictConfig], Any]) -> None:
             raise
         raise ConfigError(NO_SLURM) from error
     except OSError as error:
-        if _within_job(error):
+        if _within_job(error) or isinstance(error, BlockingIOError):  # no more processes
             raise
         raise ConfigError(f"the run folder cannot be made: {error}; OUT_DIR says where") from error
 

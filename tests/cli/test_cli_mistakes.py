@@ -102,6 +102,7 @@ def test_several_mistakes_are_listed_together(capsys: Say) -> None:
         ("preset/mine", b"\xff", "preset/mine.yaml: is no text in UTF-8"),
         ("preset/mine", b"# @package _global_\ndefaults: shd\n", "defaults must be a list"),
         ("preset/mine", b"# @package _global_\nETA: [1\n", "mine.yaml"),
+        ("preset/mine", b"# @package _global_\nnetwork: [1]\n", "preset/mine.yaml: a list stands"),
     ],
 )
 @pytest.mark.parametrize("options", [[], ["--cfg", "job"]], ids=["run", "cfg"])
@@ -121,6 +122,17 @@ def test_a_file_that_holds_options_of_its_group_needs_no_such_line(calls: Calls)
     Path("my_conf/backend/mine.yaml").write_text("name: native\nthreads: 3\n")
     assert main(["train", "--config-dir", "my_conf", "backend=mine"]) == 0
     assert calls[0][1].backend.threads == 3
+
+
+def test_a_launcher_that_gets_no_more_processes_says_so(
+    calls: Calls, capsys: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launch() -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("hydra.main", lambda **_: lambda _: launch)
+    assert main(["train", "-m", "MODEL_SEED=1,2"]) == 2
+    assert "the system gives no more threads or processes" in capsys.readouterr().err
 
 
 def test_a_launcher_of_slurm_where_there_is_none_is_told_by_one_message(
