@@ -214,9 +214,9 @@ def test_a_dotted_path_that_leads_nowhere_gives_one_clear_error(
 
 @pytest.mark.usefixtures("importable")
 def test_a_dotted_path_to_something_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"HIDDEN_NEURON_TYPE.*Neuron is needed"):
+    with pytest.raises(ConfigError, match=r"HIDDEN_NEURON_TYPE.*Neuron is needed, not a Loss$"):
         find_neuron("mylab.losses.late", "HIDDEN_NEURON_TYPE")
-    with pytest.raises(ConfigError, match=r"LOSS_TYPE.*Loss is needed"):
+    with pytest.raises(ConfigError, match=r"LOSS_TYPE.*Loss is needed, not a Neuron$"):
         find_loss(from_dict({"dataset": "shd", "LOSS_TYPE": "mylab.neurons.tired"}))
 
 

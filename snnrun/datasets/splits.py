@@ -123,6 +123,8 @@ def _training_sizes(
     """Return how many examples of the training file are for training and for validation."""
     if n_train is None and n_validate is None:
         raise DataError("N_TRAIN and N_VALIDATE are both null: only one can be all that remain")
+    if not available:
+        raise DataError(f"{source} holds no example to train on")
     asked = (n_train or 0) + (n_validate or 0)
     if asked > available or n_validate == available:
         keys = {"N_TRAIN": n_train, "N_VALIDATE": n_validate}

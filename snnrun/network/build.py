@@ -90,7 +90,9 @@ def find_loss(config: Config) -> Loss:
     if loss is None:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
     if not isinstance(loss, Loss):
-        raise ConfigError(f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not {loss!r}")
+        raise ConfigError(
+            f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not a {type(loss).__name__}"
+        )
     _refuse_keys_of_other_losses(config, loss)
     return loss
 
@@ -148,7 +150,9 @@ def find_spike_derivative(config: Config) -> SpikeDerivative | None:
     if surrogate is None:
         surrogate = load_object(name, "rule.surrogate")
     if not isinstance(surrogate, Surrogate):
-        raise ConfigError(f"rule.surrogate={name}: a snnrun Surrogate is needed, not {surrogate!r}")
+        raise ConfigError(
+            f"rule.surrogate={name}: a snnrun Surrogate is needed, not a {type(surrogate).__name__}"
+        )
     given = {key: getattr(config.rule, key) for key in SURROGATE_KEYS}
     values = {key: float(value) for key, value in given.items() if value is not None}
     for key in values:
@@ -173,7 +177,7 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
         return NEURON_TYPES[name]
     neuron = load_object(name, key)
     if not isinstance(neuron, Neuron):
-        raise ConfigError(f"{key}={name}: a snnrun Neuron is needed, not {neuron!r}")
+        raise ConfigError(f"{key}={name}: a snnrun Neuron is needed, not a {type(neuron).__name__}")
     return neuron, ()
 
 

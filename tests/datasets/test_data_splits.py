@@ -103,6 +103,14 @@ def test_more_than_there_is_is_refused(
     assert str(caught.value) == message
 
 
+def test_a_data_set_without_examples_is_refused_without_advice(
+    make_config: Callable[..., Any],
+) -> None:
+    for n_validate in (0, 10):
+        with pytest.raises(DataError, match=r"train_file holds no example to train on$"):
+            choose(make_config(N_VALIDATE=n_validate), {**SIZES, "train": (Path("train_file"), 0)})
+
+
 @pytest.fixture
 def split() -> Split:
     events = Events(counts=np.zeros(50, int), steps=np.zeros(0, int), channels=np.zeros(0, int))
