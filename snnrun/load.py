@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from importlib import import_module
 from typing import Any
 
-from snnrun.errors import ConfigError, did_you_mean
+from snnrun.errors import ConfigError, SnnrunError, did_you_mean
 
 
 def load_object(name: str, where: str) -> Any:
@@ -28,6 +29,12 @@ def load_object(name: str, where: str) -> Any:
             f"{where}={name}: there is no module {module_name!r}. Modules are looked for in the "
             "current folder and in the installed packages"
         ) from error
+    except SnnrunError:
+        raise
+    except Exception as error:  # of the user's module
+        raise ConfigError(
+            f"{where}={name}: importing {module_name} failed: {_where_and_what(error)}"
+        ) from error
     try:
         return getattr(module, attribute)
     except AttributeError:
@@ -36,3 +43,13 @@ def load_object(name: str, where: str) -> Any:
             f"{where}={name}: module {module_name!r} ({module.__file__}) has no {attribute!r}."
             + did_you_mean(attribute, public)
         ) from None
+
+
+def _where_and_what(error: Exception) -> str:
+    """Return an error as the end of its traceback has it: the place, and what it is."""
+    what = "".join(traceback.format_exception_only(error)).strip()
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = (
+        "" if isinstance(error, SyntaxError) else f'File "{frame.filename}", line {frame.lineno}'
+    )
+    return f"{place}: {what}" if place else what  # that of a SyntaxError is within

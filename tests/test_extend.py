@@ -236,3 +236,19 @@ def test_a_key_that_the_users_neuron_lacks_is_refused(
     config = from_dict({"HIDDEN_NEURON_TYPE": "plain_neurons.own", "TAU_B": 30.0})
     with pytest.raises(ConfigError, match="TAU_B=30: has no effect, as neuron lif has no param"):
         build_network(config, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\nx = 1 / 0\n", r'.py", line 2: ZeroDivisionError'),
+        ("def f(:\n", r"line 1(.|\n)*SyntaxErr"),
+    ],
+)
+def test_a_module_that_fails_is_told_with_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    (tmp_path / "module_that_fails.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=f"LOSS_TYPE=module_that_fails.x: importing.*{said}"):
+        load_object("module_that_fails.x", "LOSS_TYPE")
