@@ -77,11 +77,15 @@ class SpikePartWriter:
         for name, value in (("labels", label), ("predictions", prediction)):
             if value is not None:
                 self._about[name].append(value)
-        cuts = {name: np.searchsorted(times, self._ends_ms) for name, (times, _) in spikes.items()}
+        edges = {
+            name: [0, *np.searchsorted(times, self._ends_ms).tolist(), len(times)]
+            for name, (times, _) in spikes.items()
+        }
         for piece in range(len(self._ends_ms) + 1):
             for name, (times, ids) in spikes.items():
-                self._times[name].append(np.array(np.split(times, cuts[name])[piece], "f4"))
-                self._ids[name].append(np.array(np.split(ids, cuts[name])[piece], "i4"))
+                here = slice(*edges[name][piece : piece + 2])
+                self._times[name].append(np.array(times[here], "f4"))
+                self._ids[name].append(np.array(ids[here], "i4"))
             self._held_steps += min(self._buffer_steps, self._steps_per_example)
             if self._held_steps >= self._buffer_steps:
                 self._flush()
@@ -108,6 +112,8 @@ class SpikePartWriter:
             for column, held in (("times_ms", self._times[name]), ("ids", self._ids[name])):
                 values = np.concatenate(held) if held else np.empty(0)
                 held.clear()
+                if not len(values):
+                    continue
                 data = group[column]
                 start = len(data)
                 data.resize((start + len(values),))
