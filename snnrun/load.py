@@ -33,7 +33,7 @@ def load_object(name: str, where: str) -> Any:
         raise
     except Exception as error:  # of the user's module
         raise ConfigError(
-            f"{where}={name}: importing {module_name} failed: {_where_and_what(error)}"
+            f"{where}={name}: importing {module_name} failed: {where_and_what(error)}"
         ) from error
     try:
         return getattr(module, attribute)
@@ -45,10 +45,11 @@ def load_object(name: str, where: str) -> Any:
         ) from None
 
 
-def _where_and_what(error: Exception) -> str:
-    """Return an error as the end of its traceback has it: the place, and what it is."""
+def where_and_what(error: Exception, file: str = "") -> str:
+    """Return an error as a traceback has it: the innermost place, if it can be in ``file``."""
     what = "".join(traceback.format_exception_only(error)).strip()
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = ([frame for frame in frames if frame.filename == file] or frames)[-1]
     place = (
         "" if isinstance(error, SyntaxError) else f'File "{frame.filename}", line {frame.lineno}'
     )

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from snnrun.config import from_dict
-from snnrun.errors import ConfigError
+from snnrun.datasets import load
+from snnrun.errors import ConfigError, DataError
 from snnrun.load import load_object
 from snnrun.network.build import build_network, find_loss, find_neuron
 from snnrun.record.reader import load_run
@@ -252,3 +253,24 @@ def test_a_module_that_fails_is_told_with_the_place(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=f"LOSS_TYPE=module_that_fails.x: importing.*{said}"):
         load_object("module_that_fails.x", "LOSS_TYPE")
+
+
+READ = """\
+import numpy as np
+from snnrun.datasets import DataSet
+
+def read(config):
+    return np.arange(config.dataset.examples)
+
+own = DataSet(name="own", title="own", read=read)
+"""
+
+
+def test_a_data_set_whose_reading_fails_is_told_with_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data_that_fail.py").write_text(READ)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = from_dict({"dataset": {"name": "data_that_fail.own", "examples": "abc"}})
+    with pytest.raises(DataError, match=r'data_that_fail.own: its.*fail.py", line 5: \w+Error'):
+        load(config)

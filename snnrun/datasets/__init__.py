@@ -21,7 +21,8 @@ from snnrun.datasets.selection import Packed, PackedOnce, check_selection
 from snnrun.datasets.spikes import SpikeData, Split, Splits
 from snnrun.datasets.splits import epoch_order, from_files
 from snnrun.datasets.validation import refuse_validation_set
-from snnrun.errors import DataError
+from snnrun.errors import DataError, SnnrunError
+from snnrun.load import where_and_what
 
 if TYPE_CHECKING:
     from snnrun.config import Config
@@ -66,6 +67,15 @@ def load(config: Config, packed: Packed | None = None) -> Splits:
             splits = read_rescaled(dataset.read, source, dataset.name)
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}") from error
+    except SnnrunError:
+        raise
+    except Exception as error:
+        if "." not in config.dataset.name:
+            raise
+        here = getattr(getattr(dataset.read, "__code__", None), "co_filename", "")
+        raise DataError(
+            f"dataset {config.dataset.name}: its read() failed: {where_and_what(error, here)}"
+        ) from error
     if not isinstance(splits, Splits):
         raise DataError(
             f"dataset {dataset.name}: its read() must return Splits, got {type(splits).__name__}"
