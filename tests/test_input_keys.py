@@ -11,7 +11,8 @@ from snnrun.errors import ConfigError
 
 AUGMENTATIONS = [
     ("random_shfit", 4, "AUGMENTATION.random_shfit: there is no such augmentation. Did you mean "
-     "'random_shift'? There are: random_shift, random_dilate, ID_jitter, blend, NORMALISE_SPIKE"),
+     "'random_shift'? There are: random_shift, image_shift, random_dilate, ID_jitter, blend, NORM"),
+    ("image_shift", 1, "image_shift=1.0: must be a number of pixels above 1"),
     ("random_shift", 0.5, "random_shift=0.5: must be a number of channels above 1"),
     ("random_shift", 1, "random_shift=1.0: must be a number of channels above 1"),
     ("random_shift", [4], "random_shift=[4.0]: must be a number of channels above 1"),
