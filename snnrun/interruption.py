@@ -13,10 +13,10 @@ from snnrun.plots.live import LivePlots
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.reporter import Reporter
+from snnrun.stop import TIME_IS_UP, Stop, StopNow
 from snnrun.summary import stopped, stopped_early
 from snnrun.training.loop import Stopped
 from snnrun.training.state import State
-from snnrun.training.stop import TIME_IS_UP, Stop, StopNow
 
 
 class Interrupted(SystemExit):

@@ -49,6 +49,7 @@ from snnrun.report.notices import enter
 from snnrun.report.plain import PlainReporter
 from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
+from snnrun.stop import stop_requests
 from snnrun.summary import found, outcome, tested_again
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.early import OnEpoch
@@ -59,7 +60,6 @@ from snnrun.training.loop import Trainer
 from snnrun.training.same_data import require_same_data
 from snnrun.training.start import load_earlier_run
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
-from snnrun.training.stop import stop_requests
 
 
 def train(

@@ -21,9 +21,9 @@ from snnrun.report.tests import tests_table
 from snnrun.schema.kinds import shown
 from snnrun.schema.model import TARGET_LOSSES
 from snnrun.shell import Line, command
+from snnrun.stop import Stop
 from snnrun.training.early import to_go_on
 from snnrun.training.state import State
-from snnrun.training.stop import Stop
 
 Info = dict[str, str | Sequence[str]]
 

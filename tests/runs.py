@@ -24,9 +24,9 @@ from snnrun.interruption import Interrupted
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import comparable
 from snnrun.run import train
+from snnrun.stop import Stop
 from snnrun.streams import stream
 from snnrun.training import checkpoint
-from snnrun.training.stop import Stop
 
 TIMEOUT_S = 120.0
 TABLE = {"preset": "none"}  # of `snnrun train` and snnrun.train: not the recommended settings

@@ -23,8 +23,8 @@ from snnrun.record import Run, load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
+from snnrun.stop import Stop
 from snnrun.training import checkpoint, loop
-from snnrun.training.stop import Stop
 
 EVERYTHING: dict[str, Any] = {
     "AUGMENTATION": {

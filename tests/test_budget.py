@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "notice": set(),
     "places": set(),
     "shell": set(),
+    "stop": set(),
     "streams": set(),
     "load": {"errors"},
     "schema": {"errors", "shell"},
@@ -42,12 +43,13 @@ MAY_IMPORT = {
     "models": ANYWHERE,
     "network": CONFIGURED | {"models"},
     "compile": ANYWHERE | {"models", "network"},
-    "backends": CONFIGURED | {"models", "network", "compile", "datasets", "record"},
+    "backends": CONFIGURED | {"models", "network", "compile", "datasets", "record", "stop"},
     "datasets": CONFIGURED,
     "record": ANYWHERE,
     "report": ANYWHERE | {"record", "config", "schema"},
     "plots": CONFIGURED | {"backends", "datasets", "models", "network", "record", "training"},
-    "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
+    "training": CONFIGURED
+    | {"backends", "compile", "datasets", "record", "report", "models", "stop"},
 }
 
 

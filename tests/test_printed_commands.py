@@ -19,9 +19,9 @@ from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.report.format import listing
 from snnrun.shell import Line, command, wrapped
+from snnrun.stop import Stop
 from snnrun.summary import stopped
 from snnrun.training.state import State
-from snnrun.training.stop import Stop
 
 PACKAGE = Path(snnrun.__file__).parent
 LONG = Path("a long folder", *("with (many) parts & more #1",) * 6)

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runs import LONG, SMALL, command, end, overrides, snnrun, start, wait_for_epochs
 
+from snnrun.backends.native import processes
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
+from snnrun.stop import StopNow, stop_requests
 from snnrun.training import checkpoint
 
 SLOW = """#!{python}
@@ -80,6 +83,24 @@ def test_a_signal_while_the_compiler_runs_ends_it_and_the_run_with_a_message(
     own = ["backend.compiler=null", "backend.cache_dir=null"]
     done = snnrun("resume", str(folder), *own, "N_EPOCH=1")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_compiler_that_is_just_being_started_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    popen, started = subprocess.Popen, []
+
+    def asked_to_stop(*words: Any, **options: Any) -> subprocess.Popen:
+        started.append(popen(*words, **options))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started[0]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", asked_to_stop)
+    with stop_requests() as stop:
+        stop.prepare()
+        with pytest.raises(StopNow):
+            processes.run(["sleep", "60"], tmp_path)
+    assert started[0].poll() == -signal.SIGTERM
 
 
 def test_a_run_that_is_started_with_nohup_survives_the_end_of_its_terminal(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from snnrun.record.owner import read_owner, running
 from snnrun.record.paths import MULTIRUN, RunPaths, remove_empty
 from snnrun.record.reader import load_run
 from snnrun.shell import command
-from snnrun.training.stop import NAMES, stop_requests
+from snnrun.stop import NAMES, stop_requests
 
 WAIT_S = 120.0  # for the checkpoints of jobs that were asked to stop
 LOOK_S = 0.1

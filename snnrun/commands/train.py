@@ -95,7 +95,7 @@ def _train(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> A
     from snnrun.record.owner import claim
     from snnrun.record.paths import RunPaths
     from snnrun.run import train
-    from snnrun.training.stop import stop_requests
+    from snnrun.stop import stop_requests
 
     try:
         if not config.WRITE_TO_DISK:

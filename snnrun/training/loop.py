@@ -23,6 +23,7 @@ from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.report.notices import enter
 from snnrun.report.reporter import Progress, Reporter
+from snnrun.stop import Stop
 from snnrun.streams import stream_key
 from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
 from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience
@@ -31,7 +32,6 @@ from snnrun.training.keeper import Keeper
 from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
 from snnrun.training.state import State
-from snnrun.training.stop import Stop
 from snnrun.training.watch import noticed, sizes, watched
 
 CHUNK_S = 0.2

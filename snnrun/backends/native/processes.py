@@ -9,16 +9,26 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from snnrun.stop import requests_wait
+
 
 def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     """Start a compiler in ``folder``; what it says can be read from ``stdout``.
 
     It has a session of its own: Ctrl-C comes to us alone, and its own processes end with it.
     """
-    return subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-    )  # fmt: skip
+    process = None
+    try:
+        with requests_wait():  # or one that is half started would be nobody's
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+            )  # fmt: skip
+    except BaseException:
+        if process is not None:
+            end(process)
+        raise
+    return process
 
 
 def run(command: Sequence[str], folder: Path) -> tuple[int, str]:

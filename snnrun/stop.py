@@ -91,6 +91,20 @@ class Stop:
 
 
 @contextmanager
+def requests_wait() -> Iterator[None]:
+    """Let requests to stop at once wait until the end of the block, and raise them there."""
+    here = threading.current_thread() is threading.main_thread()  # where signals are handled
+    waiting = [stop for stop in _asked if stop.at_once and here]
+    for stop in waiting:
+        stop.at_once = False
+    try:
+        yield
+    finally:
+        for stop in waiting:
+            stop.prepare()
+
+
+@contextmanager
 def stop_requests() -> Iterator[Stop]:
     """Turn signals into a request for the length of the block; a second Ctrl-C stops at once.
 
