@@ -46,11 +46,13 @@ def load_object(name: str, where: str) -> Any:
 
 
 def where_and_what(error: Exception, file: str = "") -> str:
-    """Return an error as a traceback has it: the innermost place, if it can be in ``file``."""
+    """Return an error as the end of its traceback has it: the place, and what it is.
+
+    The place is the innermost one in ``file``, or the innermost of all where there is none.
+    """
     what = "".join(traceback.format_exception_only(error)).strip()
+    if isinstance(error, SyntaxError):  # has its place within
+        return what
     frames = traceback.extract_tb(error.__traceback__)
     frame = ([frame for frame in frames if frame.filename == file] or frames)[-1]
-    place = (
-        "" if isinstance(error, SyntaxError) else f'File "{frame.filename}", line {frame.lineno}'
-    )
-    return f"{place}: {what}" if place else what  # that of a SyntaxError is within
+    return f'File "{frame.filename}", line {frame.lineno}: {what}'

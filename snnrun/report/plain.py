@@ -41,13 +41,14 @@ class PlainReporter:
         self._silent_since = clock()
         self._layers: Sequence[str] | None = None
         self._room = shutil.get_terminal_size().columns if stream.isatty() else sys.maxsize
+        self._width = min(self._room, _WIDTH)  # of wrapped text
         self._columns: Sequence[int] = ()
 
     def start(self, info: Info) -> None:
-        self._say(f"snnrun {__version__}", *listing(info, min(self._room, _WIDTH)))
+        self._say(f"snnrun {__version__}", *listing(info, self._width))
 
     def build(self, message: str) -> None:
-        self._say(*listing({"build": message}, min(self._room, _WIDTH)))
+        self._say(*listing({"build": message}, self._width))
 
     def progress(self, progress: Progress) -> None:
         if self._clock() - self._silent_since >= INTERVAL_S:
@@ -66,7 +67,7 @@ class PlainReporter:
         self._say(f"warning: {text}")
 
     def finish(self, summary: Info) -> None:
-        self._say("", "finished", *listing(summary, min(self._room, _WIDTH)))
+        self._say("", "finished", *listing(summary, self._width))
 
     def interrupted(self, how_to_go_on: str) -> None:
         self._say("", f"stopped: {how_to_go_on}")

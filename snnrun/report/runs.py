@@ -86,13 +86,14 @@ def list_runs(root: Path, stream: TextIO) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADING))]
     if stream.isatty() and sum(widths) + len(widths) > shutil.get_terminal_size().columns:
         widths[0] = 0  # and the folder has a line of its own
-    for line, row in zip([None, *lines], rows, strict=True):
+    problems = ["", *(line.problem for line in lines)]
+    for row, problem in zip(rows, problems, strict=True):
         if not widths[0]:
             stream.write(f"{row[0]}\n")
             row = ("", *row[1:])
         stream.write(_aligned(row, widths))
-        if line is not None and line.problem:
-            stream.write(f"    {_in_short(line.problem)}\n")
+        if problem:
+            stream.write(f"    {_in_short(problem)}\n")
 
 
 def _in_short(problem: str) -> str:
@@ -165,8 +166,11 @@ def _last(run: Run, column: str) -> float:
 
 def _cells(line: RunLine, root: Path) -> tuple[str, ...]:
     shares = (
-        line.train_accuracy, line.validation_accuracy, line.test_accuracy, line.test_best_accuracy,
-    )  # fmt: skip
+        line.train_accuracy,
+        line.validation_accuracy,
+        line.test_accuracy,
+        line.test_best_accuracy,
+    )
     accuracies = ["-" if math.isnan(share) else f"{100 * share:.2f}" for share in shares]
     folder = str(line.folder.relative_to(root))
     epochs = f"{line.epochs}/{line.n_epochs}" if line.n_epochs else ""
