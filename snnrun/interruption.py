@@ -55,9 +55,14 @@ def preparing(config: Config, stop: Stop, paths: RunPaths, reporter: Reporter) -
 
 @contextmanager
 def stoppable(
-    config: Config, stop: Stop, state: State, record: RunRecord, paths: RunPaths,
-    reporter: Reporter, plots: LivePlots | None,
-) -> Iterator[None]:  # fmt: skip
+    config: Config,
+    stop: Stop,
+    state: State,
+    record: RunRecord,
+    paths: RunPaths,
+    reporter: Reporter,
+    plots: LivePlots | None,
+) -> Iterator[None]:
     """Say how to go on with a training that was asked to stop, and end the process."""
     try:
         yield

@@ -51,8 +51,9 @@ def usable(folder: Path, name: str) -> Path:
             print(
                 f"snnrun: {folder}: {problem}. What would be kept there is kept in {made} until "
                 f"this process ends; {name}=FOLDER names a folder for good",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+                file=sys.stderr,
+                flush=True,
+            )
         return _made[str(folder)]
 
 

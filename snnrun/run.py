@@ -127,22 +127,26 @@ def train_in(
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
         resumed = _resumed(config, paths, opened) if resume else None
         state = resumed or _start(config, paths, opened)
-        record.truncate(state.epoch, state.trial)
-        recordings.discard_after(state.epoch, state.trial)
-        record.write()
+        _cut_back(record, recordings, state)
         reporter.start(found(config, splits, opened, paths, state, setting))
         for line in enter([*splits.notices, *opened.notices], record.notices):
             reporter.warning(line)
         ending.training()
-        keeper = Keeper(config, paths, backend, record, resumed)
-        if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
-            keeper.loaded(state)
+        keeper = _keeper(config, paths, backend, record, state, resumed)
         plots = _plots(config, paths, splits, backend, record, reporter, stack)
         trainer = Trainer(
-            config=config, splits=splits, backend=backend, state=state, record=record,
-            recordings=recordings, keeper=keeper, reporter=reporter, stop=stop,
-            epoch_ended=plots.epoch_ended if plots else None, on_epoch=on_epoch,
-        )  # fmt: skip
+            config=config,
+            splits=splits,
+            backend=backend,
+            state=state,
+            record=record,
+            recordings=recordings,
+            keeper=keeper,
+            reporter=reporter,
+            stop=stop,
+            epoch_ended=plots.epoch_ended if plots else None,
+            on_epoch=on_epoch,
+        )
         with stoppable(config, stop, state, record, paths, reporter, plots):
             ended_early = trainer.run()
         make_final_tests(config, backend, splits, record, state, keeper)
@@ -150,8 +154,7 @@ def train_in(
         record.write()
         if plots:
             plots.ended()
-        seconds = time.monotonic() - started
-        reporter.finish(outcome(config, record, state, paths, seconds))
+        reporter.finish(outcome(config, record, state, paths, time.monotonic() - started))
     return score(state, record)
 
 
@@ -296,10 +299,37 @@ def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:
     )
 
 
+def _cut_back(record: RunRecord, recordings: Recordings, state: State) -> None:
+    """Drop what was recorded after ``state``, with which the run begins."""
+    record.truncate(state.epoch, state.trial)
+    recordings.discard_after(state.epoch, state.trial)
+    record.write()
+
+
+def _keeper(
+    config: Config,
+    paths: RunPaths,
+    backend: Backend,
+    record: RunRecord,
+    state: State,
+    resumed: State | None,
+) -> Keeper:
+    """Return what writes checkpoints, which knows of weights that were loaded."""
+    keeper = Keeper(config, paths, backend, record, resumed)
+    if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
+        keeper.loaded(state)
+    return keeper
+
+
 def _plots(
-    config: Config, paths: RunPaths, splits: Splits, backend: Backend, record: RunRecord,
-    reporter: Reporter, stack: ExitStack,
-) -> LivePlots | None:  # fmt: skip
+    config: Config,
+    paths: RunPaths,
+    splits: Splits,
+    backend: Backend,
+    record: RunRecord,
+    reporter: Reporter,
+    stack: ExitStack,
+) -> LivePlots | None:
     """Return the maker of plots, closed with ``stack``; None where none are asked for."""
     if not (config.TRAINING_PLOT or config.FANCY_PLOTS):
         return None

@@ -186,8 +186,9 @@ class OnlineRuns:
 
         ``disturbed``: in training, with the weights changing as they will in the trial to come.
         """
-        weights = {t.name: [self.get(t.name, which) for which in WHICH]
-                   for t in self.program.tensors}  # fmt: skip
+        weights = {
+            t.name: [self.get(t.name, which) for which in WHICH] for t in self.program.tensors
+        }
         rates = self.rule.rates(self._clock // self.program.steps, 1, self.program.duration)
         with self._put_back():
             results = self._call(
@@ -240,10 +241,14 @@ class OnlineRuns:
             failed_batch=found.failed,
             failed_tensor=self.program.tensors[-1].name if found.failed >= 0 else "",
             figures=self._patterns.of(
-                targets, examples, loss, found.square, found.layer_spikes,
+                targets,
+                examples,
+                loss,
+                found.square,
+                found.layer_spikes,
                 self._spikes(len(self.program.populations) - 1),
             ),
-        )  # fmt: skip
+        )
 
 
 def silent_loss(program: Program, targets: Targets, example: int) -> float:

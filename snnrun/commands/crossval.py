@@ -83,8 +83,9 @@ def task(cfg: DictConfig) -> Any:
     if not any(word.lstrip("+").startswith("N_VALIDATE=") for word in given):
         # a preset may say how many to choose at random; here the speakers say it
         name = cfg.dataset.name
-        usual = SCHEMA["N_VALIDATE"].default_of(name if name in SCHEMA["N_VALIDATE"].datasets
-                                                else BASE)  # fmt: skip
+        usual = SCHEMA["N_VALIDATE"].default_of(
+            name if name in SCHEMA["N_VALIDATE"].datasets else BASE
+        )
         OmegaConf.update(cfg, "N_VALIDATE", usual)
     return carry_out(cfg, partial(_cross_validate, cfg), _checked)
 

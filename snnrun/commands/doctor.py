@@ -130,9 +130,11 @@ def _folders() -> Iterator[Finding]:
         yield Finding(name="home", text=text, wrong=True)
     named = named_cache(None)
     yield _folder(
-        "build cache", named or cache_root() / "build", needed=named is not None,
+        "build cache",
+        named or cache_root() / "build",
+        needed=named is not None,
         cure="name another with SNNRUN_CACHE or backend.cache_dir",
-    )  # fmt: skip
+    )
     given = os.environ.get("SNNRUN_DATA", "").strip()
     data = Path(os.path.expanduser(given)) if given else cache_root() / "data"
     yield _folder("data folder", data, cure="name another with SNNRUN_DATA or dataset.path")

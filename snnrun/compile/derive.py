@@ -145,9 +145,14 @@ def _of_update(neuron: Neuron, refractory: bool) -> Dynamics:
     nothing = Flow(A=sp.zeros(0, 0), b=sp.zeros(0, 1), entries=(), offsets=())
     zero = sp.Integer(0)
     return Dynamics(
-        neuron=neuron, free=nothing, held=nothing if refractory else None, jump=None,
-        readout_rate=zero, readout_pull=zero, loud=None,
-    )  # fmt: skip
+        neuron=neuron,
+        free=nothing,
+        held=nothing if refractory else None,
+        jump=None,
+        readout_rate=zero,
+        readout_pull=zero,
+        loud=None,
+    )
 
 
 def _linear_flow(neuron: Neuron) -> Flow:

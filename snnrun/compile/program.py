@@ -151,10 +151,14 @@ class Program:
             for projection in layer.projections:
                 shape = (self.network.size(projection.source), size)
                 found.append(
-                    Tensor(name=projection.name, layer=index, shape=shape,
-                           trained=projection.trained,
-                           moments=projection.trained and not self._plain(projection))
-                )  # fmt: skip
+                    Tensor(
+                        name=projection.name,
+                        layer=index,
+                        shape=shape,
+                        trained=projection.trained,
+                        moments=projection.trained and not self._plain(projection),
+                    )
+                )
             if compiled.per_neuron:
                 found.append(
                     Tensor(

@@ -68,6 +68,11 @@ class Tally:
     def finish(self, source: str, steps: int) -> Coverage:
         """Return the Coverage of all examples."""
         return Coverage(
-            source=source, steps=steps, events=self.events, before=self.before, after=self.after,
-            first=self.first, last=self.last,
-        )  # fmt: skip
+            source=source,
+            steps=steps,
+            events=self.events,
+            before=self.before,
+            after=self.after,
+            first=self.first,
+            last=self.last,
+        )

@@ -36,10 +36,18 @@ SIDE = 128  # pixels of the public set's camera along x and y
 LEAST_USED = 0.75
 SITE = "https://zenodo.org/records/8060604/files"
 CLASS_NAMES = (
-    "hand clapping", "right hand wave", "left hand wave", "right arm clockwise",
-    "right arm counter-clockwise", "left arm clockwise", "left arm counter-clockwise", "arm roll",
-    "air drums", "air guitar", "other",
-)  # fmt: skip
+    "hand clapping",
+    "right hand wave",
+    "left hand wave",
+    "right arm clockwise",
+    "right arm counter-clockwise",
+    "left arm clockwise",
+    "left arm counter-clockwise",
+    "arm roll",
+    "air drums",
+    "air guitar",
+    "other",
+)
 
 
 def _file(name: str, split: str, md5: str) -> DataFile:

@@ -82,9 +82,14 @@ class Feed:
             here = self._range(first, last)
             numbers = shown.numbers[here]
             return Served(
-                first=first, last=last, data=self._recipe.split.data, examples=numbers,
-                numbers=numbers, labels=shown.labels[here], key=(),
-            )  # fmt: skip
+                first=first,
+                last=last,
+                data=self._recipe.split.data,
+                examples=numbers,
+                numbers=numbers,
+                labels=shown.labels[here],
+                key=(),
+            )
         block = first // self._trials_per_block
         start = block * self._trials_per_block
         last = min(last, start + self._trials_per_block)

@@ -130,9 +130,13 @@ def _target(config: Any) -> tuple[Spikes, str]:
         raise DataError(f"dataset.bin_ms={options.bin_ms:g}: longer than the trial")
     draw = stream(config.TRAIN_DATA_SEED, "pattern target")
     spikes = spikes_of_picture(
-        1.0 - grey if options.invert else grey, options.outputs, columns, options.bin_ms, draw,
+        1.0 - grey if options.invert else grey,
+        options.outputs,
+        columns,
+        options.bin_ms,
+        draw,
         options.jitter,
-    )  # fmt: skip
+    )
     if not len(spikes[0]):
         raise DataError(
             f"dataset.target={path}: the picture is dark all over, so that there is no spike; is "

@@ -71,9 +71,13 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def spikes_of_picture(
-    grey: np.ndarray, outputs: int, columns: int, bin_ms: float, draw: np.random.Generator,
+    grey: np.ndarray,
+    outputs: int,
+    columns: int,
+    bin_ms: float,
+    draw: np.random.Generator,
     jitter: bool,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:
     """Return times (ms) and neurons of a picture: a pixel is a spike with its grey as probability.
 
     The picture is sampled to ``outputs`` rows, the lowest being output 0, and ``columns`` columns,

@@ -36,8 +36,10 @@ class Targets:
         """Return what does not fit the data that they belong to, or an empty text."""
         if self.offsets.shape != (examples + 1,) or self.offsets.dtype != np.int64:
             return f"offsets must be int64 of shape ({examples + 1},)"
-        for name, array, limit in (("steps", self.steps, n_steps),
-                                   ("neurons", self.neurons, n_neurons)):  # fmt: skip
+        for name, array, limit in (
+            ("steps", self.steps, n_steps),
+            ("neurons", self.neurons, n_neurons),
+        ):
             if array.shape != (self.offsets[-1],) or array.dtype != np.uint16:
                 return f"{name} must be uint16, one for each of {self.offsets[-1]} spikes"
             if len(array) and array.max() >= limit:

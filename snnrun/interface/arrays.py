@@ -53,9 +53,15 @@ def _packed(
     config: Config, events: Events, labels: np.ndarray, n_channels: int, n_classes: int
 ) -> SpikeData:
     return pack(
-        events, labels=labels, n_steps=config.steps, dt_ms=config.DT_MS, n_channels=n_channels,
-        n_classes=n_classes, merge=config.dataset.merge, source="data",
-    )  # fmt: skip
+        events,
+        labels=labels,
+        n_steps=config.steps,
+        dt_ms=config.DT_MS,
+        n_channels=n_channels,
+        n_classes=n_classes,
+        merge=config.dataset.merge,
+        source="data",
+    )
 
 
 def _of_counts(counts: np.ndarray, steps: int, channels: int) -> Events:

@@ -164,8 +164,9 @@ def _of_dataset(config: Config, name: str) -> Splits:
     split: Split | None = getattr(splits, name)
     if split is None:
         size = {"test": "N_TEST", "validation": "N_VALIDATE"}[name]
-        raise DataError(f"dataset {config.dataset.name} has no {name} examples here; {size} asks "
-                        "for some")  # fmt: skip
+        raise DataError(
+            f"dataset {config.dataset.name} has no {name} examples here; {size} asks for some"
+        )
     return replace(splits, test=Split(name="test", data=split.data, examples=split.examples))
 
 
@@ -201,13 +202,15 @@ def _evaluation(
         scores=np.array(one_by_one.scores) if scores else None,
         spikes={
             name: SpikeRecord(
-                **one_by_one.spikes(name), **about, n_neurons=network.size(name),
+                **one_by_one.spikes(name),
+                **about,
+                n_neurons=network.size(name),
                 predictions=results.prediction,
             )
             for name in names
         },
         figures=results.figures,
-    )  # fmt: skip
+    )
 
 
 class _OneByOne:

@@ -42,10 +42,11 @@ class RunTable(list[Row]):
             return "<p>no runs</p>"
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self[0])
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_text(value))}</td>" for value in row.values())
+            "<tr>"
+            + "".join(f"<td>{html.escape(_text(value))}</td>" for value in row.values())
             + "</tr>"
             for row in self
-        )  # fmt: skip
+        )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

@@ -206,9 +206,13 @@ def _save(
 
 
 def _train(
-    config: Config, paths: RunPaths, progress: bool, setting: Setting, on_epoch: OnEpoch | None,
+    config: Config,
+    paths: RunPaths,
+    progress: bool,
+    setting: Setting,
+    on_epoch: OnEpoch | None,
     again: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     try:
         train_in(config, paths, again, progress=progress, setting=setting, on_epoch=on_epoch)
     except Interrupted as stopped:

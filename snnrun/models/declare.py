@@ -158,8 +158,9 @@ class Neuron:
             if (self.count is None) != (self.max_spikes is None):
                 raise ModelError(f"{where}: count and max_spikes need each other")
             if self.count is not None and self.threshold is None:
-                raise ModelError(f"{where}: a count without a threshold never happens; give a "
-                                 "threshold")  # fmt: skip
+                raise ModelError(
+                    f"{where}: a count without a threshold never happens; give a threshold"
+                )
         else:
             for option in ("readout", "count", "max_spikes"):
                 if getattr(self, option) is not None:

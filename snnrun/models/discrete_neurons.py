@@ -13,9 +13,13 @@ from snnrun.models.parameters import TAU_MEM, TAU_SYN, V_THRESH
 THRESHOLD = replace(V_THRESH, positive=True)
 BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to the potential in each step")
 MOST_SPIKES = Parameter(
-    name="max_spikes_per_dt", default=15.0, unit="1", low=1.0, high=255.0,
+    name="max_spikes_per_dt",
+    default=15.0,
+    unit="1",
+    low=1.0,
+    high=255.0,
     meaning="most spikes of a neuron in a step",
-)  # fmt: skip
+)
 
 ROCKPOOL_LIF_DELTA = Neuron(
     name="rockpool_lif_delta",

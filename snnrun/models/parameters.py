@@ -5,13 +5,23 @@ from __future__ import annotations
 from snnrun.models.declare import Parameter
 
 TAU_MEM = Parameter(
-    name="tau_mem", default=20.0, unit="ms", positive=True, key="TAU_MEM", floor_key="MIN_TAU_M",
+    name="tau_mem",
+    default=20.0,
+    unit="ms",
+    positive=True,
+    key="TAU_MEM",
+    floor_key="MIN_TAU_M",
     meaning="membrane time constant",
-)  # fmt: skip
+)
 TAU_SYN = Parameter(
-    name="tau_syn", default=5.0, unit="ms", positive=True, key="TAU_SYN", floor_key="MIN_TAU_SYN",
+    name="tau_syn",
+    default=5.0,
+    unit="ms",
+    positive=True,
+    key="TAU_SYN",
+    floor_key="MIN_TAU_SYN",
     meaning="synaptic time constant",
-)  # fmt: skip
+)
 V_THRESH = Parameter(
     name="v_thresh", default=1.0, unit="1", key="V_THRESH", meaning="spiking threshold"
 )

@@ -53,8 +53,9 @@ def parse_update(text: str, parameters: set[str], where: str) -> tuple[Assignmen
     for name, value, line, at in parse_assignments(text, where):
         start = len(line) - len(line.lstrip())
         if name in parameters:
-            raise pointed_error(f"{name!r} is a parameter; a step assigns states", where, line,
-                                start)  # fmt: skip
+            raise pointed_error(
+                f"{name!r} is a parameter; a step assigns states", where, line, start
+            )
         if name in GIVEN:
             raise pointed_error(
                 f"{name!r} stands for {GIVEN[name]} and cannot be assigned", where, line, start

@@ -48,8 +48,10 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     _refuse_unused(config, layers[:-1] or layers)
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
-    return Network(input=Population(name="input", size=n_inputs, values={}, floors={}),
-                      layers=_with_weights(config, tuple(layers), n_inputs))  # fmt: skip
+    return Network(
+        input=Population(name="input", size=n_inputs, values={}, floors={}),
+        layers=_with_weights(config, tuple(layers), n_inputs),
+    )
 
 
 def _with_weights(config: Config, layers: tuple[Layer, ...], n_inputs: int) -> tuple[Layer, ...]:
@@ -135,10 +137,18 @@ def find_stdp(config: Config) -> Stdp:
     """Return the constants of STDP, for the projections that learn by it."""
     rule = config.rule
     return Stdp(
-        a_plus=rule.a_plus, a_minus=rule.a_minus, a_post=rule.a_post, tau_plus=rule.tau_plus,
-        tau_minus=rule.tau_minus, w_min=rule.w_min, w_max=rule.w_max, bound=rule.bound, mu=rule.mu,
-        punish=rule.punish if rule.reward else None, optimiser=rule.optimiser,
-    )  # fmt: skip
+        a_plus=rule.a_plus,
+        a_minus=rule.a_minus,
+        a_post=rule.a_post,
+        tau_plus=rule.tau_plus,
+        tau_minus=rule.tau_minus,
+        w_min=rule.w_min,
+        w_max=rule.w_max,
+        bound=rule.bound,
+        mu=rule.mu,
+        punish=rule.punish if rule.reward else None,
+        optimiser=rule.optimiser,
+    )
 
 
 def find_spike_derivative(config: Config) -> SpikeDerivative | None:
@@ -185,9 +195,15 @@ def _projection(config: Config, choice: ProjectionChoice, source: str, target: s
     plastic = choice.rule == STDP.name
     bounds = (config.rule.w_min, config.rule.w_max) if plastic else (-np.inf, np.inf)
     return Projection(
-        name=choice.name, source=source, target=target, mean=choice.mean, std=choice.std,
-        trained=choice.rule != FROZEN, plastic=plastic, bounds=bounds,
-    )  # fmt: skip
+        name=choice.name,
+        source=source,
+        target=target,
+        mean=choice.mean,
+        std=choice.std,
+        trained=choice.rule != FROZEN,
+        plastic=plastic,
+        bounds=bounds,
+    )
 
 
 def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Population:
@@ -208,9 +224,12 @@ def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Populati
     floors = {p.name: getattr(config, p.floor_key) for p in neuron.parameters if p.floor_key}
     for parameter_name in heterogeneous:
         values[parameter_name] = _gamma(
-            float(values[parameter_name]), floors[parameter_name], size,
-            config.MODEL_SEED, f"{parameter_name} {name}",
-        )  # fmt: skip
+            float(values[parameter_name]),
+            floors[parameter_name],
+            size,
+            config.MODEL_SEED,
+            f"{parameter_name} {name}",
+        )
     trained = tuple(p.name for p in neuron.parameters if p.floor_key) if choice.train_tau else ()
     hidden = choice.size is not None
     if hidden:
@@ -222,9 +241,15 @@ def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Populati
             floors[parameter_name] = SMALLEST_PART * start if p.positive else p.low
     noise, veto = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if hidden else (0.0, 0.0)
     return Population(
-        name=name, size=size, neuron=neuron, values=values, trained=trained, floors=floors,
-        noise=noise, veto=veto,
-    )  # fmt: skip
+        name=name,
+        size=size,
+        neuron=neuron,
+        values=values,
+        trained=trained,
+        floors=floors,
+        noise=noise,
+        veto=veto,
+    )
 
 
 def _also_trained(config: Config, neuron: Neuron, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -55,9 +55,13 @@ def draw_comparison(figure: Figure, groups: Sequence[Group]) -> None:
     handles, labels = grid[0, 0].get_legend_handles_labels()
     columns = 130 // (max(map(len, labels)) + 8)  # that the width of the figure has room for
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=max(1, min(len(labels), columns)),
-        frameon=False, fontsize=9,
-    )  # fmt: skip
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=max(1, min(len(labels), columns)),
+        frameon=False,
+        fontsize=9,
+    )
 
 
 def _draw_group(axes: Axes, group: Group, column: str, number: int) -> None:
@@ -67,9 +71,14 @@ def _draw_group(axes: Axes, group: Group, column: str, number: int) -> None:
     count = len(group.runs)
     more = f" ({count} runs, mean ± standard deviation)" if count > 1 else ""
     axes.plot(
-        epochs, mean, dashes, color=colour, label=group.label + more, marker=marker(len(epochs)),
+        epochs,
+        mean,
+        dashes,
+        color=colour,
+        label=group.label + more,
+        marker=marker(len(epochs)),
         markersize=3,
-    )  # fmt: skip
+    )
     if count > 1:
         axes.fill_between(epochs, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
         for run in group.runs:

@@ -30,20 +30,24 @@ class OneExample:
         network = program.network
         spikes = [
             Spikes(
-                population="input", size=network.input.size,
-                times_ms=trial.input_steps * self._dt, ids=trial.input_channels,
+                population="input",
+                size=network.input.size,
+                times_ms=trial.input_steps * self._dt,
+                ids=trial.input_channels,
             )
-        ]  # fmt: skip
+        ]
         spikes += [  # emitted at the end of their step
             Spikes(
-                population=compiled.population.name, size=compiled.population.size,
-                times_ms=(steps + 1) * self._dt, ids=ids,
+                population=compiled.population.name,
+                size=compiled.population.size,
+                times_ms=(steps + 1) * self._dt,
+                ids=ids,
             )
             for compiled, steps, ids in zip(
                 program.populations, trial.steps, trial.neurons, strict=True
             )
             if compiled.spiking
-        ]  # fmt: skip
+        ]
         label, targets = int(served.labels[0]), served.data.targets
         said = f": {self._class(label)}, predicted {self._class(trial.prediction)}"
         states = {} if program.populations[-1].spiking else trial.states[-1]

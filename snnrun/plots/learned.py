@@ -36,22 +36,28 @@ def learned(
 
 
 def write_learned(
-    paths: RunPaths, weights: Mapping[str, np.ndarray], taus: list[TimeConstant], after: str,
+    paths: RunPaths,
+    weights: Mapping[str, np.ndarray],
+    taus: list[TimeConstant],
+    after: str,
     dataset: str = "",
-) -> None:  # fmt: skip
+) -> None:
     """Write the histograms to the folder of plots, and receptive fields on images."""
     first = next(iter(weights.values()))
     if dataset in IMAGES and math.isqrt(len(first)) ** 2 == len(first):
         write(
             lambda f: draw_fields(f, first, f"Weights from the pixels into each neuron {after}"),
-            paths.plot("fields"), fields_size(first.shape[1]),
-        )  # fmt: skip
+            paths.plot("fields"),
+            fields_size(first.shape[1]),
+        )
     write(
         lambda f: draw_weights(f, weights, f"Weights {after}"),
-        paths.plot("weights"), size_of(len(weights)),
-    )  # fmt: skip
+        paths.plot("weights"),
+        size_of(len(weights)),
+    )
     if taus:
         write(
             lambda f: draw_time_constants(f, taus, f"Time constants {after}"),
-            paths.plot("time_constants"), size_of(len(taus)),
-        )  # fmt: skip
+            paths.plot("time_constants"),
+            size_of(len(taus)),
+        )

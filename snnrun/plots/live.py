@@ -108,9 +108,10 @@ class LivePlots:
             "course of the training",
             lambda: write(
                 lambda figure: draw_training(figure, columns, test, title),
-                self._paths.plot("training"), SIZE,
+                self._paths.plot("training"),
+                SIZE,
             ),
-        )  # fmt: skip
+        )
 
     def _fancy(self, epoch: int, spikes_per_trial: np.ndarray) -> None:
         after = f"after epoch {epoch}"
@@ -161,8 +162,9 @@ class LivePlots:
         if found:
             write(
                 lambda f: draw_confusion(f, found, names, "Confusion, last epoch so far"),
-                self._paths.plot("confusion"), size_of(len(found)),
-            )  # fmt: skip
+                self._paths.plot("confusion"),
+                size_of(len(found)),
+            )
 
     def _attempt(self, what: str, draw: Callable[[], None]) -> None:
         """Draw; training must not end because a picture fails, so say so once and go on."""

@@ -34,9 +34,16 @@ from snnrun.training.checkpoint import load
 
 SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")
 NO_DIFFERENCE = (  # of what is learned
-    *SEEDS, "NAME", "OUT_DIR", "N_EPOCH", "DEBUG_HIDDEN_N", "TIMING", "BUILD", "backend.threads",
+    *SEEDS,
+    "NAME",
+    "OUT_DIR",
+    "N_EPOCH",
+    "DEBUG_HIDDEN_N",
+    "TIMING",
+    "BUILD",
+    "backend.threads",
     "backend.cache_dir",
-)  # fmt: skip
+)
 LOADED = ("LOAD_LAST", "LOAD_BEST")
 
 
@@ -150,8 +157,9 @@ def _plot_confusion(run: Run) -> None:
     if found:
         write(
             lambda figure: draw_confusion(figure, found, run.class_names, "Confusion, last epoch"),
-            run.paths.plot("confusion"), confusion_size(len(found)),
-        )  # fmt: skip
+            run.paths.plot("confusion"),
+            confusion_size(len(found)),
+        )
 
 
 def _plot_pattern(run: Run) -> None:
@@ -179,8 +187,9 @@ def _plot_pattern(run: Run) -> None:
     title = f"{run.config['NAME']} ({run.paths.root.name}): recorded trials"
     write(
         lambda figure: draw_patterns(figure, columns, config.TRIAL_MS, target, title),
-        run.paths.plot("pattern"), pattern_size(columns),
-    )  # fmt: skip
+        run.paths.plot("pattern"),
+        pattern_size(columns),
+    )
 
 
 def _network(run: Run, tensors: Mapping[str, np.ndarray]) -> Network:

@@ -73,23 +73,37 @@ def _draw_splits(axes: Axes, epochs: Columns, quantity: str, test: Mapping[str, 
         values = epochs.get(f"{split}_{quantity}", np.empty(0))
         if np.isfinite(values).any():
             axes.plot(
-                epochs["epoch"], values, color=colour, label=label, marker=marker(_n(epochs)),
+                epochs["epoch"],
+                values,
+                color=colour,
+                label=label,
+                marker=marker(_n(epochs)),
                 markersize=4,
-            )  # fmt: skip
+            )
     if quantity in test:
         axes.plot(
-            epochs["epoch"][-1:], [test[quantity]], "*", color=GREEN, markersize=13, label="test",
-            markeredgecolor="white", zorder=3,
-        )  # fmt: skip
+            epochs["epoch"][-1:],
+            [test[quantity]],
+            "*",
+            color=GREEN,
+            markersize=13,
+            label="test",
+            markeredgecolor="white",
+            zorder=3,
+        )
 
 
 def _draw_populations(axes: Axes, epochs: Columns, columns: Columns) -> None:
     """Draw one curve per population; ``columns`` are named QUANTITY/POPULATION."""
     for (name, values), colour in zip(columns.items(), _cycle(len(columns)), strict=True):
         axes.plot(
-            epochs["epoch"], values, color=colour, label=name.partition("/")[2],
-            marker=marker(_n(epochs)), markersize=3,
-        )  # fmt: skip
+            epochs["epoch"],
+            values,
+            color=colour,
+            label=name.partition("/")[2],
+            marker=marker(_n(epochs)),
+            markersize=3,
+        )
     top = max((np.nanmax(values) for values in columns.values()), default=1.0)
     axes.set_ylim(0, 1.1 * top or 1.0)
 

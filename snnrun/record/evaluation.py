@@ -170,10 +170,14 @@ def _of_an_older_run(file: h5py.File) -> list[Evaluation]:
     weights = Weights(kind="last", epochs=len(file["epochs"].get("epoch", ())))
     return [
         Evaluation(
-            weights=weights, figures=figures, final=True, n_examples=0,
-            when=str(file.attrs["finished"]), origin=read_provenance(file),
+            weights=weights,
+            figures=figures,
+            final=True,
+            n_examples=0,
+            when=str(file.attrs["finished"]),
+            origin=read_provenance(file),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _figures(group: h5py.Group) -> dict[str, float]:

@@ -86,9 +86,13 @@ class RunRecord:
     ) -> RunRecord:
         """Return the record of a run that is resumed, with the rows that it has written."""
         record = cls(
-            paths, provenance, n_classes=n_classes, class_names=class_names, confusion=confusion,
+            paths,
+            provenance,
+            n_classes=n_classes,
+            class_names=class_names,
+            confusion=confusion,
             predictions=predictions,
-        )  # fmt: skip
+        )
         with open_run(paths) as file:
             record._read(file)
         return record

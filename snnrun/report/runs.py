@@ -121,9 +121,13 @@ def _line(paths: RunPaths) -> RunLine:
     end = read_end(paths, finished=False)
     name, dataset = _composed(paths)
     return RunLine(
-        folder=paths.root, created=started, state=end.state, problem=end.reason, name=name,
+        folder=paths.root,
+        created=started,
+        state=end.state,
+        problem=end.reason,
+        name=name,
         dataset=dataset,
-    )  # fmt: skip
+    )
 
 
 def _composed(paths: RunPaths) -> tuple[str, str]:

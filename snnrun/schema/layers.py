@@ -25,12 +25,28 @@ LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", 
 PROJECTION_FIELDS = ("name", "mean", "std", "rule")
 # what the fields of a layer take their defaults from, beside network.layers itself
 DEFAULT_KEYS = (
-    "N_HID_LAYER", "NUM_HIDDEN", "RECURRENT", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE",
-    "network.hidden_parameters", "network.output_parameters", "TRAIN_W", "TRAIN_W_OUTPUT",
-    "TRAIN_TAU", "TRAIN_TAU_OUTPUT", "INPUT_HIDDEN_MEAN", "INPUT_HIDDEN_STD", "HIDDEN_OUTPUT_MEAN",
-    "HIDDEN_OUTPUT_STD", "HIDDEN_HIDDEN_MEAN", "HIDDEN_HIDDEN_STD", "HIDDEN_HIDDENFWD_MEAN",
-    "HIDDEN_HIDDENFWD_STD", "rule.name", "rule.feedback",
-)  # fmt: skip
+    "N_HID_LAYER",
+    "NUM_HIDDEN",
+    "RECURRENT",
+    "HIDDEN_NEURON_TYPE",
+    "OUTPUT_NEURON_TYPE",
+    "network.hidden_parameters",
+    "network.output_parameters",
+    "TRAIN_W",
+    "TRAIN_W_OUTPUT",
+    "TRAIN_TAU",
+    "TRAIN_TAU_OUTPUT",
+    "INPUT_HIDDEN_MEAN",
+    "INPUT_HIDDEN_STD",
+    "HIDDEN_OUTPUT_MEAN",
+    "HIDDEN_OUTPUT_STD",
+    "HIDDEN_HIDDEN_MEAN",
+    "HIDDEN_HIDDEN_STD",
+    "HIDDEN_HIDDENFWD_MEAN",
+    "HIDDEN_HIDDENFWD_STD",
+    "rule.name",
+    "rule.feedback",
+)
 
 Values = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -249,9 +265,15 @@ def _fields(path: str, given: Any, known: Sequence[str], last: bool, wrong: list
             wrong.append(f"{at}: there is no such field.{hint} There are: {', '.join(known)}")
         elif value is None:
             continue
-        elif name == "recurrent" and isinstance(value, bool | str) and str(value).lower() in (
-            "true", "false",
-        ):  # fmt: skip
+        elif (
+            name == "recurrent"
+            and isinstance(value, bool | str)
+            and str(value).lower()
+            in (
+                "true",
+                "false",
+            )
+        ):
             clean[name] = str(value).lower() == "true"
         elif name in ("forward", "recurrent"):
             clean[name] = _fields(at, value, PROJECTION_FIELDS, last, wrong)
@@ -289,10 +311,13 @@ def _repeated(layers: Sequence[Fields]) -> Iterator[str]:
             places = [
                 f"[{i}]{part}"
                 for i, layer in enumerate(layers)
-                for part, of in (("", layer), (".forward", layer.get("forward")),
-                                 (".recurrent", layer.get("recurrent")))
+                for part, of in (
+                    ("", layer),
+                    (".forward", layer.get("forward")),
+                    (".recurrent", layer.get("recurrent")),
+                )
                 if isinstance(of, Mapping) and of.get("name") == name
-            ]  # fmt: skip
+            ]
             yield (
                 f"{places[-1]}.name={name}: names are given once, to populations and projections; "
                 f"there are {', '.join(names)}"

@@ -58,10 +58,17 @@ OPTIONS = table(
 
 # Keys that choose or change examples with classes: name -> the only value with a frozen pattern.
 FIXED = {
-    "AUGMENTATION": {}, "RESCALE_T": 1.0, "RESCALE_X": 1.0, "N_INPUT_DELAY": 0,
-    "REDUCED_CLASSES": None, "BALANCE_TRAIN_CLASSES": False, "BALANCE_EVAL_CLASSES": False,
-    "EVALUATION": "random", "SHUFFLE": False, "dataset.merge": True,
-}  # fmt: skip
+    "AUGMENTATION": {},
+    "RESCALE_T": 1.0,
+    "RESCALE_X": 1.0,
+    "N_INPUT_DELAY": 0,
+    "REDUCED_CLASSES": None,
+    "BALANCE_TRAIN_CLASSES": False,
+    "BALANCE_EVAL_CLASSES": False,
+    "EVALUATION": "random",
+    "SHUFFLE": False,
+    "dataset.merge": True,
+}
 
 
 OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
@@ -77,8 +84,17 @@ def _frozen(values: Values) -> Iterator[str]:
             )
 
 
-@rule("dataset.name", "dataset.input", "dataset.rate", "dataset.target", "dataset.target_spikes",
-      "dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")  # fmt: skip
+@rule(
+    "dataset.name",
+    "dataset.input",
+    "dataset.rate",
+    "dataset.target",
+    "dataset.target_spikes",
+    "dataset.target_offset",
+    "dataset.bin_ms",
+    "dataset.jitter",
+    "dataset.invert",
+)
 def _of_the_source(values: Values) -> Iterator[str]:
     """Refuse options of another kind of input or target than the one chosen."""
     if values["dataset.name"] != "pattern":
@@ -94,8 +110,14 @@ def _of_the_source(values: Values) -> Iterator[str]:
         "jitter": picture,
         "invert": picture,
     }
-    usual = {"rate": 5.0, "target_spikes": 5, "target_offset": None, "bin_ms": 10.0,
-             "jitter": True, "invert": False}  # fmt: skip
+    usual = {
+        "rate": 5.0,
+        "target_spikes": 5,
+        "target_offset": None,
+        "bin_ms": 10.0,
+        "jitter": True,
+        "invert": False,
+    }
     for option, works in used.items():
         value = values[f"dataset.{option}"]
         if not works and value != usual[option]:

@@ -44,9 +44,11 @@ MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = ("yinyang", "pattern")
 OWN_VALIDATION = ("ssc",)  # data sets with a validation set of their own
 OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes before it
-    "NUM_HIDDEN": "size", "HIDDEN_NEURON_TYPE": "neuron", "RECURRENT": "recurrent",
+    "NUM_HIDDEN": "size",
+    "HIDDEN_NEURON_TYPE": "neuron",
+    "RECURRENT": "recurrent",
     "TRAIN_TAU": "train_tau",
-}  # fmt: skip
+}
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 
@@ -140,8 +142,17 @@ def _exponential_in_range(values: Values) -> Iterator[str]:
         )
 
 
-@rule("network.integrator", "DT_MS", "TAU_MEM", "TAU_SYN", "TAU_B", "TAU_ACCUMULATOR",
-      "LOSS_TYPE", "network.layers", *DEFAULT_KEYS)  # fmt: skip
+@rule(
+    "network.integrator",
+    "DT_MS",
+    "TAU_MEM",
+    "TAU_SYN",
+    "TAU_B",
+    "TAU_ACCUMULATOR",
+    "LOSS_TYPE",
+    "network.layers",
+    *DEFAULT_KEYS,
+)
 def _euler_stable(values: Values) -> Iterator[str]:
     taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * ("ALIF" in neurons_of(values))
     taus += ["TAU_ACCUMULATOR"] * (values["LOSS_TYPE"] == "sum_weigh_input")

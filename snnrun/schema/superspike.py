@@ -139,22 +139,51 @@ OPTIONS = table(
 
 # Keys without effect here, as the rule has its own optimiser, initial weights and error.
 UNUSED = (
-    "LOSS_TYPE", "REG_TYPE", "REWIRE_SILENT", "ETA", "ADAM_BETA1", "ADAM_BETA2", "ADAM_EPS",
-    "ETA_DECAY", "LR_EASE_IN_FACTOR", "ETA_FAC", "TRAIN_TAU", "TRAIN_TAU_OUTPUT", "TRAIN_W",
-    "TRAIN_W_OUTPUT", "INPUT_HIDDEN_MEAN", "INPUT_HIDDEN_STD", "HIDDEN_OUTPUT_MEAN",
-    "HIDDEN_OUTPUT_STD", "PDROP_INPUT", "PDROP_HIDDEN", "HIDDEN_NOISE", "PIPELINE",
-    "COLLECT_CONFUSION", "REC_PREDICTIONS", "backend.on_full_buffer",
+    "LOSS_TYPE",
+    "REG_TYPE",
+    "REWIRE_SILENT",
+    "ETA",
+    "ADAM_BETA1",
+    "ADAM_BETA2",
+    "ADAM_EPS",
+    "ETA_DECAY",
+    "LR_EASE_IN_FACTOR",
+    "ETA_FAC",
+    "TRAIN_TAU",
+    "TRAIN_TAU_OUTPUT",
+    "TRAIN_W",
+    "TRAIN_W_OUTPUT",
+    "INPUT_HIDDEN_MEAN",
+    "INPUT_HIDDEN_STD",
+    "HIDDEN_OUTPUT_MEAN",
+    "HIDDEN_OUTPUT_STD",
+    "PDROP_INPUT",
+    "PDROP_HIDDEN",
+    "HIDDEN_NOISE",
+    "PIPELINE",
+    "COLLECT_CONFUSION",
+    "REC_PREDICTIONS",
+    "backend.on_full_buffer",
     "network.hidden_trained",
-)  # fmt: skip
+)
 # What stands for some of those and for the filter of LOSS_TYPE=van_rossum.
 INSTEAD = {
-    "ETA": "rule.r0", "ETA_DECAY": "rule.cut_every", "ETA_FAC": "rule.cut_every",
-    "INPUT_HIDDEN_STD": "rule.w0", "HIDDEN_OUTPUT_STD": "rule.w0", "TAU_RISE": "rule.tau_rise",
+    "ETA": "rule.r0",
+    "ETA_DECAY": "rule.cut_every",
+    "ETA_FAC": "rule.cut_every",
+    "INPUT_HIDDEN_STD": "rule.w0",
+    "HIDDEN_OUTPUT_STD": "rule.w0",
+    "TAU_RISE": "rule.tau_rise",
     "TAU_DECAY": "rule.tau_decay",
-}  # fmt: skip
+}
 # Keys whose other values are not implemented with it: name -> the only value.
-FIXED = {"RECURRENT": False, "N_HID_LAYER": 1, "N_BATCH": 1, "HIDDEN_NEURON_TYPE": "LIF",
-         "OUTPUT_NEURON_TYPE": "LI"}  # fmt: skip
+FIXED = {
+    "RECURRENT": False,
+    "N_HID_LAYER": 1,
+    "N_BATCH": 1,
+    "HIDDEN_NEURON_TYPE": "LIF",
+    "OUTPUT_NEURON_TYPE": "LI",
+}
 
 LEARN_TARGETS = ("superspike",)  # rules for data with target spikes instead of classes
 
@@ -193,8 +222,13 @@ def _layers_alike(values: Values) -> Iterator[str]:
         )
 
 
-@rule("rule.name", "dataset.name", "LOSS_TYPE", "network.hidden_parameters",
-      "network.output_parameters")  # fmt: skip
+@rule(
+    "rule.name",
+    "dataset.name",
+    "LOSS_TYPE",
+    "network.hidden_parameters",
+    "network.output_parameters",
+)
 def _patterns(values: Values) -> Iterator[str]:
     name, learns = values["dataset.name"], values["rule.name"] in LEARN_TARGETS
     by_loss = values["rule.name"] == "surrogate" and values["LOSS_TYPE"] in TARGET_LOSSES
@@ -216,8 +250,15 @@ def _patterns(values: Values) -> Iterator[str]:
                 )
 
 
-@rule("rule.name", "rule.tau_rise", "rule.tau_decay", "rule.update_ms", "rule.delay_ms", "DT_MS",
-      "TRIAL_MS")  # fmt: skip
+@rule(
+    "rule.name",
+    "rule.tau_rise",
+    "rule.tau_decay",
+    "rule.update_ms",
+    "rule.delay_ms",
+    "DT_MS",
+    "TRIAL_MS",
+)
 def _times(values: Values) -> Iterator[str]:
     if values["rule.name"] != "superspike":
         return

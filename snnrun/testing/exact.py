@@ -172,9 +172,14 @@ def simulate(problem: Problem, weights: Mapping[str, Array], values: Sequence[Va
         spikes = spiker >= 0
         length = np.where(spikes, soonest, horizon - t)
         pieces.append(
-            Piece(t=t, length=length, readout=paths[-1].terms[..., 0], spiker=spiker,
-                  slope=slope[copies, spiker])
-        )  # fmt: skip
+            Piece(
+                t=t,
+                length=length,
+                readout=paths[-1].terms[..., 0],
+                spiker=spiker,
+                slope=slope[copies, spiker],
+            )
+        )
         for layer, path in zip(layers, paths, strict=True):
             layer.x = path.at(length[:, None])
         arrives = ~spikes & (horizon == times[pointer]) & ~over[:, 0]

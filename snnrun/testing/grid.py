@@ -154,11 +154,16 @@ def _genn_grids(
     for program in programs:
         folder = tempfile.TemporaryDirectory(prefix="snnrun-genn-")
         backend = open_for_check(
-            program, Path(folder.name), [_data(problem, program.dt)],
-            Settings(precision="float64", spikes=program.steps), device=options.device,
-            compiler=options.compiler, flags=options.flags, cache=options.cache,
+            program,
+            Path(folder.name),
+            [_data(problem, program.dt)],
+            Settings(precision="float64", spikes=program.steps),
+            device=options.device,
+            compiler=options.compiler,
+            flags=options.flags,
+            cache=options.cache,
             only_cached=options.only_cached,
-        )  # fmt: skip
+        )
         grids.append(Grid(dt=program.dt, backend=backend, folder=folder))
     return tuple(grids)
 

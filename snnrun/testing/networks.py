@@ -99,9 +99,15 @@ def make_setup(
     scales = tuple(scale_of(part.neuron, part.values, duration) for part in parts)
     times, channels = input_events(CHANNELS, duration, dt, seed)
     problem = Problem(
-        network=network, weights={}, loss=loss, loss_values=loss_values, times=times,
-        channels=channels, label=LABEL, duration=duration,
-    )  # fmt: skip
+        network=network,
+        weights={},
+        loss=loss,
+        loss_values=loss_values,
+        times=times,
+        channels=channels,
+        label=LABEL,
+        duration=duration,
+    )
     draws = natural_draws(network, scales)
     candidates = draw_weights(network, draws, CANDIDATES, seed, GAINS)
     return Setup(problem=problem, candidates=candidates, scales=scales)

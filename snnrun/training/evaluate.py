@@ -110,8 +110,10 @@ def _of_pattern(results: Results) -> dict[str, float]:
     """Return what takes the place of the figures of classes where the task is a pattern."""
     if not results.figures:
         return {}
-    found = {name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-             for name, values in results.figures.items()}  # fmt: skip
+    found = {
+        name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+        for name, values in results.figures.items()
+    }
     ratio = float(results.figures["error_ratio"][-1])
     return found | {"error_ratio": ratio, "accuracy": 1.0 - ratio, "loss": float(results.loss[-1])}
 

@@ -202,9 +202,12 @@ class Trainer:
                 with self._timed("recording"):
                     served = phase.feed.serve(epoch, first, first + 1)
                     self._recorder.record(
-                        epoch, phase.first_trial + first, served, phase.name,
+                        epoch,
+                        phase.first_trial + first,
+                        served,
+                        phase.name,
                         (*self._dropout(epoch, phase, served), phase.name == "train"),
-                    )  # fmt: skip
+                    )
             cuts = (phase.trials, self._end_of_chunk(phase, first))
             last = min([*cuts, *(r for r in recorded if r > first)])
             served = self._serve(epoch, phase, first, last)
@@ -235,9 +238,14 @@ class Trainer:
         if phase.name == "train":
             rates = state.schedule.rates(self._config, epoch, state.updates, trials)
             results = self._backend.train(
-                served.data, examples, self._config.N_BATCH, rates, self._adam, state.updates,
+                served.data,
+                examples,
+                self._config.N_BATCH,
+                rates,
+                self._adam,
+                state.updates,
                 *self._dropout(epoch, phase, served),
-            )  # fmt: skip
+            )
             self._guard.training(results, epoch, served.first, state.updates, rates)
             state.updates += trials
             state.neuron_spikes += results.neuron_spikes

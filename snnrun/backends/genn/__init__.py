@@ -96,9 +96,13 @@ def open_genn(
     require_memory(description, free(), room_for(program, data))
     say(f"building {program.network.shape} with GeNN {version_of_pygenn()} for {NAMES[device]}")
     built = build_model(
-        pygenn, description, target, code, cache_folder(config.backend.cache_dir),
+        pygenn,
+        description,
+        target,
+        code,
+        cache_folder(config.backend.cache_dir),
         only_cached=not config.BUILD,
-    )  # fmt: skip
+    )
     drop_spikes = config.backend.on_full_buffer == "report"
     backend: Backend
     if program.online:

@@ -127,9 +127,13 @@ def build_model(
             f"{cache}). Run once with BUILD=true"
         )
     model = pygenn.GeNNModel(
-        description.precision, name, backend=target.device, time_precision="float",
-        optimize_code=target.optimize, **target.preferences,
-    )  # fmt: skip
+        description.precision,
+        name,
+        backend=target.device,
+        time_precision="float",
+        optimize_code=target.optimize,
+        **target.preferences,
+    )
     model.timing_enabled = target.times_kernels
     groups = Assembler(pygenn, model, description).groups
     log = code / LOG

@@ -34,9 +34,12 @@ def describe(program: Program, settings: Settings) -> Description:
     watched = watch(program, settings)
     last = program.populations[-1]
     source = input_population(
-        network.input.name, network.input.size, program.steps, settings,
+        network.input.name,
+        network.input.size,
+        program.steps,
+        settings,
         back=network.layers[0].forward.trained,
-    )  # fmt: skip
+    )
     layers = [
         PopulationWriter(program, c, settings, watched if c is last else Watched()).write()
         for c in program.populations

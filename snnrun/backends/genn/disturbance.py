@@ -105,8 +105,12 @@ class Disturbance:
         if not self.noise:
             return []
         free = " && !held" if refractory else ""
-        text = fill("noise", free=free, state=state_name(self._state),
-                    amplitude=formula(sp.Float(self.noise, 17)))  # fmt: skip
+        text = fill(
+            "noise",
+            free=free,
+            state=state_name(self._state),
+            amplitude=formula(sp.Float(self.noise, 17)),
+        )
         return text.splitlines()
 
     @property
@@ -135,8 +139,10 @@ class Disturbance:
         if not self.veto:
             return []
         kept = [f"crossing_{s}[at] = crossing_now_{s}[own];" for s in self._records]
-        return ["    crossed[at] = n;", f"    if (late) {{ crossed[at] = crossed_now[own]; "
-                f"{' '.join(kept)} }}"]  # fmt: skip
+        return [
+            "    crossed[at] = n;",
+            f"    if (late) {{ crossed[at] = crossed_now[own]; {' '.join(kept)} }}",
+        ]
 
     def drive(self, strength: str) -> list[str]:
         """Return the drive of a spike; that of a late one waits for the crossing."""

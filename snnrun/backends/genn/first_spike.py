@@ -71,10 +71,12 @@ class FirstSpike(OfOutput):
         )
         read = self._read()
         silent_label = Update(
-            name="loss_silent", group="loss_top", references=read,
+            name="loss_silent",
+            group="loss_top",
+            references=read,
             code="label_silent = id == label && first_step < 0 ? 1.0 : 0.0;\n",
             variables=(Variable(name="label_silent", access=Access.LARGEST_OF_NEURONS),),
-        )  # fmt: skip
+        )
         return [*([silent_label] if excluded else []), *self.softmax(y, read, delta)]
 
 

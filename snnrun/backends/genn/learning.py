@@ -50,9 +50,14 @@ def updates_of(program: Program) -> list[Update]:
             floor = population.floors.get(parameter)
             new = STEP if floor is None else f"fmax({STEP}, {formula(floor)})"
             found += _updates(
-                learned(tensor.name, parameter), population.name, genn_name(symbol(parameter)),
-                f"gradient_{parameter}", f"value = {new};\n{check}\n", flags, of_synapses=False,
-            )  # fmt: skip
+                learned(tensor.name, parameter),
+                population.name,
+                genn_name(symbol(parameter)),
+                f"gradient_{parameter}",
+                f"value = {new};\n{check}\n",
+                flags,
+                of_synapses=False,
+            )
     return found
 
 
@@ -68,21 +73,24 @@ def _updates(
 ) -> list[Update]:
     return [
         Update(
-            name=f"{name}_sum", group="sum", code="total = gradient;\ngradient = 0.0;\n",
-            references=(
-                Reference(name="gradient", owner=owner, variable=gradient, written=True),
-            ),
+            name=f"{name}_sum",
+            group="sum",
+            code="total = gradient;\ngradient = 0.0;\n",
+            references=(Reference(name="gradient", owner=owner, variable=gradient, written=True),),
             variables=(Variable(name="total", access=Access.SUM_OF_BATCH),),
             of_synapses=of_synapses,
         ),
         Update(
-            name=f"{name}_adam", group="learn", code=MOMENTS + step,
+            name=f"{name}_adam",
+            group="learn",
+            code=MOMENTS + step,
             references=(
                 Reference(name="value", owner=owner, variable=value, written=True),
                 Reference(name="total", owner=f"{name}_sum", variable="total"),
             ),
             variables=(Variable(name="first"), Variable(name="second")),
             parameters=tuple(Parameter(name=n, type="scalar") for n in ADAM),
-            of_synapses=of_synapses, tables=(flags,),
+            of_synapses=of_synapses,
+            tables=(flags,),
         ),
-    ]  # fmt: skip
+    ]

@@ -9,8 +9,15 @@ from collections.abc import Callable, Mapping
 from snnrun.backends.genn.description import Access, Description, Neurons, Update, Variable
 from snnrun.errors import ConfigError
 
-BYTES = {"scalar": 4, "int": 4, "double": 8, "uint8_t": 1, "uint16_t": 2, "uint32_t": 4,
-         "uint64_t": 8}  # fmt: skip
+BYTES = {
+    "scalar": 4,
+    "int": 4,
+    "double": 8,
+    "uint8_t": 1,
+    "uint16_t": 2,
+    "uint32_t": 4,
+    "uint64_t": 8,
+}
 RESERVE = 64 * 2**20  # of the kernels, and of what is lost between arrays
 
 # What takes memory, and the keys that it grows with
@@ -59,8 +66,11 @@ def memory_of(
             add(what, copies * sizes[synapses.name], variable.type)
     for update in description.updates:
         for variable in update.variables:
-            add(WEIGHTS if update.of_synapses else NEURONS,
-                _of_update(update, variable, sizes, batch), variable.type)  # fmt: skip
+            add(
+                WEIGHTS if update.of_synapses else NEURONS,
+                _of_update(update, variable, sizes, batch),
+                variable.type,
+            )
     return found
 
 

@@ -119,9 +119,12 @@ class GennOnlineBackend(OnlineRuns):
                 failed = i
                 break
         return Presented(
-            error=error, square=square, layer_spikes=layer_spikes,
-            neuron_spikes=np.concatenate(neuron_spikes), failed=failed,
-        )  # fmt: skip
+            error=error,
+            square=square,
+            layer_spikes=layer_spikes,
+            neuron_spikes=np.concatenate(neuron_spikes),
+            failed=failed,
+        )
 
     def _begin(self, data: SpikeData, targets: Targets, example: int) -> None:
         """Put an example into the tables, and the neurons in front of it."""
@@ -172,8 +175,11 @@ class GennOnlineBackend(OnlineRuns):
         if count <= len(self._device.table_memory(owner, table)):
             return
         kept = self.carried()
-        tensors = {(name, which): self.get(name, which)
-                   for name in self._shapes for which in ("value", "first", "second")}  # fmt: skip
+        tensors = {
+            (name, which): self.get(name, which)
+            for name in self._shapes
+            for which in ("value", "first", "second")
+        }
         self._device.resize(owner, {table: np.zeros(count, np.uint16)})
         self._set_feedback()
         for (name, which), values in tensors.items():

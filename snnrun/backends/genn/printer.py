@@ -29,11 +29,29 @@ TAKEN = frozenset(  # by GeNN, by the templates, and by C
     """.split()  # noqa: SIM905
 )
 PREFIXES = (
-    "lam_", "P_", "H_", "Pu_", "Hu_", "dP_", "dH_", "u_", "_", "spike_", "past_", "released_",
-    "next_", "peak_", "tape_", "trace_", "gradient_", "kept_", "at_release_",
-    "crossing_", "draw_",
+    "lam_",
+    "P_",
+    "H_",
+    "Pu_",
+    "Hu_",
+    "dP_",
+    "dH_",
+    "u_",
+    "_",
+    "spike_",
+    "past_",
+    "released_",
+    "next_",
+    "peak_",
+    "tape_",
+    "trace_",
+    "gradient_",
+    "kept_",
+    "at_release_",
+    "crossing_",
+    "draw_",
     "gennrand",
-)  # fmt: skip
+)
 
 genn_name = not_taken(TAKEN, PREFIXES)
 # A literal with a point or an exponent has the model's precision

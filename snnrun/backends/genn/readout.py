@@ -112,18 +112,26 @@ class OfOutput(Watched):
         summed = Variable(name="total", access=Access.SUM_OF_NEURONS)
         return [
             Update(
-                name="loss_top", group="loss_top", code=top,
-                references=references, variables=(largest,),
+                name="loss_top",
+                group="loss_top",
+                code=top,
+                references=references,
+                variables=(largest,),
             ),
             Update(
-                name="loss_total", group="loss_total", code=total,
-                references=(*references, of_top), variables=(summed,),
+                name="loss_total",
+                group="loss_total",
+                code=total,
+                references=(*references, of_top),
+                variables=(summed,),
             ),
             Update(
-                name="loss_delta", group="loss_delta", code=delta,
+                name="loss_delta",
+                group="loss_delta",
+                code=delta,
                 references=(*self._written(references), of_top, of_total),
             ),
-        ]  # fmt: skip
+        ]
 
     def _written(self, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
         """Return the references of the last update: what it reads of the example, and fills."""

@@ -40,7 +40,9 @@ def input_population(
         name=name,
         size=size,
         sim_code=fill(
-            "input", none=NONE, drop=_drop("step", "low", "high", "events"),
+            "input",
+            none=NONE,
+            drop=_drop("step", "low", "high", "events"),
             back=_back(steps, behind) if back else "",
         ),
         threshold="events > 0",
@@ -56,16 +58,21 @@ def input_population(
             *((Parameter(name="backward", type="uint8_t"),) if back else ()),
             Parameter(name="drop_below", type="uint32_t"),
         ),
-    )  # fmt: skip
+    )
 
 
 def _back(steps: int, behind: str) -> str:
     return fill(
-        "input_back", last=steps - 1, none=NONE, row=f"row{behind}", first=f"first{behind}",
-        due=f"due{behind}", events=f"events{behind}",
+        "input_back",
+        last=steps - 1,
+        none=NONE,
+        row=f"row{behind}",
+        first=f"first{behind}",
+        due=f"due{behind}",
+        events=f"events{behind}",
         cleared=f"events{behind} = 0;" if behind else "",
         drop=_drop("m", f"low{behind}", f"high{behind}", f"events{behind}"),
-    )  # fmt: skip
+    )
 
 
 def _drop(step: str, low: str, high: str, events: str) -> str:

@@ -7,8 +7,8 @@ import math
 import sympy as sp
 
 from snnrun import __version__
-from snnrun.backends.native.population import PopulationEmitter, boolean, fill
-from snnrun.backends.native.printer import print_formula
+from snnrun.backends.native.population import PopulationEmitter
+from snnrun.backends.native.printer import boolean, fill, print_formula
 from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.program import CompiledPopulation, Program
@@ -140,9 +140,11 @@ def _own_part(program: Program, bound: BoundLoss) -> list[str]:
         keep = {"DECAY": kernel.decay, "RISE": kernel.rise}
         return [
             f"static constexpr double NORM = {kernel.norm!r};",
-            *(f"static constexpr double KEEP_{name} = {math.exp(-program.dt / tau)!r};  // a step"
-              for name, tau in keep.items()),
-        ]  # fmt: skip
+            *(
+                f"static constexpr double KEEP_{name} = {math.exp(-program.dt / tau)!r};  // a step"
+                for name, tau in keep.items()
+            ),
+        ]
     if readout is Readout.INPUT_WEIGHTED_SUM:
         return [
             f"static constexpr double ACCUMULATOR_WEIGHT = {bound.accumulator_weight!r};",

@@ -268,8 +268,13 @@ class NativeBackend(CompiledProgram):
         disturbed: bool = False,
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
-        job = _Job(batch=len(examples), train=1, dropout=dropout, dropout_key=dropout_key,
-                   disturbed=disturbed)  # fmt: skip
+        job = _Job(
+            batch=len(examples),
+            train=1,
+            dropout=dropout,
+            dropout_key=dropout_key,
+            disturbed=disturbed,
+        )
         return self._call(self._lib.snn_gradient, job, data, examples)
 
     def trial(

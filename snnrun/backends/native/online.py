@@ -100,15 +100,26 @@ class OnlineBackend(CompiledProgram, OnlineRuns):
         neuron_spikes = np.zeros(sum(p.population.size for p in populations), np.int64)
         given = np.zeros(count) if rates is None else rates
         job = _Job(
-            data=c.pointer(view), examples=pointer(examples, np.int64), count=count,
-            rates=pointer(given, np.float64), clock=self._clock, stop=self.stop,
-            learn=rates is not None, trace=trace, error=error.ctypes.data,
-            square=square.ctypes.data, layer_spikes=layer_spikes.ctypes.data,
-            neuron_spikes=neuron_spikes.ctypes.data, failed=-1,
-        )  # fmt: skip
+            data=c.pointer(view),
+            examples=pointer(examples, np.int64),
+            count=count,
+            rates=pointer(given, np.float64),
+            clock=self._clock,
+            stop=self.stop,
+            learn=rates is not None,
+            trace=trace,
+            error=error.ctypes.data,
+            square=square.ctypes.data,
+            layer_spikes=layer_spikes.ctypes.data,
+            neuron_spikes=neuron_spikes.ctypes.data,
+            failed=-1,
+        )
         if count:
             self._carry_out(self._lib.snn_run, job)
         return Presented(
-            error=error, square=square, layer_spikes=layer_spikes, neuron_spikes=neuron_spikes,
+            error=error,
+            square=square,
+            layer_spikes=layer_spikes,
+            neuron_spikes=neuron_spikes,
             failed=int(job.failed),
-        )  # fmt: skip
+        )

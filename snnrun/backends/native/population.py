@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from snnrun.backends.native.printer import cxx_name, print_formula
-from snnrun.backends.templates import fill_template
+from snnrun.backends.native.printer import boolean, cxx_name, fill, indented, print_formula
 from snnrun.compile.derive import Flow, adjoint_symbol
 from snnrun.compile.discrete import StepBack
 from snnrun.compile.program import CompiledPopulation
@@ -17,13 +16,7 @@ from snnrun.compile.update import steps_of
 from snnrun.models.equations import internal, symbol
 from snnrun.models.surrogates import REACH
 
-INDENT = " " * 8
 USUAL_NAME = re.compile(r"hidden\d*|output")
-
-
-def fill(template: str, **fields: object) -> str:
-    """Fill a template of this backend."""
-    return fill_template(__package__, template, fields)
 
 
 class PopulationEmitter:
@@ -126,10 +119,10 @@ class PopulationEmitter:
             keep.append(f"kept[{r}][v] = {source};")
         return fill(
             "spiking",
-            crosses=_join(crosses),
-            reset=_join(reset),
-            keep=_join(keep),
-            loud=_join(self._loud_lines()),
+            crosses=indented(crosses),
+            reset=indented(reset),
+            keep=indented(keep),
+            loud=indented(self._loud_lines()),
             spikes="vf spikes, " if self.neuron.count is not None else "",
             count_part=self._count(),
             jump_part=self._jump() if jump else self._step_back(),
@@ -145,7 +138,7 @@ class PopulationEmitter:
         return fill(
             "jump",
             slope=self._return(jump.slope, real=True, states=jump.records),
-            jump=_join(self._jump_lines()),
+            jump=indented(self._jump_lines()),
         )
 
     def _step_back(self) -> str:
@@ -169,12 +162,12 @@ class PopulationEmitter:
         return fill(
             "discrete",
             taped=len(taped),
-            tape=_join(tape),
-            surrogate=_join(
+            tape=indented(tape),
+            surrogate=indented(
                 [*self._lines([distance, reach], states=taped), *inner, f"return {value};"]
             ),
             reset="its reset counts as a constant" if step.reset_change is None else "all of it",
-            step_back=_join(self._step_back_lines(step)),
+            step_back=indented(self._step_back_lines(step)),
         )
 
     def _step_back_lines(self, step: StepBack) -> list[str]:
@@ -254,15 +247,19 @@ class PopulationEmitter:
         return text + fill(
             "late",
             late_drive=self._return(jump.drive, real=True, states=jump.records),
-            cross=_join([*cross, *self._changes(adjoint, gradients)]),
+            cross=indented([*cross, *self._changes(adjoint, gradients)]),
         )
 
     def _regularised(self) -> str:
         assert self.push is not None
         if self.step_back is not None:
             return fill("penalised", push=print_formula(self.push), averaged=boolean(self.averaged))
-        return fill("regularised", push=print_formula(self.push), averaged=boolean(self.averaged),
-                    state=self.states.index(str(self.steps.threshold_state)))  # fmt: skip
+        return fill(
+            "regularised",
+            push=print_formula(self.push),
+            averaged=boolean(self.averaged),
+            state=self.states.index(str(self.steps.threshold_state)),
+        )
 
     def _refractory(self) -> str:
         jump, release = self.dynamics.jump, ""
@@ -284,8 +281,8 @@ class PopulationEmitter:
         return fill(
             "per_neuron",
             names=", ".join(self.compiled.per_neuron),
-            prepare=_join(self._prepare_lines()),
-            gradient=_join(self._gradient_lines()),
+            prepare=indented(self._prepare_lines()),
+            gradient=indented(self._gradient_lines()),
             lowest=lowest or "0",
         )
 
@@ -380,7 +377,7 @@ class PopulationEmitter:
         for i, name in enumerate(self.states):
             text = " + ".join(print_formula(term) for term in terms[name]) or "Real(0.0)"
             lines.append(f"{target}[{i}] = splat({text});")
-        return _join(lines)
+        return indented(lines)
 
     def _return(
         self, expression: sp.Expr, *, real: bool = False, states: tuple[str, ...] | None = None
@@ -388,13 +385,4 @@ class PopulationEmitter:
         folded = self.compiled.fold(expression)
         lines = self._lines([folded], real=real, states=states)
         text = print_formula(folded)
-        return _join([*lines, f"return {text};" if real else f"return splat({text});"])
-
-
-def _join(lines: list[str]) -> str:
-    return "\n".join(INDENT + line for line in lines)
-
-
-def boolean(value: bool) -> str:
-    """Return a C++ literal."""
-    return "true" if value else "false"
+        return indented([*lines, f"return {text};" if real else f"return splat({text});"])

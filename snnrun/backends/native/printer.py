@@ -5,6 +5,9 @@ from __future__ import annotations
 import sympy as sp
 
 from snnrun.backends.printer import Dialect, not_taken, print_in
+from snnrun.backends.templates import fill_template
+
+INDENT = " " * 8
 
 TAKEN = frozenset(  # by the generated functions, the runtime and C++
     """
@@ -28,6 +31,27 @@ cxx_name = not_taken(TAKEN, PREFIXES)
 
 def print_formula(expression: sp.Expr, literal: str = "Real({})") -> str:
     """Return ``expression`` as C++."""
-    dialect = Dialect(literal=literal, largest="maximum", smallest="minimum", name_of=cxx_name,
-                      sign="sign", side="side")  # fmt: skip
+    dialect = Dialect(
+        literal=literal,
+        largest="maximum",
+        smallest="minimum",
+        name_of=cxx_name,
+        sign="sign",
+        side="side",
+    )
     return print_in(dialect, expression)
+
+
+def fill(template: str, **fields: object) -> str:
+    """Fill a template of this backend."""
+    return fill_template(__package__, template, fields)
+
+
+def indented(lines: list[str]) -> str:
+    """Return the lines of a function's body."""
+    return "\n".join(INDENT + line for line in lines)
+
+
+def boolean(value: bool) -> str:
+    """Return a C++ literal."""
+    return "true" if value else "false"

@@ -21,9 +21,15 @@ def start(command: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     try:
         with requests_wait():  # or one that is half started would be nobody's
             process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-            )  # fmt: skip
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
     except BaseException:
         if process is not None:
             end(process)

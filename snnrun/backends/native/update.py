@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from snnrun.backends.native.population import PopulationEmitter, _join, fill
-from snnrun.backends.native.printer import cxx_name, print_formula
+from snnrun.backends.native.population import PopulationEmitter
+from snnrun.backends.native.printer import cxx_name, fill, indented, print_formula
 from snnrun.compile.discrete import StepBack
 from snnrun.compile.update import UpdateSteps
 from snnrun.models.equations import symbol
@@ -18,7 +18,7 @@ class UpdateEmitter(PopulationEmitter):
         if self.neuron.count is None:
             return ""
         most = self.compiled.population.most_spikes
-        return fill("count", most=most, count=_join(self._count_lines(self.states)))
+        return fill("count", most=most, count=indented(self._count_lines(self.states)))
 
     def _count_lines(self, states: tuple[str, ...]) -> list[str]:
         """Return lines that compute the count from the ``states`` in x.
