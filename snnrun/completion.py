@@ -16,8 +16,8 @@ from snnrun.cli import COMMANDS
 from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, groups, split
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
+from snnrun.keys.kinds import BOOL, shown
 from snnrun.schema import SCHEMA
-from snnrun.schema.kinds import BOOL, shown
 
 TAKES_CONFIG = ("train", "crossval", "gradcheck", "compile", "data")
 DATA_ACTIONS = ("info", "verify", "fetch")

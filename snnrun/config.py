@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from snnrun.errors import ConfigError, did_you_mean
+from snnrun.keys.check import count_of, steps_of
+from snnrun.keys.kinds import plain, shown
 from snnrun.schema import (
     ALIASES,
     BASE,
@@ -26,11 +28,10 @@ from snnrun.schema import (
     superspike,
     targets,
 )
+from snnrun.schema.checks import CHECKS
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
 from snnrun.schema.hints import unknown_key
-from snnrun.schema.kinds import plain, shown
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
-from snnrun.schema.rules import RULES, count_of, steps_of
 
 # Keys whose value "validation" stands for "training" where there is no validation set
 OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH")
@@ -178,9 +179,9 @@ def validate(source: Any) -> Config:
         else:
             values[key.name] = value
     wrong += without_effect(values, dataset)
-    checks = (*RULES, *augmentation.RULES, *recordable.RULES, *stdp.RULES, *pattern.RULES)
-    for rule in (*checks, *superspike.RULES, *targets.RULES):
-        wrong += rule.problems(values)
+    checks = (*CHECKS, *augmentation.CHECKS, *recordable.CHECKS, *stdp.CHECKS, *pattern.CHECKS)
+    for check in (*checks, *superspike.CHECKS, *targets.CHECKS):
+        wrong += check.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"), wrong)
     return _assemble(_resolve(values), own_options)

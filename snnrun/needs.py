@@ -15,9 +15,9 @@ from snnrun.datasets import find
 from snnrun.datasets.files import needed
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ResourceError
+from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory
 from snnrun.network.build import find_neuron, find_regulariser, find_rule
-from snnrun.schema.kinds import shown
 from snnrun.schema.layers import FROZEN, LayerChoice
 
 SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime

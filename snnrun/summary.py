@@ -10,6 +10,7 @@ from snnrun.backends.base import Opened
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
+from snnrun.keys.kinds import shown
 from snnrun.network.build import find_regulariser
 from snnrun.presets import Setting, said_of
 from snnrun.record.evaluation import Evaluation, final_tests
@@ -18,7 +19,6 @@ from snnrun.record.writer import RunRecord
 from snnrun.report.format import duration, percent
 from snnrun.report.notices import counted
 from snnrun.report.tests import tests_table
-from snnrun.schema.kinds import shown
 from snnrun.schema.model import TARGET_LOSSES
 from snnrun.shell import Line, command
 from snnrun.stop import Stop

@@ -15,10 +15,10 @@ from yaml import safe_load
 from snnrun.config import from_dict
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, SnnrunError
+from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
 from snnrun.schema import SCHEMA
-from snnrun.schema.kinds import BOOL, COUNT, FLOAT, INT, TEXT
 
 Keys = Mapping[str, Any]
 BLEND = {"blend": [0.5, 0.5]}

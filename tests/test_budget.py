@@ -27,7 +27,7 @@ MEDIAN_FILE, MEDIAN_FUNCTION = 150, 10
 ANYWHERE = {
     "errors", "limits", "locks", "notice", "places", "shell", "streams", "load", "__init__"
 }  # fmt: skip
-CONFIGURED = ANYWHERE | {"config", "schema"}
+CONFIGURED = ANYWHERE | {"config", "keys", "schema"}
 MAY_IMPORT = {
     "errors": set(),
     "limits": {"errors"},
@@ -38,15 +38,16 @@ MAY_IMPORT = {
     "stop": set(),
     "streams": set(),
     "load": {"errors"},
-    "schema": {"errors", "shell"},
-    "config": {"errors", "schema"},
+    "keys": {"errors"},
+    "schema": {"errors", "keys", "shell"},
+    "config": {"errors", "keys", "schema"},
     "models": ANYWHERE,
     "network": CONFIGURED | {"models"},
     "compile": ANYWHERE | {"models", "network"},
     "backends": CONFIGURED | {"models", "network", "compile", "datasets", "record", "stop"},
     "datasets": CONFIGURED,
     "record": ANYWHERE,
-    "report": ANYWHERE | {"record", "config", "schema"},
+    "report": CONFIGURED | {"record"},
     "plots": CONFIGURED | {"backends", "datasets", "models", "network", "record", "training"},
     "training": CONFIGURED
     | {"backends", "compile", "datasets", "record", "report", "models", "stop"},

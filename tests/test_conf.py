@@ -14,9 +14,9 @@ from snnrun.commands.compose import compose
 from snnrun.commands.data import compose as settled
 from snnrun.config import Config, conf_dir
 from snnrun.errors import ConfigError
+from snnrun.keys.kinds import plain
 from snnrun.presets import NO_FIGURE, read
 from snnrun.schema import DATASETS, GROUP_NAMES, SCHEMA
-from snnrun.schema.kinds import plain
 
 GROUPS = groups([conf_dir()])
 PRESETS = [name for name in GROUPS["preset"] if name != "none"]

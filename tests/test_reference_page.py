@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from snnrun.cli import COMMANDS
+from snnrun.keys.kinds import plain
 from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA
-from snnrun.schema.kinds import plain
 from snnrun.schema.reference import NOT_NEEDED, OTHERWISE, RENAMED
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference.md").read_text()

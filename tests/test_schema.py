@@ -10,9 +10,9 @@ import pytest
 
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
+from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key
 from snnrun.schema.hints import unknown_key
-from snnrun.schema.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.schema.recordable import NEURON_VARIABLES
 
 TABLE = list(csv.DictReader((Path(__file__).parent / "parameters.csv").open()))

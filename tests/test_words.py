@@ -12,9 +12,9 @@ from snnrun.commands.compose import compose
 from snnrun.commands.search import find
 from snnrun.config import from_dict, validate
 from snnrun.errors import ConfigError
+from snnrun.keys.synonyms import VALUES, WORDS, Meaning, of_words, plain_word
 from snnrun.schema import SCHEMA
 from snnrun.schema.hints import unknown_key
-from snnrun.schema.synonyms import VALUES, WORDS, Meaning, of_words, plain_word
 
 GIVEN = {"NAME": "mine", "OUT_DIR": "out", "dataset.path": "data", "backend.compiler": "g++",
          "TRIAL_MS": "60"}  # fmt: skip

@@ -16,10 +16,10 @@ import numpy as np
 from snnrun.commands.hydra_app import save_composed
 from snnrun.commands.saved_run import changeable, earlier_overrides, load
 from snnrun.config import Config, validate
+from snnrun.keys.kinds import shown
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
-from snnrun.schema.kinds import shown
 from snnrun.shell import command
 
 if TYPE_CHECKING:

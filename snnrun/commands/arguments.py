@@ -15,9 +15,9 @@ from typing import Any
 from snnrun.commands.choices import choices_of, with_data_set, without_package
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
+from snnrun.keys.synonyms import value_hint
 from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA
 from snnrun.schema.hints import meant, unknown_key
-from snnrun.schema.synonyms import value_hint
 from snnrun.shell import hydra_quoted, quoted
 
 WITH_VALUE = {

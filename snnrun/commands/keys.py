@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from snnrun.commands.search import find
+from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, GROUP_NAMES, SCHEMA, SECTIONS, Key
-from snnrun.schema.kinds import shown
 from snnrun.schema.reference import OTHERWISE, REFERENCE
 from snnrun.shell import text_width, wrapped
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from snnrun.errors import ConfigError
+from snnrun.keys.synonyms import of_words, plain_word
 from snnrun.schema import ALIASES, SCHEMA, Key
 from snnrun.schema.hints import meaning_of, unknown_key
 from snnrun.schema.reference import NOT_NEEDED, RENAMED
-from snnrun.schema.synonyms import of_words, plain_word
 
 MOST = 12  # keys that a search by meaning finds at most
 NAME, CHOICE, MEANING = 4.0, 2.0, 1.0  # what a match is worth

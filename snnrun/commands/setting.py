@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from snnrun.config import conf_dir, validate
 from snnrun.errors import ConfigError, NoEffect
+from snnrun.keys.kinds import shown
 from snnrun.presets import NONE, Setting, file_of, read
 from snnrun.schema import GROUP_NAMES
-from snnrun.schema.kinds import shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -17,8 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
 
+from snnrun.keys.kinds import TEXT
 from snnrun.schema import ALIASES, SCHEMA
-from snnrun.schema.kinds import TEXT
 from snnrun.shell import hydra_quoted
 
 HYDRAS = (  # settings of Hydra's that are texts

@@ -25,6 +25,7 @@ from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
 from snnrun.interface.mistakes import brief
 from snnrun.interruption import Interrupted
+from snnrun.keys.kinds import plain
 from snnrun.presets import NONE, UNKNOWN, Setting
 from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
@@ -33,7 +34,6 @@ from snnrun.record.reader import Run, hold, load_run
 from snnrun.record.scratch import scratch
 from snnrun.run import train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
-from snnrun.schema.kinds import plain
 from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
 from snnrun.training.early import OnEpoch
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from snnrun.config import Config, listed
 from snnrun.errors import ConfigError, did_you_mean
+from snnrun.keys.kinds import shown
 from snnrun.load import load_object
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss
@@ -23,7 +24,6 @@ from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.schema import KEYS, SCHEMA
-from snnrun.schema.kinds import shown
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
 from snnrun.schema.recordable import ALL_ALIKE
 from snnrun.streams import stream

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from snnrun.config import validate
 from snnrun.datasets import load as load_data
 from snnrun.errors import DataError
+from snnrun.keys.kinds import shown
 from snnrun.network.build import build_network
 from snnrun.network.network import Network
 from snnrun.plots.comparison import SIZE as COMPARISON_SIZE
@@ -29,7 +30,6 @@ from snnrun.record.atomic import RecordError
 from snnrun.record.reader import Run, load_run
 from snnrun.schema import SCHEMA
 from snnrun.schema.effect import used_keys
-from snnrun.schema.kinds import shown
 from snnrun.training.checkpoint import load
 
 SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")

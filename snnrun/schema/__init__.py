@@ -7,9 +7,9 @@ checks against it.
 
 from __future__ import annotations
 
+from snnrun.keys.key import Key
 from snnrun.schema import pattern, superspike
 from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
-from snnrun.schema.key import Key
 from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING

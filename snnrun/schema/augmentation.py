@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.schema.kinds import FLOAT, Kind, shown
-from snnrun.schema.rules import GENERATED, Rule, Values, rule
+from snnrun.keys.check import Check, Values, check
+from snnrun.keys.kinds import FLOAT, Kind, shown
+from snnrun.schema.checks import GENERATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def _clean(value: Any) -> Any:
     try:
         return FLOAT.convert(value)
     except (ValueError, OverflowError):
-        return value  # the rule tells what is wrong with it
+        return value  # a check tells what is wrong with it
 
 
 AUGMENTATIONS = Kind(
@@ -83,7 +84,7 @@ AUGMENTATIONS = Kind(
 )
 
 
-@rule("AUGMENTATION")
+@check("AUGMENTATION")
 def _known_entries(values: Values) -> Iterator[str]:
     for name, value in values["AUGMENTATION"].items():
         if name not in ENTRIES:
@@ -95,7 +96,7 @@ def _known_entries(values: Values) -> Iterator[str]:
             yield f"AUGMENTATION.{name}={shown(value)}: must be {ENTRIES[name].allowed}"
 
 
-@rule("AUGMENTATION", "dataset.name", "N_VALIDATE")
+@check("AUGMENTATION", "dataset.name", "N_VALIDATE")
 def _blend_adds_examples(values: Values) -> Iterator[str]:
     if "blend" not in values["AUGMENTATION"]:
         return
@@ -111,7 +112,7 @@ def _blend_adds_examples(values: Values) -> Iterator[str]:
         )
 
 
-@rule("SPEAKER_LEFT", "EVALUATION")
+@check("SPEAKER_LEFT", "EVALUATION")
 def _speakers(values: Values) -> Iterator[str]:
     left = values["SPEAKER_LEFT"]
     if left is None:
@@ -123,7 +124,7 @@ def _speakers(values: Values) -> Iterator[str]:
         )
 
 
-@rule("REDUCED_CLASSES", "dataset.name")
+@check("REDUCED_CLASSES", "dataset.name")
 def _classes(values: Values) -> Iterator[str]:
     classes = values["REDUCED_CLASSES"]
     if classes is None:
@@ -135,7 +136,7 @@ def _classes(values: Values) -> Iterator[str]:
         )
 
 
-@rule("N_INPUT_DELAY", "INPUT_DELAY", "DT_MS", "TRIAL_MS")
+@check("N_INPUT_DELAY", "INPUT_DELAY", "DT_MS", "TRIAL_MS")
 def _delays_within_the_trial(values: Values) -> Iterator[str]:
     copies, delay = values["N_INPUT_DELAY"], values["INPUT_DELAY"]
     if copies and round(delay / values["DT_MS"]) < 1:
@@ -151,7 +152,7 @@ def _delays_within_the_trial(values: Values) -> Iterator[str]:
         )
 
 
-RULES: tuple[Rule, ...] = (
+CHECKS: tuple[Check, ...] = (
     _known_entries,
     _blend_adds_examples,
     _speakers,

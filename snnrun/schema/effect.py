@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from snnrun.errors import NoEffect
+from snnrun.keys.check import count_of, steps_of
+from snnrun.keys.key import Condition, Key
+from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, SCHEMA, pattern, superspike
 from snnrun.schema.advice import with_rule
-from snnrun.schema.key import Condition, Key
-from snnrun.schema.kinds import shown
 from snnrun.schema.model import SPIKE_TIME_LOSSES
-from snnrun.schema.rules import count_of, steps_of
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 Values = Mapping[str, Any]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from snnrun.keys.key import RESUME, TEST, unless, when
+from snnrun.keys.kinds import COUNT, INTS
+from snnrun.keys.table import number, row, switch, table, text, whole
 from snnrun.schema.augmentation import AUGMENTATIONS
-from snnrun.schema.key import RESUME, TEST, unless, when
-from snnrun.schema.kinds import COUNT, INTS
-from snnrun.schema.table import number, row, switch, table, text, whole
 
 ALL_REST = "all that remain"
 

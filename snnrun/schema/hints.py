@@ -5,9 +5,9 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from snnrun.errors import closest, did_you_mean
+from snnrun.keys.synonyms import Meaning, of_values, of_words, plain_word
 from snnrun.schema import ALIASES, GROUP_NAMES, KEYS, SCHEMA, Key
 from snnrun.schema.reference import NOT_NEEDED, REFERENCE, RENAMED
-from snnrun.schema.synonyms import Meaning, of_values, of_words, plain_word
 from snnrun.shell import command
 
 NEAR, SHORTEST = 0.85, 5  # how alike a misspelt synonym must be, and how long

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.schema.key import Key
-from snnrun.schema.kinds import BOOL, FLOAT, INT, NUMBERS, TEXT, Kind, Problems, shown
+from snnrun.keys.key import Key
+from snnrun.keys.kinds import BOOL, FLOAT, INT, NUMBERS, TEXT, Kind, Problems, shown
 from snnrun.schema.model import HIDDEN_NEURONS, OUTPUT_NEURONS
 
 OUTPUT, INPUT = "output", "input"

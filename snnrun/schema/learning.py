@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import RESUME, unless, when
-from snnrun.schema.kinds import FLOAT
-from snnrun.schema.table import number, row, switch, table, text, whole
+from snnrun.keys.key import RESUME, unless, when
+from snnrun.keys.kinds import FLOAT
+from snnrun.keys.table import number, row, switch, table, text, whole
 
 SCHEDULED = (unless("ETA_FAC", 1.0),)
 TRAINED_TAUS = (

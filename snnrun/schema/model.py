@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import RESUME, TEST, unless, when
-from snnrun.schema.table import number, switch, table, text
+from snnrun.keys.key import RESUME, TEST, unless, when
+from snnrun.keys.table import number, switch, table, text
 
 EXPONENTIAL_LOSSES = ("first_spike_exp", "first_spike_wp")
 FIRST_SPIKE_LOSSES = ("first_spike", *EXPONENTIAL_LOSSES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.schema.key import when
-from snnrun.schema.kinds import shown
-from snnrun.schema.rules import Values, rule, steps_of
-from snnrun.schema.table import number, switch, table, text, whole
+from snnrun.keys.check import Values, check, steps_of
+from snnrun.keys.key import when
+from snnrun.keys.kinds import shown
+from snnrun.keys.table import number, switch, table, text, whole
 
 PATTERN = (when("dataset.name", "pattern"),)
 
@@ -74,7 +74,7 @@ FIXED = {
 OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
 
 
-@rule("dataset.name", *FIXED)
+@check("dataset.name", *FIXED)
 def _frozen(values: Values) -> Iterator[str]:
     for name, only in FIXED.items():
         if values["dataset.name"] == "pattern" and values[name] != only:
@@ -84,7 +84,7 @@ def _frozen(values: Values) -> Iterator[str]:
             )
 
 
-@rule(
+@check(
     "dataset.name",
     "dataset.input",
     "dataset.rate",
@@ -129,7 +129,7 @@ def _of_the_source(values: Values) -> Iterator[str]:
             )
 
 
-@rule("dataset.name", "dataset.target", "dataset.target_spikes", "TRIAL_MS", "DT_MS")
+@check("dataset.name", "dataset.target", "dataset.target_spikes", "TRIAL_MS", "DT_MS")
 def _room_for_the_target(values: Values) -> Iterator[str]:
     steps, spikes = steps_of(values), values["dataset.target_spikes"]
     drawn = values["dataset.name"] == "pattern" and not values["dataset.target"]
@@ -137,4 +137,4 @@ def _room_for_the_target(values: Values) -> Iterator[str]:
         yield f"dataset.target_spikes={spikes}: must be at most the {steps} steps of a trial"
 
 
-RULES = (_frozen, _of_the_source, _room_for_the_target)
+CHECKS = (_frozen, _of_the_source, _room_for_the_target)

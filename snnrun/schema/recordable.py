@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.schema.kinds import shown
+from snnrun.keys.check import Values, check, count_of
+from snnrun.keys.kinds import shown
+from snnrun.schema.checks import output_spikes
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
     INPUT,
@@ -15,7 +17,6 @@ from snnrun.schema.layers import (
     population_names,
     projection_names,
 )
-from snnrun.schema.rules import Values, count_of, output_spikes, rule
 
 NEURON_VARIABLES: dict[str, tuple[str, ...]] = {
     "LIF": ("V", "I"),
@@ -75,7 +76,7 @@ def from_start(pairs: Iterable[tuple[int, int]], epochs: int) -> tuple[tuple[int
     return tuple(sorted({(e + epochs if e < 0 else e, trial) for e, trial in pairs}))
 
 
-@rule("REC_SPIKES", "network.layers", "LOSS_TYPE", *DEFAULT_KEYS)
+@check("REC_SPIKES", "network.layers", "LOSS_TYPE", *DEFAULT_KEYS)
 def _spiking_populations(values: Values) -> Iterator[str]:
     known = population_names(values)
     for name in values["REC_SPIKES"]:
@@ -88,7 +89,7 @@ def _spiking_populations(values: Values) -> Iterator[str]:
             )
 
 
-@rule("REC_NEURONS", "network.layers", *DEFAULT_KEYS)
+@check("REC_NEURONS", "network.layers", *DEFAULT_KEYS)
 def _neuron_variables(values: Values) -> Iterator[str]:
     known = population_names(values)
     neurons = {layer.name: layer.neuron for layer in layers_of(values)}
@@ -114,7 +115,7 @@ def _neuron_variables(values: Values) -> Iterator[str]:
             break
 
 
-@rule("REC_SYNAPSES", "network.layers", *DEFAULT_KEYS)
+@check("REC_SYNAPSES", "network.layers", *DEFAULT_KEYS)
 def _synapse_variables(values: Values) -> Iterator[str]:
     known = projection_names(values)
     for name, variable in values["REC_SYNAPSES"]:
@@ -127,7 +128,7 @@ def _synapse_variables(values: Values) -> Iterator[str]:
             )
 
 
-@rule("TAU_OUTPUT_EPOCH_TRIAL", "network.layers", *DEFAULT_KEYS)
+@check("TAU_OUTPUT_EPOCH_TRIAL", "network.layers", *DEFAULT_KEYS)
 def _time_constants_that_differ(values: Values) -> Iterator[str]:
     """Refuse what is plain from the keys; the network tells of given values and users' neurons."""
     layers = layers_of(values)
@@ -138,7 +139,7 @@ def _time_constants_that_differ(values: Values) -> Iterator[str]:
         yield f"TAU_OUTPUT_EPOCH_TRIAL={shown(values['TAU_OUTPUT_EPOCH_TRIAL'])}: {ALL_ALIKE}"
 
 
-@rule(*EPOCH_TRIAL_KEYS, "N_EPOCH", "N_TRAIN", "N_VALIDATE", "N_BATCH")
+@check(*EPOCH_TRIAL_KEYS, "N_EPOCH", "N_TRAIN", "N_VALIDATE", "N_BATCH")
 def _times_that_come(values: Values) -> Iterator[str]:
     epochs, trials = values["N_EPOCH"], trials_of(values)
     for key in EPOCH_TRIAL_KEYS:
@@ -169,7 +170,7 @@ def _unknown(key: str, name: str, what: str, known: Iterable[str]) -> str:
     return f"{key}={name}: there is no such {what}; there are {', '.join(known)}.{hint}"
 
 
-RULES = (
+CHECKS = (
     _spiking_populations,
     _neuron_variables,
     _synapse_variables,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import RESUME, TEST, unless, when
-from snnrun.schema.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
+from snnrun.keys.key import RESUME, TEST, unless, when
+from snnrun.keys.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
+from snnrun.keys.table import number, row, switch, table, text, when_recorded, whole
 from snnrun.schema.layers import LAYERS
 from snnrun.schema.surrogate import SURROGATE_ROWS
-from snnrun.schema.table import number, row, switch, table, text, when_recorded, whole
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."

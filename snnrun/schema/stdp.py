@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.errors import NoEffect
-from snnrun.schema.key import unless, when
-from snnrun.schema.kinds import shown
+from snnrun.keys.check import Values, check
+from snnrun.keys.key import unless, when
+from snnrun.keys.kinds import shown
+from snnrun.keys.table import number, switch, table, text
 from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of
-from snnrun.schema.rules import Values, rule
-from snnrun.schema.table import number, switch, table, text
 
 USED = (when("rule.name", "stdp"), unless("network.layers", ()))
 NAME = "stdp"
@@ -79,7 +79,7 @@ def _plastic(values: Values) -> bool:
     return any(p.rule == NAME for x in layers_of(values) for p in x.projections)
 
 
-@rule("network.layers", *DEFAULT_KEYS, *(key.name for key in OPTIONS))
+@check("network.layers", *DEFAULT_KEYS, *(key.name for key in OPTIONS))
 def _of_plastic_projections(values: Values) -> Iterator[str]:
     for key in () if _plastic(values) else OPTIONS:
         if values[key.name] != key.default and any(c.holds(values) for c in key.active_if):
@@ -90,7 +90,7 @@ def _of_plastic_projections(values: Values) -> Iterator[str]:
             )
 
 
-@rule("network.layers", "rule.w_min", "rule.w_max", *DEFAULT_KEYS)
+@check("network.layers", "rule.w_min", "rule.w_max", *DEFAULT_KEYS)
 def _bounds_in_order(values: Values) -> Iterator[str]:
     if _plastic(values) and values["rule.w_min"] >= values["rule.w_max"]:
         yield (
@@ -99,7 +99,7 @@ def _bounds_in_order(values: Values) -> Iterator[str]:
         )
 
 
-@rule("network.layers", *DEFAULT_KEYS)
+@check("network.layers", *DEFAULT_KEYS)
 def _one_rule_for_gradients(values: Values) -> Iterator[str]:
     """Refuse two rules that both compute gradients; STDP goes with each of them."""
     run = values["rule.name"]
@@ -113,7 +113,7 @@ def _one_rule_for_gradients(values: Values) -> Iterator[str]:
                 )
 
 
-@rule("network.layers", "REG_TYPE", *DEFAULT_KEYS)
+@check("network.layers", "REG_TYPE", *DEFAULT_KEYS)
 def _regularised_by_gradients(values: Values) -> Iterator[str]:
     hidden = layers_of(values)[:-1]
     rules = {p.rule for x in hidden for p in x.projections}
@@ -126,7 +126,7 @@ def _regularised_by_gradients(values: Values) -> Iterator[str]:
         )
 
 
-RULES = (
+CHECKS = (
     _of_plastic_projections,
     _bounds_in_order,
     _one_rule_for_gradients,

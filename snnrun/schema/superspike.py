@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.errors import NoEffect
-from snnrun.schema.key import when
-from snnrun.schema.kinds import FLOAT, shown
+from snnrun.keys.check import Values, check, steps_of
+from snnrun.keys.key import when
+from snnrun.keys.kinds import FLOAT, shown
+from snnrun.keys.table import number, row, switch, table, text, whole
 from snnrun.schema.model import TARGET_LOSSES
-from snnrun.schema.rules import Values, rule, steps_of
-from snnrun.schema.table import number, row, switch, table, text, whole
 
 SUPERSPIKE = (when("rule.name", "superspike"),)
 
@@ -188,7 +188,7 @@ FIXED = {
 LEARN_TARGETS = ("superspike",)  # rules for data with target spikes instead of classes
 
 
-@rule("rule.name", "dataset.name", *UNUSED)
+@check("rule.name", "dataset.name", *UNUSED)
 def _unused(values: Values) -> Iterator[str]:
     from snnrun.schema import SCHEMA
 
@@ -206,14 +206,14 @@ def _unused(values: Values) -> Iterator[str]:
             )
 
 
-@rule("rule.name", *FIXED)
+@check("rule.name", *FIXED)
 def _fixed(values: Values) -> Iterator[str]:
     for name, only in FIXED.items():
         if values["rule.name"] == "superspike" and values[name] != only:
             yield f"{name}={shown(values[name])}: rule=superspike needs {name}={shown(only)}"
 
 
-@rule("rule.name", "network.layers")
+@check("rule.name", "network.layers")
 def _layers_alike(values: Values) -> Iterator[str]:
     if values["rule.name"] == "superspike" and values["network.layers"]:
         yield (
@@ -222,7 +222,7 @@ def _layers_alike(values: Values) -> Iterator[str]:
         )
 
 
-@rule(
+@check(
     "rule.name",
     "dataset.name",
     "LOSS_TYPE",
@@ -250,7 +250,7 @@ def _patterns(values: Values) -> Iterator[str]:
                 )
 
 
-@rule(
+@check(
     "rule.name",
     "rule.tau_rise",
     "rule.tau_decay",
@@ -278,7 +278,7 @@ def _times(values: Values) -> Iterator[str]:
         yield f"rule.delay_ms={delay:g}: must be shorter than TRIAL_MS={values['TRIAL_MS']:g}"
 
 
-@rule("rule.name", "rule.cut_every", "rule.cut_at", "rule.cut_at_ms", "rule.cut_factor")
+@check("rule.name", "rule.cut_every", "rule.cut_at", "rule.cut_at_ms", "rule.cut_factor")
 def _one_schedule(values: Values) -> Iterator[str]:
     names = ("rule.cut_every", "rule.cut_at", "rule.cut_at_ms")
     usual = {"rule.cut_every": 0}
@@ -292,7 +292,7 @@ def _one_schedule(values: Values) -> Iterator[str]:
         )
 
 
-@rule("rule.het_rho", "rule.het_a", "rule.het_tau", "rule.het_error_scaled", "rule.feedback")
+@check("rule.het_rho", "rule.het_a", "rule.het_tau", "rule.het_error_scaled", "rule.feedback")
 def _heterosynaptic(values: Values) -> Iterator[str]:
     on = values["rule.het_rho"] != 0
     for name, usual in (("het_a", 4.0), ("het_tau", 100.0), ("het_error_scaled", False)):
@@ -306,4 +306,4 @@ def _heterosynaptic(values: Values) -> Iterator[str]:
         )
 
 
-RULES = (_layers_alike, _unused, _fixed, _patterns, _times, _one_schedule, _heterosynaptic)
+CHECKS = (_layers_alike, _unused, _fixed, _patterns, _times, _one_schedule, _heterosynaptic)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from snnrun.schema.key import when
-from snnrun.schema.kinds import FLOAT
-from snnrun.schema.table import row, switch, text
+from snnrun.keys.key import when
+from snnrun.keys.kinds import FLOAT
+from snnrun.keys.table import row, switch, text
 
 SURROGATE = (when("rule.name", "surrogate"),)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from snnrun.keys.check import Values, check
+from snnrun.keys.kinds import shown
 from snnrun.schema.advice import with_rule
-from snnrun.schema.kinds import shown
 from snnrun.schema.layers import DEFAULT_KEYS, layers_of
 from snnrun.schema.model import TARGET_LOSSES
-from snnrun.schema.rules import Values, rule
 
 NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
 
 
-@rule("rule.name", "LOSS_TYPE", "dataset.name")
+@check("rule.name", "LOSS_TYPE", "dataset.name")
 def _differentiable(values: Values) -> Iterator[str]:
     name, learns = values["LOSS_TYPE"], values["rule.name"]
     if name in TARGET_LOSSES and learns not in ("surrogate", "superspike"):
@@ -25,7 +25,7 @@ def _differentiable(values: Values) -> Iterator[str]:
         )
 
 
-@rule("rule.name", "LOSS_TYPE", "N_BATCH", "TAU_RISE", "TAU_DECAY", *NO_CLASSES)
+@check("rule.name", "LOSS_TYPE", "N_BATCH", "TAU_RISE", "TAU_DECAY", *NO_CLASSES)
 def _of_spike_trains(values: Values) -> Iterator[str]:
     name = values["LOSS_TYPE"]
     if name not in TARGET_LOSSES or values["rule.name"] != "surrogate":
@@ -42,7 +42,7 @@ def _of_spike_trains(values: Values) -> Iterator[str]:
             yield f"{key}={shown(values[key])}: LOSS_TYPE={name} predicts no class; leave it out"
 
 
-@rule("LOSS_TYPE", "network.layers", *DEFAULT_KEYS)
+@check("LOSS_TYPE", "network.layers", *DEFAULT_KEYS)
 def _no_reward(values: Values) -> Iterator[str]:
     plastic = [p.name for x in layers_of(values) for p in x.projections if p.rule == "stdp"]
     if values["LOSS_TYPE"] in TARGET_LOSSES and plastic:
@@ -52,4 +52,4 @@ def _no_reward(values: Values) -> Iterator[str]:
         )
 
 
-RULES = (_differentiable, _of_spike_trains, _no_reward)
+CHECKS = (_differentiable, _of_spike_trains, _no_reward)

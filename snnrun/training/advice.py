@@ -8,8 +8,8 @@ from typing import Any
 from snnrun.compile.program import Program
 from snnrun.config import Config, from_dict
 from snnrun.errors import ConfigError
+from snnrun.keys.kinds import shown
 from snnrun.schema import SCHEMA
-from snnrun.schema.kinds import shown
 
 GENTLER = 5.0  # factor on a step size that is too large, or too small
 

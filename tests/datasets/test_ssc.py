@@ -13,7 +13,7 @@ import pytest
 from snnrun.datasets import Splits, commands, load
 from snnrun.datasets.declaration import BUILT_IN, find
 from snnrun.errors import ConfigError, DataError
-from snnrun.schema.rules import OWN_VALIDATION
+from snnrun.schema.checks import OWN_VALIDATION
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from snnrun.datasets.spikes import SpikeData
 from snnrun.models.equations import symbol
 from snnrun.network.build import initial_weights
 from snnrun.run import build_program, train
-from snnrun.schema.rules import BACKENDS
+from snnrun.schema.checks import BACKENDS
 
 pytestmark = pytest.mark.genn
 BATCH = 8

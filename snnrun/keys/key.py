@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.schema.kinds import BOOL, TEXT, Kind, Problems, shown
-from snnrun.schema.synonyms import value_hint
+from snnrun.keys.kinds import BOOL, TEXT, Kind, Problems, shown
+from snnrun.keys.synonyms import value_hint
 
 NULLS = ("null", "None", "none", "~")  # how people write null where a number or a list belongs
 

@@ -1,19 +1,14 @@
-"""Rules that tie several keys together, and the derived quantities that they need.
-
-Each rule names the keys it reads and yields one line per problem; it is skipped where one of its
-keys is wrong by itself, so that one mistake is reported once.
-"""
+"""Checks that tie several keys together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 from snnrun.errors import NoEffect
+from snnrun.keys.check import Values, check, count_of, steps_of
+from snnrun.keys.kinds import shown
 from snnrun.schema.advice import with_rule
-from snnrun.schema.kinds import MINI_BATCHES, shown
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
     FROZEN,
@@ -30,8 +25,6 @@ from snnrun.schema.model import (
     SPIKING_LOSSES,
 )
 from snnrun.shell import command
-
-Values = Mapping[str, Any]
 
 BACKENDS = {  # of each learning rule: those that can run it
     "eventprop": ("native", "genn"),
@@ -52,39 +45,6 @@ OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes befo
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
-    """What must hold between several keys: ``check`` yields one line per problem."""
-
-    keys: tuple[str, ...]
-    check: Callable[[Values], Iterator[str]]
-
-    def problems(self, values: Values) -> Iterator[str]:
-        """Yield the problems of ``values`` (name -> checked value)."""
-        if all(key in values for key in self.keys):
-            yield from self.check(values)
-
-
-def rule(*keys: str) -> Callable[[Callable[[Values], Iterator[str]]], Rule]:
-    """Return a decorator that makes a function the check of a rule which reads ``keys``."""
-    return lambda check: Rule(keys=keys, check=check)
-
-
-def steps_of(values: Values) -> int | None:
-    """Return the number of steps of a trial, or None where TRIAL_MS is no whole number of them."""
-    ratio = values["TRIAL_MS"] / values["DT_MS"]
-    if not math.isfinite(ratio) or round(ratio) < 1:
-        return None
-    return round(ratio) if abs(ratio - round(ratio)) < 1e-6 else None
-
-
-def count_of(values: Values, key: str) -> int | None:
-    """Return a number of examples ("K mini-batches" is K * N_BATCH), None for all the rest."""
-    value = values[key]
-    match = MINI_BATCHES.fullmatch(value) if isinstance(value, str) else None
-    return int(match.group(1)) * int(values["N_BATCH"]) if match else value
-
-
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
     if values["LOSS_TYPE"] in SPIKING_LOSSES or values.get("rule.name") == "superspike":
@@ -93,7 +53,7 @@ def output_spikes(values: Values) -> bool | None:
     return None if own else False
 
 
-@rule("TRIAL_MS", "DT_MS")
+@check("TRIAL_MS", "DT_MS")
 def _whole_steps(values: Values) -> Iterator[str]:
     trial, dt = values["TRIAL_MS"], values["DT_MS"]
     steps = steps_of(values)
@@ -110,20 +70,20 @@ def _whole_steps(values: Values) -> Iterator[str]:
         )
 
 
-@rule("TRIAL_MS", "DT_MS", "SPK_REC_STEPS")
+@check("TRIAL_MS", "DT_MS", "SPK_REC_STEPS")
 def _buffered_steps(values: Values) -> Iterator[str]:
     steps, asked = steps_of(values), values["SPK_REC_STEPS"]
     if steps is not None and asked is not None and asked > steps:
         yield f"SPK_REC_STEPS={asked}: must be at most the {steps} steps of a trial"
 
 
-@rule("V_RESET", "V_THRESH")
+@check("V_RESET", "V_THRESH")
 def _reset_below_threshold(values: Values) -> Iterator[str]:
     if values["V_RESET"] >= values["V_THRESH"]:
         yield f"V_RESET={values['V_RESET']:g}: must be below V_THRESH={values['V_THRESH']:g}"
 
 
-@rule("TAU_REF", "DT_MS")
+@check("TAU_REF", "DT_MS")
 def _refractory_steps(values: Values) -> Iterator[str]:
     if 0 < values["TAU_REF"] < 0.5 * values["DT_MS"]:
         yield (
@@ -132,7 +92,7 @@ def _refractory_steps(values: Values) -> Iterator[str]:
         )
 
 
-@rule("LOSS_TYPE", "TRIAL_MS", "TAU_1")
+@check("LOSS_TYPE", "TRIAL_MS", "TAU_1")
 def _exponential_in_range(values: Values) -> Iterator[str]:
     trial, tau = values["TRIAL_MS"], values["TAU_1"]
     if values["LOSS_TYPE"] in EXPONENTIAL_LOSSES and trial / tau > LARGEST_EXPONENT:
@@ -142,7 +102,7 @@ def _exponential_in_range(values: Values) -> Iterator[str]:
         )
 
 
-@rule(
+@check(
     "network.integrator",
     "DT_MS",
     "TAU_MEM",
@@ -164,7 +124,7 @@ def _euler_stable(values: Values) -> Iterator[str]:
         )
 
 
-@rule("TAU_MEM", "TAU_SYN", "MIN_TAU_M", "MIN_TAU_SYN", "network.layers", *DEFAULT_KEYS)
+@check("TAU_MEM", "TAU_SYN", "MIN_TAU_M", "MIN_TAU_SYN", "network.layers", *DEFAULT_KEYS)
 def _above_smallest_tau(values: Values) -> Iterator[str]:
     trained = any(layer.train_tau for layer in layers_of(values))
     drawn = neurons_of(values) & {"hetLIF", "hetLI"}
@@ -173,7 +133,7 @@ def _above_smallest_tau(values: Values) -> Iterator[str]:
             yield f"{name}={values[name]:g}: must be at least {floor}={values[floor]:g} (ms)"
 
 
-@rule("N_TRAIN", "N_VALIDATE", "N_BATCH", "EVALUATION")
+@check("N_TRAIN", "N_VALIDATE", "N_BATCH", "EVALUATION")
 def _examples_to_train(values: Values) -> Iterator[str]:
     if count_of(values, "N_TRAIN") == 0:
         yield f"N_TRAIN={values['N_TRAIN']}: training needs at least one example"
@@ -182,7 +142,7 @@ def _examples_to_train(values: Values) -> Iterator[str]:
         yield "N_VALIDATE=null: N_TRAIN is null too, and only one of them can be all that remain"
 
 
-@rule("dataset.name", "EVALUATION")
+@check("dataset.name", "EVALUATION")
 def _own_validation_set(values: Values) -> Iterator[str]:
     name = values["dataset.name"]
     theirs = "." in name or name in OWN_VALIDATION  # a user's data set answers for itself
@@ -193,7 +153,7 @@ def _own_validation_set(values: Values) -> Iterator[str]:
         )
 
 
-@rule("dataset.name", "N_TRAIN", "N_VALIDATE", "N_TEST")
+@check("dataset.name", "N_TRAIN", "N_VALIDATE", "N_TEST")
 def _generated_sizes(values: Values) -> Iterator[str]:
     for key in ("N_TRAIN", "N_VALIDATE", "N_TEST"):
         if values["dataset.name"] in GENERATED and values[key] is None:
@@ -203,7 +163,7 @@ def _generated_sizes(values: Values) -> Iterator[str]:
             )
 
 
-@rule("dataset.name", "dataset.path", "dataset.fetch")
+@check("dataset.name", "dataset.path", "dataset.fetch")
 def _generated_has_no_files(values: Values) -> Iterator[str]:
     for option, usual in (("dataset.path", None), ("dataset.fetch", True)):
         if values["dataset.name"] in GENERATED and values[option] != usual:
@@ -214,13 +174,13 @@ def _generated_has_no_files(values: Values) -> Iterator[str]:
             )
 
 
-@rule("LOAD_LAST", "LOAD_BEST")
+@check("LOAD_LAST", "LOAD_BEST")
 def _one_checkpoint(values: Values) -> Iterator[str]:
     if values["LOAD_LAST"] and values["LOAD_BEST"]:
         yield "LOAD_BEST=true: LOAD_LAST is true as well; only one checkpoint can be loaded"
 
 
-@rule("REWIRE_SILENT", "network.layers", *DEFAULT_KEYS)
+@check("REWIRE_SILENT", "network.layers", *DEFAULT_KEYS)
 def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
     frozen = [x.forward.name for x in layers_of(values)[:-1] if x.forward.rule == FROZEN]
     if not values["REWIRE_SILENT"] or not frozen:
@@ -237,7 +197,7 @@ def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
         )
 
 
-@rule("dataset.name", "network.layers", *OF_LAYERS)
+@check("dataset.name", "network.layers", *OF_LAYERS)
 def _left_to_no_layer(values: Values) -> Iterator[str]:
     """Refuse keys of hidden layers that each of ``network.layers`` overrides."""
     from snnrun.schema import SCHEMA
@@ -254,7 +214,7 @@ def _left_to_no_layer(values: Values) -> Iterator[str]:
             )
 
 
-@rule("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
+@check("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
 def _plots_are_files(values: Values) -> Iterator[str]:
     for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
         if values[key] and not values["WRITE_TO_DISK"]:
@@ -264,7 +224,7 @@ def _plots_are_files(values: Values) -> Iterator[str]:
             )
 
 
-@rule("dataset.name", "rule.name", "LOSS_TYPE")
+@check("dataset.name", "rule.name", "LOSS_TYPE")
 def _surrogate_of_potentials(values: Values) -> Iterator[str]:
     name = values["LOSS_TYPE"]
     if values["rule.name"] == "surrogate" and name in SPIKE_TIME_LOSSES:
@@ -280,7 +240,7 @@ def _surrogate_of_potentials(values: Values) -> Iterator[str]:
         )
 
 
-@rule("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE", "dataset.name", "LOSS_TYPE")
+@check("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE", "dataset.name", "LOSS_TYPE")
 def _updates_are_not_flows(values: Values) -> Iterator[str]:
     for key in ("HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE"):
         if values["rule.name"] == "eventprop" and values[key] in DISCRETE_NEURONS:
@@ -291,7 +251,7 @@ def _updates_are_not_flows(values: Values) -> Iterator[str]:
             )
 
 
-@rule("backend.name", "network.layers", *DEFAULT_KEYS)
+@check("backend.name", "network.layers", *DEFAULT_KEYS)
 def _backend_runs_the_rule(values: Values) -> Iterator[str]:
     backend = values["backend.name"]
     own = [p.rule for x in layers_of(values) for p in x.projections]
@@ -303,7 +263,7 @@ def _backend_runs_the_rule(values: Values) -> Iterator[str]:
             )
 
 
-@rule("rule.surrogate", "rule.scale", "rule.window")
+@check("rule.surrogate", "rule.scale", "rule.window")
 def _surrogate_options(values: Values) -> Iterator[str]:
     name = values["rule.surrogate"]
     windowed = name == "piecewise_linear"
@@ -316,7 +276,7 @@ def _surrogate_options(values: Values) -> Iterator[str]:
         )
 
 
-RULES = (
+CHECKS = (
     _whole_steps,
     _buffered_steps,
     _reset_below_threshold,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnrun.schema.key import Key
-from snnrun.schema.kinds import BOOL, EPOCH_TRIALS, FLOAT, INT, TEXT
+from snnrun.keys.key import Key
+from snnrun.keys.kinds import BOOL, EPOCH_TRIALS, FLOAT, INT, TEXT
 
 Row = dict[str, Any]
 

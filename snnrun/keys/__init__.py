@@ -1,0 +1,1 @@
+"""Keys of a configuration: their types, bounds and tables, and the checks between them."""
