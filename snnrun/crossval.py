@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from snnrun.commands.hydra_app import save_config
 from snnrun.config import Config, validate
 from snnrun.datasets import load
-from snnrun.datasets.selection import Packed, speakers_of
+from snnrun.datasets.choice import Packed, speakers_of
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError
 from snnrun.presets import UNKNOWN, Setting

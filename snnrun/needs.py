@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from snnrun.backends.native import usable_cores
 from snnrun.config import Config
 from snnrun.datasets import find
-from snnrun.datasets.files import needed
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
@@ -37,7 +36,7 @@ class Part:
 
 def require_memory_for_data(config: Config) -> None:
     """Raise ResourceError if a data set that is generated has no room. Files say what they hold."""
-    if needed(find(config.dataset.name), config):
+    if find(config.dataset.name).files:
         return
     examples = sum(n or 0 for n in (config.N_TRAIN, config.N_VALIDATE, config.N_TEST))
     size = examples * (4 * (config.steps + 1) + 32)  # where each step starts; label and the like

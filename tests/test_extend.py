@@ -70,31 +70,24 @@ late = Loss(
 DATA = """
 import numpy as np
 
-from snnrun.datasets import DataSet, Events, Split, Splits, pack
+from snnrun.datasets import DataSet, Events, Part
 
 
-def read(config):
+def read(request):
+    return {name: part(request, request.seeds[name]) for name in request.parts}
+
+
+def part(request, seed):
     # Two bars of five channels: the class is the one that is active
-    n = config.dataset.size
-    draw = np.random.default_rng(config.TRAIN_DATA_SEED)
+    n, draw = request.options.size, np.random.default_rng(seed)
     labels = np.arange(n) % 2
     channels = draw.integers(0, 5, (n, 12)) + 5 * labels[:, None]
-    data = pack(
-        Events(
-            counts=np.full(n, 12),
-            times_ms=draw.uniform(0, 0.7 * config.TRIAL_MS, 12 * n),
-            channels=channels.ravel(),
-        ),
-        labels=labels, n_steps=config.steps, dt_ms=config.DT_MS, n_channels=10, n_classes=2,
-        merge=config.dataset.merge, source="bars",
+    events = Events(
+        counts=np.full(n, 12),
+        times_ms=draw.uniform(0, 0.7 * request.trial_ms, 12 * n),
+        channels=channels.ravel(),
     )
-    everything = np.arange(n, dtype=np.int64)
-    return Splits(
-        train=Split(name="train", data=data, examples=everything[16:]),
-        validation=Split(name="validation", data=data, examples=everything[:8]),
-        test=Split(name="test", data=data, examples=everything[8:16]),
-        description=f"bars: {n} examples",
-    )
+    return Part(events=events, labels=labels, n_channels=10, n_classes=2)
 
 
 bars = DataSet(name="bars", title="two bars", read=read)
@@ -107,6 +100,7 @@ dataset:
   size: 48
 TRIAL_MS: 20.0
 DT_MS: 0.5
+N_VALIDATE: 8
 """
 
 PRESET_YAML = """\
@@ -259,8 +253,8 @@ READ = """\
 import numpy as np
 from snnrun.datasets import DataSet
 
-def read(config):
-    return np.arange(config.dataset.examples)
+def read(request):
+    return np.arange(request.options.examples)
 
 own = DataSet(name="own", title="own", read=read)
 """

@@ -37,20 +37,14 @@ pytestmark = pytest.mark.usefixtures("places")
 
 OWN_DATA = """
 import numpy as np
-from snnrun.datasets import DataSet, Events, Split, Splits, pack
+from snnrun.datasets import DataSet, Events, Part
 
-def read(config):
+def read(request):
     n = 24
-    data = pack(
-        Events(counts=np.ones(n, int), times_ms=np.linspace(1, 50, n), channels=np.arange(n) % 4),
-        labels=np.arange(n) % 2, n_steps=config.steps, dt_ms=config.DT_MS, n_channels=4,
-        n_classes=2, merge=config.dataset.merge, source="bars",
+    events = Events(
+        counts=np.ones(n, int), times_ms=np.linspace(1, 50, n), channels=np.arange(n) % 4
     )
-    everything = np.arange(n)
-    return Splits(
-        train=Split(name="train", data=data, examples=everything[8:]),
-        validation=Split(name="validation", data=data, examples=everything[:8]),
-    )
+    return {"train": Part(events=events, labels=np.arange(n) % 2, n_channels=4, n_classes=2)}
 
 data = DataSet(name="bars", title="bars", read=read)
 """

@@ -94,10 +94,8 @@ def test_a_home_that_may_not_be_entered_is_no_home(tmp_path: Path) -> None:
 def test_data_in_a_place_that_cannot_be_looked_into_are_refused_with_the_way_out(
     tmp_path: Path,
 ) -> None:
-    from snnrun.config import from_dict
-
     shd = find("shd")
-    folder = data_folder(shd, from_dict({"dataset": {"name": "shd", "path": "x" * 300}}))
+    folder = data_folder(shd, "x" * 300)
     with pytest.raises(DataError, match="or the variable SNNRUN_DATA"):
         find_file(folder, shd.files[0])
 

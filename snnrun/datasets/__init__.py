@@ -1,26 +1,27 @@
 """Data sets: from files or a generator to spikes on the time grid.
 
-load(config)   Splits: what a run needs
+load(config)   Splits: what a run needs. A data set reads its parts (declaration), they are put on
+               the grid of the trial (grid, packing), and the examples that the run uses are chosen
+               (choice); recipe and feed say how these are changed and served in training
 DataSet        what to declare for a data set of your own (snnrun.datasets.declaration shows how)
-pack_for       from Events to SpikeData in the trials of a configuration; pack is without one
-from_files     the examples that a configuration asks for
+pack           from Events to SpikeData in trials of one's own
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet, find
+from snnrun.datasets.choice import Choice, Packed, epoch_order, refuse_validation_set, splits_of
+from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request, find
 from snnrun.datasets.files import data_folder, find_file, needed
-from snnrun.datasets.judgement import judged
-from snnrun.datasets.packing import Events, pack, pack_for, steps_of
+from snnrun.datasets.grid import Grid, with_channels_rescaled
+from snnrun.datasets.judgement import judged, judged_targets
+from snnrun.datasets.packing import Events, pack, steps_of
 from snnrun.datasets.recipe import recipe_of
-from snnrun.datasets.rescale import read_rescaled, with_channels_rescaled
-from snnrun.datasets.selection import Packed, PackedOnce, check_selection
-from snnrun.datasets.spikes import SpikeData, Split, Splits
-from snnrun.datasets.splits import epoch_order, from_files
-from snnrun.datasets.validation import refuse_validation_set
+from snnrun.datasets.spikes import SpikeData, Split, Splits, left_out
 from snnrun.errors import DataError, SnnrunError
 from snnrun.load import where_and_what
 
@@ -32,15 +33,15 @@ __all__ = [
     "DataFile",
     "DataSet",
     "Events",
+    "Part",
+    "Request",
     "SpikeData",
     "Split",
     "Splits",
     "epoch_order",
     "find",
-    "from_files",
     "load",
     "pack",
-    "pack_for",
     "steps_of",
 ]
 
@@ -53,18 +54,34 @@ def load(config: Config, packed: Packed | None = None) -> Splits:
     beyond what there is and for events that cannot be meant for the trial (``notices`` holds what
     may be), ConfigError for a data set that does not exist.
 
-    Calls with the same ``packed``, empty at first, pack each file once. Their configurations must
-    leave out speakers (EVALUATION=speaker) and differ by SPEAKER_LEFT only.
+    Calls with the same ``packed``, empty at first, put each part on the grid once. Their
+    configurations must leave out speakers (EVALUATION=speaker) and differ by SPEAKER_LEFT only.
     """
-    dataset = find(config.dataset.name)
-    refuse_validation_set(dataset, config)
+    splits = load_chosen(config, find(config.dataset.name), Choice.of(config), packed)
+    for split in splits.all():
+        recipe_of(config, splits, split)  # so that what cannot be shown is refused now
+    return splits
+
+
+def load_chosen(
+    config: Config, dataset: DataSet, choice: Choice, packed: Packed | None = None
+) -> Splits:
+    """Return the splits of ``choice``, with all else as ``load`` does it."""
+    if dataset.files or dataset.generated:
+        refuse_validation_set(dataset, choice, dataset.own_validation)
+    grid = Grid.of(config)
     try:
-        _ensure_files(dataset, config)
-        source = config if packed is None else PackedOnce(config, packed)
-        if packed:
-            splits = dataset.read(source)  # times were rescaled when the files were packed
-        else:
-            splits = read_rescaled(dataset.read, source, dataset.name)
+        parts = _read(config, dataset, choice)
+        targets, lost = grid.targets_of(parts["train"])
+        notices = judged_targets(config, dataset, parts["train"], lost)
+        done: dict[int, SpikeData] = {}
+
+        def on_grid(part: Part) -> SpikeData:
+            if id(part) not in done:  # splits may share one
+                done[id(part)] = replace(grid.put(part), targets=targets)
+            return done[id(part)]
+
+        chosen = splits_of(dataset, choice, parts, on_grid, packed)
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}") from error
     except SnnrunError:
@@ -76,28 +93,42 @@ def load(config: Config, packed: Packed | None = None) -> Splits:
         raise DataError(
             f"dataset {config.dataset.name}: its read() failed: {where_and_what(error, here)}"
         ) from error
-    if not isinstance(splits, Splits):
-        raise DataError(
-            f"dataset {dataset.name}: its read() must return Splits, got {type(splits).__name__}"
-        )
-    check_selection(config, splits, dataset.name)
-    if splits.train.data.n_steps != config.steps:
-        raise DataError(
-            f"dataset {dataset.name}: its trials have {splits.train.data.n_steps} steps, but "
-            f"TRIAL_MS and DT_MS make {config.steps}; pack with n_steps=config.steps"
-        )
-    notices = judged(config, splits, dataset.name)
-    splits = replace(splits, notices=(*splits.notices, *notices))
-    splits = with_channels_rescaled(config, splits)
-    for split in splits.all():
-        recipe_of(config, splits, split)  # so that what cannot be shown is refused now
-    return splits
+    text = _description(dataset, parts["train"], chosen, lost)
+    splits = Splits(**chosen, description=text, notices=notices)
+    splits = replace(splits, notices=(*notices, *judged(config, splits, dataset)))
+    return with_channels_rescaled(splits, config.RESCALE_X, config.dataset.merge)
 
 
-def _ensure_files(dataset: DataSet, config: Config) -> None:
+def _read(config: Config, dataset: DataSet, choice: Choice) -> dict[str, Part]:
+    """Return the parts that are needed, by name, as the data set's own function reads them."""
+    names, folder = choice.parts_of(dataset), data_folder(dataset, config.dataset.path)
+    _ensure_files(config, dataset, names, folder)
+    given = dataset.read(
+        Request(
+            parts=names,
+            folder=folder,
+            options=config.dataset,
+            sizes=choice.sizes,
+            seeds=choice.seeds,
+            trial_ms=config.TRIAL_MS,
+        )
+    )
+    if not isinstance(given, Mapping) or not isinstance(given.get("train"), Part):
+        raise DataError(
+            f"dataset {dataset.name}: its read() must return a snnrun.datasets.Part for each of "
+            f"{', '.join(names)}, as in {{'train': Part(...)}}, got {type(given).__name__}"
+        )
+    parts = {name: given[name] for name in names if name in given}
+    refuse_validation_set(dataset, choice, "validation" in parts or choice.n_validate == 0)
+    return {
+        name: part if part.source else replace(part, source=f"{name} data")
+        for name, part in parts.items()
+    }
+
+
+def _ensure_files(config: Config, dataset: DataSet, parts: tuple[str, ...], folder: Path) -> None:
     """Fetch a public data set that its default folder lacks, or raise DataError with what to do."""
-    folder = data_folder(dataset, config)
-    missing = [file for file in needed(dataset, config) if find_file(folder, file) is None]
+    missing = [file for file in needed(dataset, parts) if find_file(folder, file) is None]
     if not missing:
         return
     # pooch and requests cost half a second of import: only when something is to be fetched
@@ -108,3 +139,22 @@ def _ensure_files(dataset: DataSet, config: Config) -> None:
         fetch.download(dataset, folder)
     else:
         raise DataError(fetch.missing_text(dataset, folder, missing, config))
+
+
+def _description(dataset: DataSet, part: Part, chosen: Mapping[str, Split], lost: int) -> str:
+    """Return what the data are in one line: how much of what, and what was left out."""
+    data = chosen["train"].data
+    counts = ", ".join(f"{len(split):,} {name}" for name, split in chosen.items() if len(split))
+    lines = [f"{dataset.name}{', generated' * dataset.generated}: {counts}"]
+    if part.about:
+        lines.append(part.about)
+    outputs = "classes" if data.targets is None else "outputs"
+    lines.append(f"{data.n_channels:,} inputs, {data.n_classes} {outputs}, {data.n_steps:,} steps")
+    events = f"{data.n_events:,} events{left_out(data)}"
+    if not dataset.generated:
+        lines.append(f"training file: {events}")
+    if data.targets is not None:
+        lines.append(f"{events}; target: {len(data.targets.steps):,} spikes")
+    if lost:
+        lines[-1] += f", {lost:,} beyond the trial were dropped"
+    return "; ".join(lines)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.datasets import load
+import numpy as np
+
+from snnrun.datasets import load, load_chosen
 from snnrun.datasets.checksums import read_record, status
-from snnrun.datasets.declaration import Contents, DataSet, contents_of, find
+from snnrun.datasets.choice import Choice
+from snnrun.datasets.declaration import Contents, DataSet, find
 from snnrun.datasets.fetch import copy_from, download, missing_text
 from snnrun.datasets.files import ANOTHER_FOLDER, data_folder, find_file
 from snnrun.datasets.judgement import lines_of
-from snnrun.datasets.spikes import SpikeData
+from snnrun.datasets.spikes import Split, left_out
 from snnrun.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ def info(config: Config) -> None:
         if not dataset.files:
             _print_splits(dataset, config)
             return
-        folder = data_folder(dataset, config)
+        folder = data_folder(dataset, config.dataset.path)
         _say(f"folder {folder}")
         record = read_record(folder)
         paths = {file: find_file(folder, file) for file in dataset.files}
@@ -61,7 +64,7 @@ def verify(config: Config) -> None:
         if not dataset.files:
             _print_splits(dataset, config)
             return
-        folder = data_folder(dataset, config)
+        folder = data_folder(dataset, config.dataset.path)
         _say(f"folder {folder}")
         states = {file: status(folder, file) for file in dataset.files}
         rows = [(s.path.name if s.path else f.name, s.text) for f, s in states.items()]
@@ -93,7 +96,7 @@ def fetch(config: Config, from_folder: Path | None = None) -> None:
         if not dataset.files and from_folder is None:
             _say("no files: the examples are made when they are needed; there is nothing to fetch")
             return
-        folder = data_folder(dataset, config)
+        folder = data_folder(dataset, config.dataset.path)
         if from_folder is None:
             download(dataset, folder, _say)
         else:
@@ -116,47 +119,43 @@ def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:
 
 def _say_judgement(dataset: DataSet, config: Config) -> None:
     """Load the whole files as a run would, and say what is odd about their events."""
-    splits = load(_Whole(dataset, config))  # type: ignore[arg-type]  # it is one to all readers
+    splits = load_chosen(config, dataset, Choice.everything(config, dataset))
     files = {id(split.data): split.data for split in splits.all()}.values()
+    used = sum(data.n_events for data in files)
+    total = used + sum(data.dropped for data in files)
     for line in lines_of(splits.notices):
         _say(line)
     if not splits.notices:
-        _say(f"events fit the trial of {config.TRIAL_MS:g} ms: {_used(files)}")
-
-
-def _used(files: Collection[SpikeData]) -> str:
-    """Return how many events of the files a run uses, and what becomes of the others."""
-    used, outside = sum(d.n_events for d in files), sum(d.outside for d in files)
-    merged = sum(d.merged for d in files)
-    text = f"{used:,} of {used + outside + merged:,} are used"
-    if outside:
-        text += f", {outside:,} lie beyond it"
-    if merged:
-        text += f", {merged:,} are merged (same channel and step)"
-    return text
-
-
-class _Whole:
-    """The configuration, but with all examples of the files, as they are there."""
-
-    def __init__(self, dataset: DataSet, config: Config) -> None:
-        own = dataset.own_validation
-        self.EVALUATION = "validation_set" if own else "random"
-        self.N_TRAIN, self.N_VALIDATE, self.N_TEST = None, (None if own else 0), None
-        self.REDUCED_CLASSES, self.AUGMENTATION = None, {}  # type: ignore[var-annotated]
-        self.BALANCE_TRAIN_CLASSES = self.BALANCE_EVAL_CLASSES = False
-        self._config = config
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._config, name)
+        text = f"{used:,} of {total:,} are used{left_out(*files)}"
+        _say(f"events fit the trial of {config.TRIAL_MS:g} ms: {text}")
 
 
 def _print_splits(dataset: DataSet, config: Config) -> None:
     _say("no files: the examples are made when they are needed")
     splits = load(config)
-    _print_contents([contents_of(s.name, s.data, s.examples, config.DT_MS) for s in splits.all()])
+    _print_contents([_contents_of(s, config.DT_MS) for s in splits.all()])
     for line in lines_of(splits.notices):
         _say(line)
+
+
+def _contents_of(split: Split, dt_ms: float) -> Contents:
+    """Return what a split holds, on the grid."""
+    data, examples = split.data, split.examples
+    counts = np.diff(data.offsets)[examples]
+    occupied = (np.diff(data.step_pointers[examples].astype(np.int64), axis=1) > 0).any(axis=0)
+    last = int(np.flatnonzero(occupied)[-1]) if occupied.any() else 0
+    speakers = () if data.speakers is None else np.unique(data.speakers[examples]).tolist()
+    return Contents(
+        part=split.name,
+        examples=len(examples),
+        classes=len(np.unique(split.labels)),
+        channels=data.n_channels,
+        events=int(counts.sum()),
+        least_events=int(counts.min()) if len(counts) else 0,
+        most_events=int(counts.max(initial=0)),
+        last_ms=last * dt_ms,
+        speakers=tuple(speakers),
+    )
 
 
 def _print_contents(contents: Sequence[Contents]) -> None:

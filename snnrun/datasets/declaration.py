@@ -4,20 +4,19 @@ A data set of your own lives in any module that Python finds, and is named by it
 
     # mylab/data.py
     import numpy as np
-    from snnrun.datasets import DataSet, Events, from_files, pack_for
+    from snnrun.datasets import DataSet, Events, Part
 
-    def read(config):
-        def spikes(part):
-            times_ms, channels, counts, labels = ...       # yours, of the part "train" or "test"
-            events = Events(times_ms=times_ms, channels=channels, counts=counts)
-            return pack_for(config, events, labels=labels, n_channels=100, n_classes=4)
+    def read(request):
+        return {name: part_of(name, request.options) for name in request.parts}
 
-        sizes = {"train": ("train", 800), "test": ("test", 200)}
-        return from_files(config, "my_set", sizes, spikes)
+    def part_of(name, options):
+        times_ms, channels, counts, labels = ...           # yours, of "train" or "test"
+        events = Events(times_ms=times_ms, channels=channels, counts=counts)
+        return Part(events=events, labels=labels, n_channels=100, n_classes=4)
 
     my_set = DataSet(name="my_set", title="what it is", read=read)
 
-with a file that says its defaults, and may have options of its own for ``config.dataset``:
+with a file that says its defaults, and may have options of its own for ``request.options``:
 
     # @package _global_
     # my_conf/dataset/my_set.yaml
@@ -25,34 +24,83 @@ with a file that says its defaults, and may have options of its own for ``config
     TRIAL_MS: 500.0
 
 and then `snnrun train --config-dir my_conf dataset=my_set`; README.md has one that can be pasted.
-``from_files`` takes the examples that N_TRAIN, N_VALIDATE, N_TEST, EVALUATION and REDUCED_CLASSES
-ask for; read() may also return Splits of its own making. ``snnrun.datasets.files`` knows the place
-of files. With ``files`` and ``describe`` as well, `snnrun data info | verify | fetch` work for it.
+With ``files`` and ``describe`` as well, `snnrun data info | verify | fetch` work for it.
+
+A built-in one called NAME is the constant NAME of the module snnrun.datasets.name, with
+conf/dataset/name.yaml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnrun.datasets.spikes import SpikeData, Splits
+from snnrun.datasets.packing import Events
+from snnrun.datasets.spikes import Image
 from snnrun.errors import ConfigError, DataError, did_you_mean
 from snnrun.load import load_object
+from snnrun.schema import DATASETS
 
 PARTS = ("train", "validation", "test")
-BUILT_IN = {
-    "dvs": "snnrun.datasets.dvs.DVS",
-    "mnist": "snnrun.datasets.mnist.MNIST",
-    "pattern": "snnrun.datasets.pattern.PATTERN",
-    "shd": "snnrun.datasets.shd.SHD",
-    "smnist": "snnrun.datasets.smnist.SMNIST",
-    "ssc": "snnrun.datasets.ssc.SSC",
-    "yinyang": "snnrun.datasets.yinyang.YINYANG",
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a run asks of a data set.
+
+    parts     those that it needs: "train", and "validation" and "test" where they are used
+    folder    where the files of the data set are
+    options   values of the group ``dataset`` by attribute, with those of the data set's own
+    sizes     part -> number of examples asked for, None for all; a generated set makes as many
+    seeds     part -> seed of what is drawn for it
+    trial_ms  length of a trial
+    """
+
+    parts: tuple[str, ...]
+    folder: Path
+    options: Any
+    sizes: Mapping[str, int | None]
+    seeds: Mapping[str, int]
+    trial_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """All examples of a part of a data set.
+
+    events       one Events, or a function that gives them some examples at a time, which is called
+                 when they are needed
+    labels       integers [n]: the class of each example
+    n_channels   input channels
+    n_classes    classes; labels are 0 .. n_classes - 1
+    speakers     integers [n], where the set knows them
+    class_names  one for each class
+    image        (rows, columns, channels of a pixel) where the channels are pixels, row by row
+    source       what messages call it; by default its name
+    at_most_events  no more than these, where that is known
+    count_channels  n_channels is that of the public set; where the events use more, or none of its
+                 last quarter, this function counts those of the set
+    targets      (times in ms, outputs) of the spikes that n_classes outputs should emit in a trial;
+                 then there is one example
+    about        further words on it for the description of a run's data
+    """
+
+    events: Events | Callable[[], Iterable[Events]]
+    labels: np.ndarray
+    n_channels: int
+    n_classes: int
+    speakers: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    image: Image | None = None
+    source: str | Path = ""
+    at_most_events: int = 0
+    count_channels: Callable[[], int] | None = None
+    targets: tuple[np.ndarray, np.ndarray] | None = None
+    about: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,22 +161,25 @@ class DataSet:
 
     name      folder and heading under which it is known
     title     one line: what it is, and its citation
-    read      config -> Splits
+    read      Request -> its parts by name; opens files, but leaves events to be read later
     files     files that it is read from; none for a generated set
     describe  folder -> what each file holds; reads and checks the files from end to end, and raises
               DataError for a wrong or damaged one
     folder    folder of its files in the data folder, for sets that share files; by default its name
-    own_validation  it has a validation set of its own, which read() gives for
-              EVALUATION=validation_set
+    generated  its parts have as many examples as are asked for; what has fewer is shown repeatedly
+    made_for_trial  its times are made for the trial, so that they fit; files may hold any
+    advice    what to do where its events lie outside the trial
     """
 
     name: str
     title: str
-    read: Callable[[Any], Splits]
+    read: Callable[[Request], Mapping[str, Part]]
     files: tuple[DataFile, ...] = ()
     describe: Callable[[Path], tuple[Contents, ...]] | None = None
     folder: str | None = None
-    own_validation: bool = False
+    generated: bool = False
+    made_for_trial: bool = False
+    advice: str = ""
 
     def __post_init__(self) -> None:
         if self.files and self.describe is None:
@@ -139,39 +190,25 @@ class DataSet:
         """Whether all files have a published address."""
         return bool(self.files) and all(file.url for file in self.files)
 
+    @property
+    def own_validation(self) -> bool:
+        """Whether one of the files is a validation set."""
+        return any(file.split == "validation" for file in self.files)
+
 
 def find(name: str) -> DataSet:
     """Return the data set called ``name``: built in, or the dotted path of a user's DataSet."""
-    if name not in BUILT_IN and "." not in name:
+    if name not in DATASETS and "." not in name:
         raise ConfigError(
             f"dataset.name={name}: there is no such data set. Built in are "
-            f"{', '.join(BUILT_IN)}; one of "
-            f"your own is named by its dotted path, such as mylab.data.{name}."
-            + did_you_mean(name, BUILT_IN)
+            f"{', '.join(DATASETS)}; one of your own is named by its dotted path, such as "
+            f"mylab.data.{name}." + did_you_mean(name, DATASETS)
         )
-    found = load_object(BUILT_IN.get(name, name), "dataset.name")
+    path = f"snnrun.datasets.{name}.{name.upper()}" if name in DATASETS else name
+    found = load_object(path, "dataset.name")
     if not isinstance(found, DataSet):
         raise ConfigError(
             f"dataset.name={name}: this is a {type(found).__name__}, but must be a "
             "snnrun.datasets.DataSet, for example DataSet(name=..., title=..., read=...)"
         )
     return found
-
-
-def contents_of(part: str, data: SpikeData, examples: np.ndarray, dt_ms: float) -> Contents:
-    """Return what the ``examples`` of ``data`` hold, on the grid."""
-    counts = np.diff(data.offsets)[examples]
-    occupied = (np.diff(data.step_pointers[examples].astype(np.int64), axis=1) > 0).any(axis=0)
-    last = int(np.flatnonzero(occupied)[-1]) if occupied.any() else 0
-    speakers = () if data.speakers is None else np.unique(data.speakers[examples]).tolist()
-    return Contents(
-        part=part,
-        examples=len(examples),
-        classes=len(np.unique(data.labels[examples])),
-        channels=data.n_channels,
-        events=int(counts.sum()),
-        least_events=int(counts.min()) if len(counts) else 0,
-        most_events=int(counts.max(initial=0)),
-        last_ms=last * dt_ms,
-        speakers=tuple(speakers),
-    )

@@ -14,26 +14,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil, prod, sqrt
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet
-from snnrun.datasets.files import data_folder, find_file, needed, readable
+from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request
+from snnrun.datasets.files import find_file, needed, readable
 from snnrun.datasets.gestures import converted, places, recordings
+from snnrun.datasets.grid import LEAST_USED
 from snnrun.datasets.hdf5 import opened
-from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import MAX_INDEX, Image, SpikeData, Splits
-from snnrun.datasets.splits import from_files
+from snnrun.datasets.packing import Events
+from snnrun.datasets.spikes import MAX_INDEX, Image
 from snnrun.errors import DataError
 
 SIDE = 128  # pixels of the public set's camera along x and y
-# A few recordings of that camera may leave its last rows without events. With fewer than this share
-# of the 128 in use, it is another camera.
-LEAST_USED = 0.75
 SITE = "https://zenodo.org/records/8060604/files"
 CLASS_NAMES = (
     "hand clapping",
@@ -94,45 +90,33 @@ class Scene:
         return CLASS_NAMES if count == len(CLASS_NAMES) else tuple(map(str, range(count)))
 
 
-def read(config: Any) -> Splits:
-    """Read the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
-    factor = config.dataset.downsample
-    folder = data_folder(DVS, config)
-    sources = {file.split: (readable(folder, file), file.name) for file in needed(DVS, config)}
+def read(request: Request) -> dict[str, Part]:
+    """Return the parts, their pixels joined to squares of dataset.downsample."""
+    factor, folder = request.options.downsample, request.folder
+    sources = {f.split: (readable(folder, f), f.name) for f in needed(DVS, request.parts)}
     paths = {split: converted(*source) for split, source in sources.items()}
-    scene = _scene(folder, list(paths.values()))
+    scene = _scene_of(list(paths.values()))
+    if not scene.is_public:  # it is that of all archives, whichever of them are read
+        there = [file for file in DVS.files if find_file(folder, file)]
+        scene = _scene_of([converted(readable(folder, file), file.name) for file in there])
     _check_size(scene, factor)
-
-    def pack_file(split: str) -> SpikeData:
-        with opened(paths[split]) as file:
-            users = file["users"][:]
-            return pack(
-                event_blocks(file, factor, scene),
-                labels=file["labels"][:],
-                n_steps=config.steps,
-                n_channels=scene.channels(factor),
-                n_classes=scene.n_classes,
-                dt_ms=config.DT_MS,
-                start=config.dataset.start,
-                merge=config.dataset.merge,
-                speakers=None if (users < 0).any() else users,
-                class_names=scene.class_names,
-                source=str(sources[split][0]),
-                at_most_events=len(file["pixels"]),
-                image=scene.image(factor),
-            )
-
-    sizes = {split: (sources[split][0], _count(path)) for split, path in paths.items()}
-    return from_files(config, DVS.name, sizes, pack_file)
+    return {n: _part(path, str(sources[n][0]), factor, scene) for n, path in paths.items()}
 
 
-def _scene(folder: Path, needed_paths: Sequence[Path]) -> Scene:
-    """Return what the set shows: that of all its archives, whichever of them are read."""
-    scene = _scene_of(needed_paths)
-    if scene.is_public:
-        return scene
-    there = [file for file in DVS.files if find_file(folder, file)]
-    return _scene_of([converted(readable(folder, file), file.name) for file in there])
+def _part(path: Path, source: str, factor: int, scene: Scene) -> Part:
+    with opened(path) as file:
+        labels, users, events = file["labels"][:], file["users"][:], len(file["pixels"])
+    return Part(
+        events=partial(event_blocks, path, factor, scene),
+        labels=labels,
+        n_channels=scene.channels(factor),
+        n_classes=scene.n_classes,
+        speakers=None if (users < 0).any() else users,
+        class_names=scene.class_names,
+        source=source,
+        at_most_events=events,
+        image=scene.image(factor),
+    )
 
 
 def _scene_of(paths: Sequence[Path]) -> Scene:
@@ -158,24 +142,20 @@ def _check_size(scene: Scene, factor: int) -> None:
     )
 
 
-def event_blocks(file: h5py.File, factor: int, scene: Scene) -> Iterator[Events]:
+def event_blocks(path: Path, factor: int, scene: Scene) -> Iterator[Events]:
     """Yield the events of each recording of a converted archive, on the coarser grid of pixels."""
     columns, start = scene.columns(factor), 0
-    pixels, times = file["pixels"], file["times_ms"]  # open throughout, which keeps chunks unpacked
-    for count in file["counts"][:]:
-        rows = slice(start, start + count)
-        x, y, polarity = places(pixels[rows])
-        yield Events(
-            counts=np.array([count]),
-            times_ms=times[rows],
-            channels=(y // factor * columns + x // factor) * 2 + polarity,
-        )
-        start += count
-
-
-def _count(path: Path) -> int:
     with opened(path) as file:
-        return len(file["labels"])
+        pixels, times = file["pixels"], file["times_ms"]  # open throughout: chunks stay unpacked
+        for count in file["counts"][:]:
+            rows = slice(start, start + count)
+            x, y, polarity = places(pixels[rows])
+            yield Events(
+                counts=np.array([count]),
+                times_ms=times[rows],
+                channels=(y // factor * columns + x // factor) * 2 + polarity,
+            )
+            start += count
 
 
 def describe(folder: Path) -> tuple[Contents, ...]:

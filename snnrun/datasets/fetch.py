@@ -19,10 +19,11 @@ import pooch
 import requests
 
 from snnrun.datasets.checksums import add_record, digest, is_published, status
-from snnrun.datasets.declaration import BUILT_IN, DataFile, DataSet
+from snnrun.datasets.declaration import DataFile, DataSet
 from snnrun.datasets.files import atomic_file, find_file, unpack
 from snnrun.errors import DataError
 from snnrun.locks import one_at_a_time
+from snnrun.schema import DATASETS
 from snnrun.shell import command, setting
 
 TRIES, WAIT_S = 3, 0.5
@@ -110,7 +111,7 @@ def copy_from(dataset: DataSet, source: Path, folder: Path, say: Say = to_stderr
 def missing_text(dataset: DataSet, folder: Path, missing: Sequence[DataFile], config: Any) -> str:
     """Return the message for files that are not there: where they are expected, how to get them."""
     name = config.dataset.name
-    chosen = [f"dataset={name}" if name in BUILT_IN else f"dataset.name={name}"]
+    chosen = [f"dataset={name}" if name in DATASETS else f"dataset.name={name}"]
     path = config.dataset.path
     place = chosen if path is None else [*chosen, setting("dataset.path", path)]
     fetch = command("data", "fetch", *place)

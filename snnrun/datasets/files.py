@@ -7,11 +7,11 @@ import hashlib
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO
 from zipfile import BadZipFile, ZipFile
 
 from snnrun.datasets.declaration import DataFile, DataSet
@@ -37,28 +37,23 @@ class Located:
 ANOTHER_FOLDER = "Name another folder with dataset.path=FOLDER or the variable SNNRUN_DATA"
 
 
-def data_folder(dataset: DataSet, config: Any) -> Path:
+def data_folder(dataset: DataSet, path: str | None) -> Path:
     """Return where the files of a data set are expected.
 
-    dataset.path if given, else $SNNRUN_DATA/NAME, else NAME in the data folder of the cache. NAME
-    is that of the data set, or of the one whose files it shares.
+    ``path`` (dataset.path) if given, else $SNNRUN_DATA/NAME, else NAME in the data folder of the
+    cache. NAME is that of the data set, or of the one whose files it shares.
     """
     name = dataset.folder or dataset.name
-    if config.dataset.path is not None:
-        return Path(os.path.expanduser(config.dataset.path))
+    if path is not None:
+        return Path(os.path.expanduser(path))
     if os.environ.get("SNNRUN_DATA", "").strip():
         return Path(os.path.expanduser(os.environ["SNNRUN_DATA"])) / name
     return cache_root() / "data" / name
 
 
-def needed(dataset: DataSet, config: Any) -> tuple[DataFile, ...]:
-    """Return the files that a run reads: of the splits other than training, those it asks for."""
-    wanted = {
-        "train": True,
-        "validation": config.EVALUATION == "validation_set" and config.N_VALIDATE != 0,
-        "test": config.N_TEST != 0,
-    }
-    return tuple(file for file in dataset.files if wanted[file.split])
+def needed(dataset: DataSet, parts: Collection[str]) -> tuple[DataFile, ...]:
+    """Return the files of ``parts``."""
+    return tuple(file for file in dataset.files if file.split in parts)
 
 
 def find_file(folder: Path, file: DataFile) -> Path | None:

@@ -12,23 +12,86 @@ The public sets have 700 channels, and 20 or 35 classes; other numbers are taken
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
 
 import h5py
 import numpy as np
 
-from snnrun.datasets.declaration import Contents
-from snnrun.datasets.files import Located
+from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request
+from snnrun.datasets.files import Located, find_file, located
+from snnrun.datasets.grid import LEAST_USED
 from snnrun.datasets.hdf5 import opened
-from snnrun.datasets.packing import Events, Start, steps_of
+from snnrun.datasets.packing import Events
 from snnrun.errors import DataError
 
+SITE = "https://zenkelab.org/datasets"
 ROWS = 128  # examples read at a time: a few MB
 MS_PER_S = 1000.0
 N_CHANNELS = 700  # of the inner ear that the public sets were made with
-# A small set of that ear may leave its last channels silent. With fewer than this share of the 700
-# in use, the set has another number of channels.
-LEAST_USED = 0.75
+# float16 has 65,536 values: a table of their steps is several times faster than arithmetic
+with np.errstate(invalid="ignore"):  # some of them are no numbers
+    HALVES_MS = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64) * MS_PER_S
+
+
+def published(name: str, split: str, md5: str) -> DataFile:
+    """Return a file of the site of the public sets."""
+    return DataFile(name=name, split=split, url=f"{SITE}/{name}.zip", md5=md5, unpack=True)
+
+
+def heidelberg_set(name: str, title: str, files: tuple[DataFile, ...]) -> DataSet:
+    """Return the data set that has one file of this layout for each of its parts."""
+    return DataSet(
+        name=name,
+        title=title,
+        read=partial(read_files, files),
+        files=files,
+        describe=partial(describe_files, files),
+    )
+
+
+def read_files(files: Sequence[DataFile], request: Request) -> dict[str, Part]:
+    """Return the parts of a set.
+
+    The numbers of classes and channels are those of all its files, whichever of them are read.
+    """
+    folder, wanted = request.folder, [f for f in files if f.split in request.parts]
+    headers = {f.split: read_header(located(folder, f)) for f in wanted}
+    there = [f for f in files if find_file(folder, f)]
+    known = list(headers.values())
+    if not any(header.class_names for header in known):  # the labels of all files are counted
+        known += [read_header(located(folder, f)) for f in there if f not in wanted]
+    class_names = class_names_of(known)
+
+    @cache
+    def channels_of_all_files() -> int:
+        return number_of_channels(max(highest_channel(located(folder, f)) for f in there))
+
+    return {
+        name: Part(
+            events=partial(event_blocks, header.file),
+            labels=header.labels,
+            n_channels=N_CHANNELS,
+            n_classes=len(class_names),
+            speakers=header.speakers,
+            class_names=class_names,
+            source=str(header.file),
+            at_most_events=header.at_most_events,
+            count_channels=channels_of_all_files,
+        )
+        for name, header in headers.items()
+    }
+
+
+def describe_files(files: Sequence[DataFile], folder: Path) -> tuple[Contents, ...]:
+    """Read and check all files of a set in ``folder`` from end to end."""
+    places = {file.name: located(folder, file) for file in files}
+    headers = {name: read_header(file) for name, file in places.items()}
+    class_names_of(list(headers.values()))
+    found = [replace(describe_file(f, headers[name]), part=name) for name, f in places.items()]
+    n_channels = number_of_channels(max(part.channels for part in found) - 1)
+    return tuple(replace(part, channels=n_channels) for part in found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +169,12 @@ def highest_channel(file: Located) -> int:
     return max((int(units.max()) for _, _, units in _blocks(file) if len(units)), default=0)
 
 
-def event_blocks(file: Located, dt_ms: float, start: Start = 0.0) -> Iterator[Events]:
-    """Yield the events of a file, some examples at a time: steps where ``start`` is 0, else ms."""
-    # float16 has 65,536 values: a table of their steps is several times faster than arithmetic
-    with np.errstate(invalid="ignore"):  # some of them are no numbers
-        halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64)
-        step_of_half = steps_of(halves * MS_PER_S, dt_ms)
+def event_blocks(file: Located) -> Iterator[Events]:
+    """Yield the events of a file, some examples at a time."""
     for counts, times, units in _blocks(file):
-        if times.dtype == np.float16 and start == 0:
-            steps = step_of_half.take(times.view(np.uint16))
-            yield Events(counts=counts, steps=steps, channels=units)
+        if times.dtype == np.float16:
+            halves = times.view(np.uint16)
+            yield Events(counts=counts, times_ms=HALVES_MS, which=halves, channels=units)
         else:
             times_ms = times.astype(np.float64) * MS_PER_S
             yield Events(counts=counts, times_ms=times_ms, channels=units)

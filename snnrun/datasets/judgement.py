@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from snnrun.datasets.coverage import Coverage
-from snnrun.datasets.spikes import MAX_INDEX, SpikeData, Splits
+from snnrun.datasets.declaration import DataSet, Part
+from snnrun.datasets.spikes import MAX_INDEX, SpikeData, Split, Splits
 from snnrun.errors import DataError
 from snnrun.notice import Notice
 
@@ -27,37 +28,33 @@ NOTED = 0.1
 FILLED = 0.05
 LONGER = 3.0  # and is this many times as long at most
 FACTORS = {1e-3: "1,000", 1e-6: "1,000,000", 1e-9: "1,000,000,000"}
-RAS_ADVICE = (
-    "Times in a .ras file are in seconds. If they are in ms: "
-    "awk '{print $1 / 1000, $2}' OLD.ras > NEW.ras"
-)
-MADE_IN_TIME = ("yinyang", "mnist", "smnist", "pattern")  # their times are made for the trial
 
 
-def judged(config: Any, splits: Splits, name: str) -> tuple[Notice, ...]:
+def judged(config: Any, splits: Splits, dataset: DataSet) -> tuple[Notice, ...]:
     """Return what is odd about the data of a run; DataError where it cannot be meant."""
-    notices: list[Notice] = []
-    seen: set[int] = set()
+    files: dict[int, Split] = {}
     for split in splits.all():
-        if id(split.data) not in seen:
-            seen.add(id(split.data))
-            judge = Judge(config=config, name=name, part=split.name, data=split.data)
-            notices += judge.notices()
+        files.setdefault(id(split.data), split)
+    notices: list[Notice] = []
+    for split in files.values():
+        notices += Judge(config=config, dataset=dataset, part=split.name, data=split.data).notices()
     return tuple(notices)
 
 
-def judged_target(config: Any, lost: int, total: int, about: str) -> tuple[Notice, ...]:
-    """Return what is odd about a target, ``lost`` of whose ``total`` spikes come after the trial.
+def judged_targets(config: Any, dataset: DataSet, part: Part, lost: int) -> tuple[Notice, ...]:
+    """Return what is odd about targets, of which ``lost`` spikes come after the trial.
 
     Raises DataError where it cannot be meant.
     """
-    share = lost / total
+    if part.targets is None:
+        return ()
+    share = lost / len(part.targets[0])
     text = (
         f"{_percent(share)} of the target's spikes lie beyond the trial of {config.TRIAL_MS:g} ms "
-        f"and are left out. {RAS_ADVICE}"
+        f"and are left out. {dataset.advice}"
     )
     if share > REFUSED:
-        raise DataError(f"dataset pattern: {about}: {text}")
+        raise DataError(f"dataset {dataset.name}: {part.about}: {text}")
     return (Notice(what="dropped events", where="target", message=text, share=share),) * (
         share >= NOTED
     )
@@ -68,7 +65,7 @@ class Judge:
     """Looks at the data of one file: of the split ``part`` and those that share it."""
 
     config: Any
-    name: str
+    dataset: DataSet
     part: str
     data: SpikeData
 
@@ -85,7 +82,7 @@ class Judge:
             return self._silent(silent)
         moved = silent & ~empty
         factor, start = self._fitting(coverage)
-        fits = factor != 1.0 or start is not None or self.name == "pattern"
+        fits = factor != 1.0 or start is not None or bool(self.dataset.advice)
         lost = max(coverage.outside, float(moved.sum() / (~empty).sum()))
         if lost == 1.0 or (lost > REFUSED and fits):
             raise DataError(f"{self._where}: {self._outside(coverage)}. {self._advice(coverage)}")
@@ -97,7 +94,9 @@ class Judge:
     @property
     def _where(self) -> str:
         coverage = self.data.coverage
-        return f"dataset {self.name}: " + (coverage.source if coverage else f"{self.part} data")
+        return f"dataset {self.dataset.name}: " + (
+            coverage.source if coverage else f"{self.part} data"
+        )
 
     def _notice(self, what: str, text: str, share: float) -> Notice:
         return Notice(what=what, where=self.part, message=text, share=share)
@@ -126,7 +125,7 @@ class Judge:
     def _fitting(self, coverage: Coverage) -> tuple[float, float | str | None]:
         """Return the factor and the start (ms) with which the data fit; 1 and None as they are."""
         filled = ~coverage.empty
-        if self.name in MADE_IN_TIME or not filled.any():
+        if self.dataset.made_for_trial or not filled.any():
             return 1.0, None
         first, last = coverage.first[filled], coverage.last[filled]
         span = float(np.median(last - first))
@@ -143,8 +142,8 @@ class Judge:
 
     def _advice(self, coverage: Coverage) -> str:
         """Return which setting fits."""
-        if self.name == "pattern":
-            return RAS_ADVICE
+        if self.dataset.advice:
+            return self.dataset.advice
         factor, start = self._fitting(coverage)
         settings = []
         if factor != 1.0:
@@ -175,7 +174,7 @@ class Judge:
         share = self.data.merged / coverage.events
         shortest, longest = FILLED * coverage.steps, LONGER * coverage.steps
         long_enough = 1000 * last >= shortest and 1000 * end <= longest
-        if self.name in MADE_IN_TIME or last > 0.01 * coverage.steps or not long_enough:
+        if self.dataset.made_for_trial or last > 0.01 * coverage.steps or not long_enough:
             return []
         text = (
             f"all events lie in the first {self._ms(last)} ms of the trial of "

@@ -13,19 +13,16 @@ Source: https://storage.googleapis.com/cvdf-datasets/mnist/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet
-from snnrun.datasets.encodings import input_ms, latency_ms
-from snnrun.datasets.files import data_folder, find_file, needed, readable
+from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request
+from snnrun.datasets.files import find_file, readable
 from snnrun.datasets.idx import read_idx
-from snnrun.datasets.packing import Events, pack, steps_of
-from snnrun.datasets.spikes import Image, SpikeData, Splits
-from snnrun.datasets.splits import from_files
+from snnrun.datasets.packing import Events
 from snnrun.errors import DataError
 
 SITE = "https://storage.googleapis.com/cvdf-datasets/mnist"
@@ -47,63 +44,43 @@ LABEL_FILES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Coded:
-    """Images as events: what ``pack`` wants to know of them."""
+def read(request: Request) -> dict[str, Part]:
+    """Return the parts, with one spike for each bright pixel."""
 
-    blocks: Iterator[Events]
-    n_channels: int
-    at_most_events: int
-    image: Image | None = None
+    def latency_code(images: np.ndarray) -> dict[str, Any]:
+        return {
+            "events": partial(encode, images),
+            "n_channels": images[0].size,
+            "at_most_events": int(np.count_nonzero(images > DARKEST)),
+            "image": (images.shape[1], images.shape[2], 1),
+        }
 
-
-def read(config: Any) -> Splits:
-    """Read the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
-
-    def latency_code(images: np.ndarray) -> Coded:
-        return Coded(
-            blocks=encode(images, input_ms(config), config.DT_MS),
-            n_channels=images[0].size,
-            at_most_events=int(np.count_nonzero(images > DARKEST)),
-            image=(images.shape[1], images.shape[2], 1),
-        )
-
-    return read_set(MNIST, config, latency_code)
+    return read_images(request, latency_code)
 
 
-def read_set(dataset: DataSet, config: Any, code: Callable[[np.ndarray], Coded]) -> Splits:
-    """Read the splits of a set of images in MNIST's four files, with ``code`` making them events.
+def read_images(request: Request, code: Callable[[np.ndarray], dict[str, Any]]) -> dict[str, Part]:
+    """Return the parts of a set of images in MNIST's four files, with ``code`` making them events.
 
-    ``code`` is called with the images [n, rows, columns] of a file, uint8.
+    ``code`` gets the images [n, rows, columns] of a part, uint8, and gives fields of the Part.
     """
-    folder = data_folder(dataset, config)
-    wanted = {file.split for file in needed(dataset, config)}
-    raw = {split: read_pair(folder, split) for split in IMAGE_FILES if split in wanted}
-    n_classes = _count_classes(folder, [labels for _, labels in raw.values()])
-    images = {split: pair[0] for split, pair in raw.items()}
-    if "test" in images and images["test"].shape[1:] != images["train"].shape[1:]:
+    folder = request.folder
+    raw = {split: read_pair(folder, split) for split in IMAGE_FILES if split in request.parts}
+    sizes = {split: _size(images) for split, (images, _) in raw.items()}
+    if len(set(sizes.values())) > 1:
         raise DataError(
-            f"{folder}: training images are {_size(images['train'])}, test images "
-            f"{_size(images['test'])}"
+            f"{folder}: training images are {sizes['train']}, test images {sizes['test']}"
         )
-
-    def pack_file(split: str) -> SpikeData:
-        coded = code(images[split])
-        return pack(
-            coded.blocks,
-            labels=raw[split][1],
-            n_steps=config.steps,
-            n_channels=coded.n_channels,
+    n_classes = _count_classes(folder, [labels for _, labels in raw.values()])
+    return {
+        split: Part(
+            labels=labels,
             n_classes=n_classes,
-            merge=config.dataset.merge,
-            class_names=tuple(str(number) for number in range(n_classes)),
-            source=str(folder / IMAGE_FILES[split].name),
-            at_most_events=coded.at_most_events,
-            image=coded.image,
+            class_names=tuple(map(str, range(n_classes))),
+            source=folder / IMAGE_FILES[split].name,
+            **code(images),
         )
-
-    sizes = {s: (folder / IMAGE_FILES[s].name, len(images[s])) for s in images}
-    return from_files(config, dataset.name, sizes, pack_file)
+        for split, (images, labels) in raw.items()
+    }
 
 
 def read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -121,10 +98,9 @@ def read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def encode(images: np.ndarray, duration_ms: float, dt_ms: float) -> Iterator[Events]:
+def encode(images: np.ndarray) -> Iterator[Events]:
     """Yield the events of the images [n, rows, columns], some images at a time."""
-    grey = np.arange(256)
-    step_of_grey = steps_of(latency_ms((255 - grey) / 255, duration_ms, dt_ms), dt_ms)
+    value_of_grey = (255 - np.arange(256)) / 255
     pixels = images.reshape(len(images), -1)
     for first in range(0, len(pixels), IMAGES_AT_A_TIME):
         block = pixels[first : first + IMAGES_AT_A_TIME]
@@ -132,7 +108,8 @@ def encode(images: np.ndarray, duration_ms: float, dt_ms: float) -> Iterator[Eve
         yield Events(
             counts=bright.sum(axis=1),
             channels=np.nonzero(bright)[1],
-            steps=step_of_grey[block[bright]],
+            values=value_of_grey,
+            which=block[bright],
         )
 
 
@@ -191,4 +168,5 @@ MNIST = DataSet(
     read=read,
     files=(*IMAGE_FILES.values(), *LABEL_FILES.values()),
     describe=describe,
+    made_for_trial=True,
 )

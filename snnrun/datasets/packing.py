@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -34,39 +34,56 @@ class ChannelError(DataError):
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """Events of consecutive examples, one after the other.
+    """Events of consecutive examples, one after the other; exactly one kind of times is given.
 
     counts    [k]            events of each example
     channels  [sum(counts)]  integers
     times_ms  [sum(counts)]  times in ms, or
-    steps     [sum(counts)]  integer steps; exactly one of the two is given
+    values    [sum(counts)]  numbers from 0 to 1 that a latency code turns into times, or
+    steps     [sum(counts)]  integer steps of the trial
+    which     [sum(counts)]  integers, where many events have few times: the place of each event's
+                             time in ``times_ms`` or ``values``, which are of any length then
     """
 
     counts: np.ndarray
     channels: np.ndarray
     times_ms: np.ndarray | None = None
+    values: np.ndarray | None = None
     steps: np.ndarray | None = None
+    which: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        given = [array for array in (self.times_ms, self.steps) if array is not None]
+        kinds = (self.times_ms, self.values, self.steps)
+        given = [array for array in kinds if array is not None]
         if len(given) != 1:
-            raise DataError("Events needs either times_ms or steps")
-        for name in ("channels", "counts", "steps"):
+            raise DataError("Events needs either times_ms, values or steps")
+        for name in ("channels", "counts", "steps", "which"):
             array = getattr(self, name)
             if array is not None and array.dtype.kind not in "iu":
                 raise DataError(f"Events.{name} must be integers, got {array.dtype}")
+        times = given[0] if self.which is None else self.which
         total = int(np.sum(self.counts))
-        if not len(given[0]) == len(self.channels) == total or (self.counts < 0).any():
+        if not len(times) == len(self.channels) == total or (self.counts < 0).any():
             raise DataError(
-                f"Events: counts add up to {total}, but there are {len(given[0])} times "
+                f"Events: counts add up to {total}, but there are {len(times)} times "
                 f"and {len(self.channels)} channels"
             )
 
-    def times_between(self, start: int, stop: int) -> np.ndarray:
-        """Return the times of events start .. stop, whole steps where those are given."""
-        times = self.steps if self.times_ms is None else self.times_ms
-        assert times is not None  # __post_init__ lets none through
-        return times[start:stop]
+
+def latency_ms(values: np.ndarray, input_ms: float, dt_ms: float) -> np.ndarray:
+    """Return the time of the one spike that stands for each value in [0, 1], in ms.
+
+        t = v (T - 4 d) + 2 d          T: input_ms, d: dt_ms
+
+    so that the first and the last two steps stay free, as in genn_eventprop. Raises DataError where
+    there are no more than four steps.
+    """
+    if not input_ms > 4 * dt_ms:
+        raise DataError(
+            f"{input_ms:g} ms of input with DT_MS={dt_ms:g} are too short for the latency code, "
+            "which needs more than four steps; see dataset.input_ms and TRIAL_MS"
+        )
+    return np.asarray(values, np.float64) * (input_ms - 4 * dt_ms) + 2 * dt_ms
 
 
 def steps_of(times_ms: np.ndarray, dt_ms: float) -> np.ndarray:
@@ -99,6 +116,7 @@ def pack(
     at_most_events: int = 0,
     start: Start = 0.0,
     image: Image | None = None,
+    input_ms: float | None = None,
 ) -> SpikeData:
     """Return the SpikeData of all examples in ``blocks``.
 
@@ -111,6 +129,7 @@ def pack(
     start    time of the source (ms, or steps where those are given) at which a trial begins, or
              "first": at the first event of each example (dataset.start)
     image    (rows, columns, channels of a pixel) where channels are pixels, row by row
+    input_ms  part of the trial that the latency code of values takes; by default all of it
 
     Events outside the trial are dropped and counted, and ``coverage`` says where they lie. Raises
     DataError for times that are no numbers or infinite, channels that do not exist, labels out of
@@ -128,29 +147,46 @@ def pack(
     if isinstance(blocks, Events):
         at_most_events, blocks = len(blocks.channels), [blocks]
     packer = _Packer(len(labels), n_steps, n_channels, merge, source, at_most_events)
+    clock = _Clock(dt_ms, start, input_ms, n_steps)
     for block in blocks:
         packer.check(block)
+        times, unit = clock.read(block)
         for counts, begin, end in _pieces(block.counts, n_steps + n_channels):
-            times = _from_start(block.times_between(begin, end), counts, start)
-            given = dt_ms if block.steps is None else 1.0
-            packer.add(counts, times, block.channels[begin:end], given)
+            moved = _from_start(times[begin:end], counts, start)
+            packer.add(counts, moved, block.channels[begin:end], unit)
     return packer.finish(n_classes, labels, speakers, class_names, image)
 
 
-def pack_for(config: Any, blocks: Events | Iterable[Events], **about: Any) -> SpikeData:
-    """Return the SpikeData of ``blocks`` in trials as ``config`` has them.
+class _Clock:
+    """Tells the times of events; steps of a table of times are found once for all blocks."""
 
-    Steps, step length, dataset.start and dataset.merge are those of the configuration; ``about``
-    are the other arguments of ``pack``, of which labels, n_channels and n_classes are needed.
-    """
-    return pack(
-        blocks,
-        n_steps=config.steps,
-        dt_ms=config.DT_MS,
-        start=config.dataset.start,
-        merge=config.dataset.merge,
-        **about,
-    )
+    def __init__(
+        self, dt_ms: float | None, start: Start, input_ms: float | None, n_steps: int
+    ) -> None:
+        self.dt_ms, self.start, self.n_steps = dt_ms, start, n_steps
+        self.input_ms = input_ms or n_steps * (dt_ms or 0.0)
+        self.table = self.steps = np.zeros(0)
+
+    def read(self, block: Events) -> tuple[np.ndarray, float]:
+        """Return the times of a block's events, and the length of a step: in ms, or 1 for steps."""
+        if block.steps is not None:
+            return block.steps, 1.0
+        times = block.values if block.times_ms is None else block.times_ms
+        assert times is not None  # Events.__post_init__ lets none through
+        if block.which is not None and self.start == 0:
+            if self.table is not times:
+                self.table, self.steps = times, steps_of(self._ms(block, times), self._step())
+            return self.steps.take(block.which), 1.0
+        known = self._ms(block, times)
+        return known if block.which is None else known.take(block.which), self._step()
+
+    def _ms(self, block: Events, times: np.ndarray) -> np.ndarray:
+        return times if block.values is None else latency_ms(times, self.input_ms, self._step())
+
+    def _step(self) -> float:
+        if self.dt_ms is None or not self.dt_ms > 0:
+            raise DataError(f"times in ms need a step of dt_ms > 0, got {self.dt_ms}")
+        return self.dt_ms
 
 
 def _from_start(times: np.ndarray, counts: np.ndarray, start: Start) -> np.ndarray:
@@ -207,9 +243,7 @@ class _Packer:
                     f"but there are {self.n_channels} (0 to {self.n_channels - 1})"
                 )
 
-    def add(
-        self, counts: np.ndarray, times: np.ndarray, channels: np.ndarray, dt: float | None
-    ) -> None:
+    def add(self, counts: np.ndarray, times: np.ndarray, channels: np.ndarray, dt: float) -> None:
         """Append the examples whose events are given one after the other, times in units of dt."""
         k, first = len(counts), self.done
         ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
@@ -224,7 +258,7 @@ class _Packer:
         _sort_each(keys, ends)
         if gone:
             before = int(np.count_nonzero(steps < 0))
-            exact = times if dt in (None, 1.0) else times / dt
+            exact = times if dt == 1.0 else times / dt
             self.tally.outside(first, exact, all_ends, before, gone - before)
         else:
             self.tally.inside(first, keys, ends)
@@ -245,14 +279,9 @@ class _Packer:
         self.offsets[first + 1 : first + k + 1] = self.offsets[first] + ends[1:]
         self.done += k
 
-    def _steps(self, times: np.ndarray, dt: float | None, ends: np.ndarray) -> np.ndarray:
+    def _steps(self, times: np.ndarray, dt: float, ends: np.ndarray) -> np.ndarray:
         """Return the step of each time; DataError names the example of one that has none."""
-        if times.dtype.kind in "iu" and dt == 1.0:
-            steps = times
-        elif dt is None or not dt > 0:
-            raise DataError(f"times in ms need a step of dt_ms > 0, got {dt}")
-        else:
-            steps = steps_of(times, dt)
+        steps = times if times.dtype.kind in "iu" and dt == 1.0 else steps_of(times, dt)
         if steps.dtype == np.int32 and (steps == NOT_A_TIME).any():
             where = np.searchsorted(ends, np.flatnonzero(steps == NOT_A_TIME)[0], side="right") - 1
             raise DataError(

@@ -9,17 +9,13 @@ Source of the task: Zenke & Ganguli 2018, Neural Computation 30:1514.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from snnrun.datasets.declaration import DataSet
-from snnrun.datasets.judgement import judged_target
-from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.declaration import DataSet, Part, Request
+from snnrun.datasets.packing import Events
 from snnrun.datasets.raster import read_picture, read_ras, spikes_of_picture
-from snnrun.datasets.spikes import Split, Splits, Targets
 from snnrun.errors import DataError
 from snnrun.streams import stream
 
@@ -31,55 +27,32 @@ PUBLISHED = {
 Spikes = tuple[np.ndarray, np.ndarray]  # times (ms) and neurons
 
 
-def read(config: Any) -> Splits:
-    """Return the pattern, as often as N_TRAIN, N_VALIDATE and N_TEST ask for it."""
-    (times, channels), of_input = _input(config)
-    (due, outputs), of_target = _target(config)
-    targets, lost = _on_the_grid(config, due, outputs)
-    notices = judged_target(config, lost, len(due), of_target)
-    packed = pack(
-        Events(counts=np.array([len(times)]), times_ms=times, channels=channels),
-        labels=np.zeros(1, np.int32),
-        n_steps=config.steps,
-        n_channels=config.dataset.channels,
-        n_classes=config.dataset.outputs,
-        dt_ms=config.DT_MS,
-        source="pattern",
-    )
-    if not packed.n_events:
+def read(request: Request) -> dict[str, Part]:
+    """Return the pattern, the same for every part."""
+    options = request.options
+    (times, channels), of_input = _input(request)
+    if not (times < request.trial_ms).any():
         raise DataError(
-            f"dataset pattern: input {of_input}: there is no spike of {config.dataset.channels} "
-            f"channels in the {config.TRIAL_MS:g} ms of a trial, so that nothing could be learned; "
-            f"give {'TRIAL_MS' if config.dataset.input else 'dataset.rate'} a larger value"
+            f"dataset pattern: input {of_input}: there is no spike of {options.channels} "
+            f"channels in the {request.trial_ms:g} ms of a trial, so that nothing could be "
+            f"learned; give {'TRIAL_MS' if options.input else 'dataset.rate'} a larger value"
         )
-    data = replace(packed, targets=targets)
-
-    def shown(name: str, count: int | None) -> Split | None:
-        if not count:
-            return None
-        return Split(name=name, data=data, examples=np.zeros(count, np.int64))
-
-    train = shown("train", config.N_TRAIN)
-    if train is None:
-        raise DataError(f"N_TRAIN={config.N_TRAIN}: give a number of trials of at least 1")
-    return Splits(
-        train=train,
-        validation=shown("validation", config.N_VALIDATE),
-        test=shown("test", config.N_TEST),
-        notices=notices,
-        description=f"pattern of {config.TRIAL_MS:g} ms: input {of_input}, {data.n_events} spikes "
-        f"of {data.n_channels} channels{_left_out(data.outside)}; target {of_target}, "
-        f"{len(targets.steps)} spikes of {data.n_classes} outputs{_left_out(lost)}",
+    targets, of_target = _target(request)
+    part = Part(
+        events=Events(counts=np.array([len(times)]), times_ms=times, channels=channels),
+        labels=np.zeros(1, np.int32),
+        n_channels=options.channels,
+        n_classes=options.outputs,
+        source="pattern",
+        targets=targets,
+        about=f"input {of_input}; target {of_target}",
     )
+    return dict.fromkeys(request.parts, part)
 
 
-def _left_out(count: int) -> str:
-    return f" ({count} after the trial's end are left out)" if count else ""
-
-
-def _input(config: Any) -> tuple[Spikes, str]:
+def _input(request: Request) -> tuple[Spikes, str]:
     """Return the input's spikes and what to say of them."""
-    options = config.dataset
+    options = request.options
     if options.input is not None:
         path = Path(options.input).expanduser()
         times, channels = read_ras(path)
@@ -89,21 +62,22 @@ def _input(config: Any) -> tuple[Spikes, str]:
                 f"dataset.channels={options.channels} go from 0 to {options.channels - 1}"
             )
         return (times, channels), str(path)
-    draw = stream(config.TRAIN_DATA_SEED, "pattern input")
-    counts = draw.poisson(options.rate * config.TRIAL_MS / 1000.0, options.channels)
-    times = draw.random(counts.sum()) * config.TRIAL_MS
+    seed = request.seeds["train"]
+    draw = stream(seed, "pattern input")
+    counts = draw.poisson(options.rate * request.trial_ms / 1000.0, options.channels)
+    times = draw.random(counts.sum()) * request.trial_ms
     return (times, np.repeat(np.arange(options.channels), counts)), (
-        f"Poisson of {options.rate:g} Hz, seed {config.TRAIN_DATA_SEED}"
+        f"Poisson of {options.rate:g} Hz, seed {seed}"
     )
 
 
-def _target(config: Any) -> tuple[Spikes, str]:
+def _target(request: Request) -> tuple[Spikes, str]:
     """Return the target's spikes and what to say of them."""
-    options = config.dataset
+    options = request.options
     if options.target is None:
         n, size = options.target_spikes, options.outputs
         phase = (np.arange(size) + 0.5) / size
-        times = (np.arange(n)[:, None] + phase) / n * config.TRIAL_MS
+        times = (np.arange(n)[:, None] + phase) / n * request.trial_ms
         return (times.ravel(), np.tile(np.arange(size), n)), f"{n} evenly spaced spikes each"
     path = Path(options.target).expanduser()
     if path.name in PUBLISHED and not path.exists():
@@ -125,10 +99,10 @@ def _target(config: Any) -> tuple[Spikes, str]:
             )
         return (times, neurons), f"{path}, neurons from {first} on"
     grey = read_picture(path)
-    columns = int(config.TRIAL_MS / options.bin_ms)
+    columns = int(request.trial_ms / options.bin_ms)
     if columns < 1:
         raise DataError(f"dataset.bin_ms={options.bin_ms:g}: longer than the trial")
-    draw = stream(config.TRAIN_DATA_SEED, "pattern target")
+    draw = stream(request.seeds["train"], "pattern target")
     spikes = spikes_of_picture(
         1.0 - grey if options.invert else grey,
         options.outputs,
@@ -145,23 +119,12 @@ def _target(config: Any) -> tuple[Spikes, str]:
     return spikes, f"{path}, {columns} columns of {options.bin_ms:g} ms"
 
 
-def _on_the_grid(config: Any, times: np.ndarray, neurons: np.ndarray) -> tuple[Targets, int]:
-    """Return the target on the grid, one spike a step and output at most, and what lies outside."""
-    steps = steps_of(times, config.DT_MS).astype(np.int64)
-    inside = steps < config.steps
-    keys = np.unique(steps[inside] * config.dataset.outputs + neurons[inside])
-    if not len(keys):
-        raise DataError("the target has no spike within the trial; is TRIAL_MS too short?")
-    found = Targets(
-        offsets=np.array([0, len(keys)], np.int64),
-        steps=(keys // config.dataset.outputs).astype(np.uint16),
-        neurons=(keys % config.dataset.outputs).astype(np.uint16),
-    )
-    return found, int((~inside).sum())
-
-
 PATTERN = DataSet(
     name="pattern",
     title="One frozen pattern with target spikes (Zenke & Ganguli 2018, Neural Comput 30:1514)",
     read=read,
+    generated=True,
+    made_for_trial=True,
+    advice="Times in a .ras file are in seconds. If they are in ms: "
+    "awk '{print $1 / 1000, $2}' OLD.ras > NEW.ras",
 )

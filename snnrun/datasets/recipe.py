@@ -16,8 +16,8 @@ import numpy as np
 
 from snnrun.datasets.augmentation import CHANGES, blend
 from snnrun.datasets.block import Block, arranged, take
+from snnrun.datasets.choice import epoch_order
 from snnrun.datasets.spikes import SpikeData, Split, Splits, check_limits
-from snnrun.datasets.splits import epoch_order
 from snnrun.errors import DataError
 from snnrun.streams import stream
 

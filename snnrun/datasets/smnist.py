@@ -21,36 +21,34 @@ The files are MNIST's, and lie in its folder.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataSet
-from snnrun.datasets.mnist import MNIST, Coded, describe_set, read_set
-from snnrun.datasets.packing import Events, steps_of
-from snnrun.datasets.spikes import Splits
+from snnrun.datasets.declaration import Contents, DataSet, Part, Request
+from snnrun.datasets.mnist import MNIST, describe_set, read_images
+from snnrun.datasets.packing import Events
 
 BRIGHTEST, HIGHEST = 255, 254  # the grey value of a touch, and the highest threshold
 THRESHOLDS = 49
 IMAGES_AT_A_TIME = 64  # some 400,000 events
 
 
-def read(config: Any) -> Splits:
-    """Read the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
-    options = config.dataset
+def read(request: Request) -> dict[str, Part]:
+    """Return the parts, with spikes where grey crosses a threshold."""
+    thresholds, repeats = request.options.thresholds, request.options.repeats
 
-    def crossing_code(images: np.ndarray) -> Coded:
-        counts = count_crossings(images, options.thresholds)
-        return Coded(
-            blocks=encode(
-                images, options.thresholds, options.pixel_ms, options.repeats, config.DT_MS
-            ),
-            n_channels=2 * options.thresholds + 1,
-            at_most_events=int(counts.sum()) * options.repeats,
-        )
+    def crossing_code(images: np.ndarray) -> dict[str, Any]:
+        counts = count_crossings(images, thresholds)
+        return {
+            "events": partial(encode, images, thresholds, request.options.pixel_ms, repeats),
+            "n_channels": 2 * thresholds + 1,
+            "at_most_events": int(counts.sum()) * repeats,
+        }
 
-    return read_set(SMNIST, config, crossing_code)
+    return read_images(request, crossing_code)
 
 
 def levels(thresholds: int) -> np.ndarray:
@@ -71,13 +69,11 @@ def count_crossings(images: np.ndarray, thresholds: int) -> np.ndarray:
     return counts
 
 
-def encode(
-    images: np.ndarray, thresholds: int, pixel_ms: float, repeats: int, dt_ms: float
-) -> Iterator[Events]:
+def encode(images: np.ndarray, thresholds: int, pixel_ms: float, repeats: int) -> Iterator[Events]:
     """Yield the events of the images [n, rows, columns], some images at a time."""
     level_of_grey, pixels = levels(thresholds), images.reshape(len(images), -1)
     start_ms = pixel_ms * np.arange(pixels.shape[1])[:, None]
-    step_of_pixel = steps_of(start_ms + pixel_ms / repeats * np.arange(repeats), dt_ms)
+    times_ms = (start_ms + pixel_ms / repeats * np.arange(repeats)).ravel()
     for first in range(0, len(pixels), IMAGES_AT_A_TIME):
         counts, pixel, channels = _crossings(
             pixels[first : first + IMAGES_AT_A_TIME], level_of_grey, thresholds
@@ -85,7 +81,8 @@ def encode(
         yield Events(
             counts=counts * repeats,
             channels=np.repeat(channels, repeats),
-            steps=step_of_pixel[pixel].ravel(),
+            times_ms=times_ms,
+            which=(pixel[:, None] * repeats + np.arange(repeats)).ravel(),
         )
 
 
@@ -124,4 +121,5 @@ SMNIST = DataSet(
     files=MNIST.files,
     describe=describe,
     folder=MNIST.name,
+    made_for_trial=True,
 )

@@ -226,6 +226,13 @@ class Splits:
         return tuple(s for s in (self.train, self.validation, self.test) if s is not None)
 
 
+def left_out(*files: SpikeData) -> str:
+    """Return what became of the events that are not used, as it goes on after those that are."""
+    outside, merged = (sum(getattr(d, name) for d in files) for name in ("outside", "merged"))
+    text = f", {outside:,} beyond the trial were dropped" if outside else ""
+    return text + (f", {merged:,} merged (same channel and step)" if merged else "")
+
+
 def check_limits(n_steps: int, n_channels: int, n_classes: int) -> None:
     """Raise DataError unless steps and channels fit into 16 bits and there is a class."""
     if not 1 <= n_steps <= MAX_INDEX:

@@ -10,37 +10,14 @@ of the set, tonic and spikingjelly, independently check what they download from 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from snnrun.datasets.heidelberg import heidelberg_set, published
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet
-from snnrun.datasets.shd import SITE, describe_set, read_set
-from snnrun.datasets.spikes import Splits
-
-
-def _file(name: str, split: str, md5: str) -> DataFile:
-    return DataFile(name=name, split=split, url=f"{SITE}/{name}.zip", md5=md5, unpack=True)
-
-
-def read(config: Any) -> Splits:
-    """Read the splits that N_TRAIN, N_VALIDATE, N_TEST and EVALUATION ask for."""
-    return read_set(SSC, config)
-
-
-def describe(folder: Path) -> tuple[Contents, ...]:
-    """Read and check the three files of ``folder`` from end to end."""
-    return describe_set(SSC, folder)
-
-
-SSC = DataSet(
+SSC = heidelberg_set(
     name="ssc",
     title="Spiking Speech Commands (Cramer et al. 2020, doi:10.1109/TNNLS.2020.3044364)",
-    read=read,
     files=(
-        _file("ssc_train.h5", "train", "d102be95e7144fcc0553d1f45ba94170"),
-        _file("ssc_valid.h5", "validation", "b4eee3516a4a90dd0c71a6ac23a8ae43"),
-        _file("ssc_test.h5", "test", "a35ff1e9cffdd02a20eb850c17c37748"),
+        published("ssc_train.h5", "train", "d102be95e7144fcc0553d1f45ba94170"),
+        published("ssc_valid.h5", "validation", "b4eee3516a4a90dd0c71a6ac23a8ae43"),
+        published("ssc_test.h5", "test", "a35ff1e9cffdd02a20eb850c17c37748"),
     ),
-    describe=describe,
-    own_validation=True,
 )

@@ -13,15 +13,10 @@ A larger set begins with the smaller one of the same seed.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from snnrun.datasets.declaration import DataSet
-from snnrun.datasets.encodings import input_ms, latency_ms
-from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import Split, Splits
-from snnrun.errors import DataError
+from snnrun.datasets.declaration import DataSet, Part, Request
+from snnrun.datasets.packing import Events
 from snnrun.streams import stream
 
 R_BIG, R_SMALL = 0.5, 0.1
@@ -58,56 +53,40 @@ def points(n: int, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     return xy, labels
 
 
-def input_times_ms(xy: np.ndarray, duration_ms: float, dt_ms: float) -> np.ndarray:
-    """Return spike times [n, 5] of the inputs bias, x, y, 1 - x, 1 - y, in ms."""
-    values = np.column_stack([np.zeros(len(xy)), xy, 1.0 - xy])
-    return latency_ms(values, duration_ms, dt_ms)
+def input_values(xy: np.ndarray) -> np.ndarray:
+    """Return the values [n, 5] of the inputs bias, x, y, 1 - x, 1 - y."""
+    return np.column_stack([np.zeros(len(xy)), xy, 1.0 - xy])
 
 
-def read(config: Any) -> Splits:
-    """Generate the splits that N_TRAIN, N_VALIDATE and N_TEST ask for."""
-    sizes = {"train": config.N_TRAIN, "validation": config.N_VALIDATE, "test": config.N_TEST}
-    for name, n in sizes.items():
-        if n is None:
-            raise DataError(
-                f"the size of the {name} set is null, but yinyang is generated and has none of its "
-                "own: N_TRAIN, N_VALIDATE and N_TEST must be numbers of examples"
-            )
-    splits = {name: _split(name, n, config) for name, n in sizes.items() if n or name == "train"}
-    return Splits(
-        train=splits["train"],
-        validation=splits.get("validation"),
-        test=splits.get("test"),
-        description="yinyang, generated: "
-        + ", ".join(f"{n:,} {name}" for name, n in sizes.items() if n)
-        + f"; {N_INPUTS} inputs, {len(CLASS_NAMES)} classes, {config.steps} steps",
-    )
+def read(request: Request) -> dict[str, Part]:
+    """Generate the parts, of the sizes asked for."""
+    return {
+        name: _part(request.sizes[name] or 0, request.seeds[name], f"yinyang {name}")
+        for name in request.parts
+    }
 
 
-def _split(name: str, n: int, config: Any) -> Split:
-    seed = config.TRAIN_DATA_SEED if name == "train" else config.TEST_DATA_SEED
-    xy, labels = points(n, seed, f"yinyang {name}")
+def _part(n: int, seed: int, stream_name: str) -> Part:
+    xy, labels = points(n, seed, stream_name)
     events = Events(
         counts=np.full(n, N_INPUTS),
-        times_ms=input_times_ms(xy, input_ms(config), config.DT_MS).ravel(),
+        values=input_values(xy).ravel(),
         channels=np.tile(np.arange(N_INPUTS), n),
     )
-    data = pack(
-        events,
+    return Part(
+        events=events,
         labels=labels,
-        n_steps=config.steps,
         n_channels=N_INPUTS,
         n_classes=len(CLASS_NAMES),
-        dt_ms=config.DT_MS,
-        merge=config.dataset.merge,
         class_names=CLASS_NAMES,
         source="yinyang",
     )
-    return Split(name=name, data=data, examples=np.arange(n, dtype=np.int64))
 
 
 YINYANG = DataSet(
     name="yinyang",
     title="Yin-Yang, generated (Kriener et al. 2022, doi:10.1145/3517343.3517380)",
     read=read,
+    generated=True,
+    made_for_trial=True,
 )

@@ -15,25 +15,24 @@ from snnrun.errors import ConfigError, DataError
 
 OWN = """
 import numpy as np
-from snnrun.datasets import DataSet, Events, Split, Splits, pack
+from snnrun.datasets import DataSet, Events, Part
 
-def read(config):
-    data = pack(
-        Events(counts=np.array([2, 1]), times_ms=np.array([1.0, 2.0, 3.0]),
-               channels=np.array([0, 1, 2])),
-        labels=np.array([0, 1]), n_steps=config.steps, dt_ms=config.DT_MS, n_channels=3,
-        n_classes=2, merge=config.dataset.merge, source="own",
-    )
-    return Splits(train=Split(name="train", data=data, examples=np.arange(2)))
+def part(request, n):
+    events = Events(counts=np.repeat([2, 1], n), times_ms=np.repeat([1.0, 2.0, 3.0], n),
+                    channels=np.arange(3 * n) % 3)
+    labels = np.repeat([0, 1], n)
+    return Part(events=events, labels=labels, n_channels=3, n_classes=2, speakers=labels)
 
-def short(config):
-    data = pack(Events(counts=np.array([0]), steps=np.zeros(0, int), channels=np.zeros(0, int)),
-                labels=np.array([0]), n_steps=3, n_channels=1, n_classes=1)
-    return Splits(train=Split(name="train", data=data, examples=np.arange(1)))
+def read(request):
+    return {name: part(request, 1) for name in request.parts}
+
+def whole(request):
+    return {"train": part(request, 4), "validation": part(request, 2), "test": part(request, 1)}
 
 own = DataSet(name="own", title="three events", read=read)
-too_short = DataSet(name="own", title="other steps", read=short)
-nothing = DataSet(name="own", title="nothing", read=lambda config: None)
+three = DataSet(name="own", title="three parts", read=whole)
+only = DataSet(name="own", title="no test", read=lambda request: {"train": part(request, 4)})
+nothing = DataSet(name="own", title="nothing", read=lambda request: None)
 """
 
 
@@ -52,11 +51,30 @@ def test_a_data_set_of_ones_own_is_read_by_its_dotted_path(
     assert splits.train.labels.tolist() == [0, 1]
 
 
+def test_the_examples_of_ones_own_are_chosen_as_those_of_any(
+    own_module: str, make_config: Callable[..., Any]
+) -> None:
+    def sizes(name: str, **keys: Any) -> list[int]:
+        config = make_config(dataset={"name": f"{own_module}.{name}"}, **keys)
+        return [len(split) for split in load(config).all()]
+
+    assert sizes("three", N_VALIDATE=3, N_TEST=1) == [5, 3, 1]
+    assert sizes("three", N_VALIDATE=None, EVALUATION="validation_set") == [8, 4, 2]
+    assert sizes("three", REDUCED_CLASSES=(0,), N_VALIDATE=1) == [3, 1, 1]
+    assert sizes("three", EVALUATION="speaker") == [4, 4, 2]
+    assert sizes("only") == [8]
+    with pytest.raises(ConfigError, match="dataset own has no validation set of its own"):
+        sizes("only", EVALUATION="validation_set", N_VALIDATE=None)
+    with pytest.raises(DataError, match="N_TEST=3 asks for more than the 0 examples of test data"):
+        sizes("only", N_TEST=3)
+    with pytest.raises(DataError, match="N_TRAIN=9 asks for 9 examples, but train data holds 8"):
+        sizes("three", N_TRAIN=9)
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("too_short", DataError, "its trials have 3 steps, but TRIAL_MS and DT_MS make 20"),
-        ("nothing", DataError, r"its read\(\) must return Splits, got NoneType"),
+        ("nothing", DataError, r"must return a snnrun.datasets.Part for each of .* got NoneType"),
         ("read", ConfigError, "this is a function, but must be a snnrun.datasets.DataSet"),
         ("owm", ConfigError, "has no 'owm'. Did you mean 'own'?"),
     ],
@@ -73,7 +91,7 @@ def test_a_wrong_data_set_of_ones_own_is_explained(
 
 
 def test_an_unknown_name_lists_the_known_ones(make_config: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"Built in are dvs, mnist, .*shd.*Did you mean 'shd'"):
+    with pytest.raises(ConfigError, match=r"Built in are yinyang, mnist, shd.*Did you mean 'shd'"):
         load(make_config(dataset={"name": "shdd"}))
 
 

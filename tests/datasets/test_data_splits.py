@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from snnrun.datasets import Events, Split, epoch_order, pack
-from snnrun.datasets.splits import choose
+from snnrun.datasets import Events, Split, choice, epoch_order, pack
 from snnrun.errors import DataError
 
-SIZES = {"train": (Path("train_file"), 100), "test": (Path("test_file"), 30)}
+
+def choose(available: int = 100, **asked: Any) -> SimpleNamespace:
+    """Return the examples that are chosen of a file with so many, and of 30 in a test file."""
+    usable = {"train": np.arange(available), "test": np.arange(30)}
+    names = {"train": "train_file", "test": "test_file"}
+    return SimpleNamespace(**choice.choose(choice.Choice(**asked), usable, names))
 
 
-def test_splits_are_disjoint_and_cover_the_file(make_config: Callable[..., Any]) -> None:
-    chosen = choose(make_config(N_TRAIN=80, N_VALIDATE=20), SIZES)
+def test_splits_are_disjoint_and_cover_the_file() -> None:
+    chosen = choose(n_train=80, n_validate=20)
     assert (len(chosen.train), len(chosen.validation)) == (80, 20)
     both = np.concatenate([chosen.train, chosen.validation])
     assert sorted(both) == list(range(100))
@@ -25,19 +28,17 @@ def test_splits_are_disjoint_and_cover_the_file(make_config: Callable[..., Any])
     assert chosen.train.dtype == np.int64
 
 
-def test_the_split_is_reproducible_and_random(make_config: Callable[..., Any]) -> None:
-    first, again = (choose(make_config(N_VALIDATE=20), SIZES) for _ in range(2))
-    other = choose(make_config(N_VALIDATE=20, TRAIN_DATA_SEED=124), SIZES)
+def test_the_split_is_reproducible_and_random() -> None:
+    first, again = (choose(n_validate=20) for _ in range(2))
+    other = choose(n_validate=20, train_seed=124)
     assert np.array_equal(first.validation, again.validation)
     assert not np.array_equal(first.validation, other.validation)
     assert first.validation.tolist() != list(range(20))
 
 
-def test_validation_stays_the_same_when_training_gets_smaller(
-    make_config: Callable[..., Any],
-) -> None:
-    large = choose(make_config(N_TRAIN=80, N_VALIDATE=20), SIZES)
-    small = choose(make_config(N_TRAIN=10, N_VALIDATE=20), SIZES)
+def test_validation_stays_the_same_when_training_gets_smaller() -> None:
+    large = choose(n_train=80, n_validate=20)
+    small = choose(n_train=10, n_validate=20)
     assert np.array_equal(large.validation, small.validation)
     assert set(small.train) < set(large.train)
 
@@ -47,15 +48,15 @@ def test_validation_stays_the_same_when_training_gets_smaller(
     [(None, 20, (80, 20)), (70, None, (70, 30)), (None, 0, (100, 0)), (100, None, (100, 0))],
 )
 def test_null_means_all_that_remain(
-    make_config: Callable[..., Any], n_train: int | None, n_validate: int | None, sizes: tuple
+    n_train: int | None, n_validate: int | None, sizes: tuple
 ) -> None:
-    chosen = choose(make_config(N_TRAIN=n_train, N_VALIDATE=n_validate), SIZES)
+    chosen = choose(n_train=n_train, n_validate=n_validate)
     assert (len(chosen.train), len(chosen.validation)) == sizes
 
 
-def test_a_smaller_test_set_is_a_random_part(make_config: Callable[..., Any]) -> None:
-    chosen = choose(make_config(N_TEST=10), SIZES)
-    other = choose(make_config(N_TEST=10, TEST_DATA_SEED=1), SIZES)
+def test_a_smaller_test_set_is_a_random_part() -> None:
+    chosen = choose(n_test=10)
+    other = choose(n_test=10, test_seed=1)
     assert len(set(chosen.test)) == 10
     assert chosen.test.tolist() != list(range(10))
     assert not np.array_equal(chosen.test, other.test)
@@ -65,50 +66,46 @@ def test_a_smaller_test_set_is_a_random_part(make_config: Callable[..., Any]) ->
     ("keys", "message"),
     [
         (
-            {"N_TRAIN": 90, "N_VALIDATE": 20},
+            {"n_train": 90, "n_validate": 20},
             "N_TRAIN=90 with N_VALIDATE=20 asks for 110 examples, but train_file holds 100. "
             "Use for example N_TRAIN=80 N_VALIDATE=20",
         ),
         (
-            {"N_TRAIN": 500, "N_VALIDATE": 500},
+            {"n_train": 500, "n_validate": 500},
             "N_TRAIN=500 with N_VALIDATE=500 asks for 1000 examples, but train_file holds 100. "
             "Use for example N_TRAIN=90 N_VALIDATE=10",
         ),
         (
-            {"N_TRAIN": 101, "N_VALIDATE": None},
+            {"n_train": 101, "n_validate": None},
             "N_TRAIN=101 asks for 101 examples, but train_file holds 100. "
             "Use for example N_TRAIN=100 N_VALIDATE=0",
         ),
         (
-            {"N_VALIDATE": 100},
+            {"n_validate": 100},
             "N_VALIDATE=100 leaves none to train on, but train_file holds 100. "
             "Use for example N_TRAIN=90 N_VALIDATE=10",
         ),
         (
-            {"N_TEST": 31},
+            {"n_test": 31},
             "N_TEST=31 asks for more than the 30 examples of test_file. "
             "Use N_TEST=30 or less, or N_TEST=null for all",
         ),
         (
-            {"N_VALIDATE": None},
+            {"n_validate": None},
             "N_TRAIN and N_VALIDATE are both null: only one can be all that remain",
         ),
     ],
 )
-def test_more_than_there_is_is_refused(
-    make_config: Callable[..., Any], keys: dict[str, Any], message: str
-) -> None:
+def test_more_than_there_is_is_refused(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as caught:
-        choose(make_config(**keys), SIZES)
+        choose(**keys)
     assert str(caught.value) == message
 
 
-def test_a_data_set_without_examples_is_refused_without_advice(
-    make_config: Callable[..., Any],
-) -> None:
+def test_a_data_set_without_examples_is_refused_without_advice() -> None:
     for n_validate in (0, 10):
         with pytest.raises(DataError, match=r"train_file holds no example to train on$"):
-            choose(make_config(N_VALIDATE=n_validate), {**SIZES, "train": (Path("train_file"), 0)})
+            choose(0, n_validate=n_validate)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from snnrun.cli import main
 from snnrun.config import from_dict
-from snnrun.datasets import DataSet, Events, Split, Splits, commands, load, pack
+from snnrun.datasets import DataSet, Events, Part, Splits, commands, load
 from snnrun.errors import ConfigError, DataError
 
 TRIAL_MS = 1000.0
@@ -139,10 +139,12 @@ def test_verify_says_what_becomes_of_the_events_that_a_run_does_not_use(
     config = ["dataset=shd", "preset=none", f"dataset.path={folder}", f"dataset.merge={merge}"]
     assert main(["data", "verify", *config, "TRIAL_MS=870", "RESCALE_X=0.01"]) == 0
     out = capsys.readouterr().out
-    found = re.search(r"ms: ([\d,]+) of 2,400 are used, ([\d,]+) lie beyond it(.*)", out)
+    found = re.search(
+        r"ms: ([\d,]+) of 2,400 are used, ([\d,]+) beyond the trial were dropped(.*)", out
+    )
     assert found is not None
     used, beyond = (int(number.replace(",", "")) for number in found.groups()[:2])
-    merged = re.findall(r", (\d+) are merged \(same channel and step\)$", found[3])
+    merged = re.findall(r", (\d+) merged \(same channel and step\)$", found[3])
     assert bool(merged) == merge
     assert beyond > 0
     assert used + beyond + sum(map(int, merged)) == 2400
@@ -207,52 +209,43 @@ def test_infinite_times_are_refused(
         commands.verify(from_dict({"dataset": {"name": "shd", "path": str(folder)}}))
 
 
-def own_set(times_ms: np.ndarray, counts: np.ndarray, **options: Any) -> Callable[..., Splits]:
-    """Return the reader of a data set of a user's own, whose events are of one channel each."""
-
-    def read(config: Any) -> Splits:
-        data = pack(
-            Events(counts=counts, times_ms=times_ms, channels=np.arange(len(times_ms)) % 3),
-            labels=np.zeros(len(counts), int), n_steps=config.steps, dt_ms=config.DT_MS,
-            n_channels=3, n_classes=2, source="my file",
-            **{name: value(config) for name, value in options.items()},
-        )  # fmt: skip
-        return Splits(train=Split(name="train", data=data, examples=np.arange(len(counts))))
-
-    return read
+def own_set(times_ms: np.ndarray, counts: np.ndarray) -> DataSet:
+    """Return a data set of a user's own, whose events are of one channel each."""
+    part = Part(
+        events=Events(counts=counts, times_ms=times_ms, channels=np.arange(len(times_ms)) % 3),
+        labels=np.zeros(len(counts), int),
+        n_channels=3,
+        n_classes=2,
+        source="my file",
+    )
+    return DataSet(name="own", title="my set", read=lambda request: {"train": part})
 
 
 def test_times_that_are_too_small_are_refused_where_they_fall_together(
     monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any]
 ) -> None:
     seconds = np.tile(np.linspace(0, 0.9, 400), 5)
-    own = DataSet(name="own", title="in s", read=own_set(seconds, np.full(5, 400)))
+    own = own_set(seconds, np.full(5, 400))
     monkeypatch.setattr("snnrun.datasets.find", lambda name: own)
     with pytest.raises(DataError, match=r"fell together .* they fit with RESCALE_T=1000$"):
         load(make_config(TRIAL_MS=1000.0))
     assert load(make_config(TRIAL_MS=1000.0, RESCALE_T=1000.0)).notices == ()
-    few = DataSet(name="own", title="in s", read=own_set(np.array([0.1, 0.5]), np.array([2])))
+    few = own_set(np.array([0.1, 0.5]), np.array([2]))
     monkeypatch.setattr("snnrun.datasets.find", lambda name: few)
     for dt_ms in (1.0, 5.0):  # with any step, of which all events fill one
         [notice] = load(make_config(TRIAL_MS=1000.0, DT_MS=dt_ms)).notices  # which may be meant
         assert notice.what == "time unit"
 
 
-def test_a_data_set_of_ones_own_is_judged_and_told_how_to_read_the_start(
+def test_a_data_set_of_ones_own_is_judged_and_begins_where_it_is_told(
     monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any]
 ) -> None:
     late = np.tile(np.linspace(0, 900, 40), 5) + np.repeat(np.arange(5) * 4e3 + 9e3, 40)
-    for options, outcome in (({}, "refused"), ({"start": lambda c: c.dataset.start}, "read")):
-        own = DataSet(name="own", title="late", read=own_set(late, np.full(5, 40), **options))
-        monkeypatch.setattr("snnrun.datasets.find", lambda name, own=own: own)
-        with pytest.raises(DataError, match=r"dataset own: my file: 100 % .*start=first$"):
-            load(make_config(TRIAL_MS=1000.0))
-        fitting = make_config(TRIAL_MS=1000.0, dataset={"start": "first"})
-        if outcome == "refused":
-            with pytest.raises(DataError, match=r"call pack\(\) with start=config.dataset.start"):
-                load(fitting)
-        else:
-            assert load(fitting).train.data.n_events == 200
+    monkeypatch.setattr("snnrun.datasets.find", lambda name: own_set(late, np.full(5, 40)))
+    with pytest.raises(DataError, match=r"dataset own: my file: 100 % .*start=first$"):
+        load(make_config(TRIAL_MS=1000.0))
+    fitting = make_config(TRIAL_MS=1000.0, dataset={"start": "first"})
+    assert load(fitting).train.data.n_events == 200
 
 
 def test_black_images_are_refused(

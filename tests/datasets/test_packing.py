@@ -221,7 +221,7 @@ def test_times_need_a_step_and_events_fitting_counts() -> None:
         packed(events, 1)
     with pytest.raises(DataError, match="counts add up to 3, but there are 2 times and 2 channels"):
         Events(counts=np.array([3]), times_ms=np.zeros(2), channels=channels)
-    with pytest.raises(DataError, match="either times_ms or steps"):
+    with pytest.raises(DataError, match="either times_ms, values or steps"):
         Events(counts=np.array([2]), channels=channels)
     with pytest.raises(DataError, match="steps must be integers, got float64"):
         Events(counts=np.array([2]), steps=np.zeros(2), channels=channels)

@@ -71,7 +71,7 @@ def test_a_file_of_spikes_from_one_on(tmp_path: Path) -> None:
     splits = splits_of(target=target)
     assert targets_of(splits.train.data) == [(2, 0), (60, 3)]
     assert "neurons from 1 on" in splits.description
-    assert "1 after the trial's end" in splits.description
+    assert "target: 2 spikes, 1 beyond the trial were dropped" in splits.description
     with pytest.raises(DataError, match=r"from 1 to 4, which does not fit dataset\.outputs=4"):
         splits_of(target=target, target_offset=0)
     shifted = splits_of(target=target, outputs=5)  # no neuron 5: these are 1 to 4 of 0 to 4

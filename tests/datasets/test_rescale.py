@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 
 from snnrun.config import from_dict
-from snnrun.datasets import DataSet, Splits, load
+from snnrun.datasets import Splits, load
 from snnrun.errors import DataError
 
 
@@ -80,14 +79,3 @@ def test_latency_codes_take_that_part_of_their_time() -> None:
 def test_more_channels_than_can_be_stored_are_refused(shd_folder: Path) -> None:
     with pytest.raises(DataError, match="70000 input channels cannot be stored"):
         shd(shd_folder, RESCALE_X=100.0)
-
-
-def test_a_reader_that_bins_times_by_itself_is_refused(
-    monkeypatch: pytest.MonkeyPatch, shd_folder: Path, make_config: Callable[..., Any]
-) -> None:
-    splits = shd(shd_folder)
-    own = DataSet(name="own", title="binned already", read=lambda config: splits)
-    monkeypatch.setattr("snnrun.datasets.find", lambda name: own)
-    load(make_config(RESCALE_X=0.5))
-    with pytest.raises(DataError, match="own bins its times without"):
-        load(make_config(RESCALE_T=0.5))

@@ -20,7 +20,7 @@ import pytest
 from snnrun.datasets import Splits, load
 from snnrun.datasets.files import Located
 from snnrun.datasets.heidelberg import describe_file, read_header
-from snnrun.datasets.shd import describe
+from snnrun.datasets.shd import SHD
 from snnrun.errors import DataError
 
 TWO = [([0.0, 0.0015, 0.25, 1.5], [0, 699, 5, 6]), ([0.0005, 0.0006], [7, 7])]
@@ -241,7 +241,7 @@ def test_a_file_of_another_layout_is_refused(
         read(shd_folder)
     assert "shd_train.h5" in str(caught.value)
     with pytest.raises(DataError, match=message):
-        describe(shd_folder)
+        SHD.describe(shd_folder)
 
 
 def channels_up_to(highest: int, n: int = 20) -> list[tuple[list[float], list[int]]]:
@@ -265,7 +265,7 @@ def test_the_number_of_channels_is_that_of_the_files(
         assert (data.n_channels, data.n_classes) == (expected, 4)
     assert splits.train.data.events(3)[1].tolist() == [3, train]
     assert splits.test.data.events(3)[1].tolist() == [3, test]
-    assert {part.channels for part in describe(tmp_path)} == {expected}
+    assert {part.channels for part in SHD.describe(tmp_path)} == {expected}
 
 
 def test_the_number_of_classes_is_that_of_the_names(
@@ -295,7 +295,7 @@ def test_messages_name_the_packed_file_that_the_user_has(
     with h5py.File(path, "r+") as file:
         file["labels"][3] = 20
     pack(path)
-    for look in (lambda: read(shd_folder), lambda: describe(shd_folder)):
+    for look in (lambda: read(shd_folder), lambda: SHD.describe(shd_folder)):
         with pytest.raises(DataError) as caught:
             look()
         [packed] = shd_folder.glob("shd_train.h5.*")
@@ -321,8 +321,8 @@ def test_members_that_macos_adds_to_an_archive_are_passed_over(
 
 def described_by_another_process(folder: Path) -> tuple[int, str, str]:
     program = (
-        "import sys; from snnrun.datasets.shd import describe; from pathlib import Path;"
-        "print(describe(Path(sys.argv[1]))[0].examples)"
+        "import sys; from snnrun.datasets.shd import SHD; from pathlib import Path;"
+        "print(SHD.describe(Path(sys.argv[1]))[0].examples)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
@@ -381,7 +381,9 @@ def test_a_description_counts_what_is_in_a_file(
 def test_sizes_beyond_the_file_are_refused_before_it_is_read(
     shd_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("snnrun.datasets.shd.event_blocks", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr(
+        "snnrun.datasets.heidelberg.event_blocks", lambda *_: pytest.fail("was read")
+    )
     with pytest.raises(DataError, match="N_TRAIN=7644 with N_VALIDATE=512 asks for 8156 examples"):
         read(shd_folder, N_TRAIN=7644, N_VALIDATE=512)
     shutil.rmtree(shd_folder)

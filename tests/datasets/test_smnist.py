@@ -143,7 +143,7 @@ def test_its_files_are_those_of_mnist(
     config = make_config(
         dataset={"name": "smnist", "thresholds": 49, "pixel_ms": 2.0, "repeats": 2}
     )
-    assert data_folder(SMNIST, config) == data_folder(MNIST, config)
+    assert data_folder(SMNIST, None) == data_folder(MNIST, None)
     commands.fetch(make_config(dataset={"name": "mnist"}), mnist_folder)
     capsys.readouterr()
     commands.info(config)

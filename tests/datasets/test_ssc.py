@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from snnrun.datasets import Splits, commands, load
-from snnrun.datasets.declaration import BUILT_IN, find
+from snnrun.datasets.declaration import find
 from snnrun.errors import ConfigError, DataError
-from snnrun.schema.checks import OWN_VALIDATION
+from snnrun.schema import DATASETS
 
 
 @pytest.fixture
@@ -49,8 +49,7 @@ def test_each_split_holds_the_events_of_its_own_file(
     assert [len(split) for split in splits.all()] == [40, 20, 10]
     assert splits.train.data.n_classes == 35
     assert splits.train.data.class_names[34] == "word34"
-    assert "40 train, 10 test" in splits.description
-    assert "validation file: 20 of 20" in splits.description
+    assert "40 train, 20 validation, 10 test" in splits.description
 
 
 def test_parts_of_the_files_can_be_used(ssc_folder: Path, read: Callable[..., Splits]) -> None:
@@ -90,7 +89,9 @@ def test_the_validation_file_is_needed_only_where_it_is_used(
 def test_more_than_the_validation_file_holds_is_refused_before_it_is_read(
     ssc_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("snnrun.datasets.shd.event_blocks", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr(
+        "snnrun.datasets.heidelberg.event_blocks", lambda *_: pytest.fail("was read")
+    )
     with pytest.raises(
         DataError, match=r"N_VALIDATE=21 asks for more than the 20 examples of .*va"
     ):
@@ -115,13 +116,12 @@ def test_a_file_of_shd_in_its_place_is_refused(
         read(ssc_folder)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", DATASETS)
 def test_only_sets_with_a_validation_set_of_their_own_take_it(
     name: str, make_config: Callable[..., Any]
 ) -> None:
-    assert find(name).own_validation == (name in OWN_VALIDATION)
-    assert find(name).own_validation == any(f.split == "validation" for f in find(name).files)
-    if name not in OWN_VALIDATION:
+    assert find(name).own_validation == (name == "ssc")
+    if name != "ssc":
         with pytest.raises(ConfigError, match=rf"dataset {name} has no validation set of its own"):
             load(make_config(dataset={"name": name}, EVALUATION="validation_set"))
 

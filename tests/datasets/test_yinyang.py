@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from snnrun.datasets import load
-from snnrun.datasets.encodings import latency_ms
-from snnrun.datasets.yinyang import classify, input_times_ms, points
+from snnrun.datasets.packing import latency_ms
+from snnrun.datasets.yinyang import classify, input_values, points
 from snnrun.errors import DataError
 
 
@@ -33,7 +33,7 @@ def test_points_belong_to_the_classes_of_the_publication(x: float, y: float, lab
 
 def test_the_encoding_is_that_of_the_reference() -> None:
     # T = 30 ms, d = 0.1 ms: t = 29.6 v + 0.2
-    times = input_times_ms(np.array([[0.25, 1.0]]), 30.0, 0.1)
+    times = latency_ms(input_values(np.array([[0.25, 1.0]])), 30.0, 0.1)
     assert times == pytest.approx(np.array([[0.2, 7.6, 29.8, 22.4, 0.2]]))
 
 
