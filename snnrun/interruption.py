@@ -25,7 +25,7 @@ class Interrupted(SystemExit):
     Args:
         code: The exit code, TIME_IS_UP in the latter case.
         how_to_go_on: Where it was stopped, and with which command it goes on.
-        score: The accuracy that a sweep optimises, so far; NaN before the first epoch has ended.
+        score: What a sweep optimises, so far; NaN before the first epoch has ended.
     """
 
     def __init__(self, code: int, how_to_go_on: str = "", score: float = math.nan) -> None:
@@ -76,8 +76,9 @@ def stoppable(
 def score(state: State, record: RunRecord) -> float:
     """Return what a sweep optimises; NaN before the first epoch has ended."""
     if state.best_epoch >= 0:
-        return float(state.best_accuracy)
-    return float(record.epochs["train_accuracy"][-1]) if len(record.epochs) else math.nan
+        return state.best_score
+    train = record.epochs[record.task.column("train")]
+    return float(train[-1]) if len(train) else math.nan
 
 
 def _interrupt(

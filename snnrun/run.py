@@ -51,6 +51,7 @@ from snnrun.report.reporter import Reporter
 from snnrun.report.terminal import Together, make_reporter
 from snnrun.stop import stop_requests
 from snnrun.summary import found, outcome, tested_again
+from snnrun.tasks import Task
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.early import OnEpoch
 from snnrun.training.evaluate import evaluate, require_test_set
@@ -76,7 +77,7 @@ def train(
     ``read`` gives the data that the configuration asks for; without it, snnrun.datasets.load does.
     With WRITE_TO_DISK false nothing is written to the folder, but to a temporary one.
 
-    Returns the accuracy that a sweep optimises: of the best epoch's validation, or of training
+    Returns the score that a sweep optimises: of the best epoch's validation, or of training
     where there is no validation set.
 
     Raises:
@@ -123,12 +124,12 @@ def train_in(
         splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
-        record = _record(config, paths, splits, data, resume)
+        record = _record(config, paths, splits, data, backend.program.loss.task, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
         resumed = _resumed(config, paths, opened) if resume else None
         state = resumed or _start(config, paths, opened)
         _cut_back(record, recordings, state)
-        reporter.start(found(config, splits, opened, paths, state, setting))
+        reporter.start(found(config, splits, opened, paths, state, setting), record.task)
         for line in enter([*splits.notices, *opened.notices], record.notices):
             reporter.warning(line)
         ending.training()
@@ -182,7 +183,8 @@ def test(config: Config, folder: Path) -> dict[str, float]:
             config, opened.backend, splits, weights=weights, origin=origin, final=False
         )
         add_test(paths, tested)
-        reporter.finish(tested_again([*load_run(paths.root).tests[:-1], tested], paths))
+        earlier = load_run(paths.root)
+        reporter.finish(tested_again([*earlier.tests[:-1], tested], earlier.task, paths))
     return tested.figures
 
 
@@ -274,17 +276,20 @@ def _read(
 
 
 def _record(
-    config: Config, paths: RunPaths, splits: Splits, data: Fingerprint, resume: bool
+    config: Config, paths: RunPaths, splits: Splits, data: Fingerprint, task: Task, resume: bool
 ) -> RunRecord:
-    make = RunRecord.from_file if resume and paths.run.exists() else RunRecord
-    return make(
+    record = RunRecord(
         paths,
         _origin(config, data),
+        task=task,
         n_classes=splits.train.data.n_classes,
         class_names=splits.train.data.class_names,
         confusion=config.COLLECT_CONFUSION,
         predictions=config.REC_PREDICTIONS,
     )
+    if resume and paths.run.exists():
+        record.resume()
+    return record
 
 
 def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:

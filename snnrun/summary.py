@@ -12,16 +12,17 @@ from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.keys.kinds import shown
 from snnrun.network.build import find_regulariser
+from snnrun.numbers import duration, percent
 from snnrun.presets import Setting, said_of
 from snnrun.record.evaluation import Evaluation, final_tests
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.report.format import duration, percent
 from snnrun.report.notices import counted
-from snnrun.report.tests import tests_table
+from snnrun.report.tests import table_of_tests
 from snnrun.schema.model import TARGET_LOSSES
 from snnrun.shell import Line, command
 from snnrun.stop import Stop
+from snnrun.tasks import Task
 from snnrun.training.early import to_go_on
 from snnrun.training.state import State
 
@@ -99,19 +100,18 @@ def outcome(
 ) -> Info:
     """Return how the run ended: accuracies, where everything is, and how to look further."""
     info: Info = {"ended": record.ended_early} if record.ended_early else {}
-    pattern = "error_ratio" in record.epochs.arrays()
+    task = record.task
     for name in ("train", "validation"):
-        column = record.epochs[f"{name}_accuracy"]
+        column = record.epochs[task.column(name)]
         if len(column) and not math.isnan(column[-1]):  # there is one of this name
-            shown = percent(float(column[-1])) if not pattern else _error(1 - float(column[-1]))
-            info[name] = f"{shown} in the last epoch"
+            info[name] = f"{task.says(float(column[-1]))} in the last epoch"
     if state.best_epoch >= 0:
         info["best"] = (
-            f"{_error(1 - state.best_accuracy) if pattern else percent(state.best_accuracy)} "
-            f"in epoch {state.best_epoch}, by {config.CHECKPOINT_BEST} accuracy"
+            f"{task.says(state.best_score)} in epoch {state.best_epoch}, by "
+            f"{config.CHECKPOINT_BEST} {task.word}"
         )
     if tested := final_tests(record.tests):
-        info["test"] = [_tested(config, test, pattern) for test in tested]
+        info["test"] = [_tested(config, test, task) for test in tested]
     rewired = (
         [_rewired(record, name) for name in config.populations[1:-1]]
         if config.REWIRE_SILENT
@@ -126,14 +126,13 @@ def outcome(
     return info | _written(config, paths, record, tested=bool(tested))
 
 
-def _tested(config: Config, test: Evaluation, pattern: bool) -> str:
+def _tested(config: Config, test: Evaluation, task: Task) -> str:
     """Return what one of the tests at the end found, and with which weights."""
     figures, epoch = test.figures, test.weights.epochs - 1
-    right = figures["accuracy"]
     which = f"the last weights (epoch {epoch})"
     if test.weights.kind == "best":
-        which = f"the best weights (epoch {epoch}, by {config.CHECKPOINT_BEST} accuracy)"
-    text = f"{_error(1 - right) if pattern else percent(right)} with {which}"
+        which = f"the best weights (epoch {epoch}, by {config.CHECKPOINT_BEST} {task.word})"
+    text = f"{task.says(figures[task.score])} with {which}"
     if "accuracy_known_speakers" in figures:
         text += (
             f"; known speakers {percent(figures['accuracy_known_speakers'])}, "
@@ -142,7 +141,7 @@ def _tested(config: Config, test: Evaluation, pattern: bool) -> str:
     return text
 
 
-def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:
+def tested_again(tests: Sequence[Evaluation], task: Task, paths: RunPaths) -> Info:
     """Return what the latest of a run's tests found, and beside which others it stands."""
     latest = tests[-1]
     return {
@@ -152,7 +151,7 @@ def tested_again(tests: Sequence[Evaluation], paths: RunPaths) -> Info:
             f"{name.replace('_', ' ')}: {_figure(name, value)}"
             for name, value in latest.figures.items()
         ],
-        "all tests": tests_table(tests),
+        "all tests": table_of_tests(tests, task),
         "files": _shown(paths.run),
     }
 
@@ -202,7 +201,7 @@ def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -
         further += [command("test", _short(paths.root))] if tested else []
         more = [f"N_EPOCH={2 * config.N_EPOCH}"]
         if record.ended_early:
-            more = to_go_on(record.epochs.arrays(), config)
+            more = to_go_on(record.epochs.arrays(), config, record.task)
         further.append(command("resume", _short(paths.root), *more))
     info["further"] = further
     return info
@@ -230,10 +229,6 @@ def _only_in_training(config: Config) -> dict[str, str]:
         of = ", of mini-batch means" if config.AVG_SNSUM else ""
         acting.append(f"regulariser {regulariser.name} ({values}{of})")
     return {"in training": ", ".join(acting)} if acting else {}
-
-
-def _error(ratio: float) -> str:
-    return f"error {ratio:.3f} of that of silent outputs"
 
 
 def _care_of_silent(config: Config) -> dict[str, str]:

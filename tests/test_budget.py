@@ -25,7 +25,8 @@ MEDIAN_FILE, MEDIAN_FUNCTION = 150, 10
 # What each part may import besides itself. Whatever is not listed is at the top: the story of a
 # run, the commands, and the checks of users' models may import everything.
 ANYWHERE = {
-    "errors", "limits", "locks", "notice", "places", "shell", "streams", "load", "__init__"
+    "errors", "limits", "locks", "notice", "numbers", "places", "shell", "streams", "tasks", "load",
+    "__init__",
 }  # fmt: skip
 CONFIGURED = ANYWHERE | {"config", "keys", "schema"}
 MAY_IMPORT = {
@@ -33,6 +34,8 @@ MAY_IMPORT = {
     "limits": {"errors"},
     "locks": set(),
     "notice": set(),
+    "numbers": set(),
+    "tasks": {"numbers"},
     "places": set(),
     "shell": set(),
     "stop": set(),

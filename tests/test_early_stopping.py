@@ -21,6 +21,7 @@ from snnrun.record.ending import read_end
 from snnrun.record.paths import RunPaths
 from snnrun.report.runs import list_runs
 from snnrun.run import train, train_in
+from snnrun.tasks import CLASSIFICATION
 from snnrun.training.early import out_of_patience
 
 # learns within three epochs, after which the accuracy goes up and down
@@ -32,7 +33,7 @@ TOO_SHORT = 0.02  # minutes
 def patience(column: list[float], epochs: int, which: str = "validation") -> str:
     figures = {"epoch": np.arange(len(column)), "train_accuracy": np.array(column[::-1]),
                "validation_accuracy": np.array(column)}  # fmt: skip
-    return out_of_patience(figures, small(PATIENCE=epochs, PATIENCE_WHICH=which))
+    return out_of_patience(figures, small(PATIENCE=epochs, PATIENCE_WHICH=which), CLASSIFICATION)
 
 
 def test_patience_counts_epochs_without_anything_better() -> None:

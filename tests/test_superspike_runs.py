@@ -15,10 +15,10 @@ from snnrun import Run, load_run, train
 from snnrun.cli import main
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
-from snnrun.record.columns import PATTERN
 from snnrun.record.paths import RunPaths
 from snnrun.run import gradcheck
 from snnrun.streams import stream
+from snnrun.tasks.spike_pattern import FIGURES
 from snnrun.training import checkpoint
 
 # Everything that a run carries from trial to trial, updates that are not aligned with trials, and
@@ -73,15 +73,15 @@ def test_records_have_the_figures_of_patterns(undisturbed: Path) -> None:
     run = load_run(undisturbed)
     trials = run.trials
     train_rows = trials["phase"] == 0
-    assert set(PATTERN) <= trials.keys()
-    assert set(PATTERN) <= run.epochs.keys()
-    assert set(PATTERN) <= run.test.keys()
+    assert set(FIGURES) <= trials.keys()
+    assert set(FIGURES) <= run.epochs.keys()
+    assert set(FIGURES) <= run.test.keys()
     last = np.flatnonzero(train_rows & (trials["trial"] == 399))
-    for name in PATTERN:
+    for name in FIGURES:
         assert run.epochs[name].tolist() == trials[name][last].tolist()
-    np.testing.assert_allclose(run.epochs["train_accuracy"], 1 - run.epochs["error_ratio"])
+    np.testing.assert_allclose(run.epochs["train_skill"], 1 - run.epochs["error_ratio"])
     assert run.epochs["train_loss"].tolist() == trials["loss"][last].tolist()
-    assert np.isfinite(run.epochs["validation_accuracy"]).all()
+    assert np.isfinite(run.epochs["validation_skill"]).all()
     assert run.epochs["error_ratio"][-1] < 0.7 < trials["error_ratio"][0]
     assert {n for n in run.timings if n.startswith("kernel_")} == {
         "kernel_neurons", "kernel_feedback", "kernel_synapses", "kernel_updates"

@@ -36,9 +36,9 @@ from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
 from snnrun.models.regularisers import REGULARISERS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative
-from snnrun.record.columns import PATTERN
 from snnrun.run import build_program
 from snnrun.summary import steep_surrogate
+from snnrun.tasks.spike_pattern import FIGURES
 
 DT, EXAMPLES, TOLERANCE = 0.1, 3, 1e-11
 CASES: dict[str, dict[str, Any]] = {
@@ -108,7 +108,7 @@ def test_figures_follow_from_spikes_and_silent_outputs() -> None:
     backend, targets = loaded(case), targets_of(case)
     data, all_ = with_targets(data_of(case, DT), targets), np.arange(EXAMPLES)
     found = backend.evaluate(data, all_)
-    assert found.figures.keys() <= set(PATTERN) | {"rate_hidden", "rate_output"}
+    assert found.figures.keys() <= set(FIGURES) | {"rate_hidden", "rate_output"}
     trials = [backend.trial(data, e) for e in all_]
     backend.set("hid_to_out", np.zeros_like(case.weights["hid_to_out"]))
     silent = backend.evaluate(data, all_)
@@ -160,9 +160,9 @@ def test_the_error_falls(tmp_path: Path) -> None:
     run = train(KEYS, tmp_path / "run")
     rows = load_run(tmp_path / "run").epochs
     assert rows["error_ratio"][-1] < 0.6 < 0.8 < rows["error_ratio"][0]
-    np.testing.assert_allclose(rows["train_accuracy"], 1 - rows["error_ratio"], rtol=1e-12)
+    np.testing.assert_allclose(rows["train_skill"], 1 - rows["error_ratio"], rtol=1e-12)
     assert rows["hits_5ms"][-1] > rows["hits_5ms"][0]
-    assert run.test["accuracy"] == 1 - run.test["error_ratio"]
+    assert run.test["skill"] == 1 - run.test["error_ratio"]
 
 
 def test_a_run_whose_surrogate_is_steep_for_its_potentials_says_so() -> None:

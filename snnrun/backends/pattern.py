@@ -27,7 +27,7 @@ def figures_of(
     layer_spikes: np.ndarray,
     output: Spikes,
 ) -> dict[str, np.ndarray]:
-    """Return the columns of snnrun.record.columns.PATTERN, one value per trial.
+    """Return the figures of snnrun.tasks.spike_pattern, one value per trial.
 
     Args:
         examples: The trials, in order.

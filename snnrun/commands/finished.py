@@ -24,7 +24,8 @@ def nothing_left(config: Config, folder: Path) -> str:
     done = len(run.epochs.get("epoch", ()))
     ended, more = f"all of its {done} epochs are done", [f"N_EPOCH={2 * done}"]
     if done < config.N_EPOCH:  # by a setting, unless somebody wanted it to end where it did
-        ended, more = out_of_patience(run.epochs, config), to_go_on(run.epochs, config)
+        about = run.epochs, config, run.task
+        ended, more = out_of_patience(*about), to_go_on(*about)
     if not run.finished or done > config.N_EPOCH or not ended:
         return ""
     return (

@@ -31,6 +31,7 @@ from snnrun.record.reader import Run
 from snnrun.record.scratch import scratch
 from snnrun.record.spikes import SpikeRecord
 from snnrun.run import build_program
+from snnrun.tasks import CLASSIFICATION, Task
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import run_examples
 from snnrun.training.recorder import spikes_of
@@ -54,7 +55,8 @@ class Evaluation:
         scores: Score of each class, float64 [E, classes], the highest one is the prediction;
             None unless asked for. ``snnrun keys LOSS_TYPE`` says what they are.
         spikes: Population -> its spikes, of the populations that were asked for.
-        figures: Of tasks with target spikes, such as ``error_ratio`` -> float64 [E].
+        task: What the network learned to do; it names the score.
+        figures: Those of the task, such as ``error_ratio`` -> float64 [E].
     """
 
     weights: str
@@ -63,21 +65,26 @@ class Evaluation:
     predictions: np.ndarray
     labels: np.ndarray | None
     losses: np.ndarray | None
+    task: Task = CLASSIFICATION
     scores: np.ndarray | None = None
     spikes: Mapping[str, SpikeRecord] = field(default_factory=dict)
     figures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
-        """Share of examples whose class was predicted; NaN where the labels are not known.
+        """Share of examples whose class was predicted; NaN where there are no known classes."""
+        return self.score if self.task is CLASSIFICATION else float("nan")
 
-        Of tasks with target spikes, 1 minus the last example's error relative to silence.
+    @property
+    def score(self) -> float:
+        """Score of the task, more is better: accuracy of classes, skill of a spike pattern.
+
+        NaN where the labels are not known.
         """
-        if "error_ratio" in self.figures:
-            return 1.0 - float(self.figures["error_ratio"][-1])
-        if self.labels is None or not len(self.labels):
+        if self.labels is None or self.losses is None or not len(self.labels):
             return float("nan")
-        return float((self.predictions == self.labels).mean())
+        found = self.task.of_test(self.losses, self.predictions, self.labels, self.figures)
+        return found[self.task.score]
 
     @property
     def loss(self) -> float:
@@ -86,7 +93,10 @@ class Evaluation:
 
     def __repr__(self) -> str:
         about = f"{len(self.examples):,} examples, {self.weights} weights (epochs: {self.epochs})"
-        known = f", accuracy {100 * self.accuracy:.2f} %, loss {self.loss:.4g}"
+        score = (
+            f"{100 * self.accuracy:.2f} %" if self.task is CLASSIFICATION else f"{self.score:.4f}"
+        )
+        known = f", {self.task.score} {score}, loss {self.loss:.4g}"
         return f"<Evaluation: {about}{known if self.labels is not None else ''}>"
 
 
@@ -210,6 +220,7 @@ def _evaluation(
             for name in names
         },
         figures=results.figures,
+        task=backend.program.loss.task,
     )
 
 

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 class RunTable(list[Row]):
     """Rows of runs, the newest first; ``pandas.DataFrame(snnrun.runs())`` takes them.
 
-    A notebook shows them as a table. Accuracies are shares of 1, NaN where there is none.
+    A notebook shows them as a table. Scores of classes are accuracies; NaN where there is none.
     """
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:

@@ -32,6 +32,7 @@ import sympy as sp
 
 from snnrun.errors import ModelError
 from snnrun.models.equations import parse_expression
+from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
 
 
 class Readout(Enum):
@@ -117,6 +118,11 @@ class Loss:
         """Return the field ``name`` as a SymPy expression."""
         allowed = EXPRESSIONS[name] | set(self.keys)
         return parse_expression(getattr(self, name), allowed, f"loss {self.name}, {name}")
+
+    @property
+    def task(self) -> Task:
+        """What a network learns to do by this loss."""
+        return SPIKE_PATTERN if self.readout is Readout.SPIKE_TRAIN else CLASSIFICATION
 
     @property
     def spiking(self) -> bool:

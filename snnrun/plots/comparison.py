@@ -12,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from snnrun.plots.style import COLOURS, by_epoch, logarithmic_if_wide, marker, tidy
 from snnrun.plots.training import Columns
+from snnrun.tasks import Task
 
 SIZE = (10.0, 7.0)
 LINES = ("-", "--", ":", "-.")
@@ -22,6 +23,7 @@ class Group:
     """Runs of one configuration, but for seeds: the tables of their epochs."""
 
     label: str
+    task: Task
     runs: Sequence[Columns]
 
     def mean_and_spread(self, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -36,19 +38,22 @@ class Group:
 
 
 def draw_comparison(figure: Figure, groups: Sequence[Group]) -> None:
-    """Draw accuracy and loss of training and validation, one colour per group."""
+    """Draw score and loss of training and validation, one colour per group."""
     grid = figure.subplots(2, 2)
-    for row, quantity in zip(grid, ("accuracy", "loss"), strict=True):
+    tasks = list(dict.fromkeys(group.task for group in groups))
+    score = " or ".join(task.score for task in tasks)
+    for row, quantity in zip(grid, (score, "loss"), strict=True):
         for axes, (split, name) in zip(
             row, {"train": "training", "validation": "validation"}.items(), strict=True
         ):
-            column = f"{split}_{quantity}"
             for number, group in enumerate(groups):
+                column = f"{split}_loss" if quantity == "loss" else group.task.column(split)
                 _draw_group(axes, group, column, number)
-            y = "correctly classified" if quantity == "accuracy" else "mean over the examples"
+            labels = [task.loss_axis if quantity == "loss" else task.score_axis for task in tasks]
+            y = " or ".join(labels)
             tidy(axes, f"{quantity} in {name}".capitalize(), y=y)
             by_epoch(axes, np.concatenate([r["epoch"] for g in groups for r in g.runs]))
-            if quantity == "accuracy":
+            if quantity == score:
                 axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
             else:
                 logarithmic_if_wide(axes)

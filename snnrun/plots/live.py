@@ -101,13 +101,14 @@ class LivePlots:
         if not self._config.TRAINING_PLOT or not len(self._record.epochs):
             return
         columns, test = self._record.epochs.arrays(), self._record.test
+        task = self._record.task
         title = f"{self._config.NAME}, {self._config.dataset.name}"
         if self._window is not None:
-            self._window.show(lambda figure: draw_training(figure, columns, test, title))
+            self._window.show(lambda figure: draw_training(figure, columns, task, test, title))
         self._attempt(
             "course of the training",
             lambda: write(
-                lambda figure: draw_training(figure, columns, test, title),
+                lambda figure: draw_training(figure, columns, task, test, title),
                 self._paths.plot("training"),
                 SIZE,
             ),

@@ -112,7 +112,7 @@ def group(runs: Sequence[Run]) -> list[Group]:
     for settings, members in groups:
         told = ", ".join(f"{n}={shown(settings[n])}" for n in differing if n in settings)
         label = told or str(members[0].config.get("NAME", "run"))
-        found.append(Group(label=label, runs=[run.epochs for run in members]))
+        found.append(Group(label=label, task=members[0].task, runs=[run.epochs for run in members]))
     return found
 
 
@@ -142,7 +142,7 @@ def _only_kept(name: str) -> bool:
 
 def _training(figure: Any, run: Run) -> None:
     title = f"{run.config['NAME']}, {run.config['dataset']['name']} ({run.paths.root.name})"
-    draw_training(figure, run.epochs, run.test, title)
+    draw_training(figure, run.epochs, run.task, run.test, title)
 
 
 def _plot_confusion(run: Run) -> None:

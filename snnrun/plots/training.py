@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from snnrun.plots.style import BLUE, COLOURS, GREEN, GREY, VERMILION, by_epoch, marker, tidy
 from snnrun.plots.style import logarithmic_if_wide as log_if_wide
+from snnrun.tasks import Task
 
 SIZE = (10.0, 6.2)
 Columns = Mapping[str, np.ndarray]
@@ -18,13 +19,18 @@ SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
 
 
 def draw_training(
-    figure: Figure, epochs: Columns, test: Mapping[str, float] | None = None, title: str = ""
+    figure: Figure,
+    epochs: Columns,
+    task: Task,
+    test: Mapping[str, float] | None = None,
+    title: str = "",
 ) -> None:
     """Draw the columns of a run's table of epochs (snnrun.record.columns.EPOCHS).
 
     Args:
         figure: An empty figure.
         epochs: Column -> one entry per epoch, one epoch at least.
+        task: Of the run.
         test: The figures of the test, shown at the last epoch; empty or None before it.
         title: Above everything.
     """
@@ -34,14 +40,13 @@ def draw_training(
     }
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     grid = figure.add_gridspec(2, 6, height_ratios=[3, 2])
-    accuracy, loss = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
-    _draw_splits(accuracy, epochs, "accuracy", test or {})
-    pattern = "error_ratio" in epochs
-    tidy(accuracy, "Accuracy", y="1 - error / silent" if pattern else "correctly classified")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    accuracy.legend(frameon=False, loc="lower right")
+    score, loss = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
+    _draw_splits(score, epochs, task.score, test or {})
+    tidy(score, task.score.capitalize(), y=task.score_axis)
+    score.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    score.legend(frameon=False, loc="lower right")
     _draw_splits(loss, epochs, "loss", test or {})
-    tidy(loss, "Loss", y="error" if pattern else "mean over the examples")
+    tidy(loss, "Loss", y=task.loss_axis)
     log_if_wide(loss)
     loss.legend(frameon=False, loc="upper right")
     below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
@@ -59,7 +64,7 @@ def draw_training(
     below[1].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=8)
     _draw_populations(below[2], epochs, activity["silent"])
     tidy(below[2], "Silent neurons", y="neurons without a spike")
-    for axes in (accuracy, loss, *below):
+    for axes in (score, loss, *below):
         by_epoch(axes, epochs["epoch"])
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
+
+from snnrun.tasks import TASKS
+from snnrun.tasks.task import Column
 
 PHASES: Mapping[str, int] = MappingProxyType({"train": 0, "validation": 1, "test": 2})
 
@@ -23,15 +26,6 @@ WALL_CLOCK = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column of a table. Integers have an entry in every row; other columns may hold NaN."""
-
-    unit: str
-    meaning: str
-    dtype: type = np.float64
-
-
 _EPOCH = Column(unit="1", meaning="epoch, counted from 0", dtype=np.int64)
 _TRIAL = Column(
     unit="1",
@@ -41,35 +35,18 @@ _TRIAL = Column(
 _PHASE = Column(unit="1", meaning="0 train, 1 validation, 2 test", dtype=np.int64)
 _RATE = Column(unit="1", meaning="learning rate")
 
-# Of tasks with target spikes (dataset=pattern). There, loss is the running mean of the squared
-# error of the outputs (time constant rule.tau_error), averaged over outputs and scaled as in the
-# published code, at the end of the trial, and an epoch's loss that of its last trial; accuracy is
-# 1 - loss / loss of silent outputs, which may be negative.
-PATTERN: Mapping[str, Column] = MappingProxyType(
-    {
-        "error_ratio": Column(
-            unit="1",
-            meaning="loss relative to that of silent outputs in the steady state of the repeated "
-            "pattern; accuracy is 1 minus it",
-        ),
-        "van_rossum_distance": Column(
-            unit="ms",
-            meaning="half the integral over the trial of the squared difference of target and "
-            "output spikes, filtered with a double exponential of peak 1; mean over outputs",
-        ),
-        "hits_2ms": Column(
-            unit="1", meaning="share of target spikes with a spike of their output within 2 ms"
-        ),
-        "hits_5ms": Column(
-            unit="1", meaning="share of target spikes with a spike of their output within 5 ms"
-        ),
-        "spurious_5ms": Column(
-            unit="1", meaning="share of output spikes without a target of their output within 5 ms"
-        ),
-        "rate_hidden": Column(unit="Hz", meaning="mean rate of the hidden neurons"),
-        "rate_output": Column(unit="Hz", meaning="mean rate of the outputs"),
+_FIGURES = {name: column for task in TASKS.values() for name, column in task.figures.items()}
+
+
+def _scores(before: str, of: str) -> dict[str, Column]:
+    """Return the columns of the scores of all tasks, of these examples."""
+    return {
+        f"{before}{task.score}": replace(
+            task.score_column, meaning=task.score_column.meaning.format(of=of)
+        )
+        for task in TASKS.values()
     }
-)
+
 
 TRIALS: Mapping[str, Column] = MappingProxyType(
     {
@@ -84,7 +61,7 @@ TRIALS: Mapping[str, Column] = MappingProxyType(
             unit="1", meaning="spikes of the population in all examples of the mini-batch"
         ),
         "seconds": Column(unit="s", meaning="wall-clock time of the mini-batch"),
-        **PATTERN,
+        **_FIGURES,
     }
 )
 
@@ -119,13 +96,9 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
         "train_loss": Column(unit="1", meaning="mean loss over the training examples"),
-        "train_accuracy": Column(
-            unit="1", meaning="share of training examples classified correctly"
-        ),
+        **_scores("train_", "training"),
         "validation_loss": Column(unit="1", meaning="mean loss over the validation examples"),
-        "validation_accuracy": Column(
-            unit="1", meaning="share of validation examples classified correctly"
-        ),
+        **_scores("validation_", "validation"),
         "learning_rate": _RATE,
         "seconds": Column(unit="s", meaning="wall-clock time of the epoch"),
         "examples_per_second": Column(unit="1/s", meaning="training examples per second"),
@@ -149,7 +122,7 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
         ),
         **{
             name: replace(column, meaning=f"{column.meaning}; last trial of the epoch's training")
-            for name, column in PATTERN.items()
+            for name, column in _FIGURES.items()
         },
     }
 )
@@ -164,21 +137,13 @@ TIMINGS: Mapping[str, Column] = MappingProxyType(
 TEST: Mapping[str, Column] = MappingProxyType(
     {
         "loss": Column(unit="1", meaning="mean loss over the test examples"),
-        "accuracy": Column(unit="1", meaning="share of test examples classified correctly"),
+        **_scores("", "test"),
         "seconds": Column(unit="s", meaning="wall-clock time of the test"),
         "examples_per_second": Column(unit="1/s", meaning="test examples per second"),
         "spikes_per_neuron": EPOCHS["spikes_per_neuron"],
         "silent_neurons": EPOCHS["silent_neurons"],
         **_spread("the test"),
-        **{
-            name: replace(column, meaning=f"{column.meaning}; mean over the test's trials")
-            for name, column in PATTERN.items()
-            if name != "error_ratio"
-        },
-        "error_ratio": replace(
-            PATTERN["error_ratio"],
-            meaning=PATTERN["error_ratio"].meaning + "; running mean over the test's trials",
-        ),
+        **{name: column for task in TASKS.values() for name, column in task.test_figures.items()},
     }
 )
 

@@ -19,7 +19,13 @@ from snnrun.record.atomic import atomic_hdf5
 from snnrun.record.columns import OUTCOMES
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import CONFIG
-from snnrun.record.runfile import open_run, read_provenance, write_provenance, write_test
+from snnrun.record.runfile import (
+    open_run,
+    read_figures,
+    read_provenance,
+    write_provenance,
+    write_test,
+)
 from snnrun.record.table import read_columns
 
 GROUP = "tests"
@@ -55,7 +61,7 @@ class Evaluation:
 
     Args:
         weights: Which weights were tested.
-        figures: ``loss``, ``accuracy``, ... (snnrun.record.columns.TEST).
+        figures: ``loss``, the score of the task, ... (snnrun.record.columns.TEST).
         final: Made by the run itself when it ended; otherwise by `snnrun test`.
         n_examples: How many examples it had; 0 where an older run does not say.
         when: When it ended, as ISO 8601.
@@ -153,7 +159,7 @@ def _read(group: h5py.Group) -> Evaluation:
         weights=Weights(
             kind=about["weights"], epochs=int(about["epochs"]), trials=int(about["trials"])
         ),
-        figures=_figures(group[_FIGURES]),
+        figures=test_figures(group[_FIGURES]),
         final=bool(about["final"]),
         n_examples=int(about["examples"]),
         when=str(about["when"]),
@@ -164,7 +170,7 @@ def _read(group: h5py.Group) -> Evaluation:
 
 
 def _of_an_older_run(file: h5py.File) -> list[Evaluation]:
-    figures = _figures(file["test"])
+    figures = test_figures(file["test"])
     if not figures:
         return []
     weights = Weights(kind="last", epochs=len(file["epochs"].get("epoch", ())))
@@ -180,5 +186,6 @@ def _of_an_older_run(file: h5py.File) -> list[Evaluation]:
     ]
 
 
-def _figures(group: h5py.Group) -> dict[str, float]:
-    return {name: float(value) for name, value in read_columns(group).items()}
+def test_figures(group: h5py.Group) -> dict[str, float]:
+    """Return the figures of a test by name."""
+    return {name: float(value) for name, value in read_figures(group).items()}

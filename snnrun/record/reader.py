@@ -16,16 +16,24 @@ from snnrun.record import owner
 from snnrun.record.atomic import RecordError
 from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.ending import read_end
-from snnrun.record.evaluation import Evaluation, final_tests, read_tests
+from snnrun.record.evaluation import Evaluation, final_tests, read_tests, test_figures
 from snnrun.record.notices import read_warnings
 from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
 from snnrun.record.provenance import CONFIG
-from snnrun.record.runfile import Held, open_recorded, open_run, sessions
+from snnrun.record.runfile import (
+    Held,
+    open_recorded,
+    open_run,
+    read_figures,
+    sessions,
+    task_of,
+)
 from snnrun.record.shown import as_html, as_text
 from snnrun.record.spike_parts import read_spikes
 from snnrun.record.spikes import SpikeRecord
 from snnrun.record.table import read_columns
+from snnrun.tasks import CLASSIFICATION, Task
 
 _KEYS = {
     SPIKES: "REC_SPIKES and REC_SPIKES_EPOCH_TRIAL",
@@ -48,6 +56,7 @@ class Run:
             of `snnrun test`.
         finished: When the run ended; empty before that.
         ended_early: Why it ended before its last epoch, if it did (PATIENCE, a callback).
+        task: What the network learned to do: it names the score.
         held: The files of a run with WRITE_TO_DISK=false, of which nothing is left on disk.
     """
 
@@ -58,6 +67,7 @@ class Run:
     finished: str
     ended_early: str = ""
     tests: list[Evaluation] = field(default_factory=list)
+    task: Task = CLASSIFICATION
     held: Held = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
@@ -77,15 +87,19 @@ class Run:
         return self._figures("accuracy")
 
     @property
+    def score(self) -> dict[str, float]:
+        """Score of the task, more is better: accuracy of classes, skill of a spike pattern."""
+        return self._figures(self.task.score)
+
+    @property
     def test_best(self) -> dict[str, float]:
         """Figures of the test with the best weights (CHECKPOINT_BEST); ``test`` has the last ones.
 
         They are those of ``test`` where the last epoch was the best one; empty before the test, and
         where no best was kept.
         """
-        which = {"validation": "validation_accuracy", "training": "train_accuracy"}
-        column = self.epochs.get(which.get(self.config.get("CHECKPOINT_BEST", ""), ""))
-        if not self.test or column is None or not np.isfinite(column).any():
+        column = self.task.scores(self.epochs, self.config.get("CHECKPOINT_BEST", ""))
+        if not self.test or column is None:
             return {}
         if int(np.nanargmax(column)) == len(column) - 1:
             return dict(self.test)
@@ -274,11 +288,12 @@ def load_run(folder: str | Path) -> Run:
         return Run(
             paths=paths,
             sessions=sessions(file),
-            epochs=read_columns(file["epochs"]),
-            test={name: float(value) for name, value in read_columns(file["test"]).items()},
+            epochs=read_figures(file["epochs"]),
+            test=test_figures(file["test"]),
             tests=read_tests(file),
             finished=str(file.attrs["finished"]),
             ended_early=str(file.attrs.get("ended_early", "")),
+            task=task_of(file),
         )
 
 

@@ -15,6 +15,8 @@ from snnrun.record.atomic import RecordError
 from snnrun.record.columns import TEST, describe
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import CONFIG
+from snnrun.record.table import read_columns
+from snnrun.tasks import CLASSIFICATION, TASKS, Task
 
 FORMAT = 1
 
@@ -94,6 +96,24 @@ def sessions(file: h5py.File) -> list[dict[str, str | int]]:
     return [read_provenance(earlier[key]) for key in sorted(earlier, key=int)] + [
         read_provenance(file)
     ]
+
+
+def task_of(file: h5py.File) -> Task:
+    """Return the task of a run. One of an older version does not name it, but has its figures."""
+    name = file.attrs.get("task")
+    if name is None:
+        columns = file["trials"].keys()
+        own = (task for task in TASKS.values() if task.figures and task.figures.keys() <= columns)
+        return next(own, CLASSIFICATION)
+    if name not in TASKS:
+        raise RecordError(f"{file.filename}: task {name!r} is unknown to this snnrun; upgrade it")
+    return TASKS[name]
+
+
+def read_figures(group: h5py.Group) -> dict[str, np.ndarray]:
+    """Return the columns of a group of ``run.h5``, by the names that they have today."""
+    today = task_of(group.file).older_names
+    return {today.get(name, name): values for name, values in read_columns(group).items()}
 
 
 def write_test(group: h5py.Group, figures: Mapping[str, float]) -> None:

@@ -43,7 +43,7 @@ def lines_of(run: Run) -> list[tuple[str, str]]:
         ("data set", str(about["dataset"])),
         ("network", _network(config)),
         ("state", f"{_state(run)}, {done} of {about['n_epochs']} epochs in {seconds:,.0f} s"),
-        *_figures(run),
+        *run.task.about(run.epochs, run.score, run.loss),
         ("recorded", ", ".join(recorded) or "metrics only"),
         ("warnings", ", ".join(dict.fromkeys(map(str, run.warnings["what"])))),
     ]
@@ -59,20 +59,3 @@ def _state(run: Run) -> str:
 def _network(config: dict) -> str:
     neuron, rule = config["HIDDEN_NEURON_TYPE"], config["rule"]["name"]
     return f"{config['network']['name']}, {neuron}, rule {rule}, loss {config['LOSS_TYPE']}"
-
-
-def _figures(run: Run) -> list[tuple[str, str]]:
-    """Return what was reached: accuracies and losses, or the error of a pattern."""
-    ratio = run.epochs.get("error_ratio")
-    if ratio is not None and len(ratio):
-        return [("error", f"{ratio[-1]:.3f} of that of silent outputs, last epoch")]
-    accuracy = [f"{split} {100 * share:.2f} %" for split, share in run.accuracy.items()]
-    loss = [f"{split} {value:.4g}" for split, value in run.loss.items()]
-    validation = run.epochs.get("validation_accuracy", np.zeros(0))
-    known = validation[np.isfinite(validation)]
-    best = int(np.nanargmax(validation)) if len(known) else 0
-    return [
-        ("accuracy", ", ".join(accuracy)),
-        ("loss", ", ".join(loss)),
-        ("best epoch", f"{best}, validation {100 * validation[best]:.2f} %" if len(known) else ""),
-    ]

@@ -73,9 +73,9 @@ class Table:
                 data.attrs["unit"] = column.unit
                 data.attrs["meaning"] = column.meaning
 
-    def read(self, group: h5py.Group) -> None:
-        """Replace all rows by those of a group that ``write`` has filled."""
-        self._buffers = read_columns(group)
+    def fill(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Replace all rows by those of columns that ``read_columns`` has read."""
+        self._buffers = dict(columns)
         self._length = len(next(iter(self._buffers.values()), ()))
 
     def _dtype(self, name: str) -> np.dtype:

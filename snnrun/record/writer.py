@@ -9,14 +9,22 @@ import h5py
 import numpy as np
 
 from snnrun.record.atomic import atomic_hdf5
-from snnrun.record.columns import EPOCHS, OUTCOMES, PATTERN, PHASES, TIMINGS, TRIALS
-from snnrun.record.evaluation import Evaluation, now, read_tests, write_tests
+from snnrun.record.columns import EPOCHS, OUTCOMES, PHASES, TIMINGS, TRIALS
+from snnrun.record.evaluation import Evaluation, now, read_tests, test_figures, write_tests
 from snnrun.record.notices import Notices
 from snnrun.record.outcomes import PREDICTED, Confusion, PredictionParts
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import printable
-from snnrun.record.runfile import FORMAT, open_run, sessions, write_provenance, write_test
+from snnrun.record.runfile import (
+    FORMAT,
+    open_run,
+    read_figures,
+    sessions,
+    write_provenance,
+    write_test,
+)
 from snnrun.record.table import Table, read_columns
+from snnrun.tasks import CLASSIFICATION, Task
 
 Row = Mapping[str, float | int | None]
 
@@ -41,6 +49,7 @@ class RunRecord:
     Args:
         paths: The run folder.
         provenance: As from ``snnrun.record.provenance.provenance``.
+        task: What the network learns to do.
         n_classes: Number of classes.
         class_names: Their names, if the data set has some.
         confusion: Collect confusion matrices (COLLECT_CONFUSION).
@@ -52,11 +61,13 @@ class RunRecord:
         paths: RunPaths,
         provenance: Mapping[str, str | int],
         *,
+        task: Task = CLASSIFICATION,
         n_classes: int,
         class_names: Sequence[str] = (),
         confusion: bool = False,
         predictions: bool = False,
     ) -> None:
+        self.task = task
         self.trials = Table(TRIALS)
         self.epochs = Table(EPOCHS)
         self.notices = Notices()
@@ -73,30 +84,6 @@ class RunRecord:
         self._confusion = Confusion(n_classes) if confusion else None
         self._predictions = PredictionParts(paths) if predictions else None
 
-    @classmethod
-    def from_file(
-        cls,
-        paths: RunPaths,
-        provenance: Mapping[str, str | int],
-        *,
-        n_classes: int,
-        class_names: Sequence[str] = (),
-        confusion: bool = False,
-        predictions: bool = False,
-    ) -> RunRecord:
-        """Return the record of a run that is resumed, with the rows that it has written."""
-        record = cls(
-            paths,
-            provenance,
-            n_classes=n_classes,
-            class_names=class_names,
-            confusion=confusion,
-            predictions=predictions,
-        )
-        with open_run(paths) as file:
-            record._read(file)
-        return record
-
     def trial(
         self,
         *,
@@ -107,13 +94,13 @@ class RunRecord:
         loss: float,
         correct: int,
         learning_rate: float,
-        hidden_spikes: Mapping[str, float],
+        spikes: Mapping[str, float],
         seconds: float,
         figures: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Add a mini-batch: ``loss`` is its mean, ``hidden_spikes`` the sums per population.
+        """Add a mini-batch: ``loss`` is its mean, ``spikes`` the sums per population.
 
-        ``figures`` are those of tasks with target spikes (snnrun.record.columns.PATTERN).
+        ``figures`` are those that the task has of each.
         """
         self.trials.append(
             {
@@ -124,7 +111,7 @@ class RunRecord:
                 "loss": loss,
                 "correct": correct,
                 "learning_rate": learning_rate,
-                **{f"hidden_spikes/{name}": count for name, count in hidden_spikes.items()},
+                **{f"hidden_spikes/{name}": count for name, count in spikes.items()},
                 "seconds": seconds,
                 **figures,
             }
@@ -152,40 +139,18 @@ class RunRecord:
         self._pending.extend({name: np.asarray(values) for name, values in block.items()})
 
     def means(self, epoch: int, phase: str) -> dict[str, float]:
-        """Return ``loss``, ``accuracy``, ``examples`` and ``seconds`` of an epoch from its trials.
+        """Return ``loss``, score, ``examples``, ``seconds`` and the task's figures of an epoch.
 
         Rows of the current process and rows read back after a resume count alike, so an epoch that
         was stopped in the middle has the same means, bit for bit. Without examples they are NaN.
-        Of tasks with target spikes they are the last trial's (snnrun.record.columns.PATTERN).
         """
-        rows = self._rows(epoch, phase)
-        examples = self.trials["examples"][rows]
-        total = int(examples.sum())
-        loss = float((self.trials["loss"][rows] * examples).sum())
-        correct = float(self.trials["correct"][rows].sum())
-        pattern = self.last_figures(epoch, phase)
-        if "error_ratio" in pattern:
-            loss = float(self.trials["loss"][rows][-1]) * total
-            correct = (1.0 - pattern["error_ratio"]) * total
-        return {
-            "loss": loss / total if total else np.nan,
-            "accuracy": correct / total if total else np.nan,
-            "examples": total,
-            "seconds": float(self.trials["seconds"][rows].sum()),
-        }
-
-    def last_figures(self, epoch: int, phase: str) -> dict[str, float]:
-        """Return what the last trial of an epoch has of the columns PATTERN; mostly nothing."""
-        known = self.trials.arrays()
-        names = [name for name in PATTERN if name in known]
-        if not names:
-            return {}
-        rows = self._rows(epoch, phase)
-        return {name: float(known[name][rows][-1]) for name in names if rows.any()}
-
-    def _rows(self, epoch: int, phase: str) -> np.ndarray:
-        """Return which trials are of a phase of an epoch, bool [trials]."""
-        return (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
+        rows = (self.trials["epoch"] == epoch) & (self.trials["phase"] == PHASES[phase])
+        batches = {name: column[rows] for name, column in self.trials.arrays().items()}
+        means = {"loss": np.nan, self.task.score: np.nan}
+        if rows.any():
+            means = self.task.of_epoch(batches)
+        spent = {"examples": int, "seconds": float}
+        return means | {name: kind(self.trials[name][rows].sum()) for name, kind in spent.items()}
 
     def epoch(self, row: Row, timings: Row | None = None) -> None:
         """End an epoch with its row of figures, ``epoch`` among them, and timings (s) if taken."""
@@ -255,6 +220,7 @@ class RunRecord:
             file.attrs["format"] = FORMAT
             file.attrs["finished"] = self.finished
             file.attrs["ended_early"] = self.ended_early
+            file.attrs["task"] = self.task.name
             self.trials.write(file.create_group("trials"))
             self.epochs.write(file.create_group("epochs"))
             self._timings.write(file.create_group("timings"))
@@ -281,17 +247,22 @@ class RunRecord:
         if self._predictions:
             self._predictions.add(epoch, phase, *taken)
 
+    def resume(self) -> None:
+        """Take over the rows that the run has written, to go on with them."""
+        with open_run(self._paths) as file:
+            self._read(file)
+
     def _read(self, file: h5py.File) -> None:
-        self.trials.read(file["trials"])
-        self.epochs.read(file["epochs"])
-        self._timings.read(file["timings"])
+        self.trials.fill(read_columns(file["trials"]))
+        self.epochs.fill(read_figures(file["epochs"]))
+        self._timings.fill(read_columns(file["timings"]))
         self.notices.read(file)
-        self.test = {name: float(value) for name, value in read_columns(file["test"]).items()}
+        self.test = test_figures(file["test"])
         self.tests = read_tests(file)
         self.finished = str(file.attrs["finished"])
         self.ended_early = str(file.attrs.get("ended_early", ""))
         if self._confusion or self._predictions:
-            self._pending.read(file["pending"])
+            self._pending.fill(read_columns(file["pending"]))
         if self._confusion and "confusion" in file:
             self._confusion.read(file["confusion"])
         if self._predictions and "predictions" in file:

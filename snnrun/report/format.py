@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+from snnrun.numbers import duration, number, scientific
 from snnrun.shell import wrapped
+from snnrun.tasks import Task
 
 Info = Mapping[str, str | Sequence[str]]
 Row = Mapping[str, float | int | None]
@@ -14,45 +16,6 @@ Row = Mapping[str, float | int | None]
 _LABEL_WIDTH = 12
 # Of an epoch: learning rate, its time, loss in training, spikes, silent neurons, time left
 _LEFT_OUT_FIRST = (7, 8, 1, 5, 6, 9)
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time span as ``1.23s``, ``12.3s``, ``1:05``, ``2:01:05`` or ``3d 04h``."""
-    if seconds is None or not math.isfinite(seconds):
-        return "-"
-    if seconds < 9.995:
-        return f"{seconds:.2f}s"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-    return f"{hours // 24}d {hours % 24:02d}h"
-
-
-def percent(share: float | None) -> str:
-    """Return a share of 1 as ``98.12%``."""
-    return "-" if share is None or math.isnan(share) else f"{100 * share:.2f}%"
-
-
-def number(value: float | None) -> str:
-    """Return a loss in at most 8 characters."""
-    if value is None or math.isnan(value):
-        return "-"
-    plain = value == 0 or 0.01 <= abs(value) < 1000
-    return f"{value:.4f}" if plain else _scientific(value)
-
-
-def rate(per_second: float | None) -> str:
-    """Return examples per second in at most 6 characters."""
-    if per_second is None or not math.isfinite(per_second):
-        return "-"
-    for limit, divisor, letter in ((9.95, 1, ""), (9_995, 1, ""), (999_500, 1e3, "k")):
-        if per_second < limit:
-            digits = 1 if limit < 10 or letter else 0
-            return f"{per_second / divisor:.{digits}f}{letter}"
-    return f"{per_second / 1e6:.1f}M"
 
 
 def listing(entries: Info, width: int) -> list[str]:
@@ -79,16 +42,14 @@ def fitting_columns(layers: Sequence[str], width: int) -> list[int]:
     return columns
 
 
-def epoch_heading(layers: Sequence[str], columns: Sequence[int], pattern: bool) -> list[str]:
-    """Return the lines above the rows of ``epoch_cells``; ``pattern``: of target spikes."""
+def epoch_heading(layers: Sequence[str], columns: Sequence[int], task: Task) -> list[str]:
+    """Return the lines above the rows of ``epoch_cells``."""
     widths = _column_widths(layers)
-    (left, right), below = (("train", "validation"), ("loss", "acc", "loss", "acc"))
-    if pattern:
-        (left, right), below = (("error", "within 5 ms"), ("loss", "ratio", "hits", "spur."))
+    left, right = task.heading
     over_two = f"{right:>{widths[3] + widths[4]}}"
     parts = (over_two[: widths[3]], over_two[widths[3] :])
     upper = ("", "", left, *parts, "spikes", "silent", "learning", "epoch", "time")
-    lower = ("epoch", *below, "/neuron", "neur.", "rate", "took", "left")
+    lower = ("epoch", "loss", *task.subheading, "/neuron", "neur.", "rate", "took", "left")
     return [
         "* marks the best epoch so far",
         *("".join(f"{line[k]:>{widths[k]}}" for k in columns) for line in (upper, lower)),
@@ -96,35 +57,27 @@ def epoch_heading(layers: Sequence[str], columns: Sequence[int], pattern: bool) 
 
 
 def epoch_cells(
-    row: Row, layers: Sequence[str], seconds_left: float | None, best: bool = False
+    row: Row,
+    layers: Sequence[str],
+    task: Task,
+    seconds_left: float | None,
+    best: bool = False,
 ) -> list[str]:
     """Return the cells of an epoch, each with the blanks that separate it from the one before.
 
     ``row`` is the row that ``RunRecord.epoch`` takes. Figures of several ``layers`` are joined by
-    "/"; the best epoch so far has a star. Rows of a task with target spikes have the error relative
-    to that of silent outputs, and the shares of hit targets and spurious spikes.
+    "/"; the best epoch so far has a star.
     """
     digits = ".2f" if len(layers) == 1 else ".1f"
     per_neuron = _by_layer(row, "spikes_per_neuron", layers, digits)
     quiet = _by_layer(row, "silent_neurons", layers, ".0f")
-    figures = [
-        percent(row.get("train_accuracy")),
-        number(row.get("validation_loss")),
-        percent(row.get("validation_accuracy")),
-    ]
-    if is_pattern(row):
-        figures = [
-            number(row.get("error_ratio")),
-            percent(row.get("hits_5ms")),
-            percent(row.get("spurious_5ms")),
-        ]
     texts = (
         f"{'*' if best else ' '}{row['epoch']:>4}",
         number(row.get("train_loss")),
-        *figures,
+        *task.cells(row),
         per_neuron,
         quiet,
-        _scientific(row.get("learning_rate")),
+        scientific(row.get("learning_rate")),
         duration(row.get("seconds")),
         duration(seconds_left),
     )
@@ -157,20 +110,11 @@ def _spikes(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.1f}"
 
 
-def is_pattern(row: Row) -> bool:
-    """Return whether a row is of a task with target spikes."""
-    return "error_ratio" in row
-
-
 def hidden_layers(row: Row) -> list[str]:
     """Return the hidden populations of which a row holds spikes per neuron."""
     prefix = "spikes_per_neuron/"
     names = [name.removeprefix(prefix) for name in row if name.startswith(prefix)]
     return [name for name in names if name != "output"]
-
-
-def _scientific(value: float | None) -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:.2e}"
 
 
 def _column_widths(layers: Sequence[str]) -> tuple[int, ...]:

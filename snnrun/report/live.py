@@ -12,29 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from snnrun import __version__
-from snnrun.report.format import (
-    Info,
-    Row,
-    duration,
-    epoch_cells,
-    epoch_heading,
-    epoch_notes,
-    fitting_columns,
-    hidden_layers,
-    is_pattern,
-    listing,
-    number,
-    percent,
-    rate,
-)
+from snnrun.numbers import duration, number, rate
 from snnrun.report.plain import PlainReporter
-from snnrun.report.reporter import Progress
+from snnrun.report.reporter import LineReporter, Progress, Span
+from snnrun.tasks import Task
 
 REFRESH_S = 0.2  # at least this long between two pictures; one takes about 1 ms
-_CELL_STYLES = ("bold", "dim", "dim", "", "", "dim", "dim", "dim", "dim", "cyan")
-_VALIDATION_ACCURACY = 4  # the cell that is marked in the best epoch
-_LABEL_WIDTH = 14
 _COLUMN_WIDTHS = (19, None, 13, 13, 7, 7)  # None: the bar takes what is left
 
 
@@ -48,7 +31,7 @@ class MovingLines:
         self._live: Live | None = None
         self._lost = False
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Progress, task: Task) -> None:
         """Show how far the run is, if it is time for another picture."""
         now = self._clock()
         if now < self._next_picture or self._lost:
@@ -58,7 +41,7 @@ class MovingLines:
             if self._live is None:
                 self._live = Live(console=self._console, auto_refresh=False, transient=True)
                 self._live.start()
-            self._live.update(_picture(progress), refresh=True)
+            self._live.update(_picture(progress, task), refresh=True)
         except OSError:
             self._lost = True
 
@@ -80,13 +63,13 @@ class NotebookReporter(PlainReporter):
         self._moving = MovingLines(Console(highlight=False, markup=False, emoji=False))
 
     def progress(self, progress: Progress) -> None:
-        self._moving.show(progress)
+        self._moving.show(progress, self._task)
 
     def close(self) -> None:
         self._moving.stop()
 
 
-class LiveReporter:
+class LiveReporter(LineReporter):
     """Shows a run on a terminal. The table scrolls up; the last two lines are kept up to date."""
 
     def __init__(
@@ -97,69 +80,29 @@ class LiveReporter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console or Console(file=stream, highlight=False, markup=False, emoji=False)
+        super().__init__(self._console.width, self._console.width)
         self._moving = MovingLines(self._console, clock)
-        self._layers: Sequence[str] | None = None
-        self._columns: Sequence[int] = ()
         self._lost = False
 
-    def start(self, info: Info) -> None:
-        self._print(Text(f"snnrun {__version__}", "bold"))
-        self._print_listing(info)
-
-    def build(self, message: str) -> None:
-        self._print_listing({"build": message})
+    def say(self, *lines: Sequence[Span]) -> None:
+        for line in lines:
+            if self._lost:
+                return
+            try:
+                # soft wrap: a path longer than the line stays one word that can be copied
+                self._console.print(Text.assemble(*line), soft_wrap=True)
+            except OSError:
+                self._lost = True
 
     def progress(self, progress: Progress) -> None:
         if not self._lost:
-            self._moving.show(progress)
-
-    def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
-        if self._layers is None:
-            self._layers = hidden_layers(row)
-            self._columns = fitting_columns(self._layers, self._console.width)
-            for line in ("", *epoch_heading(self._layers, self._columns, is_pattern(row))):
-                self._print(Text(line, "dim"))
-        text = Text()
-        cells = epoch_cells(row, self._layers, seconds_left, best)
-        for column in self._columns:
-            marked = best and column == _VALIDATION_ACCURACY
-            text.append(cells[column], "bold green" if marked else _CELL_STYLES[column])
-        self._print(text)
-        for line in epoch_notes(row, self._layers):
-            self._print(Text(line, "dim"))
-
-    def warning(self, text: str) -> None:
-        self._print(Text(f"warning: {text}", "yellow"))
-
-    def finish(self, summary: Info) -> None:
-        self.close()
-        self._print(Text("\nfinished", "bold green"))
-        self._print_listing(summary)
-
-    def interrupted(self, how_to_go_on: str) -> None:
-        self.close()
-        self._print(Text.assemble(("\nstopped: ", "bold yellow"), how_to_go_on))
+            self._moving.show(progress, self._task)
 
     def close(self) -> None:
         self._moving.stop()
 
-    def _print_listing(self, entries: Info) -> None:
-        for line in listing(entries, self._console.width):
-            text = Text(line)
-            text.stylize("dim", 0, _LABEL_WIDTH)
-            self._print(text)
 
-    def _print(self, text: Text) -> None:
-        if self._lost:
-            return
-        try:
-            # soft wrap: a path longer than the line stays one word that can be copied
-            self._console.print(text, soft_wrap=True)
-        except OSError:
-            self._lost = True
-
-
-def _picture(progress: Progress) -> Table:
+def _picture(progress: Progress, task: Task) -> Table:
     """Return the two lines at the bottom: the current phase, and the whole run."""
     table = Table.grid(padding=(0, 2), expand=True)
     for width in _COLUMN_WIDTHS:  # fixed, or the bar would change its length with every number
@@ -170,7 +113,7 @@ def _picture(progress: Progress) -> Table:
         ProgressBar(total=max(1, progress.total), completed=progress.done),
         f"{progress.done:,}/{progress.total:,}",
         f"loss {number(progress.loss)}",
-        percent(progress.accuracy),
+        task.cell(progress.score),
         f"{rate(progress.examples_per_second)}/s",
     )
     table.add_row(

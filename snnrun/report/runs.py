@@ -50,10 +50,10 @@ class RunLine:
     dataset: str = ""
     epochs: int = 0  # that are recorded
     n_epochs: int = 0  # that it is to train, 0 where nothing is recorded
-    train_accuracy: float = math.nan  # of the last epoch, as shares of 1
-    validation_accuracy: float = math.nan
-    test_accuracy: float = math.nan
-    test_best_accuracy: float = math.nan  # with the best weights, chosen by CHECKPOINT_BEST
+    train_score: float = math.nan  # of the last epoch; 1 is perfect
+    validation_score: float = math.nan
+    test_score: float = math.nan
+    test_best_score: float = math.nan  # with the best weights, chosen by CHECKPOINT_BEST
     problem: str = ""
 
 
@@ -81,7 +81,7 @@ def list_runs(root: Path, stream: TextIO) -> None:
         stream.write(f"No runs in {places}. Start one: snnrun train dataset=yinyang\n")
         return
     usual = lines[0].folder.relative_to(root).parts[0] in FOLDERS
-    cells = [_cells(line, root if usual else Path()) for line in lines]
+    cells = [_cells(line, root if usual else None) for line in lines]
     rows = [_HEADING, *cells]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADING))]
     if stream.isatty() and sum(widths) + len(widths) > shutil.get_terminal_size().columns:
@@ -150,35 +150,30 @@ def _from_record(run: Run) -> RunLine:
         dataset=str(about["dataset"]),
         epochs=len(run.epochs.get("epoch", ())),
         n_epochs=int(about["n_epochs"]),
-        train_accuracy=_last(run, "train_accuracy"),
-        validation_accuracy=_last(run, "validation_accuracy"),
-        test_accuracy=_tested(run),
-        test_best_accuracy=run.test_best.get("accuracy", math.nan),
+        train_score=run.score.get("train", math.nan),
+        validation_score=run.score.get("validation", math.nan),
+        test_score=_tested(run),
+        test_best_score=run.test_best.get(run.task.score, math.nan),
     )
 
 
 def _tested(run: Run) -> float:
-    """Return the accuracy of the run's own test, or else that of the latest `snnrun test`."""
+    """Return the score of the run's own test, or else that of the latest `snnrun test`."""
     later = [test.figures for test in run.tests[-1:]]
-    return (run.test or (later[0] if later else {})).get("accuracy", math.nan)
+    return (run.test or (later[0] if later else {})).get(run.task.score, math.nan)
 
 
-def _last(run: Run, column: str) -> float:
-    values = run.epochs.get(column)
-    return math.nan if values is None or not len(values) else float(values[-1])
-
-
-def _cells(line: RunLine, root: Path) -> tuple[str, ...]:
+def _cells(line: RunLine, root: Path | None) -> tuple[str, ...]:
     shares = (
-        line.train_accuracy,
-        line.validation_accuracy,
-        line.test_accuracy,
-        line.test_best_accuracy,
+        line.train_score,
+        line.validation_score,
+        line.test_score,
+        line.test_best_score,
     )
     accuracies = ["-" if math.isnan(share) else f"{100 * share:.2f}" for share in shares]
-    folder = str(line.folder.relative_to(root))
+    folder = line.folder.relative_to(root) if root else line.folder
     epochs = f"{line.epochs}/{line.n_epochs}" if line.n_epochs else ""
-    return (folder, line.name, line.dataset, epochs, line.state, *accuracies)
+    return (str(folder), line.name, line.dataset, epochs, line.state, *accuracies)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TextIO
+from typing import Any, TextIO
 
-from snnrun.report.format import Info, Row
 from snnrun.report.plain import PlainReporter
-from snnrun.report.reporter import Progress, Reporter
+from snnrun.report.reporter import Reporter
 
 
 def make_reporter(stream: TextIO | None = None) -> Reporter:
@@ -39,40 +38,27 @@ def _in_notebook() -> bool:
     return Console().is_jupyter
 
 
+def _each(method: str) -> Callable[..., None]:
+    """Return a method that calls the one of this name of every reporter."""
+
+    def call(self: Together, *arguments: Any, **named: Any) -> None:
+        for reporter in self.reporters:
+            getattr(reporter, method)(*arguments, **named)
+
+    return call
+
+
 class Together:
     """Several reporters as one, for the terminal and ``run.log``."""
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
-        self._reporters = tuple(reporters)
+        self.reporters = tuple(reporters)
 
-    def start(self, info: Info) -> None:
-        for reporter in self._reporters:
-            reporter.start(info)
-
-    def build(self, message: str) -> None:
-        for reporter in self._reporters:
-            reporter.build(message)
-
-    def progress(self, progress: Progress) -> None:
-        for reporter in self._reporters:
-            reporter.progress(progress)
-
-    def epoch(self, row: Row, *, seconds_left: float | None = None, best: bool = False) -> None:
-        for reporter in self._reporters:
-            reporter.epoch(row, seconds_left=seconds_left, best=best)
-
-    def warning(self, text: str) -> None:
-        for reporter in self._reporters:
-            reporter.warning(text)
-
-    def finish(self, summary: Info) -> None:
-        for reporter in self._reporters:
-            reporter.finish(summary)
-
-    def interrupted(self, how_to_go_on: str) -> None:
-        for reporter in self._reporters:
-            reporter.interrupted(how_to_go_on)
-
-    def close(self) -> None:
-        for reporter in self._reporters:
-            reporter.close()
+    start = _each("start")
+    build = _each("build")
+    progress = _each("progress")
+    epoch = _each("epoch")
+    warning = _each("warning")
+    finish = _each("finish")
+    interrupted = _each("interrupted")
+    close = _each("close")

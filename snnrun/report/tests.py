@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from snnrun.numbers import number
 from snnrun.record.evaluation import Evaluation
-from snnrun.report.format import number, percent
+from snnrun.tasks import Task
 
-_HEADING = ("weights", "epochs", "data", "examples", "seed", "accuracy", "loss", "when")
 _LEFT = (0, 2, 7)  # columns of words
 
 
-def tests_table(tests: Sequence[Evaluation]) -> list[str]:
+def table_of_tests(tests: Sequence[Evaluation], task: Task) -> list[str]:
     """Return a heading and a line per test, oldest first; the run's own is marked as such."""
-    rows = [_HEADING, *map(_cells, tests)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADING))]
+    heading = ("weights", "epochs", "data", "examples", "seed", task.word, "loss", "when")
+    rows = [heading, *(_cells(test, task) for test in tests)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         " ".join(
             f"{cell:<{width}}" if column in _LEFT else f"{cell:>{width}}"
@@ -24,7 +25,7 @@ def tests_table(tests: Sequence[Evaluation]) -> list[str]:
     ]
 
 
-def _cells(test: Evaluation) -> tuple[str, ...]:
+def _cells(test: Evaluation, task: Task) -> tuple[str, ...]:
     within = f"+{test.weights.trials}" if test.weights.trials else ""
     return (
         test.weights.kind,
@@ -32,7 +33,7 @@ def _cells(test: Evaluation) -> tuple[str, ...]:
         str(test.origin["dataset"]),
         str(test.n_examples or "-"),
         "-" if test.seed is None else str(test.seed),
-        percent(test.figures.get("accuracy")),
+        task.cell(test.figures.get(task.score)),
         number(test.figures.get("loss")),
         test.when[5:16].replace("T", " "),
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from snnrun.config import Config
 from snnrun.errors import ConfigError
+from snnrun.tasks import Task
 
 Row = Mapping[str, float | int | None]
 OnEpoch = Callable[[Row], bool | None]
@@ -20,15 +21,15 @@ The figures are those of snnrun.record.columns.EPOCHS; what an epoch does not ha
 ASKED = "stopped early after epoch {epoch}, as on_epoch asked for it"
 
 
-def out_of_patience(epochs: Mapping[str, np.ndarray], config: Config) -> str:
+def out_of_patience(epochs: Mapping[str, np.ndarray], config: Config, task: Task) -> str:
     """Return why the training ends with the last of these epochs, or nothing if it goes on.
 
     It depends on the figures alone, so that a run which is resumed, with more patience too, goes on
     as if it had never been stopped.
     """
     name = config.PATIENCE_WHICH
-    column = epochs.get({"training": "train_accuracy"}.get(name, "validation_accuracy"))
-    if config.PATIENCE is None or column is None or not np.isfinite(column).any():
+    column = task.scores(epochs, name)
+    if config.PATIENCE is None or column is None:
         return ""
     best = int(np.nanargmax(column))  # the first of equals: no better is no progress
     since = len(column) - 1 - best
@@ -37,14 +38,14 @@ def out_of_patience(epochs: Mapping[str, np.ndarray], config: Config) -> str:
     last, first = int(epochs["epoch"][-1]), int(epochs["epoch"][best])
     counted = f"{since} epoch{'s' if since > 1 else ''}"
     return (
-        f"stopped early after epoch {last}: no better {name} accuracy for {counted} (the best was "
-        f"{column[best]:.2%}, in epoch {first})"
+        f"stopped early after epoch {last}: no better {name} {task.word} for {counted} (the best "
+        f"was {task.says(column[best])}, in epoch {first})"
     )
 
 
-def to_go_on(epochs: Mapping[str, np.ndarray], config: Config) -> list[str]:
+def to_go_on(epochs: Mapping[str, np.ndarray], config: Config, task: Task) -> list[str]:
     """Return the settings with which a training that ended early goes on, as NAME=VALUE."""
-    waited = out_of_patience(epochs, config)
+    waited = out_of_patience(epochs, config, task)
     return [f"PATIENCE={2 * (config.PATIENCE or 1)}"] if waited else []
 
 

@@ -46,12 +46,10 @@ def evaluate(
     seconds = time.monotonic() - started
     if results.failed_batch >= 0:
         raise NumericalError("the loss on the test set is not finite; the weights are beyond use")
-    right = results.prediction == split.labels
+    task, outcome = backend.program.loss.task, (results.loss, results.prediction, split.labels)
     figures = {
-        "accuracy": float(right.mean()),
-        "loss": float(results.loss.mean()),
-        **_of_pattern(results),
-        **_by_speaker(right, split, splits.train),
+        **task.of_test(*outcome, results.figures),
+        **_by_speaker(results.prediction == split.labels, split, splits.train),
         "seconds": seconds,
         "examples_per_second": len(split) / seconds if seconds > 0 else float("nan"),
     }
@@ -104,18 +102,6 @@ def run_examples(config: Config, backend: Backend, splits: Splits, split: Split)
             for name in parts[0].figures
         },
     )
-
-
-def _of_pattern(results: Results) -> dict[str, float]:
-    """Return what takes the place of the figures of classes where the task is a pattern."""
-    if not results.figures:
-        return {}
-    found = {
-        name: float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-        for name, values in results.figures.items()
-    }
-    ratio = float(results.figures["error_ratio"][-1])
-    return found | {"error_ratio": ratio, "accuracy": 1.0 - ratio, "loss": float(results.loss[-1])}
 
 
 def _by_speaker(right: np.ndarray, split: Split, train: Split) -> dict[str, float]:

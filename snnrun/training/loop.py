@@ -25,6 +25,7 @@ from snnrun.report.notices import enter
 from snnrun.report.reporter import Progress, Reporter
 from snnrun.stop import Stop
 from snnrun.streams import stream_key
+from snnrun.tasks.task import SPLITS
 from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
 from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience
 from snnrun.training.guard import Guard
@@ -95,6 +96,7 @@ class Trainer:
             after = self._train_feed.trials
             self._phases.append(Phase(name="validation", feed=validation, first_trial=after))
         self._backend = backend
+        self._task = backend.program.loss.task
         self._state = state
         self._record = record
         self._recordings = recordings
@@ -124,7 +126,7 @@ class Trainer:
         with ExitStack() as feeds:
             for phase in self._phases:
                 feeds.enter_context(phase.feed)
-            ended = out_of_patience(self._record.epochs.arrays(), self._config)
+            ended = out_of_patience(self._record.epochs.arrays(), self._config, self._task)
             while self._state.epoch < self._config.N_EPOCH and not ended:
                 ended = self._epoch(self._state.epoch)
         return ended if self._state.epoch < self._config.N_EPOCH else ""
@@ -139,16 +141,13 @@ class Trainer:
         for name, seconds in self._backend.kernel_times().items():
             self._timings[f"kernel_{name}"] = seconds - kernels.get(name, 0.0)
         row = self._row(epoch, time.monotonic() - started)
-        accuracy = {
-            "validation": self._record.means(epoch, "validation")["accuracy"],
-            "training": self._record.means(epoch, "train")["accuracy"],
-        }
+        scores = {which: row[self._task.column(split)] for which, split in SPLITS.items()}
         state = self._state
-        state.schedule.end_epoch(self._config, epoch, accuracy[self._config.EMA_WHICH])
-        watched = accuracy.get(self._config.CHECKPOINT_BEST, float("nan"))
-        best = watched > state.best_accuracy
+        state.schedule.end_epoch(self._config, epoch, scores[self._config.EMA_WHICH])
+        watched = scores.get(self._config.CHECKPOINT_BEST, float("nan"))
+        best = watched > state.best_score
         if best:
-            state.best_accuracy, state.best_epoch = watched, epoch
+            state.best_score, state.best_epoch = watched, epoch
         state.epoch, state.trial = epoch + 1, 0
         spikes_per_trial = state.neuron_spikes / self._train_feed.examples
         self._record.epoch(row, self._timings if self._config.TIMING else None)
@@ -167,7 +166,7 @@ class Trainer:
 
     def _ends_early(self, row: Row, best: bool) -> str:
         """Return why the training ends with the epoch of ``row``, or nothing."""
-        ended = out_of_patience(self._record.epochs.arrays(), self._config)
+        ended = out_of_patience(self._record.epochs.arrays(), self._config, self._task)
         try:
             asked = self._on_epoch is not None and asks_to_stop(self._on_epoch, row)
         except BaseException:  # the user's own; the epoch is done all the same
@@ -285,7 +284,7 @@ class Trainer:
                 loss=float(losses[k]),
                 correct=int(correct[k]),
                 learning_rate=float(rates[k]),
-                hidden_spikes={names[i]: int(spikes[k, i]) for i in spiking},
+                spikes={names[i]: int(spikes[k, i]) for i in spiking},
                 seconds=seconds / len(starts),
                 figures={name: float(values[k]) for name, values in results.figures.items()},
             )
@@ -298,23 +297,23 @@ class Trainer:
                 predictions=results.prediction[here],
             )
 
-    def _row(self, epoch: int, seconds: float) -> dict[str, float | int | None]:
+    def _row(self, epoch: int, seconds: float) -> dict[str, float]:
         train = self._record.means(epoch, "train")
         validation = self._record.means(epoch, "validation")
         last_rate = self._state.schedule.rates(self._config, epoch, self._state.updates - 1, 1)
         spent = train["seconds"]
-        row: dict[str, float | int | None] = {
+        row: dict[str, float] = {
             "epoch": epoch,
             "train_loss": train["loss"],
-            "train_accuracy": train["accuracy"],
+            self._task.column("train"): train[self._task.score],
             "validation_loss": validation["loss"],
-            "validation_accuracy": validation["accuracy"],
+            self._task.column("validation"): validation[self._task.score],
             "learning_rate": float(last_rate[0]),
             "seconds": seconds,
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
         }
         row.update(self._activity(epoch))
-        row.update(self._record.last_figures(epoch, "train"))
+        row.update({name: train[name] for name in self._task.figures if name in train})
         return row
 
     def _activity(self, epoch: int) -> Figures:
@@ -363,7 +362,7 @@ class Trainer:
                 done=done,
                 total=phase.feed.examples,
                 loss=means["loss"],
-                accuracy=means["accuracy"],
+                score=means[self._task.score],
                 examples_per_second=self._done_here / elapsed if elapsed > 0 else 0.0,
                 seconds_left=self._seconds_left(),
             )

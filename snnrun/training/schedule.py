@@ -20,8 +20,8 @@ class Schedule:
     In epoch e the rate is ETA x ETA_DECAY^e x ETA_FAC^(reductions), times the ease-in factor
     min(1, 0.001 x LR_EASE_IN_FACTOR^k) of the k-th training batch of the run.
 
-    After each epoch two moving averages of an accuracy (EMA_WHICH) are updated,
-    a <- alpha a + (1 - alpha) accuracy, with EMA_ALPHA1 (fast) and EMA_ALPHA2 (slow), both from 0.
+    After each epoch two moving averages of a score (EMA_WHICH) are updated,
+    a <- alpha a + (1 - alpha) score, with EMA_ALPHA1 (fast) and EMA_ALPHA2 (slow), both from 0.
     When the fast one is no longer above the slow one, and more than MIN_EPOCH_ETA_FIXED epochs have
     passed since the last change, the rate is multiplied by ETA_FAC. The test set never enters.
     Rules with a schedule of their own (superspike) follow that instead.
@@ -44,12 +44,12 @@ class Schedule:
         exponent = np.log(EASE_IN_START) + growth * (first_batch + np.arange(count))
         return full * np.exp(np.minimum(0.0, exponent))
 
-    def end_epoch(self, config: Config, epoch: int, accuracy: float) -> None:
-        """Take the accuracy of a finished epoch into account."""
-        if not np.isfinite(accuracy):
+    def end_epoch(self, config: Config, epoch: int, score: float) -> None:
+        """Take the score of a finished epoch into account."""
+        if not np.isfinite(score):
             return
-        self.fast = config.EMA_ALPHA1 * self.fast + (1 - config.EMA_ALPHA1) * accuracy
-        self.slow = config.EMA_ALPHA2 * self.slow + (1 - config.EMA_ALPHA2) * accuracy
+        self.fast = config.EMA_ALPHA1 * self.fast + (1 - config.EMA_ALPHA1) * score
+        self.slow = config.EMA_ALPHA2 * self.slow + (1 - config.EMA_ALPHA2) * score
         waited = epoch - self.changed
         if waited > config.MIN_EPOCH_ETA_FIXED and self.fast <= self.slow:
             self.reductions += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +33,7 @@ class State:
     epoch: int = 0
     trial: int = 0
     updates: int = 0
-    best_accuracy: float = -1.0
+    best_score: float = -math.inf
     best_epoch: int = -1
     schedule: Schedule = field(default_factory=Schedule)
 
@@ -63,7 +64,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         "epoch": state.epoch,
         "trial": state.trial,
         "updates": state.updates,
-        "best_accuracy": state.best_accuracy,
+        "best_score": state.best_score,
         "best_epoch": state.best_epoch,
         "neuron_spikes": state.neuron_spikes.copy(),
         "validation_spikes": state.validation_spikes.copy(),
@@ -108,7 +109,7 @@ def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> Stat
         epoch=saved["epoch"],
         trial=saved["trial"],
         updates=saved["updates"],
-        best_accuracy=saved["best_accuracy"],
+        best_score=saved["best_score"] if "best_score" in saved else saved["best_accuracy"],
         best_epoch=saved["best_epoch"],
         schedule=Schedule(**saved["schedule"]),
     )

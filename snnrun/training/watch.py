@@ -18,6 +18,7 @@ from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.models.losses import Readout
 from snnrun.notice import Notice
+from snnrun.tasks import Task
 from snnrun.training import advice
 from snnrun.training.schedule import EASE_IN_START
 
@@ -31,7 +32,7 @@ LOST_SHARE = 1 / 3
 FALL_SD, GUESSING_SD = 4.0, 3.0
 GUESSING_EPOCHS = 3
 SAME_LOSS = 0.01  # relative distance from the loss of guessing
-LEARNED_PATTERN = 0.1  # less than this better than silent outputs is not learned yet
+LEARNED = 0.1  # a score of less than this above chance is not learned, where sampling plays no part
 # Adam and RMaxProp move a weight by about the learning rate per update, whatever the gradient is.
 # Less than 0.1 % of the weights' size in an epoch, and 1 % in all that are left, is nothing.
 STILL_EPOCH, STILL_REST = 1e-3, 1e-2
@@ -48,8 +49,7 @@ class Watched:
         program: Its network.
         examples: Training examples in an epoch.
         validated: Validation examples; 0 without.
-        guess: Share of right answers of who always names the most frequent class; None where no
-            classes are learned.
+        chance: Score of who has learned nothing; None where nothing is learned from labels.
         guess_loss: Cross entropy of who knows only how frequent each class is; None where the loss
             is none, or more than one.
     """
@@ -58,8 +58,13 @@ class Watched:
     program: Program
     examples: int
     validated: int
-    guess: float | None
+    chance: float | None
     guess_loss: float | None
+
+    @property
+    def task(self) -> Task:
+        """What the network learns to do."""
+        return self.program.loss.task
 
     @property
     def updates(self) -> int:
@@ -79,19 +84,20 @@ class Watched:
 
 def watched(config: Config, splits: Splits, program: Program) -> Watched:
     """Return what must be known of this run."""
-    shares = np.bincount(splits.train.labels) / len(splits.train)
     learned = any(tensor.trained for tensor in program.tensors)
     blind = config.rule.name == "stdp" and not config.rule.reward  # labels play no part
-    classes = splits.train.data.targets is None and shares.max() < 1 and learned and not blind
+    chance = program.loss.task.chance(splits.train.labels) if learned and not blind else None
+    shares = np.bincount(splits.train.labels) / len(splits.train)
     readout, present = program.loss.readout, shares[shares > 0]
     entropy = program.loss.label_term == "0" and readout is not Readout.FIRST_SPIKE_LAG
+    entropy = entropy and chance is not None and not program.loss.task.score_is_loss
     return Watched(
         config=config,
         program=program,
         examples=len(splits.train),
         validated=len(splits.validation) if splits.validation is not None else 0,
-        guess=float(shares.max()) if classes else None,
-        guess_loss=float(-(present * np.log(present)).sum()) if classes and entropy else None,
+        chance=chance,
+        guess_loss=float(-(present * np.log(present)).sum()) if entropy else None,
     )
 
 
@@ -145,32 +151,29 @@ def _silent(epochs: Columns, run: Watched, fallen: bool) -> Iterator[Notice]:
 
 def _collapsed(epochs: Columns, run: Watched) -> Iterator[Notice]:
     """Say that much of what had been learned is lost."""
+    task = run.task
     split, n = ("validation", run.validated) if run.validated else ("train", run.examples)
-    column = epochs[f"{split}_accuracy"]
+    column = epochs[task.column(split)]
     if not np.isfinite(column[-1]):
-        split, n, column = "train", run.examples, epochs["train_accuracy"]
+        split, n, column = "train", run.examples, epochs[task.column("train")]
     now, best = float(column[-1]), float(np.nanmax(column))
-    pattern = run.program.loss.readout is Readout.SPIKE_TRAIN
-    least = LEARNED_PATTERN if pattern else FALL_SD * math.sqrt(2 * best * (1 - best) / n)
-    floor = run.guess or 0.0
+    sd = task.spread(best, n)
+    least = LEARNED if sd is None else FALL_SD * math.sqrt(2) * sd
+    floor = run.chance or 0.0
     if best - now > max(least, LOST_SHARE * (best - floor)) and best > floor:
         when = int(epochs["epoch"][np.nanargmax(column)])
         name = "training" if split == "train" else split
-        fall = f"{name} accuracy fell to {now:.1%} from {best:.1%}"
-        if pattern:
-            fall = f"the {name} error rose to {1 - now:.2f} of that of silent outputs from " + (
-                f"{1 - best:.2f}"
-            )
         yield Notice(
             what="collapse",
-            where=f"{name} {'error' if pattern else 'accuracy'}",
-            message=f"{fall} in epoch {when}. " + _try(advice.gentler(run.config)),
+            where=f"{name} {task.word}",
+            message=f"{task.fallen(name, now, best)} in epoch {when}. "
+            + _try(advice.gentler(run.config)),
             epoch=_last(epochs),
             share=min(1.0, (best - now) / (best - floor)),
         )
         return
     loss = epochs["train_loss"]
-    if not pattern and loss[-1] > loss[0] and np.nanmin(loss) < loss[0] / 2:
+    if not task.score_is_loss and loss[-1] > loss[0] and np.nanmin(loss) < loss[0] / 2:
         when = int(epochs["epoch"][np.nanargmin(loss)])
         yield Notice(
             what="collapse",
@@ -183,36 +186,28 @@ def _collapsed(epochs: Columns, run: Watched) -> Iterator[Notice]:
 
 def _guessing(epochs: Columns, run: Watched) -> Iterator[Notice]:
     """Say that the network is no better than one that has learned nothing."""
-    column = epochs["train_accuracy"]
+    task, chance, column = run.task, run.chance, epochs[run.task.column("train")]
     since = max(run.eased_in, len(column) - GUESSING_EPOCHS)
-    if len(column) - since < GUESSING_EPOCHS:
+    if chance is None or len(column) - since < GUESSING_EPOCHS:
         return
-    now = column[since:]
-    if run.program.loss.readout is Readout.SPIKE_TRAIN:
-        if (now <= SAME_LOSS).all():
-            yield Notice(
-                what="nothing learned",
-                message=f"in the last {GUESSING_EPOCHS} epochs the error was not below that of "
-                "silent outputs. "
-                + _try(_what_lets_it_learn(epochs, run, too_large=bool(now[-1] < 0))),
-                epoch=_last(epochs),
-            )
+    now, loss = column[since:], epochs["train_loss"][since:]
+    sd = task.spread(chance, run.examples)
+    if (now > chance + (SAME_LOSS if sd is None else GUESSING_SD * sd)).any():
         return
-    if run.guess is None:
-        return
-    sd = math.sqrt(run.guess * (1 - run.guess) / run.examples)
-    loss, guess_loss = epochs["train_loss"][since:], run.guess_loss
-    learned = guess_loss is not None and (loss < guess_loss * (1 - SAME_LOSS)).any()
-    falls = bool((np.diff(loss) < 0).all()) and loss[-1] < loss[0] * (1 - SAME_LOSS)
-    if (now <= run.guess + GUESSING_SD * sd).all() and not learned and not falls:
+    too_large = bool(now[-1] < chance)
+    if not task.score_is_loss:
+        guess_loss = run.guess_loss
+        learned = guess_loss is not None and (loss < guess_loss * (1 - SAME_LOSS)).any()
+        falls = bool((np.diff(loss) < 0).all()) and loss[-1] < loss[0] * (1 - SAME_LOSS)
+        if learned or falls:
+            return
         too_large = guess_loss is not None and float(loss[-1]) > guess_loss * (1 + SAME_LOSS)
-        yield Notice(
-            what="nothing learned",
-            message=f"in the last {GUESSING_EPOCHS} epochs training accuracy was that of guessing "
-            f"({now[-1]:.1%}; the most frequent class is {run.guess:.1%}). "
-            + _try(_what_lets_it_learn(epochs, run, too_large=too_large)),
-            epoch=_last(epochs),
-        )
+    yield Notice(
+        what="nothing learned",
+        message=f"in the last {GUESSING_EPOCHS} epochs {task.at_chance(now[-1], chance)}. "
+        + _try(_what_lets_it_learn(epochs, run, too_large=too_large)),
+        epoch=_last(epochs),
+    )
 
 
 def _what_lets_it_learn(epochs: Columns, run: Watched, *, too_large: bool) -> str:

@@ -175,7 +175,7 @@ def test_runs_are_a_table_that_pandas_takes(trained: Run) -> None:
     table = snnrun.runs()
     frame = pd.DataFrame(table)
     assert list(frame["name"]) == ["second", "<first>"]
-    assert frame["validation_accuracy"].between(0, 1).all()
+    assert frame["validation_score"].between(0, 1).all()
     assert list(frame["epochs"]) == list(frame["n_epochs"]) == [2, 1]
     assert frame["created"].is_monotonic_decreasing
     assert len(repr(table).splitlines()) == 3

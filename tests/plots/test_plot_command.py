@@ -150,7 +150,9 @@ def test_settings_without_effect_tell_no_runs_apart(
 
 def test_one_run_alone_has_no_spread(runs: Path) -> None:
     run = load_run(runs / "a")
-    _, mean, spread = Group(label="a", runs=[run.epochs]).mean_and_spread("train_accuracy")
+    _, mean, spread = Group(label="a", task=run.task, runs=[run.epochs]).mean_and_spread(
+        "train_accuracy"
+    )
     np.testing.assert_array_equal(mean, run.epochs["train_accuracy"])
     assert not spread.any()
 

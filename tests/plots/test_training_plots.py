@@ -32,6 +32,7 @@ from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
 from snnrun.run import train
+from snnrun.tasks import CLASSIFICATION
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -120,7 +121,7 @@ def test_pictures_are_made_at_the_interval_and_at_the_end(
 def test_the_curves_are_the_recorded_columns(plotted: Path) -> None:
     run = load_run(plotted)
     figure = new_figure()
-    draw_training(figure, run.epochs, run.test)
+    draw_training(figure, run.epochs, run.task, run.test)
     accuracy, loss, rate, activity, silent = figure.axes
     for axes, quantity in ((accuracy, "accuracy"), (loss, "loss")):
         training, validation, test = axes.get_lines()
@@ -143,7 +144,7 @@ def test_the_axis_of_epochs_has_whole_numbers_that_do_not_overlap(count: int) ->
         for name in ("train_loss", "train_accuracy", "learning_rate", "spikes_per_neuron/hidden")
     }
     figure = new_figure(10, 6.2)
-    draw_training(figure, epochs)
+    draw_training(figure, epochs, CLASSIFICATION)
     figure.draw_without_rendering()
     for axes in figure.axes:
         low, high = axes.get_xlim()

@@ -40,7 +40,8 @@ def run(folder: Path, epochs: int, trials: int = -1, seconds: float = 0.0) -> No
         if paths.last.exists():
             state = checkpoint.load(paths.last)
             epoch, trial, weights = state["epoch"], state["trial"], state["weights"]
-            record = RunRecord.from_file(paths, origin, **options)
+            record = RunRecord(paths, origin, **options)
+            record.resume()
             record.truncate(epoch, trial)
             recordings.discard_after(epoch, trial)
         else:
@@ -81,7 +82,7 @@ def _trial(
         loss=float(weights[0, 0]),
         correct=int((labels == predictions).sum()),
         learning_rate=0.1,
-        hidden_spikes={"hidden": 3.0},
+        spikes={"hidden": 3.0},
         seconds=0.0,
     )
     record.predictions(

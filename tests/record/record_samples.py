@@ -31,7 +31,7 @@ def add_trial(record: RunRecord, epoch: int, trial: int, phase: str = "train") -
         loss=1.0 + epoch + trial,
         correct=1,
         learning_rate=0.1,
-        hidden_spikes={"hidden": 10.0 * trial},
+        spikes={"hidden": 10.0 * trial},
         seconds=0.25,
     )
     record.predictions(
@@ -78,6 +78,13 @@ def sample_record(paths: RunPaths, epochs: int = 3) -> RunRecord:
     record = RunRecord(paths, origin(), **OPTIONS)  # type: ignore[arg-type]
     for epoch in range(epochs):
         add_epoch(record, epoch)
+    return record
+
+
+def resumed(paths: RunPaths, **options: object) -> RunRecord:
+    """Return the record with which a run goes on."""
+    record = RunRecord(paths, origin(), **(OPTIONS | options))  # type: ignore[arg-type]
+    record.resume()
     return record
 
 

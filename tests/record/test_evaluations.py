@@ -7,13 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from record_samples import LABELS, OPTIONS, PREDICTED, origin, sample_record, sample_test
+from record_samples import LABELS, PREDICTED, origin, resumed, sample_record, sample_test
 
 from snnrun.record import load_run
 from snnrun.record.evaluation import Weights, add_test
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import comparable, hold
-from snnrun.record.writer import RunRecord
 
 BEST = Weights(kind="best", epochs=2)
 
@@ -74,7 +73,7 @@ def test_a_run_may_test_several_weights_and_test_is_of_the_last(tmp_path: Path) 
 
 def test_tests_outlast_a_resume(paths: RunPaths) -> None:
     add_test(paths, sample_test(0.5, weights=BEST, final=False))
-    record = RunRecord.from_file(paths, origin(), **OPTIONS)  # type: ignore[arg-type]
+    record = resumed(paths)
     record.truncate(3, 0)
     record.write()
     run = load_run(paths.root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from record_samples import OPTIONS, origin, sample_record
+from record_samples import resumed, sample_record
 
 from snnrun.notice import Notice
 from snnrun.record import load_run
@@ -61,7 +61,7 @@ def test_a_run_that_noticed_nothing_has_an_empty_table_and_so_has_an_older_one(
         found = load_run(paths.root).warnings
         assert {name: column.dtype.kind for name, column in found.items()} == expected
         assert {len(column) for column in found.values()} == {0}
-        assert not len(RunRecord.from_file(paths, origin(), **OPTIONS).notices)
+        assert not len(resumed(paths).notices)
         with h5py.File(paths.run, "a") as file:
             file.pop("warnings", None)
 
@@ -106,7 +106,7 @@ def test_a_resumed_run_has_the_rows_of_one_that_was_not_stopped(
         record = sample_record(paths)
         noticing(record, 0)
         record.write()
-    record = RunRecord.from_file(stopped, origin(), **OPTIONS)
+    record = resumed(stopped)
     record.truncate(*cursor)
     assert len(record.notices) == 1 + cursor[0]
     assert noticing(record, cursor[0])[0] == OF_DATA.message  # another user may be looking

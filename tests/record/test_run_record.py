@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from record_samples import (
     LABELS,
-    OPTIONS,
     PREDICTED,
     add_epoch,
     add_trial,
     end_epoch,
     origin,
+    resumed,
     sample_record,
     sample_test,
 )
@@ -61,7 +61,7 @@ def test_class_names_are_kept_as_they_are_and_the_last_process_says_them(paths: 
     sample_record(paths).write()
     assert load_run(paths.root).class_names == ()
     names = ("null", "f\u00fcnf", "no text: \udcff\0")
-    record = RunRecord.from_file(paths, origin(), **OPTIONS, class_names=names)
+    record = resumed(paths, class_names=names)
     assert record.trials["epoch"].size
     record.write()
     run = load_run(paths.root)
@@ -101,7 +101,7 @@ def test_means_weigh_batches_by_their_examples(paths: RunPaths) -> None:
             loss=loss,
             correct=correct,
             learning_rate=0.1,
-            hidden_spikes={},
+            spikes={},
             seconds=0.5,
         )
     means = record.means(0, "train")
@@ -164,7 +164,7 @@ def test_resumed_record_ends_with_the_same_bits(
     killed.finish()
     killed.write()
 
-    record = RunRecord.from_file(paths, origin(), **OPTIONS)
+    record = resumed(paths)
     record.truncate(*cursor)
     cursors = list(zip(record.trials["epoch"], record.trials["trial"], strict=True))
     assert cursors == [(e, t) for e in range(3) for t in range(3) if (e, t) < cursor]
@@ -208,4 +208,4 @@ def test_record_of_a_newer_snnrun_is_refused(paths: RunPaths) -> None:
     with h5py.File(paths.run, "a") as file:
         file.attrs["format"] = 99
     with pytest.raises(RecordError, match=r"newer snnrun .*Upgrade"):
-        RunRecord.from_file(paths, origin(), **OPTIONS)
+        resumed(paths)

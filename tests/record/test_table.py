@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from snnrun.record.columns import EPOCHS
-from snnrun.record.table import Table
+from snnrun.record.table import Table, read_columns
 
 
 def three_epochs() -> Table:
@@ -82,7 +82,7 @@ def test_written_table_reads_back_with_units_and_meaning(tmp_path) -> None:
         table.write(file.create_group("epochs"))
     again = Table(EPOCHS)
     with h5py.File(tmp_path / "t.h5") as file:
-        again.read(file["epochs"])
+        again.fill(read_columns(file["epochs"]))
         assert file["epochs/seconds"].attrs["unit"] == "s"
         assert "without any spike" in file["epochs/silent_neurons/hidden"].attrs["meaning"]
         assert len(file["epochs/of_a_user"].attrs) == 0

@@ -8,6 +8,7 @@ from test_plain_reporter import Clock, progress
 from test_report_format import ROW
 
 from snnrun.report.live import REFRESH_S, LiveReporter, _picture
+from snnrun.tasks import CLASSIFICATION
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_epochs_scroll_above_the_display(console: Console) -> None:
 def test_bar_of_the_run_does_not_go_back_when_validation_begins() -> None:
     filled = []
     for phase, done in (("train", 0), ("train", 5_000), ("validation", 0), ("validation", 5_000)):
-        picture = _picture(progress(done)._replace(phase=phase, epoch=4))
+        picture = _picture(progress(done)._replace(phase=phase, epoch=4), CLASSIFICATION)
         phase_bar, run_bar = picture.columns[1].cells
         assert phase_bar.completed == done
         filled.append(run_bar.completed)

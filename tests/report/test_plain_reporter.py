@@ -36,7 +36,7 @@ def progress(done: int) -> Progress:
         done=done,
         total=5000,
         loss=0.41234,
-        accuracy=0.5,
+        score=0.5,
         examples_per_second=12_345.0,
         seconds_left=92.0,
     )

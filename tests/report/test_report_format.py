@@ -2,17 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from snnrun.report.format import (
-    duration,
-    epoch_cells,
-    epoch_heading,
-    epoch_notes,
-    hidden_layers,
-    listing,
-    number,
-    percent,
-    rate,
-)
+from snnrun.numbers import duration, number, percent, rate
+from snnrun.report.format import epoch_cells, epoch_heading, epoch_notes, hidden_layers, listing
+from snnrun.tasks import CLASSIFICATION
 
 ROW = {
     "epoch": 12,
@@ -71,8 +63,8 @@ def test_percent() -> None:
 
 
 def test_row_of_an_epoch_fits_80_columns_below_its_heading() -> None:
-    heading = epoch_heading(["hidden"], range(10), False)
-    row = "".join(epoch_cells(ROW, ["hidden"], 92.0, best=True))
+    heading = epoch_heading(["hidden"], range(10), CLASSIFICATION)
+    row = "".join(epoch_cells(ROW, ["hidden"], CLASSIFICATION, 92.0, best=True))
     assert heading[0] == "* marks the best epoch so far"
     assert heading[1].split()[-3:] == ["learning", "epoch", "time"]
     assert heading[2].split() == [
@@ -100,7 +92,7 @@ def test_row_of_several_layers_shows_each_of_them() -> None:
     row |= {"spikes_per_neuron/output": 3.0}
     layers = hidden_layers(row)
     assert layers == ["hidden0", "hidden1", "hidden2"]
-    cells = epoch_cells(row, layers, None)
+    cells = epoch_cells(row, layers, CLASSIFICATION, None)
     assert [cell.strip() for cell in cells] == [
         "0",
         *"----",
@@ -108,7 +100,7 @@ def test_row_of_several_layers_shows_each_of_them() -> None:
         "0/1/2",
         *"---",
     ]
-    assert len("".join(cells)) == len(epoch_heading(layers, range(10), False)[1])
+    assert len("".join(cells)) == len(epoch_heading(layers, range(10), CLASSIFICATION)[1])
 
 
 NOTED = {

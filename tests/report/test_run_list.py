@@ -133,5 +133,6 @@ def test_a_folder_that_holds_runs_itself_is_listed_with_paths_that_can_be_given(
     make_run(Path(), "sweeps/ETA=1", day=20)
     for folder, run in (("outputs", "outputs/2026-11-19/10-00-00"), ("sweeps", "sweeps/ETA=1")):
         assert listed(Path(folder)).splitlines()[1].startswith(f"{run} demo")
+    assert listed(tmp_path / "sweeps").splitlines()[1].startswith(f"{tmp_path}/sweeps/ETA=1 demo")
     make_run(Path(), "far/1/2/3/4/5", day=21)
     assert listed(Path("far")).startswith("No runs in far/outputs")

@@ -46,8 +46,8 @@ def epochs(run: Watched, accuracy: Sequence[float], **columns: Any) -> dict[str,
     n = len(accuracy)
     usual = {
         "epoch": np.arange(n),
-        "train_accuracy": accuracy,
-        "validation_accuracy": accuracy if run.validated else np.full(n, np.nan),
+        run.task.column("train"): accuracy,
+        run.task.column("validation"): accuracy if run.validated else np.full(n, np.nan),
         "train_loss": [1.1 - float(a) for a in accuracy],
         "learning_rate": 5e-3,
         "silent_neurons/hidden": 3,

@@ -1,0 +1,49 @@
+"""Numbers as text, in few characters."""
+
+from __future__ import annotations
+
+import math
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time span as ``1.23s``, ``12.3s``, ``1:05``, ``2:01:05`` or ``3d 04h``."""
+    if seconds is None or not math.isfinite(seconds):
+        return "-"
+    if seconds < 9.995:
+        return f"{seconds:.2f}s"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours // 24}d {hours % 24:02d}h"
+
+
+def percent(share: float | None) -> str:
+    """Return a share of 1 as ``98.12%``."""
+    return "-" if share is None or math.isnan(share) else f"{100 * share:.2f}%"
+
+
+def number(value: float | None) -> str:
+    """Return a loss in at most 8 characters."""
+    if value is None or math.isnan(value):
+        return "-"
+    plain = value == 0 or 0.01 <= abs(value) < 1000
+    return f"{value:.4f}" if plain else scientific(value)
+
+
+def scientific(value: float | None) -> str:
+    """Return a number as ``5.00e-03``."""
+    return "-" if value is None or math.isnan(value) else f"{value:.2e}"
+
+
+def rate(per_second: float | None) -> str:
+    """Return examples per second in at most 6 characters."""
+    if per_second is None or not math.isfinite(per_second):
+        return "-"
+    for limit, divisor, letter in ((9.95, 1, ""), (9_995, 1, ""), (999_500, 1e3, "k")):
+        if per_second < limit:
+            digits = 1 if limit < 10 or letter else 0
+            return f"{per_second / divisor:.{digits}f}{letter}"
+    return f"{per_second / 1e6:.1f}M"
