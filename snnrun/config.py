@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +29,7 @@ from snnrun.schema import (
 )
 from snnrun.schema.checks import CHECKS
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
+from snnrun.schema.files import conf_dir as conf_dir
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 
@@ -289,13 +289,6 @@ def _assemble(values: Mapping[str, Any], own_options: dict[str, Any]) -> Config:
         options = {n[len(start) :]: v for n, v in values.items() if n.startswith(start)}
         keys[group] = Options(options | own_options if group == "dataset" else options)
     return Config(keys)
-
-
-def conf_dir() -> Path:
-    """Return the folder of the configuration files: the wheel's, or that of the repository."""
-    package = Path(__file__).resolve().parent
-    installed = package / "conf"
-    return installed if (installed / "config.yaml").is_file() else package.parent / "conf"
 
 
 def new_seed() -> int:

@@ -13,6 +13,7 @@ from snnrun.config import Config, validate
 from snnrun.errors import CheckpointError, ConfigError, either
 from snnrun.presets import Setting
 from snnrun.schema import BASE, DATASETS, SCHEMA
+from snnrun.schema.files import having
 from snnrun.shell import command
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ examples:
   snnrun crossval outputs/crossval/2026-11-24/18-03-12-123456
 """
 
-WITH_SPEAKERS = ("shd", "ssc", "dvs")  # of the built-in data sets; in dvs they are its users
+WITH_SPEAKERS = having("SPEAKER_LEFT")  # of the built-in data sets; in dvs they are its users
 SETTINGS = (
     "hydra.run.dir='${home:${OUT_DIR}}/outputs/crossval/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}'",
     "EVALUATION=speaker",
@@ -83,9 +84,7 @@ def task(cfg: DictConfig) -> Any:
     if not any(word.lstrip("+").startswith("N_VALIDATE=") for word in given):
         # a preset may say how many to choose at random; here the speakers say it
         name = cfg.dataset.name
-        usual = SCHEMA["N_VALIDATE"].default_of(
-            name if name in SCHEMA["N_VALIDATE"].datasets else BASE
-        )
+        usual = SCHEMA["N_VALIDATE"].default_of(name if name in DATASETS else BASE)
         OmegaConf.update(cfg, "N_VALIDATE", usual)
     return carry_out(cfg, partial(_cross_validate, cfg), _checked)
 

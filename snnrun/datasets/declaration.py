@@ -168,6 +168,7 @@ class DataSet:
     folder    folder of its files in the data folder, for sets that share files; by default its name
     generated  its parts have as many examples as are asked for; what has fewer is shown repeatedly
     made_for_trial  its times are made for the trial, so that they fit; files may hold any
+    pixels    its channels are the pixels of images, so that weights are shown as images too
     advice    what to do where its events lie outside the trial
     """
 
@@ -179,6 +180,7 @@ class DataSet:
     folder: str | None = None
     generated: bool = False
     made_for_trial: bool = False
+    pixels: bool = False
     advice: str = ""
 
     def __post_init__(self) -> None:

@@ -169,4 +169,5 @@ MNIST = DataSet(
     files=(*IMAGE_FILES.values(), *LABEL_FILES.values()),
     describe=describe,
     made_for_trial=True,
+    pixels=True,
 )

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 MOST = 100  # fields in a picture
 COLUMNS = 20
-IMAGES = ("mnist",)  # data sets whose inputs are the pixels of a square image
 
 
 def size_of(neurons: int) -> tuple[float, float]:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from snnrun.datasets import find
 from snnrun.network.network import Network
-from snnrun.plots.fields import IMAGES, draw_fields
+from snnrun.plots.fields import draw_fields
 from snnrun.plots.fields import size_of as fields_size
 from snnrun.plots.style import write
 from snnrun.plots.weights import TimeConstant, draw_time_constants, draw_weights, size_of
 from snnrun.record.paths import RunPaths
+from snnrun.schema import DATASETS
 
 MS = "ms"
 
@@ -44,7 +46,8 @@ def write_learned(
 ) -> None:
     """Write the histograms to the folder of plots, and receptive fields on images."""
     first = next(iter(weights.values()))
-    if dataset in IMAGES and math.isqrt(len(first)) ** 2 == len(first):
+    pixels = dataset in DATASETS and find(dataset).pixels
+    if pixels and math.isqrt(len(first)) ** 2 == len(first):
         write(
             lambda f: draw_fields(f, first, f"Weights from the pixels into each neuron {after}"),
             paths.plot("fields"),

@@ -9,6 +9,7 @@ from snnrun.errors import NoEffect
 from snnrun.keys.check import Values, check, count_of, steps_of
 from snnrun.keys.kinds import shown
 from snnrun.schema.advice import with_rule
+from snnrun.schema.files import DATASETS, defaults_of, having
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
     FROZEN,
@@ -34,8 +35,7 @@ BACKENDS = {  # of each learning rule: those that can run it
 }
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
-GENERATED = ("yinyang", "pattern")
-OWN_VALIDATION = ("ssc",)  # data sets with a validation set of their own
+GENERATED = tuple(name for name in DATASETS if name not in having("dataset.path"))
 OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes before it
     "NUM_HIDDEN": "size",
     "HIDDEN_NEURON_TYPE": "neuron",
@@ -145,11 +145,12 @@ def _examples_to_train(values: Values) -> Iterator[str]:
 @check("dataset.name", "EVALUATION")
 def _own_validation_set(values: Values) -> Iterator[str]:
     name = values["dataset.name"]
-    theirs = "." in name or name in OWN_VALIDATION  # a user's data set answers for itself
+    having_one = [n for n, usual in defaults_of("EVALUATION").items() if usual == "validation_set"]
+    theirs = "." in name or name in having_one  # a user's data set answers for itself
     if values["EVALUATION"] == "validation_set" and not theirs:
         yield (
             f"EVALUATION=validation_set: {name} has no validation set of its own, as "
-            f"{' and '.join(OWN_VALIDATION)} has; use EVALUATION=random"
+            f"{' and '.join(having_one)} has; use EVALUATION=random"
         )
 
 

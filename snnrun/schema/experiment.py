@@ -27,7 +27,7 @@ GENERAL = table(
     text("OUT_DIR", ".", "Folder under which outputs/ is made; run folders go there."),
     number(
         "DT_MS", 1.0, "Length of a time step. TRIAL_MS must be a whole number of steps.",
-        unit="ms", above=0, datasets={"pattern": 0.1, "yinyang": 0.1},
+        unit="ms", above=0,
     ),
     switch(
         "BUILD", True,
@@ -64,21 +64,17 @@ EXPERIMENT = table(
         "TRIAL_MS", 100.0,
         "Length of a trial, in which one example is shown. Input after its end is cut off.",
         unit="ms", above=0,
-        datasets={
-            "yinyang": 30.0, "mnist": 20.0, "shd": 1400.0, "ssc": 1400.0, "smnist": 1500.0,
-            "dvs": 18000.0, "pattern": 1890.0,
-        },
     ),
     whole(
         "N_MAX_SPIKE", 1500,
         "Spikes per neuron that GeNN's buffers hold. Buffers of the native backend hold every "
         "spike that a trial can have, so that none is ever lost.",
-        minimum=1, datasets={"yinyang": 400, "mnist": 50, "dvs": 3000},
+        minimum=1,
         active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
     ),
     whole(
         "N_BATCH", 32, "Examples in a mini-batch. The last one of an epoch may hold fewer.",
-        minimum=1, datasets={"pattern": 1}, changeable=(TEST,),
+        minimum=1, changeable=(TEST,),
     ),
     row(
         "N_TRAIN", None,
@@ -86,10 +82,6 @@ EXPERIMENT = table(
         "null makes as many as the data have. BALANCE_TRAIN_CLASSES shows fewer.",
         kind=COUNT, minimum=1,
         nullable=True, null=ALL_REST,
-        datasets={
-            "yinyang": "1000 mini-batches", "mnist": 55000, "shd": 7644, "smnist": 55000,
-            "dvs": 1045, "pattern": 10,
-        },
     ),
     row(
         "N_VALIDATE", 512,
@@ -97,29 +89,23 @@ EXPERIMENT = table(
         "says which they are.",
         kind=COUNT, minimum=0, nullable=True, null=ALL_REST,
         active_if=(unless("EVALUATION", "speaker"),),
-        datasets={
-            "yinyang": "25 mini-batches", "mnist": 5000, "ssc": None, "smnist": 5000, "dvs": 32,
-            "pattern": 0,
-        },
     ),
     whole(
         "N_EPOCH", 100, "Passes over the training data. N_EPOCHS is accepted as another spelling.",
-        minimum=1, datasets={"yinyang": 10, "mnist": 20, "pattern": 60}, changeable=(RESUME,),
+        minimum=1, changeable=(RESUME,),
     ),
     switch(
         "SHUFFLE", True, "Show the training examples in a new random order in each epoch.",
-        datasets={"pattern": False},
     ),
     row(
         "N_TEST", None, "Test examples; 0: no test.", kind=COUNT, minimum=0,
         nullable=True, null=ALL_REST, changeable=(RESUME, TEST),
-        datasets={"yinyang": "25 mini-batches", "mnist": 10000, "pattern": 0},
     ),
     text(
         "EVALUATION", "random",
         "How the validation examples are chosen: at random from the training data, as all examples"
         " of the speakers SPEAKER_LEFT, or from the data set's own validation set (ssc has one).",
-        choices=("random", "speaker", "validation_set"), datasets={"ssc": "validation_set"},
+        choices=("random", "speaker", "validation_set"),
     ),
     row(
         "SPEAKER_LEFT", [0],
@@ -173,7 +159,7 @@ STRUCTURE = table(
     "network structure",
     whole(
         "NUM_HIDDEN", 256, "Neurons in each hidden layer.", minimum=1,
-        datasets={"yinyang": 200, "mnist": 128}, active_if=(unless("rule.feedback", "none"),),
+        active_if=(unless("rule.feedback", "none"),),
     ),
     switch("RECURRENT", False, "Connect each hidden layer to itself, all to all."),
     whole(

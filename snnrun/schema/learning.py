@@ -20,7 +20,7 @@ LEARNING = table(
     "learning parameters",
     number(
         "ETA", 5e-3, "Learning rate.", above=0,
-        datasets={"smnist": 1e-3, "dvs": 1e-3, "pattern": 0.2}, changeable=(RESUME,),
+        changeable=(RESUME,),
     ),
     number(
         "ADAM_BETA1", 0.9, "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
@@ -36,13 +36,13 @@ LEARNING = table(
     ),
     number(
         "ETA_DECAY", 1.0, "Factor on the learning rate from one epoch to the next; 1: off.",
-        above=0, maximum=1, datasets={"yinyang": 0.95}, changeable=(RESUME,),
+        above=0, maximum=1, changeable=(RESUME,),
     ),
     number(
         "LR_EASE_IN_FACTOR", 1.0,
         "The learning rate starts at ETA/1000 and grows by this factor per training batch up to "
         "ETA; 1: it starts at ETA.",
-        minimum=1, datasets={"shd": 1.05, "ssc": 1.05}, changeable=(RESUME,),
+        minimum=1, changeable=(RESUME,),
     ),
     number(
         "EMA_ALPHA1", 0.8, "Weight of the past in the fast moving average of the accuracy.",
@@ -62,7 +62,7 @@ LEARNING = table(
     number(
         "ETA_FAC", 1.0,
         "Factor on the learning rate whenever the fast moving average of the accuracy is not above"
-        " the slow one; 1: off.", above=0, maximum=1, datasets={"shd": 0.5, "ssc": 0.5},
+        " the slow one; 1: off.", above=0, maximum=1,
         changeable=(RESUME,),
     ),
     whole(
@@ -79,7 +79,7 @@ LEARNING = table(
     text(
         "PATIENCE_WHICH", "validation",
         "The accuracy that PATIENCE waits for; validation is training where N_VALIDATE is 0.",
-        choices=("validation", "training"), datasets={"pattern": "training"},
+        choices=("validation", "training"),
         active_if=(unless("PATIENCE", None),), changeable=(RESUME,),
     ),
     row(

@@ -25,11 +25,9 @@ NEURONS = table(
     number("TAU_SYN", 5.0, "Time constant of the synaptic current.", unit="ms", above=0),
     number(
         "TAU_MEM", 20.0, "Time constant of the membrane potential.", unit="ms", above=0,
-        datasets={"pattern": 10.0},
     ),
     number(
         "V_THRESH", 1.0, "Potential at which a neuron spikes.", above=0,
-        datasets={"pattern": 10.0},
     ),
     number(
         "V_RESET", 0.0,
@@ -44,7 +42,7 @@ NEURONS = table(
     number(
         "TAU_REF", 0.0,
         "Refractory period: for so long after a spike the potential is held and no spike is "
-        "emitted. Rounded to whole steps.", unit="ms", minimum=0, datasets={"pattern": 5.0},
+        "emitted. Rounded to whole steps.", unit="ms", minimum=0,
     ),
     text(
         "HIDDEN_NEURON_TYPE", "LIF",
@@ -90,29 +88,23 @@ WEIGHTS = table(
     number(
         "INPUT_HIDDEN_MEAN", 0.078,
         "Mean of the initial weights from the input to the first hidden layer.",
-        datasets={"yinyang": 1.5, "smnist": 0.02, "dvs": 0.02, "pattern": 0.0},
     ),
     number(
         "INPUT_HIDDEN_STD", 0.045, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.78, "smnist": 0.01, "dvs": 0.01, "pattern": 3.5},
     ),
     number(
         "HIDDEN_OUTPUT_MEAN", 0.2,
         "Mean of the initial weights from the last hidden layer to the output.",
-        datasets={"yinyang": 0.93, "smnist": 0.0, "dvs": 0.0, "pattern": 0.0},
     ),
     number(
         "HIDDEN_OUTPUT_STD", 0.37, "Standard deviation of these weights.", minimum=0,
-        datasets={"yinyang": 0.1, "smnist": 0.3, "dvs": 0.3, "pattern": 3.1},
     ),
     number(
         "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
-        datasets={"smnist": 0.0, "dvs": 0.0},
         active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
         "HIDDEN_HIDDEN_STD", 0.37, "Standard deviation of these weights.", minimum=0,
-        datasets={"smnist": 0.02, "dvs": 0.02},
         active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
@@ -129,7 +121,6 @@ WEIGHTS = table(
         "Probability with which each input spike is dropped in training. Nothing is rescaled, and "
         "nothing is dropped in evaluation.",
         minimum=0, below=1,
-        datasets={"mnist": 0.2, "shd": 0.2, "ssc": 0.2, "smnist": 0.1, "dvs": 0.1},
     ),
     number(
         "PDROP_HIDDEN", 0.0,
@@ -153,23 +144,23 @@ REGULARISATION = table(
     ),
     number(
         "LBD_UPPER", 5e-6, "Strength for neurons that spike more often than NU_UPPER.",
-        minimum=0, active_if=REGULARISED, datasets={"smnist": 2e-9, "dvs": 2e-9},
+        minimum=0, active_if=REGULARISED,
     ),
     number(
         "LBD_LOWER", 1e-3, "Strength for neurons that spike less often than NU_UPPER.",
-        minimum=0, active_if=REGULARISED, datasets={"smnist": 2e-9, "dvs": 2e-9},
+        minimum=0, active_if=REGULARISED,
     ),
     number(
         "NU_UPPER", 2.0, "Spikes per hidden neuron and trial to aim at.",
-        minimum=0, active_if=REGULARISED, datasets={"smnist": 14.0, "dvs": 14.0},
+        minimum=0, active_if=REGULARISED,
     ),
     number(
         "RHO_UPPER", 5000.0, "Spikes of a whole hidden layer per trial not to be exceeded.",
-        minimum=0, active_if=LAYER_REGULARISED, datasets={"smnist": 10000.0, "dvs": 10000.0},
+        minimum=0, active_if=LAYER_REGULARISED,
     ),
     number(
         "GLB_UPPER", 1e-5, "Strength for layers that exceed RHO_UPPER.",
-        minimum=0, active_if=LAYER_REGULARISED, datasets={"smnist": 1e-8, "dvs": 1e-8},
+        minimum=0, active_if=LAYER_REGULARISED,
     ),
     switch(
         "AVG_SNSUM", False,
@@ -211,22 +202,21 @@ LOSS = table(
             "avg_xentropy", "van_rossum",
         ),
         dotted_path=True,
-        datasets={"yinyang": "first_spike_exp", "mnist": "avg_xentropy"},
     ),
     number(
         "TAU_0", 0.5, "Time scale of the softmax over first spike times.", unit="ms", above=0,
-        datasets={"shd": 1.0, "ssc": 1.0}, active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
+        active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
     ),
     number(
         "TAU_1", 6.4,
         "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
-        unit="ms", above=0, datasets={"shd": 100.0, "ssc": 100.0},
+        unit="ms", above=0,
         active_if=(when("LOSS_TYPE", *EXPONENTIAL_LOSSES),),
     ),
     number(
         "ALPHA", 3e-3,
         "Strength of the first_spike losses' cost of a late spike of the label's output.",
-        minimum=0, datasets={"shd": 5e-5, "ssc": 5e-5},
+        minimum=0,
         active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
     ),
     number(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.keys.check import Values, check, steps_of
-from snnrun.keys.key import when
 from snnrun.keys.kinds import shown
 from snnrun.keys.table import number, switch, table, text, whole
+from snnrun.schema.files import FILES, with_option
 
-PATTERN = (when("dataset.name", "pattern"),)
+PATTERN = with_option("target")
 
 # fmt: off
 OPTIONS = table(
@@ -110,17 +110,9 @@ def _of_the_source(values: Values) -> Iterator[str]:
         "jitter": picture,
         "invert": picture,
     }
-    usual = {
-        "rate": 5.0,
-        "target_spikes": 5,
-        "target_offset": None,
-        "bin_ms": 10.0,
-        "jitter": True,
-        "invert": False,
-    }
     for option, works in used.items():
         value = values[f"dataset.{option}"]
-        if not works and value != usual[option]:
+        if not works and value != FILES["pattern"][f"dataset.{option}"]:
             need = {"rate": "dataset.input=null", "target_spikes": "dataset.target=null"}
             need["target_offset"] = "a .ras file as dataset.target"
             yield (

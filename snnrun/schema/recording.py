@@ -5,6 +5,7 @@ from __future__ import annotations
 from snnrun.keys.key import RESUME, TEST, unless, when
 from snnrun.keys.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
 from snnrun.keys.table import number, row, switch, table, text, when_recorded, whole
+from snnrun.schema.files import DATASETS, with_option
 from snnrun.schema.layers import LAYERS
 from snnrun.schema.surrogate import SURROGATE_ROWS
 
@@ -12,8 +13,6 @@ PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
-SEQUENTIAL = (when("dataset.name", "smnist"),)
-TIMED = (unless("dataset.name", "yinyang", "mnist", "smnist", "pattern"),)  # their data hold times
 
 # fmt: off
 RECORDING = table(
@@ -25,11 +24,11 @@ RECORDING = table(
         "W_REPORT_INTERVAL", 0,
         "Write all weights to weights.h5 every so many trials, in the epochs that W_EPOCH_INTERVAL"
         " chooses; 0: only at W_OUTPUT_EPOCH_TRIAL.",
-        minimum=0, datasets={"yinyang": 100}, changeable=(RESUME,),
+        minimum=0, changeable=(RESUME,),
     ),
     whole(
         "W_EPOCH_INTERVAL", 1, "The epochs in which W_REPORT_INTERVAL applies: every so many.",
-        minimum=1, datasets={"yinyang": 10}, active_if=(unless("W_REPORT_INTERVAL", 0),),
+        minimum=1, active_if=(unless("W_REPORT_INTERVAL", 0),),
         changeable=(RESUME,),
     ),
     when_recorded(
@@ -109,7 +108,6 @@ RECORDING = table(
         "CHECKPOINT_BEST", "validation",
         "Write checkpoints/best.h5 whenever this accuracy is higher than ever before: validation "
         "(training where N_VALIDATE is 0 and there is none), training, or neither.",
-        datasets={"pattern": "training"},
         choices=("validation", "training", "neither"), changeable=(RESUME,),
     ),
     switch(
@@ -135,8 +133,7 @@ GROUPS = table(
     "options of the groups",
     text(
         "dataset.name", "yinyang", "The data set, or the dotted path of your own.",
-        choices=("yinyang", "mnist", "shd", "ssc", "smnist", "dvs", "pattern"), dotted_path=True,
-        datasets={name: name for name in ("mnist", "shd", "ssc", "smnist", "dvs", "pattern")},
+        choices=DATASETS, dotted_path=True,
     ),
     text(
         "dataset.path", None, "Folder that holds the data set's files.",
@@ -160,31 +157,31 @@ GROUPS = table(
         "dataset.start", 0.0,
         "Time of the data, after RESCALE_T, at which trials begin; or first: that of the first "
         "event of each example. What comes before is dropped.",
-        kind=START, unit="ms", active_if=TIMED,
+        kind=START, unit="ms", active_if=with_option("start"),
     ),
     row(
         "dataset.input_ms", None,
         "Part of the trial that the latency code of the inputs takes; outputs may spike later.",
         kind=FLOAT, unit="ms", above=0, nullable=True, null="TRIAL_MS",
-        active_if=(when("dataset.name", "yinyang", "mnist"),),
+        active_if=with_option("input_ms"),
     ),
     whole(
         "dataset.thresholds", 49,
         "Grey thresholds whose crossings are the input: two inputs each, and one for full "
-        "brightness.", minimum=2, maximum=255, active_if=SEQUENTIAL,
+        "brightness.", minimum=2, maximum=255, active_if=with_option("thresholds"),
     ),
     number(
         "dataset.pixel_ms", 2.0, "Time for which a pixel is shown.", unit="ms", above=0,
-        active_if=SEQUENTIAL,
+        active_if=with_option("pixel_ms"),
     ),
     whole(
         "dataset.repeats", 2, "Spikes that a crossing makes, spread evenly over the pixel's time.",
-        minimum=1, maximum=100, active_if=SEQUENTIAL,
+        minimum=1, maximum=100, active_if=with_option("repeats"),
     ),
     whole(
         "dataset.downsample", 4,
         "Edge of the squares of camera pixels that are one input per polarity.",
-        minimum=1, maximum=128, active_if=(when("dataset.name", "dvs"),),
+        minimum=1, maximum=128, active_if=with_option("downsample"),
     ),
     text("network.name", "feedforward", "Name of the kind of network; a label."),
     text(
@@ -223,7 +220,6 @@ GROUPS = table(
     text(
         "rule.name", "eventprop", "The learning rule.",
         choices=("eventprop", "surrogate", "superspike", "stdp"),
-        datasets={"pattern": "superspike"},
     ),
     *SURROGATE_ROWS,
     text(

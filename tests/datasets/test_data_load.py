@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from snnrun.config import from_dict
-from snnrun.datasets import DataFile, DataSet, load
+from snnrun.datasets import DataFile, DataSet, find, load
 from snnrun.errors import ConfigError, DataError
+from snnrun.schema.files import DATASETS, FILES
 
 OWN = """
 import numpy as np
@@ -91,8 +92,17 @@ def test_a_wrong_data_set_of_ones_own_is_explained(
 
 
 def test_an_unknown_name_lists_the_known_ones(make_config: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"Built in are yinyang, mnist, shd.*Did you mean 'shd'"):
+    with pytest.raises(ConfigError, match=r"Built in are dvs, mnist, .*shd.*Did you mean 'shd'"):
         load(make_config(dataset={"name": "shdd"}))
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_file_of_a_data_set_says_what_its_declaration_says(name: str) -> None:
+    dataset, values = find(name), FILES[name]
+    assert dataset.name == values["dataset.name"] == name
+    assert dataset.generated == (not dataset.files) == ("dataset.path" not in values)
+    assert dataset.made_for_trial == ("dataset.start" not in values)
+    assert dataset.own_validation == (values.get("EVALUATION") == "validation_set")
 
 
 def test_declarations_check_themselves() -> None:
