@@ -54,12 +54,10 @@ from snnrun.summary import found, outcome, tested_again
 from snnrun.tasks import Task
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.early import OnEpoch
-from snnrun.training.evaluate import evaluate, require_test_set
-from snnrun.training.final_tests import make_final_tests
+from snnrun.training.evaluate import evaluate, make_final_tests, require_test_set
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Trainer
-from snnrun.training.same_data import require_same_data
-from snnrun.training.start import load_earlier_run
+from snnrun.training.start import load_earlier_run, require_same_data
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
 
 
@@ -306,8 +304,8 @@ def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:
 
 def _cut_back(record: RunRecord, recordings: Recordings, state: State) -> None:
     """Drop what was recorded after ``state``, with which the run begins."""
-    record.truncate(state.epoch, state.trial)
-    recordings.discard_after(state.epoch, state.trial)
+    record.truncate(state.epoch, state.batch)
+    recordings.discard_after(state.epoch, state.batch)
     record.write()
 
 
@@ -348,7 +346,7 @@ def _resumed(config: Config, paths: RunPaths, opened: Opened) -> State | None:
     if not paths.last.exists():
         return None
     state = from_checkpoint(load_checkpoint(paths.last), opened.backend, str(paths.last))
-    begun = state.epoch + (state.trial > 0)
+    begun = state.epoch + (state.batch > 0)
     if begun > config.N_EPOCH:
         raise ConfigError(
             f"N_EPOCH={config.N_EPOCH}: the run has begun {begun} epochs already; give at least "

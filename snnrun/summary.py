@@ -66,8 +66,8 @@ def found(
         f"model {config.MODEL_SEED}",
         "folder": _shown(paths.root) if config.WRITE_TO_DISK else UNKEPT,
     }
-    if state.epoch or state.trial:
-        info["resumed"] = f"from epoch {state.epoch}, trial {state.trial}"
+    if state.epoch or state.batch:
+        info["resumed"] = f"from epoch {state.epoch}, trial {state.batch}"
     return info
 
 
@@ -165,7 +165,7 @@ def _figure(name: str, value: float) -> str:
 
 def stopped(config: Config, stop: Stop, state: State, paths: RunPaths) -> str:
     """Return what stopped a run and where, and how to go on."""
-    where = f"by {stop.name} in epoch {state.epoch}, trial {state.trial}"
+    where = f"by {stop.name} in epoch {state.epoch}, trial {state.batch}"
     if not config.WRITE_TO_DISK:
         return f"{where}; {UNKEPT}, so it cannot be resumed"
     return f"{where}; everything is saved. Go on with:\n  {command('resume', paths.root)}"

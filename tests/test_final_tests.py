@@ -19,7 +19,7 @@ from snnrun.record.paths import RunPaths
 from snnrun.report.runs import list_runs
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
-from snnrun.training.final_tests import make_final_tests
+from snnrun.training.evaluate import make_final_tests
 
 # by seed 1 the best epoch is neither the first nor the last
 KEYS: dict[str, Any] = {"N_TRAIN": 1000, "N_VALIDATE": 60, "N_TEST": 200, "ETA": 0.02,

@@ -86,9 +86,9 @@ def spoil(monkeypatch: pytest.MonkeyPatch, phase: str, value: float) -> None:
 
     def spoiled(trainer: Trainer, epoch: int, part: Any) -> None:
         if epoch == 1 and part.name == phase:
-            weights = trainer._backend.get("hid_to_out")
+            weights = trainer.backend.get("hid_to_out")
             weights[0, 0] = value
-            trainer._backend.set("hid_to_out", weights)
+            trainer.backend.set("hid_to_out", weights)
         run_phase(trainer, epoch, part)
 
     monkeypatch.setattr(Trainer, "_run_phase", spoiled)

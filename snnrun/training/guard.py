@@ -38,7 +38,7 @@ class Guard:
         """
         if results.failed_batch < 0:
             return
-        trial = first + results.failed_batch
+        batch = first + results.failed_batch
         what = (
             f"the gradient or the values of {results.failed_tensor} are not finite, or beyond 1e6"
             if results.failed_tensor
@@ -46,7 +46,7 @@ class Guard:
         )
         rate = float(rates[results.failed_batch])
         self._end(
-            f"training has exploded: {what}, since trial {trial} of epoch {epoch} (update "
+            f"training has exploded: {what}, since trial {batch} of epoch {epoch} (update "
             f"{update + results.failed_batch}, learning rate {rate:g}).",
             [*self._gentler(epoch), "smaller initial weights"],
             epoch,

@@ -39,8 +39,8 @@ class Keeper:
         self._record = record
         self._best: dict[str, Any] | None = None  # not on disk yet; where nothing is kept, ever
         self._next = 0.0
-        # where the last checkpoint goes on: epoch and trial
-        self._kept = (resumed.epoch, resumed.trial) if resumed else None
+        # where the last checkpoint goes on: epoch and mini-batch
+        self._kept = (resumed.epoch, resumed.batch) if resumed else None
         paths.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def epoch_ended(self, state: State, *, best: bool, last: bool) -> None:
@@ -75,9 +75,9 @@ class Keeper:
             return "Nothing was kept, as WRITE_TO_DISK is false."
         if self._kept is None:
             return "No checkpoint was written before."
-        epoch, trial = self._kept
-        if trial:
-            return f"The last checkpoint is of epoch {epoch}, before its trial {trial}."
+        epoch, batch = self._kept
+        if batch:
+            return f"The last checkpoint is of epoch {epoch}, before its trial {batch}."
         if epoch:
             return f"The last checkpoint is of the end of epoch {epoch - 1}."
         return "The last checkpoint holds the weights that the run started from."
@@ -91,5 +91,5 @@ class Keeper:
             self._best = None
         if self._config.CHECKPOINT or always:
             save(self._paths.last, to_checkpoint(state, self._backend))
-            self._kept = (state.epoch, state.trial)
+            self._kept = (state.epoch, state.batch)
             self._record.checkpointed(state.epoch)

@@ -1,9 +1,11 @@
 """The training loop. It knows no backend: it feeds examples, keeps the books, and emits events.
 
-An epoch is a row of trials (mini-batches): training first, then validation. The loop hands the
-backend as many trials at once as run in about CHUNK_S, so that nothing in Python happens per step
-or example, and looks up in between for requests to stop. Cutting the row elsewhere changes no bit;
-where it would, the backend says how long its calls are.
+An epoch is a row of mini-batches: training first, then validation. The loop hands the backend as
+many of them at once as run in about CHUNK_S, so that nothing in Python happens per step or example,
+and looks up in between for requests to stop. Cutting the row elsewhere changes no bit; where it
+would, the backend says how long its calls are.
+
+Tables and recordings call the number of a mini-batch in its epoch ``trial``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +33,7 @@ from snnrun.training.activity import Figures, activity, by_population, of_valida
 from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience
 from snnrun.training.guard import Guard
 from snnrun.training.keeper import Keeper
-from snnrun.training.recorder import Recorder
+from snnrun.training.recorder import Noise, Recorder
 from snnrun.training.rewire import rewire
 from snnrun.training.state import State
 from snnrun.training.watch import noticed, sizes, watched
@@ -44,18 +47,24 @@ class Stopped(Exception):  # noqa: N818  not an error
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """One part of an epoch: its examples, and the number of its first trial."""
+    """One part of an epoch: its examples, and the number of its first mini-batch."""
 
     name: str  # train or validation
     feed: Feed
-    first_trial: int
+    first_batch: int
 
     @property
-    def trials(self) -> int:
+    def batches(self) -> int:
         """Number of mini-batches; the last one may be smaller."""
         return self.feed.trials
 
+    @property
+    def learns(self) -> bool:
+        """Whether weights change, and what acts in training acts."""
+        return self.name == "train"
 
+
+@dataclass(kw_only=True)
 class Trainer:
     """Runs the epochs of a configuration from a state to the end.
 
@@ -68,52 +77,41 @@ class Trainer:
         keeper: Checkpoints.
         reporter: Who is told.
         stop: Requests to stop.
-        epoch_ended: Is given each epoch that has ended, the mean spikes per trial in its
+        epoch_ended: Is given each epoch that has ended, the mean spikes per example in its
             training, [neurons of all layers], and whether it is the last one.
         on_epoch: Is given the figures of each epoch, and may end the training with it.
     """
 
-    def __init__(
-        self,
-        *,
-        config: Config,
-        splits: Splits,
-        backend: Backend,
-        state: State,
-        record: RunRecord,
-        recordings: Recordings,
-        keeper: Keeper,
-        reporter: Reporter,
-        stop: Stop,
-        epoch_ended: Callable[[int, np.ndarray, bool], None] | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> None:
-        self._config = config
-        self._train_feed = feed(config, splits, splits.train, config.N_EPOCH)
-        self._phases = [Phase(name="train", feed=self._train_feed, first_trial=0)]
-        if splits.validation is not None:
-            validation = feed(config, splits, splits.validation, config.N_EPOCH)
-            after = self._train_feed.trials
-            self._phases.append(Phase(name="validation", feed=validation, first_trial=after))
-        self._backend = backend
-        self._task = backend.program.loss.task
-        self._state = state
-        self._record = record
-        self._recordings = recordings
-        self._recorder = Recorder(config, backend, recordings)
-        self._keeper = keeper
-        self._reporter = reporter
-        self._stop = stop
-        self._epoch_ended = epoch_ended
-        self._on_epoch = on_epoch
-        self._guard = Guard(config, backend.program, record, keeper)
+    config: Config
+    splits: Splits
+    backend: Backend
+    state: State
+    record: RunRecord
+    recordings: Recordings
+    keeper: Keeper
+    reporter: Reporter
+    stop: Stop
+    epoch_ended: Callable[[int, np.ndarray, bool], None] | None = None
+    on_epoch: OnEpoch | None = None
+
+    def __post_init__(self) -> None:
+        config, program = self.config, self.backend.program
+        self._phases: list[Phase] = []
+        for split in filter(None, (self.splits.train, self.splits.validation)):
+            first = sum(phase.batches for phase in self._phases)
+            examples = feed(config, self.splits, split, config.N_EPOCH)
+            name = "validation" if self._phases else "train"
+            self._phases.append(Phase(name=name, feed=examples, first_batch=first))
+        self._train_examples = self._phases[0].feed.examples
+        self._task = program.loss.task
+        self._recorder = Recorder(config, self.backend, self.recordings)
+        self._guard = Guard(config, program, self.record, self.keeper)
         self._adam = Adam(beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS)
-        self._trials_per_chunk = 1
+        self._watched = watched(config, self.splits, program)
+        self._batches_per_chunk = 1
         self._timings: dict[str, float] = {}
         self._began = time.monotonic()
         self._done_here = 0  # examples run by this process
-        self._drops = config.backend.on_full_buffer == "report"
-        self._watched = watched(config, splits, backend.program)
 
     def run(self) -> str:
         """Run the epochs that are left, and return why some were left out, if they were.
@@ -122,55 +120,55 @@ class Trainer:
             Stopped: A stop was asked for; the checkpoint is written.
             NumericalError: Values are no longer finite, or too large.
         """
-        self._stop.at_once = False  # from here on there is something to save first
+        self.stop.at_once = False  # from here on there is something to save first
         with ExitStack() as feeds:
             for phase in self._phases:
                 feeds.enter_context(phase.feed)
-            ended = out_of_patience(self._record.epochs.arrays(), self._config, self._task)
-            while self._state.epoch < self._config.N_EPOCH and not ended:
-                ended = self._epoch(self._state.epoch)
-        return ended if self._state.epoch < self._config.N_EPOCH else ""
+            ended = out_of_patience(self.record.epochs.arrays(), self.config, self._task)
+            while self.state.epoch < self.config.N_EPOCH and not ended:
+                ended = self._epoch(self.state.epoch)
+        return ended if self.state.epoch < self.config.N_EPOCH else ""
 
     def _epoch(self, epoch: int) -> str:
         """Run an epoch, and return why it is the last one, if it is before its time."""
-        started, kernels = time.monotonic(), self._backend.kernel_times()
+        started, kernels = time.monotonic(), self.backend.kernel_times()
         self._timings = {}
         for phase in self._phases:
             with self._timed(phase.name):
                 self._run_phase(epoch, phase)
-        for name, seconds in self._backend.kernel_times().items():
+        for name, seconds in self.backend.kernel_times().items():
             self._timings[f"kernel_{name}"] = seconds - kernels.get(name, 0.0)
         row = self._row(epoch, time.monotonic() - started)
         scores = {which: row[self._task.column(split)] for which, split in SPLITS.items()}
-        state = self._state
-        state.schedule.end_epoch(self._config, epoch, scores[self._config.EMA_WHICH])
-        watched = scores.get(self._config.CHECKPOINT_BEST, float("nan"))
+        state = self.state
+        state.schedule.end_epoch(self.config, epoch, scores[self.config.EMA_WHICH])
+        watched = scores.get(self.config.CHECKPOINT_BEST, float("nan"))
         best = watched > state.best_score
         if best:
             state.best_score, state.best_epoch = watched, epoch
-        state.epoch, state.trial = epoch + 1, 0
-        spikes_per_trial = state.neuron_spikes / self._train_feed.examples
-        self._record.epoch(row, self._timings if self._config.TIMING else None)
-        seen = noticed(self._record.epochs.arrays(), self._watched, sizes(self._backend))
-        news = enter(seen, self._record.notices)
-        self._recordings.flush()
+        state.epoch, state.batch = epoch + 1, 0
+        spikes_per_example = state.neuron_spikes / self._train_examples
+        self.record.epoch(row, self._timings if self.config.TIMING else None)
+        seen = noticed(self.record.epochs.arrays(), self._watched, sizes(self.backend))
+        news = enter(seen, self.record.notices)
+        self.recordings.flush()
         ended = self._ends_early(row, best)
-        last = bool(ended) or state.epoch == self._config.N_EPOCH
-        self._keeper.epoch_ended(state, best=best, last=last)
-        self._reporter.epoch(row, seconds_left=self._seconds_left(), best=best)
+        last = bool(ended) or state.epoch == self.config.N_EPOCH
+        self.keeper.epoch_ended(state, best=best, last=last)
+        self.reporter.epoch(row, seconds_left=self._seconds_left(), best=best)
         for line in news:
-            self._reporter.warning(line)
-        if self._epoch_ended is not None:
-            self._epoch_ended(epoch, spikes_per_trial, last)
+            self.reporter.warning(line)
+        if self.epoch_ended is not None:
+            self.epoch_ended(epoch, spikes_per_example, last)
         return ended
 
     def _ends_early(self, row: Row, best: bool) -> str:
         """Return why the training ends with the epoch of ``row``, or nothing."""
-        ended = out_of_patience(self._record.epochs.arrays(), self._config, self._task)
+        ended = out_of_patience(self.record.epochs.arrays(), self.config, self._task)
         try:
-            asked = self._on_epoch is not None and asks_to_stop(self._on_epoch, row)
+            asked = self.on_epoch is not None and asks_to_stop(self.on_epoch, row)
         except BaseException:  # the user's own; the epoch is done all the same
-            self._keeper.epoch_ended(self._state, best=best, last=True)
+            self.keeper.epoch_ended(self.state, best=best, last=True)
             raise
         return ended or (ASKED.format(epoch=row["epoch"]) if asked else "")
 
@@ -180,78 +178,72 @@ class Trainer:
         No checkpoint is made between this and the end of the first mini-batches, so what a
         checkpoint holds is either still to be rewired or has learned since.
         """
-        state = self._state
-        if self._config.REWIRE_SILENT and epoch > 0:
+        state = self.state
+        if self.config.REWIRE_SILENT and epoch > 0:
             with self._timed("rewiring"):
-                state.rewired[:] = rewire(self._config, self._backend, state.neuron_spikes, epoch)
+                state.rewired[:] = rewire(self.config, self.backend, state.neuron_spikes, epoch)
         for counts in (state.neuron_spikes, state.validation_spikes, state.dropped_spikes):
             counts[:] = 0
 
     def _run_phase(self, epoch: int, phase: Phase) -> None:
-        first = max(0, self._state.trial - phase.first_trial)
-        numbers = range(phase.first_trial, phase.first_trial + phase.trials)
-        recorded = {t - phase.first_trial for t in self._recorder.wanted(epoch, numbers)}
-        while first < phase.trials:
-            if self._stop:
+        first = max(0, self.state.batch - phase.first_batch)
+        numbers = range(phase.first_batch, phase.first_batch + phase.batches)
+        recorded = {n - phase.first_batch for n in self._recorder.wanted(epoch, numbers)}
+        while first < phase.batches:
+            if self.stop:
                 self._interrupt()
-            if self._state.trial == 0:
+            if self.state.batch == 0:
                 self._begin_epoch(epoch)
             if first in recorded:
                 recorded.discard(first)
                 with self._timed("recording"):
                     served = phase.feed.serve(epoch, first, first + 1)
-                    self._recorder.record(
-                        epoch,
-                        phase.first_trial + first,
-                        served,
-                        phase.name,
-                        (*self._dropout(epoch, phase, served), phase.name == "train"),
-                    )
-            cuts = (phase.trials, self._end_of_chunk(phase, first))
+                    number, noise = phase.first_batch + first, self._noise(epoch, phase, served)
+                    self._recorder.record(epoch, number, served, phase.name, noise)
+            cuts = (phase.batches, self._end_of_chunk(phase, first))
             last = min([*cuts, *(r for r in recorded if r > first)])
-            served = self._serve(epoch, phase, first, last)
+            with self._timed("waiting for data"):
+                served = phase.feed.serve(epoch, first, last)
             started = time.monotonic()
-            self._run_trials(epoch, phase, served)
+            self._run_batches(epoch, phase, served)
             self._note_speed(served.last - first, time.monotonic() - started)
             first = served.last
-            self._state.trial = phase.first_trial + first
+            self.state.batch = phase.first_batch + first
             self._done_here += len(served.labels)
-            self._show(epoch, phase, min(first * self._config.N_BATCH, phase.feed.examples))
+            self._show(epoch, phase, min(first * self.config.N_BATCH, phase.feed.examples))
 
-    def _serve(self, epoch: int, phase: Phase, first: int, last: int) -> Served:
-        """Return the examples of mini-batches; what it takes is the wait for their preparation."""
-        with self._timed("waiting for data"):
-            return phase.feed.serve(epoch, first, last)
+    def _noise(self, epoch: int, phase: Phase, served: Served) -> Noise:
+        """Return what acts on these examples."""
+        key = stream_key(self.config.TRAIN_DATA_SEED, "input dropout", epoch, *served.key)
+        dropout = self.config.PDROP_INPUT if phase.learns else 0.0
+        return Noise(dropout=dropout, key=key, in_network=phase.learns)
 
-    def _dropout(self, epoch: int, phase: Phase, served: Served) -> tuple[float, int]:
-        """Return the probability with which input spikes are dropped, and the key of the choice."""
-        key = stream_key(self._config.TRAIN_DATA_SEED, "input dropout", epoch, *served.key)
-        return (self._config.PDROP_INPUT if phase.name == "train" else 0.0, key)
-
-    def _run_trials(self, epoch: int, phase: Phase, served: Served) -> None:
+    def _run_batches(self, epoch: int, phase: Phase, served: Served) -> None:
         """Run mini-batches of a phase and enter their figures."""
         started = time.monotonic()
-        state, trials = self._state, served.last - served.first
+        state, batches = self.state, served.last - served.first
         examples = np.ascontiguousarray(served.examples)
-        rates = np.full(trials, np.nan)
-        if phase.name == "train":
-            rates = state.schedule.rates(self._config, epoch, state.updates, trials)
-            results = self._backend.train(
+        rates = np.full(batches, np.nan)
+        if phase.learns:
+            rates = state.schedule.rates(self.config, epoch, state.updates, batches)
+            noise = self._noise(epoch, phase, served)
+            results = self.backend.train(
                 served.data,
                 examples,
-                self._config.N_BATCH,
+                self.config.N_BATCH,
                 rates,
                 self._adam,
                 state.updates,
-                *self._dropout(epoch, phase, served),
+                noise.dropout,
+                noise.key,
             )
             self._guard.training(results, epoch, served.first, state.updates, rates)
-            state.updates += trials
+            state.updates += batches
             state.neuron_spikes += results.neuron_spikes
             if results.dropped_spikes is not None:
                 state.dropped_spikes += results.dropped_spikes
         else:
-            results = self._backend.evaluate(served.data, examples)
+            results = self.backend.evaluate(served.data, examples)
             self._guard.validation(results, epoch)
             state.validation_spikes += results.neuron_spikes
         self._enter(epoch, phase, served, results, rates, time.monotonic() - started)
@@ -266,41 +258,40 @@ class Trainer:
         seconds: float,
     ) -> None:
         labels = served.labels
-        starts = np.arange(0, len(labels), self._config.N_BATCH)
+        starts = np.arange(0, len(labels), self.config.N_BATCH)
         sizes = np.diff([*starts, len(labels)])
         losses = np.add.reduceat(results.loss, starts) / sizes
         correct = np.add.reduceat((results.prediction == labels).astype(np.int64), starts)
         spikes = np.add.reduceat(results.layer_spikes.astype(np.int64), starts, axis=0)
-        names = [c.population.name for c in self._backend.program.populations]
-        spiking = [i for i, c in enumerate(self._backend.program.populations) if c.spiking]
+        layers = list(enumerate(self.backend.program.populations))
         for k, start in enumerate(starts):
-            trial = phase.first_trial + served.first + k
             here = slice(start, start + sizes[k])
-            self._record.trial(
-                epoch=epoch,
-                trial=trial,
-                phase=phase.name,
+            batch: dict[str, Any] = {
+                "epoch": epoch,
+                "trial": phase.first_batch + served.first + k,
+                "phase": phase.name,
+            }
+            self.record.trial(
+                **batch,
                 examples=int(sizes[k]),
                 loss=float(losses[k]),
                 correct=int(correct[k]),
                 learning_rate=float(rates[k]),
-                spikes={names[i]: int(spikes[k, i]) for i in spiking},
+                spikes={c.population.name: int(spikes[k, i]) for i, c in layers if c.spiking},
                 seconds=seconds / len(starts),
                 figures={name: float(values[k]) for name, values in results.figures.items()},
             )
-            self._record.predictions(
-                epoch=epoch,
-                trial=trial,
-                phase=phase.name,
+            self.record.predictions(
+                **batch,
                 examples=served.numbers[here],
                 labels=labels[here],
                 predictions=results.prediction[here],
             )
 
     def _row(self, epoch: int, seconds: float) -> dict[str, float]:
-        train = self._record.means(epoch, "train")
-        validation = self._record.means(epoch, "validation")
-        last_rate = self._state.schedule.rates(self._config, epoch, self._state.updates - 1, 1)
+        train = self.record.means(epoch, "train")
+        validation = self.record.means(epoch, "validation")
+        last_rate = self.state.schedule.rates(self.config, epoch, self.state.updates - 1, 1)
         spent = train["seconds"]
         row: dict[str, float] = {
             "epoch": epoch,
@@ -318,46 +309,45 @@ class Trainer:
 
     def _activity(self, epoch: int) -> Figures:
         """Return the figures of the spikes of an epoch."""
-        program, state = self._backend.program, self._state
-        seen = program, state.neuron_spikes, self._train_feed.examples
+        program, state = self.backend.program, self.state
+        seen = program, state.neuron_spikes, self._train_examples
         figures = activity(*seen)
         for layer, compiled, _ in by_population(program, state.neuron_spikes):
             name = compiled.population.name
-            if self._drops:
+            if self.config.backend.on_full_buffer == "report":
                 figures[f"dropped_spikes/{name}"] = int(state.dropped_spikes[layer])
-            if self._config.REWIRE_SILENT and compiled is not program.populations[-1]:
+            if self.config.REWIRE_SILENT and compiled is not program.populations[-1]:
                 figures[f"rewired_neurons/{name}"] = int(state.rewired[layer])
-        if self._config.DEBUG_HIDDEN_N:
+        if self.config.DEBUG_HIDDEN_N:
             figures |= spread(*seen)
             for phase in self._phases[1:]:
                 figures |= of_validation(program, state.validation_spikes, phase.feed.examples)
         return figures
 
     def _interrupt(self) -> None:
-        self._recordings.flush()
-        self._keeper.interrupted(self._state)
+        self.recordings.flush()
+        self.keeper.interrupted(self.state)
         raise Stopped
 
     def _end_of_chunk(self, phase: Phase, first: int) -> int:
-        """Return where the call that begins with trial ``first`` ends; some backends decide it."""
+        """Return where the call from mini-batch ``first`` on ends; some backends decide it."""
         # an online rule's presentations run on from each other, and each call from the training
-        if phase.name == "validation" and self._backend.program.online is not None:
-            return phase.trials
-        fixed = self._backend.batches_per_call
-        return (first // fixed + 1) * fixed if fixed else first + self._trials_per_chunk
+        if phase.name == "validation" and self.backend.program.online is not None:
+            return phase.batches
+        fixed = self.backend.batches_per_call
+        return (first // fixed + 1) * fixed if fixed else first + self._batches_per_chunk
 
-    def _note_speed(self, trials: int, seconds: float) -> None:
-        per_trial = max(seconds / trials, 1e-7)
-        wanted = int(CHUNK_S / per_trial)
-        self._trials_per_chunk = max(1, min(wanted, 4 * self._trials_per_chunk))
+    def _note_speed(self, batches: int, seconds: float) -> None:
+        wanted = int(CHUNK_S / max(seconds / batches, 1e-7))
+        self._batches_per_chunk = max(1, min(wanted, 4 * self._batches_per_chunk))
 
     def _show(self, epoch: int, phase: Phase, done: int) -> None:
-        means = self._record.means(epoch, phase.name)
+        means = self.record.means(epoch, phase.name)
         elapsed = time.monotonic() - self._began
-        self._reporter.progress(
+        self.reporter.progress(
             Progress(
                 epoch=epoch,
-                epochs=self._config.N_EPOCH,
+                epochs=self.config.N_EPOCH,
                 phase=phase.name,
                 done=done,
                 total=phase.feed.examples,
@@ -373,9 +363,9 @@ class Trainer:
         if self._done_here == 0:
             return None
         epoch_examples = sum(phase.feed.examples for phase in self._phases)
-        trials = sum(phase.trials for phase in self._phases)
-        left = (self._config.N_EPOCH - self._state.epoch) * epoch_examples
-        left -= int(self._state.trial / max(trials, 1) * epoch_examples)
+        batches = sum(phase.batches for phase in self._phases)
+        left = (self.config.N_EPOCH - self.state.epoch) * epoch_examples
+        left -= int(self.state.batch / max(batches, 1) * epoch_examples)
         return left * (time.monotonic() - self._began) / self._done_here
 
     @contextmanager

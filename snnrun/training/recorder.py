@@ -6,7 +6,10 @@ spikes, bit for bit, with every state kept. So a recording costs nothing where n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -21,106 +24,122 @@ UNIT = "1"  # states and weights are in units of the model
 MS = "ms"  # the unit of time constants
 
 
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What acts on examples in training, and never in evaluation.
+
+    Args:
+        dropout: Probability with which an input spike is dropped.
+        key: Chooses the random numbers of dropout and noise.
+        in_network: Noise and spike dropout of the hidden neurons act too.
+    """
+
+    dropout: float
+    key: int
+    in_network: bool
+
+
 class Recorder:
     """Records spikes, variables and weights at the epochs and trials that the config names."""
 
     def __init__(self, config: Config, backend: Backend, recordings: Recordings) -> None:
         self._config = config
         self._backend = backend
+        self._program = backend.program
         self._recordings = recordings
         self._spikes = tuple(config.REC_SPIKES)
         self._variables: list[Pair] = [(p, v) for p, v in config.REC_NEURONS]
         self._synapses = [projection for projection, _ in config.REC_SYNAPSES]
 
-    def wanted(self, epoch: int, trials: Iterable[int]) -> list[int]:
-        """Return those of ``trials`` at which anything is recorded."""
-        return [t for t in trials if any(self._what(epoch, t))]
+    def wanted(self, epoch: int, batches: Iterable[int]) -> list[int]:
+        """Return those of ``batches`` at which anything is recorded."""
+        return [batch for batch in batches if any(self._what(epoch, batch))]
 
-    def record(
-        self,
-        epoch: int,
-        trial: int,
-        served: Served,
-        phase: str,
-        dropout: tuple[float, int, bool],
-    ) -> None:
-        """Record mini-batch ``trial``, which is about to run: its spikes, variables and weights."""
-        spikes, variables, weights, synapses, taus = self._what(epoch, trial)
+    def record(self, epoch: int, batch: int, served: Served, phase: str, noise: Noise) -> None:
+        """Record mini-batch ``batch``, which is about to run: its spikes, variables and weights."""
+        spikes, variables, weights, synapses, taus = self._what(epoch, batch)
         if spikes or variables:
-            self._record_trials(epoch, trial, served, phase, dropout, spikes, variables)
+            run = partial(
+                self._backend.trial,
+                served.data,
+                dropout=noise.dropout,
+                dropout_key=noise.key,
+                disturbed=noise.in_network,
+            )
+            self._record_examples(epoch, batch, served, phase, run, spikes, variables)
         if weights or synapses or taus:
-            self._record_learned(epoch, trial, phase, weights, synapses, taus)
+            self._record_learned(epoch, batch, phase, weights, synapses, taus)
 
-    def _what(self, epoch: int, trial: int) -> tuple[bool, bool, bool, bool, bool]:
-        c, here = self._config, (epoch, trial)
+    def _what(self, epoch: int, batch: int) -> tuple[bool, bool, bool, bool, bool]:
+        c, here = self._config, [epoch, batch]
+
+        def named(key: str) -> bool:
+            return here in [list(pair) for pair in getattr(c, key)]
 
         def chosen(key: str) -> bool:
-            pairs = getattr(c, key)
-            return not pairs or here in {tuple(pair) for pair in pairs}
+            return not getattr(c, key) or named(key)
 
         interval = c.W_REPORT_INTERVAL
-        regular = interval > 0 and epoch % c.W_EPOCH_INTERVAL == 0 and trial % interval == 0
+        regular = interval > 0 and epoch % c.W_EPOCH_INTERVAL == 0 and batch % interval == 0
         return (
             bool(self._spikes) and chosen("REC_SPIKES_EPOCH_TRIAL"),
             bool(self._variables) and chosen("REC_NEURONS_EPOCH_TRIAL"),
-            regular or here in {tuple(pair) for pair in c.W_OUTPUT_EPOCH_TRIAL},
+            regular or named("W_OUTPUT_EPOCH_TRIAL"),
             bool(self._synapses) and chosen("REC_SYNAPSES_EPOCH_TRIAL"),
-            here in {tuple(pair) for pair in c.TAU_OUTPUT_EPOCH_TRIAL},
+            named("TAU_OUTPUT_EPOCH_TRIAL"),
         )
 
-    def _record_trials(
+    def _record_examples(
         self,
         epoch: int,
-        trial: int,
+        batch: int,
         served: Served,
         phase: str,
-        dropout: tuple[float, int, bool],
+        run: Callable[[int], Trial],
         spikes: bool,
         variables: bool,
     ) -> None:
         kept: dict[Pair, list[np.ndarray]] = {pair: [] for pair in self._variables}
-        sizes = {name: self._backend.program.network.size(name) for name in self._spikes}
-        if spikes:
-            with self._recordings.spike_writer(
-                epoch, trial, sizes, phase=phase, buffer_steps=self._config.SPK_REC_STEPS
-            ) as part:
-                for example, number, label in zip(
-                    served.examples, served.numbers, served.labels, strict=True
-                ):
-                    result = self._backend.trial(served.data, int(example), *dropout)
+        with ExitStack() as stack:
+            part = None
+            if spikes:
+                sizes = {name: self._program.network.size(name) for name in self._spikes}
+                steps = self._config.SPK_REC_STEPS
+                writer = self._recordings.spike_writer(
+                    epoch, batch, sizes, phase=phase, buffer_steps=steps
+                )
+                part = stack.enter_context(writer)
+            for example, number, label in zip(
+                served.examples, served.numbers, served.labels, strict=True
+            ):
+                result = run(int(example))
+                if part is not None:
                     part.add(
-                        {n: spikes_of(self._backend.program, result, n) for n in self._spikes},
+                        {n: spikes_of(self._program, result, n) for n in self._spikes},
                         example=int(number),
                         label=int(label),
                         prediction=result.prediction,
                     )
-                    if variables:
-                        self._keep(kept, result)
-        else:
-            for example in served.examples:
-                self._keep(kept, self._backend.trial(served.data, int(example), *dropout))
+                for (population, variable), arrays in kept.items() if variables else ():
+                    states = result.states[_layer(self._program, population)]
+                    arrays.append(states[variable].astype(np.float32))
         if variables:
             self._recordings.variables(
                 epoch,
-                trial,
+                batch,
                 {pair: np.stack(arrays) for pair, arrays in kept.items()},
                 phase=phase,
                 units=dict.fromkeys(self._variables, UNIT),
                 examples=served.numbers,
             )
 
-    def _keep(self, kept: dict[Pair, list[np.ndarray]], result: Trial) -> None:
-        for (population, variable), arrays in kept.items():
-            layer = _layer(self._backend.program, population)
-            arrays.append(result.states[layer][variable].astype(np.float32))
-
     def _record_learned(
-        self, epoch: int, trial: int, phase: str, weights: bool, synapses: bool, taus: bool
+        self, epoch: int, batch: int, phase: str, weights: bool, synapses: bool, taus: bool
     ) -> None:
         """Record all weights and parameters, the weights of REC_SYNAPSES, or time constants."""
         values = {
             tensor.name: self._backend.get(tensor.name)
-            for tensor in self._backend.program.tensors
+            for tensor in self._program.tensors
             if not tensor.parameters and (weights or (synapses and tensor.name in self._synapses))
         }
         parameters, units = {}, {}
@@ -129,15 +148,14 @@ class Recorder:
                 parameters[pair] = row
                 units[pair] = unit
         self._recordings.weights(
-            epoch, trial, values, phase=phase, parameters=parameters, parameter_units=units
+            epoch, batch, values, phase=phase, parameters=parameters, parameter_units=units
         )
 
     def _parameters(self) -> Iterator[tuple[Pair, str, np.ndarray]]:
         """Yield (population, name), unit and values [neurons] of what neurons differ in."""
-        program = self._backend.program
-        for tensor in program.tensors:
+        for tensor in self._program.tensors:
             if tensor.parameters:
-                population = program.populations[tensor.layer].population
+                population = self._program.populations[tensor.layer].population
                 assert population.neuron is not None
                 rows = self._backend.get(tensor.name)
                 for name, row in zip(tensor.parameters, rows, strict=True):

@@ -1,16 +1,22 @@
-"""Starting from the weights of an earlier run (LOAD_LAST, LOAD_BEST)."""
+"""What a run has to do with earlier ones: weights to start from, and the data of the run itself."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from snnrun.backends.base import Backend
 from snnrun.config import Config
-from snnrun.errors import CheckpointError
+from snnrun.datasets.fingerprint import Fingerprint, differences
+from snnrun.errors import CheckpointError, DataError
+from snnrun.notice import Notice
 from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
+from snnrun.record.provenance import DATA
 from snnrun.record.reader import load_run
+from snnrun.record.runfile import open_run, sessions
+from snnrun.shell import command
 from snnrun.training.checkpoint import load
 from snnrun.training.state import load_tensors
 
@@ -43,3 +49,27 @@ def load_earlier_run(config: Config, paths: RunPaths, backend: Backend) -> Path:
     checkpoint = max(found)[1]
     load_tensors(load(checkpoint), backend, moments=False, where=str(checkpoint))
     return checkpoint
+
+
+def require_same_data(config: Any, paths: RunPaths, now: Fingerprint) -> tuple[Notice, ...]:
+    """Raise DataError where the data of the run in ``paths`` were others than those ``now``.
+
+    With dataset.changed=accept that is a notice instead. Runs that noted no fingerprint, as those
+    of earlier versions, are not compared.
+    """
+    if not paths.run.exists():
+        return ()
+    with open_run(paths) as file:
+        noted = [str(session[DATA]) for session in sessions(file) if DATA in session]
+    other = differences(noted[-1], now) if noted else ""
+    if not other:
+        return ()
+    if config.dataset.changed == "accept":
+        text = f"the run goes on with other data than before: {other}"
+        return (Notice(what="other data", message=text),)
+    go_on = command("resume", paths.root, "dataset.changed=accept")
+    raise DataError(
+        f"dataset {config.dataset.name}: the data are not those that the run in {paths.root} has "
+        f"trained on: {other}. Give it the data back (dataset.path=FOLDER), start another run, or "
+        f"go on with these:\n  {go_on}"
+    )

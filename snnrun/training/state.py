@@ -19,7 +19,7 @@ MOMENTS = ("first", "second")
 class State:
     """The cursor of a run, beside the weights that the backend holds.
 
-    ``epoch`` and ``trial`` are the next mini-batch to run; ``updates`` counts learned batches.
+    ``epoch`` and ``batch`` are the next mini-batch to run; ``updates`` counts learned batches.
     ``neuron_spikes`` counts the spikes of every neuron in this epoch's training so far,
     ``validation_spikes`` in its validation, ``dropped_spikes`` those of every layer that were
     learned without their gradient; before the first mini-batch of an epoch all three are still of
@@ -31,7 +31,7 @@ class State:
     dropped_spikes: np.ndarray  # int64 [layers]
     rewired: np.ndarray  # int64 [layers]
     epoch: int = 0
-    trial: int = 0
+    batch: int = 0
     updates: int = 0
     best_score: float = -math.inf
     best_epoch: int = -1
@@ -62,7 +62,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         "fingerprint": backend.program.fingerprint,
         "tensors": tensors,
         "epoch": state.epoch,
-        "trial": state.trial,
+        "trial": state.batch,
         "updates": state.updates,
         "best_score": state.best_score,
         "best_epoch": state.best_epoch,
@@ -107,7 +107,7 @@ def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> Stat
         dropped_spikes=saved.get("dropped_spikes", new.dropped_spikes),
         rewired=saved.get("rewired", new.rewired),
         epoch=saved["epoch"],
-        trial=saved["trial"],
+        batch=saved["trial"],
         updates=saved["updates"],
         best_score=saved["best_score"] if "best_score" in saved else saved["best_accuracy"],
         best_epoch=saved["best_epoch"],
