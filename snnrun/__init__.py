@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from snnrun.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from snnrun.errors import SnnrunError
     from snnrun.interface import Evaluation, RunTable, evaluate, plot, resume, runs, train
     from snnrun.record.reader import Run, load_run
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Evaluation",

@@ -9,28 +9,22 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
-from snnrun import __version__, shell
-from snnrun.errors import ConfigError, SnnrunError, did_you_mean
-from snnrun.limits import told
-from snnrun.standard_streams import give_up_output, make_usable, output_is_lost
-
-COMMANDS = {
-    "train": "train a network; every key of the configuration can be given",
-    "resume": "go on with a run that was stopped, as if it never had been",
-    "test": "evaluate a trained run on its test set",
-    "crossval": "train once for each speaker left out, and tabulate the accuracies",
-    "gradcheck": "compare the derived gradients with finite differences",
-    "compile": "generate and build a network's program without running it",
-    "data": "info, verify, fetch: the data sets and their files",
-    "runs": "list the runs: epochs done, how each ended, accuracies",
-    "plot": "pictures of runs: course, weights, confusion; several runs in one",
-    "doctor": "what this machine has, and what is missing",
-    "keys": "what every key of the configuration means",
-    "presets": "settings of published results, with the results",
-}
+from snnrun import shell
+from snnrun.commands.names import COMMANDS
+from snnrun.console import (
+    BROKEN_PIPE,
+    INTERRUPTED,
+    USER_ERROR,
+    find_users_modules,
+    give_up_output,
+    make_usable,
+    output_is_lost,
+    show,
+    wants_traceback,
+)
+from snnrun.errors import ConfigError, SnnrunError, did_you_mean, told
+from snnrun.version import __version__
 
 EXAMPLES = """\
 examples:
@@ -46,7 +40,6 @@ snnrun COMMAND --help says more. Completion: eval "$(snnrun train -sc install=ba
 
 HELP_FLAGS = ("--help", "-h")
 COMPLETION_FLAGS = ("--shell-completion", "-sc")
-USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,7 +92,7 @@ def dispatch(words: Sequence[str]) -> int:
         raise ConfigError(_unknown_command(command))
     module = importlib.import_module(f"snnrun.commands.{command}")
     if any(word in HELP_FLAGS for word in rest):
-        print(module.help_text(), end="")
+        print(module.help_text() if hasattr(module, "help_text") else module.HELP, end="")
         return 0
     return int(module.run(rest))
 
@@ -122,29 +115,6 @@ def help_text() -> str:
     )
 
 
-def show(error: SnnrunError, where: str = "") -> None:
-    """Print the message of an error that its user can mend."""
-    text = f"snnrun: error{f' in {where}' if where else ''}: {error}"
-    with suppress(OSError):  # nobody is there to read it
-        print(text, file=sys.stderr, flush=True)
-
-
-def announce(command: str, words: Sequence[str | Path]) -> None:
-    """Say what is about to be done, as the first thing: reading all that it needs takes a while."""
-    print(shell.command(command, *words), flush=True)
-
-
-def wants_traceback() -> bool:
-    """Return whether SNNRUN_TRACEBACK=1 asks for tracebacks of all errors."""
-    return os.environ.get("SNNRUN_TRACEBACK") == "1"
-
-
-def find_users_modules(folder: str) -> None:
-    """Let modules in ``folder`` be found, as `python -m` does, but after all installed ones."""
-    if folder not in sys.path and "" not in sys.path:
-        sys.path.append(folder)
-
-
 def _current_folder() -> str:
     try:
         return os.getcwd()
@@ -157,7 +127,7 @@ def _current_folder() -> str:
 
 def _complete(words: Sequence[str]) -> int:
     if any(word.startswith("query=") for word in words):
-        from snnrun.completion import suggestions
+        from snnrun.commands.completion import suggestions
 
         print(" ".join(suggestions(os.environ.get("COMP_LINE", ""))))
         return 0

@@ -21,6 +21,7 @@ from snnrun.schema import (
     GROUP_NAMES,
     SCHEMA,
     augmentation,
+    effect,
     pattern,
     recordable,
     stdp,
@@ -180,7 +181,7 @@ def validate(source: Any) -> Config:
             values[key.name] = value
     wrong += without_effect(values, dataset)
     checks = (*CHECKS, *augmentation.CHECKS, *recordable.CHECKS, *stdp.CHECKS, *pattern.CHECKS)
-    for check in (*checks, *superspike.CHECKS, *targets.CHECKS):
+    for check in (*checks, *superspike.CHECKS, *targets.CHECKS, *effect.CHECKS):
         wrong += check.problems(values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"), wrong)

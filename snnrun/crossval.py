@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from snnrun.commands.hydra_app import save_config
 from snnrun.config import Config, validate
 from snnrun.datasets import load
 from snnrun.datasets.choice import Packed, speakers_of
@@ -18,6 +17,7 @@ from snnrun.errors import ConfigError
 from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
+from snnrun.record.saved import save_composed
 from snnrun.report.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
 from snnrun.run import train
 from snnrun.shell import command
@@ -71,10 +71,8 @@ def _train(
 ) -> None:
     """Train the network of one fold, from its checkpoint if there is one."""
     if not run.overrides.exists():  # written last
-        run.hydra.mkdir(parents=True, exist_ok=True)
-        save_config(cfg, run.config)
         left_out = ",".join(map(str, cfg.SPEAKER_LEFT))
-        save_config(OmegaConf.create([f"SPEAKER_LEFT=[{left_out}]"]), run.overrides)
+        save_composed(run, cfg, [f"SPEAKER_LEFT=[{left_out}]"])
     try:
         go_on(validate(OmegaConf.load(run.config)), run.root, resume=True)
     except SystemExit:

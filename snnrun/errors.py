@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+
+NO_THREADS = (
+    "the system gives no more threads or processes: a limit (ulimit -u, or that of a container or "
+    "a job) is reached. End other programs, set backend.threads to fewer, or have the limit raised"
+)
 
 
 class SnnrunError(Exception):
@@ -69,6 +76,10 @@ class ResourceError(SnnrunError):
     """Memory, threads or processes that the system does not give."""
 
 
+class RecordError(SnnrunError):
+    """A file of a run folder that cannot be written or read, or lacks what was asked for."""
+
+
 class CheckpointError(SnnrunError):
     """A checkpoint that is missing, damaged, or belongs to another network."""
 
@@ -89,3 +100,30 @@ def closest(word: str, known: Iterable[str]) -> str:
     as_written = {one.lower(): one for one in known}
     near = get_close_matches(word.lower(), as_written, n=1, cutoff=0.6)
     return as_written[near[0]] if near else ""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what Python raises where the system gives no more into ResourceError.
+
+    Whatever the block calls may start a thread or a process, or ask for memory: libraries too.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError) as error:
+        said = _in_words(error)
+        if said is None:
+            raise
+        raise ResourceError(said) from error
+
+
+def _in_words(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        what = f": {error}" if str(error) else ""
+        return (
+            f"not enough memory{what}. Use less data (N_TRAIN, N_VALIDATE, N_TEST), a smaller "
+            "network or N_BATCH, fewer backend.threads, or a machine with more memory"
+        )
+    if isinstance(error, BlockingIOError) or "can't start new thread" in str(error):
+        return NO_THREADS
+    return None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from snnrun.config import Config
-from snnrun.limits import told
+from snnrun.errors import told
 from snnrun.plots.live import LivePlots
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord

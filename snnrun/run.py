@@ -21,6 +21,7 @@ from snnrun.datasets import load
 from snnrun.datasets.fingerprint import Fingerprint, fingerprint, to_text
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, SnnrunError
+from snnrun.files import write_error
 from snnrun.interruption import preparing, score, stoppable
 from snnrun.needs import require_memory, require_memory_for_data
 from snnrun.network.build import (
@@ -35,7 +36,6 @@ from snnrun.network.build import (
 )
 from snnrun.plots.live import LivePlots, require_plots
 from snnrun.presets import UNKNOWN, Setting
-from snnrun.record.atomic import write_error
 from snnrun.record.ending import noting_end
 from snnrun.record.evaluation import Weights, add_test
 from snnrun.record.owner import claim, refuse_old_run

@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from runs import composed
 
-from snnrun.commands.arguments import split as split_words
-from snnrun.commands.compose import compose
 from snnrun.config import validate
 from snnrun.datasets import Split, Splits, load
 from snnrun.errors import ConfigError, SnnrunError
@@ -140,7 +139,7 @@ def main(words: Sequence[str]) -> None:
         **dict(word.partition("=")[::2] for word in words),
     }
     bins, groups = int(keys.pop("bins", BINS)), keys.pop("groups", GROUPS)
-    splits = load(validate(compose(split_words(f"{key}={keys[key]}" for key in keys))))
+    splits = load(validate(composed(*(f"{key}={keys[key]}" for key in keys))))
     found = baseline(splits, bins, None if groups == "null" else int(groups))
     shares = dict(zip(STRENGTHS, found.left_out, strict=True))
     print(splits.description)

@@ -17,8 +17,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from omegaconf import DictConfig
 
 from snnrun import run as story
+from snnrun.commands import arguments, compose
 from snnrun.config import Config, from_dict
 from snnrun.interruption import Interrupted
 from snnrun.record.paths import RunPaths
@@ -59,6 +61,11 @@ RECORDS: dict[str, Any] = {  # some of each kind
 def small(**keys: Any) -> Config:
     """Return the configuration of a small run with these keys changed."""
     return from_dict({**SMALL, **keys})
+
+
+def composed(*words: str) -> DictConfig:
+    """Return what Hydra composes of a command line, unchecked."""
+    return compose.without_hydra(compose.composed(arguments.split(words))[0])
 
 
 def command(*words: str) -> list[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
+from runs import composed
 
 from snnrun.commands.arguments import groups, split
-from snnrun.commands.compose import compose
-from snnrun.commands.data import compose as settled
+from snnrun.commands.compose import configured as settled
 from snnrun.config import Config, conf_dir
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import plain
@@ -24,7 +24,7 @@ PRESETS = [name for name in GROUPS["preset"] if name != "none"]
 
 def table(*overrides: str) -> DictConfig:
     """Return what is composed without the recommended setting."""
-    return compose(split([*overrides, "preset=none"]))
+    return composed(*overrides, "preset=none")
 
 
 def checked(*overrides: str) -> Config:

@@ -221,7 +221,7 @@ def test_data_without_speakers_are_refused_by_their_name(
 ) -> None:
     said = refused(capsys, f"dataset={name}")
     assert f"dataset={name}: has no speakers" in said
-    assert "use dataset=shd, ssc or dvs" in said
+    assert "use dataset=dvs, shd or ssc" in said
     assert "N_TRAIN" not in said
     assert list(Path().iterdir()) == []
 

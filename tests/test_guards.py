@@ -22,10 +22,10 @@ from snnrun.errors import (
     ConfigError,
     DataError,
     NumericalError,
+    RecordError,
     SnnrunError,
 )
 from snnrun.record import load_run
-from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.run import test as evaluate_run
 from snnrun.run import train

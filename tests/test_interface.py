@@ -27,10 +27,9 @@ from runs import (
 
 import snnrun as package
 from snnrun import Run, load_run, train
-from snnrun.commands.hydra_setup import VERSION
+from snnrun.commands.compose import VERSION
 from snnrun.config import conf_dir, from_dict
-from snnrun.errors import ConfigError
-from snnrun.record.atomic import RecordError
+from snnrun.errors import ConfigError, RecordError
 from snnrun.record.paths import RunPaths
 
 pytestmark = pytest.mark.usefixtures("places")

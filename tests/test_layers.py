@@ -13,7 +13,7 @@ from runs import small, snnrun
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.native.emit import emit
-from snnrun.commands.hydra_setup import VERSION
+from snnrun.commands.compose import VERSION
 from snnrun.compile.program import Program
 from snnrun.config import Config, conf_dir, from_dict, validate
 from snnrun.datasets import load

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from runs import SMALL, command, overrides, small, snnrun
 
-from snnrun import limits, needs
+from snnrun import errors, needs
 from snnrun.backends.native import of_threads, usable_cores
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.config import from_dict
@@ -132,9 +132,9 @@ def test_more_threads_than_cores_are_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [MemoryError("Unable to allocate 9 TiB"), BlockingIOError(11)])
 def test_what_python_says_of_limits_is_told_in_words(error: Exception) -> None:
     said = r"memory: Unable to allocate 9 TiB|processes"
-    with pytest.raises(ResourceError, match=said), limits.told():
+    with pytest.raises(ResourceError, match=said), errors.told():
         raise error
-    with pytest.raises(RuntimeError, match="another"), limits.told():
+    with pytest.raises(RuntimeError, match="another"), errors.told():
         raise RuntimeError("another")
 
 

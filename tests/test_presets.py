@@ -16,7 +16,7 @@ from parity import TAUS
 from runs import write_dvs, write_mnist, write_shd, write_ssc
 
 from snnrun.commands.arguments import groups, split
-from snnrun.commands.data import compose
+from snnrun.commands.compose import configured
 from snnrun.config import Config, conf_dir, from_dict
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
@@ -51,19 +51,19 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
     """Return the preset as it is composed, with few small mini-batches of small data."""
     sizes = {"N_TRAIN": 7, "N_BATCH": 4, "N_VALIDATE": 4, "N_TEST": 4, "N_EPOCH": 1}
-    composed = compose(split([f"preset={name}"]))
-    if composed.N_VALIDATE == 0:
+    cfg = configured(split([f"preset={name}"]))
+    if cfg.N_VALIDATE == 0:
         del sizes["N_VALIDATE"]
-    if composed.dataset.name == "pattern":  # one after the other, and no file
+    if cfg.dataset.name == "pattern":  # one after the other, and no file
         sizes |= {"N_BATCH": 1, "TRIAL_MS": 190.0, "dataset.target": "null"}
         sizes |= {"dataset.rate": 40.0, "rule.update_ms": 100.0}
-    if "blend" in composed.AUGMENTATION:
+    if "blend" in cfg.AUGMENTATION:
         sizes["N_TRAIN"] = 37  # more than the files hold, so that some are blended
     words = [f"preset={name}", *more, *(f"{key}={value}" for key, value in sizes.items())]
     words.append("MODEL_SEED=1")
-    if composed.dataset.name in folders:
-        words.append(f"dataset.path={folders[composed.dataset.name]}")
-    return compose(split(words))
+    if cfg.dataset.name in folders:
+        words.append(f"dataset.path={folders[cfg.dataset.name]}")
+    return configured(split(words))
 
 
 @pytest.mark.parametrize("name", PRESETS)

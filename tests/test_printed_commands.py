@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import snnrun
-from snnrun.cli import COMMANDS
+from snnrun.commands.names import COMMANDS
 from snnrun.config import from_dict
 from snnrun.datasets.declaration import find
 from snnrun.datasets.fetch import missing_text
-from snnrun.record.atomic import RecordError
+from snnrun.errors import RecordError
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.report.format import listing

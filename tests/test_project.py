@@ -99,7 +99,7 @@ def test_modules_load_where_the_system_has_no_fcntl(tmp_path: Path) -> None:
         "import sys; sys.modules['fcntl'] = None\n"
         "import snnrun.datasets.fetch, snnrun.record.owner\n"
         "from pathlib import Path\n"
-        "from snnrun.locks import one_at_a_time\n"
+        "from snnrun.files import one_at_a_time\n"
         "with one_at_a_time(Path()): print('in')\n"
     )
     done = subprocess.run(
@@ -110,7 +110,7 @@ def test_modules_load_where_the_system_has_no_fcntl(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from snnrun.locks import one_at_a_time\n"
+        "import sys, time; from pathlib import Path; from snnrun.files import one_at_a_time\n"
         "with one_at_a_time(Path(sys.argv[1])):\n"
         "    with open(sys.argv[1] + '/log', 'a') as log:\n"
         "        log.write('in '); log.flush(); time.sleep(0.2); log.write('out ')\n"

@@ -11,7 +11,7 @@ from runs import SMALL
 
 import snnrun
 from snnrun.commands.arguments import CommandLine
-from snnrun.commands.compose import compose
+from snnrun.commands.compose import composed
 
 KEYS = {**SMALL, "N_EPOCH": 1, "WRITE_TO_DISK": False, "backend": {"threads": 1}}
 COMPOSED = {"preset": "yinyang_wp2021", "network": "recurrent", "record": "none"}
@@ -24,7 +24,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from snnrun.commands.arguments import CommandLine
-from snnrun.commands.compose import compose
+from snnrun.commands.compose import composed
 
 def line(seed):
     return CommandLine(options={}, overrides=["preset=yinyang_wp2021", f"MODEL_SEED={seed}"])
@@ -32,10 +32,10 @@ def line(seed):
 def application(cfg):
     before = GlobalHydra.instance().hydra
     with ThreadPoolExecutor(4) as pool:
-        print([found.MODEL_SEED for found in pool.map(compose, map(line, range(8)))])
+        print([found.MODEL_SEED for found, _ in pool.map(composed, map(line, range(8)))])
     assert GlobalHydra.instance().hydra is before and HydraConfig.get().job.name == "mine"
 
-from snnrun.commands.hydra_setup import VERSION
+from snnrun.commands.compose import VERSION
 sys.argv = ["mine", "hydra.run.dir=.", "hydra.output_subdir=null", "hydra.job.name=mine",
             "hydra/job_logging=disabled"]
 hydra.main(**VERSION, config_path=None)(application)()
@@ -49,9 +49,9 @@ def line(seed: int) -> CommandLine:
 
 def test_threads_compose_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(compose, map(line, range(24))))
-    assert [cfg.MODEL_SEED for cfg in found] == list(range(24))
-    assert {cfg.RECURRENT for cfg in found} == {True}
+        found = list(pool.map(composed, map(line, range(24))))
+    assert [cfg.MODEL_SEED for cfg, _ in found] == list(range(24))
+    assert {cfg.RECURRENT for cfg, _ in found} == {True}
 
 
 def test_threads_compose_while_an_application_of_hydras_runs(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from snnrun import __version__, train
-from snnrun.cli import COMMANDS
 from snnrun.commands import data, plot
 from snnrun.commands.arguments import CommandLine, check, parse, split
+from snnrun.commands.compose import configured
+from snnrun.commands.names import COMMANDS
 from snnrun.commands.saved_run import read_overrides
 from snnrun.commands.search import find
 from snnrun.compile.derive import derive
@@ -97,7 +98,7 @@ def compose(words: list[str]) -> Any:
         for word, override in zip(line.overrides, parse(line.overrides), strict=True)
         if not override.key_or_group.startswith("hydra")
     ]
-    return data.compose(CommandLine(options=line.options, overrides=first))
+    return configured(CommandLine(options=line.options, overrides=first))
 
 
 def test_the_documents_have_the_commands_that_are_checked_here() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from snnrun.cli import COMMANDS
+from snnrun.commands.names import COMMANDS
 from snnrun.keys.kinds import plain
 from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA
 from snnrun.schema.reference import NOT_NEEDED, OTHERWISE, RENAMED

@@ -22,8 +22,7 @@ from runs import (
 
 from snnrun import Run, train
 from snnrun.cli import main
-from snnrun.errors import ConfigError, DataError, NumericalError
-from snnrun.record.atomic import RecordError
+from snnrun.errors import ConfigError, DataError, NumericalError, RecordError
 
 pytestmark = pytest.mark.usefixtures("places")
 

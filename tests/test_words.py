@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 
 import pytest
+from runs import composed
 
 from snnrun.cli import main
-from snnrun.commands.arguments import split
-from snnrun.commands.compose import compose
 from snnrun.commands.search import find
 from snnrun.config import from_dict, validate
 from snnrun.errors import ConfigError
@@ -28,7 +27,7 @@ NEEDED = {"rule.scale": SURROGATE, "rule.surrogate": SURROGATE, "rule=surrogate"
 def accepted(setting: str) -> None:
     """Compose and check a setting as `snnrun train` would, with what it has an effect beside."""
     more = [words for start, words in NEEDED.items() if setting.startswith(start)]
-    validate(compose(split([*" ".join(more).split(), *shlex.split(setting)])))
+    validate(composed(*" ".join(more).split(), *shlex.split(setting)))
 
 
 def sample(name: str) -> str:

@@ -1,1 +1,4 @@
-"""The subcommands of `snnrun`, one module each, with ``help_text()`` and ``run(arguments)``."""
+"""The subcommands of `snnrun`, a module each, with ``run(arguments)`` and ``HELP``.
+
+One whose help is made on demand has ``help_text()`` instead.
+"""

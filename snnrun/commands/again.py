@@ -9,27 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
-from snnrun.commands.hydra_app import save_composed
-from snnrun.commands.saved_run import changeable, earlier_overrides, load
+from snnrun.commands.application import Job, save
+from snnrun.commands.saved_run import changeable, load
 from snnrun.config import Config, validate
+from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
-from snnrun.record.atomic import RecordError
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.shell import command
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
 NONE = "nothing"  # of a key that only one of two configurations has
 
 
-def begin(cfg: DictConfig, config: Config, folder: Path) -> tuple[Config, bool]:
-    """Return the configuration with which to go on in ``folder``, and whether to resume a run.
+def begin(job: Job) -> tuple[Config, bool]:
+    """Return the configuration with which to go on in the job's folder, and whether to resume.
 
     The configuration of a new run is written to the folder. Of a run that is there it is the one
     with which `snnrun resume` would go on: with the seed that was drawn, and with what earlier
@@ -38,14 +36,13 @@ def begin(cfg: DictConfig, config: Config, folder: Path) -> tuple[Config, bool]:
     Raises:
         RecordError: The folder holds a run with another configuration.
     """
-    from omegaconf import OmegaConf
-
+    config, folder = job.config, job.folder
     paths = RunPaths(folder)
     trained = paths.run.exists() or paths.last.exists() or FoldPaths(folder).begun
     if paths.overrides.exists():  # written last
         present = load(folder, [], "resume", keep=True)
         original = validate(OmegaConf.load(paths.config))
-        drawn = cfg.get("MODEL_SEED") is None
+        drawn = job.cfg.get("MODEL_SEED") is None
         different = differences(present, config, drawn)
         if not different or not differences(original, config, drawn):
             return present, True
@@ -55,8 +52,8 @@ def begin(cfg: DictConfig, config: Config, folder: Path) -> tuple[Config, bool]:
         raise RecordError(
             f"{folder}: holds a run already, whose configuration is lost; choose another folder"
         )
-    earlier_overrides(folder).unlink(missing_ok=True)  # of a run that never began
-    save_composed(cfg, folder, config.MODEL_SEED)
+    paths.resumed.unlink(missing_ok=True)  # of a run that never began
+    save(job.cfg, folder, config.MODEL_SEED)
     return config, False
 
 

@@ -59,6 +59,19 @@ class CommandLine:
         """Return the folders in which configuration files are looked for, ours first."""
         return [conf_dir(), *(Path(self.options[n]) for n in FOLDERS if n in self.options)]
 
+    def own_folders(self) -> list[Path]:
+        """Return the user's folder of configuration files, as a list of none or one.
+
+        Raises:
+            ConfigError: There is no such folder.
+        """
+        if "--config-dir" not in self.options:
+            return []
+        own = Path(self.options["--config-dir"]).absolute()
+        if not own.is_dir():
+            raise ConfigError(f"--config-dir {own}: there is no such folder")
+        return [own]
+
     @property
     def sweeps(self) -> bool:
         """Whether commas separate the values of several runs."""
@@ -112,6 +125,11 @@ def _no_option(given: str, value: str, rest: Sequence[str]) -> str:
     if told:
         return f" Settings are given as KEY=VALUE: {told}"
     return f"{near} Options: {', '.join(known)}"
+
+
+def path_of(word: str) -> Path:
+    """Return the path that an argument means, with the home folder for ``~``."""
+    return Path(os.path.expanduser(word))
 
 
 def groups(folders: Iterable[Path]) -> dict[str, list[str]]:
@@ -283,7 +301,7 @@ def _twice_spelled(parsed: Sequence[Any]) -> list[str]:
         name = ALIASES.get(override.key_or_group, override.key_or_group)
         if name not in ALIASES.values():
             continue
-        text = override.get_value_element_as_str()
+        text = value_text(override)
         before = values.setdefault(name, (override.key_or_group, text))
         if before[1] != text and before[0] != override.key_or_group:
             wrong.append(

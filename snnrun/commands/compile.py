@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.hydra_app import carry_out, run_hydra, save_composed
-from snnrun.config import Config
 from snnrun.errors import ConfigError
-from snnrun.presets import Setting
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from snnrun.commands.application import Job
 
 HELP = """\
 usage: snnrun compile [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
@@ -33,25 +28,18 @@ SETTINGS = (
 )
 
 
-def help_text() -> str:
-    """Return what `snnrun compile --help` prints."""
-    return HELP
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun compile`."""
-    return run_hydra(task, arguments, SETTINGS)
+    from snnrun.commands.application import Application
+
+    return Application(name="compile", work=_compile, settings=SETTINGS).run(arguments)
 
 
-def task(cfg: DictConfig) -> Any:
-    """Build the program of one configuration."""
-    return carry_out(cfg, partial(_compile, cfg))
-
-
-def _compile(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
+def _compile(job: Job) -> Any:
+    from snnrun.commands.application import save
     from snnrun.run import compile_only
 
-    if not config.WRITE_TO_DISK:
+    if not job.config.WRITE_TO_DISK:
         raise ConfigError("WRITE_TO_DISK=false: snnrun compile is there to write the code")
-    save_composed(cfg, folder, config.MODEL_SEED)
-    return compile_only(config, folder)
+    save(job.cfg, job.folder, job.config.MODEL_SEED)
+    return compile_only(job.config, job.folder)

@@ -1,23 +1,55 @@
-"""Composing the configuration of a command line without running Hydra's application."""
+"""What Hydra composes of a command line, and which preset a configuration takes.
+
+Hydra takes the preset that is called as the data set, if there is one and none is chosen. Whoever
+chooses another rule, loss or network has not asked for its values: those that have no effect
+beside that choice become the table's, and with a rule that it was not made for all of them do.
+
+Importing this tells OmegaConf of ``${home:PATH}``, which ``conf/config.yaml`` uses: PATH with the
+home folder for a ``~`` at its start, as Hydra makes run folders from texts as they are. Every
+process of a multirun imports it with the callback that the configuration names.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from snnrun.commands.arguments import CommandLine, check
-from snnrun.commands.setting import Origin, origin_of
-from snnrun.config import conf_dir
-from snnrun.errors import ConfigError, SnnrunError
+import hydra
+import omegaconf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.version import VersionBase
+from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from snnrun.commands.arguments import CommandLine, check, parse
+from snnrun.config import Config, conf_dir, validate
+from snnrun.errors import ConfigError, NoEffect, SnnrunError
+from snnrun.keys.kinds import shown
+from snnrun.presets import NONE, Setting, file_of, read
+from snnrun.schema import GROUP_NAMES
 from snnrun.shell import hydra_quoted
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
+Values = dict[str, Any]
+PRESET = "preset="
+SEARCHPATH = "hydra.searchpath"
+
+# From OmegaConf 2.4 on it has the second name, and the first is warned of
+_of_2_3 = omegaconf.__version__.startswith("2.3.")
+_register: Any = OmegaConf.register_new_resolver if _of_2_3 else OmegaConf.register_resolver
+_register("home", os.path.expanduser, replace=True)
+
+IS_1_3 = hydra.__version__.startswith("1.3.")
+# Hydra 1.3 asks which version's behaviour is wanted; later ones have one, and warn of the question
+VERSION: Mapping[str, str] = {"version_base": "1.3"} if IS_1_3 else {}
 
 _NO_ENTRY = re.compile(
     r"Error merging override \+*(?P<override>(?P<key>[\w.]+?)\.\d+[.=].*)\nlist index out of range"
@@ -29,65 +61,251 @@ _NO_GROUPS = re.compile(
 _NO_MERGE = re.compile(
     r"In '(?P<file>[^']+)': ConfigTypeError.*\nCannot merge (Dict|List)Config with (Dict|List)"
 )
-
-
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it composes with in variables of the process
 
 
-def compose(line: CommandLine) -> DictConfig:
-    """Return what Hydra composes from a command line, unchecked but for its names.
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a configuration was composed of: files and words."""
+
+    preset: str
+    by_default: bool  # the preset was not chosen, but taken for the data set
+    groups: Mapping[str, str]  # group -> choice
+    overrides: Sequence[str]
+    folders: Sequence[Path]
+
+    @classmethod
+    def of(cls, hydra: Any) -> Origin:
+        """Return what Hydra's own node of a configuration, or its file of a run, says of it."""
+        overrides = [str(word) for word in hydra.overrides.task]
+        sources = hydra.runtime.config_sources
+        folders = [Path(source.path) for source in sources if source.schema == "file"]
+        choices = hydra.runtime.choices
+        preset = choices.get("preset")
+        preset = str(preset) if file_of(preset, folders) is not None else NONE
+        return cls(
+            preset=preset,
+            by_default=preset != NONE and not any(map(_chooses_preset, overrides)),
+            groups={name: str(choices[name]) for name in GROUP_NAMES if choices.get(name)},
+            overrides=overrides,
+            folders=folders,
+        )
+
+    @property
+    def set_by_choice(self) -> set[str]:
+        """Return the keys that the chosen files of groups are about, as RECURRENT of network."""
+        typed = {word.lstrip("+~").partition("=")[0] for word in self.overrides}
+        files = [f for t in typed & {"network", "record"} for f in conf_dir().glob(f"{t}/*.yaml")]
+        return {str(key) for f in files for key in OmegaConf.load(f) if key not in GROUP_NAMES}
+
+    def suits(self, rule: str) -> bool:
+        """Return whether the preset, if it was taken by default, was made for a rule."""
+        file = file_of(self.preset, self.folders)
+        rules = read(file).rules if self.by_default and file else ()
+        return not rules or rule in rules
+
+    def table(self) -> Values:
+        """Return what is composed of the same files and words without the preset."""
+        typed = {word.partition("=")[0] for word in self.overrides}
+        groups = [f"{g}={choice}" for g, choice in self.groups.items() if g not in typed]
+        words = [word for word in self.overrides if not _chooses_preset(word)]
+        return plain(compose_words([*groups, *words, PRESET + NONE], self.folders))
+
+
+def composed(line: CommandLine) -> tuple[DictConfig, Origin]:
+    """Return what Hydra composes from a command line, unchecked but for its names, and of what.
 
     Several threads may compose at once, also while an application of Hydra's runs in the process.
 
     Raises:
         ConfigError: A key, group or choice does not exist, or a file is wrong.
     """
-    return composed(line)[0]
-
-
-def composed(line: CommandLine) -> tuple[DictConfig, Origin]:
-    """Return what Hydra composes from a command line, as ``compose``, and of what it is made."""
     with _ONE_AT_A_TIME:
         overrides = check(line)
-    own = Path(line.options["--config-dir"]).absolute() if "--config-dir" in line.options else None
-    if own is not None and not own.is_dir():
-        raise ConfigError(f"--config-dir {own}: there is no such folder")
-    return compose_words(overrides, [own] if own is not None else [])
+    cfg = compose_words(overrides, line.own_folders())
+    return cfg, Origin.of(cfg.hydra)
 
 
-def compose_words(overrides: Sequence[str], folders: Sequence[Path]) -> tuple[DictConfig, Origin]:
-    """Return what Hydra composes from overrides and our and more folders, and of what it is made.
+def compose_words(
+    overrides: Sequence[str],
+    folders: Sequence[Path],
+    main: str | None = None,
+    name: str = "config",
+) -> DictConfig:
+    """Return what Hydra composes, with its own node ``hydra``.
+
+    Args:
+        overrides: As Hydra reads them.
+        folders: Where configuration files are looked for besides ``main``.
+        main: The folder of the first file; ours if not given.
+        name: Of the first file.
 
     Raises:
         ConfigError: A file is wrong, or a choice is in none of the folders.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
-    from omegaconf import flag_override
+    first = conf_dir() if main is None else Path(main).absolute()
+    more = [f"file://{folder}" for folder in folders if folder != first]
+    rest = []
+    for word in overrides:
+        if more and word.startswith(f"{SEARCHPATH}="):
+            more += parse([word])[0].value() or ()  # Hydra takes one list only
+        else:
+            rest.append(word)
+    words = [f"{SEARCHPATH}=[{', '.join(map(hydra_quoted, more))}]"] * bool(more) + rest
+    with (
+        _ONE_AT_A_TIME,
+        refused_in_our_words(),
+        _outer_application_kept(),
+        hydra.initialize_config_dir(str(first), **VERSION),
+    ):
+        return hydra.compose(name, words, return_hydra_config=True)
 
-    from snnrun.commands.hydra_setup import VERSION
 
-    more = ", ".join(hydra_quoted(f"file://{folder}") for folder in folders if folder != conf_dir())
-    words = [f"hydra.searchpath=[{more}]"] * bool(more) + [*overrides]
-    with _ONE_AT_A_TIME:
-        with (
-            refused_in_our_words(),
-            _outer_application_kept(),
-            initialize_config_dir(str(conf_dir()), **VERSION),
-        ):
-            cfg = hydra_compose("config", words, return_hydra_config=True)
-        origin = origin_of(cfg.hydra)
+def settle(values: Values, origin: Origin, table: Callable[[], Values]) -> tuple[Values, Setting]:
+    """Return the values of a configuration once the preset has given way, and what is left of it.
+
+    Args:
+        values: What was composed, groups as dictionaries.
+        origin: Of what.
+        table: Returns the same without the preset.
+    """
+    if origin.preset == NONE:
+        return values, Setting(preset=NONE)
+    rule = values.get("rule")
+    if not origin.suits(str(rule.get("name") if isinstance(rule, Mapping) else rule)):
+        return table(), Setting(preset=NONE)
+    values, left_out = _give_way(values, table, origin.set_by_choice)
+    return values, Setting(preset=origin.preset, by_default=origin.by_default, left_out=left_out)
+
+
+def settled(cfg: DictConfig, origin: Origin) -> tuple[DictConfig, Setting]:
+    """Return what Hydra composed, without its own node, once the preset has given way."""
+    cfg = without_hydra(cfg)
+    before = plain(cfg)
+    after, setting = settle(before, origin, origin.table)
+    old, new = _flat(before), _flat(after)
     with flag_override(cfg, ["struct", "readonly"], False):
-        del cfg["hydra"]
-    return cfg, origin
+        for name in [name for name in old if name not in new]:
+            group, _, option = name.rpartition(".")
+            del (cfg[group] if group else cfg)[option]
+        for name, value in new.items():
+            if name not in old or old[name] != value:
+                OmegaConf.update(cfg, name, value, merge=False, force_add=True)
+    return cfg, setting
+
+
+def configured(line: CommandLine) -> Config:
+    """Return the checked configuration of a command line.
+
+    Raises:
+        ConfigError: Something in it is wrong.
+    """
+    cfg, origin = composed(line)
+    cfg, setting = settled(cfg, origin)
+    try:
+        return validate(cfg)
+    except ConfigError as error:
+        raise explained(error, setting, origin.table) from None
+
+
+def words_of(cfg: DictConfig, origin: Origin) -> list[str]:
+    """Return the overrides with which Hydra itself composes what ``settle`` makes of ``cfg``."""
+    after, setting = settle(plain(cfg), origin, origin.table)
+    if setting.preset == NONE:
+        return [PRESET + NONE] if origin.preset != NONE else []
+    new, left_out = _flat(after), setting.left_out
+    return [f"{name}={shown(new[name])}" if name in new else f"~{name}" for name in left_out]
+
+
+def explained(error: ConfigError, setting: Setting, table: Callable[[], Values]) -> ConfigError:
+    """Return the error of a configuration, with the way out where only the preset is wrong.
+
+    ``table`` returns the same configuration without the preset.
+    """
+    if not setting.by_default:
+        return error
+    try:
+        validate(table())
+    except ConfigError:
+        return error
+    return ConfigError(
+        f"{error}\nWhat was not given is from preset {setting.preset}, the recommended setting of "
+        f"this data set. With {PRESET}{NONE} it is from the table, and this goes with it"
+    )
+
+
+def without_hydra(cfg: DictConfig) -> DictConfig:
+    """Return a copy of what Hydra composed, without its own node."""
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def plain(cfg: DictConfig) -> Values:
+    """Return a configuration without Hydra's node as dictionaries and lists."""
+    values = OmegaConf.to_container(without_hydra(cfg), resolve=True)
+    assert isinstance(values, dict)
+    return {str(name): value for name, value in values.items()}
+
+
+def _give_way(
+    values: Values, table: Callable[[], Values], chosen: Collection[str]
+) -> tuple[Values, tuple[str, ...]]:
+    """Return the values with the table's for those of the preset that give way, and which.
+
+    These are the keys ``chosen``, which files of other groups are about, and those that have no
+    effect.
+    """
+    left_out: list[str] = []
+    usual: Values = {}
+    while True:
+        useless = [*chosen, *_without_effect(values)] if not left_out else _without_effect(values)
+        useless = [name for name in useless if name not in left_out]
+        if useless and not usual:
+            usual = _flat(table())
+        flat = _flat(values)
+        mine = [name for name in useless if name not in usual or flat.get(name) != usual[name]]
+        if not mine:
+            return values, tuple(left_out)
+        left_out += mine
+        for name in mine:
+            flat.pop(name, None)
+            flat |= {name: usual[name]} if name in usual else {}
+        values = _nested(flat)
+
+
+def _without_effect(values: Values) -> list[str]:
+    try:
+        validate(values)
+    except ConfigError as error:
+        return [problem.key for problem in error.problems if isinstance(problem, NoEffect)]
+    return []
+
+
+def _chooses_preset(word: str) -> bool:
+    return word.lstrip("+~").partition("=")[0] == "preset"
+
+
+def _flat(values: Values) -> Values:
+    """Return name -> value, with options under their full names, as ``rule.name``."""
+    found: Values = {}
+    for name, value in values.items():
+        if name in GROUP_NAMES and isinstance(value, Mapping):
+            found |= {f"{name}.{option}": item for option, item in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _nested(flat: Values) -> Values:
+    values: Values = {}
+    for name, value in flat.items():
+        group, _, option = name.rpartition(".")
+        (values.setdefault(group, {}) if group else values)[option] = value
+    return values
 
 
 @contextmanager
 def _outer_application_kept() -> Iterator[None]:
     """Take away what Hydra holds of a user's own application that calls us, and give it back."""
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.version import VersionBase
-
     outer, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
     GlobalHydra.instance().hydra = None
     try:
@@ -100,16 +318,12 @@ def _outer_application_kept() -> Iterator[None]:
 @contextmanager
 def refused_in_our_words() -> Iterator[None]:
     """Make a ConfigError of what Hydra refuses, and of a file that is no YAML or no text."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped]
-
     try:
         yield
     except SnnrunError:
         raise
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(in_our_words(error)) from error
+        raise ConfigError(_in_our_words(error)) from error
     except ValueError as error:
         frames = traceback.extract_tb(error.__traceback__)
         if not any(frame.name == "load_configuration" for frame in frames):  # Hydra's
@@ -118,24 +332,22 @@ def refused_in_our_words() -> Iterator[None]:
         raise ConfigError(f"the configuration cannot be read: {what}{error}") from error
 
 
-def in_our_words(error: BaseException) -> str:
+def _in_our_words(error: BaseException) -> str:
     """Return an error of Hydra's with its cause, or our own words where Hydra has none."""
     cause = f"\n{error.__cause__}" if error.__cause__ is not None else ""
     text = f"{error}{cause}".strip()
-    beyond, groups = _NO_ENTRY.match(text), _NO_GROUPS.search(text)
-    if beyond is not None:
+    if beyond := _NO_ENTRY.match(text):
         return (
             f"{beyond['override']}: the list that is chosen has no such entry; give it whole, as "
             f"in '{beyond['key']}=[...]', or choose a file that has this entry"
         )
-    mixed = _NO_MERGE.search(text)
-    if mixed is not None:
+    if mixed := _NO_MERGE.search(text):
         return f"{mixed['file']}.yaml: a list stands where a mapping belongs, or the reverse"
-    if groups is None:
-        return text
-    name = groups["file"].removeprefix("preset/")
-    return (
-        f"{groups['file']}.yaml: is taken for dataset={name} where no preset is given, and cannot "
-        f"choose groups; leave out its line `override /{groups['group']}: ...` and give keys, or "
-        "give the file another name"
-    )
+    if groups := _NO_GROUPS.search(text):
+        name = groups["file"].removeprefix("preset/")
+        return (
+            f"{groups['file']}.yaml: is taken for dataset={name} where no preset is given, and "
+            f"cannot choose groups; leave out its line `override /{groups['group']}: ...` and give "
+            "keys, or give the file another name"
+        )
+    return text

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.hydra_app import carry_out, run_hydra
-from snnrun.commands.run_folder import path_of
+from snnrun.commands.arguments import path_of
 from snnrun.config import Config, validate
 from snnrun.errors import CheckpointError, ConfigError, either
-from snnrun.presets import Setting
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.schema.files import having
 from snnrun.shell import command
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from omegaconf import DictConfig, ListConfig
+
+    from snnrun.commands.application import Job
+    from snnrun.commands.compose import Origin
 
 HELP = """\
 usage: snnrun crossval [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
@@ -51,11 +51,6 @@ SETTINGS = (
 )
 
 
-def help_text() -> str:
-    """Return what `snnrun crossval --help` prints."""
-    return HELP
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun crossval`."""
     if arguments and _names_folder(arguments):
@@ -63,7 +58,11 @@ def run(arguments: Sequence[str]) -> int:
     for word in arguments:
         if word.startswith("EVALUATION=") and word != "EVALUATION=speaker":
             raise ConfigError(f"{word}: snnrun crossval leaves out speakers; leave EVALUATION out")
-    return run_hydra(task, arguments, SETTINGS)
+    from snnrun.commands.application import Application
+
+    return Application(
+        name="crossval", work=_cross_validate, check=_checked, settings=SETTINGS
+    ).run(arguments)
 
 
 def _names_folder(arguments: Sequence[str]) -> bool:
@@ -75,23 +74,15 @@ def _names_folder(arguments: Sequence[str]) -> bool:
     return path_of(first).is_dir() and ("=" not in first or not more)
 
 
-def task(cfg: DictConfig) -> Any:
-    """Carry out one cross-validation; sweepers optimise the mean of the last accuracies."""
-    from hydra.core.hydra_config import HydraConfig
+def _checked(cfg: DictConfig, origin: Origin) -> Config:
+    """Return the checked configuration, of data that have speakers to leave out."""
     from omegaconf import OmegaConf
 
-    given = HydraConfig.get().overrides.task
-    if not any(word.lstrip("+").startswith("N_VALIDATE=") for word in given):
-        # a preset may say how many to choose at random; here the speakers say it
-        name = cfg.dataset.name
-        usual = SCHEMA["N_VALIDATE"].default_of(name if name in DATASETS else BASE)
-        OmegaConf.update(cfg, "N_VALIDATE", usual)
-    return carry_out(cfg, partial(_cross_validate, cfg), _checked)
-
-
-def _checked(cfg: DictConfig) -> Config:
-    """Return the checked configuration, of data that have speakers to leave out."""
     name = cfg.dataset.name
+    if not any(word.lstrip("+").startswith("N_VALIDATE=") for word in origin.overrides):
+        # a preset may say how many to choose at random; here the speakers say it
+        key = SCHEMA["N_VALIDATE"]
+        OmegaConf.update(cfg, key.name, key.default_of(name if name in DATASETS else BASE))
     if name in DATASETS and name not in WITH_SPEAKERS:
         raise ConfigError(
             f"dataset={name}: has no speakers, of which snnrun crossval leaves out one after the "
@@ -101,19 +92,21 @@ def _checked(cfg: DictConfig) -> Config:
     return validate(cfg)
 
 
-def _cross_validate(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
+def _cross_validate(job: Job) -> Any:
+    """Carry out one cross-validation; sweepers optimise the mean of the last accuracies."""
     from omegaconf import OmegaConf
 
     from snnrun.commands import again
     from snnrun.crossval import cross_validate
     from snnrun.record.paths import RunPaths
 
+    config: Config = job.config
+    cfg: DictConfig | ListConfig = job.cfg
     if config.WRITE_TO_DISK:
-        config, begun = again.begin(cfg, config, folder)
+        config, begun = again.begin(job)
         if begun:
-            saved = OmegaConf.load(RunPaths(folder).config)
-            return cross_validate(config, saved, folder, setting)
-    return cross_validate(config, cfg, folder, setting)
+            cfg = OmegaConf.load(RunPaths(job.folder).config)
+    return cross_validate(config, cfg, job.folder, job.setting)
 
 
 def _go_on(folder: Path, rest: Sequence[str]) -> int:

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snnrun.commands.arguments import CommandLine, split
-from snnrun.commands.compose import composed
-from snnrun.commands.setting import explained, settle_in_place
-from snnrun.config import Config, validate
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import DATASETS
 
@@ -33,11 +30,6 @@ options:
 """
 
 
-def help_text() -> str:
-    """Return what `snnrun data --help` prints."""
-    return HELP
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun data`."""
     action, rest = _action(arguments)
@@ -46,32 +38,19 @@ def run(arguments: Sequence[str]) -> int:
     foreign = [option for option in line.options if option != "--config-dir"]
     if foreign:
         raise ConfigError(f"{foreign[0]}: `snnrun data` takes --from and --config-dir only")
+    from snnrun.commands.compose import configured
     from snnrun.datasets import commands
 
     if action == "fetch":
-        commands.fetch(compose(line), source)
+        commands.fetch(configured(line), source)
         return 0
     carry_out = commands.info if action == "info" else commands.verify
     chosen = any(word.startswith(("dataset=", "dataset.name=", "preset=")) for word in rest)
     names = [[]] if chosen or action == "verify" else [[f"dataset={name}"] for name in DATASETS]
     for number, choice in enumerate(names):
         print() if number else None
-        carry_out(compose(CommandLine(options=line.options, overrides=choice + line.overrides)))
+        carry_out(configured(CommandLine(options=line.options, overrides=choice + line.overrides)))
     return 0
-
-
-def compose(line: CommandLine) -> Config:
-    """Return the checked configuration that Hydra composes from a command line.
-
-    Raises:
-        ConfigError: Something in it is wrong.
-    """
-    cfg, origin = composed(line)
-    setting = settle_in_place(cfg, origin)
-    try:
-        return validate(cfg)
-    except ConfigError as error:
-        raise explained(error, setting, origin) from None
 
 
 def _action(arguments: Sequence[str]) -> tuple[str, list[str]]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from snnrun import __version__
 from snnrun.errors import BuildError, ConfigError
+from snnrun.version import __version__
 
 PYTHONS = ((3, 10), (3, 15))  # from, up to but not including
 PACKAGES = (
@@ -47,11 +47,6 @@ class Finding:
     text: str
     missing: bool = False
     wrong: bool = False
-
-
-def help_text() -> str:
-    """Return what `snnrun doctor --help` prints."""
-    return HELP
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -123,7 +118,7 @@ def _cores() -> str:
 
 def _folders() -> Iterator[Finding]:
     from snnrun.backends.native.build import named_cache
-    from snnrun.places import cache_root, home
+    from snnrun.files import cache_root, home
 
     if home() is None:
         text = "HOME names none; what is kept for later runs needs one: export HOME=FOLDER"
@@ -142,7 +137,7 @@ def _folders() -> Iterator[Finding]:
 
 def _folder(name: str, folder: Path, cure: str, needed: bool = False) -> Finding:
     """Return whether a folder can be written to; ``needed``: training stops without it."""
-    from snnrun.places import why_not
+    from snnrun.files import why_not
 
     problem = why_not(folder, make=False)
     if not problem:

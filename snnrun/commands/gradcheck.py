@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from snnrun.commands.hydra_app import NOWHERE, carry_out, run_hydra
-from snnrun.config import Config
 from snnrun.errors import NumericalError
-from snnrun.presets import Setting
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from snnrun.commands.application import Job
 
 HELP = """\
 usage: snnrun gradcheck [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
@@ -27,27 +23,16 @@ examples:
   snnrun gradcheck LOSS_TYPE=mylab.losses.margin
 """
 
-# Hydra makes a run folder before it asks; the folder that is there already will do.
-SETTINGS = ("hydra.run.dir=.", *NOWHERE)
-
-
-def help_text() -> str:
-    """Return what `snnrun gradcheck --help` prints."""
-    return HELP
-
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun gradcheck`."""
-    return run_hydra(task, arguments, SETTINGS)
+    from snnrun.commands.application import Application
+
+    return Application(name="gradcheck", work=_gradcheck, writes=False).run(arguments)
 
 
-def task(cfg: DictConfig) -> Any:
-    """Check the gradients of one configuration."""
-    return carry_out(cfg, _gradcheck)
-
-
-def _gradcheck(config: Config, folder: Path, setting: Setting) -> None:
+def _gradcheck(job: Job) -> None:
     from snnrun.run import gradcheck
 
-    if not gradcheck(config):
+    if not gradcheck(job.config):
         raise NumericalError("the gradients and the finite differences above do not agree")

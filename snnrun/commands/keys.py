@@ -31,11 +31,6 @@ examples:
 """
 
 
-def help_text() -> str:
-    """Return what `snnrun keys --help` prints."""
-    return HELP
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun keys`."""
     if not arguments:

@@ -27,15 +27,10 @@ examples:
 """
 
 
-def help_text() -> str:
-    """Return what `snnrun plot --help` prints."""
-    return HELP
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun plot`."""
     folders, output = read(arguments)
-    from snnrun.commands.run_folder import find_run, run_folder
+    from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.library import require_matplotlib
 
     runs = [run_folder(folder, "plot") for folder in _each_run(folders)]
@@ -62,7 +57,7 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     Raises:
         ConfigError: An option or setting that plot does not take, or a file it cannot write.
     """
-    from snnrun.commands.run_folder import names_folder
+    from snnrun.commands.saved_run import names_folder
 
     folders: list[str] = []
     output: Path | None = None
@@ -87,7 +82,7 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
 
 def _each_run(folders: Sequence[str]) -> list[str]:
     """Return every folder once, and for a multirun's folder, or what lies in it, its runs."""
-    from snnrun.commands.run_folder import path_of
+    from snnrun.commands.arguments import path_of
     from snnrun.record.paths import MULTIRUN
 
     found: dict[Path, str] = {}

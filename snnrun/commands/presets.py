@@ -27,11 +27,6 @@ examples:
 """
 
 
-def help_text() -> str:
-    """Return what `snnrun presets --help` prints."""
-    return HELP
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun presets`."""
     if arguments:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnrun.cli import announce
+from snnrun.console import announce
 
 HELP = """\
 usage: snnrun resume [RUN] [KEY=VALUE ...]
@@ -32,9 +32,7 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun resume`."""
-    from snnrun.commands.finished import nothing_left
-    from snnrun.commands.run_folder import find_run
-    from snnrun.commands.saved_run import load, log_to, setting_of
+    from snnrun.commands.saved_run import find_run, load, log_to, nothing_left, setting_of
 
     folder, overrides = find_run(arguments, "resume")
     announce("resume", [folder, *overrides])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from snnrun.commands.run_folder import path_of
+from snnrun.commands.arguments import path_of
 from snnrun.errors import ConfigError
 
 HELP = """\

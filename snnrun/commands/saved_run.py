@@ -1,27 +1,153 @@
-"""The configuration of a run that exists, and what may be changed of it."""
+"""A run that exists: which one a command line means, its configuration, what may change of it."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from snnrun.commands.arguments import parse, value_text
-from snnrun.commands.hydra_app import save_config
-from snnrun.commands.setting import origin_of
+from omegaconf import OmegaConf
+
+from snnrun.commands.arguments import parse, path_of, value_text
+from snnrun.commands.compose import Origin
 from snnrun.commands.typed import as_typed
 from snnrun.config import Config, listed, validate
-from snnrun.errors import ConfigError
+from snnrun.errors import CheckpointError, ConfigError
 from snnrun.presets import NONE, Setting
-from snnrun.record.paths import RunPaths
+from snnrun.record.paths import FoldPaths, RunPaths
+from snnrun.record.reader import load_run
+from snnrun.record.saved import save_config
 from snnrun.schema import ALIASES, SCHEMA
 from snnrun.schema.effect import used_keys
 from snnrun.schema.hints import unknown_key
+from snnrun.shell import command
+from snnrun.training.early import out_of_patience, to_go_on
 
+RUN_FOLDERS = ("*", "*/*", "*/*/*", "multirun/*/*/*")  # below outputs, also by names of one's own
+NEEDED: dict[str, Callable[[RunPaths], Path]] = {  # what a run that was refused does not have
+    "test": lambda paths: paths.last,
+    "plot": lambda paths: paths.run,
+}
+NO_RUNS = ("compile", "crossval", "gradcheck")  # what other commands write there
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 GROUPS = {"backend": "backend.name"}  # choosing another backend changes nothing else
+
+
+def find_run(arguments: Sequence[str], name: str) -> tuple[Path, list[str]]:
+    """Return the run folder that the first argument names, or the newest one, and the overrides.
+
+    Args:
+        arguments: ``[RUN] [KEY=VALUE ...]``.
+        name: The command that takes them.
+
+    Raises:
+        CheckpointError: The folder is no run folder, or there is none.
+        ConfigError: A folder stands where KEY=VALUE belongs.
+    """
+    rest = list(arguments)
+    folder = None
+    if rest and names_folder(rest[0]):
+        word = rest.pop(0)
+        folder = run_folder(word, name)
+        if _is_setting(word):
+            print(f"{word}: taken as the run folder; {_other_reading(word, name)}", file=sys.stderr)
+    for word in rest:
+        if names_folder(word):
+            more = command(name, Path(word), *(w for w in rest if w != word))
+            raise ConfigError(
+                f"{word}: one run only, and its folder comes first"
+                + ("" if folder else f", as in {more}")
+            )
+    return folder or _newest_run(name), rest
+
+
+def names_folder(word: str) -> bool:
+    """Return whether an argument is a folder rather than KEY=VALUE: by what there is.
+
+    No key has a slash in it, so such a word is a folder whether it exists or not.
+    """
+    key, equals, _ = word.partition("=")
+    return not equals or "/" in key or _is_folder(path_of(word))
+
+
+def run_folder(word: str, name: str = "resume") -> Path:
+    """Return the run folder that an argument of the command ``name`` names.
+
+    Raises:
+        CheckpointError: It is no run folder.
+    """
+    folder = path_of(word)
+    paths = RunPaths(folder)
+    try:
+        there = paths.config.is_file()
+    except PermissionError as error:
+        raise CheckpointError(
+            f"{folder}: may not be looked into (Permission denied). Change its permissions"
+        ) from error
+    if not there:
+        what = "is no run folder" if folder.exists() else "does not exist"
+        other = f"; {_other_reading(word, name)}" if _is_setting(word) else ""
+        raise CheckpointError(f"{folder}: {what}{other}. `snnrun runs` lists the runs")
+    if FoldPaths(folder).begun:
+        raise CheckpointError(
+            f"{folder}: a cross-validation, which `{command('crossval', folder)}` goes on with; "
+            "its folders speaker... are runs"
+        )
+    if not paths.overrides.is_file():  # which is written last
+        raise CheckpointError(
+            f"{folder}: the run ended before its configuration was written whole, so there is "
+            "nothing to go on with; start it again"
+        )
+    return folder
+
+
+def _newest_run(name: str) -> Path:
+    top = Path("outputs")
+    folders = {folder for pattern in RUN_FOLDERS for folder in top.glob(pattern)}
+    made = {
+        f: RunPaths(f).config.stat().st_mtime_ns
+        for f in folders
+        if f.relative_to(top).parts[0] not in NO_RUNS and _is_run(f) and not _is_fold(f)
+    }
+    if not made:
+        raise CheckpointError(
+            "there is no run in ./outputs; name its folder, or start one with `snnrun train`"
+        )
+    able = [f for f in made if name not in NEEDED or NEEDED[name](RunPaths(f)).exists()]
+    return max(able or made, key=lambda f: (made[f], str(f)))
+
+
+def _is_run(folder: Path) -> bool:
+    with suppress(OSError):  # a folder that may not be looked into
+        return RunPaths(folder).overrides.exists() and not FoldPaths(folder).begun
+    return False
+
+
+def _is_fold(folder: Path) -> bool:
+    return FoldPaths(folder.parent).begun
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long for one, a folder that may not be looked into
+        return False
+
+
+def _is_setting(word: str) -> bool:
+    """Return whether a word could be KEY=VALUE of a key that there is."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and (key in SCHEMA or key in ALIASES)
+
+
+def _other_reading(word: str, name: str) -> str:
+    """Return how to mean the key where a folder has the name KEY=VALUE."""
+    key = word.partition("=")[0]
+    return f"to set {key}, give the folder of the run first: {command(name, 'RUN', word)}"
 
 
 def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Config:
@@ -36,9 +162,7 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     Raises:
         ConfigError: An override that is not allowed, or a configuration that is wrong.
     """
-    from omegaconf import OmegaConf
-
-    earlier_file = earlier_overrides(folder)
+    earlier_file = RunPaths(folder).resumed
     earlier = list(OmegaConf.load(earlier_file)) if earlier_file.exists() else []
     saved = OmegaConf.to_container(OmegaConf.load(RunPaths(folder).config), resolve=True)
     if not isinstance(saved, dict):
@@ -84,7 +208,7 @@ def read_overrides(
     for text, override in zip(overrides, parse(overrides), strict=True):
         name = override.key_or_group
         name = GROUPS.get(name, ALIASES.get(name, name))
-        problem = _refusal(override, name, command, run)
+        problem = _why_not(override, name, command, run)
         if problem:
             wrong.append(f"{text}: {problem}" if name in SCHEMA else problem)
         else:
@@ -94,21 +218,14 @@ def read_overrides(
     return pairs
 
 
-def earlier_overrides(folder: Path) -> Path:
-    """Return the file with the overrides that earlier resumes of the run were given, in order."""
-    return RunPaths(folder).hydra / "resumed_overrides.yaml"
-
-
 def setting_of(folder: Path, config: Config) -> Setting:
     """Return where the values of a run are from, as far as its folder says it.
 
     Hydra notes what it composed; `snnrun.train` writes what it took as an override.
     """
-    from omegaconf import OmegaConf
-
-    noted = RunPaths(folder).hydra / "hydra.yaml"
+    noted = RunPaths(folder).composed
     if noted.is_file():
-        origin = origin_of(OmegaConf.load(noted).hydra)
+        origin = Origin.of(OmegaConf.load(noted).hydra)
         suits = origin.suits(config.rule.name)
         return Setting(preset=origin.preset if suits else NONE, by_default=origin.by_default)
     for word in map(str, OmegaConf.load(RunPaths(folder).overrides)):
@@ -148,7 +265,7 @@ def _used(names: Sequence[str], run: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name in used]
 
 
-def _refusal(override: Any, name: str, command: str, run: Mapping[str, Any]) -> str:
+def _why_not(override: Any, name: str, command: str, run: Mapping[str, Any]) -> str:
     if override.is_sweep_override():
         return "one run is one configuration; give one value"
     if override.is_add() or override.is_delete() or override.package is not None:
@@ -163,3 +280,26 @@ def _refusal(override: Any, name: str, command: str, run: Mapping[str, Any]) -> 
     if name.split(".")[0] in ("hydra", "preset") or f"{name}.name" in SCHEMA:
         return f"{name}: `snnrun {command}` takes single keys, not groups"
     return unknown_key(name, value_text(override))
+
+
+def nothing_left(config: Config, folder: Path) -> str:
+    """Return that the run has finished and how to go on, or "" if epochs or its test are left.
+
+    Args:
+        config: The configuration that the run would go on with.
+        folder: The run folder.
+    """
+    if not RunPaths(folder).run.exists():
+        return ""
+    run = load_run(folder)
+    done = len(run.epochs.get("epoch", ()))
+    ended, more = f"all of its {done} epochs are done", [f"N_EPOCH={2 * done}"]
+    if done < config.N_EPOCH:  # by a setting, unless somebody wanted it to end where it did
+        about = run.epochs, config, run.task
+        ended, more = out_of_patience(*about), to_go_on(*about)
+    if not run.finished or done > config.N_EPOCH or not ended:
+        return ""
+    return (
+        f"{folder}: finished, {ended}; nothing was changed. To train it for longer:\n"
+        f"  {command('resume', folder, *more)}"
+    )

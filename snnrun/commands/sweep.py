@@ -23,12 +23,12 @@ from typing import Any, ClassVar
 
 from hydra.experimental.callback import Callback
 
-import snnrun.commands.hydra_setup  # noqa: F401  registers what conf/config.yaml asks for
+import snnrun.commands.compose  # noqa: F401  registers what conf/config.yaml asks for
 from snnrun.commands.arguments import parse
 from snnrun.errors import SnnrunError
 from snnrun.record.ending import read_end
 from snnrun.record.owner import read_owner, running
-from snnrun.record.paths import MULTIRUN, RunPaths, remove_empty
+from snnrun.record.paths import MULTIRUN, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.shell import command
 from snnrun.stop import NAMES, stop_requests
@@ -217,8 +217,15 @@ def _jobs(words: Sequence[str]) -> int | None:
 
 
 def _remove_empty_sweep(folder: Path | None) -> None:
-    """Remove the folder of a multirun if in the end it holds nothing but Hydra's own file."""
-    names = [path.name for path in folder.iterdir()] if folder and folder.is_dir() else []
-    if folder and names == [MULTIRUN]:
-        (folder / MULTIRUN).unlink()
-        remove_empty(folder)
+    """Remove the folder of a multirun if in the end it holds nothing but Hydra's own file.
+
+    So are those around it, up to ``outputs``, that are empty without it.
+    """
+    if not folder or not folder.is_dir() or [p.name for p in folder.iterdir()] != [MULTIRUN]:
+        return
+    (folder / MULTIRUN).unlink()
+    with suppress(OSError):  # not empty: there are other runs
+        for place in (folder, *folder.parents):
+            if place == Path.cwd() or (place != folder and "outputs" not in place.parts):
+                break
+            place.rmdir()

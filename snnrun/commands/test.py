@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnrun.cli import announce
+from snnrun.console import announce
 
 HELP = """\
 usage: snnrun test [RUN] [KEY=VALUE ...]
@@ -31,8 +31,7 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun test`."""
-    from snnrun.commands.run_folder import find_run
-    from snnrun.commands.saved_run import load, log_to
+    from snnrun.commands.saved_run import find_run, load, log_to
 
     folder, overrides = find_run(arguments, "test")
     announce("test", [folder, *overrides])

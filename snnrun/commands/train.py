@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from snnrun.commands.arguments import CommandLine, describe_groups, split
-from snnrun.commands.hydra_app import NOWHERE, PRINTING, carry_out, run_hydra
-from snnrun.config import Config
-from snnrun.presets import Setting
+from snnrun.commands.arguments import describe_groups
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from snnrun.commands.application import Job
 
 HELP = """\
 usage: snnrun train [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
@@ -58,55 +51,34 @@ def help_text() -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out `snnrun train`."""
-    with no_run_folder(split(arguments)) as settings:
-        return run_hydra(task, arguments, settings)
+    from snnrun.commands.application import Application
+
+    return Application(name="train", work=_train).run(arguments)
 
 
-def task(cfg: DictConfig) -> Any:
-    """Carry out one training run; what it returns is what sweepers optimise."""
-    return carry_out(cfg, partial(_train, cfg))
-
-
-@contextmanager
-def no_run_folder(line: CommandLine) -> Iterator[Sequence[str]]:
-    """Give settings that keep Hydra from making a run folder, if WRITE_TO_DISK=false is given.
-
-    Where a file says so, ``carry_out`` removes the folder of the run.
-    """
-    given = [word.partition("=")[2] for word in line.overrides if word.startswith("WRITE_TO_DISK=")]
-    if not given or given[-1].lower() != "false" or line.options.keys() & set(PRINTING):
-        yield ()
-    elif "--multirun" in line.options:
-        from snnrun.commands.typed import as_typed
-
-        with tempfile.TemporaryDirectory(prefix="snnrun-") as folder:
-            yield (*NOWHERE, as_typed(f"hydra.sweep.dir={folder}"))
-    else:
-        yield (*NOWHERE, "hydra.run.dir=.")
-
-
-def _train(cfg: DictConfig, config: Config, folder: Path, setting: Setting) -> Any:
+def _train(job: Job) -> Any:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     from snnrun.commands import again
-    from snnrun.commands.finished import nothing_left
+    from snnrun.commands.saved_run import nothing_left
     from snnrun.interruption import Interrupted
     from snnrun.record.owner import claim
     from snnrun.record.paths import RunPaths
     from snnrun.run import train
     from snnrun.stop import stop_requests
 
+    folder = job.folder
     try:
-        if not config.WRITE_TO_DISK:
-            return train(config, folder, setting=setting)
+        if not job.config.WRITE_TO_DISK:
+            return train(job.config, folder, setting=job.setting)
         # a launcher's handler puts the job back into the queue: the folder must be free by then
         with stop_requests(), claim(RunPaths(folder)):
-            config, resume = again.begin(cfg, config, folder)
+            config, resume = again.begin(job)
             if resume and (told := nothing_left(config, folder)):
                 print(told, flush=True)
                 return again.score(folder, config)
-            return train(config, folder, resume=resume, setting=setting)
+            return train(config, folder, resume=resume, setting=job.setting)
     except Interrupted as stopped:
         if HydraConfig.get().mode != RunMode.MULTIRUN or not stopped.time_is_up:
             raise

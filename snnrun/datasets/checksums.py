@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from snnrun.datasets.declaration import DataFile
-from snnrun.datasets.files import atomic_file, find_file
+from snnrun.datasets.files import find_file
 from snnrun.errors import DataError
+from snnrun.files import atomic_path
 
 RECORD_NAME = "snnrun-files.json"
 
@@ -81,5 +82,5 @@ def add_record(folder: Path, name: str, *, origin: str, public: bool | None) -> 
     """Note the sum and origin of the file ``name`` that was just put into ``folder``."""
     record = read_record(folder)
     record[name] = {"sha256": digest(folder / name, "sha256"), "origin": origin, "public": public}
-    with atomic_file(folder / RECORD_NAME) as partial:
+    with atomic_path(folder / RECORD_NAME) as partial:
         partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -20,9 +20,9 @@ import requests
 
 from snnrun.datasets.checksums import add_record, digest, is_published, status
 from snnrun.datasets.declaration import DataFile, DataSet
-from snnrun.datasets.files import atomic_file, find_file, unpack
+from snnrun.datasets.files import find_file, unpack
 from snnrun.errors import DataError
-from snnrun.locks import one_at_a_time
+from snnrun.files import atomic_path, one_at_a_time
 from snnrun.schema import DATASETS
 from snnrun.shell import command, setting
 
@@ -170,7 +170,7 @@ def _place(path: Path, member: str | None, target: Path) -> None:
     if member is not None:
         unpack(path, member, target)
         return
-    with atomic_file(target) as partial:
+    with atomic_path(target) as partial:
         shutil.copyfile(path, partial)
 
 

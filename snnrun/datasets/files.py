@@ -1,4 +1,4 @@
-"""Where files lie, how packed ones are opened, and how new ones appear: whole or not at all."""
+"""Where files lie, and how packed ones are opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zipfile import BadZipFile, ZipFile
 
 from snnrun.datasets.declaration import DataFile, DataSet
 from snnrun.errors import DataError
-from snnrun.places import cache_root, usable
+from snnrun.files import atomic_path, cache_root, usable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +106,7 @@ def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
     folder = usable(cache_root() / "unpacked", "XDG_CACHE_HOME") / place
     target = folder / f"{about.st_size}-{about.st_mtime_ns}-{member}"
     if not target.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
         make(target)
         for other in folder.glob("[0-9]*"):
             if other != target:
@@ -116,7 +117,7 @@ def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
 def unpack(path: Path, member: str, target: Path) -> None:
     """Write the content of a packed file to ``target``, which appears whole or not at all."""
     with (
-        atomic_file(target) as partial,
+        atomic_path(target) as partial,
         partial.open("wb") as out,
         open_packed(path, member) as packed,
     ):
@@ -146,17 +147,3 @@ def open_packed(path: Path, member: str) -> Iterator[IO[bytes]]:
                 yield stream
     except (gzip.BadGzipFile, BadZipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is damaged or incomplete: {error}") from error
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path next to ``path``, and rename it to ``path`` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield partial
-        with partial.open("rb+") as written:
-            os.fsync(written.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -22,8 +22,9 @@ from typing import IO
 import h5py
 import numpy as np
 
-from snnrun.datasets.files import atomic_file, cached, is_litter, open_packed
+from snnrun.datasets.files import cached, is_litter, open_packed
 from snnrun.errors import DataError
+from snnrun.files import atomic_path
 
 LARGEST = (1 << 15) - 1  # of x and y
 MOST_CLASSES = 1000
@@ -142,7 +143,7 @@ def converted(path: Path, member: str) -> Path:
 def _convert(path: Path, member: str, target: Path) -> None:
     about: dict[str, list[int]] = {"counts": [], "labels": [], "users": []}
     options = {"maxshape": (None,), "chunks": (CHUNK,), "compression": "lzf", "shuffle": True}
-    with atomic_file(target) as partial, h5py.File(partial, "w", locking=False) as file:
+    with atomic_path(target) as partial, h5py.File(partial, "w", locking=False) as file:
         pixels = file.create_dataset("pixels", (0,), np.uint32, **options)
         times = file.create_dataset("times_ms", (0,), np.float64, **options)
         width = height = 0

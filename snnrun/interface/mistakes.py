@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from snnrun.cli import wants_traceback
+from snnrun.console import wants_traceback
 from snnrun.errors import SnnrunError
 
 P = ParamSpec("P")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnrun.commands.run_folder import run_folder
+from snnrun.commands.saved_run import run_folder
 from snnrun.interface.mistakes import brief
 from snnrun.plots.library import require_matplotlib
 from snnrun.record.reader import Run

@@ -11,26 +11,22 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from snnrun.cli import find_users_modules
 from snnrun.commands.arguments import CommandLine
-from snnrun.commands.compose import composed
-from snnrun.commands.finished import nothing_left
-from snnrun.commands.hydra_app import save_config
-from snnrun.commands.run_folder import run_folder
+from snnrun.commands.compose import composed, explained, plain, settle
 from snnrun.commands.saved_run import load as load_saved
-from snnrun.commands.saved_run import log_to, setting_of
-from snnrun.commands.setting import error_of, settle
+from snnrun.commands.saved_run import log_to, nothing_left, run_folder, setting_of
 from snnrun.config import Config, validate
+from snnrun.console import find_users_modules
 from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
 from snnrun.interface.mistakes import brief
 from snnrun.interruption import Interrupted
-from snnrun.keys.kinds import plain
+from snnrun.keys.kinds import plain as plain_value
 from snnrun.presets import NONE, UNKNOWN, Setting
-from snnrun.record.atomic import write_error
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, hold, load_run
+from snnrun.record.saved import save_composed
 from snnrun.record.scratch import scratch
 from snnrun.run import train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
@@ -142,17 +138,14 @@ def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
     overrides += _dataset_override(values, named.get("preset", NONE) != NONE)
     cfg, origin = composed(CommandLine(options={}, overrides=overrides))
 
-    def with_given(base: Any) -> dict[str, Any]:
-        return _merged(OmegaConf.to_container(base, resolve=True), values, named)
-
     def table() -> dict[str, Any]:
-        return with_given(origin.table())
+        return _merged(origin.table(), values, named)
 
-    found, setting = settle(with_given(cfg), origin, table)
+    found, setting = settle(_merged(plain(cfg), values, named), origin, table)
     try:
         validate(found)
     except ConfigError as error:
-        raise error_of(error, setting, table) from None
+        raise explained(error, setting, table) from None
     return found, setting
 
 
@@ -192,17 +185,12 @@ def _new_folder(config: Config) -> Path:
 def _save(
     config: Config, source: Config | Mapping[str, Any], paths: RunPaths, setting: Setting
 ) -> None:
-    """Write the configuration where Hydra would, so that the run can be resumed and tested."""
-    try:
-        paths.hydra.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(paths.hydra, error) from error
+    """Write the configuration so that the run can be resumed and tested."""
     # epochs that count from the end do so anew when N_EPOCH changes on resuming
-    pairs = {key: plain(source.get(key)) for key in EPOCH_TRIAL_KEYS if key in source}
-    save_config(OmegaConf.create({**config.to_dict(), **pairs}), paths.config)
+    pairs = {key: plain_value(source.get(key)) for key in EPOCH_TRIAL_KEYS if key in source}
     group = "dataset" if setting.by_default else "preset"
     overrides = [] if setting.preset is None else [f"{group}={setting.preset}"]
-    save_config(OmegaConf.create(overrides), paths.overrides)
+    save_composed(paths, OmegaConf.create({**config.to_dict(), **pairs}), overrides)
 
 
 def _train(

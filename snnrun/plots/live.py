@@ -9,8 +9,8 @@ import numpy as np
 from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
+from snnrun.errors import RecordError
 from snnrun.plots.library import require_matplotlib
-from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.training.activity import by_population

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from snnrun.config import validate
 from snnrun.datasets import load as load_data
-from snnrun.errors import DataError
+from snnrun.errors import DataError, RecordError
 from snnrun.keys.kinds import shown
 from snnrun.network.build import build_network
 from snnrun.network.network import Network
@@ -26,7 +26,6 @@ from snnrun.plots.pattern import size_of as pattern_size
 from snnrun.plots.raster import Spikes, target_spikes
 from snnrun.plots.style import new_figure, write
 from snnrun.plots.training import SIZE, draw_training
-from snnrun.record.atomic import RecordError
 from snnrun.record.reader import Run, load_run
 from snnrun.schema import SCHEMA
 from snnrun.schema.effect import used_keys

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnrun.record.atomic import atomic_file, make_folders
+from snnrun.files import atomic_file, make_folders
 
 # Okabe & Ito, "Color universal design" (2008): eight colours that colour-blind people tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"

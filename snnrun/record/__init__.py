@@ -1,6 +1,6 @@
 """Run folders: what a run writes, and how to read it back."""
 
-from snnrun.record.atomic import RecordError
+from snnrun.errors import RecordError
 from snnrun.record.reader import Run, load_run
 from snnrun.record.spikes import SpikeRecord
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
-from snnrun.errors import NumericalError, SnnrunError
-from snnrun.record.atomic import RecordError, atomic_file
+from snnrun.errors import NumericalError, RecordError, SnnrunError
+from snnrun.files import atomic_file
 from snnrun.record.owner import running
 from snnrun.record.paths import RunPaths
 

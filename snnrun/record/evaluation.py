@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from omegaconf import OmegaConf
 
-from snnrun.record.atomic import atomic_hdf5
 from snnrun.record.columns import OUTCOMES
+from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import CONFIG
 from snnrun.record.runfile import (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from snnrun.record.atomic import atomic_hdf5, make_folders
+from snnrun.files import make_folders
 from snnrun.record.columns import OUTCOMES
+from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.record.paths import RunPaths, epoch_name
 from snnrun.record.runfile import NOT_HELD, Held, open_recorded
 

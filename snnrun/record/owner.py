@@ -13,9 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from snnrun.limits import told
-from snnrun.locks import one_at_a_time
-from snnrun.record.atomic import RecordError, atomic_file, remove_stale, write_error
+from snnrun.errors import RecordError, told
+from snnrun.files import atomic_file, one_at_a_time, remove_stale, write_error
 from snnrun.record.paths import RunPaths
 from snnrun.shell import command, quoted
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +52,15 @@ class RunPaths:
     @property
     def overrides(self) -> Path:
         return self.hydra / "overrides.yaml"
+
+    @property
+    def composed(self) -> Path:
+        return self.hydra / "hydra.yaml"
+
+    @property
+    def resumed(self) -> Path:
+        """The overrides that earlier resumes of the run were given, in order."""
+        return self.hydra / "resumed_overrides.yaml"
 
     @property
     def records(self) -> Path:
@@ -149,15 +157,6 @@ class FoldPaths:
     def fold(self, place: int) -> Path:
         """Return the folder of the run that leaves out one speaker, by its place in the list."""
         return self.root / f"speaker{place:02d}"
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove an empty folder, and those around it up to ``outputs`` that are empty without it."""
-    with suppress(OSError):  # not empty: there are other runs
-        for place in (folder, *folder.parents):
-            if place == Path.cwd() or (place != folder and "outputs" not in place.parts):
-                break
-            place.rmdir()
 
 
 def part_name(epoch: int, trial: int) -> str:

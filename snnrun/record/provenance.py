@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from omegaconf import OmegaConf
 
-from snnrun import __version__
+from snnrun.version import __version__
 
 CONFIG = "config"  # the one entry that is a text of many lines
 DATA = "data"  # what tells the data apart from others, as JSON

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from snnrun.errors import did_you_mean
+from snnrun.errors import RecordError, did_you_mean
 from snnrun.record import owner
-from snnrun.record.atomic import RecordError
 from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.ending import read_end
 from snnrun.record.evaluation import Evaluation, final_tests, read_tests, test_figures

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import h5py
 import numpy as np
 
-from snnrun.record.atomic import atomic_hdf5, make_folders, sync_folder, write_error
+from snnrun.files import make_folders, sync_folder, write_error
+from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.record.paths import (
     RECORDING_KINDS,
     SPIKES,

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import h5py
 import numpy as np
 
-from snnrun.record.atomic import RecordError
+from snnrun.errors import RecordError
 from snnrun.record.columns import TEST, describe
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import CONFIG

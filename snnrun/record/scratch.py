@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from snnrun.record.atomic import write_error
+from snnrun.files import write_error
 from snnrun.record.paths import RunPaths
 
 

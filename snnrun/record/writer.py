@@ -8,9 +8,9 @@ from types import MappingProxyType
 import h5py
 import numpy as np
 
-from snnrun.record.atomic import atomic_hdf5
 from snnrun.record.columns import EPOCHS, OUTCOMES, PHASES, TIMINGS, TRIALS
 from snnrun.record.evaluation import Evaluation, now, read_tests, test_figures, write_tests
+from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.record.notices import Notices
 from snnrun.record.outcomes import PREDICTED, Confusion, PredictionParts
 from snnrun.record.paths import RunPaths

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.record.atomic import atomic_file
+from snnrun.files import atomic_file
 from snnrun.record.reader import Run
 
 RESULT = "last_accuracy"

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from snnrun import __version__
 from snnrun.report.format import (
     Info,
     Row,
@@ -18,6 +17,7 @@ from snnrun.report.format import (
     listing,
 )
 from snnrun.tasks import CLASSIFICATION, Task
+from snnrun.version import __version__
 
 Span = tuple[str, str]  # text and its style, as rich names styles
 

@@ -13,7 +13,6 @@ from snnrun.schema.files import DATASETS, defaults_of, having
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
     FROZEN,
-    OUTPUT,
     layers_of,
     neurons_of,
     output_neuron,
@@ -36,12 +35,6 @@ BACKENDS = {  # of each learning rule: those that can run it
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = tuple(name for name in DATASETS if name not in having("dataset.path"))
-OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes before it
-    "NUM_HIDDEN": "size",
-    "HIDDEN_NEURON_TYPE": "neuron",
-    "RECURRENT": "recurrent",
-    "TRAIN_TAU": "train_tau",
-}
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 
@@ -198,23 +191,6 @@ def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
         )
 
 
-@check("dataset.name", "network.layers", *OF_LAYERS)
-def _left_to_no_layer(values: Values) -> Iterator[str]:
-    """Refuse keys of hidden layers that each of ``network.layers`` overrides."""
-    from snnrun.schema import SCHEMA
-
-    hidden = [fields for fields in values["network.layers"] if fields.get("name") != OUTPUT]
-    for name, field in OF_LAYERS.items():
-        usual = SCHEMA[name].default_of(values["dataset.name"])
-        if hidden and values[name] != usual and all(field in fields for fields in hidden):
-            yield NoEffect(
-                name,
-                f"{name}={shown(values[name])}: has no effect, as each hidden layer of "
-                f"network.layers has its own {field}; leave it out, or use {name}={shown(usual)} "
-                "where a preset or an earlier run sets it",
-            )
-
-
 @check("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
 def _plots_are_files(values: Values) -> Iterator[str]:
     for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
@@ -291,7 +267,6 @@ CHECKS = (
     _generated_has_no_files,
     _one_checkpoint,
     _rewired_weights_are_trained,
-    _left_to_no_layer,
     _plots_are_files,
     _surrogate_of_potentials,
     _updates_are_not_flows,

@@ -6,15 +6,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from snnrun.errors import NoEffect
-from snnrun.keys.check import count_of, steps_of
+from snnrun.keys.check import check, count_of, steps_of
 from snnrun.keys.key import Condition, Key
 from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, SCHEMA, pattern, superspike
 from snnrun.schema.advice import with_rule
+from snnrun.schema.layers import OUTPUT
 from snnrun.schema.model import SPIKE_TIME_LOSSES
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 Values = Mapping[str, Any]
+OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes before it
+    "NUM_HIDDEN": "size",
+    "HIDDEN_NEURON_TYPE": "neuron",
+    "RECURRENT": "recurrent",
+    "TRAIN_TAU": "train_tau",
+}
 
 
 def without_effect(values: Values, dataset: str) -> Iterator[NoEffect]:
@@ -104,3 +111,37 @@ def _settled(name: str, value: Any, values: Values) -> Any:
 
 def _active(key: Key, values: Values) -> bool:
     return any(c.key not in values or c.holds(values) for c in key.active_if)
+
+
+@check("dataset.name", "network.layers", *OF_LAYERS)
+def _left_to_no_layer(values: Values) -> Iterator[str]:
+    """Refuse keys of hidden layers that each of ``network.layers`` overrides."""
+    hidden = [fields for fields in values["network.layers"] if fields.get("name") != OUTPUT]
+    for name, field in OF_LAYERS.items():
+        usual = SCHEMA[name].default_of(values["dataset.name"])
+        if hidden and values[name] != usual and all(field in fields for fields in hidden):
+            yield NoEffect(
+                name,
+                f"{name}={shown(values[name])}: has no effect, as each hidden layer of "
+                f"network.layers has its own {field}; leave it out, or use {name}={shown(usual)} "
+                "where a preset or an earlier run sets it",
+            )
+
+
+@check("rule.name", "dataset.name", *superspike.UNUSED)
+def _unused_by_superspike(values: Values) -> Iterator[str]:
+    if values["rule.name"] != "superspike":
+        return
+    for name in superspike.UNUSED:
+        usual = SCHEMA[name].default_of(values["dataset.name"])
+        instead = f"use {superspike.INSTEAD[name]}, " if name in superspike.INSTEAD else ""
+        if values[name] != usual:
+            yield NoEffect(
+                name,
+                f"{name}={shown(values[name])}: has no effect with rule=superspike; "
+                f"{instead}leave it out, or use {name}={shown(usual)} where a preset or an earlier "
+                "run sets it",
+            )
+
+
+CHECKS = (_left_to_no_layer, _unused_by_superspike)

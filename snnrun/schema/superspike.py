@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.errors import NoEffect
 from snnrun.keys.check import Values, check, steps_of
 from snnrun.keys.key import when
 from snnrun.keys.kinds import FLOAT, shown
@@ -188,24 +187,6 @@ FIXED = {
 LEARN_TARGETS = ("superspike",)  # rules for data with target spikes instead of classes
 
 
-@check("rule.name", "dataset.name", *UNUSED)
-def _unused(values: Values) -> Iterator[str]:
-    from snnrun.schema import SCHEMA
-
-    if values["rule.name"] != "superspike":
-        return
-    for name in UNUSED:
-        usual = SCHEMA[name].default_of(values["dataset.name"])
-        instead = f"use {INSTEAD[name]}, " if name in INSTEAD else ""
-        if values[name] != usual:
-            yield NoEffect(
-                name,
-                f"{name}={shown(values[name])}: has no effect with rule=superspike; "
-                f"{instead}leave it out, or use {name}={shown(usual)} where a preset or an earlier "
-                "run sets it",
-            )
-
-
 @check("rule.name", *FIXED)
 def _fixed(values: Values) -> Iterator[str]:
     for name, only in FIXED.items():
@@ -306,4 +287,4 @@ def _heterosynaptic(values: Values) -> Iterator[str]:
         )
 
 
-CHECKS = (_layers_alike, _unused, _fixed, _patterns, _times, _one_schedule, _heterosynaptic)
+CHECKS = (_layers_alike, _fixed, _patterns, _times, _one_schedule, _heterosynaptic)

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from snnrun.errors import CheckpointError
-from snnrun.record.atomic import atomic_file, make_folders
+from snnrun.files import atomic_file, make_folders
 from snnrun.record.paths import RunPaths
 
 FORMAT = 1

@@ -9,9 +9,8 @@ from typing import Any
 from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.fingerprint import Fingerprint, differences
-from snnrun.errors import CheckpointError, DataError
+from snnrun.errors import CheckpointError, DataError, RecordError
 from snnrun.notice import Notice
-from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import DATA
 from snnrun.record.reader import load_run

@@ -10,7 +10,8 @@ import pytest
 from cli_tools import Say
 
 from snnrun import __version__
-from snnrun.cli import COMMANDS, main
+from snnrun.cli import main
+from snnrun.commands.names import COMMANDS
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["-h"]])

@@ -49,7 +49,7 @@ from snnrun.cli import main
         (["train", "ETA=[1"], "ETA=[1: must be a number > 0"),
         (["train", "--multrun"], "Did you mean '--multirun'?"),
         (["train", "--config-dir"], "--config-dir: needs a value"),
-        (["train", "--config-dir", "none", "ETA=1"], "none' not found"),
+        (["train", "--config-dir", "none", "ETA=1"], "none: there is no such folder"),
         (["train", "N_EPOCH=3", "N_EPOCHS=4"], "N_EPOCHS=4: another spelling of N_EPOCH"),
         (["train", "+UNKNOWN=1"], "UNKNOWN: there is no such key"),
         (["train", "~ETAA"], "Could not delete from config"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from cli_tools import Say
 
-from snnrun.cli import COMMANDS, main
+from snnrun.cli import main
+from snnrun.commands.names import COMMANDS
 
 
 def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -11,7 +11,7 @@ from cli_tools import Calls, Say, refused
 
 from snnrun.cli import main
 from snnrun.commands.plot import read
-from snnrun.commands.run_folder import find_run, names_folder, run_folder
+from snnrun.commands.saved_run import find_run, names_folder, run_folder
 from snnrun.errors import CheckpointError
 from snnrun.record.paths import RunPaths
 

@@ -40,7 +40,7 @@ def test_closed_streams_are_no_hindrance(closed: str, tmp_path: Path) -> None:
 
 def test_a_file_that_is_opened_never_becomes_standard_output(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from snnrun.standard_streams import make_usable; make_usable()\n"
+        "import os, sys; from snnrun.console import make_usable; make_usable()\n"
         "file = open('file', 'w'); print('lost'); sys.stderr.write('lost')\n"
         "os.system('echo lost')\n"
         "assert file.fileno() > 2\n"

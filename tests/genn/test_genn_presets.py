@@ -9,11 +9,10 @@ import pytest
 import test_presets
 from omegaconf import OmegaConf
 from parity import genn, gradients_of, native
+from runs import composed
 from test_presets import PRESETS, assert_trained, preset
 
 from snnrun.backends.base import Backend
-from snnrun.commands.arguments import split
-from snnrun.commands.compose import compose
 from snnrun.compile.steps import Steps
 from snnrun.datasets import load
 from snnrun.datasets.recipe import recipe_of
@@ -31,7 +30,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
 def rule_of(name: str) -> str:
     """Return the learning rule that a preset chooses."""
-    return str(OmegaConf.select(compose(split([f"preset={name}"])), "rule.name"))
+    return str(OmegaConf.select(composed(f"preset={name}"), "rule.name"))
 
 
 folders, own_cache = test_presets.folders, test_presets.own_cache  # fixtures

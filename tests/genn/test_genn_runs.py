@@ -23,7 +23,7 @@ from runs import (
     write_shd,
 )
 
-from snnrun.commands.hydra_setup import VERSION
+from snnrun.commands.compose import VERSION
 from snnrun.config import conf_dir, from_dict, validate
 from snnrun.errors import BuildError, CapacityError, ConfigError
 from snnrun.record import load_run

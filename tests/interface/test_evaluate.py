@@ -16,8 +16,7 @@ from runs import LONG, SMALL, TABLE, TIMEOUT_S, assert_same_run
 
 import snnrun
 from snnrun import Run
-from snnrun.errors import CheckpointError, ConfigError, DataError, SnnrunError
-from snnrun.record.atomic import RecordError
+from snnrun.errors import CheckpointError, ConfigError, DataError, RecordError, SnnrunError
 
 pytestmark = pytest.mark.usefixtures("places")
 

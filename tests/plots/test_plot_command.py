@@ -12,7 +12,6 @@ import pytest
 from runs import small, write_shd
 
 from snnrun.cli import main
-from snnrun.commands.hydra_app import save_config
 from snnrun.commands.plot import _each_run
 from snnrun.config import from_dict
 from snnrun.plots import confusion
@@ -21,6 +20,7 @@ from snnrun.plots.saved import group, plot_run
 from snnrun.plots.style import new_figure
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, load_run
+from snnrun.record.saved import save_config
 from snnrun.run import train
 
 pytest.importorskip("matplotlib")

@@ -23,12 +23,11 @@ from runs import (
 )
 
 from snnrun.config import from_dict
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, RecordError
 from snnrun.plots import live
 from snnrun.plots.style import new_figure
 from snnrun.plots.training import draw_training
 from snnrun.plots.window import Window
-from snnrun.record.atomic import RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
 from snnrun.run import train

@@ -13,7 +13,9 @@ import h5py
 import numpy as np
 import pytest
 
-from snnrun.record.atomic import RecordError, atomic_file, atomic_hdf5, remove_stale, write_error
+from snnrun.errors import RecordError
+from snnrun.files import atomic_file, remove_stale, write_error
+from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.streams import stream
 
 

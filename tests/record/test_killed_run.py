@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snnrun.files import remove_stale
 from snnrun.record import load_run
-from snnrun.record.atomic import remove_stale
 from snnrun.record.owner import claim
 from snnrun.record.paths import SPIKES, WEIGHTS, RunPaths
 from snnrun.record.reader import comparable

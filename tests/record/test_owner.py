@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from snnrun.errors import RecordError
 from snnrun.record import owner
-from snnrun.record.atomic import RecordError
 from snnrun.record.owner import Owner, claim, read_owner, running
 from snnrun.record.paths import RunPaths
 

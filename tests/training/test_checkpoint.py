@@ -8,8 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from snnrun.errors import CheckpointError
-from snnrun.record.atomic import RecordError
+from snnrun.errors import CheckpointError, RecordError
 from snnrun.record.paths import RunPaths
 from snnrun.streams import stream
 from snnrun.training.checkpoint import load, save

@@ -19,7 +19,7 @@ from snnrun.config import from_dict
 from snnrun.datasets import Splits, load
 from snnrun.datasets.fingerprint import differences, fingerprint, to_text
 from snnrun.record import load_run
-from snnrun.record.atomic import atomic_hdf5
+from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.record.paths import RunPaths
 
 POINTS = {"dataset": "yinyang", "N_TRAIN": 300, "N_VALIDATE": 50, "N_TEST": 40}

@@ -29,7 +29,7 @@ from snnrun.backends.genn.pygenn import version_of_pygenn
 from snnrun.backends.genn.settings import CPU
 from snnrun.backends.native.compiler import Compiler
 from snnrun.errors import BuildError
-from snnrun.record.atomic import write_error
+from snnrun.files import write_error
 
 LOG, TEXT = "build.log", "model.txt"
 LOG_LINES = 40

@@ -17,8 +17,8 @@ from snnrun.backends.native.online import OnlineBackend
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
+from snnrun.files import write_error
 from snnrun.notice import Notice
-from snnrun.record.atomic import write_error
 from snnrun.shell import Line
 
 

@@ -15,7 +15,7 @@ from snnrun.backends.native.compiler import Compiler, flags, processor
 from snnrun.backends.native.precompiled import precompiled
 from snnrun.backends.native.processes import run
 from snnrun.errors import BuildError
-from snnrun.places import cache_root, usable
+from snnrun.files import cache_root, usable
 
 LOG_LINES = 40
 

@@ -6,7 +6,6 @@ import math
 
 import sympy as sp
 
-from snnrun import __version__
 from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, fill, print_formula
 from snnrun.backends.native.update import UpdateEmitter
@@ -14,6 +13,7 @@ from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.models.losses import Readout
 from snnrun.network.network import Layer
+from snnrun.version import __version__
 
 READOUTS = {
     Readout.WEIGHTED_SUM: "WeightedSum",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from snnrun import __version__
 from snnrun.backends.native.emit import REALS
 from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, fill
 from snnrun.backends.online import delay_steps, lag_steps
 from snnrun.compile.program import Program
 from snnrun.models.superspike import SuperSpike
+from snnrun.version import __version__
 
 
 class OnlinePopulationEmitter(PopulationEmitter):

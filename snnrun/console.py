@@ -1,12 +1,42 @@
-"""Standard input, output and error, in whatever state the program was given them."""
+"""The terminal and whoever sits at it: standard streams, messages, exit codes, users' modules."""
 
 from __future__ import annotations
 
 import codecs
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
-SHOWN = "snnrun.shown"  # name of the error handler below
+from snnrun.errors import SnnrunError
+from snnrun.shell import command as command_line
+
+USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
+SHOWN = "snnrun.shown"  # name of the error handler of encodings below
+
+
+def show(error: SnnrunError, where: str = "") -> None:
+    """Print the message of an error that its user can mend."""
+    text = f"snnrun: error{f' in {where}' if where else ''}: {error}"
+    with suppress(OSError):  # nobody is there to read it
+        print(text, file=sys.stderr, flush=True)
+
+
+def announce(command: str, words: Sequence[str | Path]) -> None:
+    """Say what is about to be done, as the first thing: reading all that it needs takes a while."""
+    print(command_line(command, *words), flush=True)
+
+
+def wants_traceback() -> bool:
+    """Return whether SNNRUN_TRACEBACK=1 asks for tracebacks of all errors."""
+    return os.environ.get("SNNRUN_TRACEBACK") == "1"
+
+
+def find_users_modules(folder: str) -> None:
+    """Let modules in ``folder`` be found, as `python -m` does, but after all installed ones."""
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
 
 
 def make_usable() -> None:

@@ -12,8 +12,8 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 
-from snnrun.cli import COMMANDS
 from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, groups, split
+from snnrun.commands.names import COMMANDS
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, shown

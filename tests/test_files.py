@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snnrun import places
+from snnrun import files
 from snnrun.backends.native.build import cache_folder
 from snnrun.cli import main
 from snnrun.commands import doctor
@@ -26,10 +26,10 @@ NOBODY = 65534
 def no_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("SNNRUN_CACHE", "SNNRUN_DATA", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    before = dict(places._made)
-    places._made.clear()
+    before = dict(files._made)
+    files._made.clear()
     yield
-    places._made.update(before)
+    files._made.update(before)
 
 
 def a_file_as_home(tmp_path: Path) -> str:
@@ -76,7 +76,7 @@ def test_a_home_that_may_not_be_entered_is_no_home(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         f"sys.path[:0] = {sys.path!r}\n"
-        "from snnrun.places import why_not, cache_root\n"
+        "from snnrun.files import why_not, cache_root\n"
         "from snnrun.backends.native.build import cache_folder\n"
         f"os.getuid() or os.setuid({NOBODY})\n"
         "print(why_not(cache_root(), make=False)); print(os.access(cache_folder(None), os.W_OK))\n"

@@ -1,0 +1,16 @@
+"""The subcommands and what they do, in the order in which help lists them."""
+
+COMMANDS = {
+    "train": "train a network; every key of the configuration can be given",
+    "resume": "go on with a run that was stopped, as if it never had been",
+    "test": "evaluate a trained run on its test set",
+    "crossval": "train once for each speaker left out, and tabulate the accuracies",
+    "gradcheck": "compare the derived gradients with finite differences",
+    "compile": "generate and build a network's program without running it",
+    "data": "info, verify, fetch: the data sets and their files",
+    "runs": "list the runs: epochs done, how each ended, accuracies",
+    "plot": "pictures of runs: course, weights, confusion; several runs in one",
+    "doctor": "what this machine has, and what is missing",
+    "keys": "what every key of the configuration means",
+    "presets": "settings of published results, with the results",
+}
