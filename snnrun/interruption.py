@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from snnrun.config import Config
 from snnrun.errors import told
-from snnrun.plots.live import LivePlots
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.reporter import Reporter
@@ -17,6 +16,9 @@ from snnrun.stop import TIME_IS_UP, Stop, StopNow
 from snnrun.summary import stopped, stopped_early
 from snnrun.training.loop import Stopped
 from snnrun.training.state import State
+
+if TYPE_CHECKING:
+    from snnrun.plots.live import LivePlots
 
 
 class Interrupted(SystemExit):

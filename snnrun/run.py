@@ -34,7 +34,7 @@ from snnrun.network.build import (
     find_stdp,
     initial_weights,
 )
-from snnrun.plots.live import LivePlots, require_plots
+from snnrun.plots.library import live_plots, require_plots
 from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.ending import noting_end
 from snnrun.record.evaluation import Weights, add_test
@@ -132,7 +132,7 @@ def train_in(
             reporter.warning(line)
         ending.training()
         keeper = _keeper(config, paths, backend, record, state, resumed)
-        plots = _plots(config, paths, splits, backend, record, reporter, stack)
+        plots = live_plots(stack, config, paths, splits, backend, record, reporter.warning)
         trainer = Trainer(
             config=config,
             splits=splits,
@@ -322,23 +322,6 @@ def _keeper(
     if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
         keeper.loaded(state)
     return keeper
-
-
-def _plots(
-    config: Config,
-    paths: RunPaths,
-    splits: Splits,
-    backend: Backend,
-    record: RunRecord,
-    reporter: Reporter,
-    stack: ExitStack,
-) -> LivePlots | None:
-    """Return the maker of plots, closed with ``stack``; None where none are asked for."""
-    if not (config.TRAINING_PLOT or config.FANCY_PLOTS):
-        return None
-    plots = LivePlots(config, paths, splits, backend, record, reporter.warning)
-    stack.callback(plots.close)
-    return plots
 
 
 def _resumed(config: Config, paths: RunPaths, opened: Opened) -> State | None:

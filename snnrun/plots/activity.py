@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
+from snnrun.plots.learned import panels
 from snnrun.plots.style import BLUE, tidy
-from snnrun.plots.weights import panels
 
 
 def draw_activity(figure: Figure, per_trial: Mapping[str, np.ndarray], title: str = "") -> None:

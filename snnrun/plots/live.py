@@ -10,21 +10,15 @@ from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import RecordError
-from snnrun.plots.library import require_matplotlib
+from snnrun.plots import activity, confusion, raster
+from snnrun.plots.example import OneExample
+from snnrun.plots.learned import learned, size_of, write_learned
+from snnrun.plots.style import write
+from snnrun.plots.training import SIZE, draw_training
+from snnrun.plots.window import Window
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.training.activity import by_population
-
-
-def require_plots(config: Config) -> None:
-    """Refuse a run whose plots cannot be made, before anything is built.
-
-    Raises:
-        ConfigError: matplotlib is missing.
-    """
-    for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
-        if getattr(config, key):
-            require_matplotlib(f"{key}=true")
 
 
 class LivePlots:
@@ -52,10 +46,6 @@ class LivePlots:
         record: RunRecord,
         warn: Callable[[str], None],
     ) -> None:
-        from snnrun.plots.example import OneExample
-        from snnrun.plots.training import SIZE
-        from snnrun.plots.window import Window
-
         self._config = config
         self._paths = paths
         self._splits = splits
@@ -95,8 +85,6 @@ class LivePlots:
 
     def _training(self) -> None:
         """Draw the course so far, unless no epoch has ended yet."""
-        from snnrun.plots.style import write
-        from snnrun.plots.training import SIZE, draw_training
 
         if not self._config.TRAINING_PLOT or not len(self._record.epochs):
             return
@@ -122,15 +110,15 @@ class LivePlots:
         self._attempt("confusion matrix", self._confusion)
 
     def _raster(self, after: str) -> None:
-        from snnrun.plots.raster import draw_raster, size_of
-        from snnrun.plots.style import write
-
         assert self._example is not None
         example = self._example.run(after)
-        write(lambda f: draw_raster(f, example), self._paths.plot("raster"), size_of(example))
+        write(
+            lambda f: raster.draw_raster(f, example),
+            self._paths.plot("raster"),
+            raster.size_of(example),
+        )
 
     def _learned(self, after: str) -> None:
-        from snnrun.plots.learned import learned, write_learned
 
         program = self._backend.program
         tensors = {tensor.name: self._backend.get(tensor.name) for tensor in program.tensors}
@@ -138,9 +126,6 @@ class LivePlots:
         write_learned(self._paths, *learned(program.network, tensors), after, name)
 
     def _activity(self, epoch: int, spikes_per_trial: np.ndarray) -> None:
-        from snnrun.plots.activity import draw_activity
-        from snnrun.plots.style import write
-        from snnrun.plots.weights import size_of
 
         program = self._backend.program
         found = {
@@ -150,11 +135,9 @@ class LivePlots:
         }
         title = f"Spikes of hidden neurons, training of epoch {epoch}"
         size = size_of(len(found))
-        write(lambda f: draw_activity(f, found, title), self._paths.plot("activity"), size)
+        write(lambda f: activity.draw_activity(f, found, title), self._paths.plot("activity"), size)
 
     def _confusion(self) -> None:
-        from snnrun.plots.confusion import draw_confusion, size_of
-        from snnrun.plots.style import write
 
         shown = "validation" if self._splits.validation is not None else "train"
         latest = {split: self._record.latest_confusion(split) for split in (shown, "test")}
@@ -162,9 +145,9 @@ class LivePlots:
         names = self._splits.train.data.class_names
         if found:
             write(
-                lambda f: draw_confusion(f, found, names, "Confusion, last epoch so far"),
+                lambda f: confusion.draw_confusion(f, found, names, "Confusion, last epoch so far"),
                 self._paths.plot("confusion"),
-                size_of(len(found)),
+                confusion.size_of(len(found)),
             )
 
     def _attempt(self, what: str, draw: Callable[[], None]) -> None:

@@ -164,7 +164,7 @@ def _plot_confusion(run: Run) -> None:
 def _plot_pattern(run: Run) -> None:
     """Write the recorded trials of a pattern task beside the target, if there are any."""
     recorded = run.recorded()["spikes"]
-    if run.config["dataset"]["name"] != "pattern" or not recorded:
+    if not (run.task.targets and recorded):
         return
     config = validate(run.config)
     targets = None

@@ -121,6 +121,7 @@ SPIKE_PATTERN = SpikePattern(
     subheading=("ratio", "hits", "spur."),
     score_axis="1 - error / silent",
     loss_axis="error",
+    targets=True,
     score_is_loss=True,
     older_names={
         "accuracy": "skill",
