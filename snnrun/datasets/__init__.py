@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnrun.datasets.choice import Choice, Packed, epoch_order, refuse_validation_set, splits_of
-from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request, find
+from snnrun.datasets.declaration import DataFile, DataSet, Part, Request, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.grid import Grid, with_channels_rescaled
 from snnrun.datasets.judgement import judged, judged_targets
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from snnrun.config import Config
 
 __all__ = [
-    "Contents",
     "DataFile",
     "DataSet",
     "Events",
@@ -69,9 +68,11 @@ def load_chosen(
     """Return the splits of ``choice``, with all else as ``load`` does it."""
     if dataset.files or dataset.generated:
         refuse_validation_set(dataset, choice, dataset.own_validation)
+    folder = data_folder(dataset, config.dataset.path)
     grid = Grid.of(config)
     try:
-        parts = _read(config, dataset, choice)
+        _ensure_files(config, dataset, choice.parts_of(dataset), folder)
+        parts = read_parts(config, dataset, choice, folder)
         targets, lost = grid.targets_of(parts["train"])
         notices = judged_targets(config, dataset, parts["train"], lost)
         done: dict[int, SpikeData] = {}
@@ -99,10 +100,9 @@ def load_chosen(
     return with_channels_rescaled(splits, config.RESCALE_X, config.dataset.merge)
 
 
-def _read(config: Config, dataset: DataSet, choice: Choice) -> dict[str, Part]:
+def read_parts(config: Config, dataset: DataSet, choice: Choice, folder: Path) -> dict[str, Part]:
     """Return the parts that are needed, by name, as the data set's own function reads them."""
-    names, folder = choice.parts_of(dataset), data_folder(dataset, config.dataset.path)
-    _ensure_files(config, dataset, names, folder)
+    names = choice.parts_of(dataset)
     given = dataset.read(
         Request(
             parts=names,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from snnrun.datasets import load, load_chosen
 from snnrun.datasets.checksums import read_record, status
 from snnrun.datasets.choice import Choice
-from snnrun.datasets.declaration import Contents, DataSet, find
+from snnrun.datasets.contents import Contents, contents_in
+from snnrun.datasets.declaration import DataSet, find
 from snnrun.datasets.fetch import copy_from, download, missing_text
 from snnrun.datasets.files import ANOTHER_FOLDER, data_folder, find_file
 from snnrun.datasets.judgement import lines_of
-from snnrun.datasets.spikes import Split, left_out
+from snnrun.datasets.spikes import left_out
 from snnrun.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def info(config: Config) -> None:
         if missing:
             _say(missing_text(dataset, folder, missing, config))
         else:
-            _print_contents(_describe(dataset, folder))
+            _print_contents(contents_in(folder, config, dataset))
             try:
                 _say_judgement(dataset, config)
             except DataError as error:
@@ -75,7 +75,7 @@ def verify(config: Config) -> None:
         changed = [str(state.path) for state in states.values() if not state.intact]
         if changed:
             raise DataError(f"{', '.join(changed)}: changed since fetched. Remove and fetch anew")
-        _print_contents(_describe(dataset, folder))
+        _print_contents(contents_in(folder, config, dataset))
         _say_judgement(dataset, config)
         _say(f"layout ok; {_origin([state.public for state in states.values()])}")
 
@@ -100,8 +100,9 @@ def fetch(config: Config, from_folder: Path | None = None) -> None:
         if from_folder is None:
             download(dataset, folder, _say)
         else:
-            copy_from(dataset, Path(from_folder).expanduser(), folder, _say)
-        _print_contents(_describe(dataset, folder))
+            check = partial(contents_in, config=config, dataset=dataset)
+            copy_from(dataset, Path(from_folder).expanduser(), folder, check, _say)
+        _print_contents(contents_in(folder, config, dataset))
 
 
 @contextmanager
@@ -111,10 +112,6 @@ def _file_errors(dataset: DataSet) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}. {ANOTHER_FOLDER}") from error
-
-
-def _describe(dataset: DataSet, folder: Path) -> tuple[Contents, ...]:
-    return () if dataset.describe is None else dataset.describe(folder)
 
 
 def _say_judgement(dataset: DataSet, config: Config) -> None:
@@ -133,29 +130,9 @@ def _say_judgement(dataset: DataSet, config: Config) -> None:
 def _print_splits(dataset: DataSet, config: Config) -> None:
     _say("no files: the examples are made when they are needed")
     splits = load(config)
-    _print_contents([_contents_of(s, config.DT_MS) for s in splits.all()])
+    _print_contents(contents_in(data_folder(dataset, config.dataset.path), config, dataset))
     for line in lines_of(splits.notices):
         _say(line)
-
-
-def _contents_of(split: Split, dt_ms: float) -> Contents:
-    """Return what a split holds, on the grid."""
-    data, examples = split.data, split.examples
-    counts = np.diff(data.offsets)[examples]
-    occupied = (np.diff(data.step_pointers[examples].astype(np.int64), axis=1) > 0).any(axis=0)
-    last = int(np.flatnonzero(occupied)[-1]) if occupied.any() else 0
-    speakers = () if data.speakers is None else np.unique(data.speakers[examples]).tolist()
-    return Contents(
-        part=split.name,
-        examples=len(examples),
-        classes=len(np.unique(split.labels)),
-        channels=data.n_channels,
-        events=int(counts.sum()),
-        least_events=int(counts.min()) if len(counts) else 0,
-        most_events=int(counts.max(initial=0)),
-        last_ms=last * dt_ms,
-        speakers=tuple(speakers),
-    )
 
 
 def _print_contents(contents: Sequence[Contents]) -> None:
@@ -169,9 +146,7 @@ def _print_contents(contents: Sequence[Contents]) -> None:
             f"{p.least_events:,} to {p.most_events:,}, mean {p.events / p.examples:,.0f}"
             for p in contents
         ],
-        "last event (ms)": [
-            "" if part.last_ms is None else f"{part.last_ms:.1f}" for part in contents
-        ],
+        "last event (ms)": [f"{part.last_ms:.1f}" for part in contents],
         "speakers": [" ".join(map(str, part.speakers)) for part in contents],
     }
     _table(

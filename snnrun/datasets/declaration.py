@@ -24,7 +24,7 @@ with a file that says its defaults, and may have options of its own for ``reques
     TRIAL_MS: 500.0
 
 and then `snnrun train --config-dir my_conf dataset=my_set`; README.md has one that can be pasted.
-With ``files`` and ``describe`` as well, `snnrun data info | verify | fetch` work for it.
+With ``files`` as well, `snnrun data info | verify | fetch` work for them.
 
 A built-in one called NAME is the constant NAME of the module snnrun.datasets.name, with
 conf/dataset/name.yaml.
@@ -102,6 +102,10 @@ class Part:
     targets: tuple[np.ndarray, np.ndarray] | None = None
     about: str = ""
 
+    def blocks(self) -> Iterable[Events]:
+        """Return the events, some examples at a time."""
+        return [self.events] if isinstance(self.events, Events) else self.events()
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
@@ -141,21 +145,6 @@ class DataFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contents:
-    """What a part of a data set holds, for `snnrun data info`."""
-
-    part: str  # file name, or name of the split
-    examples: int
-    classes: int
-    channels: int
-    events: int
-    least_events: int  # of an example
-    most_events: int
-    last_ms: float | None = None  # time of the last event of all; None before encoding
-    speakers: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class DataSet:
     """A data set: how it is called, read, and where its files come from.
 
@@ -163,8 +152,6 @@ class DataSet:
     title     one line: what it is, and its citation
     read      Request -> its parts by name; opens files, but leaves events to be read later
     files     files that it is read from; none for a generated set
-    describe  folder -> what each file holds; reads and checks the files from end to end, and raises
-              DataError for a wrong or damaged one
     folder    folder of its files in the data folder, for sets that share files; by default its name
     generated  its parts have as many examples as are asked for; what has fewer is shown repeatedly
     made_for_trial  its times are made for the trial, so that they fit; files may hold any
@@ -176,16 +163,11 @@ class DataSet:
     title: str
     read: Callable[[Request], Mapping[str, Part]]
     files: tuple[DataFile, ...] = ()
-    describe: Callable[[Path], tuple[Contents, ...]] | None = None
     folder: str | None = None
     generated: bool = False
     made_for_trial: bool = False
     pixels: bool = False
     advice: str = ""
-
-    def __post_init__(self) -> None:
-        if self.files and self.describe is None:
-            raise DataError(f"DataSet {self.name}: one with files needs describe as well")
 
     @property
     def public(self) -> bool:

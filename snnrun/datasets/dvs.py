@@ -13,16 +13,16 @@ Source: https://zenodo.org/records/8060604, a copy of tonic's archives; the MD5 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import ceil, prod, sqrt
 from pathlib import Path
 
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request
+from snnrun.datasets.declaration import DataFile, DataSet, Part, Request
 from snnrun.datasets.files import find_file, needed, readable
-from snnrun.datasets.gestures import converted, places, recordings
+from snnrun.datasets.gestures import converted, places
 from snnrun.datasets.grid import LEAST_USED
 from snnrun.datasets.hdf5 import opened
 from snnrun.datasets.packing import Events
@@ -158,37 +158,6 @@ def event_blocks(path: Path, factor: int, scene: Scene) -> Iterator[Events]:
             start += count
 
 
-def describe(folder: Path) -> tuple[Contents, ...]:
-    """Read and check both archives of ``folder`` from end to end; events are the camera's."""
-    found = [_describe(readable(folder, file), file.name) for file in DVS.files]
-    scene = Scene.of([size for _, size in found], 0)
-    return tuple(replace(part, channels=scene.channels(1)) for part, _ in found)
-
-
-def _describe(path: Path, member: str) -> tuple[Contents, tuple[int, int]]:
-    """Return what an archive holds, and up to which (width, height) its pixels reach."""
-    counts, labels, users, last, width, height = [], set(), set(), 0.0, 0, 0
-    for recording in recordings(path, member):
-        x, y, _ = places(recording.pixels)
-        width, height = max(width, 1 + x.max(initial=-1)), max(height, 1 + y.max(initial=-1))
-        counts.append(len(recording.pixels))
-        labels.add(recording.label)
-        users.add(recording.user)
-        last = max(last, float(recording.times_ms.max(initial=0.0)))
-    contents = Contents(
-        part=member,
-        examples=len(counts),
-        classes=len(labels),
-        channels=0,
-        events=sum(counts),
-        least_events=min(counts),
-        most_events=max(counts),
-        last_ms=last,
-        speakers=tuple(sorted(users - {-1})),
-    )
-    return contents, (width, height)
-
-
 DVS = DataSet(
     name="dvs",
     title="DVS128 gestures (Amir et al. 2017, CVPR, pages 7243-7252)",
@@ -197,5 +166,4 @@ DVS = DataSet(
         _file("ibmGestureTrain.tar", "train", "3a8f0d4120a166bac7591f77409cb105"),
         _file("ibmGestureTest.tar", "test", "56070e45dadaa85fff82e0fbfbc06de5"),
     ),
-    describe=describe,
 )

@@ -20,7 +20,7 @@ import requests
 
 from snnrun.datasets.checksums import add_record, digest, is_published, status
 from snnrun.datasets.declaration import DataFile, DataSet
-from snnrun.datasets.files import find_file, unpack
+from snnrun.datasets.files import find_file, forget, unpack
 from snnrun.errors import DataError
 from snnrun.files import atomic_path, one_at_a_time
 from snnrun.schema import DATASETS
@@ -70,11 +70,18 @@ def _download_file(file: DataFile, folder: Path, say: Say) -> None:
     say(f"{folder / name}: public file, checksum ok")
 
 
-def copy_from(dataset: DataSet, source: Path, folder: Path, say: Say = to_stderr) -> None:
+def copy_from(
+    dataset: DataSet,
+    source: Path,
+    folder: Path,
+    check: Callable[[Path], object],
+    say: Say = to_stderr,
+) -> None:
     """Copy the files of a data set from the folder ``source`` to ``folder``, plain or packed.
 
-    All files are checked from end to end before the first appears. Files other than the published
-    ones are taken if their layout is right; which they are is said and noted.
+    Files other than the published ones are taken if their layout is right, which ``check`` tells by
+    reading those of a folder from end to end, before the first appears; what they are is said and
+    noted.
     """
     if not dataset.files:
         raise DataError(f"dataset {dataset.name} has no files: there is nothing to copy")
@@ -92,9 +99,12 @@ def copy_from(dataset: DataSet, source: Path, folder: Path, say: Say = to_stderr
             names[file] = file.name if is_packed else path.name
             _place(path, file.name if is_packed else None, staging / names[file])
         try:
-            dataset.describe(staging)  # type: ignore[misc]  # a DataSet with files has describe
+            check(staging)
         except DataError as error:
             raise DataError(str(error).replace(str(staging), str(source))) from error
+        finally:
+            for file in dataset.files:
+                forget(staging / names[file])
         for file, name in names.items():
             _refuse_other(folder, file, staging / name)
         for name in names.values():

@@ -101,9 +101,7 @@ def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
     It belongs to the path, size and time of the file, so that it is made once, and made anew when
     the file changes. ``make`` gets the path to write to, where it must appear whole or not at all.
     """
-    source, about = path.resolve(), path.stat()
-    place = hashlib.sha256(str(source).encode()).hexdigest()[:16]
-    folder = usable(cache_root() / "unpacked", "XDG_CACHE_HOME") / place
+    folder, about = _cache_of(path), path.stat()
     target = folder / f"{about.st_size}-{about.st_mtime_ns}-{member}"
     if not target.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +110,16 @@ def cached(path: Path, member: str, make: Callable[[Path], None]) -> Path:
             if other != target:
                 other.unlink(missing_ok=True)
     return target
+
+
+def forget(path: Path) -> None:
+    """Remove from the cache what was made of the file ``path``."""
+    shutil.rmtree(_cache_of(path), ignore_errors=True)
+
+
+def _cache_of(path: Path) -> Path:
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return usable(cache_root() / "unpacked", "XDG_CACHE_HOME") / place
 
 
 def unpack(path: Path, member: str, target: Path) -> None:

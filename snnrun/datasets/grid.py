@@ -77,7 +77,7 @@ class Grid:
 
     def _put(self, part: Part, n_channels: int) -> SpikeData:
         return pack(
-            part.events() if callable(part.events) else part.events,
+            part.blocks(),
             labels=part.labels,
             n_steps=self.n_steps,
             n_channels=n_channels,

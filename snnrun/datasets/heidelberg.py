@@ -12,14 +12,13 @@ The public sets have 700 channels, and 20 or 35 classes; other numbers are taken
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 
 import h5py
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request
+from snnrun.datasets.declaration import DataFile, DataSet, Part, Request
 from snnrun.datasets.files import Located, find_file, located
 from snnrun.datasets.grid import LEAST_USED
 from snnrun.datasets.hdf5 import opened
@@ -42,13 +41,7 @@ def published(name: str, split: str, md5: str) -> DataFile:
 
 def heidelberg_set(name: str, title: str, files: tuple[DataFile, ...]) -> DataSet:
     """Return the data set that has one file of this layout for each of its parts."""
-    return DataSet(
-        name=name,
-        title=title,
-        read=partial(read_files, files),
-        files=files,
-        describe=partial(describe_files, files),
-    )
+    return DataSet(name=name, title=title, read=partial(read_files, files), files=files)
 
 
 def read_files(files: Sequence[DataFile], request: Request) -> dict[str, Part]:
@@ -82,16 +75,6 @@ def read_files(files: Sequence[DataFile], request: Request) -> dict[str, Part]:
         )
         for name, header in headers.items()
     }
-
-
-def describe_files(files: Sequence[DataFile], folder: Path) -> tuple[Contents, ...]:
-    """Read and check all files of a set in ``folder`` from end to end."""
-    places = {file.name: located(folder, file) for file in files}
-    headers = {name: read_header(file) for name, file in places.items()}
-    class_names_of(list(headers.values()))
-    found = [replace(describe_file(f, headers[name]), part=name) for name, f in places.items()]
-    n_channels = number_of_channels(max(part.channels for part in found) - 1)
-    return tuple(replace(part, channels=n_channels) for part in found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,40 +161,6 @@ def event_blocks(file: Located) -> Iterator[Events]:
         else:
             times_ms = times.astype(np.float64) * MS_PER_S
             yield Events(counts=counts, times_ms=times_ms, channels=units)
-
-
-def describe_file(file: Located, header: Header) -> Contents:
-    """Read a file from end to end and return what it holds; DataError where anything is wrong.
-
-    ``channels`` are those up to the highest one that has an event.
-    """
-    counts, last_s, highest = [np.zeros(0, np.int64)], 0.0, 0
-    for block_counts, times, units in _blocks(file):
-        counts.append(block_counts)
-        if len(times) == 0:
-            continue
-        if not np.isfinite(times).all():
-            raise DataError(
-                f"{file}: spikes/times holds times that are not numbers, or infinite (16-bit "
-                "floats hold none above 65,504)"
-            )
-        if units.min() < 0:
-            raise DataError(f"{file}: spikes/units must be 0 or more, got {units.min()}")
-        highest = max(highest, int(units.max()))
-        last_s = max(last_s, float(times.max()))
-    per_example = np.concatenate(counts)
-    speakers = () if header.speakers is None else tuple(np.unique(header.speakers).tolist())
-    return Contents(
-        part=file.path.name,
-        examples=len(per_example),
-        classes=len(np.unique(header.labels)),
-        channels=highest + 1,
-        events=int(per_example.sum()),
-        least_events=int(per_example.min()),
-        most_events=int(per_example.max()),
-        last_ms=last_s * MS_PER_S,
-        speakers=speakers,
-    )
 
 
 def _blocks(file: Located) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

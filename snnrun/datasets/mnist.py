@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataFile, DataSet, Part, Request
+from snnrun.datasets.declaration import DataFile, DataSet, Part, Request
 from snnrun.datasets.files import find_file, readable
 from snnrun.datasets.idx import read_idx
 from snnrun.datasets.packing import Events
@@ -113,40 +113,6 @@ def encode(images: np.ndarray) -> Iterator[Events]:
         )
 
 
-def describe(folder: Path) -> tuple[Contents, ...]:
-    """Read and check the four files of ``folder`` from end to end."""
-
-    def bright(images: np.ndarray) -> tuple[np.ndarray, int]:
-        return (images > DARKEST).reshape(len(images), -1).sum(axis=1), images[0].size
-
-    return describe_set(folder, bright)
-
-
-def describe_set(
-    folder: Path, count: Callable[[np.ndarray], tuple[np.ndarray, int]]
-) -> tuple[Contents, ...]:
-    """Read and check MNIST's four files from end to end.
-
-    count   images [n, rows, columns] -> (events of each image, number of channels)
-    """
-    contents = []
-    for split in IMAGE_FILES:
-        images, labels = read_pair(folder, split)
-        events, n_channels = count(images)
-        contents.append(
-            Contents(
-                part=f"{IMAGE_FILES[split].name.partition('-')[0]} ({_size(images)} pixels)",
-                examples=len(images),
-                classes=len(np.unique(labels)),
-                channels=n_channels,
-                events=int(events.sum()),
-                least_events=int(events.min()),
-                most_events=int(events.max()),
-            )
-        )
-    return tuple(contents)
-
-
 def _count_classes(folder: Path, read: Sequence[np.ndarray]) -> int:
     """Return the number of classes: one more than the highest label of all label files."""
     files = (file for file in LABEL_FILES.values() if find_file(folder, file))
@@ -167,7 +133,6 @@ MNIST = DataSet(
     title="MNIST digits, or a set in its format (LeCun et al. 1998, doi:10.1109/5.726791)",
     read=read,
     files=(*IMAGE_FILES.values(), *LABEL_FILES.values()),
-    describe=describe,
     made_for_trial=True,
     pixels=True,
 )

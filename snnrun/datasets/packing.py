@@ -147,7 +147,7 @@ def pack(
     if isinstance(blocks, Events):
         at_most_events, blocks = len(blocks.channels), [blocks]
     packer = _Packer(len(labels), n_steps, n_channels, merge, source, at_most_events)
-    clock = _Clock(dt_ms, start, input_ms, n_steps)
+    clock = Clock(dt_ms, start, input_ms, n_steps)
     for block in blocks:
         packer.check(block)
         times, unit = clock.read(block)
@@ -157,7 +157,7 @@ def pack(
     return packer.finish(n_classes, labels, speakers, class_names, image)
 
 
-class _Clock:
+class Clock:
     """Tells the times of events; steps of a table of times are found once for all blocks."""
 
     def __init__(

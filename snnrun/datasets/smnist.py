@@ -22,17 +22,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnrun.datasets.declaration import Contents, DataSet, Part, Request
-from snnrun.datasets.mnist import MNIST, describe_set, read_images
+from snnrun.datasets.declaration import DataSet, Part, Request
+from snnrun.datasets.mnist import MNIST, read_images
 from snnrun.datasets.packing import Events
 
 BRIGHTEST, HIGHEST = 255, 254  # the grey value of a touch, and the highest threshold
-THRESHOLDS = 49
 IMAGES_AT_A_TIME = 64  # some 400,000 events
 
 
@@ -107,19 +105,11 @@ def _crossings(
     return lengths.sum(axis=(1, 2)), pixel, channels
 
 
-def describe(folder: Path) -> tuple[Contents, ...]:
-    """Read and check MNIST's four files; events are crossings of 49 thresholds, unrepeated."""
-    return describe_set(
-        folder, lambda images: (count_crossings(images, THRESHOLDS), 2 * THRESHOLDS + 1)
-    )
-
-
 SMNIST = DataSet(
     name="smnist",
     title="Sequential MNIST as crossings of grey thresholds (Bellec et al. 2018, arXiv:1803.09574)",
     read=read,
     files=MNIST.files,
-    describe=describe,
     folder=MNIST.name,
     made_for_trial=True,
 )

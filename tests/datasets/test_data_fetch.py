@@ -20,10 +20,12 @@ from typing import Any
 
 import pytest
 
+from snnrun.config import from_dict
 from snnrun.datasets import DataSet, load
 from snnrun.datasets import fetch as fetch_module
 from snnrun.datasets.checksums import status
-from snnrun.datasets.fetch import copy_from, download
+from snnrun.datasets.contents import contents_in
+from snnrun.datasets.fetch import download
 from snnrun.datasets.mnist import MNIST
 from snnrun.datasets.shd import SHD
 from snnrun.errors import DataError
@@ -90,6 +92,14 @@ def shd_site(site: tuple[Path, str], shd_folder: Path) -> DataSet:
         with zipfile.ZipFile(folder / f"{path.name}.zip", "w") as archive:
             archive.write(path, path.name)
     return published_at(SHD, address, folder)
+
+
+def copy_from(
+    dataset: DataSet, source: Path, target: Path, say: Callable[[str], None] = print
+) -> None:
+    config = from_dict({"dataset": dataset.name})
+    check = partial(contents_in, config=config, dataset=dataset)
+    fetch_module.copy_from(dataset, source, target, check, say)
 
 
 def names(folder: Path) -> list[str]:

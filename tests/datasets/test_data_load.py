@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snnrun.config import from_dict
-from snnrun.datasets import DataFile, DataSet, find, load
+from snnrun.datasets import DataFile, find, load
 from snnrun.errors import ConfigError, DataError
 from snnrun.schema.files import DATASETS, FILES
 
@@ -110,8 +110,6 @@ def test_declarations_check_themselves() -> None:
         DataFile(name="a", split="valid")
     with pytest.raises(DataError, match="url and md5 go together"):
         DataFile(name="a", split="train", url="http://localhost/a")
-    with pytest.raises(DataError, match="one with files needs describe"):
-        DataSet(name="a", title="", read=load, files=(DataFile(name="a", split="train"),))
 
 
 def test_the_real_configuration_is_understood(mnist_folder: Path) -> None:

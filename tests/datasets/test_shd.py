@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 
 from snnrun.datasets import Splits, load
-from snnrun.datasets.files import Located
-from snnrun.datasets.heidelberg import describe_file, read_header
+from snnrun.datasets.contents import contents_in
 from snnrun.datasets.shd import SHD
 from snnrun.errors import DataError
 
@@ -240,8 +239,6 @@ def test_a_file_of_another_layout_is_refused(
     with pytest.raises(DataError, match=message) as caught:
         read(shd_folder)
     assert "shd_train.h5" in str(caught.value)
-    with pytest.raises(DataError, match=message):
-        SHD.describe(shd_folder)
 
 
 def channels_up_to(highest: int, n: int = 20) -> list[tuple[list[float], list[int]]]:
@@ -255,7 +252,7 @@ def channels_up_to(highest: int, n: int = 20) -> list[tuple[list[float], list[in
 )
 def test_the_number_of_channels_is_that_of_the_files(
     tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits],
-    train: int, test: int, expected: int,
+    train: int, test: int, expected: int, make_config: Callable[..., Any],
 ) -> None:  # fmt: skip
     for split, highest in (("train", train), ("test", test)):
         write_shd(tmp_path / f"shd_{split}.h5", channels_up_to(highest), classes=4)
@@ -265,7 +262,8 @@ def test_the_number_of_channels_is_that_of_the_files(
         assert (data.n_channels, data.n_classes) == (expected, 4)
     assert splits.train.data.events(3)[1].tolist() == [3, train]
     assert splits.test.data.events(3)[1].tolist() == [3, test]
-    assert {part.channels for part in SHD.describe(tmp_path)} == {expected}
+    for part in contents_in(tmp_path, make_config(dataset={"name": "shd"}), SHD):
+        assert part.channels == expected
 
 
 def test_the_number_of_classes_is_that_of_the_names(
@@ -295,11 +293,10 @@ def test_messages_name_the_packed_file_that_the_user_has(
     with h5py.File(path, "r+") as file:
         file["labels"][3] = 20
     pack(path)
-    for look in (lambda: read(shd_folder), lambda: SHD.describe(shd_folder)):
-        with pytest.raises(DataError) as caught:
-            look()
-        [packed] = shd_folder.glob("shd_train.h5.*")
-        assert str(caught.value).startswith(f"{packed}: labels run from 0 to 20")
+    with pytest.raises(DataError) as caught:
+        read(shd_folder)
+    [packed] = shd_folder.glob("shd_train.h5.*")
+    assert str(caught.value).startswith(f"{packed}: labels run from 0 to 20")
 
 
 def test_members_that_macos_adds_to_an_archive_are_passed_over(
@@ -319,10 +316,11 @@ def test_members_that_macos_adds_to_an_archive_are_passed_over(
     assert np.array_equal(read(shd_folder).train.data.channel_by_step, expected)
 
 
-def described_by_another_process(folder: Path) -> tuple[int, str, str]:
+def read_by_another_process(folder: Path) -> tuple[int, str, str]:
     program = (
-        "import sys; from snnrun.datasets.shd import SHD; from pathlib import Path;"
-        "print(SHD.describe(Path(sys.argv[1]))[0].examples)"
+        "import sys; from snnrun.config import from_dict; from snnrun.datasets import load;"
+        "data = {'name': 'shd', 'path': sys.argv[1]};"
+        "print(len(load(from_dict({'dataset': data, 'N_TRAIN': None, 'N_VALIDATE': 0})).train))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=False
@@ -333,7 +331,7 @@ def described_by_another_process(folder: Path) -> tuple[int, str, str]:
 def test_a_file_is_read_while_another_process_has_locked_it(shd_folder: Path) -> None:
     with (shd_folder / "shd_train.h5").open("rb+") as other:
         fcntl.flock(other, fcntl.LOCK_EX)  # as HDF5 does where it writes
-        code, said, errors = described_by_another_process(shd_folder)
+        code, said, errors = read_by_another_process(shd_folder)
     assert (code, said) == (0, "40"), errors
 
 
@@ -346,11 +344,11 @@ def test_a_file_that_is_open_for_writing_elsewhere_is_not_called_damaged(
             old.copy(name, new)
     (tmp_path / "new.h5").replace(path)
     with h5py.File(path, "r+", libver="latest"):
-        code, _, errors = described_by_another_process(shd_folder)
+        code, _, errors = read_by_another_process(shd_folder)
     assert code == 1
     assert "shd_train.h5: another program has this file open for writing" in errors
     assert "not a whole" not in errors
-    assert described_by_another_process(shd_folder)[0] == 0  # once it is closed
+    assert read_by_another_process(shd_folder)[0] == 0  # once it is closed
 
 
 def test_a_file_that_may_not_be_read_says_so(
@@ -367,11 +365,11 @@ def test_a_file_that_may_not_be_read_says_so(
 
 
 def test_a_description_counts_what_is_in_a_file(
-    tmp_path: Path, write_shd: Callable[..., Path]
+    tmp_path: Path, write_shd: Callable[..., Path], make_config: Callable[..., Any]
 ) -> None:
-    path = write_shd(tmp_path / "shd_train.h5", [*TWO, ([], [])])
-    file = Located(path=path, source=path)
-    contents = describe_file(file, read_header(file))
+    for split in ("train", "test"):
+        write_shd(tmp_path / f"shd_{split}.h5", [*TWO, ([], [])])
+    contents, _ = contents_in(tmp_path, make_config(dataset={"name": "shd"}), SHD)
     assert (contents.examples, contents.classes, contents.events) == (3, 3, 6)
     assert (contents.least_events, contents.most_events) == (0, 4)
     assert contents.last_ms == 1500.0

@@ -133,6 +133,6 @@ def test_info_and_fetch_know_the_three_files(
     capsys.readouterr()
     commands.info(make_config(dataset={"name": "ssc"}))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["ssc_train.h5", "ssc_valid.h5", "ssc_test.h5"] in lines
+    assert ["train", "validation", "test"] in lines
     assert ["examples", "40", "20", "10"] in lines
     assert any(line[:2] == ["ssc_valid.h5", "validation"] for line in lines)
