@@ -30,7 +30,7 @@ from snnrun.errors import SnnrunError
 from snnrun.network.build import initial_weights
 from snnrun.plots import training as training_plot
 from snnrun.record import provenance
-from snnrun.record.spike_parts import SpikePartWriter
+from snnrun.record.spikes import SpikePartWriter
 from snnrun.run import build_program
 from snnrun.schema import ALIASES, SCHEMA
 from snnrun.training import checkpoint

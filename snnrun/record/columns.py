@@ -25,99 +25,83 @@ WALL_CLOCK = (
     "tests",  # what was made when; the figures of the run's own test are in "test" too
 )
 
-
-_EPOCH = Column(unit="1", meaning="epoch, counted from 0", dtype=np.int64)
-_TRIAL = Column(
-    unit="1",
-    meaning="mini-batch within the epoch, counted from 0; training comes first, then validation",
-    dtype=np.int64,
+_EPOCH = Column("1", "epoch, counted from 0", np.int64)
+_BATCH = Column(
+    "1",
+    "mini-batch within the epoch, counted from 0; training comes first, then validation",
+    np.int64,
 )
-_PHASE = Column(unit="1", meaning="0 train, 1 validation, 2 test", dtype=np.int64)
-_RATE = Column(unit="1", meaning="learning rate")
-
+_PHASE = Column("1", "0 train, 1 validation, 2 test", np.int64)
+_RATE = Column("1", "learning rate")
 _FIGURES = {name: column for task in TASKS.values() for name, column in task.figures.items()}
 
 
 def _scores(before: str, of: str) -> dict[str, Column]:
-    """Return the columns of the scores of all tasks, of these examples."""
-    return {
+    """Return the columns of loss and of the scores of all tasks, of these examples."""
+    scores = {
         f"{before}{task.score}": replace(
             task.score_column, meaning=task.score_column.meaning.format(of=of)
         )
         for task in TASKS.values()
     }
+    return {f"{before}loss": Column("1", f"mean loss over the {of} examples"), **scores}
+
+
+def _activity(before: str, where: str, silent_in: str) -> dict[str, Column]:
+    """Return the columns of how often the neurons of a population spike."""
+    words = {"std": "standard deviation", "min": "minimum", "max": "maximum"}
+    found = {
+        "spikes_per_neuron": Column(
+            "1", f"mean spikes per neuron and trial of the population in {where}"
+        ),
+        "silent_neurons": Column(
+            "1", f"neurons of the population without any spike in {silent_in}"
+        ),
+        **{
+            f"spikes_per_neuron_{figure}": Column(
+                "1",
+                f"{word} over the neurons of the population of their mean spikes per trial in "
+                f"{where}",
+            )
+            for figure, word in words.items()
+        },
+    }
+    return {f"{before}{name}": column for name, column in found.items()}
 
 
 TRIALS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
-        "trial": _TRIAL,
+        "trial": _BATCH,
         "phase": _PHASE,
-        "examples": Column(unit="1", meaning="examples in the mini-batch", dtype=np.int64),
-        "loss": Column(unit="1", meaning="mean loss over the mini-batch"),
-        "correct": Column(unit="1", meaning="correctly classified examples", dtype=np.int64),
+        "examples": Column("1", "examples in the mini-batch", np.int64),
+        "loss": Column("1", "mean loss over the mini-batch"),
+        "correct": Column("1", "correctly classified examples", np.int64),
         "learning_rate": _RATE,
-        "hidden_spikes": Column(
-            unit="1", meaning="spikes of the population in all examples of the mini-batch"
-        ),
-        "seconds": Column(unit="s", meaning="wall-clock time of the mini-batch"),
+        "hidden_spikes": Column("1", "spikes of the population in all examples of the mini-batch"),
+        "seconds": Column("s", "wall-clock time of the mini-batch"),
         **_FIGURES,
     }
 )
 
-
-def _spread(where: str) -> dict[str, Column]:
-    """Return the columns of how spikes spread over the neurons of a population."""
-    words = {"std": "standard deviation", "min": "minimum", "max": "maximum"}
-    return {
-        f"spikes_per_neuron_{figure}": Column(
-            unit="1",
-            meaning=f"{word} over the neurons of the population of their mean spikes per trial in "
-            f"{where}",
-        )
-        for figure, word in words.items()
-    }
-
-
-def _validation() -> dict[str, Column]:
-    columns = {
-        "spikes_per_neuron": Column(
-            unit="1", meaning="mean spikes per neuron and trial of the population in validation"
-        ),
-        "silent_neurons": Column(
-            unit="1", meaning="neurons of the population without any spike in validation"
-        ),
-        **_spread("validation"),
-    }
-    return {f"validation_{name}": column for name, column in columns.items()}
-
-
 EPOCHS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
-        "train_loss": Column(unit="1", meaning="mean loss over the training examples"),
         **_scores("train_", "training"),
-        "validation_loss": Column(unit="1", meaning="mean loss over the validation examples"),
         **_scores("validation_", "validation"),
         "learning_rate": _RATE,
-        "seconds": Column(unit="s", meaning="wall-clock time of the epoch"),
-        "examples_per_second": Column(unit="1/s", meaning="training examples per second"),
-        "spikes_per_neuron": Column(
-            unit="1", meaning="mean spikes per neuron and trial of the population in training"
-        ),
-        "silent_neurons": Column(
-            unit="1", meaning="neurons of the population without any spike in the epoch's training"
-        ),
-        **_spread("training"),
-        **_validation(),
+        "seconds": Column("s", "wall-clock time of the epoch"),
+        "examples_per_second": Column("1/s", "training examples per second"),
+        **_activity("", "training", "the epoch's training"),
+        **_activity("validation_", "validation", "validation"),
         "rewired_neurons": Column(
-            unit="1",
-            meaning="neurons of the population that had new incoming weights before this epoch, as "
+            "1",
+            "neurons of the population that had new incoming weights before this epoch, as "
             "they were silent in all training of the one before",
         ),
         "dropped_spikes": Column(
-            unit="1",
-            meaning="spikes of the population in training that exceeded N_MAX_SPIKE, and so were "
+            "1",
+            "spikes of the population in training that exceeded N_MAX_SPIKE, and so were "
             "learned without their gradient",
         ),
         **{
@@ -128,21 +112,15 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
 )
 
 TIMINGS: Mapping[str, Column] = MappingProxyType(
-    {
-        "epoch": _EPOCH,
-        "": Column(unit="s", meaning="wall-clock time spent in this part of the epoch"),
-    }
+    {"epoch": _EPOCH, "": Column("s", "wall-clock time spent in this part of the epoch")}
 )
 
 TEST: Mapping[str, Column] = MappingProxyType(
     {
-        "loss": Column(unit="1", meaning="mean loss over the test examples"),
         **_scores("", "test"),
-        "seconds": Column(unit="s", meaning="wall-clock time of the test"),
-        "examples_per_second": Column(unit="1/s", meaning="test examples per second"),
-        "spikes_per_neuron": EPOCHS["spikes_per_neuron"],
-        "silent_neurons": EPOCHS["silent_neurons"],
-        **_spread("the test"),
+        "seconds": Column("s", "wall-clock time of the test"),
+        "examples_per_second": Column("1/s", "test examples per second"),
+        **_activity("", "the test", "the test"),
         **{name: column for task in TASKS.values() for name, column in task.test_figures.items()},
     }
 )
@@ -150,27 +128,21 @@ TEST: Mapping[str, Column] = MappingProxyType(
 WARNINGS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": replace(_EPOCH, meaning="epoch, counted from 0; -1: before the first one"),
-        "what": Column(unit="1", meaning="what was noticed, in the same words always", dtype=str),
-        "where": Column(
-            unit="1", meaning="the part of the network or the data that it is about", dtype=str
-        ),
-        "share": Column(
-            unit="1", meaning="how much of the whole is concerned; NaN where that has no meaning"
-        ),
-        "message": Column(unit="1", meaning="what was seen, and what to do", dtype=str),
+        "what": Column("1", "what was noticed, in the same words always", str),
+        "where": Column("1", "the part of the network or the data that it is about", str),
+        "share": Column("1", "how much of the whole is concerned; NaN where that has no meaning"),
+        "message": Column("1", "what was seen, and what to do", str),
     }
 )
 
 OUTCOMES: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
-        "trial": _TRIAL,
+        "trial": _BATCH,
         "phase": _PHASE,
-        "example": Column(unit="1", meaning="index of the example in its data", dtype=np.int64),
-        "label": Column(unit="1", meaning="true class", dtype=np.int64),
-        "prediction": Column(
-            unit="1", meaning="predicted class; -1 where no output decided", dtype=np.int64
-        ),
+        "example": Column("1", "index of the example in its data", np.int64),
+        "label": Column("1", "true class", np.int64),
+        "prediction": Column("1", "predicted class; -1 where no output decided", np.int64),
     }
 )
 

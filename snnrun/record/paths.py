@@ -14,6 +14,16 @@ MULTIRUN = "multirun.yaml"  # which Hydra writes beside the folders of a multiru
 _PART = re.compile(r"e(\d{5,})_t(\d{6,})\.h5")
 
 
+class _At:
+    """A file or folder of a run, by the names that lead to it."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get__(self, paths: RunPaths, owner: type) -> Path:
+        return paths.root.joinpath(*self._names)
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """The names of the files of one run.
@@ -34,69 +44,24 @@ class RunPaths:
 
     root: Path
 
+    hydra = _At(".hydra")
+    config = _At(".hydra", "config.yaml")
+    overrides = _At(".hydra", "overrides.yaml")
+    composed = _At(".hydra", "hydra.yaml")
+    resumed = _At(".hydra", "resumed_overrides.yaml")  # what earlier resumes were given, in order
+    run = _At("run.h5")
+    records = _At("records")
+    checkpoints = _At("checkpoints")
+    last = _At("checkpoints", "last.h5")
+    best = _At("checkpoints", "best.h5")
+    code = _At("code")
+    plots = _At("plots")
+    log = _At("run.log")
+    pid = _At("run.pid")
+    end = _At("run.end")
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
-
-    @property
-    def run(self) -> Path:
-        return self.root / "run.h5"
-
-    @property
-    def hydra(self) -> Path:
-        return self.root / ".hydra"
-
-    @property
-    def config(self) -> Path:
-        return self.hydra / "config.yaml"
-
-    @property
-    def overrides(self) -> Path:
-        return self.hydra / "overrides.yaml"
-
-    @property
-    def composed(self) -> Path:
-        return self.hydra / "hydra.yaml"
-
-    @property
-    def resumed(self) -> Path:
-        """The overrides that earlier resumes of the run were given, in order."""
-        return self.hydra / "resumed_overrides.yaml"
-
-    @property
-    def records(self) -> Path:
-        return self.root / "records"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.root / "checkpoints"
-
-    @property
-    def last(self) -> Path:
-        return self.checkpoints / "last.h5"
-
-    @property
-    def best(self) -> Path:
-        return self.checkpoints / "best.h5"
-
-    @property
-    def code(self) -> Path:
-        return self.root / "code"
-
-    @property
-    def plots(self) -> Path:
-        return self.root / "plots"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "run.log"
-
-    @property
-    def pid(self) -> Path:
-        return self.root / "run.pid"
-
-    @property
-    def end(self) -> Path:
-        return self.root / "run.end"
 
     def index(self, kind: str) -> Path:
         """Return the file that links to all parts of one kind, as in ``spikes.h5``."""

@@ -29,8 +29,7 @@ from snnrun.record.runfile import (
     task_of,
 )
 from snnrun.record.shown import as_html, as_text
-from snnrun.record.spike_parts import read_spikes
-from snnrun.record.spikes import SpikeRecord
+from snnrun.record.spikes import SpikeRecord, read_spikes
 from snnrun.record.table import read_columns
 from snnrun.tasks import CLASSIFICATION, Task
 
@@ -223,10 +222,6 @@ class Run:
     def parameters(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
         """Return "population/parameter" -> one value per neuron, where they differ (taus in ms)."""
         return self._learned(epoch, trial, "parameters")
-
-    def synapses(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
-        """Return "projection/variable" -> [pre, post] of other recorded variables of synapses."""
-        return self._learned(epoch, trial, "synapses")
 
     @property
     def _name(self) -> str:

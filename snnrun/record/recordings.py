@@ -24,8 +24,7 @@ from snnrun.record.paths import (
     RunPaths,
     part_name,
 )
-from snnrun.record.spike_parts import GZIP, SpikePartWriter
-from snnrun.record.spikes import SpikeRecord
+from snnrun.record.spikes import GZIP, SpikePartWriter
 
 _CHUNK_BYTES = 2**20  # the size of HDF5's chunk cache
 _LINKING_SHARE = 0.05  # of the time at most; with thousands of parts an index takes a while
@@ -50,26 +49,6 @@ class Recordings:
         self._unlinked = {kind for kind in RECORDING_KINDS if self._parts[kind]}
         self._next_linking = 0.0
 
-    def spikes(
-        self, epoch: int, trial: int, populations: Mapping[str, SpikeRecord], *, phase: str
-    ) -> None:
-        """Record the spikes of a mini-batch; the populations hold the same examples."""
-        records = list(populations.values())
-        if any(not np.array_equal(r.examples, records[0].examples) for r in records):
-            raise ValueError("the populations of a spike recording must hold the same examples")
-        n_neurons = {name: record.n_neurons for name, record in populations.items()}
-        labels, predictions = records[0].labels, records[0].predictions
-        with self.spike_writer(
-            epoch, trial, n_neurons, phase=phase, buffer_steps=self._steps * len(records[0])
-        ) as part:
-            for k, example in enumerate(records[0].examples):
-                part.add(
-                    {name: record.example(k) for name, record in populations.items()},
-                    example=int(example),
-                    label=None if labels is None else int(labels[k]),
-                    prediction=None if predictions is None else int(predictions[k]),
-                )
-
     @contextmanager
     def spike_writer(
         self,
@@ -89,7 +68,6 @@ class Recordings:
                 file,
                 n_neurons,
                 steps_per_example=self._steps,
-                dt_ms=self._time["dt_ms"],
                 buffer_steps=buffer_steps,
             )
             yield writer
@@ -136,7 +114,6 @@ class Recordings:
         phase: str,
         parameters: Mapping[Pair, np.ndarray] | None = None,
         parameter_units: Mapping[Pair, str] | None = None,
-        variables: Mapping[Pair, np.ndarray] | None = None,
     ) -> None:
         """Record what is learned, as it is when mini-batch ``trial`` begins.
 
@@ -147,28 +124,28 @@ class Recordings:
             phase: What the mini-batch is for.
             parameters: (population, parameter) -> [neurons] or a number, as trained time constants.
             parameter_units: The unit of each parameter.
-            variables: (projection, variable) -> [pre, post], other variables of synapses.
         """
         units = parameter_units or {}
         with self._part(WEIGHTS, epoch, trial, phase) as file:
             for projection, array in weights.items():
-                _write_matrix(file, f"weights/{projection}", array)
+                data = file.create_dataset(
+                    f"weights/{projection}", data=array, **(GZIP if array.size else {})
+                )
+                data.attrs["meaning"] = "[presynaptic neuron, postsynaptic neuron]"
             for (population, name), array in (parameters or {}).items():
                 data = file.create_dataset(f"parameters/{population}/{name}", data=array)
                 data.attrs["unit"] = units.get((population, name), "1")
-            for (projection, name), array in (variables or {}).items():
-                _write_matrix(file, f"synapses/{projection}/{name}", array)
 
     def discard_after(self, epoch: int, trial: int) -> None:
         """Remove every part at or after mini-batch ``trial`` of ``epoch``, to be recorded again."""
         for kind, parts in self._parts.items():
-            late = {cursor for cursor in parts if cursor >= (epoch, trial)}
-            if not late:
+            again = {cursor for cursor in parts if cursor >= (epoch, trial)}
+            if not again:
                 continue
-            parts -= late
+            parts -= again
             self._link(kind)
             try:
-                for cursor in late:
+                for cursor in again:
                     self._paths.part(kind, *cursor).unlink(missing_ok=True)
                 sync_folder(self._paths.part_folder(kind))
             except OSError as error:
@@ -201,9 +178,3 @@ class Recordings:
         self._unlinked.discard(kind)
         ended = time.monotonic()
         self._next_linking = ended + (ended - started) * (1 / _LINKING_SHARE - 1)
-
-
-def _write_matrix(file: h5py.File, name: str, array: np.ndarray) -> None:
-    compressed = GZIP if array.size else {}
-    data = file.create_dataset(name, data=array, **compressed)
-    data.attrs["meaning"] = "[presynaptic neuron, postsynaptic neuron]"

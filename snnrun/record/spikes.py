@@ -1,10 +1,23 @@
-"""Spikes of one population in the examples of one mini-batch, sparse."""
+"""Spikes of the examples of a mini-batch, sparse: in memory, and in HDF5."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
+
+GZIP = {"compression": "gzip", "compression_opts": 1, "shuffle": True}  # levels above 1 gain 2 %
+_CHUNK = 16_384
+_MEANING = {
+    "times_ms": "time of the spike within its trial",
+    "ids": "index of the neuron",
+    "offsets": "spikes of example k are offsets[k] to offsets[k+1]",
+    "examples": "index of the example in its data",
+    "labels": "true class of the example",
+    "predictions": "predicted class of the example; -1 for none",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +80,99 @@ class SpikeRecord:
             example * self.n_neurons + self.ids, minlength=len(self) * self.n_neurons
         )
         return flat.reshape(len(self), self.n_neurons)
+
+
+class SpikePartWriter:
+    """Takes the spikes of one example after another and writes them into an open part file.
+
+    Args:
+        file: The part; one group is made per population.
+        n_neurons: Population -> number of neurons.
+        steps_per_example: Steps of a trial.
+        buffer_steps: Steps, at least one example, whose spikes are held before they are compressed
+            (SPK_REC_STEPS).
+    """
+
+    def __init__(
+        self,
+        file: h5py.File,
+        n_neurons: Mapping[str, int],
+        *,
+        steps_per_example: int,
+        buffer_steps: int,
+    ) -> None:
+        self._groups = {name: file.create_group(name) for name in n_neurons}
+        self._steps_per_example = steps_per_example
+        self._buffer_steps = buffer_steps
+        self._held_steps = 0
+        self._times: dict[str, list[np.ndarray]] = {name: [] for name in n_neurons}
+        self._ids: dict[str, list[np.ndarray]] = {name: [] for name in n_neurons}
+        self._counts: dict[str, list[int]] = {name: [] for name in n_neurons}
+        self._about: dict[str, list[int]] = {"examples": [], "labels": [], "predictions": []}
+        for name, group in self._groups.items():
+            group.attrs["n_neurons"] = n_neurons[name]
+            for column, dtype in (("times_ms", "f4"), ("ids", "i4")):
+                group.create_dataset(
+                    column, shape=(0,), maxshape=(None,), chunks=(_CHUNK,), dtype=dtype, **GZIP
+                )
+
+    def add(
+        self,
+        spikes: Mapping[str, tuple[np.ndarray, np.ndarray]],
+        *,
+        example: int,
+        label: int | None = None,
+        prediction: int | None = None,
+    ) -> None:
+        """Add one example: times (ms) and ids of the spikes of every population, in time order."""
+        if spikes.keys() != self._groups.keys():
+            raise ValueError(f"spikes of {sorted(spikes)} for a part of {sorted(self._groups)}")
+        for name, (times, ids) in spikes.items():
+            if len(times) != len(ids):
+                raise ValueError(f"{name}: {len(times)} spike times, but {len(ids)} neuron ids")
+            self._counts[name].append(len(ids))
+            self._times[name].append(np.array(times, "f4"))
+            self._ids[name].append(np.array(ids, "i4"))
+        self._about["examples"].append(example)
+        for name, value in (("labels", label), ("predictions", prediction)):
+            if value is not None:
+                self._about[name].append(value)
+        self._held_steps += self._steps_per_example
+        if self._held_steps >= self._buffer_steps:
+            self._flush()
+
+    def close(self) -> None:
+        """Write what is still held, and where each example begins."""
+        self._flush()
+        n_examples = len(self._about["examples"])
+        about = {name: values for name, values in self._about.items() if values}
+        for name, values in about.items():
+            if len(values) != n_examples:
+                raise ValueError(f"{len(values)} {name} for {n_examples} examples")
+        for name, group in self._groups.items():
+            group["offsets"] = np.concatenate([[0], np.cumsum(self._counts[name], dtype="i8")])
+            group["examples"] = np.array(self._about["examples"], "i8")
+            for column in about.keys() - {"examples"}:
+                group[column] = np.array(about[column], "i4")
+            for column, data in group.items():
+                data.attrs["unit"] = "ms" if column == "times_ms" else "1"
+                data.attrs["meaning"] = _MEANING[column]
+
+    def _flush(self) -> None:
+        for name, group in self._groups.items():
+            for column, held in (("times_ms", self._times[name]), ("ids", self._ids[name])):
+                values = np.concatenate(held) if held else np.empty(0)
+                held.clear()
+                if not len(values):
+                    continue
+                data = group[column]
+                start = len(data)
+                data.resize((start + len(values),))
+                data[start:] = values
+        self._held_steps = 0
+
+
+def read_spikes(group: h5py.Group) -> SpikeRecord:
+    """Return the spikes of one population of a part."""
+    columns = {name: data[()] for name, data in group.items()}
+    return SpikeRecord(**columns, n_neurons=int(group.attrs["n_neurons"]))

@@ -74,7 +74,7 @@ class Classification(Task):
 CLASSIFICATION = Classification(
     name="classification",
     score="accuracy",
-    score_column=Column(unit="1", meaning="share of {of} examples classified correctly"),
+    score_column=Column("1", "share of {of} examples classified correctly"),
     word="accuracy",
     short="acc",
     heading=("train", "validation"),

@@ -19,26 +19,22 @@ RATIO = "error_ratio"
 
 FIGURES = {
     RATIO: Column(
-        unit="1",
-        meaning="loss relative to that of silent outputs in the steady state of the repeated "
+        "1",
+        "loss relative to that of silent outputs in the steady state of the repeated "
         "pattern; skill is 1 minus it",
     ),
     "van_rossum_distance": Column(
-        unit="ms",
-        meaning="half the integral over the trial of the squared difference of target and "
+        "ms",
+        "half the integral over the trial of the squared difference of target and "
         "output spikes, filtered with a double exponential of peak 1; mean over outputs",
     ),
-    "hits_2ms": Column(
-        unit="1", meaning="share of target spikes with a spike of their output within 2 ms"
-    ),
-    "hits_5ms": Column(
-        unit="1", meaning="share of target spikes with a spike of their output within 5 ms"
-    ),
+    "hits_2ms": Column("1", "share of target spikes with a spike of their output within 2 ms"),
+    "hits_5ms": Column("1", "share of target spikes with a spike of their output within 5 ms"),
     "spurious_5ms": Column(
-        unit="1", meaning="share of output spikes without a target of their output within 5 ms"
+        "1", "share of output spikes without a target of their output within 5 ms"
     ),
-    "rate_hidden": Column(unit="Hz", meaning="mean rate of the hidden neurons"),
-    "rate_output": Column(unit="Hz", meaning="mean rate of the outputs"),
+    "rate_hidden": Column("Hz", "mean rate of the hidden neurons"),
+    "rate_output": Column("Hz", "mean rate of the outputs"),
 }
 
 
@@ -103,7 +99,7 @@ SPIKE_PATTERN = SpikePattern(
     name="spike pattern",
     score="skill",
     score_column=Column(
-        unit="1", meaning="1 minus the error of {of} examples relative to that of silent outputs"
+        "1", "1 minus the error of {of} examples relative to that of silent outputs"
     ),
     figures=FIGURES,
     test_figures={

@@ -15,7 +15,7 @@ Figures = dict[str, float]
 SPLITS: Mapping[str, str] = {"training": "train", "validation": "validation"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """A column of a table. Integers have an entry in every row; other columns may hold NaN."""
 

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from record_samples import record_spikes
 
 from snnrun.record import SpikeRecord
 from snnrun.record.owner import claim
@@ -101,7 +102,7 @@ def _trial(
             examples=examples,
             n_neurons=7,
         )
-        recordings.spikes(epoch, trial, {"hidden": spikes}, phase=phase)
+        record_spikes(recordings, epoch, trial, phase, hidden=spikes)
         recordings.weights(epoch, trial, {"in_to_hid": weights}, phase=phase)
     return weights
 

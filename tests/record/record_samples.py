@@ -9,6 +9,7 @@ from snnrun.record.evaluation import Evaluation, Weights, now
 from snnrun.record.outcomes import count_confusion
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
+from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 
 OPTIONS = {"n_classes": 3, "confusion": True, "predictions": True}
@@ -86,6 +87,22 @@ def resumed(paths: RunPaths, **options: object) -> RunRecord:
     record = RunRecord(paths, origin(), **(OPTIONS | options))  # type: ignore[arg-type]
     record.resume()
     return record
+
+
+def record_spikes(
+    recordings: Recordings, epoch: int, trial: int, phase: str = "train", **spikes: SpikeRecord
+) -> None:
+    """Record the spikes of populations, which hold the same examples."""
+    first = next(iter(spikes.values()))
+    sizes = {name: one.n_neurons for name, one in spikes.items()}
+    with recordings.spike_writer(epoch, trial, sizes, phase=phase, buffer_steps=1000) as part:
+        for k, example in enumerate(first.examples):
+            part.add(
+                {name: one.example(k) for name, one in spikes.items()},
+                example=int(example),
+                label=None if first.labels is None else int(first.labels[k]),
+                prediction=None if first.predictions is None else int(first.predictions[k]),
+            )
 
 
 def sample_spikes(n_examples: int = 2, n_neurons: int = 5) -> SpikeRecord:

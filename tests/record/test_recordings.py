@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from record_samples import sample_record, sample_spikes
+from record_samples import record_spikes, sample_record, sample_spikes
 
 from snnrun.record import Run, load_run
 from snnrun.record import recordings as module
@@ -34,7 +34,7 @@ def run_of(paths: RunPaths) -> Run:
 
 def test_spikes_read_back(paths: RunPaths, recordings: Recordings) -> None:
     hidden, output = sample_spikes(), sample_spikes(n_neurons=2)
-    recordings.spikes(3, 7, {"hidden": hidden, "output": output}, phase="train")
+    record_spikes(recordings, 3, 7, hidden=hidden, output=output)
     for name, expected in {"hidden": hidden, "output": output}.items():
         found = run_of(paths).spikes(3, 7, name)
         assert found.n_neurons == expected.n_neurons
@@ -46,7 +46,7 @@ def test_spikes_read_back(paths: RunPaths, recordings: Recordings) -> None:
 
 
 def test_spikes_say_when_and_in_which_unit(paths: RunPaths, recordings: Recordings) -> None:
-    recordings.spikes(3, 7, {"hidden": sample_spikes()}, phase="validation")
+    record_spikes(recordings, 3, 7, "validation", hidden=sample_spikes())
     with h5py.File(paths.part(SPIKES, 3, 7)) as file:
         assert dict(file.attrs) == {
             "epoch": 3,
@@ -105,7 +105,7 @@ def test_spike_part_appears_only_when_it_is_complete(
     assert list(paths.part_folder(SPIKES).iterdir()) == []
 
 
-def record_spikes(recordings: Recordings, *examples: dict[str, Any]) -> None:
+def record_examples(recordings: Recordings, *examples: dict[str, Any]) -> None:
     """Record examples of one population of 4 neurons; each gives the arguments of ``add``."""
     with recordings.spike_writer(0, 0, {"hidden": 4}, phase="train", buffer_steps=1) as part:
         for example in examples:
@@ -113,9 +113,6 @@ def record_spikes(recordings: Recordings, *examples: dict[str, Any]) -> None:
 
 
 def test_spikes_that_do_not_fit_are_refused(recordings: Recordings) -> None:
-    populations = {"hidden": sample_spikes(2), "output": sample_spikes(3)}
-    with pytest.raises(ValueError, match="must hold the same examples"):
-        recordings.spikes(0, 0, populations, phase="train")
     for spikes, message in (
         (
             {"output": (np.ones(1), np.ones(1))},
@@ -124,10 +121,10 @@ def test_spikes_that_do_not_fit_are_refused(recordings: Recordings) -> None:
         ({"hidden": (np.ones(2), np.ones(1))}, "hidden: 2 spike times, but 1 neuron ids"),
     ):
         with pytest.raises(ValueError, match=message):
-            record_spikes(recordings, {"spikes": spikes, "example": 0})
+            record_examples(recordings, {"spikes": spikes, "example": 0})
     silent = {"spikes": {"hidden": ([], [])}, "example": 0}
     with pytest.raises(ValueError, match="1 labels for 2 examples"):
-        record_spikes(recordings, {**silent, "label": 1}, silent)
+        record_examples(recordings, {**silent, "label": 1}, silent)
 
 
 def test_variables_read_back(paths: RunPaths, recordings: Recordings) -> None:
@@ -159,9 +156,7 @@ def test_chunks_of_variables_fit_the_cache_of_hdf5(paths: RunPaths, recordings: 
     assert 2**19 < 4 * steps * neurons <= 2**20
 
 
-def test_weights_parameters_and_synapse_variables_read_back(
-    paths: RunPaths, recordings: Recordings
-) -> None:
+def test_weights_and_parameters_read_back(paths: RunPaths, recordings: Recordings) -> None:
     weights = stream(1, "weights").standard_normal((5, 3)).astype(np.float32)
     recordings.weights(
         0,
@@ -170,14 +165,12 @@ def test_weights_parameters_and_synapse_variables_read_back(
         phase="train",
         parameters={("hidden", "tau_mem"): np.array([20.0, 21.0])},
         parameter_units={("hidden", "tau_mem"): "ms"},
-        variables={("in_to_hid", "gradient"): 2 * weights},
     )
     recordings.weights(1, 0, {"in_to_hid": weights}, phase="train")
     run = run_of(paths)
     np.testing.assert_array_equal(run.weights(0, 4)["in_to_hid"], weights)
     assert run.weights(0, 4)["empty"].shape == (0, 3)
     np.testing.assert_array_equal(run.parameters(0, 4)["hidden/tau_mem"], [20, 21])
-    np.testing.assert_array_equal(run.synapses(0, 4)["in_to_hid/gradient"], 2 * weights)
     assert run.parameters(1, 0) == {}
     with h5py.File(paths.part(WEIGHTS, 0, 4)) as file:
         assert file["parameters/hidden/tau_mem"].attrs["unit"] == "ms"

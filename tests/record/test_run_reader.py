@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from record_samples import add_epoch, sample_record, sample_spikes
+from record_samples import add_epoch, record_spikes, sample_record, sample_spikes
 
 from snnrun.record import RecordError, Run, load_run
 from snnrun.record.owner import claim
@@ -20,7 +20,7 @@ def paths(tmp_path: Path) -> RunPaths:
     record = sample_record(paths)
     record.write()
     recordings = Recordings(paths, dt_ms=1.0, trial_ms=10.0)
-    recordings.spikes(0, 1, {"hidden": sample_spikes(), "output": sample_spikes()}, phase="train")
+    record_spikes(recordings, 0, 1, hidden=sample_spikes(), output=sample_spikes())
     recordings.variables(
         2,
         3,
