@@ -13,7 +13,9 @@ from typing import Any
 
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.check import count_of, steps_of
+from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
+from snnrun.rules import RULES
 from snnrun.schema import (
     ALIASES,
     BASE,
@@ -21,19 +23,23 @@ from snnrun.schema import (
     GROUP_NAMES,
     SCHEMA,
     augmentation,
-    effect,
+    checks,
     pattern,
     recordable,
-    stdp,
-    superspike,
-    targets,
+    rules,
 )
-from snnrun.schema.checks import CHECKS
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
 from snnrun.schema.files import conf_dir as conf_dir
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 
+CHECKS = (
+    *checks.CHECKS,
+    *augmentation.CHECKS,
+    *recordable.CHECKS,
+    *pattern.CHECKS,
+    *rules.CHECKS,
+)
 # Keys whose value "validation" stands for "training" where there is no validation set
 OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH")
 
@@ -170,22 +176,44 @@ def validate(source: Any) -> Config:
     name = given.get("dataset.name", SCHEMA["dataset.name"].default)
     dataset = name if isinstance(name, str) and name in DATASETS else BASE
     wrong += _settle_aliases(given, dataset)
-    own_options, unknown = _sort_out_unknown(given, name)
+    values = _convert(SCHEMA, given, dataset, wrong)
+    own_keys = _keys_of_own_rules(values, wrong)
+    values |= _convert(own_keys, given, dataset, wrong)
+    own_options, unknown = _sort_out_unknown(given, name, own_keys)
     wrong += unknown
-    values: dict[str, Any] = {}
-    for key in SCHEMA.values():
+    wrong += without_effect(values, dataset, own_keys)
+    for check in CHECKS:
+        wrong += check.problems(values)
+    if wrong:
+        raise ConfigError(listed(wrong, "in the configuration"), wrong)
+    return _assemble(_resolve(values), own_options)
+
+
+def _convert(
+    keys: Mapping[str, Key], given: Mapping[str, Any], dataset: str, wrong: list[str]
+) -> dict[str, Any]:
+    """Return the clean values of ``keys``; what is wrong with others is added to ``wrong``."""
+    values = {}
+    for key in keys.values():
         value, problem = key.convert(given.get(key.name, key.datasets.get(dataset, key.default)))
         if problem:
             wrong.append(problem)
         else:
             values[key.name] = value
-    wrong += without_effect(values, dataset)
-    checks = (*CHECKS, *augmentation.CHECKS, *recordable.CHECKS, *stdp.CHECKS, *pattern.CHECKS)
-    for check in (*checks, *superspike.CHECKS, *targets.CHECKS, *effect.CHECKS):
-        wrong += check.problems(values)
-    if wrong:
-        raise ConfigError(listed(wrong, "in the configuration"), wrong)
-    return _assemble(_resolve(values), own_options)
+    return values
+
+
+def _keys_of_own_rules(values: dict[str, Any], wrong: list[str]) -> dict[str, Key]:
+    """Return the options of a user's own rules; what names one that is not there is taken out."""
+    try:
+        chosen = rules.rules_of(values)
+    except ConfigError as error:
+        wrong.append(str(error))
+        for name in ("rule.name", "network.layers"):
+            values.pop(name, None)
+        return {}
+    own = [rule for name, rule in chosen.items() if name not in RULES]
+    return {key.name: key for rule in own for key in rule.options}
 
 
 def listed(wrong: Sequence[str], where: str) -> str:
@@ -245,12 +273,14 @@ def _settle_aliases(given: dict[str, Any], dataset: str) -> list[str]:
     return wrong
 
 
-def _sort_out_unknown(given: dict[str, Any], name: Any) -> tuple[dict[str, Any], list[str]]:
+def _sort_out_unknown(
+    given: dict[str, Any], name: Any, of_rules: Mapping[str, Key]
+) -> tuple[dict[str, Any], list[str]]:
     """Return the options that only a user's own data set knows, and a line per unknown key."""
     own = isinstance(name, str) and "." in name
     options: dict[str, Any] = {}
     wrong = []
-    for key in [k for k in given if k not in SCHEMA]:
+    for key in [k for k in given if k not in SCHEMA and k not in of_rules]:
         group, _, option = key.partition(".")
         if own and group == "dataset" and option:
             options[option] = given[key]

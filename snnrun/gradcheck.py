@@ -16,7 +16,7 @@ import numpy as np
 from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
-from snnrun.network.build import build_network, find_loss, find_online, find_rule
+from snnrun.network.build import build_network, find_loss, find_rule
 from snnrun.network.network import Layer, Network, Projection
 from snnrun.schema.layers import OUTPUT
 from snnrun.testing.comparison import LIMIT, Comparison, compare
@@ -54,12 +54,12 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
             spike.
         BuildError: The program cannot be compiled.
     """
-    if find_online(config):
+    rule = find_rule(config)
+    if not rule.gradient.engine.has_gradient:
         raise ConfigError(
             f"rule={config.rule.name}: follows the gradient of no loss that could be compared with "
             "finite differences; snnrun gradcheck is for rule=eventprop"
         )
-    rule = find_rule(config)
     if rule.discrete:
         raise ConfigError(
             f"rule={rule.name}: its gradients differ from the loss's slope by design, since "
@@ -124,7 +124,7 @@ def _without_plasticity(network: Network) -> Network:
     """Return the network with what learns by STDP, which has no gradient, as it is."""
 
     def fixed(projection: Projection) -> Projection:
-        plain = replace(projection, trained=False, plastic=False)
+        plain = replace(projection, trained=False, plastic=None)
         return plain if projection.plastic else projection
 
     layers = tuple(

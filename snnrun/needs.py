@@ -65,7 +65,7 @@ def parts_of(config: Config, splits: Splits) -> list[Part]:
     for index, layer in enumerate(config.layers):
         pre, post = sizes[index : index + 2]
         parts += _weights(config, layer, index == 0, (pre, post), real, deferred)
-    if config.backend.name == "native" and config.rule.name != "superspike":
+    if config.backend.name == "native" and find_rule(config).gradient.engine.has_gradient:
         parts += _trials(config, sizes, real, deferred)
     return parts
 
@@ -81,7 +81,7 @@ def _weights(
     """Give weights with moments and gradients, and what starts them or keeps them on disk."""
     pre, post = shape
     hidden = _hidden_keys(config)
-    online = config.rule.name == "superspike"
+    online = not find_rule(config).gradient.engine.has_gradient
     for projection in layer.projections:
         forward = projection is layer.forward
         count = (pre if forward else post) * post
@@ -127,11 +127,11 @@ def _trials(config: Config, sizes: list[int], real: int, deferred: bool) -> Iter
 
 def _deferred(config: Config, sizes: list[int], real: int) -> bool:
     """Return whether there is one gradient for all (runtime/deferred.hpp), not one a slot."""
-    first, rule = config.layers[0], find_rule(config)
+    first, discrete = config.layers[0], find_rule(config).discrete
     gradient = (sizes[0] + (sizes[1] if first.recurrent else 0)) * sizes[1] * real
     large = gradient >= LARGE_GRADIENT * (10 if first.recurrent else 1)
     return (
-        large and len(config.layers) > 1 and not rule.discrete and first.forward.rule == rule.name
+        large and len(config.layers) > 1 and not discrete and first.forward.rule == config.rule.name
     )
 
 

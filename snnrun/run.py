@@ -26,12 +26,10 @@ from snnrun.interruption import preparing, score, stoppable
 from snnrun.needs import require_memory, require_memory_for_data
 from snnrun.network.build import (
     build_network,
+    find_learning,
     find_loss,
-    find_online,
     find_regulariser,
     find_rule,
-    find_spike_derivative,
-    find_stdp,
     initial_weights,
 )
 from snnrun.plots.library import live_plots, require_plots
@@ -232,9 +230,7 @@ def build_program(config: Config, splits: Splits) -> Program:
         regulariser_values=strengths,
         average_spikes=config.AVG_SNSUM,
         rule=find_rule(config),
-        spikes=find_spike_derivative(config),
-        stdp=find_stdp(config),
-        online=find_online(config),
+        learning=find_learning(config),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snnrun.backends.base import Opened
-from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.keys.kinds import shown
@@ -43,10 +42,12 @@ def found(
     program = opened.backend.program
     hidden = "/".join(dict.fromkeys(c.dynamics.neuron.name for c in program.populations[:-1]))
     output = program.populations[-1].dynamics.neuron.name
-    optimiser = f"Adam (STDP: {program.stdp.optimiser})" if program.stdp else "Adam"
+    plastic = program.plasticity
+    optimiser = f"Adam (STDP: {plastic.optimiser})" if plastic else "Adam"
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
-    if program.online:
-        plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {program.online.plan}"
+    if own := program.learning.plan:
+        plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {own}"
+    rule = f"{program.rule.name} {program.learning.variant}"
     info: Info = {
         **said_of(setting, config.dataset.name, config.rule.name),
         "data": splits.description or _sizes(config, splits),
@@ -56,7 +57,7 @@ def found(
             f"{program.trained_values:,} trained values",
             f"{program.steps} steps of {program.dt:g} ms",
         ],
-        "rule": f"{_rule(program)}, loss {program.loss.name}: {program.loss.meaning}",
+        "rule": f"{rule.strip()}, loss {program.loss.name}: {program.loss.meaning}",
         **steep_surrogate(config),
         "backend": opened.description,
         "plan": plan + _patience(config),
@@ -69,11 +70,6 @@ def found(
     if state.epoch or state.batch:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.batch}"
     return info
-
-
-def _rule(program: Program) -> str:
-    spikes = program.spikes
-    return program.rule.name + (f" {spikes.surrogate.name}" if spikes is not None else "")
 
 
 def steep_surrogate(config: Config) -> dict[str, str]:

@@ -20,9 +20,11 @@ from snnrun.models.declare import Neuron
 from snnrun.models.discrete_neurons import FLUX_LIF
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LI
-from snnrun.models.rules import SURROGATE, Rule
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.rules import SURROGATE
+from snnrun.rules.base import Rule
+from snnrun.rules.learning import Gradient
 
 Array = NDArray[np.float64]
 CLASSES = 3
@@ -86,7 +88,8 @@ def program(
     spikes: SpikeDerivative | None = None,
 ) -> Program:
     """Return the network as a program of a rule."""
-    return compile_program(net, LOSSES[loss], {}, steps=steps, dt=dt, rule=rule, spikes=spikes)
+    learning = Gradient(spikes=spikes) if spikes else None
+    return compile_program(net, LOSSES[loss], {}, steps=steps, dt=dt, rule=rule, learning=learning)
 
 
 def data_of(spikes_ETP: NDArray[np.bool_]) -> SpikeData:

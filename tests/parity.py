@@ -26,9 +26,10 @@ from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES, TARGET_LOSSES
 from snnrun.models.neurons import LIF, MEMBRANE, NEURONS
 from snnrun.models.regularisers import Regulariser
-from snnrun.models.rules import EVENTPROP, SURROGATE
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.rules import EVENTPROP, SURROGATE
+from snnrun.rules.learning import Gradient
 
 TAUS = ("tau_mem", "tau_syn")
 LIF_REST = Neuron(  # with a constant term in its equation, which none of the built-in neurons has
@@ -119,7 +120,7 @@ def program_of(
         regulariser_values=strengths,
         average_spikes=average_spikes,
         rule=EVENTPROP if spikes is None else SURROGATE,
-        spikes=spikes,
+        learning=Gradient(spikes=spikes),
     )
 
 

@@ -70,7 +70,7 @@ def learn(backend: OnlineRuns, data: SpikeData, rates: np.ndarray) -> Results:
 
 def reference_of(config: Config, backend: OnlineRuns) -> Reference:
     weights = [backend.get(t.name) for t in backend.program.tensors]
-    fixed = backend.rule.fixed_feedback(HIDDEN, OUTPUTS)
+    fixed = backend.fixed_feedback()
     return Reference(
         weights, config.rule, dt=config.DT_MS, tau_mem=config.TAU_MEM, tau_syn=config.TAU_SYN,
         threshold=config.V_THRESH, t_ref=config.TAU_REF, feedback=fixed,

@@ -28,7 +28,7 @@ MEDIAN_FILE, MEDIAN_FUNCTION = 150, 10
 ERRORS = {"errors"}
 GROUND = ERRORS | {"console", "files", "load", "machine", "notice", "numbers"}
 GROUND |= {"shell", "stop", "streams", "tasks", "version"}
-CONFIGURED = GROUND | {"config", "keys", "schema"}
+CONFIGURED = GROUND | {"config", "keys", "rules", "schema"}
 STORY = CONFIGURED | {"backends", "compile", "datasets", "models", "network", "presets", "record"}
 STORY |= {"report", "training"}
 TOLD = STORY | {"interruption", "plots", "run"}
@@ -39,12 +39,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "load": ERRORS,
     "tasks": {"numbers"},
     "keys": ERRORS,
-    "schema": {"errors", "keys", "shell"},
-    "config": {"errors", "keys", "schema"},
+    "rules": {"errors", "keys", "load", "models"},
+    "schema": {"errors", "keys", "rules", "shell"},
+    "config": {"errors", "keys", "rules", "schema"},
     "presets": {"errors", "config"},
     "models": GROUND,
     "network": CONFIGURED | {"models"},
-    "compile": GROUND | {"models", "network"},
+    "compile": GROUND | {"models", "network", "rules"},
     "datasets": CONFIGURED,
     "backends": CONFIGURED | {"models", "network", "compile", "datasets"},
     "record": GROUND,

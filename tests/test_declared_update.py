@@ -16,9 +16,9 @@ from snnrun.backends.genn.settings import Settings
 from snnrun.errors import ConfigError, ModelError
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.equations import symbol
-from snnrun.models.rules import EVENTPROP
 from snnrun.models.update import step_map
 from snnrun.network.network import Population
+from snnrun.rules import EVENTPROP
 from snnrun.testing import check_model
 
 TAU = Parameter(name="tau", default=10.0, unit="ms", positive=True, meaning="time constant")

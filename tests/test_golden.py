@@ -20,11 +20,10 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.config import from_dict
 from snnrun.network.build import (
     build_network,
+    find_learning,
     find_loss,
     find_regulariser,
     find_rule,
-    find_spike_derivative,
-    find_stdp,
 )
 
 FOLDER = Path(__file__).parent / "golden"
@@ -66,8 +65,7 @@ def program(keys: Mapping[str, Any]) -> Program:
         regulariser=regulariser,
         regulariser_values=strengths,
         rule=find_rule(config),
-        spikes=find_spike_derivative(config),
-        stdp=find_stdp(config),
+        learning=find_learning(config),
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
+from snnrun.rules import RULES
 from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.recordable import NEURON_VARIABLES
@@ -183,9 +184,15 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
                 "N_INPUT_DELAY": 2,
                 "EVALUATION": "random",
             }
-            rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3, "network.layers": [{"size": 8}]}
+            layers = [{"size": 8, "forward": {"rule": "stdp"}}]
+            rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3, "network.layers": layers}
             rest |= {"rule.feedback": "symmetric", "PATIENCE": 3, "dataset.name": "shd"}
+            rest |= {"rule.surrogate": "sigmoid", "rule.het_rho": 1.0, "rule.cut_every": 2}
+            rest |= {"rule.cut_at": 2, "rule.cut_at_ms": 2.0}
             value = rest[condition.key]
+        if condition.key not in ("rule.name", "network.layers"):
+            owners = [rule.name for rule in RULES.values() if key in rule.options]
+            inactive |= {"rule.name": owners[0]} if owners else {}
         active = {**inactive, condition.key: value}
         lines = [line for line in problems_of(active).splitlines() if f"{name}=" in line]
         assert not any("has no effect" in line for line in lines)

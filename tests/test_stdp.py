@@ -24,7 +24,6 @@ from snnrun.network.build import (
     build_network,
     find_loss,
     find_rule,
-    find_stdp,
     initial_weights,
 )
 from snnrun.network.network import Projection
@@ -314,7 +313,7 @@ def test_the_response_to_a_repeated_wave_of_spikes_comes_ever_earlier() -> None:
     loss, data = find_loss(config), wave(config, 100)
     program = compile_program(
         build_network(config, n_inputs=100, n_outputs=2), loss, {}, steps=config.steps,
-        dt=config.DT_MS, rule=find_rule(config), stdp=find_stdp(config),
+        dt=config.DT_MS, rule=find_rule(config),
     )  # fmt: skip
     backend = native(program)
     start(backend, config)
@@ -351,5 +350,5 @@ def test_rewired_weights_are_within_the_bounds(lift: float) -> None:
 
 def test_options_that_no_projection_uses_are_refused() -> None:
     for frozen in ({"TRAIN_W": False}, {"network.layers": [{"forward": {"rule": "frozen"}}]}):
-        with pytest.raises(ConfigError, match=r"rule\.w_max=0\.3: no projection learns by stdp"):
+        with pytest.raises(ConfigError, match=r"rule\.w_max=0\.3: has no effect, as no proj"):
             small(rule={"name": "stdp", "w_max": 0.3}, **frozen)

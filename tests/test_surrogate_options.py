@@ -11,20 +11,21 @@ import sympy as sp
 from runs import SMALL
 
 from snnrun.backends.native.emit import emit
+from snnrun.compile.discrete import DISTANCE, REACH, bound
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config, from_dict
 from snnrun.errors import ConfigError, ModelError
 from snnrun.gradcheck import check_gradients
 from snnrun.models.losses import LOSSES
-from snnrun.models.rules import SURROGATE
-from snnrun.models.surrogates import DISTANCE, REACH, SURROGATES, SpikeDerivative, Surrogate
+from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.build import (
     build_network,
+    find_learning,
     find_loss,
     find_rule,
-    find_spike_derivative,
 )
 from snnrun.record import load_run
+from snnrun.rules import SURROGATE
 from snnrun.run import train
 
 
@@ -38,14 +39,14 @@ def program(chosen: Config) -> Program:
     loss = find_loss(chosen)
     return compile_program(
         build_network(chosen, 5, 3), loss, {}, steps=chosen.steps, dt=chosen.DT_MS,
-        rule=find_rule(chosen), spikes=find_spike_derivative(chosen),
+        rule=find_rule(chosen), learning=find_learning(chosen),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SURROGATES)
 def test_every_surrogate_is_positive_at_the_threshold_and_falls_below_it(name: str) -> None:
     spikes = SpikeDerivative(surrogate=SURROGATES[name])
-    low, derivative = spikes.bound("low"), spikes.bound("derivative")
+    low, derivative = bound(spikes, "low"), bound(spikes, "derivative")
     slope = sp.lambdify(DISTANCE, sp.sympify(derivative).subs(REACH, 1.0), "numpy")
     x = np.linspace(-3, 0, 301)
     values = np.broadcast_to(slope(x), x.shape) * (x >= float(low) if low is not None else 1)
@@ -75,13 +76,13 @@ def test_the_description_names_surrogate_and_reset() -> None:
     [
         (
             {"surrogate": "piecewise_linear", "scale": 3},
-            "rule.scale=3: rule.surrogate=piecewise_linear has no scale, but rule.window; leave it "
+            "rule.scale=3.0: has no effect unless rule.surrogate is not piecewise_linear; leave it "
             "out",
         ),
         (
             {"window": 3},
-            "rule.window=3: rule.surrogate=fast_sigmoid has no window, but rule.scale; leave it "
-            "out",
+            "rule.window=3.0: has no effect unless rule.surrogate is piecewise_linear, and it is "
+            "fast_sigmoid; leave it out",
         ),
         ({"scale": 0}, "rule.scale=0: must be a number > 0"),
         ({"surrogate": "triangle"}, "rule.surrogate=triangle: must be one of fast_sigmoid, "),
@@ -128,13 +129,14 @@ def test_a_surrogate_of_ones_own_trains(tmp_path: Path, monkeypatch: pytest.Monk
     losses = load_run(tmp_path / "run").epochs["train_loss"]
     assert losses[-1] < 0.9 * losses[0]
     with pytest.raises(ConfigError, match="surrogate gauss does not use it"):
-        find_spike_derivative(config({**rule, "window": 3.0}))
+        find_learning(config({**rule, "window": 3.0}))
     with pytest.raises(ConfigError, match="a snnrun Surrogate is needed"):
-        find_spike_derivative(config({"surrogate": "snnrun.models.neurons.LIF"}))
+        find_learning(config({"surrogate": "snnrun.models.neurons.LIF"}))
 
 
-def test_a_surrogate_with_an_unknown_name_is_refused_where_it_is_written() -> None:
+def test_a_surrogate_with_an_unknown_name_is_refused() -> None:
+    bad = Surrogate(name="bad", derivative="exp(-beta * x)")
     with pytest.raises(ModelError, match="surrogate bad, derivative: unknown name 'beta'"):
-        Surrogate(name="bad", derivative="exp(-beta * x)")
+        bound(SpikeDerivative(surrogate=bad), "derivative")
     with pytest.raises(ModelError, match="key 'beta' has no option"):
         Surrogate(name="bad", derivative="exp(-beta * x)", keys={"beta": 1.0})

@@ -23,8 +23,9 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.losses import SUM
-from snnrun.models.rules import SURROGATE
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.rules import SURROGATE
+from snnrun.rules.learning import Gradient
 
 INPUTS, HIDDEN, OUTPUTS, STEPS, BATCH, EVENTS = 700, 256, 20, 1000, 32, 8100
 MEAN, SPREAD, RATE, SCALE = 0.03, 0.03, 1e-4, 100.0
@@ -63,7 +64,8 @@ def program(recurrent: bool) -> Program:
     """Return the network under rule=surrogate."""
     plain = network(INPUTS, HIDDEN, OUTPUTS, STEPS, 1.0, recurrent).network
     spikes = SpikeDerivative(values={"scale": SCALE})
-    return compile_program(plain, SUM, {}, steps=STEPS, dt=1.0, rule=SURROGATE, spikes=spikes)
+    learning = Gradient(spikes=spikes)
+    return compile_program(plain, SUM, {}, steps=STEPS, dt=1.0, rule=SURROGATE, learning=learning)
 
 
 def native_step(data: SpikeData, recurrent: bool, threads: int) -> tuple[Callable[[], None], Any]:

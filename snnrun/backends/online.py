@@ -18,7 +18,9 @@ from snnrun.backends.pattern import PatternFigures, Spikes
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
 from snnrun.errors import ConfigError
-from snnrun.models.superspike import SuperSpike
+from snnrun.models.kernel import Kernel
+from snnrun.rules.learning import Online
+from snnrun.streams import stream
 
 WHICH = ("value", "first", "second")  # weights, accumulators, roots of RMaxProp's maximum
 
@@ -42,7 +44,18 @@ class Presented:
     failed: int
 
 
-def delay_steps(rule: SuperSpike, dt: float) -> int:
+def online_of(program: Program) -> Online:
+    """Return how a program learns that learns online."""
+    assert isinstance(program.learning, Online)
+    return program.learning
+
+
+def kernel_of(rule: Online) -> Kernel:
+    """Return what spikes are filtered with where they become errors."""
+    return Kernel(rise=rule.tau_rise, decay=rule.tau_decay)
+
+
+def delay_steps(rule: Online, dt: float) -> int:
     """Return the axonal delay in steps."""
     return round(rule.delay_ms / dt)
 
@@ -52,8 +65,7 @@ def lag_steps(program: Program, layer: int) -> int:
 
     Spikes of the input arrive in their own step, those of a layer in the next one, if not delayed.
     """
-    assert program.online is not None
-    return delay_steps(program.online, program.dt) + (layer > 0)
+    return delay_steps(online_of(program), program.dt) + (layer > 0)
 
 
 def carried_names(program: Program) -> list[str]:
@@ -61,8 +73,7 @@ def carried_names(program: Program) -> list[str]:
 
     They are in the order of OnlineWork::fields in native/runtime/online_layer.hpp.
     """
-    rule = program.online
-    assert rule is not None
+    rule = online_of(program)
     names = []
     for index, layer in enumerate(program.network.layers):
         output = index == len(program.network.layers) - 1
@@ -84,9 +95,8 @@ class OnlineRuns:
     batches_per_call = None
 
     def __init__(self, program: Program) -> None:
-        assert program.online is not None
         self.program = program
-        self.rule: SuperSpike = program.online
+        self.rule = online_of(program)
         self.stop = program.steps  # steps of a trial to run; tests look at the state in between
         self._clock = 0  # steps of training so far
         self._patterns = PatternFigures(program, f"rule {program.rule.name}", silent_loss)
@@ -94,7 +104,12 @@ class OnlineRuns:
     def fixed_feedback(self) -> np.ndarray | None:
         """Return the feedback [hidden, outputs] where it is fixed and does not follow weights."""
         sizes = [c.population.size for c in self.program.populations]
-        return self.rule.fixed_feedback(sizes[0], sizes[-1]) if len(sizes) > 1 else None
+        if len(sizes) == 1 or self.rule.feedback not in ("random", "uniform"):
+            return None
+        if self.rule.feedback == "uniform":
+            return np.ones((sizes[0], sizes[-1]))
+        draw = stream(self.rule.feedback_seed, "superspike feedback")
+        return draw.normal(0.0, self.rule.feedback_sd, (sizes[0], sizes[-1]))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of weights, of their accumulators, or of their scale, as rounded here."""
@@ -189,7 +204,8 @@ class OnlineRuns:
         weights = {
             t.name: [self.get(t.name, which) for which in WHICH] for t in self.program.tensors
         }
-        rates = self.rule.rates(self._clock // self.program.steps, 1, self.program.duration)
+        trials = self._clock // self.program.steps
+        rates = np.array([self.rule.rate(trials, self.program.duration)])
         with self._put_back():
             results = self._call(
                 data, np.array([example], np.int64), rates=rates if disturbed else None, trace=True
@@ -232,7 +248,8 @@ class OnlineRuns:
         targets, count = self._patterns.require(data), len(examples)
         found = self._present(data, targets, examples, rates, trace=trace)
         ends = self._clock + self.stop * np.arange(1, count + 1)
-        loss = self.rule.shown_error(found.error, ends, self.program.dt)
+        passed = ends * self.program.dt / self.rule.tau_error
+        loss = found.error * self.rule.error_scale / (1.0 - np.exp(-passed) + 1e-9)
         return Results(
             loss=loss,
             prediction=np.full(count, -1, np.int32),
@@ -252,9 +269,13 @@ class OnlineRuns:
 
 
 def silent_loss(program: Program, targets: Targets, example: int) -> float:
-    """Return the loss of silent outputs in the steady state of one pattern, repeated for ever."""
-    rule = program.online
-    assert rule is not None
-    size = program.populations[-1].population.size
-    square = rule.silent_square(*targets.of(example), size, program.steps, program.dt)
+    """Return the loss of silent outputs in the steady state of one pattern, repeated for ever.
+
+    With ``reset_state_per_trial`` each trial starts from 0.
+    """
+    rule, size = online_of(program), program.populations[-1].population.size
+    spikes = np.zeros((program.steps, size))
+    spikes[targets.of(example)] = 1.0
+    periodic = not rule.reset_state_per_trial
+    square = np.mean(kernel_of(rule).filtered(spikes, program.dt, periodic=periodic) ** 2, axis=0)
     return float(square.mean() * rule.tau_error / 1000 * rule.error_scale)

@@ -42,11 +42,13 @@ import sympy as sp
 
 from snnrun.compile.derive import adjoint_symbol
 from snnrun.models.declare import Neuron
-from snnrun.models.equations import internal, symbol
+from snnrun.models.equations import internal, parse_expression, symbol
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.models.update import SPIKES
 
 COUNT = symbol(SPIKES)
+DISTANCE = internal("distance")  # x of a surrogate: the state's distance above the threshold
+REACH = internal("reach")  # and the threshold's value
 CHANGE = internal("change")  # dl_ds sigma'(g)
 
 
@@ -80,6 +82,35 @@ class StepBack:
         return [*lines, *(f"    lam_{name} += {value}" for name, value in self.pull.items())]
 
 
+def bound(spikes: SpikeDerivative, name: str) -> sp.Expr | None:
+    """Return ``derivative``, ``low`` or ``high`` of the surrogate, or None where there is none.
+
+    It is an expression of DISTANCE and REACH, with the keys as numbers.
+
+    Raises:
+        ModelError: The expression cannot be read, or holds an unknown name.
+    """
+    surrogate = spikes.surrogate
+    text = getattr(surrogate, name)
+    if text is None:
+        return None
+    allowed = {*surrogate.keys, *(("x", "threshold") if name == "derivative" else ())}
+    expression = parse_expression(text, allowed, f"surrogate {surrogate.name}, {name}")
+    values: dict[sp.Symbol, float | sp.Symbol] = {
+        symbol(key): spikes.values.get(key, value) for key, value in surrogate.keys.items()
+    }
+    return expression.subs({**values, symbol("x"): DISTANCE, symbol("threshold"): REACH})
+
+
+def describe_derivative(spikes: SpikeDerivative) -> str:
+    """Return what stands for the derivative of the spikes."""
+    bounds = [(sign, bound(spikes, name)) for sign, name in ((">=", "low"), ("<=", "high"))]
+    where = " and ".join(f"x {sign} {float(end):g}" for sign, end in bounds if end is not None)
+    text = str(bound(spikes, "derivative")).replace("distance", "x").replace("reach", "threshold")
+    reset = "detached" if spikes.detach_reset else "not detached"
+    return f"{text}{f' where {where}' if where else ''}; reset {reset}"
+
+
 def derive_step_back(
     neuron: Neuron, trained: tuple[str, ...], spikes: SpikeDerivative
 ) -> StepBack | None:
@@ -100,9 +131,9 @@ def derive_step_back(
         taped=(),
         distance=g,
         reach=system.threshold_value,
-        slope=sp.sympify(spikes.bound("derivative")),
-        low=spikes.bound("low"),
-        high=spikes.bound("high"),
+        slope=sp.sympify(bound(spikes, "derivative")),
+        low=bound(spikes, "low"),
+        high=bound(spikes, "high"),
         reset_change=reset_change,
         reset={n: sp.simplify(kept[i]) for i, n in enumerate(names) if kept[i] != lam[i]},
         pull=_nonzero({n: moved(symbol(n)) * CHANGE for n in names}),

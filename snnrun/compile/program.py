@@ -11,18 +11,26 @@ import numpy as np
 import sympy as sp
 
 from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol, offset_symbol
-from snnrun.compile.discrete import StepBack, derive_step_back
+from snnrun.compile.discrete import StepBack, derive_step_back, describe_derivative
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss, Readout
 from snnrun.models.regularisers import Regulariser
-from snnrun.models.rules import EVENTPROP, RULES, Rule
-from snnrun.models.stdp import Stdp
-from snnrun.models.superspike import SuperSpike
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.models.update import STEP
 from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.rules import EVENTPROP, RULES
+from snnrun.rules.base import Rule
+from snnrun.rules.learning import (
+    POTENTIALS,
+    SPIKE_TIMES,
+    SPIKE_TRAINS,
+    Engine,
+    Gradient,
+    Learning,
+    Plasticity,
+)
 
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
@@ -98,9 +106,8 @@ class Program:
         integrator: ``exact`` or ``euler``.
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
-        rule: The learning rule; ``online`` holds its options where it learns while trials run.
-        spikes: What stands for the derivative of the spikes, of discrete rules.
-        stdp: Constants of STDP, where a projection is plastic.
+        rule: The learning rule.
+        learning: How the network learns by it, but for projections with plasticity of their own.
     """
 
     network: Network
@@ -114,9 +121,17 @@ class Program:
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
     average_spikes: bool = False
     rule: Rule = EVENTPROP
-    spikes: SpikeDerivative | None = None
-    stdp: Stdp | None = None
-    online: SuperSpike | None = None
+    learning: Learning
+
+    @property
+    def engine(self) -> Engine:
+        """What runs it, beside the plasticity of projections."""
+        return self.learning.engine
+
+    @property
+    def plasticity(self) -> Plasticity | None:
+        """The plasticity of projections, which all that have one share."""
+        return next((p.plastic for p in self.network.projections if p.plastic), None)
 
     @property
     def duration(self) -> float:
@@ -136,7 +151,7 @@ class Program:
         }
         values |= {symbol("T"): self.duration, symbol("size"): float(compiled.population.size)}
         values |= {symbol(name): internal(name) for name in ("n", "total")}
-        if self.rule.discrete:
+        if self.engine is Engine.STEPS:
             return self.regulariser.penalty_slope().subs(values)
         return self.regulariser.strength(self.loss.readout).subs(values)
 
@@ -174,7 +189,7 @@ class Program:
 
     def _plain(self, projection: Projection) -> bool:
         """Return whether a projection is updated without moments."""
-        return projection.plastic and self.stdp is not None and self.stdp.optimiser == "sgd"
+        return projection.plastic is not None and projection.plastic.optimiser == "sgd"
 
     def start_parameters(self, tensor: Tensor) -> np.ndarray:
         """Return the values with which a tensor of parameters starts, [parameters, N]."""
@@ -196,8 +211,9 @@ class Program:
             f"{self.integrator} integration",
             f"rule {self.rule.name}: {self.rule.meaning}",
         ]
-        if self.spikes is not None:
-            lines.append(f"    derivative of spikes: {self.spikes.describe()}")
+        spikes = _spikes_of(self.learning)
+        if spikes is not None:
+            lines.append(f"    derivative of spikes: {describe_derivative(spikes)}")
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
             lines += _describe_layer(layer, compiled)
         lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
@@ -225,21 +241,21 @@ def compile_program(
     regulariser_values: Mapping[str, float] | None = None,
     average_spikes: bool = False,
     rule: Rule = EVENTPROP,
-    spikes: SpikeDerivative | None = None,
-    stdp: Stdp | None = None,
-    online: SuperSpike | None = None,
+    learning: Learning | None = None,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
+
+    Without ``learning`` it is that of ``rule`` with its usual options.
 
     Raises:
         ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the
         output or the rule.
     """
+    learning = learning or rule.gradient.usual()
     for layer in network.layers:
-        _refuse_update(layer.population, rule)
-    if rule.discrete:
-        spikes = spikes or SpikeDerivative()
-    _refuse_loss(loss, loss_values, rule, online)
+        _refuse_update(layer.population, rule, learning.engine)
+    _refuse_loss(loss, loss_values, rule, learning.engine)
+    spikes = _spikes_of(learning)
     compiled = tuple(_compile_population(layer, dt, integrator, spikes) for layer in network.layers)
     output = compiled[-1]
     if loss.spiking != output.spiking:
@@ -260,28 +276,29 @@ def compile_program(
         regulariser_values=dict(regulariser_values or {}),
         average_spikes=average_spikes,
         rule=rule,
-        spikes=spikes,
-        stdp=stdp if any(p.plastic for p in network.projections) else None,
-        online=online,
+        learning=learning,
     )
 
 
-def _refuse_loss(
-    loss: Loss, values: Mapping[str, float], rule: Rule, online: SuperSpike | None
-) -> None:
+def _spikes_of(learning: Learning) -> SpikeDerivative | None:
+    """Return what stands for the derivative of the spikes, where the steps are differentiated."""
+    return learning.spikes if isinstance(learning, Gradient) else None
+
+
+def _refuse_loss(loss: Loss, values: Mapping[str, float], rule: Rule, engine: Engine) -> None:
     trains = loss.readout is Readout.SPIKE_TRAIN
-    if rule.discrete and loss.spiking and not trains:
-        raise ModelError(NO_SPIKE_TIMES.format(rule.name, loss.name))
-    if trains and not rule.discrete and online is None:
-        raise ModelError(NO_SPIKE_TRAINS.format(rule.name, loss.name))
+    read = SPIKE_TRAINS if trains else SPIKE_TIMES if loss.spiking else POTENTIALS
+    if read not in engine.reads and read != POTENTIALS:
+        why = NO_SPIKE_TRAINS if trains else NO_SPIKE_TIMES
+        raise ModelError(why.format(rule.name, loss.name))
     missing = {"TAU_RISE", "TAU_DECAY"} - values.keys()
-    if trains and rule.discrete and missing:
+    if trains and engine is Engine.STEPS and missing:
         raise ModelError(f"loss {loss.name}: its keys lack {' and '.join(sorted(missing))}")
 
 
-def _refuse_update(population: Population, rule: Rule) -> None:
+def _refuse_update(population: Population, rule: Rule, engine: Engine) -> None:
     neuron = population.neuron
-    if neuron is not None and neuron.discrete and not rule.discrete:
+    if neuron is not None and neuron.discrete and engine is not Engine.STEPS:
         able = " or ".join(f"rule={r.name}" for r in RULES.values() if r.discrete)
         raise ModelError(
             f"population {population.name}: neuron {neuron.name} is declared by its update in "

@@ -31,7 +31,7 @@ class Scores:
 
     def __init__(self, program: Program) -> None:
         reader = _READERS.get(program.loss.readout)
-        if reader is None or program.online is not None:
+        if reader is None:
             raise ConfigError("scores: this network learns target spikes, so there are no classes")
         self._program, self._loss, self._reader = program, bind_loss(program), reader
 

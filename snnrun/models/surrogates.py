@@ -6,18 +6,13 @@ derivative is 0 almost everywhere. Walking back, ds/dx is taken to be an express
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-import sympy as sp
-
 from snnrun.errors import ModelError
-from snnrun.models.equations import internal, parse_expression, symbol
 
-VARIABLES = ("x", "threshold")
-DISTANCE = internal("distance")  # x in derived expressions
-REACH = internal("reach")  # threshold there
 KEYS = ("scale", "window")
 
 
@@ -36,7 +31,7 @@ class Surrogate:
         source: The publication.
 
     Raises:
-        ModelError: An expression cannot be read or uses another name, or a key is not one of these.
+        ModelError: A key is not one of these. Expressions are read where they are compiled.
     """
 
     name: str
@@ -54,16 +49,6 @@ class Surrogate:
                     f"surrogate {self.name}: key {key!r} has no option; there are "
                     f"rule.{' and rule.'.join(KEYS)}"
                 )
-        for name in ("derivative", "low", "high"):
-            self.expression(name)
-
-    def expression(self, name: str) -> sp.Expr | None:
-        """Return the field ``name`` as a SymPy expression, or None where there is none."""
-        text = getattr(self, name)
-        if text is None:
-            return None
-        allowed = {*self.keys, *(VARIABLES if name == "derivative" else ())}
-        return parse_expression(text, allowed, f"surrogate {self.name}, {name}")
 
 
 def _scaled(default: float) -> Mapping[str, float]:
@@ -87,7 +72,7 @@ SIGMOID = Surrogate(
 )
 ARCTAN = Surrogate(
     name="arctan",
-    derivative=f"scale / 2 / (1 + ({float(sp.pi / 2)!r} * scale * x)**2)",
+    derivative=f"scale / 2 / (1 + ({math.pi / 2!r} * scale * x)**2)",
     keys=_scaled(2.0),
     meaning="derivative of an arc tangent, scale / 2 on the threshold",
     source="Fang et al. 2021, ICCV, arXiv 2007.05785",
@@ -126,23 +111,3 @@ class SpikeDerivative:
     surrogate: Surrogate = FAST_SIGMOID
     values: Mapping[str, float] = field(default_factory=dict)
     detach_reset: bool = True
-
-    def bound(self, name: str) -> sp.Expr | None:
-        """Return an expression of the surrogate with its keys as numbers, of DISTANCE and REACH."""
-        expression = self.surrogate.expression(name)
-        if expression is None:
-            return None
-        values: dict[sp.Symbol, float | sp.Symbol] = {
-            symbol(key): self.values.get(key, value) for key, value in self.surrogate.keys.items()
-        }
-        return expression.subs({**values, symbol("x"): DISTANCE, symbol("threshold"): REACH})
-
-    def describe(self) -> str:
-        """Return what stands for the derivative of the spikes."""
-        bounds = [(s, self.bound(name)) for s, name in ((">=", "low"), ("<=", "high"))]
-        where = " and ".join(
-            f"x {sign} {float(bound):g}" for sign, bound in bounds if bound is not None
-        )
-        text = str(self.bound("derivative")).replace("distance", "x").replace("reach", "threshold")
-        reset = "detached" if self.detach_reset else "not detached"
-        return f"{text}{f' where {where}' if where else ''}; reset {reset}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from snnrun import rules
 from snnrun.config import Config, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.kinds import shown
@@ -17,12 +18,9 @@ from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
-from snnrun.models.rules import RULES, STDP, Rule
-from snnrun.models.stdp import Stdp
-from snnrun.models.superspike import OWN_ERROR, SuperSpike
-from snnrun.models.surrogates import KEYS as SURROGATE_KEYS
-from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
 from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.rules.base import Rule
+from snnrun.rules.learning import Learning, Plasticity
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
 from snnrun.schema.recordable import ALL_ALIKE
@@ -36,42 +34,20 @@ HETEROGENEOUS_CEILING = 3.0  # times the mean
 
 def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     """Return the network of ``config`` for a data set of these channels and classes."""
-    source = Population(name="input", size=n_inputs, values={}, floors={})
+    source = inputs = Population(name="input", size=n_inputs, values={}, floors={})
     layers = []
     for choice in config.layers:
-        forward = _projection(config, choice.forward, source.name, choice.name)
+        population = _population(config, choice, n_outputs)
+        forward = _projection(config, choice.forward, source, choice.name)
         recurrent = None
         if choice.recurrent is not None:
-            recurrent = _projection(config, choice.recurrent, choice.name, choice.name)
-        source = _population(config, choice, n_outputs)
-        layers.append(Layer(population=source, forward=forward, recurrent=recurrent))
+            recurrent = _projection(config, choice.recurrent, population, choice.name)
+        layers.append(Layer(population=population, forward=forward, recurrent=recurrent))
+        source = population
     _refuse_unused(config, layers[:-1] or layers)
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
-    return Network(
-        input=Population(name="input", size=n_inputs, values={}, floors={}),
-        layers=_with_weights(config, tuple(layers), n_inputs),
-    )
-
-
-def _with_weights(config: Config, layers: tuple[Layer, ...], n_inputs: int) -> tuple[Layer, ...]:
-    """Return the layers with the initial weights of a rule that has its own."""
-    online = find_online(config)
-    if online is None:
-        return layers
-    sizes = [n_inputs, *(layer.population.size for layer in layers)]
-    return tuple(
-        replace(
-            layer,
-            forward=replace(
-                layer.forward,
-                mean=0.0,
-                std=online.w0 / math.sqrt(size),
-                bounds=(-online.w_limit, online.w_limit),
-            ),
-        )
-        for layer, size in zip(layers, sizes, strict=False)
-    )
+    return Network(input=inputs, layers=tuple(layers))
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
@@ -86,8 +62,8 @@ def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
 
 def find_loss(config: Config) -> Loss:
     """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
-    if config.rule.name == "superspike":
-        return OWN_ERROR
+    if own := find_rule(config).loss:
+        return replace(TARGET_LOSSES[own], keys=())  # they are options of the rule
     loss = {**LOSSES, **TARGET_LOSSES}.get(config.LOSS_TYPE)
     if loss is None:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
@@ -129,56 +105,13 @@ def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, floa
 
 
 def find_rule(config: Config) -> Rule:
-    """Return the learning rule of ``config``."""
-    return RULES[config.rule.name]
+    """Return the learning rule of ``config``: a built-in one or a dotted path."""
+    return rules.find_rule(config.rule.name)
 
 
-def find_stdp(config: Config) -> Stdp:
-    """Return the constants of STDP, for the projections that learn by it."""
-    rule = config.rule
-    return Stdp(
-        a_plus=rule.a_plus,
-        a_minus=rule.a_minus,
-        a_post=rule.a_post,
-        tau_plus=rule.tau_plus,
-        tau_minus=rule.tau_minus,
-        w_min=rule.w_min,
-        w_max=rule.w_max,
-        bound=rule.bound,
-        mu=rule.mu,
-        punish=rule.punish if rule.reward else None,
-        optimiser=rule.optimiser,
-    )
-
-
-def find_spike_derivative(config: Config) -> SpikeDerivative | None:
-    """Return what stands for the derivative of spikes, or None where the rule needs none."""
-    if not RULES[config.rule.name].discrete:
-        return None
-    name = config.rule.surrogate
-    surrogate = SURROGATES.get(name)
-    if surrogate is None:
-        surrogate = load_object(name, "rule.surrogate")
-    if not isinstance(surrogate, Surrogate):
-        raise ConfigError(
-            f"rule.surrogate={name}: a snnrun Surrogate is needed, not a {type(surrogate).__name__}"
-        )
-    given = {key: getattr(config.rule, key) for key in SURROGATE_KEYS}
-    values = {key: float(value) for key, value in given.items() if value is not None}
-    for key in values:
-        if key not in surrogate.keys:
-            raise ConfigError(
-                f"rule.{key}={values[key]:g}: has no effect, as surrogate {surrogate.name} does "
-                "not use it; leave it out"
-            )
-    return SpikeDerivative(
-        surrogate=surrogate, values=values, detach_reset=config.rule.detach_reset
-    )
-
-
-def find_online(config: Config) -> SuperSpike | None:
-    """Return the options of a rule that learns while a trial runs, or None for other rules."""
-    return SuperSpike.of(config.rule) if config.rule.name == "superspike" else None
+def find_learning(config: Config) -> Learning:
+    """Return how the network learns, but for projections that have plasticity of their own."""
+    return find_rule(config).gradient.bind(config.rule)
 
 
 def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
@@ -191,17 +124,23 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     return neuron, ()
 
 
-def _projection(config: Config, choice: ProjectionChoice, source: str, target: str) -> Projection:
-    plastic = choice.rule == STDP.name
-    bounds = (config.rule.w_min, config.rule.w_max) if plastic else (-np.inf, np.inf)
+def _projection(
+    config: Config, choice: ProjectionChoice, source: Population, target: str
+) -> Projection:
+    learning = None
+    if choice.rule != FROZEN:
+        learning = rules.find_rule(choice.rule, f"rule of projection {choice.name}").bind(
+            config.rule
+        )
+    mean, std, bounds = (learning or Learning()).start(source.size, choice.mean, choice.std)
     return Projection(
         name=choice.name,
-        source=source,
+        source=source.name,
         target=target,
-        mean=choice.mean,
-        std=choice.std,
-        trained=choice.rule != FROZEN,
-        plastic=plastic,
+        mean=mean,
+        std=std,
+        trained=learning is not None,
+        plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
     )
 

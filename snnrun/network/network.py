@@ -13,6 +13,7 @@ import numpy as np
 
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
+from snnrun.rules.learning import Plasticity
 
 MOST_SPIKES = 255  # of a neuron in a step: lists of spikes are sized for the most that can come
 
@@ -100,7 +101,8 @@ class Population:
 class Projection:
     """All-to-all synapses between two populations, with normally distributed initial weights.
 
-    ``plastic``: trained by STDP and not by gradients, with weights within ``bounds``.
+    ``plastic``: how they are trained by pairs of spikes and not as the network is. Initial weights
+    are within ``bounds``.
     """
 
     name: str
@@ -109,7 +111,7 @@ class Projection:
     mean: float
     std: float
     trained: bool = True
-    plastic: bool = False
+    plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -160,9 +162,9 @@ class Network:
             for projection in layer.projections:
                 if projection.plastic and layer.population.neuron.threshold is None:
                     raise ModelError(
-                        f"projection {projection.name}: rule stdp pairs spikes, and neuron "
-                        f"{layer.population.neuron.name} of {name} has no threshold; take another "
-                        "rule for this projection, or frozen"
+                        f"projection {projection.name}: rule {projection.plastic.rule} pairs "
+                        f"spikes, and neuron {layer.population.neuron.name} of {name} has no "
+                        "threshold; take another rule for this projection, or frozen"
                     )
             source = layer.population
 

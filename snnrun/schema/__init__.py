@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snnrun.keys.key import Key
-from snnrun.schema import pattern, superspike
+from snnrun.rules import RULES
+from snnrun.schema import pattern
 from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
 from snnrun.schema.files import DATASETS, defaults_of
 from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
-from snnrun.schema.stdp import OPTIONS as STDP
 
 BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
@@ -33,9 +33,8 @@ TABLES: tuple[tuple[Key, ...], ...] = (
     LEARNING,
     RECORDING,
     GROUPS,
-    STDP,
     pattern.OPTIONS,
-    superspike.OPTIONS,
+    *(rule.options for rule in RULES.values() if rule.options),
 )
 SECTIONS = tuple(
     tuple(replace(key, datasets=defaults_of(key.name)) for key in keys) for keys in TABLES

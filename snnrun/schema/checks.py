@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from snnrun.errors import NoEffect
 from snnrun.keys.check import Values, check, count_of, steps_of
 from snnrun.keys.kinds import shown
-from snnrun.schema.advice import with_rule
+from snnrun.rules import find_rule
 from snnrun.schema.files import DATASETS, defaults_of, having
 from snnrun.schema.layers import (
     DEFAULT_KEYS,
@@ -18,20 +18,9 @@ from snnrun.schema.layers import (
     output_neuron,
 )
 from snnrun.schema.model import (
-    DISCRETE_NEURONS,
     EXPONENTIAL_LOSSES,
-    LOSS,
-    SPIKE_TIME_LOSSES,
     SPIKING_LOSSES,
 )
-from snnrun.shell import command
-
-BACKENDS = {  # of each learning rule: those that can run it
-    "eventprop": ("native", "genn"),
-    "surrogate": ("native",),
-    "superspike": ("native", "genn"),
-    "stdp": ("native",),
-}
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = tuple(name for name in DATASETS if name not in having("dataset.path"))
@@ -40,7 +29,8 @@ LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
-    if values["LOSS_TYPE"] in SPIKING_LOSSES or values.get("rule.name") == "superspike":
+    own_error = "rule.name" in values and find_rule(values["rule.name"]).loss
+    if values["LOSS_TYPE"] in SPIKING_LOSSES or own_error:
         return True
     own = "." in values["LOSS_TYPE"] or "." in output_neuron(values)
     return None if own else False
@@ -201,58 +191,6 @@ def _plots_are_files(values: Values) -> Iterator[str]:
             )
 
 
-@check("dataset.name", "rule.name", "LOSS_TYPE")
-def _surrogate_of_potentials(values: Values) -> Iterator[str]:
-    name = values["LOSS_TYPE"]
-    if values["rule.name"] == "surrogate" and name in SPIKE_TIME_LOSSES:
-        (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
-        others = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
-        source = values["dataset.name"]
-        data = [] if source == "yinyang" or "." in source else [f"dataset={source}"]
-        example = command("train", *data, "rule=surrogate", "LOSS_TYPE=max")
-        yield (
-            f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete "
-            f"steps of rule=surrogate; use LOSS_TYPE={', '.join(others[:-1])} or {others[-1]}, as "
-            f"in `{example}`, or rule=eventprop"
-        )
-
-
-@check("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE", "dataset.name", "LOSS_TYPE")
-def _updates_are_not_flows(values: Values) -> Iterator[str]:
-    for key in ("HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE"):
-        if values["rule.name"] == "eventprop" and values[key] in DISCRETE_NEURONS:
-            yield (
-                f"{key}={values[key]}: is declared by its update in discrete time, and "
-                "rule=eventprop differentiates what flows between spikes; use "
-                f"{with_rule('surrogate', values)}"
-            )
-
-
-@check("backend.name", "network.layers", *DEFAULT_KEYS)
-def _backend_runs_the_rule(values: Values) -> Iterator[str]:
-    backend = values["backend.name"]
-    own = [p.rule for x in layers_of(values) for p in x.projections]
-    for name in dict.fromkeys([values["rule.name"], *own]):
-        if name != FROZEN and backend not in BACKENDS[name]:
-            yield (
-                f"rule={name}: backend {backend} cannot run it; use backend="
-                f"{' or '.join(BACKENDS[name])}"
-            )
-
-
-@check("rule.surrogate", "rule.scale", "rule.window")
-def _surrogate_options(values: Values) -> Iterator[str]:
-    name = values["rule.surrogate"]
-    windowed = name == "piecewise_linear"
-    unused, used = ("scale", "window") if windowed else ("window", "scale")
-    value = values[f"rule.{unused}"]
-    if "." not in name and value is not None:
-        yield (
-            f"rule.{unused}={value:g}: rule.surrogate={name} has no {unused}, but rule.{used}; "
-            "leave it out"
-        )
-
-
 CHECKS = (
     _whole_steps,
     _buffered_steps,
@@ -268,8 +206,4 @@ CHECKS = (
     _one_checkpoint,
     _rewired_weights_are_trained,
     _plots_are_files,
-    _surrogate_of_potentials,
-    _updates_are_not_flows,
-    _backend_runs_the_rule,
-    _surrogate_options,
 )

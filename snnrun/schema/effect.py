@@ -1,18 +1,20 @@
-"""Keys that were given and would change nothing: what they need, and whether that can be had."""
+"""Who uses a key: keys that were given and would change nothing, and what they need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from snnrun.errors import NoEffect
-from snnrun.keys.check import check, count_of, steps_of
+from snnrun.keys.check import count_of, steps_of
 from snnrun.keys.key import Condition, Key
 from snnrun.keys.kinds import shown
-from snnrun.schema import BASE, DATASETS, SCHEMA, pattern, superspike
-from snnrun.schema.advice import with_rule
+from snnrun.rules import RULES, find_rule
+from snnrun.rules.base import Rule
+from snnrun.rules.learning import SPIKE_TIMES
+from snnrun.schema import BASE, DATASETS, SCHEMA, pattern
 from snnrun.schema.layers import OUTPUT
-from snnrun.schema.model import SPIKE_TIME_LOSSES
+from snnrun.schema.rules import reads_of, rules_of, rules_of_projections, with_rule
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 Values = Mapping[str, Any]
@@ -24,80 +26,117 @@ OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes befo
 }
 
 
-def without_effect(values: Values, dataset: str) -> Iterator[NoEffect]:
+def without_effect(values: Values, dataset: str, own: Mapping[str, Key]) -> Iterator[NoEffect]:
     """Yield a line for each key that differs from its default and would change nothing.
 
     A data set of a user's own may be composed on the file of any built-in one, as in
-    dataset.name=mylab.data.bars, and then has that one's defaults.
+    dataset.name=mylab.data.bars, and then has that one's defaults. ``own`` are keys of a user's
+    rule.
     """
     composed = (dataset, *DATASETS) if dataset == BASE else (dataset,)
+    users = Users(values)
     for name, value in values.items():
-        key = SCHEMA[name]
+        key = own.get(name) or SCHEMA[name]
         usual = key.default_of(dataset)
         usuals = (_settled(name, key.default_of(each), values) for each in composed)
         if _settled(name, value, values) in list(usuals):
             continue
-        if key.active_if and not _active(key, values):
-            yield NoEffect(
-                name,
-                f"{name}={shown(value)}: has no effect {_needs(key, values)}; "
-                f"{_instead(key, values)}leave it out, or use {name}={shown(usual)} where a preset "
-                "or an earlier run sets it",
-            )
+        if (unused := users.none_of(key)) is not None:
+            yield no_effect(name, value, usual, *unused)
+
+
+def no_effect(name: str, value: Any, usual: Any, why: str, instead: str = "") -> NoEffect:
+    """Return the line that refuses a key, where ``why`` goes on after "has no effect"."""
+    return NoEffect(
+        name,
+        f"{name}={shown(value)}: has no effect{why}; {f'use {instead}, ' if instead else ''}leave "
+        f"it out, or use {name}={shown(usual)} where a preset or an earlier run sets it",
+    )
 
 
 def used_keys(values: Values) -> list[str]:
     """Return the keys that have an effect in a checked configuration, name -> value."""
-    learns_alone = values["rule.name"] == "superspike"
+    users = Users(values)
     return [
         name
         for name, key in SCHEMA.items()
-        if (not key.active_if or _active(key, values))
-        and not (learns_alone and name in (*superspike.UNUSED, *superspike.FIXED))
+        if users.none_of(key) is None and name not in users.rule.fixed
     ]
 
 
-def _needs(key: Key, values: Values) -> str:
-    """Return on what the key depends, as it goes on after "has no effect "."""
-    possible = _possible(key, values)
-    if not possible:
-        return f"with {_barred_by(key.active_if[0], values)}"
-    text = "unless " + " or ".join(map(str, possible))
-    if len(possible) == 1 and not possible[0].not_:
-        text += f", and it is {shown(values[possible[0].key])}"
-    return text
+class Users:
+    """What may use the keys of a configuration: its rules, its layers, other keys' values."""
 
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.rule: Rule = find_rule(values.get("rule.name", next(iter(RULES))))
+        trained = rules_of_projections(values)
+        rules = [r for name, r in rules_of(values).items() if not r.plastic or name in trained]
+        self._options = {key.name for rule in rules for key in rule.options}
+        layers = values.get("network.layers", ())
+        self._hidden = [fields for fields in layers if fields.get("name") != OUTPUT]
 
-def _instead(key: Key, values: Values) -> str:
-    """Return what to do other than to leave the key out, if there is anything."""
-    possible = _possible(key, values)
-    if possible:
-        group, _, of_group = possible[0].key.partition(".")
-        chosen = of_group == "name" and not possible[0].not_
+    def none_of(self, key: Key) -> tuple[str, str] | None:
+        """Return why nothing uses a key and what to use instead ("": nothing), None if one does."""
+        name = key.name
+        if name in self.rule.unused:
+            return f" with {self._chosen()}", self.rule.unused[name]
+        conditions = key.active_if
+        if self._met(conditions, key):
+            owner = next((r for r in RULES.values() if name in {k.name for k in r.options}), None)
+            if owner is None or name in self._options:
+                return self._not_of_layers(name)
+            conditions = owner.chosen_by
+            if self._met(conditions, key):
+                return f", as no projection learns by {owner.name}", ""
+        possible = [c for c in conditions if not self._barred_by(c)]
+        if not possible:
+            return f" with {self._barred_by(conditions[0])}", ""
+        why = " unless " + " or ".join(map(str, possible))
+        if len(possible) == 1 and not possible[0].not_:
+            why += f", and it is {shown(self.values[possible[0].key])}"
+        return why, self._choice(possible[0], key)
+
+    def _chosen(self) -> str:
+        return f"rule={self.values['rule.name']}"
+
+    def _not_of_layers(self, name: str) -> tuple[str, str] | None:
+        """Say that each layer of network.layers has a value of its own, where it is so."""
+        field = OF_LAYERS.get(name)
+        if field is None or not self._hidden or any(field not in x for x in self._hidden):
+            return None
+        return f", as each hidden layer of network.layers has its own {field}", ""
+
+    def _met(self, conditions: Sequence[Condition], key: Key) -> bool:
+        """Return whether one of the conditions holds, or cannot be judged; or there is none."""
+        return not conditions or any(
+            (c.key == "rule.name" and key.name in self._options)
+            or c.key not in self.values
+            or c.holds(self.values)
+            for c in conditions
+        )
+
+    def _choice(self, condition: Condition, key: Key) -> str:
+        """Return the choice of a group that meets a condition, as in "rule=surrogate"."""
+        group, _, of_group = condition.key.partition(".")
+        chosen = of_group == "name" and not condition.not_
         if not chosen or (group == "dataset" and key.name in pattern.OF_FILES):
             return ""  # of which files to give the message cannot know
-        value = possible[0].values[0]
-        choice = with_rule(value, values) if group == "rule" else f"{group}={shown(value)}"
-        return f"use {choice}, " if choice else ""
-    own = superspike.INSTEAD.get(key.name) if values.get("rule.name") == "superspike" else None
-    return f"use {own}, " if own else ""
+        value = condition.values[0]
+        return with_rule(value, self.values) if group == "rule" else f"{group}={shown(value)}"
 
-
-def _possible(key: Key, values: Values) -> list[Condition]:
-    return [c for c in key.active_if if not _barred_by(c, values)]
-
-
-def _barred_by(condition: Condition, values: Values) -> str:
-    """Return the choice with which the condition cannot be met, as in "rule=superspike", or ""."""
-    key, learns = condition.key, values.get("rule.name")
-    own = (*superspike.UNUSED, *superspike.FIXED, "network.layers")
-    if learns == "superspike" and key in own:
-        return "rule=superspike"
-    if values.get("dataset.name") == "pattern" and key in pattern.FIXED:
-        return "dataset=pattern"
-    if learns != "surrogate" or key != "LOSS_TYPE" or condition.not_:
-        return ""
-    return "rule=surrogate" if set(condition.values) <= set(SPIKE_TIME_LOSSES) else ""
+    def _barred_by(self, condition: Condition) -> str:
+        """Return the choice that bars a condition, as in "rule=superspike", or ""."""
+        key, rule = condition.key, self.rule
+        alone = key == "network.layers" and rule.no_hidden is not None
+        if key in rule.unused or key in rule.fixed or alone:
+            return self._chosen()
+        if self.values.get("dataset.name") == "pattern" and key in pattern.FIXED:
+            return "dataset=pattern"
+        if key != "LOSS_TYPE" or condition.not_:
+            return ""
+        times = {reads_of(loss) for loss in condition.values} == {SPIKE_TIMES}
+        return self._chosen() if times and SPIKE_TIMES not in rule.gradient.engine.reads else ""
 
 
 def _settled(name: str, value: Any, values: Values) -> Any:
@@ -107,41 +146,3 @@ def _settled(name: str, value: Any, values: Values) -> Any:
     if name == "SPK_REC_STEPS" and value is None and {"TRIAL_MS", "DT_MS"} <= values.keys():
         return steps_of(values)
     return value
-
-
-def _active(key: Key, values: Values) -> bool:
-    return any(c.key not in values or c.holds(values) for c in key.active_if)
-
-
-@check("dataset.name", "network.layers", *OF_LAYERS)
-def _left_to_no_layer(values: Values) -> Iterator[str]:
-    """Refuse keys of hidden layers that each of ``network.layers`` overrides."""
-    hidden = [fields for fields in values["network.layers"] if fields.get("name") != OUTPUT]
-    for name, field in OF_LAYERS.items():
-        usual = SCHEMA[name].default_of(values["dataset.name"])
-        if hidden and values[name] != usual and all(field in fields for fields in hidden):
-            yield NoEffect(
-                name,
-                f"{name}={shown(values[name])}: has no effect, as each hidden layer of "
-                f"network.layers has its own {field}; leave it out, or use {name}={shown(usual)} "
-                "where a preset or an earlier run sets it",
-            )
-
-
-@check("rule.name", "dataset.name", *superspike.UNUSED)
-def _unused_by_superspike(values: Values) -> Iterator[str]:
-    if values["rule.name"] != "superspike":
-        return
-    for name in superspike.UNUSED:
-        usual = SCHEMA[name].default_of(values["dataset.name"])
-        instead = f"use {superspike.INSTEAD[name]}, " if name in superspike.INSTEAD else ""
-        if values[name] != usual:
-            yield NoEffect(
-                name,
-                f"{name}={shown(values[name])}: has no effect with rule=superspike; "
-                f"{instead}leave it out, or use {name}={shown(usual)} where a preset or an earlier "
-                "run sets it",
-            )
-
-
-CHECKS = (_left_to_no_layer, _unused_by_superspike)

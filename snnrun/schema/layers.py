@@ -15,11 +15,16 @@ from typing import Any
 from snnrun.errors import did_you_mean
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import BOOL, FLOAT, INT, NUMBERS, TEXT, Kind, Problems, shown
+from snnrun.rules import RULES, find_rule
+from snnrun.rules.learning import Engine
 from snnrun.schema.model import HIDDEN_NEURONS, OUTPUT_NEURONS
 
 OUTPUT, INPUT = "output", "input"
 FROZEN = "frozen"
-PROJECTION_RULES = (FROZEN, "eventprop", "surrogate", "stdp")
+PROJECTION_RULES = (
+    FROZEN,
+    *(rule.name for rule in RULES.values() if rule.engine is not Engine.ONLINE),
+)
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", "recurrent")
 PROJECTION_FIELDS = ("name", "mean", "std", "rule")
@@ -45,7 +50,6 @@ DEFAULT_KEYS = (
     "HIDDEN_HIDDENFWD_MEAN",
     "HIDDEN_HIDDENFWD_STD",
     "rule.name",
-    "rule.feedback",
 )
 
 Values = Mapping[str, Any]
@@ -177,8 +181,9 @@ def _given(values: Values) -> tuple[Fields, ...]:
 
 
 def _hidden_layers(values: Values) -> int:
-    """Return the number of hidden layers; superspike without feedback has none."""
-    alone = values.get("rule.name") == "superspike" and values.get("rule.feedback") == "none"
+    """Return the number of hidden layers; with some options of a rule there is none."""
+    none = find_rule(values["rule.name"]).no_hidden if "rule.name" in values else None
+    alone = none is not None and none.key in values and none.holds(values)
     return 0 if alone else int(values["N_HID_LAYER"])
 
 
@@ -195,7 +200,9 @@ def _recurrent(fields: Fields, values: Values, last: bool) -> bool:
 
 def _projection(values: Values, name: str, own: Fields, key: str, last: bool) -> ProjectionChoice:
     trained = values["TRAIN_W"] and (values["TRAIN_W_OUTPUT"] or not last)
-    usual = "eventprop" if last and values["rule.name"] == "stdp" else values["rule.name"]
+    usual = values["rule.name"]
+    if last and find_rule(usual).beside is not None:
+        usual = find_rule(usual).gradient.name
     usual = usual if trained else FROZEN
     return ProjectionChoice(
         name=name,
@@ -227,7 +234,9 @@ def _field_key(path: str, name: str, last: bool) -> Key:
         case "mean":
             return _field(at, FLOAT, default=0.0)
         case "rule":
-            return _field(at, TEXT, default=PROJECTION_RULES[0], choices=PROJECTION_RULES)
+            return _field(
+                at, TEXT, default=PROJECTION_RULES[0], choices=PROJECTION_RULES, dotted_path=True
+            )
     return _field(at, TEXT, default="name")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from snnrun.keys.key import RESUME, TEST, unless, when
 from snnrun.keys.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
 from snnrun.keys.table import number, row, switch, table, text, when_recorded, whole
+from snnrun.rules import RULES
 from snnrun.schema.files import DATASETS, with_option
 from snnrun.schema.layers import LAYERS
-from snnrun.schema.surrogate import SURROGATE_ROWS
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
@@ -218,10 +218,9 @@ GROUPS = table(
         kind=LAYERS,
     ),
     text(
-        "rule.name", "eventprop", "The learning rule.",
-        choices=("eventprop", "surrogate", "superspike", "stdp"),
+        "rule.name", "eventprop", "The learning rule, or the dotted path of your own.",
+        choices=tuple(RULES), dotted_path=True,
     ),
-    *SURROGATE_ROWS,
     text(
         "backend.name", "native",
         "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU.",

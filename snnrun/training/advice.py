@@ -9,6 +9,7 @@ from snnrun.compile.program import Program
 from snnrun.config import Config, from_dict
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import shown
+from snnrun.rules import find_rule
 from snnrun.schema import SCHEMA
 
 GENTLER = 5.0  # factor on a step size that is too large, or too small
@@ -40,8 +41,8 @@ def keep_learning(config: Config) -> str:
     """Return what keeps the learning rate from becoming too small to matter."""
     key, step = _step(config)
     candidates: list[Keys] = []
-    if key != "ETA":
-        candidates += [{"rule.cut_every": 0}] if config.rule.cut_every else []
+    if decay := find_rule(config.rule.name).unused.get("ETA_DECAY"):
+        candidates += [{decay: SCHEMA[decay].default}] if config.by_key()[decay] else []
     else:
         least = 0.01 ** (1 / config.N_EPOCH)  # a hundredth is left at the end
         candidates += [{"ETA_DECAY": float(f"{least:.3g}")}] if least > config.ETA_DECAY else []
@@ -54,6 +55,7 @@ def wake(config: Config, program: Program, index: int) -> str:
     """Return what makes the silent neurons of hidden layer ``index`` spike."""
     forward = program.network.layers[index].forward
     scale = forward.std or abs(forward.mean) or 1.0
+    own = program.rule.spread
     part = "INPUT_HIDDEN" if index == 0 else "HIDDEN_HIDDENFWD"
     key, spread = f"{part}_MEAN", f"{part}_STD"
     usual = {name: SCHEMA[name].default_of(config.dataset.name) for name in (key, spread)}
@@ -63,7 +65,7 @@ def wake(config: Config, program: Program, index: int) -> str:
         [
             usual if weak else {},
             {"REWIRE_SILENT": True, "REWIRE_LIFT": _rounded(max(scale, 2 * config.REWIRE_LIFT))},
-            {"rule.w0": 2 * config.rule.w0} if config.rule.name == "superspike" else {},
+            {own: 2 * config.by_key()[own]} if own else {},
             {key: _rounded(max(forward.mean, 0.0) + 2 * scale)},
             {"V_THRESH": _rounded(config.V_THRESH / 2)},
         ],
@@ -72,9 +74,8 @@ def wake(config: Config, program: Program, index: int) -> str:
 
 def _step(config: Config) -> tuple[str, float]:
     """Return the key of the step size of learning, and its value."""
-    if config.rule.name == "superspike":
-        return "rule.r0", config.rule.r0
-    return "ETA", config.ETA
+    key = find_rule(config.rule.name).step
+    return key, config.by_key()[key]
 
 
 def _rounded(value: float) -> float:

@@ -71,8 +71,9 @@ class Guard:
 
     def _gentler(self, epoch: int) -> list[str]:
         """Return what makes learning gentler; weights may have been lifted before as well."""
-        if self._program.online:
-            return ["a smaller rule.r0"]
+        step = self._program.rule.step
+        if step != "ETA":
+            return [f"a smaller {step}"]
         lift = self._config.REWIRE_LIFT
         lifted = [f"a smaller REWIRE_LIFT (it is {lift:g})"] if lift and epoch else []
         return ["a smaller ETA", *lifted, "LR_EASE_IN_FACTOR"]

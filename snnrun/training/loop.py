@@ -26,6 +26,7 @@ from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.report.notices import enter
 from snnrun.report.reporter import Progress, Reporter
+from snnrun.rules.learning import Engine
 from snnrun.stop import Stop
 from snnrun.streams import stream_key
 from snnrun.tasks.task import SPLITS
@@ -225,7 +226,8 @@ class Trainer:
         examples = np.ascontiguousarray(served.examples)
         rates = np.full(batches, np.nan)
         if phase.learns:
-            rates = state.schedule.rates(self.config, epoch, state.updates, batches)
+            learning = self.backend.program.learning
+            rates = state.schedule.rates(self.config, learning, epoch, state.updates, batches)
             noise = self._noise(epoch, phase, served)
             results = self.backend.train(
                 served.data,
@@ -291,7 +293,8 @@ class Trainer:
     def _row(self, epoch: int, seconds: float) -> dict[str, float]:
         train = self.record.means(epoch, "train")
         validation = self.record.means(epoch, "validation")
-        last_rate = self.state.schedule.rates(self.config, epoch, self.state.updates - 1, 1)
+        learning, last = self.backend.program.learning, self.state.updates - 1
+        (last_rate,) = self.state.schedule.rates(self.config, learning, epoch, last, 1)
         spent = train["seconds"]
         row: dict[str, float] = {
             "epoch": epoch,
@@ -299,7 +302,7 @@ class Trainer:
             self._task.column("train"): train[self._task.score],
             "validation_loss": validation["loss"],
             self._task.column("validation"): validation[self._task.score],
-            "learning_rate": float(last_rate[0]),
+            "learning_rate": float(last_rate),
             "seconds": seconds,
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
         }
@@ -331,8 +334,8 @@ class Trainer:
 
     def _end_of_chunk(self, phase: Phase, first: int) -> int:
         """Return where the call from mini-batch ``first`` on ends; some backends decide it."""
-        # an online rule's presentations run on from each other, and each call from the training
-        if phase.name == "validation" and self.backend.program.online is not None:
+        # what is presented online runs on from one to the next, and each call from the training
+        if phase.name == "validation" and self.backend.program.engine is Engine.ONLINE:
             return phase.batches
         fixed = self.backend.batches_per_call
         return (first // fixed + 1) * fixed if fixed else first + self._batches_per_chunk

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from snnrun.config import Config
-from snnrun.models.superspike import SuperSpike
+from snnrun.rules.learning import Learning
 
 EASE_IN_START = 1e-3  # of the full rate
 
@@ -24,7 +24,7 @@ class Schedule:
     a <- alpha a + (1 - alpha) score, with EMA_ALPHA1 (fast) and EMA_ALPHA2 (slow), both from 0.
     When the fast one is no longer above the slow one, and more than MIN_EPOCH_ETA_FIXED epochs have
     passed since the last change, the rate is multiplied by ETA_FAC. The test set never enters.
-    Rules with a schedule of their own (superspike) follow that instead.
+    Rules with a schedule of their own follow that instead.
     Source: Nowotny, Turner & Knight 2025, arXiv 2212.01232.
     """
 
@@ -33,10 +33,13 @@ class Schedule:
     slow: float = 0.0
     changed: int = 0  # epoch of the last reduction
 
-    def rates(self, config: Config, epoch: int, first_batch: int, count: int) -> np.ndarray:
+    def rates(
+        self, config: Config, learning: Learning, epoch: int, first_batch: int, count: int
+    ) -> np.ndarray:
         """Return the rates of ``count`` batches from batch ``first_batch`` of the run on."""
-        if config.rule.name == "superspike":
-            return SuperSpike.of(config.rule).rates(first_batch, count, config.TRIAL_MS)
+        own = [learning.rate(first_batch + k, config.TRIAL_MS) for k in range(count)]
+        if None not in own:
+            return np.array(own, float)
         full = config.ETA * config.ETA_DECAY**epoch * config.ETA_FAC**self.reductions
         if config.LR_EASE_IN_FACTOR == 1.0:
             return np.full(count, full)

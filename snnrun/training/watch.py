@@ -69,9 +69,8 @@ class Watched:
     @property
     def updates(self) -> int:
         """How often the weights change in an epoch."""
-        if self.config.rule.name == "superspike":
-            return int(self.examples * self.config.TRIAL_MS / self.config.rule.update_ms)
-        return -(-self.examples // self.config.N_BATCH)
+        own = self.program.learning.updates(self.examples, self.config.TRIAL_MS)
+        return own if own is not None else -(-self.examples // self.config.N_BATCH)
 
     @property
     def eased_in(self) -> int:
@@ -85,7 +84,7 @@ class Watched:
 def watched(config: Config, splits: Splits, program: Program) -> Watched:
     """Return what must be known of this run."""
     learned = any(tensor.trained for tensor in program.tensors)
-    blind = config.rule.name == "stdp" and not config.rule.reward  # labels play no part
+    blind = program.rule.blind(config.rule)
     chance = program.loss.task.chance(splits.train.labels) if learned and not blind else None
     shares = np.bincount(splits.train.labels) / len(splits.train)
     readout, present = program.loss.readout, shares[shares > 0]

@@ -19,8 +19,8 @@ from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.equations import symbol
 from snnrun.network.build import initial_weights
+from snnrun.rules import find_rule
 from snnrun.run import build_program, train
-from snnrun.schema.checks import BACKENDS
 
 pytestmark = pytest.mark.genn
 BATCH = 8
@@ -93,7 +93,7 @@ def same_spikes(one: Backend, other: Backend, data: SpikeData, example: int) -> 
     return False
 
 
-@pytest.mark.parametrize("name", [n for n in PRESETS if "genn" in BACKENDS[rule_of(n)]])
+@pytest.mark.parametrize("name", [n for n in PRESETS if "genn" in find_rule(rule_of(n)).backends])
 def test_every_preset_trains_with_genn(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
     config = preset(name, folders, "backend=genn", "backend.device=single_threaded_cpu")
     train(config, tmp_path)

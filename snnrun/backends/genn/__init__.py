@@ -34,6 +34,7 @@ from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError
+from snnrun.rules.learning import Engine
 
 NAMES = {"cuda": "CUDA", "hip": "HIP", CPU: "its single-threaded CPU backend"}
 
@@ -105,7 +106,7 @@ def open_genn(
     )
     drop_spikes = config.backend.on_full_buffer == "report"
     backend: Backend
-    if program.online:
+    if program.engine is Engine.ONLINE:
         backend = load_online(built, description, program, settings, data)
     else:
         backend = load(
@@ -127,7 +128,8 @@ def open_genn(
 
 def description_of(program: Program, settings: Settings) -> Description:
     """Return the GeNN model of ``program``, which learns by gradients or online."""
-    return describe_online(program, settings) if program.online else describe(program, settings)
+    write = describe_online if program.engine is Engine.ONLINE else describe
+    return write(program, settings)
 
 
 def free_memory_of(config: Config, device: str) -> Callable[[], int | None]:
@@ -138,7 +140,7 @@ def free_memory_of(config: Config, device: str) -> Callable[[], int | None]:
 
 def room_for(program: Program, data: Sequence[SpikeData]) -> dict[tuple[str, str], int]:
     """Return how many entries the tables of events need: (population, table) -> entries."""
-    if program.online:  # they hold one example
+    if program.engine is Engine.ONLINE:  # they hold one example
         return {}
     source = program.network.input
     events = EventTables(source.size, data)

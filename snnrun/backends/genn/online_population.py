@@ -25,10 +25,9 @@ import sympy as sp
 from snnrun.backends.genn.description import Neurons, Parameter, Table, Variable
 from snnrun.backends.genn.printer import at_once, block, formula, state_name, sum_of
 from snnrun.backends.genn.settings import Settings
-from snnrun.backends.online import delay_steps, lag_steps
+from snnrun.backends.online import delay_steps, kernel_of, lag_steps, online_of
 from snnrun.compile.program import CompiledPopulation, Program
 from snnrun.compile.steps import FREE, HELD, Steps
-from snnrun.models.superspike import SuperSpike
 
 NONE = -9  # no event left: a step that is never compared with
 FEEDBACK = "Feedback"  # input of hidden neurons that sums errors
@@ -47,9 +46,8 @@ class OnlineNeurons:
     """
 
     def __init__(self, program: Program, layer: int, settings: Settings) -> None:
-        assert program.online is not None
         self.program = program
-        self.rule: SuperSpike = program.online
+        self.rule = online_of(program)
         self.layer = layer
         self.settings = settings
         self.delay = delay_steps(self.rule, program.dt)
@@ -304,7 +302,7 @@ class OnlineLayer(OnlineNeurons):
             "}",
             f"error_rise = error_rise * {rise} + mismatch;",
             f"error_decay = error_decay * {decay} + mismatch;",
-            f"error = (error_decay - error_rise) * {number(rule.norm)};",
+            f"error = (error_decay - error_rise) * {number(kernel_of(rule).norm)};",
             "const double squared = (double)error * (double)error;",
             f"mean_square = mean_square * {math.exp(-dt / rule.tau_error)!r}d "
             f"+ squared * {dt * 0.001!r}d;",

@@ -11,7 +11,7 @@ import numpy as np
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.online_population import OnlineLayer
 from snnrun.backends.genn.printer import state_name
-from snnrun.backends.online import carried_names, delay_steps, lag_steps
+from snnrun.backends.online import carried_names, delay_steps, lag_steps, online_of
 from snnrun.compile.program import Program
 
 Read = Callable[[], np.ndarray]
@@ -23,11 +23,10 @@ class OnlineState:
     """Reads and writes the state between two trials, or two segments of one."""
 
     def __init__(self, device: Device, program: Program, layers: list[OnlineLayer]) -> None:
-        assert program.online is not None
         self._device = device
         self._program = program
         self._layers = layers
-        self._delay = delay_steps(program.online, program.dt)
+        self._delay = delay_steps(online_of(program), program.dt)
         self._fields: dict[str, tuple[Read, Write]] = {}
         for layer in layers:
             self._add(layer)

@@ -26,6 +26,7 @@ from snnrun.backends.genn.online_population import (
     online_input,
 )
 from snnrun.backends.genn.settings import Settings
+from snnrun.backends.online import online_of
 from snnrun.compile.program import Program
 
 FED_BACK = "feedback"  # the projection from the outputs to hidden neurons
@@ -60,8 +61,7 @@ def update_of(projection: str) -> str:
 
 
 def _forward(program: Program, index: int) -> Synapses:
-    rule, dt = program.online, program.dt
-    assert rule is not None
+    rule, dt = online_of(program), program.dt
     projection = program.network.layers[index].forward
     lines = [
         "if (learn) {",
@@ -104,8 +104,7 @@ def _feedback(program: Program) -> Synapses:
 
 def _update(program: Program, layer: OnlineLayer) -> Update:
     """Return RMaxProp; ``second`` is the root of the published leaking maximum."""
-    rule = program.online
-    assert rule is not None
+    rule = online_of(program)
     name = program.network.layers[layer.layer].forward.name
     limit, rho = number(rule.w_limit), number(1e-3 * rule.het_rho)
     lines = [

@@ -19,6 +19,7 @@ from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
 from snnrun.files import write_error
 from snnrun.notice import Notice
+from snnrun.rules.learning import Engine
 from snnrun.shell import Line
 
 
@@ -47,7 +48,8 @@ def open_native(
     """
     started = time.monotonic()
     compiler = find_compiler(config.backend.compiler)
-    write = emit_online if program.online else emit
+    online = program.engine is Engine.ONLINE
+    write = emit_online if online else emit
     source = write(program, config.backend.precision)
     save_code(source, code)
     built = build(
@@ -60,7 +62,7 @@ def open_native(
         say=lambda: say(f"building {program.network.shape} with {compiler.version}"),
     )
     threads = config.backend.threads or usable_cores()
-    make = OnlineBackend if program.online else NativeBackend
+    make = OnlineBackend if online else NativeBackend
     backend = make(built.library, program, threads)
     seconds = time.monotonic() - started
     how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"

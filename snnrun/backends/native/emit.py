@@ -81,7 +81,7 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
 
 
 def _plastic(layer: Layer, spec: str) -> str:
-    plastic = [p is not None and p.plastic for p in (layer.forward, layer.recurrent)]
+    plastic = [bool(p and p.plastic) for p in (layer.forward, layer.recurrent)]
     if not any(plastic):
         return spec
     flags = ", ".join(boolean(flag) for flag in plastic)
@@ -90,7 +90,7 @@ def _plastic(layer: Layer, spec: str) -> str:
 
 def _plasticity(program: Program) -> str:
     """Return the constants of STDP, where a projection learns by it."""
-    stdp = program.stdp
+    stdp = program.plasticity
     if stdp is None:
         return ""
     return fill(

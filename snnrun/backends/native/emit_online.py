@@ -7,9 +7,9 @@ import math
 from snnrun.backends.native.emit import REALS
 from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, fill
-from snnrun.backends.online import delay_steps, lag_steps
+from snnrun.backends.online import delay_steps, kernel_of, lag_steps, online_of
 from snnrun.compile.program import Program
-from snnrun.models.superspike import SuperSpike
+from snnrun.rules.learning import Online
 from snnrun.version import __version__
 
 
@@ -23,8 +23,7 @@ class OnlinePopulationEmitter(PopulationEmitter):
 
 def emit_online(program: Program, precision: str) -> str:
     """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
-    rule = program.online
-    assert rule is not None
+    rule = online_of(program)
     emitters = [OnlinePopulationEmitter(c, timed=False) for c in program.populations]
     layers, rows = [], program.network.input.size
     for index, emitter in enumerate(emitters):
@@ -49,14 +48,14 @@ def emit_online(program: Program, precision: str) -> str:
     )
 
 
-def _constants(program: Program, rule: SuperSpike) -> list[str]:
+def _constants(program: Program, rule: Online) -> list[str]:
     dt = program.dt
     numbers = {
         "TAU_RISE": rule.tau_rise,
         "TAU_DECAY": rule.tau_decay,
         "BETA": rule.beta,
         "FLOOR": rule.sigma_floor,
-        "NORM": rule.norm,
+        "NORM": kernel_of(rule).norm,
         "RISE_DECAY": math.exp(-dt / rule.tau_rise),
         "DECAY_DECAY": math.exp(-dt / rule.tau_decay),
         "MEAN_DECAY": math.exp(-dt / rule.tau_error),

@@ -9,12 +9,11 @@ import sympy as sp
 
 from snnrun.backends.native.printer import boolean, cxx_name, fill, indented, print_formula
 from snnrun.compile.derive import Flow, adjoint_symbol
-from snnrun.compile.discrete import StepBack
+from snnrun.compile.discrete import REACH, StepBack
 from snnrun.compile.program import CompiledPopulation
 from snnrun.compile.steps import FREE, HELD
 from snnrun.compile.update import steps_of
 from snnrun.models.equations import internal, symbol
-from snnrun.models.surrogates import REACH
 
 USUAL_NAME = re.compile(r"hidden\d*|output")
 

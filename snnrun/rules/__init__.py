@@ -1,0 +1,21 @@
+"""Learning rules, one module each; nothing outside asks for one by its name."""
+
+from __future__ import annotations
+
+from snnrun.errors import ConfigError
+from snnrun.load import load_object
+from snnrun.rules.base import Rule
+from snnrun.rules.eventprop import EVENTPROP
+from snnrun.rules.stdp import STDP
+from snnrun.rules.superspike import SUPERSPIKE
+from snnrun.rules.surrogate import SURROGATE
+
+RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, SUPERSPIKE, STDP)}
+
+
+def find_rule(name: str, where: str = "rule.name") -> Rule:
+    """Return the built-in rule ``name``, or the one of a dotted path that ``where`` holds."""
+    rule = RULES.get(name) or load_object(name, where)
+    if not isinstance(rule, Rule):
+        raise ConfigError(f"{where}={name}: a snnrun Rule is needed, not a {type(rule).__name__}")
+    return rule

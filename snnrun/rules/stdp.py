@@ -1,0 +1,115 @@
+"""Spike-timing dependent plasticity, of the run or of single projections (rule: stdp).
+
+Its equations are those of :class:`snnrun.rules.learning.Plasticity`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from snnrun.keys.check import Values, check
+from snnrun.keys.key import when
+from snnrun.keys.table import number, switch, text
+from snnrun.rules.base import Rule, options
+from snnrun.rules.eventprop import EVENTPROP
+from snnrun.rules.learning import Engine, Plasticity
+
+# fmt: off
+OPTIONS = options(
+    "stdp",
+    number(
+        "a_plus", 1.0,
+        "Potentiation of a weight by a pair of spikes at no distance, before it is multiplied by "
+        "ETA.",
+    ),
+    number("a_minus", 1.05, "Depression by such a pair."),
+    number(
+        "a_post", 0.0,
+        "Change of all weights of a neuron at each of its spikes, whatever arrived: below 0 it "
+        "weakens what does not help the neuron to spike.",
+    ),
+    number(
+        "tau_plus", 20.0,
+        "Time constant with which potentiation falls with the time by which the presynaptic spike "
+        "comes first.", unit="ms", above=0,
+    ),
+    number(
+        "tau_minus", 20.0,
+        "Time constant with which depression falls with the time by which the postsynaptic spike "
+        "comes first.", unit="ms", above=0,
+    ),
+    number(
+        "w_min", 0.0, "Least weight; initial weights are cut to it too.", maximum=1e6,
+        minimum=-1e6,
+    ),
+    number(
+        "w_max", 1.0, "Largest weight; initial weights are cut to it too.", maximum=1e6,
+        minimum=-1e6,
+    ),
+    text(
+        "bound", "additive",
+        "additive: changes do not depend on the weight; multiplicative: potentiation goes with "
+        "(w_max - w)^mu, depression with (w - w_min)^mu.",
+        choices=("additive", "multiplicative"),
+    ),
+    number(
+        "mu", 1.0, "Exponent of multiplicative bounds; others than 1 take longer.", minimum=0,
+        active_if=(when("rule.bound", "multiplicative"),),
+    ),
+    switch(
+        "reward", False,
+        "Multiply the changes of an example by a reward: 1 where the network's prediction is right,"
+        " rule.punish where it is wrong. false: no example is told from another.",
+    ),
+    number(
+        "punish", -1.0, "Reward of an example with a wrong prediction.",
+        active_if=(when("rule.reward", True),),
+    ),
+    text(
+        "optimiser", "sgd",
+        "What makes a change of weights of the mean over a mini-batch: sgd, times the learning "
+        "rate; adam, as for gradients.", choices=("sgd", "adam"),
+    ),
+    plastic=True,
+)
+# fmt: on
+
+
+@check("rule.w_min", "rule.w_max")
+def _bounds_in_order(values: Values) -> Iterator[str]:
+    if values["rule.w_min"] >= values["rule.w_max"]:
+        yield (
+            f"rule.w_min={values['rule.w_min']:g}: must be below rule.w_max="
+            f"{values['rule.w_max']:g}"
+        )
+
+
+def _bind(options: Any) -> Plasticity:
+    return Plasticity(
+        rule="stdp",
+        a_plus=options.a_plus,
+        a_minus=options.a_minus,
+        a_post=options.a_post,
+        tau_plus=options.tau_plus,
+        tau_minus=options.tau_minus,
+        w_min=options.w_min,
+        w_max=options.w_max,
+        bound=options.bound,
+        mu=options.mu,
+        punish=options.punish if options.reward else None,
+        optimiser=options.optimiser,
+    )
+
+
+STDP = Rule(
+    name="stdp",
+    meaning="weights follow the order of pre- and postsynaptic spikes, without gradients",
+    source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
+    engine=Engine.PAIRS,
+    bind=_bind,
+    options=OPTIONS,
+    beside=EVENTPROP,
+    blind=lambda options: not options.reward,
+    checks=(_bounds_in_order,),
+)

@@ -1,0 +1,234 @@
+"""What the learning rules of a configuration need of its other keys, from what they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snnrun.errors import NoEffect
+from snnrun.keys.check import Values, check
+from snnrun.keys.kinds import shown
+from snnrun.rules import RULES, find_rule
+from snnrun.rules.base import Rule
+from snnrun.rules.learning import POTENTIALS, SPIKE_TIMES, SPIKE_TRAINS
+from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of
+from snnrun.schema.model import (
+    DISCRETE_NEURONS,
+    LOSS,
+    SPIKE_TIME_LOSSES,
+    SPIKING_LOSSES,
+    TARGET_LOSSES,
+)
+from snnrun.shell import command
+
+NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
+
+
+def rules_of(values: Values) -> dict[str, Rule]:
+    """Return the rules that are chosen, of the run first: what chooses one -> the rule."""
+    names = [values["rule.name"]] if "rule.name" in values else []
+    return {name: find_rule(name) for name in dict.fromkeys(names + rules_of_projections(values))}
+
+
+def rules_of_projections(values: Values) -> list[str]:
+    """Return what chooses the rules of the projections that are trained, where it can be known."""
+    if not values.keys() >= {"network.layers", *DEFAULT_KEYS}:
+        return []
+    return [p.rule for x in layers_of(values) for p in x.projections if p.rule != FROZEN]
+
+
+def reads_of(loss: str) -> str:
+    """Return what of the outputs a loss looks at; "" of one of the user's own."""
+    if loss in TARGET_LOSSES:
+        return SPIKE_TRAINS
+    return "" if "." in loss else SPIKE_TIMES if loss in SPIKE_TIME_LOSSES else POTENTIALS
+
+
+def with_rule(name: str, values: Values) -> str:
+    """Return how to choose a learning rule, as in "rule=surrogate LOSS_TYPE=max".
+
+    "" where the data set cannot be learned with it.
+    """
+    dataset, loss = values.get("dataset.name", ""), values.get("LOSS_TYPE", "")
+    rule, pattern = find_rule(name), dataset == "pattern"
+    reads, of_loss = rule.gradient.engine.reads, reads_of(loss)
+    if pattern and SPIKE_TRAINS not in reads:
+        return ""
+    also = ""
+    if rule.loss:
+        also = "" if pattern or "." in dataset else " dataset=pattern"
+    elif pattern:
+        also = "" if of_loss == SPIKE_TRAINS else f" LOSS_TYPE={TARGET_LOSSES[0]}"
+    elif SPIKE_TRAINS in reads and of_loss == SPIKE_TRAINS and "." not in dataset:
+        also = " dataset=pattern"
+    elif SPIKE_TIMES not in reads and of_loss == SPIKE_TIMES:
+        also = " LOSS_TYPE=max"
+    return f"rule={name}{also}"
+
+
+@check("rule.name", "LOSS_TYPE", "dataset.name")
+def _loss_can_be_learned(values: Values) -> Iterator[str]:
+    name, loss, source = values["rule.name"], values["LOSS_TYPE"], values["dataset.name"]
+    rule = find_rule(name)
+    read = reads_of(loss)
+    if rule.loss or not read or read in rule.gradient.engine.reads:
+        return
+    others = [r for r in RULES.values() if r.beside is None and not r.loss]
+    able = [r.name for r in others if read in r.engine.reads]
+    if read == SPIKE_TRAINS:
+        own = " or ".join(r.name for r in RULES.values() if r.loss)
+        yield (
+            f"LOSS_TYPE={loss}: compares spike trains step by step, which rule={name} cannot "
+            "differentiate: it takes a loss's derivative by potentials or by the times of first "
+            f"spikes; use {with_rule(able[0], values)} ({own} has this error of itself, "
+            "and takes no LOSS_TYPE)"
+        )
+    else:
+        (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
+        choices = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
+        data = [] if source == "yinyang" or "." in source else [f"dataset={source}"]
+        example = command("train", *data, f"rule={name}", "LOSS_TYPE=max")
+        yield (
+            f"LOSS_TYPE={loss}: looks at spike times, which have no derivative in the discrete "
+            f"steps of rule={name}; use LOSS_TYPE={', '.join(choices[:-1])} or {choices[-1]}, as "
+            f"in `{example}`, or rule={' or rule='.join(able)}"
+        )
+
+
+@check("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE", "dataset.name", "LOSS_TYPE")
+def _updates_are_not_flows(values: Values) -> Iterator[str]:
+    rule = find_rule(values["rule.name"])
+    steps = next(r.name for r in RULES.values() if r.discrete)
+    for key in ("HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE"):
+        flows = not rule.discrete and key not in rule.fixed
+        if flows and values[key] in DISCRETE_NEURONS:
+            yield (
+                f"{key}={values[key]}: is declared by its update in discrete time, and "
+                f"rule={values['rule.name']} differentiates what flows between spikes; use "
+                f"{with_rule(steps, values)}"
+            )
+
+
+@check("rule.name", "dataset.name", "LOSS_TYPE")
+def _targets_where_they_are_learned(values: Values) -> Iterator[str]:
+    name, loss, learns = values["dataset.name"], values["LOSS_TYPE"], values["rule.name"]
+    rule = find_rule(learns)
+    by_loss = not rule.loss and reads_of(loss) == SPIKE_TRAINS in rule.gradient.engine.reads
+    if "." in name or (name == "pattern") == (bool(rule.loss) or by_loss):
+        return
+    what = f"LOSS_TYPE={loss}" if by_loss else f"rule={learns}"
+    if name != "pattern":
+        other = "loss" if by_loss else "rule"
+        yield (
+            f"{what}: dataset {name} has classes and no target spikes; use dataset=pattern, or "
+            f"another {other}"
+        )
+    else:
+        able = [f"rule={r.name}" for r in RULES.values() if r.loss]
+        able += [
+            f"rule={r.name} with LOSS_TYPE={TARGET_LOSSES[0]}"
+            for r in RULES.values()
+            if SPIKE_TRAINS in r.engine.reads and not r.loss
+        ]
+        yield (f"{what}: dataset {name} has target spikes and no classes; use {', or '.join(able)}")
+
+
+@check("rule.name", "LOSS_TYPE", "N_BATCH", "TAU_RISE", "TAU_DECAY", *NO_CLASSES)
+def _of_spike_trains(values: Values) -> Iterator[str]:
+    loss, rule = values["LOSS_TYPE"], find_rule(values["rule.name"])
+    if rule.loss or reads_of(loss) != SPIKE_TRAINS or SPIKE_TRAINS not in rule.engine.reads:
+        return
+    if values["N_BATCH"] != 1:
+        yield f"N_BATCH={values['N_BATCH']}: LOSS_TYPE={loss} needs N_BATCH=1: there is one pattern"
+    if values["TAU_RISE"] >= values["TAU_DECAY"]:
+        yield (
+            f"TAU_RISE={values['TAU_RISE']:g}: must be shorter than "
+            f"TAU_DECAY={values['TAU_DECAY']:g} (ms)"
+        )
+    for key in NO_CLASSES:
+        if values[key]:
+            yield f"{key}={shown(values[key])}: LOSS_TYPE={loss} predicts no class; leave it out"
+
+
+@check("rule.name")
+def _fixed(values: Values) -> Iterator[str]:
+    name = values["rule.name"]
+    for key, only in find_rule(name).fixed.items():
+        if key in values and values[key] != only:
+            yield f"{key}={shown(values[key])}: rule={name} needs {key}={shown(only)}"
+
+
+@check("rule.name")
+def _own(values: Values) -> Iterator[str]:
+    for rule in rules_of(values).values():
+        for own in rule.checks:
+            yield from own.problems(values)
+
+
+@check("backend.name", "rule.name")
+def _backend_runs_them(values: Values) -> Iterator[str]:
+    backend = values["backend.name"]
+    for name, rule in rules_of(values).items():
+        if backend not in rule.backends:
+            yield (
+                f"rule={name}: backend {backend} cannot run it; use backend="
+                f"{' or '.join(rule.backends)}"
+            )
+
+
+@check("network.layers", *DEFAULT_KEYS)
+def _one_rule_for_gradients(values: Values) -> Iterator[str]:
+    """Refuse two rules that both compute gradients; those of projections go with each of them."""
+    run = values["rule.name"]
+    gradient = find_rule(run).gradient.name if find_rule(run).beside else run
+    for index, layer in enumerate(layers_of(values)):
+        for part, projection in (("forward", layer.forward), ("recurrent", layer.recurrent)):
+            if projection is None or projection.rule in (FROZEN, gradient):
+                continue
+            if not find_rule(projection.rule).plastic:
+                plastic = ", ".join(r.name for r in RULES.values() if r.plastic)
+                yield (
+                    f"network.layers[{index}].{part}.rule={projection.rule}: the run's rule is "
+                    f"{run}, which goes together with {gradient}, {plastic} and {FROZEN}"
+                )
+
+
+@check("REG_TYPE", "network.layers", *DEFAULT_KEYS)
+def _regularised_by_gradients(values: Values) -> Iterator[str]:
+    hidden = layers_of(values)[:-1]
+    rules = dict.fromkeys(p.rule for x in hidden for p in x.projections if p.rule != FROZEN)
+    plastic = [name for name in rules if find_rule(name).plastic]
+    learned = len(plastic) < len(rules) or any(layer.train_tau for layer in hidden)
+    if values["REG_TYPE"] != "none" and plastic and not learned:
+        yield NoEffect(
+            "REG_TYPE",
+            f"REG_TYPE={values['REG_TYPE']}: has no effect, as it adds to gradients and nothing in "
+            f"the hidden layers learns from gradients with rule {plastic[0]}; leave it out",
+        )
+
+
+@check("LOSS_TYPE", "network.layers", *DEFAULT_KEYS)
+def _no_reward(values: Values) -> Iterator[str]:
+    plastic = [
+        p for x in layers_of(values) for p in x.projections
+        if p.rule != FROZEN and find_rule(p.rule).plastic
+    ]  # fmt: skip
+    if reads_of(values["LOSS_TYPE"]) == SPIKE_TRAINS and plastic:
+        yield (
+            f"LOSS_TYPE={values['LOSS_TYPE']}: predicts no class that rule={plastic[0].rule} of "
+            f"{', '.join(p.name for p in plastic)} could be rewarded for; give these projections "
+            "another rule"
+        )
+
+
+CHECKS = (
+    _loss_can_be_learned,
+    _updates_are_not_flows,
+    _targets_where_they_are_learned,
+    _of_spike_trains,
+    _fixed,
+    _own,
+    _backend_runs_them,
+    _one_rule_for_gradients,
+    _regularised_by_gradients,
+    _no_reward,
+)
