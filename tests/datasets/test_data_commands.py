@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from samples import make_config
 
 from snnrun.datasets import commands
 from snnrun.errors import DataError
 
 
 def test_info_tells_place_sizes_and_contents(
-    shd_folder: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    shd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands.info(make_config(dataset={"name": "shd", "path": str(shd_folder)}))
     lines = capsys.readouterr().out.splitlines()
@@ -27,7 +26,7 @@ def test_info_tells_place_sizes_and_contents(
 
 
 def test_info_of_missing_files_tells_how_to_get_them(
-    tmp_path: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands.info(make_config(dataset={"name": "mnist"}))
     text = capsys.readouterr().out
@@ -36,9 +35,7 @@ def test_info_of_missing_files_tells_how_to_get_them(
     assert "snnrun data fetch dataset=mnist" in text
 
 
-def test_a_generated_set_is_described_from_its_examples(
-    make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_generated_set_is_described_from_its_examples(capsys: pytest.CaptureFixture[str]) -> None:
     config = make_config(N_TRAIN=60, N_VALIDATE=30, N_TEST=30)
     commands.info(config)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -58,7 +55,7 @@ def test_a_generated_set_is_described_from_its_examples(
 
 
 def test_verify_says_what_the_checksums_say(
-    mnist_folder: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    mnist_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands.verify(make_config(dataset={"name": "mnist", "path": str(mnist_folder)}))
     text = capsys.readouterr().out
@@ -68,7 +65,7 @@ def test_verify_says_what_the_checksums_say(
 
 
 def test_verify_fails_for_missing_damaged_and_changed_files(
-    tmp_path: Path, shd_folder: Path, make_config: Callable[..., Any]
+    tmp_path: Path, shd_folder: Path
 ) -> None:
     config = make_config(dataset={"name": "shd", "path": str(tmp_path / "copy")})
     with pytest.raises(DataError, match="copy, which does not exist"):
@@ -87,10 +84,7 @@ def test_verify_fails_for_missing_damaged_and_changed_files(
 
 
 def test_fetch_from_a_folder_prints_what_it_took(
-    tmp_path: Path,
-    shd_folder: Path,
-    make_config: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, shd_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = make_config(dataset={"name": "shd"})
     commands.fetch(config, shd_folder)
@@ -103,9 +97,7 @@ def test_fetch_from_a_folder_prints_what_it_took(
     assert last == "layout ok; nothing tells whether these are the public files"
 
 
-def test_an_error_of_the_file_system_is_one_message(
-    tmp_path: Path, shd_folder: Path, make_config: Callable[..., Any]
-) -> None:
+def test_an_error_of_the_file_system_is_one_message(tmp_path: Path, shd_folder: Path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     config = make_config(dataset={"name": "shd", "path": str(blocker / "below")})

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from samples import make_config, write_shd
 
 from snnrun.config import from_dict
 from snnrun.datasets import DataSet, load
@@ -209,10 +210,7 @@ def test_public_files_are_not_mixed_with_others(
 
 
 def test_load_fetches_what_its_default_folder_lacks(
-    tmp_path: Path,
-    shd_site: DataSet,
-    make_config: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, shd_site: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("snnrun.datasets.shd.SHD", shd_site)
     splits = load(make_config(dataset={"name": "shd", "fetch": True}))
@@ -225,11 +223,7 @@ def test_load_fetches_what_its_default_folder_lacks(
 
 @pytest.mark.parametrize("dataset", [{"fetch": False}, {"fetch": True, "path": "named"}])
 def test_load_does_not_fetch_where_it_should_not(
-    tmp_path: Path,
-    shd_site: DataSet,
-    make_config: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-    dataset: dict[str, Any],
+    tmp_path: Path, shd_site: DataSet, monkeypatch: pytest.MonkeyPatch, dataset: dict[str, Any]
 ) -> None:
     monkeypatch.setattr("snnrun.datasets.shd.SHD", shd_site)
     monkeypatch.chdir(tmp_path)
@@ -292,9 +286,7 @@ def test_nothing_is_copied_where_one_file_is_damaged_or_missing(
     assert not (tmp_path / "new").exists()
 
 
-def test_files_that_are_there_are_not_replaced_by_others(
-    tmp_path: Path, shd_folder: Path, write_shd: Callable[..., Path]
-) -> None:
+def test_files_that_are_there_are_not_replaced_by_others(tmp_path: Path, shd_folder: Path) -> None:
     target = tmp_path / "target"
     write_shd(target / "shd_test.h5", [([0.1], [1])])
     content = (target / "shd_test.h5").read_bytes()

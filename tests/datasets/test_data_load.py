@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from samples import make_config
 
 from snnrun.config import from_dict
 from snnrun.datasets import DataFile, find, load
@@ -44,17 +44,13 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "own_spikes"
 
 
-def test_a_data_set_of_ones_own_is_read_by_its_dotted_path(
-    own_module: str, make_config: Callable[..., Any]
-) -> None:
+def test_a_data_set_of_ones_own_is_read_by_its_dotted_path(own_module: str) -> None:
     splits = load(make_config(dataset={"name": f"{own_module}.own"}))
     assert splits.train.data.events(0)[0].tolist() == [1, 2]
     assert splits.train.labels.tolist() == [0, 1]
 
 
-def test_the_examples_of_ones_own_are_chosen_as_those_of_any(
-    own_module: str, make_config: Callable[..., Any]
-) -> None:
+def test_the_examples_of_ones_own_are_chosen_as_those_of_any(own_module: str) -> None:
     def sizes(name: str, **keys: Any) -> list[int]:
         config = make_config(dataset={"name": f"{own_module}.{name}"}, **keys)
         return [len(split) for split in load(config).all()]
@@ -81,17 +77,13 @@ def test_the_examples_of_ones_own_are_chosen_as_those_of_any(
     ],
 )
 def test_a_wrong_data_set_of_ones_own_is_explained(
-    own_module: str,
-    make_config: Callable[..., Any],
-    name: str,
-    error: type[Exception],
-    message: str,
+    own_module: str, name: str, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         load(make_config(dataset={"name": f"{own_module}.{name}"}))
 
 
-def test_an_unknown_name_lists_the_known_ones(make_config: Callable[..., Any]) -> None:
+def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"Built in are dvs, mnist, .*shd.*Did you mean 'shd'"):
         load(make_config(dataset={"name": "shdd"}))
 

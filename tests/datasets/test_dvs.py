@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import make_config
 
 from snnrun.config import from_dict
 from snnrun.datasets import Splits, commands, load
@@ -67,14 +68,10 @@ def dvs_folder(tmp_path: Path) -> Path:
     return write(tmp_path / "dvs", TRAIN, TEST)
 
 
-@pytest.fixture
-def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
-    def from_folder(folder: Path, **keys: Any) -> Splits:
-        options = {"downsample": 4} | {k: keys.pop(k) for k in list(keys) if k.islower()}
-        dataset = {"name": "dvs", "path": str(folder), **options}
-        return load(make_config(dataset=dataset, **({"TRIAL_MS": 50.0} | keys)))
-
-    return from_folder
+def read(folder: Path, **keys: Any) -> Splits:
+    options = {"downsample": 4} | {k: keys.pop(k) for k in list(keys) if k.islower()}
+    dataset = {"name": "dvs", "path": str(folder), **options}
+    return load(make_config(dataset=dataset, **({"TRIAL_MS": 50.0} | keys)))
 
 
 def slow_events(recording: np.ndarray, factor: int, dt_ms: float) -> list[tuple[int, int]]:
@@ -94,7 +91,7 @@ def arrays(members: Members) -> list[np.ndarray]:
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16, np.float64])
 @pytest.mark.parametrize(("factor", "dt_ms"), [(4, 1.0), (1, 0.5), (64, 2.0)])
 def test_recordings_become_the_events_of_the_loop(
-    tmp_path: Path, read: Callable[..., Splits], dtype: Any, factor: int, dt_ms: float
+    tmp_path: Path, dtype: Any, factor: int, dt_ms: float
 ) -> None:
     train = gestures("Train", range(1, 5), dtype)
     folder = write(tmp_path / "dvs", train, TEST)
@@ -112,7 +109,7 @@ def test_recordings_become_the_events_of_the_loop(
     assert data.outside == sum((recording[:, 3] >= 50).sum() for recording in arrays(train)) > 0
 
 
-def test_names_tell_class_and_user(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+def test_names_tell_class_and_user(dvs_folder: Path) -> None:
     data = read(dvs_folder).train.data
     assert data.labels.tolist() == [0, 5, 10] * 4
     assert data.speakers is not None
@@ -120,14 +117,12 @@ def test_names_tell_class_and_user(dvs_folder: Path, read: Callable[..., Splits]
     assert (data.class_names[0], data.class_names[10]) == ("hand clapping", "other")
 
 
-def test_a_folder_without_a_user_leaves_the_speakers_out(
-    tmp_path: Path, read: Callable[..., Splits]
-) -> None:
+def test_a_folder_without_a_user_leaves_the_speakers_out(tmp_path: Path) -> None:
     train = {"ibmGestureTrain/someone/3.npy": np.zeros((1, 4), int), **TRAIN}
     assert read(write(tmp_path / "dvs", train, TEST)).train.data.speakers is None
 
 
-def test_sizes_choose_from_the_archives(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+def test_sizes_choose_from_the_archives(dvs_folder: Path) -> None:
     splits = read(dvs_folder, N_TRAIN=6, N_VALIDATE=4, N_TEST=2)
     assert [len(split) for split in splits.all()] == [6, 4, 2]
     with pytest.raises(DataError, match=r"N_TRAIN=1045 with N_VALIDATE=32 asks for 1077 examples"):
@@ -135,7 +130,7 @@ def test_sizes_choose_from_the_archives(dvs_folder: Path, read: Callable[..., Sp
 
 
 def test_an_archive_is_converted_once_and_again_when_it_changes(
-    tmp_path: Path, dvs_folder: Path, read: Callable[..., Splits]
+    tmp_path: Path, dvs_folder: Path
 ) -> None:
     read(dvs_folder, N_TEST=0)
     [copy] = (tmp_path / "cache").rglob("*.h5")
@@ -148,7 +143,7 @@ def test_an_archive_is_converted_once_and_again_when_it_changes(
     assert len(list((tmp_path / "cache").rglob("*.h5"))) == 1
 
 
-def test_a_plain_tar_is_read_too(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+def test_a_plain_tar_is_read_too(dvs_folder: Path) -> None:
     expected = read(dvs_folder).train.data.channel_by_step
     for packed in list(dvs_folder.iterdir()):
         packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
@@ -167,9 +162,8 @@ def camera(width: int, height: int, labels: range, user: int = 1) -> Members:
     [(34, 34, 4, 162), (240, 180, 4, 5400), (128, 128, 3, 3698), (100, 128, 128, 2)],
 )
 def test_other_cameras_and_classes_are_those_of_the_archives(
-    tmp_path: Path, read: Callable[..., Splits], width: int, height: int, factor: int,
-    channels: int,
-) -> None:  # fmt: skip
+    tmp_path: Path, width: int, height: int, factor: int, channels: int
+) -> None:
     smaller = camera(9, 9, range(1), user=2)  # a test set that does not fill the camera
     folder = write(tmp_path / "dvs", camera(width, height, range(4)), smaller)
     splits, alone = read(folder, downsample=factor), read(folder, downsample=factor, N_TEST=0)
@@ -182,9 +176,7 @@ def test_other_cameras_and_classes_are_those_of_the_archives(
     assert (turned.train.data.n_channels, turned.train.data.n_classes) == (channels, 4)
 
 
-def test_a_camera_with_too_many_pixels_is_told_which_squares_fit(
-    tmp_path: Path, read: Callable[..., Splits]
-) -> None:
+def test_a_camera_with_too_many_pixels_is_told_which_squares_fit(tmp_path: Path) -> None:
     folder = write(tmp_path / "dvs", camera(1280, 720, range(2)), camera(1280, 720, range(2)))
     with pytest.raises(
         DataError, match=r"downsample=4: 1280 x 720 .*; use dataset.downsample=6 or"
@@ -193,9 +185,7 @@ def test_a_camera_with_too_many_pixels_is_told_which_squares_fit(
     assert read(folder, downsample=6).train.data.n_channels == 2 * 214 * 120
 
 
-def test_members_that_macos_adds_are_passed_over(
-    tmp_path: Path, read: Callable[..., Splits], dvs_folder: Path
-) -> None:
+def test_members_that_macos_adds_are_passed_over(tmp_path: Path, dvs_folder: Path) -> None:
     litter = b"\0\5\x16\7 what macOS adds"
     more: Members = {}
     for name, value in TRAIN.items():
@@ -211,7 +201,7 @@ def test_members_that_macos_adds_are_passed_over(
     )
 
 
-def test_a_missing_archive_is_named(dvs_folder: Path, read: Callable[..., Splits]) -> None:
+def test_a_missing_archive_is_named(dvs_folder: Path) -> None:
     (dvs_folder / "ibmGestureTest.tar.gz").unlink()
     assert read(dvs_folder, N_TEST=0).test is None
     with pytest.raises(DataError, match=r"ibmGestureTest.tar \(or .gz, .zip of it\) expected in"):
@@ -258,11 +248,7 @@ def no_tar(content: bytes) -> bytes:
     ],
 )
 def test_a_damaged_archive_is_refused_and_leaves_nothing_in_the_cache(
-    tmp_path: Path,
-    dvs_folder: Path,
-    read: Callable[..., Splits],
-    harm: Callable[[bytes], bytes],
-    message: str,
+    tmp_path: Path, dvs_folder: Path, harm: Callable[[bytes], bytes], message: str
 ) -> None:
     path = dvs_folder / "ibmGestureTrain.tar.gz"
     path.write_bytes(harm(path.read_bytes()))
@@ -301,7 +287,7 @@ def recording(column: int | None = None, value: float = 0) -> np.ndarray:
     ],
 )
 def test_an_archive_of_another_layout_is_refused(
-    tmp_path: Path, read: Callable[..., Splits], members: Members, message: str
+    tmp_path: Path, members: Members, message: str
 ) -> None:
     folder = write(tmp_path / "dvs", members, TEST)
     with pytest.raises(DataError, match=message) as caught:
@@ -310,10 +296,7 @@ def test_an_archive_of_another_layout_is_refused(
 
 
 def test_info_verify_and_fetch_know_the_archives(
-    tmp_path: Path,
-    dvs_folder: Path,
-    make_config: Callable[..., Any],
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, dvs_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = make_config(dataset={"name": "dvs", "downsample": 4}, TRIAL_MS=60.0)
     commands.fetch(config, dvs_folder)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import make_config, write_mnist, write_shd
 
 from snnrun.cli import main
 from snnrun.config import from_dict
@@ -29,7 +30,7 @@ def recordings(n: int = 30) -> Examples:
 
 
 @pytest.fixture
-def written(tmp_path: Path, write_shd: Callable[..., Path]) -> Callable[[Change], Path]:
+def written(tmp_path: Path) -> Callable[[Change], Path]:
     """Write the recordings with changed times (s, number of the example), and return the folder."""
 
     def write(change: Change) -> Path:
@@ -45,20 +46,16 @@ def written(tmp_path: Path, write_shd: Callable[..., Path]) -> Callable[[Change]
     return write
 
 
-@pytest.fixture
-def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
-    def from_folder(folder: Path, *settings: str, **keys: Any) -> Splits:
-        """Read with settings as a command line gives them."""
-        options: dict[str, Any] = {}
-        for setting in settings:
-            name, _, value = setting.partition("=")
-            number = value if value == "first" else float(value)
-            group, _, option = name.rpartition(".")
-            (options if group else keys)[option] = number
-        dataset = {"name": "shd", "path": str(folder), **options}
-        return load(make_config(dataset=dataset, **{"TRIAL_MS": TRIAL_MS, **keys}))
-
-    return from_folder
+def read(folder: Path, *settings: str, **keys: Any) -> Splits:
+    """Read with settings as a command line gives them."""
+    options: dict[str, Any] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        number = value if value == "first" else float(value)
+        group, _, option = name.rpartition(".")
+        (options if group else keys)[option] = number
+    dataset = {"name": "shd", "path": str(folder), **options}
+    return load(make_config(dataset=dataset, **{"TRIAL_MS": TRIAL_MS, **keys}))
 
 
 def settings_in(message: str) -> list[str]:
@@ -82,7 +79,7 @@ UNFIT: dict[str, tuple[Change, list[str]]] = {
 
 @pytest.mark.parametrize("case", UNFIT)
 def test_times_that_do_not_fit_are_refused_with_settings_that_do(
-    case: str, written: Callable[[Change], Path], read: Callable[..., Splits]
+    case: str, written: Callable[[Change], Path]
 ) -> None:
     change, expected = UNFIT[case]
     right = read(written(lambda t, n: t)).train.data
@@ -102,7 +99,7 @@ def test_times_that_do_not_fit_are_refused_with_settings_that_do(
 
 
 def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
-    written: Callable[[Change], Path], read: Callable[..., Splits]
+    written: Callable[[Change], Path],
 ) -> None:
     folder = written(lambda t, n: t * 1e3)
     with pytest.raises(DataError, match=r"they fit with RESCALE_T=0.001$"):
@@ -151,7 +148,7 @@ def test_verify_says_what_becomes_of_the_events_that_a_run_does_not_use(
 
 
 def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(
-    written: Callable[[Change], Path], read: Callable[..., Splits]
+    written: Callable[[Change], Path],
 ) -> None:
     folder = written(lambda t, n: t)
     splits = read(folder, TRIAL_MS=100.0)
@@ -165,9 +162,7 @@ def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(
     assert read(folder, TRIAL_MS=870.0).notices == ()  # a tail of few events
 
 
-def test_events_before_the_trial_are_noticed_however_few(
-    written: Callable[[Change], Path], read: Callable[..., Splits]
-) -> None:
+def test_events_before_the_trial_are_noticed_however_few(written: Callable[[Change], Path]) -> None:
     folder = written(lambda t, n: np.where((t < 0.003) & (n == 3), -0.02, t))
     [notice, _] = read(folder).notices
     assert notice.what == "dropped events"
@@ -182,10 +177,7 @@ def nothing(times: np.ndarray, number: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("silent", "outcome"), [(30, "refused"), (29, "refused"), (6, "noticed"),
                                                  (2, "nothing")])  # fmt: skip
-def test_examples_without_events_are_counted(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits], silent: int,
-    outcome: str,
-) -> None:  # fmt: skip
+def test_examples_without_events_are_counted(tmp_path: Path, silent: int, outcome: str) -> None:
     examples = [([], []) if n < silent else e for n, e in enumerate(recordings())]
     write_shd(tmp_path / "shd_train.h5", examples, dtype=np.float64)
     if outcome == "refused":
@@ -199,9 +191,7 @@ def test_examples_without_events_are_counted(
 
 
 @pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
-def test_infinite_times_are_refused(
-    written: Callable[[Change], Path], read: Callable[..., Splits], odd: float
-) -> None:
+def test_infinite_times_are_refused(written: Callable[[Change], Path], odd: float) -> None:
     folder = written(lambda t, n: np.where(t == t[7], odd, t) if n == 4 else t)
     with pytest.raises(DataError, match="example 4 has a time that is not a number, or infinite"):
         read(folder)
@@ -222,7 +212,7 @@ def own_set(times_ms: np.ndarray, counts: np.ndarray) -> DataSet:
 
 
 def test_times_that_are_too_small_are_refused_where_they_fall_together(
-    monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = np.tile(np.linspace(0, 0.9, 400), 5)
     own = own_set(seconds, np.full(5, 400))
@@ -238,7 +228,7 @@ def test_times_that_are_too_small_are_refused_where_they_fall_together(
 
 
 def test_a_data_set_of_ones_own_is_judged_and_begins_where_it_is_told(
-    monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., Any]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     late = np.tile(np.linspace(0, 900, 40), 5) + np.repeat(np.arange(5) * 4e3 + 9e3, 40)
     monkeypatch.setattr("snnrun.datasets.find", lambda name: own_set(late, np.full(5, 40)))
@@ -248,9 +238,7 @@ def test_a_data_set_of_ones_own_is_judged_and_begins_where_it_is_told(
     assert load(fitting).train.data.n_events == 200
 
 
-def test_black_images_are_refused(
-    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
-) -> None:
+def test_black_images_are_refused(tmp_path: Path) -> None:
     black = (np.zeros((20, 3, 4)), np.arange(20) % 10)
     folder = write_mnist(tmp_path / "black", black, black)
     for name, options in (

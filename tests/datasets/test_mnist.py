@@ -6,10 +6,10 @@ import gzip
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from samples import make_config, write_mnist
 
 from snnrun.datasets import load
 from snnrun.datasets.recipe import recipe_of
@@ -19,9 +19,7 @@ IMAGES = np.array([[[0, 1, 2], [128, 254, 255]], [[0, 0, 0], [0, 0, 255]]])
 PAIR = (IMAGES, [3, 7])
 
 
-def test_pixels_become_the_spikes_computed_by_hand(
-    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
-) -> None:
+def test_pixels_become_the_spikes_computed_by_hand(tmp_path: Path) -> None:
     folder = write_mnist(tmp_path / "m", PAIR, PAIR)
     splits = load(make_config(dataset={"name": "mnist", "path": str(folder)}))
     data = splits.train.data
@@ -35,9 +33,7 @@ def test_pixels_become_the_spikes_computed_by_hand(
     assert splits.validation is None
 
 
-def test_images_are_shifted_along_rows_and_columns_in_training(
-    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
-) -> None:
+def test_images_are_shifted_along_rows_and_columns_in_training(tmp_path: Path) -> None:
     images = np.zeros((60, 5, 6), int)
     images[:, 2, 3] = 255  # one bright pixel
     pair = (images, [0, 1] * 30)
@@ -51,9 +47,7 @@ def test_images_are_shifted_along_rows_and_columns_in_training(
         assert set(shown.channel_by_step.tolist()) == places
 
 
-def test_channels_that_are_no_pixels_are_not_shifted_as_an_image(
-    mnist_folder: Path, make_config: Callable[..., Any]
-) -> None:
+def test_channels_that_are_no_pixels_are_not_shifted_as_an_image(mnist_folder: Path) -> None:
     mnist = {"dataset": {"name": "mnist", "path": str(mnist_folder)}, "RESCALE_X": 0.5}
     yinyang = {"dataset": {"name": "yinyang"}, "N_TRAIN": 9, "N_VALIDATE": 9, "N_TEST": 9}
     for keys in (mnist, yinyang):
@@ -61,11 +55,7 @@ def test_channels_that_are_no_pixels_are_not_shifted_as_an_image(
             load(make_config(**keys, AUGMENTATION={"image_shift": 2}))
 
 
-def test_plain_gz_and_zip_files_hold_the_same(
-    tmp_path: Path,
-    mnist_folder: Path,
-    make_config: Callable[..., Any],
-) -> None:
+def test_plain_gz_and_zip_files_hold_the_same(tmp_path: Path, mnist_folder: Path) -> None:
     plain, zipped = tmp_path / "plain", tmp_path / "zipped"
     plain.mkdir()
     zipped.mkdir()
@@ -83,9 +73,7 @@ def test_plain_gz_and_zip_files_hold_the_same(
         assert np.array_equal(data[0].labels, other.labels)
 
 
-def test_train_files_are_split_and_t10k_is_the_test_set(
-    mnist_folder: Path, make_config: Callable[..., Any]
-) -> None:
+def test_train_files_are_split_and_t10k_is_the_test_set(mnist_folder: Path) -> None:
     dataset = {"name": "mnist", "path": str(mnist_folder)}
     splits = load(make_config(dataset=dataset, N_TRAIN=20, N_VALIDATE=10, N_TEST=4))
     assert splits.validation is not None
@@ -101,9 +89,8 @@ def test_train_files_are_split_and_t10k_is_the_test_set(
     [([3, 25], [3, 7], 26), ([0, 1], [1, 2], 3), ([0, 300], [1, 0], 301)],
 )
 def test_the_number_of_classes_is_that_of_the_labels_of_both_files(
-    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any],
-    train: list[int], test: list[int], classes: int,
-) -> None:  # fmt: skip
+    tmp_path: Path, train: list[int], test: list[int], classes: int
+) -> None:
     folder = write_mnist(tmp_path / "m", (IMAGES, train), (IMAGES, test))
     dataset = {"name": "mnist", "path": str(folder)}
     assert load(make_config(dataset=dataset)).train.data.n_classes == classes
@@ -122,7 +109,7 @@ def as_kind(code: int, kind: str) -> Callable[[bytes], bytes]:
 
 @pytest.mark.parametrize(("code", "kind"), [(11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")])
 def test_whole_numbers_of_any_kind_are_read_as_bytes_are(
-    mnist_folder: Path, make_config: Callable[..., Any], code: int, kind: str
+    mnist_folder: Path, code: int, kind: str
 ) -> None:
     config = make_config(dataset={"name": "mnist", "path": str(mnist_folder)})
     expected = load(config).train.data
@@ -133,9 +120,7 @@ def test_whole_numbers_of_any_kind_are_read_as_bytes_are(
     assert np.array_equal(data.labels, expected.labels)
 
 
-def test_fractional_pixels_and_labels_are_refused(
-    mnist_folder: Path, make_config: Callable[..., Any]
-) -> None:
+def test_fractional_pixels_and_labels_are_refused(mnist_folder: Path) -> None:
     config = make_config(dataset={"name": "mnist", "path": str(mnist_folder)})
     for name, value, message in (
         ("train-images-idx3-ubyte.gz", 0.5, "images must be whole .*, got 0.5; multiply grey val"),
@@ -157,9 +142,7 @@ def test_fractional_pixels_and_labels_are_refused(
         path.write_bytes(before)
 
 
-def test_files_that_do_not_fit_together_are_refused(
-    tmp_path: Path, write_mnist: Callable[..., Path], make_config: Callable[..., Any]
-) -> None:
+def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     dataset = {"name": "mnist", "path": str(tmp_path / "m")}
     write_mnist(tmp_path / "m", (IMAGES, [3]), PAIR)
     with pytest.raises(DataError, match=r"holds 2 images, but train-labels.* 1 labels"):
@@ -204,10 +187,7 @@ def header_only(content: bytes) -> bytes:
     ],
 )
 def test_a_damaged_file_is_refused(
-    mnist_folder: Path,
-    make_config: Callable[..., Any],
-    harm: Callable[[bytes], bytes],
-    message: str,
+    mnist_folder: Path, harm: Callable[[bytes], bytes], message: str
 ) -> None:
     path = mnist_folder / "train-images-idx3-ubyte.gz"
     path.write_bytes(harm(path.read_bytes()))
@@ -215,9 +195,7 @@ def test_a_damaged_file_is_refused(
         load(make_config(dataset={"name": "mnist", "path": str(mnist_folder)}))
 
 
-def test_labels_in_place_of_images_are_refused(
-    mnist_folder: Path, make_config: Callable[..., Any]
-) -> None:
+def test_labels_in_place_of_images_are_refused(mnist_folder: Path) -> None:
     labels = (mnist_folder / "train-labels-idx1-ubyte.gz").read_bytes()
     (mnist_folder / "train-images-idx3-ubyte.gz").write_bytes(labels)
     with pytest.raises(DataError, match="begins with 0x00000801, expected 0x00000803"):

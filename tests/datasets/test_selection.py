@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +154,6 @@ def test_blend_leaves_the_sizes_of_the_data_to_what_there_is(shd_folder: Path) -
     assert "N_VALIDATE=null: with AUGMENTATION.blend" in said
 
 
-def test_labels_of_the_whole_set_stay_as_they_are(
-    shd_folder: Path, make_config: Callable[..., Any]
-) -> None:
+def test_labels_of_the_whole_set_stay_as_they_are(shd_folder: Path) -> None:
     splits = load(config_of(shd_folder))
     np.testing.assert_array_equal(splits.train.data.labels, np.arange(N) % 20)

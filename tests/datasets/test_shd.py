@@ -16,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from samples import make_config, write_shd
 
 from snnrun.datasets import Splits, load
 from snnrun.datasets.contents import contents_in
@@ -25,20 +26,14 @@ from snnrun.errors import DataError
 TWO = [([0.0, 0.0015, 0.25, 1.5], [0, 699, 5, 6]), ([0.0005, 0.0006], [7, 7])]
 
 
-@pytest.fixture
-def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
-    def from_folder(folder: Path, **keys: Any) -> Splits:
-        merge = keys.pop("merge", True)
-        dataset = {"name": "shd", "path": str(folder), "merge": merge}
-        return load(make_config(dataset=dataset, **({"TRIAL_MS": 1000.0} | keys)))
-
-    return from_folder
+def read(folder: Path, **keys: Any) -> Splits:
+    merge = keys.pop("merge", True)
+    dataset = {"name": "shd", "path": str(folder), "merge": merge}
+    return load(make_config(dataset=dataset, **({"TRIAL_MS": 1000.0} | keys)))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_seconds_become_the_steps_computed_by_hand(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits], dtype: Any
-) -> None:
+def test_seconds_become_the_steps_computed_by_hand(tmp_path: Path, dtype: Any) -> None:
     write_shd(tmp_path / "shd_train.h5", TWO, labels=[19, 0], dtype=dtype)
     data = read(tmp_path, N_TEST=0).train.data
     assert data.events(0)[0].tolist() == [0, 1, 250]
@@ -52,9 +47,7 @@ def test_seconds_become_the_steps_computed_by_hand(
     assert (data.n_channels, data.n_classes, data.n_steps) == (700, 20, 1000)
 
 
-def test_a_table_of_half_floats_gives_the_same_steps_as_arithmetic(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_a_table_of_half_floats_gives_the_same_steps_as_arithmetic(tmp_path: Path) -> None:
     seconds = np.arange(0, 1.2, 0.0007).astype(np.float16)
     channels = (np.arange(len(seconds)) % 700).tolist()
     data = []
@@ -65,18 +58,14 @@ def test_a_table_of_half_floats_gives_the_same_steps_as_arithmetic(
     assert data[0].outside == data[1].outside > 0
 
 
-def test_events_of_a_channel_in_a_step_are_kept_if_asked_for(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_events_of_a_channel_in_a_step_are_kept_if_asked_for(tmp_path: Path) -> None:
     write_shd(tmp_path / "shd_train.h5", TWO)
     data = read(tmp_path, N_TEST=0, merge=False).train.data
     assert data.events(1)[1].tolist() == [7, 7]
     assert data.merged == 0
 
 
-def test_the_train_file_is_split_and_the_test_file_is_the_test_set(
-    shd_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_the_train_file_is_split_and_the_test_file_is_the_test_set(shd_folder: Path) -> None:
     splits = read(shd_folder, N_VALIDATE=8)
     assert splits.validation is not None
     assert splits.test is not None
@@ -85,9 +74,7 @@ def test_the_train_file_is_split_and_the_test_file_is_the_test_set(
     assert splits.test.data is not splits.train.data
 
 
-def test_speakers_and_class_names_may_be_missing(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_speakers_and_class_names_may_be_missing(tmp_path: Path) -> None:
     write_shd(tmp_path / "shd_train.h5", TWO, labels=[0, 7], extra=False)
     data = read(tmp_path, N_TEST=0).train.data
     assert data.speakers is None
@@ -96,9 +83,7 @@ def test_speakers_and_class_names_may_be_missing(
         read(tmp_path, N_TEST=0, EVALUATION="speaker")
 
 
-def test_the_test_file_is_needed_only_for_a_test(
-    shd_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_the_test_file_is_needed_only_for_a_test(shd_folder: Path) -> None:
     (shd_folder / "shd_test.h5").unlink()
     assert read(shd_folder, N_TEST=0).test is None
     with pytest.raises(DataError, match=r"shd_test.h5 .*expected in .*shd, which holds shd_train"):
@@ -119,10 +104,7 @@ def pack_zip(path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [pack_gz, pack_zip])
 def test_packed_files_are_unpacked_to_the_cache_once(
-    tmp_path: Path,
-    shd_folder: Path,
-    read: Callable[..., Splits],
-    pack: Callable[[Path], None],
+    tmp_path: Path, shd_folder: Path, pack: Callable[[Path], None]
 ) -> None:
     expected = read(shd_folder).train.data
     for name in ("shd_train.h5", "shd_test.h5"):
@@ -136,11 +118,7 @@ def test_packed_files_are_unpacked_to_the_cache_once(
     assert [copy.stat().st_mtime_ns for copy in copies] == before
 
 
-def test_a_packed_file_that_changed_is_unpacked_anew(
-    tmp_path: Path,
-    write_shd: Callable[..., Path],
-    read: Callable[..., Splits],
-) -> None:
+def test_a_packed_file_that_changed_is_unpacked_anew(tmp_path: Path) -> None:
     packed = tmp_path / "shd_train.h5.gz"
     for labels, time in (([1, 2], 1), ([3, 4], 2)):  # of one size: only the time tells
         content = write_shd(tmp_path / "shd_train.h5", TWO, labels=labels).read_bytes()
@@ -152,7 +130,7 @@ def test_a_packed_file_that_changed_is_unpacked_anew(
 
 
 def test_a_damaged_packed_file_leaves_nothing_in_the_cache(
-    tmp_path: Path, shd_folder: Path, read: Callable[..., Splits]
+    tmp_path: Path, shd_folder: Path
 ) -> None:
     pack_gz(shd_folder / "shd_train.h5")
     packed = shd_folder / "shd_train.h5.gz"
@@ -166,7 +144,7 @@ def test_a_damaged_packed_file_leaves_nothing_in_the_cache(
         read(shd_folder)
 
 
-def test_a_truncated_file_is_refused(shd_folder: Path, read: Callable[..., Splits]) -> None:
+def test_a_truncated_file_is_refused(shd_folder: Path) -> None:
     path = shd_folder / "shd_train.h5"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(DataError, match=r"shd_train.h5 is not a whole HDF5 file.*truncated"):
@@ -229,10 +207,7 @@ def with_other_names(file: h5py.File) -> None:
     ],
 )
 def test_a_file_of_another_layout_is_refused(
-    shd_folder: Path,
-    read: Callable[..., Splits],
-    change: Callable[[h5py.File], None],
-    message: str,
+    shd_folder: Path, change: Callable[[h5py.File], None], message: str
 ) -> None:
     with h5py.File(shd_folder / "shd_train.h5", "r+") as file:
         change(file)
@@ -251,9 +226,8 @@ def channels_up_to(highest: int, n: int = 20) -> list[tuple[list[float], list[in
     [(63, 40, 64), (20, 63, 64), (699, 30, 700), (650, 600, 700), (767, 767, 768), (511, 9, 512)],
 )
 def test_the_number_of_channels_is_that_of_the_files(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits],
-    train: int, test: int, expected: int, make_config: Callable[..., Any],
-) -> None:  # fmt: skip
+    tmp_path: Path, train: int, test: int, expected: int
+) -> None:
     for split, highest in (("train", train), ("test", test)):
         write_shd(tmp_path / f"shd_{split}.h5", channels_up_to(highest), classes=4)
     splits, alone = read(tmp_path), read(tmp_path, N_TEST=0)
@@ -266,9 +240,7 @@ def test_the_number_of_channels_is_that_of_the_files(
         assert part.channels == expected
 
 
-def test_the_number_of_classes_is_that_of_the_names(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_the_number_of_classes_is_that_of_the_names(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write_shd(tmp_path / f"shd_{split}.h5", channels_up_to(699), classes=10)
     data = read(tmp_path).train.data
@@ -276,9 +248,7 @@ def test_the_number_of_classes_is_that_of_the_names(
     assert data.class_names == tuple(f"word{number}" for number in range(10))
 
 
-def test_without_names_the_labels_of_all_files_count(
-    tmp_path: Path, write_shd: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_without_names_the_labels_of_all_files_count(tmp_path: Path) -> None:
     for split, labels in (("train", [0, 1]), ("test", [2, 5])):
         write_shd(tmp_path / f"shd_{split}.h5", TWO, labels=labels, extra=False)
     assert read(tmp_path).train.data.n_classes == 6
@@ -287,7 +257,7 @@ def test_without_names_the_labels_of_all_files_count(
 
 @pytest.mark.parametrize("pack", [pack_gz, pack_zip])
 def test_messages_name_the_packed_file_that_the_user_has(
-    shd_folder: Path, read: Callable[..., Splits], pack: Callable[[Path], None]
+    shd_folder: Path, pack: Callable[[Path], None]
 ) -> None:
     path = shd_folder / "shd_train.h5"
     with h5py.File(path, "r+") as file:
@@ -299,9 +269,7 @@ def test_messages_name_the_packed_file_that_the_user_has(
     assert str(caught.value).startswith(f"{packed}: labels run from 0 to 20")
 
 
-def test_members_that_macos_adds_to_an_archive_are_passed_over(
-    shd_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_members_that_macos_adds_to_an_archive_are_passed_over(shd_folder: Path) -> None:
     expected = read(shd_folder).train.data.channel_by_step
     path = shd_folder / "shd_train.h5"
     with zipfile.ZipFile(f"{path}.zip", "w") as archive:
@@ -352,7 +320,7 @@ def test_a_file_that_is_open_for_writing_elsewhere_is_not_called_damaged(
 
 
 def test_a_file_that_may_not_be_read_says_so(
-    shd_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
+    shd_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
@@ -364,9 +332,7 @@ def test_a_file_that_may_not_be_read_says_so(
         read(shd_folder)
 
 
-def test_a_description_counts_what_is_in_a_file(
-    tmp_path: Path, write_shd: Callable[..., Path], make_config: Callable[..., Any]
-) -> None:
+def test_a_description_counts_what_is_in_a_file(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write_shd(tmp_path / f"shd_{split}.h5", [*TWO, ([], [])])
     contents, _ = contents_in(tmp_path, make_config(dataset={"name": "shd"}), SHD)
@@ -377,7 +343,7 @@ def test_a_description_counts_what_is_in_a_file(
 
 
 def test_sizes_beyond_the_file_are_refused_before_it_is_read(
-    shd_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
+    shd_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "snnrun.datasets.heidelberg.event_blocks", lambda *_: pytest.fail("was read")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from samples import make_config, write_mnist
 
 from snnrun.config import from_dict
 from snnrun.datasets import Splits, commands, load
@@ -21,15 +21,11 @@ IMAGES = np.array([[[0, 1, 2], [128, 254, 255]], [[255, 255, 0], [100, 100, 99]]
 PAIR = (IMAGES, [3, 7])
 
 
-@pytest.fixture
-def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
-    def from_folder(folder: Path, **options: Any) -> Splits:
-        keys = {name: options.pop(name) for name in list(options) if name.isupper()}
-        code = {"thresholds": 49, "pixel_ms": 2.0, "repeats": 2, **options}
-        dataset = {"name": "smnist", "path": str(folder), **code}
-        return load(make_config(dataset=dataset, **{"TRIAL_MS": 100.0, **keys}))
-
-    return from_folder
+def read(folder: Path, **options: Any) -> Splits:
+    keys = {name: options.pop(name) for name in list(options) if name.isupper()}
+    code = {"thresholds": 49, "pixel_ms": 2.0, "repeats": 2, **options}
+    dataset = {"name": "smnist", "path": str(folder), **code}
+    return load(make_config(dataset=dataset, **{"TRIAL_MS": 100.0, **keys}))
 
 
 def slow_events(
@@ -56,9 +52,7 @@ def events(splits: Splits, example: int) -> Counter:
     return Counter(zip(steps.tolist(), channels.tolist(), strict=True))
 
 
-def test_an_image_becomes_the_spikes_counted_by_hand(
-    tmp_path: Path, write_mnist: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_an_image_becomes_the_spikes_counted_by_hand(tmp_path: Path) -> None:
     folder = write_mnist(tmp_path / "m", PAIR, PAIR)
     splits = read(folder, thresholds=3, pixel_ms=1.0, repeats=1)  # thresholds 0, 127, 254
     # rises through 127 after pixel 2 and through 254 after pixel 3; pixel 5 is as bright as can be
@@ -74,13 +68,7 @@ def test_an_image_becomes_the_spikes_counted_by_hand(
     ("thresholds", "pixel_ms", "repeats"), [(49, 2.0, 2), (39, 1.0, 1), (2, 3.0, 3), (255, 2.0, 1)]
 )
 def test_the_code_is_that_of_the_loop(
-    tmp_path: Path,
-    write_mnist: Callable[..., Path],
-    read: Callable[..., Splits],
-    thresholds: int,
-    pixel_ms: float,
-    repeats: int,
-    dt_ms: float,
+    tmp_path: Path, thresholds: int, pixel_ms: float, repeats: int, dt_ms: float
 ) -> None:
     random = np.random.default_rng(5)
     images = random.integers(0, 256, (150, 3, 5)) * random.integers(0, 2, (150, 3, 5))
@@ -100,9 +88,7 @@ def test_the_code_is_that_of_the_loop(
     )
 
 
-def test_spikes_of_a_crossing_in_one_step_are_merged_or_kept(
-    tmp_path: Path, write_mnist: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_spikes_of_a_crossing_in_one_step_are_merged_or_kept(tmp_path: Path) -> None:
     folder = write_mnist(tmp_path / "m", PAIR, PAIR)
     code = {"thresholds": 49, "pixel_ms": 2.0, "repeats": 4}
     expected = slow_events(IMAGES[0], dt_ms=1.0, **code)
@@ -113,9 +99,7 @@ def test_spikes_of_a_crossing_in_one_step_are_merged_or_kept(
     assert events(read(folder, merge=False, **code), 0) == expected
 
 
-def test_pixels_beyond_the_trial_are_dropped_and_counted(
-    tmp_path: Path, write_mnist: Callable[..., Path], read: Callable[..., Splits]
-) -> None:
+def test_pixels_beyond_the_trial_are_dropped_and_counted(tmp_path: Path) -> None:
     splits = read(write_mnist(tmp_path / "m", PAIR, PAIR), TRIAL_MS=8.0)
     assert max(step for step, _ in events(splits, 0)) < 8
     lost = sum(
@@ -138,7 +122,7 @@ def test_the_defaults_are_those_of_the_data_set(mnist_folder: Path) -> None:
 
 
 def test_its_files_are_those_of_mnist(
-    mnist_folder: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    mnist_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = make_config(
         dataset={"name": "smnist", "thresholds": 49, "pixel_ms": 2.0, "repeats": 2}
@@ -152,9 +136,7 @@ def test_its_files_are_those_of_mnist(
     assert ["examples", "30", "10"] in lines
 
 
-def test_missing_and_damaged_files_are_refused(
-    tmp_path: Path, mnist_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_missing_and_damaged_files_are_refused(tmp_path: Path, mnist_folder: Path) -> None:
     with pytest.raises(DataError, match=r"dataset smnist: train-images.* which does not exist"):
         read(tmp_path / "nowhere")
     path = mnist_folder / "train-images-idx3-ubyte.gz"

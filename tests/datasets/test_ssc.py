@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from samples import make_config
 
 from snnrun.datasets import Splits, commands, load
 from snnrun.datasets.declaration import find
@@ -16,13 +16,9 @@ from snnrun.errors import ConfigError, DataError
 from snnrun.schema import DATASETS
 
 
-@pytest.fixture
-def read(make_config: Callable[..., Any]) -> Callable[..., Splits]:
-    def from_folder(folder: Path, **keys: Any) -> Splits:
-        keys = {"N_VALIDATE": None, "EVALUATION": "validation_set"} | keys
-        return load(make_config(dataset={"name": "ssc", "path": str(folder)}, **keys))
-
-    return from_folder
+def read(folder: Path, **keys: Any) -> Splits:
+    keys = {"N_VALIDATE": None, "EVALUATION": "validation_set"} | keys
+    return load(make_config(dataset={"name": "ssc", "path": str(folder)}, **keys))
 
 
 def slow_events(path: Path, example: int) -> list[tuple[int, int]]:
@@ -33,9 +29,7 @@ def slow_events(path: Path, example: int) -> list[tuple[int, int]]:
     return sorted(pair for pair in pairs if pair[0] < 20)
 
 
-def test_each_split_holds_the_events_of_its_own_file(
-    ssc_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_each_split_holds_the_events_of_its_own_file(ssc_folder: Path) -> None:
     splits = read(ssc_folder)
     assert splits.validation is not None
     assert splits.test is not None
@@ -52,7 +46,7 @@ def test_each_split_holds_the_events_of_its_own_file(
     assert "40 train, 20 validation, 10 test" in splits.description
 
 
-def test_parts_of_the_files_can_be_used(ssc_folder: Path, read: Callable[..., Splits]) -> None:
+def test_parts_of_the_files_can_be_used(ssc_folder: Path) -> None:
     splits = read(ssc_folder, N_TRAIN=30, N_VALIDATE=8, N_TEST=5)
     assert [len(split) for split in splits.all()] == [30, 8, 5]
     assert splits.validation is not None
@@ -65,9 +59,7 @@ def test_parts_of_the_files_can_be_used(ssc_folder: Path, read: Callable[..., Sp
     assert splits.validation.data is not splits.train.data
 
 
-def test_the_training_file_can_be_split_at_random_instead(
-    ssc_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_the_training_file_can_be_split_at_random_instead(ssc_folder: Path) -> None:
     (ssc_folder / "ssc_valid.h5").unlink()
     splits = read(ssc_folder, EVALUATION="random", N_VALIDATE=10)
     assert splits.validation is not None
@@ -76,9 +68,7 @@ def test_the_training_file_can_be_split_at_random_instead(
     assert [len(split) for split in splits.all()] == [30, 10, 10]
 
 
-def test_the_validation_file_is_needed_only_where_it_is_used(
-    ssc_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_the_validation_file_is_needed_only_where_it_is_used(ssc_folder: Path) -> None:
     (ssc_folder / "ssc_valid.h5").unlink()
     assert read(ssc_folder, N_VALIDATE=0).validation is None
     with pytest.raises(DataError, match=r"ssc_valid.h5 .*expected in") as caught:
@@ -87,7 +77,7 @@ def test_the_validation_file_is_needed_only_where_it_is_used(
 
 
 def test_more_than_the_validation_file_holds_is_refused_before_it_is_read(
-    ssc_folder: Path, read: Callable[..., Splits], monkeypatch: pytest.MonkeyPatch
+    ssc_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "snnrun.datasets.heidelberg.event_blocks", lambda *_: pytest.fail("was read")
@@ -99,34 +89,28 @@ def test_more_than_the_validation_file_holds_is_refused_before_it_is_read(
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
-def test_a_truncated_file_is_refused(
-    ssc_folder: Path, read: Callable[..., Splits], split: str
-) -> None:
+def test_a_truncated_file_is_refused(ssc_folder: Path, split: str) -> None:
     path = ssc_folder / f"ssc_{split}.h5"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(DataError, match=rf"ssc_{split}.h5 is not a whole HDF5 file"):
         read(ssc_folder)
 
 
-def test_a_file_of_shd_in_its_place_is_refused(
-    ssc_folder: Path, shd_folder: Path, read: Callable[..., Splits]
-) -> None:
+def test_a_file_of_shd_in_its_place_is_refused(ssc_folder: Path, shd_folder: Path) -> None:
     (shd_folder / "shd_train.h5").replace(ssc_folder / "ssc_valid.h5")
     with pytest.raises(DataError, match=r"ssc_valid.h5: extra/keys names 20 classes"):
         read(ssc_folder)
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_only_sets_with_a_validation_set_of_their_own_take_it(
-    name: str, make_config: Callable[..., Any]
-) -> None:
+def test_only_sets_with_a_validation_set_of_their_own_take_it(name: str) -> None:
     if not find(name).own_validation:
         with pytest.raises(ConfigError, match=rf"dataset {name} has no validation set of its own"):
             load(make_config(dataset={"name": name}, EVALUATION="validation_set"))
 
 
 def test_info_and_fetch_know_the_three_files(
-    ssc_folder: Path, make_config: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+    ssc_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     commands.fetch(make_config(dataset={"name": "ssc"}), ssc_folder)
     commands.verify(make_config(dataset={"name": "ssc"}))

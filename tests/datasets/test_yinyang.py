@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
+from samples import make_config
 
 from snnrun.datasets import load
 from snnrun.datasets.packing import latency_ms
@@ -37,7 +35,7 @@ def test_the_encoding_is_that_of_the_reference() -> None:
     assert times == pytest.approx(np.array([[0.2, 7.6, 29.8, 22.4, 0.2]]))
 
 
-def test_spikes_lie_on_the_steps_computed_by_hand(make_config: Callable[..., Any]) -> None:
+def test_spikes_lie_on_the_steps_computed_by_hand() -> None:
     config = make_config(N_TRAIN=1, N_TEST=0, TRIAL_MS=30.0, DT_MS=0.1)
     data = load(config).train.data
     (x, y), _ = (part[0] for part in points(1, 123, "yinyang train"))
@@ -65,9 +63,7 @@ def test_a_larger_set_begins_with_the_smaller_one() -> None:
     assert np.array_equal(small[1], large[1][:20])
 
 
-def test_train_validation_and_test_come_from_streams_of_their_own(
-    make_config: Callable[..., Any],
-) -> None:
+def test_train_validation_and_test_come_from_streams_of_their_own() -> None:
     config = make_config(N_TRAIN=50, N_VALIDATE=50, N_TEST=50, TEST_DATA_SEED=123, TRIAL_MS=3000.0)
     splits = load(config)
     channels = [split.data.step_by_channel.tolist() for split in splits.all()]
@@ -80,7 +76,7 @@ def test_train_validation_and_test_come_from_streams_of_their_own(
     assert "50 train, 50 validation, 50 test" in splits.description
 
 
-def test_a_size_is_needed(make_config: Callable[..., Any]) -> None:
+def test_a_size_is_needed() -> None:
     with pytest.raises(DataError, match="the size of the test set is null, but yinyang is gener"):
         load(make_config(N_TRAIN=10, N_TEST=None))
 
