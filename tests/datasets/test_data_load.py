@@ -117,5 +117,4 @@ def test_the_real_configuration_is_understood(mnist_folder: Path) -> None:
     )
     splits = load(config)
     assert len(splits.train) == 24
-    assert splits.validation is not None
     assert not np.intersect1d(splits.train.examples, splits.validation.examples).size

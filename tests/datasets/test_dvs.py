@@ -112,7 +112,6 @@ def test_recordings_become_the_events_of_the_loop(
 def test_names_tell_class_and_user(dvs_folder: Path) -> None:
     data = read(dvs_folder).train.data
     assert data.labels.tolist() == [0, 5, 10] * 4
-    assert data.speakers is not None
     assert data.speakers.tolist() == np.repeat([1, 2, 3, 4], 3).tolist()
     assert (data.class_names[0], data.class_names[10]) == ("hand clapping", "other")
 
@@ -120,13 +119,6 @@ def test_names_tell_class_and_user(dvs_folder: Path) -> None:
 def test_a_folder_without_a_user_leaves_the_speakers_out(tmp_path: Path) -> None:
     train = {"ibmGestureTrain/someone/3.npy": np.zeros((1, 4), int), **TRAIN}
     assert read(write(tmp_path / "dvs", train, TEST)).train.data.speakers is None
-
-
-def test_sizes_choose_from_the_archives(dvs_folder: Path) -> None:
-    splits = read(dvs_folder, N_TRAIN=6, N_VALIDATE=4, N_TEST=2)
-    assert [len(split) for split in splits.all()] == [6, 4, 2]
-    with pytest.raises(DataError, match=r"N_TRAIN=1045 with N_VALIDATE=32 asks for 1077 examples"):
-        read(dvs_folder, N_TRAIN=1045, N_VALIDATE=32)
 
 
 def test_an_archive_is_converted_once_and_again_when_it_changes(
@@ -208,42 +200,25 @@ def test_a_missing_archive_is_named(dvs_folder: Path) -> None:
         read(dvs_folder)
 
 
-def cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
+def cut_after(size: int) -> Callable[[bytes], bytes]:
+    """Return what cuts an archive off so many bytes after the beginning of a recording."""
 
+    def harm(content: bytes) -> bytes:
+        plain = gzip.decompress(content)
+        return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy") + size])
 
-def cut_within_a_header(content: bytes) -> bytes:
-    plain = gzip.decompress(content)
-    return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy") + 300])
-
-
-def cut_within_a_recording(content: bytes) -> bytes:
-    plain = gzip.decompress(content)
-    return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy") + 600])
-
-
-def cut_between_recordings(content: bytes) -> bytes:
-    plain = gzip.decompress(content)
-    return gzip.compress(plain[: plain.index(b"ibmGestureTrain/user02_led/10.npy")])
-
-
-def other_checksum(content: bytes) -> bytes:
-    return content[:-8] + bytes(4) + content[-4:]
-
-
-def no_tar(content: bytes) -> bytes:
-    return gzip.compress(b"<html>not found</html>" * 99)
+    return harm
 
 
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (cut, "is damaged or incomplete"),
-        (no_tar, "is not a whole tar archive"),
-        (cut_within_a_header, "is not a whole tar archive"),
-        (cut_within_a_recording, "is not a whole"),
-        (cut_between_recordings, "is not a whole tar archive: it breaks off before its end"),
-        (other_checksum, "is damaged or incomplete: CRC check failed"),
+        (lambda c: c[: len(c) // 2], "is damaged or incomplete"),
+        (lambda c: gzip.compress(b"<html>not found</html>" * 99), "is not a whole tar archive"),
+        (cut_after(300), "is not a whole tar archive"),
+        (cut_after(600), "is not a whole"),
+        (cut_after(0), "is not a whole tar archive: it breaks off before its end"),
+        (lambda c: c[:-8] + bytes(4) + c[-4:], "is damaged or incomplete: CRC check failed"),
         (lambda content: b"<html>not found</html>", "is damaged or incomplete: Not a gzipped"),
     ],
 )

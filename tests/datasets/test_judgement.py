@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import make_config, write_mnist, write_shd
+from samples import Examples, make_config, write_mnist, write_shd
 
 from snnrun.cli import main
 from snnrun.config import from_dict
@@ -18,7 +18,6 @@ from snnrun.datasets import DataSet, Events, Part, Splits, commands, load
 from snnrun.errors import ConfigError, DataError
 
 TRIAL_MS = 1000.0
-Examples = list[tuple[list[float], list[int]]]
 Change = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -29,21 +28,15 @@ def recordings(n: int = 30) -> Examples:
     return [(((t - t[0]) + 1e-5).tolist(), random.integers(0, 700, 40).tolist()) for t in times]
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> Callable[[Change], Path]:
+def written(folder: Path, change: Change) -> Path:
     """Write the recordings with changed times (s, number of the example), and return the folder."""
-
-    def write(change: Change) -> Path:
-        examples = [
-            (change(np.array(times), number).tolist(), channels)
-            for number, (times, channels) in enumerate(recordings())
-        ]
-        folder = tmp_path / "data"
-        for name in ("shd_train.h5", "shd_test.h5"):
-            write_shd(folder / name, examples, dtype=np.float64)
-        return folder
-
-    return write
+    examples = [
+        (change(np.array(times), number).tolist(), channels)
+        for number, (times, channels) in enumerate(recordings())
+    ]
+    for name in ("shd_train.h5", "shd_test.h5"):
+        write_shd(folder / name, examples, dtype=np.float64)
+    return folder
 
 
 def read(folder: Path, *settings: str, **keys: Any) -> Splits:
@@ -78,12 +71,10 @@ UNFIT: dict[str, tuple[Change, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", UNFIT)
-def test_times_that_do_not_fit_are_refused_with_settings_that_do(
-    case: str, written: Callable[[Change], Path]
-) -> None:
+def test_times_that_do_not_fit_are_refused_with_settings_that_do(case: str, tmp_path: Path) -> None:
     change, expected = UNFIT[case]
-    right = read(written(lambda t, n: t)).train.data
-    folder = written(change)
+    right = read(written(tmp_path, lambda t, n: t)).train.data
+    folder = written(tmp_path, change)
     with pytest.raises(DataError, match=r"shd_train.h5: .* of the events lie outside") as caught:
         read(folder)
     assert settings_in(str(caught.value)) == expected
@@ -99,9 +90,9 @@ def test_times_that_do_not_fit_are_refused_with_settings_that_do(
 
 
 def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
-    written: Callable[[Change], Path],
+    tmp_path: Path,
 ) -> None:
-    folder = written(lambda t, n: t * 1e3)
+    folder = written(tmp_path, lambda t, n: t * 1e3)
     with pytest.raises(DataError, match=r"they fit with RESCALE_T=0.001$"):
         read(folder, TRIAL_MS=400.0)
     assert {n.what for n in read(folder, "RESCALE_T=0.001", TRIAL_MS=400.0).notices} == {
@@ -110,11 +101,11 @@ def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
 
 
 def test_the_settings_work_in_the_words_of_a_command_line(
-    written: Callable[[Change], Path],
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = written(lambda t, n: (t + 3 * n + 50) * 1e3)
+    folder = written(tmp_path, lambda t, n: (t + 3 * n + 50) * 1e3)
     monkeypatch.chdir(folder)
     words = ["dataset=shd", "preset=none", f"dataset.path={folder}", "N_TRAIN=20", "N_VALIDATE=5"]
     assert main(["train", *words]) == 2
@@ -130,16 +121,15 @@ def test_the_settings_work_in_the_words_of_a_command_line(
 
 @pytest.mark.parametrize("merge", [True, False])
 def test_verify_says_what_becomes_of_the_events_that_a_run_does_not_use(
-    written: Callable[[Change], Path], capsys: pytest.CaptureFixture[str], merge: bool
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], merge: bool
 ) -> None:
-    folder = written(lambda t, n: t)
+    folder = written(tmp_path, lambda t, n: t)
     config = ["dataset=shd", "preset=none", f"dataset.path={folder}", f"dataset.merge={merge}"]
     assert main(["data", "verify", *config, "TRIAL_MS=870", "RESCALE_X=0.01"]) == 0
     out = capsys.readouterr().out
     found = re.search(
         r"ms: ([\d,]+) of 2,400 are used, ([\d,]+) beyond the trial were dropped(.*)", out
     )
-    assert found is not None
     used, beyond = (int(number.replace(",", "")) for number in found.groups()[:2])
     merged = re.findall(r", (\d+) merged \(same channel and step\)$", found[3])
     assert bool(merged) == merge
@@ -148,9 +138,9 @@ def test_verify_says_what_becomes_of_the_events_that_a_run_does_not_use(
 
 
 def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(
-    written: Callable[[Change], Path],
+    tmp_path: Path,
 ) -> None:
-    folder = written(lambda t, n: t)
+    folder = written(tmp_path, lambda t, n: t)
     splits = read(folder, TRIAL_MS=100.0)
     train, test = splits.notices
     assert (train.what, train.where, test.where) == ("dropped events", "train", "test")
@@ -162,8 +152,8 @@ def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(
     assert read(folder, TRIAL_MS=870.0).notices == ()  # a tail of few events
 
 
-def test_events_before_the_trial_are_noticed_however_few(written: Callable[[Change], Path]) -> None:
-    folder = written(lambda t, n: np.where((t < 0.003) & (n == 3), -0.02, t))
+def test_events_before_the_trial_are_noticed_however_few(tmp_path: Path) -> None:
+    folder = written(tmp_path, lambda t, n: np.where((t < 0.003) & (n == 3), -0.02, t))
     [notice, _] = read(folder).notices
     assert notice.what == "dropped events"
     assert "before its start" in notice.message
@@ -191,8 +181,8 @@ def test_examples_without_events_are_counted(tmp_path: Path, silent: int, outcom
 
 
 @pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan])
-def test_infinite_times_are_refused(written: Callable[[Change], Path], odd: float) -> None:
-    folder = written(lambda t, n: np.where(t == t[7], odd, t) if n == 4 else t)
+def test_infinite_times_are_refused(tmp_path: Path, odd: float) -> None:
+    folder = written(tmp_path, lambda t, n: np.where(t == t[7], odd, t) if n == 4 else t)
     with pytest.raises(DataError, match="example 4 has a time that is not a number, or infinite"):
         read(folder)
     with pytest.raises(DataError, match="times that are not numbers, or infinite"):

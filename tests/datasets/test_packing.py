@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -104,13 +103,6 @@ def test_equal_events_at_the_border_of_two_examples_are_not_merged() -> None:
     assert data.merged == 1
 
 
-def test_duplicates_stay_where_they_are_not_to_be_merged() -> None:
-    data = packed(events_of([[(3, 2), (1, 1), (3, 2)]]), 1, merge=False)
-    assert data.channel_by_step.tolist() == [1, 2, 2]
-    assert data.step_by_channel.tolist() == [1, 3, 3]
-    assert data.dropped == 0
-
-
 def test_steps_are_whole_though_the_quotient_is_rounded_down() -> None:
     assert 0.3 / 0.1 < 3
     farthest = 2**31 - 1
@@ -148,14 +140,8 @@ def test_labels_speakers_and_names_are_kept() -> None:
         events_of([[], []]), 2, speakers=np.array([7, 9], np.uint16), class_names=("a", "b", "c")
     )
     assert data.labels.dtype == np.int32
-    assert data.speakers is not None
     assert data.speakers.tolist() == [7, 9]
     assert data.class_names == ("a", "b", "c")
-
-
-def test_no_examples_at_all_are_packed_too() -> None:
-    data = packed(events_of([]), 0)
-    assert (len(data), data.n_events) == (0, 0)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -193,12 +179,10 @@ def test_what_is_known_of_times_does_not_depend_on_what_is_dropped() -> None:
     times = np.array([4.0, -2.0, 0.5, 1.5, 9.0, 9.5])
     events = Events(counts=np.array([2, 0, 2, 2]), times_ms=times, channels=np.zeros(6, int))
     coverage = packed(events, 4, dt_ms=0.5).coverage
-    assert coverage is not None
     assert (coverage.events, coverage.before, coverage.after) == (6, 1, 3)
     np.testing.assert_array_equal(coverage.first, [-4, np.nan, 1, 18])
     np.testing.assert_array_equal(coverage.last, [8, np.nan, 3, 19])
     whole = packed(events, 4, dt_ms=0.5, n_steps=30, start=-2.0).coverage
-    assert whole is not None
     assert (whole.before, whole.after) == (0, 0)
     np.testing.assert_array_equal(whole.first, [0, np.nan, 5, 22])
     np.testing.assert_array_equal(whole.last, [12, np.nan, 7, 23])
@@ -236,13 +220,3 @@ def test_splits_must_fit_together() -> None:
         Split(name="train", data=data, examples=np.array([1]))
     with pytest.raises(DataError, match="the training split is empty"):
         Splits(train=Split(name="train", data=data, examples=np.array([], np.int64)))
-
-
-def test_counts_of_events_are_those_of_the_source() -> None:
-    random = np.random.default_rng(5)
-    steps, channels = random.integers(0, N_STEPS, 500), random.integers(0, N_CHANNELS, 500)
-    events = Events(counts=np.array([500]), steps=steps, channels=channels)
-    data = packed(events, 1, merge=False)
-    assert Counter(zip(*map(np.ndarray.tolist, data.events(0)), strict=True)) == Counter(
-        zip(steps.tolist(), channels.tolist(), strict=True)
-    )

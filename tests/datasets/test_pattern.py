@@ -24,7 +24,6 @@ def splits_of(keys: dict[str, Any] | None = None, **options: Any) -> Splits:
 
 
 def targets_of(data: SpikeData) -> list[tuple[int, int]]:
-    assert data.targets is not None
     return list(zip(*(column.tolist() for column in data.targets.of(0)), strict=True))
 
 

@@ -41,7 +41,6 @@ def test_seconds_become_the_steps_computed_by_hand(tmp_path: Path, dtype: Any) -
     assert data.events(1)[0].tolist() == [0]
     assert (data.outside, data.merged) == (1, 1)
     assert data.labels.tolist() == [19, 0]
-    assert data.speakers is not None
     assert data.speakers.tolist() == [4, 5]
     assert data.class_names[19] == "word19"
     assert (data.n_channels, data.n_classes, data.n_steps) == (700, 20, 1000)
@@ -67,8 +66,6 @@ def test_events_of_a_channel_in_a_step_are_kept_if_asked_for(tmp_path: Path) -> 
 
 def test_the_train_file_is_split_and_the_test_file_is_the_test_set(shd_folder: Path) -> None:
     splits = read(shd_folder, N_VALIDATE=8)
-    assert splits.validation is not None
-    assert splits.test is not None
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (32, 8, 10)
     assert "32 train, 8 validation, 10 test; 700 inputs, 20 classes" in splits.description
     assert splits.test.data is not splits.train.data
@@ -154,26 +151,17 @@ def test_a_truncated_file_is_refused(shd_folder: Path) -> None:
         read(shd_folder)
 
 
-def without_units(file: h5py.File) -> None:
-    del file["spikes/units"]
+def replaced(name: str, values: np.ndarray | None = None) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[name]
+        if values is not None:
+            file[name] = values
+
+    return change
 
 
-def with_flat_times(file: h5py.File) -> None:
-    del file["spikes/times"]
-    file["spikes/times"] = np.zeros(40, np.float16)
-
-
-def with_few_labels(file: h5py.File) -> None:
-    del file["labels"]
-    file["labels"] = np.zeros(39, np.uint16)
-
-
-def with_other_label(file: h5py.File) -> None:
-    file["labels"][3] = 20
-
-
-def with_one_more_time(file: h5py.File) -> None:
-    file["spikes/times"][5] = np.zeros(len(file["spikes/units"][5]) + 1, np.float16)
+def changed(name: str, row: int, value: Any) -> Callable[[h5py.File], None]:
+    return lambda file: file[name].__setitem__(row, value)
 
 
 def with_no_number(file: h5py.File) -> None:
@@ -181,29 +169,35 @@ def with_no_number(file: h5py.File) -> None:
     file["spikes/units"][6] = np.array([1, 2], np.uint16)
 
 
-def with_few_names(file: h5py.File) -> None:
-    del file["extra/keys"]
-    file["extra/keys"] = np.array(["a", "b"], "S")
-
-
-def with_other_names(file: h5py.File) -> None:
-    file["extra/keys"][3] = b"other"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_units, "has no spikes/units: the layout of the Heidelberg sets has"),
-        (with_flat_times, "spikes/times must hold one vector of floats per example, got float16"),
-        (with_few_labels, r"labels has shape \(39,\), but spikes/times \(40,\)"),
-        (with_other_label, "labels run from 0 to 20, but extra/keys names 20 classes, so they mu"),
-        (with_one_more_time, r"example 5 has \d+ times but \d+ channels"),
+        (replaced("spikes/units"), "has no spikes/units: the layout of the Heidelberg sets has"),
+        (
+            replaced("spikes/times", np.zeros(40, np.float16)),
+            "spikes/times must hold one vector of floats per example, got float16",
+        ),
+        (
+            replaced("labels", np.zeros(39, np.uint16)),
+            r"labels has shape \(39,\), but spikes/times \(40,\)",
+        ),
+        (
+            changed("labels", 3, 20),
+            "labels run from 0 to 20, but extra/keys names 20 classes, so they mu",
+        ),
+        (
+            changed("spikes/times", 5, np.zeros(99, np.float16)),
+            r"example 5 has \d+ times but \d+ channels",
+        ),
         (with_no_number, "not.* number"),
         (
-            with_few_names,
+            replaced("extra/keys", np.array(["a", "b"], "S")),
             r"names 20 classes \(word0, .*\), but that of .* 2 classes \(a, b\); files",
         ),
-        (with_other_names, "extra/keys names 20 classes .* of one set must have the same"),
+        (
+            changed("extra/keys", 3, b"other"),
+            "extra/keys names 20 classes .* of one set must have the same",
+        ),
     ],
 )
 def test_a_file_of_another_layout_is_refused(
@@ -231,7 +225,6 @@ def test_the_number_of_channels_is_that_of_the_files(
     for split, highest in (("train", train), ("test", test)):
         write_shd(tmp_path / f"shd_{split}.h5", channels_up_to(highest), classes=4)
     splits, alone = read(tmp_path), read(tmp_path, N_TEST=0)
-    assert splits.test is not None
     for data in (splits.train.data, splits.test.data, alone.train.data):
         assert (data.n_channels, data.n_classes) == (expected, 4)
     assert splits.train.data.events(3)[1].tolist() == [3, train]

@@ -71,7 +71,6 @@ def test_train_validation_and_test_come_from_streams_of_their_own() -> None:
     other_test = load(make_config(N_TRAIN=50, N_TEST=50, TEST_DATA_SEED=9, TRIAL_MS=3000.0))
     assert np.array_equal(other_test.train.data.step_by_channel, channels[0])
     assert other_test.validation is None
-    assert other_test.test is not None
     assert other_test.test.data.step_by_channel.tolist() != channels[2]
     assert "50 train, 50 validation, 50 test" in splits.description
 
