@@ -1,8 +1,9 @@
-"""Numbers as text, in few characters."""
+"""Numbers as text, in few characters, and tables of them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 
 
 def duration(seconds: float | None) -> str:
@@ -47,3 +48,15 @@ def rate(per_second: float | None) -> str:
             digits = 1 if limit < 10 or letter else 0
             return f"{per_second / divisor:.{digits}f}{letter}"
     return f"{per_second / 1e6:.1f}M"
+
+
+def table(rows: Sequence[Sequence[str]], left: Collection[int] = (), gap: str = " ") -> list[str]:
+    """Return rows of cells as lines whose columns stand below each other, some to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<" if column in left else ">" for column in range(len(widths))]
+    return [
+        gap.join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from snnrun.errors import ConfigError
 from snnrun.interface.mistakes import brief
+from snnrun.numbers import table
 from snnrun.report.runs import find_runs
 
 Row = dict[str, Any]
@@ -30,12 +31,7 @@ class RunTable(list[Row]):
             return "no runs"
         columns = list(self[0])
         cells = [columns, *([_text(row[name]) for name in columns] for row in self)]
-        widths = [max(len(line[k]) for line in cells) for k in range(len(columns))]
-        lines = (
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-            for line in cells
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        return "\n".join(table(cells, range(len(columns)), gap="  "))
 
     def _repr_html_(self) -> str:
         if not self:

@@ -15,6 +15,7 @@ TEST_NAME = "test"
 _MATRIX_MEANING = "examples [epoch, predicted class, true class]"
 _NOTHING_MEANING = "examples for which no output decided [epoch, true class]"
 PREDICTED = ("example", "label", "prediction")
+Predicted = tuple[np.ndarray, ...]  # of every example of a split, in the order of PREDICTED
 
 
 class Confusion:
@@ -25,8 +26,9 @@ class Confusion:
         # phase -> epoch -> [predicted, true]; the last row counts examples without a prediction
         self._counts: dict[str, dict[int, np.ndarray]] = {}
 
-    def add(self, epoch: int, phase: str, *, labels: np.ndarray, predictions: np.ndarray) -> None:
-        """Set the matrix of an epoch and split from all its examples, both arrays [examples]."""
+    def add(self, epoch: int, phase: str, columns: Predicted) -> None:
+        """Set the matrix of an epoch and split from all its examples."""
+        _, labels, predictions = columns
         self.set(epoch, phase, count_confusion(labels, predictions, self._n_classes))
 
     def set(self, epoch: int, phase: str, counts: np.ndarray) -> None:
@@ -44,8 +46,9 @@ class Confusion:
         for phase, counts in self._counts.items():
             self._counts[phase] = {e: matrix for e, matrix in counts.items() if e < epoch}
 
-    def write(self, group: h5py.Group) -> None:
+    def write(self, file: h5py.File) -> None:
         """Write SPLIT and no_prediction/SPLIT for every split; epochs without a matrix are zero."""
+        group = file.create_group("confusion")
         for phase, counts in self._counts.items():
             stacked = np.zeros(
                 (max(counts, default=-1) + 1, self._n_classes + 1, self._n_classes), "i4"
@@ -57,8 +60,9 @@ class Confusion:
             group[f"no_prediction/{phase}"] = stacked[:, -1]
             group[f"no_prediction/{phase}"].attrs["meaning"] = _NOTHING_MEANING
 
-    def read(self, group: h5py.Group) -> None:
+    def read(self, file: h5py.File) -> None:
         """Take over what ``write`` has written."""
+        group = file.get("confusion", {})
         for phase in group.keys() - {"no_prediction"}:
             matrices = group[phase][()]
             nothing = group["no_prediction"][phase][()]
@@ -82,10 +86,10 @@ class PredictionParts:
     def __init__(self, paths: RunPaths) -> None:
         self._paths = paths
         self._names: set[str] = set()
-        self._pending: dict[str, dict[str, tuple[np.ndarray, ...]]] = {}  # name -> phase -> columns
+        self._pending: dict[str, dict[str, Predicted]] = {}  # name -> phase -> columns
 
-    def add(self, epoch: int, phase: str, *columns: np.ndarray) -> None:
-        """Add index, label and prediction of every example of a split, each [examples]."""
+    def add(self, epoch: int, phase: str, columns: Predicted) -> None:
+        """Add what was predicted for every example of a split."""
         name = TEST_NAME if phase == "test" else epoch_name(epoch)
         self._pending.setdefault(name, {})[phase] = columns
 
@@ -94,8 +98,8 @@ class PredictionParts:
         self._names = {n for n in self._names if n != TEST_NAME and n < epoch_name(epoch)}
         self._pending.clear()
 
-    def write(self) -> None:
-        """Write the files of the epochs that were added since the last time."""
+    def write(self, run: h5py.File) -> None:
+        """Write the files of the epochs that were added since the last time, and links to all."""
         for name, phases in self._pending.items():
             path = self._paths.prediction_part(name)
             make_folders(self._paths.records, path.parent)
@@ -106,16 +110,14 @@ class PredictionParts:
                         data.attrs["meaning"] = OUTCOMES[column].meaning
             self._names.add(name)
         self._pending.clear()
-
-    def link(self, group: h5py.Group) -> None:
-        """Write links to the files into a group of ``run.h5``."""
+        group = run.create_group("predictions")
         for name in sorted(self._names):
             path = self._paths.prediction_part(name).relative_to(self._paths.root)
             group[name] = h5py.ExternalLink(path.as_posix(), "/")
 
-    def read(self, group: h5py.Group) -> None:
-        """Take over the links that ``link`` has written."""
-        self._names = set(group.keys())
+    def read(self, file: h5py.File) -> None:
+        """Take over the links that ``write`` has written."""
+        self._names = set(file.get("predictions", ()))
 
 
 def read_predictions(

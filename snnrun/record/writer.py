@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import h5py
 import numpy as np
 
 from snnrun.record.columns import EPOCHS, OUTCOMES, PHASES, TIMINGS, TRIALS
@@ -83,6 +82,7 @@ class RunRecord:
         self._pending = Table(OUTCOMES)
         self._confusion = Confusion(n_classes) if confusion else None
         self._predictions = PredictionParts(paths) if predictions else None
+        self._collected = [c for c in (self._confusion, self._predictions) if c is not None]
 
     def trial(
         self,
@@ -131,7 +131,7 @@ class RunRecord:
 
         Costs nothing unless confusion matrices or predictions are collected.
         """
-        if self._confusion is None and self._predictions is None:
+        if not self._collected:
             return
         same = np.full(len(examples), 1)
         block = {"epoch": epoch * same, "trial": trial * same, "phase": PHASES[phase] * same}
@@ -170,7 +170,8 @@ class RunRecord:
         if self._confusion and test.confusion is not None:
             self._confusion.set(0, "test", test.confusion)
         if self._predictions and test.predictions:
-            self._predictions.add(0, "test", *(test.predictions[name] for name in PREDICTED))
+            columns = tuple(test.predictions[name] for name in PREDICTED)
+            self._predictions.add(0, "test", columns)
 
     @property
     def origin(self) -> dict[str, str | int]:
@@ -202,17 +203,13 @@ class RunRecord:
         for table in (self.epochs, self._timings):
             table.keep(table["epoch"] < epoch)
         self.notices.truncate(epoch)
-        if self._confusion:
-            self._confusion.truncate(epoch)
-        if self._predictions:
-            self._predictions.truncate(epoch)
+        for collected in self._collected:
+            collected.truncate(epoch)
         self.test, self.finished, self.ended_early = {}, "", ""
         self._provenance |= {"from_epoch": epoch, "from_trial": trial}
 
     def write(self) -> None:
         """Put everything on disk."""
-        if self._predictions:
-            self._predictions.write()
         with atomic_hdf5(self._paths.run) as file:
             write_provenance(file, self._provenance)
             for number, session in enumerate(self._sessions):
@@ -231,41 +228,31 @@ class RunRecord:
             if self._class_names:
                 file["class_names"] = self._class_names
                 file["class_names"].attrs["meaning"] = "what the data set calls its classes"
-            if self._confusion:
-                self._confusion.write(file.create_group("confusion"))
-            if self._predictions:
-                self._predictions.link(file.create_group("predictions"))
+            for collected in self._collected:
+                collected.write(file)
 
     def _collect(self, epoch: int, phase: str) -> None:
         """Put the predictions of a split into the matrices and the prediction parts."""
         rows = (self._pending["phase"] == PHASES[phase]) & (self._pending["epoch"] == epoch)
-        taken = [self._pending[name][rows] for name in PREDICTED]
-        if not len(taken[0]):
-            return
-        if self._confusion:
-            self._confusion.add(epoch, phase, labels=taken[1], predictions=taken[2])
-        if self._predictions:
-            self._predictions.add(epoch, phase, *taken)
+        if rows.any():
+            columns = tuple(self._pending[name][rows] for name in PREDICTED)
+            for collected in self._collected:
+                collected.add(epoch, phase, columns)
 
     def resume(self) -> None:
         """Take over the rows that the run has written, to go on with them."""
         with open_run(self._paths) as file:
-            self._read(file)
-
-    def _read(self, file: h5py.File) -> None:
-        self.trials.fill(read_columns(file["trials"]))
-        self.epochs.fill(read_figures(file["epochs"]))
-        self._timings.fill(read_columns(file["timings"]))
-        self.notices.read(file)
-        self.test = test_figures(file["test"])
-        self.tests = read_tests(file)
-        self.finished = str(file.attrs["finished"])
-        self.ended_early = str(file.attrs.get("ended_early", ""))
-        if self._confusion or self._predictions:
-            self._pending.fill(read_columns(file["pending"]))
-        if self._confusion and "confusion" in file:
-            self._confusion.read(file["confusion"])
-        if self._predictions and "predictions" in file:
-            self._predictions.read(file["predictions"])
-        self._sessions = sessions(file)
-        self._provenance["created"] = self._sessions[0]["start_time"]
+            self.trials.fill(read_columns(file["trials"]))
+            self.epochs.fill(read_figures(file["epochs"]))
+            self._timings.fill(read_columns(file["timings"]))
+            self.notices.read(file)
+            self.test = test_figures(file["test"])
+            self.tests = read_tests(file)
+            self.finished = str(file.attrs["finished"])
+            self.ended_early = str(file.attrs.get("ended_early", ""))
+            if self._collected:
+                self._pending.fill(read_columns(file["pending"]))
+            for collected in self._collected:
+                collected.read(file)
+            self._sessions = sessions(file)
+            self._provenance["created"] = self._sessions[0]["start_time"]

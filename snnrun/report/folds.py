@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from snnrun.files import atomic_file
+from snnrun.numbers import table
 from snnrun.record.reader import Run
 
 RESULT = "last_accuracy"
@@ -86,10 +87,7 @@ def show_folds(folds: Sequence[Fold]) -> None:
         rows.append((*counts, *accuracies, str(fold.best_epoch)))
     for name, of in (("mean", mean_of), ("sd", sd_of)):
         rows.append((name, "", "", *(_percent(of(folds, each)) for each in ACCURACIES), ""))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print("\n".join(table(rows, gap="  ")))
     print(_MEANING)
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from snnrun.errors import SnnrunError
+from snnrun.numbers import table
 from snnrun.record.ending import read_end
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, load_run
@@ -24,19 +25,10 @@ from snnrun.record.reader import Run, load_run
 FOLDERS = ("outputs", "multirun")  # where Hydra puts runs, below the working folder
 DEEPEST = 4  # outputs/multirun/<date>/<time>/<job>
 
-_HEADING: tuple[str, ...] = (
-    "run",
-    "name",
-    "dataset",
-    "epochs",
-    "state",
-    "train%",
-    "valid%",
-    "test%",
-    "best%",
-)
+_SCORES = ("train%", "valid%", "test%", "best%")
+_HEADING = ("run", "name", "dataset", "epochs", "state", *_SCORES)
 _LONGEST_PROBLEM = 240
-_RIGHT_ALIGNED = (3, 5, 6, 7, 8)
+_LEFT = (0, 1, 2, 4)  # columns of words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +75,13 @@ def list_runs(root: Path, stream: TextIO) -> None:
     usual = lines[0].folder.relative_to(root).parts[0] in FOLDERS
     cells = [_cells(line, root if usual else None) for line in lines]
     rows = [_HEADING, *cells]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADING))]
-    if stream.isatty() and sum(widths) + len(widths) > shutil.get_terminal_size().columns:
-        widths[0] = 0  # and the folder has a line of its own
+    shown = table(rows, _LEFT)
+    if stream.isatty() and len(shown[0]) >= shutil.get_terminal_size().columns:
+        below = table([("", *row[1:]) for row in rows], _LEFT)  # the folder has its own line
+        shown = [f"{row[0]}\n{line}" for row, line in zip(rows, below, strict=True)]
     problems = ["", *(line.problem for line in lines)]
-    for row, problem in zip(rows, problems, strict=True):
-        if not widths[0]:
-            stream.write(f"{row[0]}\n")
-            row = ("", *row[1:])
-        stream.write(_aligned(row, widths))
+    for text, problem in zip(shown, problems, strict=True):
+        stream.write(f"{text}\n")
         if problem:
             stream.write(f"    {_in_short(problem)}\n")
 
@@ -174,11 +164,3 @@ def _cells(line: RunLine, root: Path | None) -> tuple[str, ...]:
     folder = line.folder.relative_to(root) if root else line.folder
     epochs = f"{line.epochs}/{line.n_epochs}" if line.n_epochs else ""
     return (str(folder), line.name, line.dataset, epochs, line.state, *accuracies)
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        f"{cell:>{width}}" if column in _RIGHT_ALIGNED else f"{cell:<{width}}"
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return " ".join(cells).rstrip() + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnrun.numbers import number
+from snnrun.numbers import number, table
 from snnrun.record.evaluation import Evaluation
 from snnrun.tasks import Task
 
@@ -14,15 +14,7 @@ _LEFT = (0, 2, 7)  # columns of words
 def table_of_tests(tests: Sequence[Evaluation], task: Task) -> list[str]:
     """Return a heading and a line per test, oldest first; the run's own is marked as such."""
     heading = ("weights", "epochs", "data", "examples", "seed", task.word, "loss", "when")
-    rows = [heading, *(_cells(test, task) for test in tests)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        " ".join(
-            f"{cell:<{width}}" if column in _LEFT else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return table([heading, *(_cells(test, task) for test in tests)], _LEFT)
 
 
 def _cells(test: Evaluation, task: Task) -> tuple[str, ...]:
