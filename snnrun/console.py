@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from snnrun.errors import SnnrunError
 from snnrun.shell import command as command_line
 
 USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # exit codes
+P = ParamSpec("P")
+R = TypeVar("R")
 SHOWN = "snnrun.shown"  # name of the error handler of encodings below
 
 
@@ -31,6 +35,25 @@ def announce(command: str, words: Sequence[str | Path]) -> None:
 def wants_traceback() -> bool:
     """Return whether SNNRUN_TRACEBACK=1 asks for tracebacks of all errors."""
     return os.environ.get("SNNRUN_TRACEBACK") == "1"
+
+
+def brief(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function raise its SnnrunErrors without what led to them, unless SNNRUN_TRACEBACK=1.
+
+    A script then shows the caller's line and the message; a notebook only the message
+    (snnrun.errors.SnnrunError).
+    """
+
+    @functools.wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except SnnrunError as error:
+            if wants_traceback():
+                raise
+            raise error.with_traceback(None) from None
+
+    return called
 
 
 def find_users_modules(folder: str) -> None:

@@ -26,7 +26,7 @@ OPTIONAL = {"pygenn"}  # of the genn backend, which says how to install it
 DRAWING = (  # what may import matplotlib
     "snnrun/plots/",
     "snnrun/datasets/raster.py",
-    "snnrun/interface/pictures.py",
+    "snnrun/interface/saved.py",
 )
 
 

@@ -19,9 +19,9 @@ from snnrun import __version__, train
 from snnrun.commands import data, plot
 from snnrun.commands.arguments import CommandLine, check, parse, split
 from snnrun.commands.compose import configured
+from snnrun.commands.keys import find
 from snnrun.commands.names import COMMANDS
 from snnrun.commands.saved_run import read_overrides
-from snnrun.commands.search import find
 from snnrun.compile.derive import derive
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError

@@ -8,7 +8,7 @@ import pytest
 from runs import composed
 
 from snnrun.cli import main
-from snnrun.commands.search import find
+from snnrun.commands.keys import find
 from snnrun.config import from_dict, validate
 from snnrun.errors import ConfigError
 from snnrun.keys.synonyms import VALUES, WORDS, Meaning, of_words, plain_word

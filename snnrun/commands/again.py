@@ -62,7 +62,7 @@ def differences(there: Config, now: Config, drawn: bool) -> dict[str, tuple[Any,
 
     With ``drawn`` the seed now is one of a null, for which any will do.
     """
-    old, new = _flat(there.to_dict()), _flat(now.to_dict())
+    old, new = there.by_key(), now.by_key()
     return {
         key: (old.get(key, NONE), new.get(key, NONE))
         for key in dict.fromkeys([*old, *new])
@@ -78,16 +78,6 @@ def score(folder: Path, config: Config) -> float:
     if np.isfinite(column).any():
         return float(np.nanmax(column))
     return float(run.epochs["train_accuracy"][-1])
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and not key.isupper():  # a group with its options
-            flat |= {f"{key}.{option}": v for option, v in value.items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def _refusal(folder: Path, different: Mapping[str, tuple[Any, Any]]) -> str:

@@ -11,9 +11,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +43,7 @@ from snnrun.console import USER_ERROR, announce, find_users_modules, show, wants
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.presets import Setting
 
-PRINTING = ("--cfg", "--info", "--hydra-help", "--shell-completion", "--version")
+PRINTING = {"--cfg", "--info", "--hydra-help", "--shell-completion", "--version"}
 NO_FOLDER = "the run folder cannot be made"
 NO_SLURM = (
     "hydra/launcher=submitit_slurm: there is no srun here, Slurm's command. Start it on a machine "
@@ -67,19 +67,13 @@ class Job:
     cfg: DictConfig  # as it was composed
     config: Config
     setting: Setting
-    folder: Path  # the run folder
+    folder: Path = Path()  # the run folder
 
 
 def save(cfg: DictConfig, folder: Path, seed: int | None = None) -> None:
     """Write what was composed for a job, and how, to its run folder.
 
-    Args:
-        cfg: The configuration.
-        folder: The run folder.
-        seed: The MODEL_SEED that was drawn where ``cfg`` has null.
-
-    Raises:
-        RecordError: The folder cannot be written.
+    ``seed`` is the MODEL_SEED that was drawn where ``cfg`` has null.
     """
     from snnrun.record.paths import RunPaths
     from snnrun.record.saved import save_composed
@@ -90,11 +84,6 @@ def save(cfg: DictConfig, folder: Path, seed: int | None = None) -> None:
     save_composed(RunPaths(folder), cfg, own.hydra.overrides.task, own)
 
 
-def checked(cfg: DictConfig, origin: Origin) -> Config:
-    """Return the checked configuration of what was composed."""
-    return validate(cfg)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Application:
     """A command as Hydra runs it: itself the task, which launchers take to other processes.
@@ -102,14 +91,14 @@ class Application:
     Args:
         name: Of the command.
         work: What it does; what this returns is what sweepers optimise.
-        check: Returns the checked configuration, or raises a ConfigError.
+        check: Returns the checked configuration of what was composed.
         settings: Overrides of the command itself, which those of the user win over.
         writes: Whether it has a run folder, unless WRITE_TO_DISK is false.
     """
 
     name: str
     work: Callable[[Job], Any]
-    check: Callable[[DictConfig, Origin], Config] = checked
+    check: Callable[[DictConfig, Origin], Config] = lambda cfg, _: validate(cfg)
     settings: Sequence[str] = ()
     writes: bool = True
 
@@ -120,7 +109,7 @@ class Application:
             ConfigError: What Hydra refuses, in its words but without its traceback.
         """
         line = split(arguments)
-        if line.options.keys() & set(PRINTING):
+        if line.options.keys() & PRINTING:
             self._print(line)
             return 0
         overrides = [*self.settings, *check(line)]
@@ -144,9 +133,10 @@ class Application:
             return None
         find_users_modules(own.runtime.cwd)  # a launcher may have started this process
         try:
-            job = self._job_of_many(cfg, folder)
-            with _kept(job):
+            job = self._job(cfg, Origin.of(own), folder)
+            if self.writes and job.config.WRITE_TO_DISK:
                 return self.work(job)
+            return self._unkept(job)
         except SystemExit:
             if str(own.launcher.get("_target_", "")).endswith("JoblibLauncher"):
                 _stopped.append(True)  # an exception would end the processes of the other jobs
@@ -167,17 +157,16 @@ class Application:
         )
         if cfg.hydra.mode == RunMode.MULTIRUN:
             return False
-        own, config, setting = self._checked(cfg, Origin.of(cfg.hydra))
+        job = self._job(cfg, Origin.of(cfg.hydra))
         with open_dict(cfg):
             cfg.hydra.mode = RunMode.RUN
-            if not (self.writes and config.WRITE_TO_DISK):
+            if not (self.writes and job.config.WRITE_TO_DISK):
                 cfg.hydra.run.dir = "."
                 cfg.hydra.job_logging.root.handlers = []
 
         def task(_: DictConfig) -> Any:
-            folder = Path(HydraConfig.get().runtime.output_dir)
             try:
-                return self.work(Job(cfg=own, config=config, setting=setting, folder=folder))
+                return self.work(replace(job, folder=Path(HydraConfig.get().runtime.output_dir)))
             except SnnrunError as error:
                 if wants_traceback():
                     raise
@@ -191,25 +180,27 @@ class Application:
         _ = done.return_value  # raises what the task did
         return True
 
-    def _checked(self, cfg: DictConfig, origin: Origin) -> tuple[DictConfig, Config, Setting]:
-        """Return what was composed once the preset has given way, checked, and its setting."""
+    def _job(self, cfg: DictConfig, origin: Origin, folder: Path | None = None) -> Job:
+        """Return what is to be done with what was composed; a refused one is kept in ``folder``."""
         own, setting = settled(cfg, origin)
         try:
-            return own, self.check(own, origin), setting
+            return Job(
+                cfg=own, config=self.check(own, origin), setting=setting, folder=folder or Path()
+            )
         except ConfigError as error:
+            if folder and not (folder / ".hydra").exists():
+                save(own, folder)
             raise explained(error, setting, origin.table) from None
 
-    def _job_of_many(self, cfg: DictConfig, folder: Path) -> Job:
-        """Return a job of a multirun; of a refused one what was composed is kept."""
+    def _unkept(self, job: Job) -> Any:
+        """Carry out a job of a multirun of which nothing is kept, and remove its folder."""
+        root = logging.getLogger()
+        root.handlers = [h for h in root.handlers if not isinstance(h, logging.FileHandler)]
         try:
-            own, config, setting = self._checked(cfg, Origin.of(HydraConfig.get()))
-        except ConfigError:
-            from snnrun.record.paths import RunPaths
-
-            if not RunPaths(folder).config.exists():
-                save(cfg, folder)
-            raise
-        return Job(cfg=own, config=config, setting=setting, folder=folder)
+            return self.work(job)
+        finally:
+            with suppress(OSError):  # it holds something else
+                job.folder.rmdir()
 
     def _through_hydra(self, line: CommandLine, overrides: Sequence[str]) -> None:
         """Let Hydra's own application do what a command line asks for."""
@@ -221,11 +212,10 @@ class Application:
             with refused_in_our_words():
                 decorate(self)()
         except OSError as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            of_a_job = any(
-                (frame.filename, frame.name) == (__file__, "__call__") for frame in frames
-            )
-            if of_a_job or isinstance(error, BlockingIOError):  # no more processes
+            frames = [(f.filename, f.name) for f in traceback.extract_tb(error.__traceback__)]
+            if (__file__, "__call__") in frames or isinstance(
+                error, BlockingIOError
+            ):  # no more processes
                 raise
             raise ConfigError(f"{NO_FOLDER}: {error}; OUT_DIR says where") from error
         except RuntimeError as error:
@@ -237,9 +227,8 @@ class Application:
 
     def _print(self, line: CommandLine) -> None:
         """Let Hydra print what an option asks for; of a configuration, the one that would run."""
-        overrides = line.overrides
-        if "--shell-completion" not in line.options:
-            overrides = [*self.settings, *check(line)]
+        completes = "--shell-completion" in line.options
+        overrides = line.overrides if completes else [*self.settings, *check(line)]
         if "--cfg" in line.options:
             overrides += words_of(*composed(line))
         printed = io.StringIO()  # so that a pipe that is closed meets our print, not Hydra's
@@ -270,21 +259,6 @@ def _asks_for_many(line: CommandLine, overrides: Sequence[str]) -> bool:
     """Return whether Hydra is to find the jobs: values of several runs, or a run of its own."""
     many = any(override.is_sweep_override() for override in parse(overrides))
     return many or line.sweeps or "--experimental-rerun" in line.options
-
-
-@contextmanager
-def _kept(job: Job) -> Iterator[None]:
-    """Remove the folder of a job that keeps nothing, if it is empty, and log nothing to it."""
-    if job.config.WRITE_TO_DISK:
-        yield
-        return
-    root = logging.getLogger()
-    root.handlers = [h for h in root.handlers if not isinstance(h, logging.FileHandler)]
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # it holds something else
-            job.folder.rmdir()
 
 
 def _note_refusal(folder: Path, error: SnnrunError) -> None:

@@ -127,6 +127,25 @@ def _no_option(given: str, value: str, rest: Sequence[str]) -> str:
     return f"{near} Options: {', '.join(known)}"
 
 
+def taken(words: Sequence[str], option: str, needs: str) -> tuple[str | None, list[str]]:
+    """Return the value of an option (None where it is not given), and the words without it.
+
+    Raises:
+        ConfigError: The value is missing; ``needs`` says what it should be.
+    """
+    rest = list(words)
+    for at, word in enumerate(rest):
+        name, equals, value = word.partition("=")
+        if name != option:
+            continue
+        value = value if equals else "".join(rest[at + 1 : at + 2])
+        if not value:
+            raise ConfigError(f"{option}: needs {needs}")
+        del rest[at : at + (1 if equals else 2)]
+        return value, rest
+    return None, rest
+
+
 def path_of(word: str) -> Path:
     """Return the path that an argument means, with the home folder for ``~``."""
     return Path(os.path.expanduser(word))

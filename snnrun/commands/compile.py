@@ -29,7 +29,6 @@ SETTINGS = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun compile`."""
     from snnrun.commands.application import Application
 
     return Application(name="compile", work=_compile, settings=SETTINGS).run(arguments)

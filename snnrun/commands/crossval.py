@@ -52,7 +52,6 @@ SETTINGS = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun crossval`."""
     if arguments and _names_folder(arguments):
         return _go_on(path_of(arguments[0]), arguments[1:])
     for word in arguments:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from snnrun.commands.arguments import CommandLine, split
+from snnrun.commands.arguments import CommandLine, path_of, split, taken
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.schema import DATASETS
 
@@ -31,9 +30,15 @@ options:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun data`."""
-    action, rest = _action(arguments)
-    source, rest = _source(action, rest)
+    action, *rest = arguments or ["nothing"]
+    if action not in ACTIONS:
+        raise ConfigError(
+            f"`snnrun data` needs one of {', '.join(ACTIONS)}, got {action}."
+            f"{did_you_mean(action, ACTIONS)} Example: snnrun data info dataset=shd"
+        )
+    if action != "fetch" and any(word.partition("=")[0] == "--from" for word in rest):
+        raise ConfigError(f"--from: belongs to `snnrun data fetch`, not to {action}")
+    source, rest = taken(rest, "--from", "a folder, as in --from ~/Downloads")
     line = split(rest)
     foreign = [option for option in line.options if option != "--config-dir"]
     if foreign:
@@ -42,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     from snnrun.datasets import commands
 
     if action == "fetch":
-        commands.fetch(configured(line), source)
+        commands.fetch(configured(line), None if source is None else path_of(source))
         return 0
     carry_out = commands.info if action == "info" else commands.verify
     chosen = any(word.startswith(("dataset=", "dataset.name=", "preset=")) for word in rest)
@@ -51,30 +56,3 @@ def run(arguments: Sequence[str]) -> int:
         print() if number else None
         carry_out(configured(CommandLine(options=line.options, overrides=choice + line.overrides)))
     return 0
-
-
-def _action(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    if not arguments or arguments[0] not in ACTIONS:
-        given = arguments[0] if arguments else "nothing"
-        raise ConfigError(
-            f"`snnrun data` needs one of {', '.join(ACTIONS)}, got {given}."
-            f"{did_you_mean(given, ACTIONS)} Example: snnrun data info dataset=shd"
-        )
-    return arguments[0], list(arguments[1:])
-
-
-def _source(action: str, words: list[str]) -> tuple[Path | None, list[str]]:
-    """Take ``--from FOLDER`` out of the words."""
-    rest = list(words)
-    for index, word in enumerate(words):
-        if word != "--from" and not word.startswith("--from="):
-            continue
-        if action != "fetch":
-            raise ConfigError(f"--from: belongs to `snnrun data fetch`, not to {action}")
-        end = index + 1 if "=" in word else index + 2
-        value = word.partition("=")[2] if "=" in word else "".join(words[index + 1 : end])
-        if not value:
-            raise ConfigError("--from: needs a folder, as in --from ~/Downloads")
-        del rest[index:end]
-        return Path(value).expanduser(), rest
-    return None, rest

@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from snnrun.errors import BuildError, ConfigError
+from snnrun.files import cache_root, home, why_not
 from snnrun.version import __version__
 
 PYTHONS = ((3, 10), (3, 15))  # from, up to but not including
@@ -36,8 +37,7 @@ code is 0 if `snnrun train` can run and every folder can be used, else 1.
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """One line of the report.
 
     ``missing``: training needs it; ``wrong``: training goes on without it. The text says the cure.
@@ -50,7 +50,6 @@ class Finding:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun doctor`."""
     if arguments:
         raise ConfigError(f"snnrun doctor takes no arguments, got: {' '.join(arguments)}")
     missing = wrong = 0
@@ -72,32 +71,27 @@ def run(arguments: Sequence[str]) -> int:
 
 def findings() -> Iterator[Finding]:
     """Yield everything there is to say, in order."""
-    yield Finding(name="snnrun", text=f"{__version__} in {Path(__file__).resolve().parents[1]}")
+    yield Finding("snnrun", f"{__version__} in {Path(__file__).resolve().parents[1]}")
     yield _python()
-    yield from _packages()
+    for name in PACKAGES:
+        version = installed_version(name)
+        yield Finding(name, version or f"install it: pip install {name}", missing=version is None)
     yield _compiler()
-    yield Finding(name="cores", text=_cores())
+    yield Finding("cores", _cores())
     yield from _folders()
-    yield _pygenn()
-    yield _wrong_genn()
-    yield _nvcc()
-    yield Finding(name="CUDA_PATH", text=os.environ.get("CUDA_PATH") or _no_cuda_path())
+    yield Finding("PyGeNN", _pygenn())
+    yield Finding("genn (pip)", _wrong_genn())
+    yield Finding("nvcc", _nvcc())
+    yield Finding("CUDA_PATH", os.environ.get("CUDA_PATH") or _no_cuda_path())
 
 
 def _python() -> Finding:
     low, high = PYTHONS
     text = f"{platform.python_version()} at {sys.executable}"
     if low <= sys.version_info[:2] < high:
-        return Finding(name="Python", text=text)
+        return Finding("Python", text)
     wanted = f"from {low[0]}.{low[1]} up to, not including, {high[0]}.{high[1]}"
-    return Finding(name="Python", text=f"{text}; install one {wanted}", missing=True)
-
-
-def _packages() -> Iterator[Finding]:
-    for name in PACKAGES:
-        version = installed_version(name)
-        text = version or f"install it: pip install {name}"
-        yield Finding(name=name, text=text, missing=version is None)
+    return Finding("Python", f"{text}; install one {wanted}", missing=True)
 
 
 def _compiler() -> Finding:
@@ -106,8 +100,8 @@ def _compiler() -> Finding:
     try:
         compiler = find_compiler(None)
     except BuildError as error:
-        return Finding(name="C++ compiler", text=str(error), missing=True)
-    return Finding(name="C++ compiler", text=f"{compiler.path} ({compiler.version})")
+        return Finding("C++ compiler", str(error), missing=True)
+    return Finding("C++ compiler", f"{compiler.path} ({compiler.version})")
 
 
 def _cores() -> str:
@@ -118,32 +112,25 @@ def _cores() -> str:
 
 def _folders() -> Iterator[Finding]:
     from snnrun.backends.native.build import named_cache
-    from snnrun.files import cache_root, home
 
     if home() is None:
         text = "HOME names none; what is kept for later runs needs one: export HOME=FOLDER"
-        yield Finding(name="home", text=text, wrong=True)
+        yield Finding("home", text, wrong=True)
     named = named_cache(None)
-    yield _folder(
-        "build cache",
-        named or cache_root() / "build",
-        needed=named is not None,
-        cure="name another with SNNRUN_CACHE or backend.cache_dir",
-    )
+    cure = "name another with SNNRUN_CACHE or backend.cache_dir"
+    yield _folder("build cache", named or cache_root() / "build", cure, needed=named is not None)
     given = os.environ.get("SNNRUN_DATA", "").strip()
     data = Path(os.path.expanduser(given)) if given else cache_root() / "data"
-    yield _folder("data folder", data, cure="name another with SNNRUN_DATA or dataset.path")
+    yield _folder("data folder", data, "name another with SNNRUN_DATA or dataset.path")
 
 
 def _folder(name: str, folder: Path, cure: str, needed: bool = False) -> Finding:
     """Return whether a folder can be written to; ``needed``: training stops without it."""
-    from snnrun.files import why_not
-
     problem = why_not(folder, make=False)
     if not problem:
-        return Finding(name=name, text=f"{folder} ({_size(folder)})")
+        return Finding(name, f"{folder} ({_size(folder)})")
     text = f"{folder} cannot be written to ({problem}); {cure}"
-    return Finding(name=name, text=text, missing=needed, wrong=not needed)
+    return Finding(name, text, missing=needed, wrong=not needed)
 
 
 def _size(folder: Path) -> str:
@@ -153,40 +140,37 @@ def _size(folder: Path) -> str:
     return f"{total / 1e6:,.1f} MB"
 
 
-def _pygenn() -> Finding:
+def _pygenn() -> str:
     from snnrun.backends.genn import pygenn
 
     version = pygenn.version_of_pygenn()
     if version is None:
-        text = f"not installed; needed for backend=genn only. {pygenn.INSTALL}"
-        return Finding(name="PyGeNN", text=text)
+        return f"not installed; needed for backend=genn only. {pygenn.INSTALL}"
     try:
         module = pygenn.import_pygenn()
     except BuildError as error:
-        return Finding(name="PyGeNN", text=str(error))
+        return str(error)
     devices = ", ".join(pygenn.devices_of(module)) or "none"
-    return Finding(name="PyGeNN", text=f"{version}; backend.device can be: {devices}")
+    return f"{version}; backend.device can be: {devices}"
 
 
-def _wrong_genn() -> Finding:
+def _wrong_genn() -> str:
     version = installed_version("genn")
     if version is None:
-        text = "not installed, which is right: that package of the public index is something else"
-    else:
-        text = f"{version} is not GeNN but another package of that name: pip uninstall genn"
-    return Finding(name="genn (pip)", text=text)
+        return "not installed, which is right: that package of the public index is something else"
+    return f"{version} is not GeNN but another package of that name: pip uninstall genn"
 
 
-def _nvcc() -> Finding:
+def _nvcc() -> str:
     path = shutil.which("nvcc")
     if path is None:
-        return Finding(name="nvcc", text="not found; needed for CUDA with backend=genn only")
+        return "not found; needed for CUDA with backend=genn only"
     try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(name="nvcc", text=f"{path} does not run: {error}")
+        return f"{path} does not run: {error}"
     release = re.search(r"release ([\d.]+)", done.stdout)
-    return Finding(name="nvcc", text=f"{path} ({release.group(1) if release else 'no version'})")
+    return f"{path} ({release.group(1) if release else 'no version'})"
 
 
 def _no_cuda_path() -> str:

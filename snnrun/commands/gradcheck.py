@@ -25,7 +25,6 @@ examples:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun gradcheck`."""
     from snnrun.commands.application import Application
 
     return Application(name="gradcheck", work=_gradcheck, writes=False).run(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from snnrun.commands.arguments import path_of, taken
 from snnrun.errors import ConfigError, did_you_mean
 
 OUTPUT = "--output"
@@ -28,7 +29,6 @@ examples:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun plot`."""
     folders, output = read(arguments)
     from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.library import require_matplotlib
@@ -59,30 +59,18 @@ def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
     """
     from snnrun.commands.saved_run import names_folder
 
-    folders: list[str] = []
-    output: Path | None = None
-    words = list(arguments)
-    while words:
-        word = words.pop(0)
-        name, equals, value = word.partition("=")
-        if name == OUTPUT:
-            if not equals and not words:
-                raise ConfigError(f"{OUTPUT}: needs a file, as in {OUTPUT} course.png")
-            file = Path(value if equals else words.pop(0)).expanduser()
-            output = writable(file, f"{OUTPUT} ")
-        elif word.startswith("-"):
+    file, words = taken(arguments, OUTPUT, f"a file, as in {OUTPUT} course.png")
+    for word in words:
+        if word.startswith("-"):
             hint = did_you_mean(word, [OUTPUT])
             raise ConfigError(f"{word}: there is no such option.{hint} Options: {OUTPUT}")
-        elif equals and not names_folder(word):
+        if "=" in word and not names_folder(word):
             raise ConfigError(f"{word}: snnrun plot takes run folders and {OUTPUT} FILE, no keys")
-        else:
-            folders.append(word)
-    return folders, output
+    return words, None if file is None else writable(path_of(file), f"{OUTPUT} ")
 
 
 def _each_run(folders: Sequence[str]) -> list[str]:
     """Return every folder once, and for a multirun's folder, or what lies in it, its runs."""
-    from snnrun.commands.arguments import path_of
     from snnrun.record.paths import MULTIRUN
 
     found: dict[Path, str] = {}

@@ -28,7 +28,6 @@ examples:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun presets`."""
     if arguments:
         chosen = {preset.name: preset for word in arguments for preset in matching(word)}
         print("\n\n".join(describe(preset) for preset in chosen.values()))

@@ -24,14 +24,12 @@ keys that may be changed (they hold from now on, for later resumes too):
 
 
 def help_text() -> str:
-    """Return what `snnrun resume --help` prints."""
     from snnrun.commands.saved_run import describe_changeable
 
     return HELP.format(keys=describe_changeable("resume"))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun resume`."""
     from snnrun.commands.saved_run import find_run, load, log_to, nothing_left, setting_of
 
     folder, overrides = find_run(arguments, "resume")

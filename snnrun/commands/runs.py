@@ -27,7 +27,6 @@ examples:
 
 
 def help_text() -> str:
-    """Return what `snnrun runs --help` prints."""
     from snnrun.record.ending import STATES
 
     width = max(map(len, STATES))
@@ -36,7 +35,6 @@ def help_text() -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun runs`."""
     if len(arguments) > 1:
         raise ConfigError(f"snnrun runs takes one folder, got: {' '.join(arguments)}")
     root = path_of(arguments[0] if arguments else ".")

@@ -25,11 +25,9 @@ from hydra.experimental.callback import Callback
 
 import snnrun.commands.compose  # noqa: F401  registers what conf/config.yaml asks for
 from snnrun.commands.arguments import parse
-from snnrun.errors import SnnrunError
-from snnrun.record.ending import read_end
 from snnrun.record.owner import read_owner, running
 from snnrun.record.paths import MULTIRUN, RunPaths
-from snnrun.record.reader import load_run
+from snnrun.report.runs import RunLine, find_runs
 from snnrun.shell import command
 from snnrun.stop import NAMES, stop_requests
 
@@ -122,7 +120,8 @@ class Relay:
                 _thread.interrupt_main()
 
     def _tell(self) -> None:
-        for paths in jobs_of(self._folder):
+        for file in self._folder.glob("**/.hydra/overrides.yaml"):  # of jobs that have begun
+            paths = RunPaths(file.parents[1])
             owner = read_owner(paths)
             if owner is not None and owner.pid not in self._told and running(paths):
                 self._told.add(owner.pid)
@@ -161,14 +160,9 @@ def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
         _remove_empty_sweep(SweepFolder.latest)
 
 
-def jobs_of(folder: Path) -> list[RunPaths]:
-    """Return the run folders of the jobs of a multirun that have begun."""
-    return [RunPaths(file.parents[1]) for file in sorted(folder.glob("**/.hydra/overrides.yaml"))]
-
-
 def _told(folder: Path, words: Sequence[str]) -> str:
     """Return how the jobs of a multirun that was stopped stand, and how to go on with it."""
-    found = Counter(_state(paths) for paths in jobs_of(folder))
+    found = Counter(map(_state, find_runs(folder)))
     total = _jobs(words)
     parts = [
         f"{found['finished']} finished",
@@ -187,27 +181,18 @@ def _told(folder: Path, words: Sequence[str]) -> str:
     )
 
 
-def _state(paths: RunPaths) -> str:
-    finished = False
-    with suppress(SnnrunError, OSError, KeyError):
-        finished = paths.run.exists() and bool(load_run(paths.root).finished)
-    state = read_end(paths, finished).state
-    if state in ("exploded", "failed", "refused"):
-        return "failed"
-    if finished:
-        return "finished"
-    return "kept" if paths.last.exists() else "begun"
+def _state(run: RunLine) -> str:
+    if run.state in ("exploded", "failed", "refused", "finished"):
+        return "finished" if run.state == "finished" else "failed"
+    return "kept" if RunPaths(run.folder).last.exists() else "begun"
 
 
 def _jobs(words: Sequence[str]) -> int | None:
     """Return how many jobs the command line asks for; None where only a sweeper knows."""
     total = 1
     try:
-        overrides = parse([word for word in words if not word.startswith("-")])
-        for override in overrides:
-            if override.key_or_group.startswith("hydra/sweeper"):
-                return None
-            if override.key_or_group.startswith("hydra.sweeper.params"):
+        for override in parse([word for word in words if not word.startswith("-")]):
+            if override.key_or_group.startswith(("hydra/sweeper", "hydra.sweeper.params")):
                 return None
             if override.is_sweep_override():
                 total *= len(list(override.sweep_string_iterator()))

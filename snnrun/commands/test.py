@@ -23,14 +23,12 @@ keys that may be changed:
 
 
 def help_text() -> str:
-    """Return what `snnrun test --help` prints."""
     from snnrun.commands.saved_run import describe_changeable
 
     return HELP.format(keys=describe_changeable("test"))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun test`."""
     from snnrun.commands.saved_run import find_run, load, log_to
 
     folder, overrides = find_run(arguments, "test")

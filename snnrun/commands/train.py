@@ -45,12 +45,10 @@ SNNRUN_TRACEBACK=1 shows the traceback of an error.
 
 
 def help_text() -> str:
-    """Return what `snnrun train --help` prints."""
     return HELP.format(groups=describe_groups())
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out `snnrun train`."""
     from snnrun.commands.application import Application
 
     return Application(name="train", work=_train).run(arguments)

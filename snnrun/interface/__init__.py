@@ -5,8 +5,7 @@ runs            a table of what there is    plot   pictures as Matplotlib figure
 """
 
 from snnrun.interface.evaluation import Evaluation, evaluate
-from snnrun.interface.pictures import plot
-from snnrun.interface.table import RunTable, runs
+from snnrun.interface.saved import RunTable, plot, runs
 from snnrun.interface.training import resume, train
 
 __all__ = ["Evaluation", "RunTable", "evaluate", "plot", "resume", "runs", "train"]

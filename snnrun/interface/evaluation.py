@@ -15,14 +15,13 @@ from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Backend, Trial
 from snnrun.commands.saved_run import load, run_folder
 from snnrun.config import Config, validate
-from snnrun.console import find_users_modules
+from snnrun.console import brief, find_users_modules
 from snnrun.datasets import load as load_data
 from snnrun.datasets.feed import feed
 from snnrun.datasets.spikes import Split, Splits
 from snnrun.errors import ConfigError, DataError, RecordError, either
 from snnrun.interface.arrays import Pair, splits_of
 from snnrun.interface.keys import as_overrides
-from snnrun.interface.mistakes import brief
 from snnrun.interface.scores import Scores
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run

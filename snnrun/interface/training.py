@@ -16,10 +16,9 @@ from snnrun.commands.compose import composed, explained, plain, settle
 from snnrun.commands.saved_run import load as load_saved
 from snnrun.commands.saved_run import log_to, nothing_left, run_folder, setting_of
 from snnrun.config import Config, validate
-from snnrun.console import find_users_modules
+from snnrun.console import brief, find_users_modules
 from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
-from snnrun.interface.mistakes import brief
 from snnrun.interruption import Interrupted
 from snnrun.keys.kinds import plain as plain_value
 from snnrun.presets import NONE, UNKNOWN, Setting
