@@ -23,8 +23,10 @@ from snnrun import run as story
 from snnrun.commands import arguments, compose
 from snnrun.config import Config, from_dict
 from snnrun.interruption import Interrupted
-from snnrun.record.paths import RunPaths
-from snnrun.record.reader import comparable
+from snnrun.record.notices import read_warnings
+from snnrun.record.paths import RECORDING_KINDS, RunPaths
+from snnrun.record.runfile import open_recorded, open_run
+from snnrun.record.table import read_columns
 from snnrun.run import train
 from snnrun.stop import Stop
 from snnrun.streams import stream
@@ -56,6 +58,18 @@ RECORDS: dict[str, Any] = {  # some of each kind
     "COLLECT_CONFUSION": True,
     "REC_PREDICTIONS": True,
 }
+
+# Data sets and groups of run.h5 that depend on the clock. Everything else is the same, bit for bit,
+# in a run that was stopped and resumed and in one that was not.
+WALL_CLOCK = (
+    "trials/seconds",
+    "epochs/seconds",
+    "epochs/examples_per_second",
+    "test/seconds",
+    "test/examples_per_second",
+    "timings",
+    "tests",  # what was made when; the figures of the run's own test are in "test" too
+)
 
 
 def small(**keys: Any) -> Config:
@@ -174,6 +188,37 @@ def numbers(value: Any, name: str = "") -> Iterator[tuple[str, bytes]]:
         yield name, f"{value.dtype}{value.shape}".encode() + value.tobytes()
     else:
         yield name, repr(value).encode()
+
+
+def comparable(folder: str | Path) -> dict[str, np.ndarray]:
+    """Return every number that a run has recorded, except those that depend on the clock.
+
+    A run that was killed and resumed has the same bits here as one that was never stopped.
+    """
+    paths = RunPaths(Path(folder))
+    with open_run(paths) as file:
+        columns = {
+            f"{group}/{name}": values
+            for group in file.keys() & {"trials", "epochs", "test", "confusion"}
+            for name, values in read_columns(file[group]).items()
+            if f"{group}/{name}" not in WALL_CLOCK
+        }
+        predicted = list(file.get("predictions", ()))
+        noticed = read_warnings(file)
+    # before the first epoch it is the machine that is spoken of
+    later = noticed["epoch"] >= 0
+    columns |= {f"warnings/{name}": _as_bytes(values[later]) for name, values in noticed.items()}
+    files = {f"predictions/{name}": paths.prediction_part(name) for name in predicted}
+    for kind in RECORDING_KINDS:
+        files |= {f"{kind}/{path.stem}": path for path in paths.parts(kind).values()}
+    for prefix, path in files.items():
+        with open_recorded(path) as file:
+            columns |= {f"{prefix}/{name}": values for name, values in read_columns(file).items()}
+    return dict(sorted(columns.items()))
+
+
+def _as_bytes(column: np.ndarray) -> np.ndarray:
+    return np.char.encode(column.astype(str)) if column.dtype == object else column
 
 
 def assert_same_run(folder: Path, other: Path, *, checkpoints: bool = True) -> None:

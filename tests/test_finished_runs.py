@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import SMALL, overrides, small, snnrun
+from runs import SMALL, comparable, overrides, small, snnrun
 
 from snnrun import resume
 from snnrun.record import load_run
-from snnrun.record.reader import comparable
 from snnrun.run import test as evaluate
 from snnrun.run import train
 

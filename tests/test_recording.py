@@ -14,7 +14,7 @@ import pytest
 import reference
 from oracle import Layer, Problem
 from oracle_loss import Loss
-from runs import end, numbers, overrides, small, start, write_shd
+from runs import comparable, end, numbers, overrides, small, start, write_shd
 
 from snnrun.config import Config, from_dict
 from snnrun.datasets import load as load_data
@@ -22,7 +22,6 @@ from snnrun.errors import ConfigError
 from snnrun.network.build import initial_weights
 from snnrun.record import Run, load_run
 from snnrun.record.paths import RunPaths
-from snnrun.record.reader import comparable
 from snnrun.run import build_program, train
 from snnrun.training import checkpoint
 

@@ -13,18 +13,6 @@ from snnrun.tasks.task import Column
 
 PHASES: Mapping[str, int] = MappingProxyType({"train": 0, "validation": 1, "test": 2})
 
-# Data sets and groups of run.h5 that depend on the clock. Everything else is the same, bit for bit,
-# in a run that was stopped and resumed and in one that was not.
-WALL_CLOCK = (
-    "trials/seconds",
-    "epochs/seconds",
-    "epochs/examples_per_second",
-    "test/seconds",
-    "test/examples_per_second",
-    "timings",
-    "tests",  # what was made when; the figures of the run's own test are in "test" too
-)
-
 _EPOCH = Column("1", "epoch, counted from 0", np.int64)
 _BATCH = Column(
     "1",

@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 
 from snnrun.errors import RecordError, did_you_mean
 from snnrun.record import owner
-from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.ending import read_end
 from snnrun.record.evaluation import Evaluation, final_tests, read_tests, test_figures
 from snnrun.record.notices import read_warnings
@@ -301,37 +300,6 @@ def hold(run: Run) -> Run:
         return replace(run, held={path: path.read_bytes() for path in (paths.run, *files)})
     except OSError as error:
         raise RecordError(f"{paths.root}: cannot be read: {error}") from error
-
-
-def comparable(folder: str | Path) -> dict[str, np.ndarray]:
-    """Return every number that a run has recorded, except those that depend on the clock.
-
-    A run that was killed and resumed has the same bits here as one that was never stopped.
-    """
-    paths = RunPaths(Path(folder))
-    with open_run(paths) as file:
-        columns = {
-            f"{group}/{name}": values
-            for group in file.keys() & {"trials", "epochs", "test", "confusion"}
-            for name, values in read_columns(file[group]).items()
-            if f"{group}/{name}" not in WALL_CLOCK
-        }
-        predicted = list(file.get("predictions", ()))
-        noticed = read_warnings(file)
-    # before the first epoch it is the machine that is spoken of
-    later = noticed["epoch"] >= 0
-    columns |= {f"warnings/{name}": _numbers(values[later]) for name, values in noticed.items()}
-    files = {f"predictions/{name}": paths.prediction_part(name) for name in predicted}
-    for kind in RECORDING_KINDS:
-        files |= {f"{kind}/{path.stem}": path for path in paths.parts(kind).values()}
-    for prefix, path in files.items():
-        with open_recorded(path) as file:
-            columns |= {f"{prefix}/{name}": values for name, values in read_columns(file).items()}
-    return dict(sorted(columns.items()))
-
-
-def _numbers(column: np.ndarray) -> np.ndarray:
-    return np.char.encode(column.astype(str)) if column.dtype == object else column
 
 
 def _known(name: str, known: list[str], where: str) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import assert_same_run
 
 from snnrun.files import remove_stale
 from snnrun.record import load_run
 from snnrun.record.owner import claim
 from snnrun.record.paths import SPIKES, WEIGHTS, RunPaths
-from snnrun.record.reader import comparable
 from snnrun.streams import stream
 from snnrun.training import checkpoint
 
@@ -54,11 +54,7 @@ def test_killed_and_resumed_run_has_the_same_bits(tmp_path: Path, undisturbed: P
         readable(paths)
     assert run(folder) == 0
 
-    expected, found = comparable(undisturbed), comparable(folder)
-    assert expected.keys() == found.keys()
-    for name, values in expected.items():
-        assert values.dtype == found[name].dtype, name
-        np.testing.assert_array_equal(values, found[name], err_msg=name)
+    assert_same_run(undisturbed, folder, checkpoints=False)
     last = [checkpoint.load(RunPaths(f).last) for f in (undisturbed, folder)]
     np.testing.assert_array_equal(last[0]["weights"], last[1]["weights"])
     assert len(load_run(folder).sessions) > 2

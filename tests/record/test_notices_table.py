@@ -8,12 +8,13 @@ import h5py
 import numpy as np
 import pytest
 from record_samples import resumed, sample_record
+from runs import comparable
 
 from snnrun.notice import Notice
 from snnrun.record import load_run
 from snnrun.record.notices import Notices
 from snnrun.record.paths import RunPaths
-from snnrun.record.reader import comparable, hold
+from snnrun.record.reader import hold
 from snnrun.record.writer import RunRecord
 from snnrun.report.notices import counted, enter
 

@@ -16,11 +16,11 @@ from record_samples import (
     sample_record,
     sample_test,
 )
+from runs import WALL_CLOCK, assert_same_run, comparable
 
 from snnrun.record import RecordError, load_run
-from snnrun.record.columns import WALL_CLOCK
 from snnrun.record.paths import RunPaths
-from snnrun.record.reader import comparable, hold
+from snnrun.record.reader import hold
 from snnrun.record.writer import RunRecord
 
 MATRIX = [[1, 0, 0], [1, 0, 0], [0, 1, 0]]  # rows: predicted; columns: true, of one batch
@@ -175,10 +175,7 @@ def test_resumed_record_ends_with_the_same_bits(
     resume(record, cursor)
     record.write()
 
-    found = comparable(paths.root)
-    assert found.keys() == comparable(expected.root).keys()
-    for name, values in comparable(expected.root).items():
-        np.testing.assert_array_equal(values, found[name], err_msg=name)
+    assert_same_run(paths.root, expected.root, checkpoints=False)
     sessions = load_run(paths.root).sessions
     assert len(sessions) == 2
     assert (sessions[1]["from_epoch"], sessions[1]["from_trial"]) == cursor

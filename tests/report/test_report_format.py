@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from snnrun.numbers import duration, number, percent, rate
@@ -19,47 +23,29 @@ ROW = {
 }
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0.00s"),
-        (1.234, "1.23s"),
-        (9.999, "10.0s"),
-        (59.9, "59.9s"),
-        (59.99, "1:00"),
-        (65, "1:05"),
-        (3599.7, "1:00:00"),
-        (7265, "2:01:05"),
-        (86400 * 3 + 4 * 3600, "3d 04h"),
-        (None, "-"),
-        (float("nan"), "-"),
-        (float("inf"), "-"),
-    ],
-)
-def test_duration(seconds: float | None, text: str) -> None:
-    assert duration(seconds) == text
+TEXTS: dict[Callable[[Any], str], dict[float | None, str]] = {
+    duration: {
+        0.0: "0.00s",
+        1.234: "1.23s",
+        9.999: "10.0s",
+        59.9: "59.9s",
+        59.99: "1:00",
+        65: "1:05",
+        3599.7: "1:00:00",
+        7265: "2:01:05",
+        86400 * 3 + 4 * 3600: "3d 04h",
+        math.inf: "-",
+    },
+    number: {0.0: "0.0000", 0.5: "0.5000", 123.45678: "123.4568", 1e-5: "1.00e-05"},
+    rate: {2.34: "2.3", 123.4: "123", 12_345: "12.3k", 2_345_678: "2.3M"},
+    percent: {0.98123: "98.12%", 1.0: "100.00%"},
+}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0, "0.0000"), (0.5, "0.5000"), (123.45678, "123.4568"), (1e-5, "1.00e-05"), (None, "-")],
-)
-def test_number(value: float | None, text: str) -> None:
-    assert number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(2.34, "2.3"), (123.4, "123"), (12_345, "12.3k"), (2_345_678, "2.3M"), (None, "-")],
-)
-def test_rate(value: float | None, text: str) -> None:
-    assert rate(value) == text
-
-
-def test_percent() -> None:
-    assert percent(0.98123) == "98.12%"
-    assert percent(1.0) == "100.00%"
-    assert percent(float("nan")) == "-"
+@pytest.mark.parametrize("write", TEXTS)
+def test_numbers_are_written_in_few_characters(write: Callable[[Any], str]) -> None:
+    for value, text in (TEXTS[write] | {None: "-", math.nan: "-"}).items():
+        assert write(value) == text
 
 
 def test_row_of_an_epoch_fits_80_columns_below_its_heading() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -120,43 +122,28 @@ def test_what_cannot_be_kept_exactly_is_refused(
     assert not paths.last.exists()
 
 
-def test_flipped_bits_anywhere_are_found(paths: RunPaths) -> None:
+def flipped(place: int) -> Callable[[bytes], bytes]:
+    return lambda whole: whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :]
+
+
+def test_whatever_happened_to_a_checkpoint_is_found(paths: RunPaths) -> None:
     save(paths.last, {"weights": np.arange(100.0)})
     whole = paths.last.read_bytes()
-    for place in stream(1, "damage").integers(len(whole), size=200):
-        damaged = bytearray(whole)
-        damaged[place] ^= 0x10
-        paths.last.write_bytes(damaged)
-        with pytest.raises(
-            CheckpointError, match=r"last\.h5: (damaged|truncated|written by a new)"
-        ):
+    anywhere = "(damaged|truncated|written by a new)"
+    for damage, message in (
+        *((flipped(n), anywhere) for n in stream(1, "damage").integers(len(whole), size=200)),
+        (lambda whole: whole + b"x", "damaged"),
+        (
+            lambda whole: whole.replace(b"format 1,", b"format 2,", 1),
+            "written by a newer snnrun .*format 2.*Upgrade",
+        ),
+        *((itemgetter(slice(n)), "(damaged|truncated)") for n in (0, 1, 511, 512, 513, 2_000, -1)),
+    ):
+        paths.last.write_bytes(damage(whole))
+        with pytest.raises(CheckpointError, match=rf"last\.h5: {message}"):
             load(paths.last)
     paths.last.write_bytes(whole)
     assert len(load(paths.last)["weights"]) == 100
-
-
-@pytest.mark.parametrize("length", [0, 1, 511, 512, 513, 2_000, -1])
-def test_truncated_checkpoint_is_found(paths: RunPaths, length: int) -> None:
-    save(paths.last, {"weights": np.arange(100.0)})
-    paths.last.write_bytes(paths.last.read_bytes()[:length])
-    with pytest.raises(CheckpointError, match=r"last\.h5: (damaged|truncated)"):
-        load(paths.last)
-
-
-def test_checkpoint_with_something_appended_is_found(paths: RunPaths) -> None:
-    save(paths.last, {"weights": np.arange(100.0)})
-    with paths.last.open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(CheckpointError, match=r"last\.h5: damaged"):
-        load(paths.last)
-
-
-def test_checkpoint_of_a_newer_format_asks_for_an_upgrade(paths: RunPaths) -> None:
-    save(paths.last, {"a": 1})
-    newer = paths.last.read_bytes().replace(b"format 1,", b"format 2,", 1)
-    paths.last.write_bytes(newer)
-    with pytest.raises(CheckpointError, match=r"newer snnrun .*format 2.*Upgrade"):
-        load(paths.last)
 
 
 def test_missing_checkpoint_says_what_else_there_is(paths: RunPaths) -> None:
