@@ -126,6 +126,12 @@ MODEL_SEED: 7
 """
 
 
+def documented(page: str) -> str:
+    """Return the first Python file that a page of the documentation shows."""
+    text = (Path(__file__).parents[1] / "docs" / page).read_text(encoding="utf-8")
+    return text.split("```python\n")[1].split("```")[0]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     files = {
@@ -133,6 +139,7 @@ def folder(tmp_path: Path) -> Path:
         "mylab/neurons.py": NEURONS,
         "mylab/losses.py": LOSSES,
         "mylab/data.py": DATA,
+        "mylab/rules.py": documented("rules.md"),
         "my_conf/dataset/bars.yaml": DATASET_YAML,
         "my_conf/preset/mine.yaml": PRESET_YAML,
     }
@@ -177,6 +184,35 @@ def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None
     code = (run / "code" / "program.cpp").read_text()
     assert "dW/dt" in code
     assert "loss late" in code
+
+
+def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(
+    folder: Path,
+) -> None:
+    sizes = ("N_TRAIN=64", "N_VALIDATE=8", "N_TEST=8", "N_EPOCH=1", "NUM_HIDDEN=9")
+    words = ("preset=none", *sizes, "backend.threads=1", "backend.flags=[-O1]")
+    own = ("rule.name=mylab.rules.CALM", "+rule.loss=0.4", "rule.a_plus=3")
+    refused = snnrun(folder, "train", *words, *own)
+    assert "rule.a_plus=3.0: has no effect" in refused.stderr
+    done = snnrun(folder, "train", *words, *own[:-1])
+    assert done.returncode == 0, done.stderr
+    [run] = (folder / "outputs").glob("*/*")
+    assert load_run(run).config["rule"]["loss"] == 0.4
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_projection_takes_a_rule_of_a_users_own_and_its_options() -> None:
+    layers = [{"forward": {"rule": "mylab.rules.CALM"}, "size": 7}]
+    config = from_dict({"network.layers": layers, "rule": {"loss": 0.3}, "MODEL_SEED": 1})
+    [hidden, output] = build_network(config, 5, 3).layers
+    assert hidden.forward.plastic is not None
+    assert (hidden.forward.plastic.a_post, output.forward.plastic) == (-0.3, None)
+    with pytest.raises(ConfigError, match=r"rule\.loss=-1: must be a number >= 0"):
+        from_dict({"network.layers": layers, "rule": {"loss": -1}})
+    with pytest.raises(ConfigError, match=r"rule\.loss: there is no such key"):
+        from_dict({"rule": {"loss": 0.3}})
+    with pytest.raises(ConfigError, match="a snnrun Rule is needed, not a Neuron"):
+        from_dict({"rule": "mylab.neurons.tired"})
 
 
 @pytest.mark.usefixtures("importable")

@@ -140,6 +140,7 @@ def _projection(
         mean=mean,
         std=std,
         trained=learning is not None,
+        rule=choice.rule,
         plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
     )

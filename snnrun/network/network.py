@@ -101,8 +101,8 @@ class Population:
 class Projection:
     """All-to-all synapses between two populations, with normally distributed initial weights.
 
-    ``plastic``: how they are trained by pairs of spikes and not as the network is. Initial weights
-    are within ``bounds``.
+    ``rule``: the name of what trains them; ``plastic``: how, where that is by pairs of spikes and
+    not as the whole network is. Initial weights are within ``bounds``.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Projection:
     mean: float
     std: float
     trained: bool = True
+    rule: str = ""
     plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
 
@@ -162,7 +163,7 @@ class Network:
             for projection in layer.projections:
                 if projection.plastic and layer.population.neuron.threshold is None:
                     raise ModelError(
-                        f"projection {projection.name}: rule {projection.plastic.rule} pairs "
+                        f"projection {projection.name}: rule {projection.rule} pairs "
                         f"spikes, and neuron {layer.population.neuron.name} of {name} has no "
                         "threshold; take another rule for this projection, or frozen"
                     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Self
 
 from snnrun.models.surrogates import SpikeDerivative
 
@@ -42,6 +42,11 @@ class Engine(Enum):
 @dataclass(frozen=True, kw_only=True)
 class Learning:
     """A form of learning."""
+
+    @classmethod
+    def of(cls, options: Any) -> Self:
+        """Return it with the options of a rule that have the names of its fields."""
+        return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
 
     @property
     def engine(self) -> Engine:
@@ -121,11 +126,6 @@ class Online(Learning):
     reset_state_per_trial: bool
     tau_error: float
 
-    @classmethod
-    def of(cls, options: Any) -> Online:
-        """Return it with the options of a rule that have the names of its fields."""
-        return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
-
     @property
     def engine(self) -> Engine:
         return Engine.ONLINE
@@ -186,19 +186,19 @@ class Plasticity(Learning):
     A spike of a layer arrives one step after it was emitted, and a spike that arrives in the step
     of a postsynaptic spike comes before it, as it can cause it. Of the factors f, additive bounds
     have 1, multiplicative ones f_plus = (w_max - w)^mu and f_minus = (w - w_min)^mu, and f is the
-    one of the sign of a_post. The reward r is 1, or, with ``punish``, 1 after a right prediction
+    one of the sign of a_post. The reward r is 1, or, with ``reward``, 1 after a right prediction
     and ``punish`` after a wrong one. The pseudo-gradient -dw, averaged over a mini-batch, goes to
     the optimiser; weights are kept in [w_min, w_max] after each update.
 
     Args:
-        rule: The name of the rule.
         a_plus, a_minus: Amplitudes of potentiation and depression; times ETA they are weights.
         a_post: Change of all weights of a neuron at each of its spikes, whatever arrived.
         tau_plus, tau_minus: Time constants of the traces (ms).
         w_min, w_max: Bounds of the weights.
         bound: ``additive`` or ``multiplicative``.
         mu: Exponent of multiplicative bounds.
-        punish: Reward of an example with a wrong prediction; None: every example counts alike.
+        reward: Whether examples count by the prediction, and not all alike.
+        punish: Reward of an example with a wrong prediction.
         optimiser: ``sgd`` or ``adam``.
 
     Source: Song, Miller & Abbott 2000, Nat Neurosci 3:919 (additive); van Rossum, Bi & Turrigiano
@@ -207,7 +207,6 @@ class Plasticity(Learning):
     w_out); Izhikevich 2007, Cereb Cortex 17:2443 (reward).
     """
 
-    rule: str
     a_plus: float
     a_minus: float
     a_post: float
@@ -217,7 +216,8 @@ class Plasticity(Learning):
     w_max: float
     bound: str
     mu: float
-    punish: float | None
+    reward: bool
+    punish: float
     optimiser: str
 
     @property

@@ -6,7 +6,6 @@ Its equations are those of :class:`snnrun.rules.learning.Plasticity`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from snnrun.keys.check import Values, check
 from snnrun.keys.key import when
@@ -85,29 +84,12 @@ def _bounds_in_order(values: Values) -> Iterator[str]:
         )
 
 
-def _bind(options: Any) -> Plasticity:
-    return Plasticity(
-        rule="stdp",
-        a_plus=options.a_plus,
-        a_minus=options.a_minus,
-        a_post=options.a_post,
-        tau_plus=options.tau_plus,
-        tau_minus=options.tau_minus,
-        w_min=options.w_min,
-        w_max=options.w_max,
-        bound=options.bound,
-        mu=options.mu,
-        punish=options.punish if options.reward else None,
-        optimiser=options.optimiser,
-    )
-
-
 STDP = Rule(
     name="stdp",
     meaning="weights follow the order of pre- and postsynaptic spikes, without gradients",
     source="Song, Miller & Abbott 2000, Nat Neurosci 3:919",
     engine=Engine.PAIRS,
-    bind=_bind,
+    bind=Plasticity.of,
     options=OPTIONS,
     beside=EVENTPROP,
     blind=lambda options: not options.reward,

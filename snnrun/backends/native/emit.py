@@ -104,7 +104,7 @@ def _plasticity(program: Program) -> str:
         w_max=repr(stdp.w_max),
         multiplicative=boolean(stdp.bound == "multiplicative"),
         mu=repr(stdp.mu),
-        punish=repr(1.0 if stdp.punish is None else stdp.punish),
+        punish=repr(stdp.punish if stdp.reward else 1.0),
         adam=boolean(stdp.optimiser == "adam"),
     )
 
