@@ -25,14 +25,9 @@ if TYPE_CHECKING:
 
 def info(config: Config) -> None:
     """Print where the files of the data set are expected, and what is in them."""
-    dataset = find(config.dataset.name)
-    with _file_errors(dataset):
-        _say(f"{dataset.name}: {dataset.title}")
+    with _opened(config) as (dataset, folder):
         if not dataset.files:
-            _print_splits(dataset, config)
             return
-        folder = data_folder(dataset, config.dataset.path)
-        _say(f"folder {folder}")
         record = read_record(folder)
         paths = {file: find_file(folder, file) for file in dataset.files}
         rows = []
@@ -44,12 +39,12 @@ def info(config: Config) -> None:
         missing = [file for file, path in paths.items() if path is None]
         if missing:
             _say(missing_text(dataset, folder, missing, config))
-        else:
-            _print_contents(contents_in(folder, config, dataset))
-            try:
-                _say_judgement(dataset, config)
-            except DataError as error:
-                _say(f"refused by `snnrun train`: {error}")
+            return
+        _print_contents(contents_in(folder, config, dataset))
+        try:
+            _say_judgement(dataset, config)
+        except DataError as error:
+            _say(f"refused by `snnrun train`: {error}")
 
 
 def verify(config: Config) -> None:
@@ -58,14 +53,9 @@ def verify(config: Config) -> None:
     Raises DataError where a file is missing, changed or damaged, or where `snnrun train` would
     refuse the data.
     """
-    dataset = find(config.dataset.name)
-    with _file_errors(dataset):
-        _say(f"{dataset.name}: {dataset.title}")
+    with _opened(config) as (dataset, folder):
         if not dataset.files:
-            _print_splits(dataset, config)
             return
-        folder = data_folder(dataset, config.dataset.path)
-        _say(f"folder {folder}")
         states = {file: status(folder, file) for file in dataset.files}
         rows = [(s.path.name if s.path else f.name, s.text) for f, s in states.items()]
         _table(("file", "checksum"), rows)
@@ -90,13 +80,10 @@ def _origin(public: Sequence[bool | None]) -> str:
 
 def fetch(config: Config, from_folder: Path | None = None) -> None:
     """Download the public files, or copy those of ``from_folder``, to where they are expected."""
-    dataset = find(config.dataset.name)
-    with _file_errors(dataset):
-        _say(f"{dataset.name}: {dataset.title}")
+    with _opened(config, look=False) as (dataset, folder):
         if not dataset.files and from_folder is None:
             _say("no files: the examples are made when they are needed; there is nothing to fetch")
             return
-        folder = data_folder(dataset, config.dataset.path)
         if from_folder is None:
             download(dataset, folder, _say)
         else:
@@ -106,10 +93,25 @@ def fetch(config: Config, from_folder: Path | None = None) -> None:
 
 
 @contextmanager
-def _file_errors(dataset: DataSet) -> Iterator[None]:
-    """Turn errors of the file system (no right, no room, no such folder) into a DataError."""
+def _opened(config: Config, look: bool = True) -> Iterator[tuple[DataSet, Path]]:
+    """Give the data set and the folder of its files, after printing what it is.
+
+    To ``look`` prints the folder too, and all of a set without files. Errors of the file system (no
+    right, no room, no such folder) become a DataError.
+    """
+    dataset = find(config.dataset.name)
     try:
-        yield
+        _say(f"{dataset.name}: {dataset.title}")
+        folder = data_folder(dataset, config.dataset.path)
+        if look and dataset.files:
+            _say(f"folder {folder}")
+        elif look:
+            _say("no files: the examples are made when they are needed")
+            splits = load(config)
+            _print_contents(contents_in(folder, config, dataset))
+            for line in lines_of(splits.notices):
+                _say(line)
+        yield dataset, folder
     except OSError as error:
         raise DataError(f"dataset {dataset.name}: {error}. {ANOTHER_FOLDER}") from error
 
@@ -125,14 +127,6 @@ def _say_judgement(dataset: DataSet, config: Config) -> None:
     if not splits.notices:
         text = f"{used:,} of {total:,} are used{left_out(*files)}"
         _say(f"events fit the trial of {config.TRIAL_MS:g} ms: {text}")
-
-
-def _print_splits(dataset: DataSet, config: Config) -> None:
-    _say("no files: the examples are made when they are needed")
-    splits = load(config)
-    _print_contents(contents_in(data_folder(dataset, config.dataset.path), config, dataset))
-    for line in lines_of(splits.notices):
-        _say(line)
 
 
 def _print_contents(contents: Sequence[Contents]) -> None:

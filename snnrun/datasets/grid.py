@@ -5,6 +5,7 @@ RESCALE_T and dataset.start say when events arrive, RESCALE_X on which channel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -13,8 +14,8 @@ import numpy as np
 
 from snnrun.datasets.block import take
 from snnrun.datasets.declaration import Part
-from snnrun.datasets.packing import ChannelError, Start, pack, steps_of
-from snnrun.datasets.spikes import SpikeData, Splits, Targets, check_limits
+from snnrun.datasets.packing import ChannelError, Events, Start, pack, steps_of
+from snnrun.datasets.spikes import SpikeData, Splits, Targets
 from snnrun.errors import DataError
 
 # A small set in the layout of a public one may leave its last channels silent. With fewer than this
@@ -144,30 +145,29 @@ def with_channels_rescaled(splits: Splits, factor: float, merge: bool) -> Splits
 
 def _rescaled(data: SpikeData, factor: float, merge: bool) -> SpikeData:
     n_channels = max(1, ceil(data.n_channels * factor - CHANNEL_TOLERANCE))
-    check_limits(data.n_steps, n_channels, data.n_classes)
     exact = np.floor(np.arange(data.n_channels) * factor + CHANNEL_TOLERANCE).astype(np.int32)
     table = np.minimum(exact, n_channels - 1)
-    pieces = []
-    for first in range(0, len(data), EXAMPLES_AT_A_TIME):
-        examples = np.arange(first, min(first + EXAMPLES_AT_A_TIME, len(data)))
-        block = take(data, examples)
-        moved = replace(block, channels=table[block.channels], n_channels=n_channels, ordered=False)
-        pieces.append(moved.packed(data.labels[examples], data.n_classes, merge))
-    counts = np.concatenate([np.diff(piece.offsets) for piece in pieces])
-    gone = data.n_events - int(counts.sum())
 
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(piece, name) for piece in pieces])
+    def blocks() -> Iterator[Events]:
+        for first in range(0, len(data), EXAMPLES_AT_A_TIME):
+            block = take(data, np.arange(first, min(first + EXAMPLES_AT_A_TIME, len(data))))
+            yield Events(counts=block.counts, steps=block.steps, channels=table[block.channels])
 
-    return replace(
-        data,
+    moved = pack(
+        blocks(),
+        labels=data.labels,
+        n_steps=data.n_steps,
         n_channels=n_channels,
-        image=None,
-        offsets=np.concatenate([[0], np.cumsum(counts)]),
-        step_pointers=joined("step_pointers"),
-        channel_by_step=joined("channel_by_step"),
-        channel_pointers=joined("channel_pointers"),
-        step_by_channel=joined("step_by_channel"),
-        dropped=data.dropped + gone,
-        merged=data.merged + gone,
+        n_classes=data.n_classes,
+        merge=merge,
+        speakers=data.speakers,
+        class_names=data.class_names,
+        at_most_events=data.n_events,
+    )
+    return replace(
+        moved,
+        dropped=data.dropped + moved.merged,
+        merged=data.merged + moved.merged,
+        coverage=data.coverage,
+        targets=data.targets,
     )

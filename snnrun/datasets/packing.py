@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from snnrun.datasets.coverage import Tally
+from snnrun.datasets.coverage import Coverage
 from snnrun.datasets.spikes import Image, SpikeData, check_limits
 from snnrun.errors import DataError
 
@@ -227,7 +227,8 @@ class _Packer:
         self.channel_by_step = _Growing(room)
         self.step_by_channel = _Growing(room)
         self.done = self.announced = self.outside = self.merged = 0
-        self.tally = Tally(n)
+        nothing = np.full(n, np.nan)
+        self.coverage = Coverage(source=source, steps=n_steps, first=nothing, last=nothing.copy())
 
     def check(self, block: Events) -> None:
         """Refuse a block whose numbers cannot be right, before any of it is used."""
@@ -259,9 +260,9 @@ class _Packer:
         if gone:
             before = int(np.count_nonzero(steps < 0))
             exact = times if dt == 1.0 else times / dt
-            self.tally.outside(first, exact, all_ends, before, gone - before)
+            self.coverage.add_outside(first, exact, all_ends, before, gone - before)
         else:
-            self.tally.inside(first, keys, ends)
+            self.coverage.add_inside(first, keys, ends)
         if self.merge and len(keys):
             again = np.empty(len(keys), bool)
             again[0] = False
@@ -323,7 +324,7 @@ class _Packer:
             dropped=self.outside + self.merged,
             merged=self.merged,
             image=image,
-            coverage=self.tally.finish(self.source, self.n_steps),
+            coverage=self.coverage,
         )
 
 

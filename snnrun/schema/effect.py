@@ -120,8 +120,9 @@ class Users:
         """Return the choice of a group that meets a condition, as in "rule=surrogate"."""
         group, _, of_group = condition.key.partition(".")
         chosen = of_group == "name" and not condition.not_
-        if not chosen or (group == "dataset" and key.name in pattern.OF_FILES):
-            return ""  # of which files to give the message cannot know
+        several = len(condition.values) > 1 or key.name in pattern.OF_FILES
+        if not chosen or (group == "dataset" and several):
+            return ""  # of which data set, or of which files, the message cannot know
         value = condition.values[0]
         return with_rule(value, self.values) if group == "rule" else f"{group}={shown(value)}"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from samples import make_config
 from snnrun.config import from_dict
 from snnrun.datasets import DataFile, find, load
 from snnrun.errors import ConfigError, DataError
-from snnrun.schema.files import DATASETS, FILES
+from snnrun.schema.files import DATASETS, FILES, conf_dir
 
 OWN = """
 import numpy as np
@@ -95,6 +98,56 @@ def test_the_file_of_a_data_set_says_what_its_declaration_says(name: str) -> Non
     assert dataset.generated == (not dataset.files) == ("dataset.path" not in values)
     assert dataset.made_for_trial == ("dataset.start" not in values)
     assert dataset.own_validation == (values.get("EVALUATION") == "validation_set")
+
+
+TOY = """
+import numpy as np
+from snnrun.datasets.declaration import DataSet, Part
+from snnrun.datasets.packing import Events
+
+def read(request):
+    events = Events(counts=np.ones(4, int), values=np.linspace(0, 1, 4), channels=np.arange(4))
+    part = Part(events=events, labels=np.arange(4) % 2, n_channels=4, n_classes=2)
+    return dict.fromkeys(request.parts, part)
+
+TOY = DataSet(
+    name="toy", title="one spike each", read=read, generated=True, made_for_trial=True
+)
+"""
+TOY_YAML = """\
+# @package _global_
+dataset: {name: toy, input_ms: 9.0}
+TRIAL_MS: 12.0
+N_TRAIN: 3
+N_VALIDATE: 1
+N_TEST: 4
+"""
+USE_TOY = """
+from snnrun.cli import main
+from snnrun.config import from_dict
+from snnrun.datasets import load
+
+print([len(split) for split in load(from_dict({"dataset": "toy"})).all()], flush=True)
+for words in (["data", "info", "dataset=toy"], ["keys", "TRIAL_MS"],
+              ["train", "dataset=toy", "dataset.start=1"], ["train", "dataset.name=toi"]):
+    main(words)
+"""
+
+
+def test_one_module_and_one_file_make_a_built_in_data_set(tmp_path: Path) -> None:
+    for folder in ("snnrun", "conf"):
+        shutil.copytree(conf_dir().parent / folder, tmp_path / folder)
+    (tmp_path / "snnrun" / "datasets" / "toy.py").write_text(TOY)
+    (tmp_path / "conf" / "dataset" / "toy.yaml").write_text(TOY_YAML)
+    done = subprocess.run(
+        [sys.executable, "-c", USE_TOY], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("[3, 1, 4]\ntoy: one spike each\n"), done.stderr
+    assert "12.0 (toy)" in done.stdout
+    said = " ".join(done.stderr.split())
+    assert "dataset.start=1.0: has no effect unless dataset.name is dvs or shd or ssc, and" in said
+    assert "it is toy; leave it out" in said
+    assert "Did you mean 'toy'?" in said
 
 
 def test_declarations_check_themselves() -> None:
