@@ -216,6 +216,11 @@ def _keys_of_own_rules(values: dict[str, Any], wrong: list[str]) -> dict[str, Ke
     return {key.name: key for rule in own for key in rule.options}
 
 
+def flat(source: Any) -> dict[str, Any]:
+    """Return name -> value of what ``validate`` takes, options as ``group.option``."""
+    return _flatten(_to_plain(source))[0]
+
+
 def listed(wrong: Sequence[str], where: str) -> str:
     """Return one message for all problems: the only one, or a line for each."""
     if len(wrong) == 1:

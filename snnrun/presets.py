@@ -28,7 +28,8 @@ from snnrun.errors import either
 
 LABELS = ("source", "published", "here", "chosen", "run time", "rules", "needs")
 _DATASET = re.compile(r"^ +- override /dataset: (\S+)$", re.MULTILINE)
-_LABEL = re.compile(rf"^# ({'|'.join(LABELS)}): (.*)$")
+_TEXT = re.compile(rf"^# ({'|'.join(LABELS)}): (.*(?:\n#   .*)*)", re.MULTILINE)
+_FURTHER = re.compile(r"\n# +")
 _FIGURE = re.compile(r"\btest (\d+(?:\.\d+)?)(?: \+- (\d+(?:\.\d+)?))? %(?: |$)")
 NO_FIGURE = "none"
 NONE = "none"  # the choice of no preset
@@ -79,28 +80,10 @@ class Preset:
 def read(file: Path) -> Preset:
     """Return what a preset's file says of it; texts that it lacks are empty."""
     text = file.read_text(encoding="utf-8")
-    found: dict[str, str] = {}
-    label = ""
-    for line in text.splitlines():
-        match = _LABEL.match(line)
-        if match:
-            label = match[1]
-            found[label] = match[2]
-        elif label and line.startswith("#   "):
-            found[label] += f" {line[1:].strip()}"
-        else:
-            label = ""
-    return Preset(
-        name=file.stem,
-        dataset=_dataset_of(file, text),
-        source=found.get("source", ""),
-        published=found.get("published", ""),
-        here=found.get("here", ""),
-        run_time=found.get("run time", ""),
-        chosen=found.get("chosen", ""),
-        rules=tuple(found.get("rules", "").replace(",", " ").split()),
-        needs=found.get("needs", ""),
-    )
+    found = {label: _FURTHER.sub(" ", words).rstrip() for label, words in _TEXT.findall(text)}
+    texts = {name.replace(" ", "_"): found.get(name, "") for name in LABELS if name != "rules"}
+    rules = tuple(found.get("rules", "").replace(",", " ").split())
+    return Preset(name=file.stem, dataset=_dataset_of(file, text), rules=rules, **texts)
 
 
 def _dataset_of(file: Path, text: str) -> str:

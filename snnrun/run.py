@@ -184,13 +184,6 @@ def test(config: Config, folder: Path) -> dict[str, float]:
     return tested.figures
 
 
-def gradcheck(config: Config) -> bool:
-    """Compare the gradient of ``config``'s network with finite differences; print a table."""
-    from snnrun.gradcheck import check_gradients  # needed here only, and slow to import
-
-    return check_gradients(config)
-
-
 def compile_only(config: Config, folder: Path) -> Path:
     """Derive, generate and build the program of ``config``; return the folder of its code."""
     paths = RunPaths(Path(folder))

@@ -15,8 +15,8 @@ from snnrun import Run, load_run, train
 from snnrun.cli import main
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
+from snnrun.gradcheck import check_gradients
 from snnrun.record.paths import RunPaths
-from snnrun.run import gradcheck
 from snnrun.streams import stream
 from snnrun.tasks.spike_pattern import FIGURES
 from snnrun.training import checkpoint
@@ -140,7 +140,7 @@ def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
 
 def test_there_is_no_gradient_to_check() -> None:
     with pytest.raises(ConfigError, match="rule=superspike: follows the gradient of no loss"):
-        gradcheck(from_dict({"dataset": "pattern", "MODEL_SEED": 1}))
+        check_gradients(from_dict({"dataset": "pattern", "MODEL_SEED": 1}))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from snnrun.commands.arguments import CommandLine, check, parse
-from snnrun.config import Config, conf_dir, validate
+from snnrun.config import Config, conf_dir, flat, validate
 from snnrun.errors import ConfigError, NoEffect, SnnrunError
 from snnrun.keys.kinds import shown
 from snnrun.presets import NONE, Setting, file_of, read
@@ -109,7 +109,7 @@ class Origin:
         typed = {word.partition("=")[0] for word in self.overrides}
         groups = [f"{g}={choice}" for g, choice in self.groups.items() if g not in typed]
         words = [word for word in self.overrides if not _chooses_preset(word)]
-        return plain(compose_words([*groups, *words, PRESET + NONE], self.folders))
+        return flat(without_hydra(compose_words([*groups, *words, PRESET + NONE], self.folders)))
 
 
 def composed(line: CommandLine) -> tuple[DictConfig, Origin]:
@@ -165,14 +165,13 @@ def settle(values: Values, origin: Origin, table: Callable[[], Values]) -> tuple
     """Return the values of a configuration once the preset has given way, and what is left of it.
 
     Args:
-        values: What was composed, groups as dictionaries.
+        values: Name -> value of what was composed, options under their full names.
         origin: Of what.
         table: Returns the same without the preset.
     """
     if origin.preset == NONE:
         return values, Setting(preset=NONE)
-    rule = values.get("rule")
-    if not origin.suits(str(rule.get("name") if isinstance(rule, Mapping) else rule)):
+    if not origin.suits(str(values.get("rule.name"))):
         return table(), Setting(preset=NONE)
     values, left_out = _give_way(values, table, origin.set_by_choice)
     return values, Setting(preset=origin.preset, by_default=origin.by_default, left_out=left_out)
@@ -181,11 +180,10 @@ def settle(values: Values, origin: Origin, table: Callable[[], Values]) -> tuple
 def settled(cfg: DictConfig, origin: Origin) -> tuple[DictConfig, Setting]:
     """Return what Hydra composed, without its own node, once the preset has given way."""
     cfg = without_hydra(cfg)
-    before = plain(cfg)
-    after, setting = settle(before, origin, origin.table)
-    old, new = _flat(before), _flat(after)
+    old = flat(cfg)
+    new, setting = settle(old, origin, origin.table)
     with flag_override(cfg, ["struct", "readonly"], False):
-        for name in [name for name in old if name not in new]:
+        for name in old.keys() - new.keys():
             group, _, option = name.rpartition(".")
             del (cfg[group] if group else cfg)[option]
         for name, value in new.items():
@@ -210,11 +208,12 @@ def configured(line: CommandLine) -> Config:
 
 def words_of(cfg: DictConfig, origin: Origin) -> list[str]:
     """Return the overrides with which Hydra itself composes what ``settle`` makes of ``cfg``."""
-    after, setting = settle(plain(cfg), origin, origin.table)
+    new, setting = settle(flat(without_hydra(cfg)), origin, origin.table)
     if setting.preset == NONE:
         return [PRESET + NONE] if origin.preset != NONE else []
-    new, left_out = _flat(after), setting.left_out
-    return [f"{name}={shown(new[name])}" if name in new else f"~{name}" for name in left_out]
+    return [
+        f"{name}={shown(new[name])}" if name in new else f"~{name}" for name in setting.left_out
+    ]
 
 
 def explained(error: ConfigError, setting: Setting, table: Callable[[], Values]) -> ConfigError:
@@ -239,13 +238,6 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
-def plain(cfg: DictConfig) -> Values:
-    """Return a configuration without Hydra's node as dictionaries and lists."""
-    values = OmegaConf.to_container(without_hydra(cfg), resolve=True)
-    assert isinstance(values, dict)
-    return {str(name): value for name, value in values.items()}
-
-
 def _give_way(
     values: Values, table: Callable[[], Values], chosen: Collection[str]
 ) -> tuple[Values, tuple[str, ...]]:
@@ -260,16 +252,13 @@ def _give_way(
         useless = [*chosen, *_without_effect(values)] if not left_out else _without_effect(values)
         useless = [name for name in useless if name not in left_out]
         if useless and not usual:
-            usual = _flat(table())
-        flat = _flat(values)
-        mine = [name for name in useless if name not in usual or flat.get(name) != usual[name]]
+            usual = table()
+        mine = [name for name in useless if name not in usual or values.get(name) != usual[name]]
         if not mine:
             return values, tuple(left_out)
         left_out += mine
-        for name in mine:
-            flat.pop(name, None)
-            flat |= {name: usual[name]} if name in usual else {}
-        values = _nested(flat)
+        values = {name: value for name, value in values.items() if name not in mine}
+        values |= {name: usual[name] for name in mine if name in usual}
 
 
 def _without_effect(values: Values) -> list[str]:
@@ -282,25 +271,6 @@ def _without_effect(values: Values) -> list[str]:
 
 def _chooses_preset(word: str) -> bool:
     return word.lstrip("+~").partition("=")[0] == "preset"
-
-
-def _flat(values: Values) -> Values:
-    """Return name -> value, with options under their full names, as ``rule.name``."""
-    found: Values = {}
-    for name, value in values.items():
-        if name in GROUP_NAMES and isinstance(value, Mapping):
-            found |= {f"{name}.{option}": item for option, item in value.items()}
-        else:
-            found[name] = value
-    return found
-
-
-def _nested(flat: Values) -> Values:
-    values: Values = {}
-    for name, value in flat.items():
-        group, _, option = name.rpartition(".")
-        (values.setdefault(group, {}) if group else values)[option] = value
-    return values
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _gradcheck(job: Job) -> None:
-    from snnrun.run import gradcheck
+    from snnrun.gradcheck import check_gradients
 
-    if not gradcheck(job.config):
+    if not check_gradients(job.config):
         raise NumericalError("the gradients and the finite differences above do not agree")

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from snnrun.commands.arguments import parse, path_of, value_text
 from snnrun.commands.compose import Origin
 from snnrun.commands.typed import as_typed
-from snnrun.config import Config, listed, validate
+from snnrun.config import Config, flat, listed, validate
 from snnrun.errors import CheckpointError, ConfigError
 from snnrun.presets import NONE, Setting
 from snnrun.record.paths import FoldPaths, RunPaths
@@ -164,22 +164,20 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     """
     earlier_file = RunPaths(folder).resumed
     earlier = list(OmegaConf.load(earlier_file)) if earlier_file.exists() else []
-    saved = OmegaConf.to_container(OmegaConf.load(RunPaths(folder).config), resolve=True)
-    if not isinstance(saved, dict):
+    saved = OmegaConf.load(RunPaths(folder).config)
+    if not isinstance(saved, DictConfig):
         raise ConfigError(f"{RunPaths(folder).config}: holds no configuration")
-    values: dict[str, Any] = {str(key): value for key, value in saved.items()}
+    values = flat(saved)
     if command == "test":  # in a training run these say what it started from
         values |= {"LOAD_LAST": False, "LOAD_BEST": False}
     overrides = [as_typed(word) for word in overrides]
     given = read_overrides(overrides, command, values)
-    for name, value in read_overrides([*map(str, earlier)], "resume", values) + given:
-        group, _, option = name.rpartition(".")
-        (values[group] if group else values)[option] = value
+    values |= dict(read_overrides([*map(str, earlier)], "resume", values) + given)
     _forget_other_backends(values, {name for name, _ in given})
     config = validate(values)
     if keep and values.get("MODEL_SEED") != config.MODEL_SEED:  # killed before it was written
         saved["MODEL_SEED"] = config.MODEL_SEED
-        save_config(OmegaConf.create(saved), RunPaths(folder).config)
+        save_config(saved, RunPaths(folder).config)
     if keep and overrides:
         save_config(OmegaConf.create([*map(str, earlier), *overrides]), earlier_file)
     return config
@@ -187,13 +185,11 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
 
 def _forget_other_backends(values: dict[str, Any], given: set[str]) -> None:
     """Take out saved keys that only another backend has, unless they were given anew."""
-    chosen = {"backend.name": values["backend"]["name"]}
+    chosen = {"backend.name": values["backend.name"]}
     for name, key in SCHEMA.items():
         theirs = [c for c in key.active_if if c.key == "backend.name"]
-        if not theirs or any(c.holds(chosen) for c in theirs) or name in given:
-            continue
-        group, _, option = name.rpartition(".")
-        (values[group] if group else values).pop(option, None)
+        if theirs and name not in given and not any(c.holds(chosen) for c in theirs):
+            values.pop(name, None)
 
 
 def read_overrides(

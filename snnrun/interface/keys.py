@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hydra.core.override_parser.types import Quote, QuotedString
 
 
 def native(value: Any) -> Any:
@@ -38,8 +39,6 @@ def as_overrides(keys: Mapping[str, Any]) -> list[str]:
 
 
 def _spelled(value: Any) -> str:
-    from hydra.core.override_parser.types import Quote, QuotedString
-
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -12,10 +12,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from snnrun.commands.arguments import CommandLine
-from snnrun.commands.compose import composed, explained, plain, settle
+from snnrun.commands.compose import composed, explained, settle, without_hydra
 from snnrun.commands.saved_run import load as load_saved
 from snnrun.commands.saved_run import log_to, nothing_left, run_folder, setting_of
-from snnrun.config import Config, validate
+from snnrun.config import Config, flat, validate
 from snnrun.console import brief, find_users_modules
 from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
@@ -140,7 +140,7 @@ def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
     def table() -> dict[str, Any]:
         return _merged(origin.table(), values, named)
 
-    found, setting = settle(_merged(plain(cfg), values, named), origin, table)
+    found, setting = settle(_merged(flat(without_hydra(cfg)), values, named), origin, table)
     try:
         validate(found)
     except ConfigError as error:
@@ -148,16 +148,17 @@ def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
     return found, setting
 
 
-def _merged(base: Any, values: Mapping[str, Any], named: Collection[str]) -> dict[str, Any]:
+def _merged(
+    base: Mapping[str, Any], values: Mapping[str, Any], named: Collection[str]
+) -> dict[str, Any]:
     """Return what was composed with the given values, but for those that named a choice."""
-    found = {str(name): value for name, value in base.items()}
+    found = dict(base)
     for name, value in values.items():
-        if name in named:
-            continue
-        if name in GROUP_NAMES:
+        if name in GROUP_NAMES and name not in named:
             options = value if isinstance(value, Mapping) else {"name": value}
-            value = {**found.get(name, {}), **options}
-        found[name] = value
+            found |= {f"{name}.{option}": item for option, item in options.items()}
+        elif name not in named:
+            found[name] = value
     return found
 
 

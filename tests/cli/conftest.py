@@ -28,14 +28,18 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Stand in for the run module, which has tests of its own, and note how it is called."""
+    """Stand in for what has tests of its own, and note how it is called."""
     noted: Calls = []
 
     def note(name: str) -> Callable[..., bool]:
         return lambda *arguments, **named: noted.append((name, *arguments, named)) is None
 
-    run = types.ModuleType("snnrun.run")
-    for name in ("train", "test", "gradcheck", "compile_only"):
-        setattr(run, name, note(name))
-    monkeypatch.setitem(sys.modules, "snnrun.run", run)
+    for module, names in {
+        "run": ("train", "test", "compile_only"),
+        "gradcheck": ("check_gradients",),
+    }.items():
+        stand_in = types.ModuleType(f"snnrun.{module}")
+        for name in names:
+            setattr(stand_in, name, note(name))
+        monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     return noted

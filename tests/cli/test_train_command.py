@@ -142,7 +142,7 @@ def test_gradcheck_leaves_nothing_behind_even_in_a_run_folder(calls: Calls, caps
         Path(".hydra", name).write_text("of a run")
     assert main(["gradcheck", "dataset=shd"]) == 0
     [(name, config, _)] = calls
-    assert (name, config.dataset.name) == ("gradcheck", "shd")
+    assert (name, config.dataset.name) == ("check_gradients", "shd")
     refused(capsys, "gradcheck", "DT_MS=-1")
     assert [p.name for p in Path().iterdir()] == [".hydra"]
     assert {p.read_text() for p in Path(".hydra").iterdir()} == {"of a run"}
@@ -151,7 +151,7 @@ def test_gradcheck_leaves_nothing_behind_even_in_a_run_folder(calls: Calls, caps
 def test_gradients_that_do_not_agree_end_with_an_error(
     calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: Say
 ) -> None:
-    monkeypatch.setattr(sys.modules["snnrun.run"], "gradcheck", lambda config: False)
+    monkeypatch.setattr(sys.modules["snnrun.gradcheck"], "check_gradients", lambda config: False)
     assert "do not agree" in refused(capsys, "gradcheck")
 
 
