@@ -7,8 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from snnrun.plots.learned import panels
-from snnrun.plots.style import BLUE, tidy
+from snnrun.plots.learned import panels, size_of
+from snnrun.plots.style import BLUE, Picture, tidy
+
+
+def activity(per_trial: Mapping[str, np.ndarray], title: str) -> Picture:
+    """Return the picture of ``draw_activity``."""
+    size = size_of(len(per_trial))
+    return Picture("activity", size, lambda f: draw_activity(f, per_trial, title))
 
 
 def draw_activity(figure: Figure, per_trial: Mapping[str, np.ndarray], title: str = "") -> None:

@@ -8,13 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from snnrun.plots.style import Picture
+
 MOST_COUNTS = 12  # classes up to which every field holds its number
 MOST_NAMES = 35  # classes up to which each has its tick
 
 
-def size_of(splits: int) -> tuple[float, float]:
-    """Return width and height of a figure for so many splits, in inches."""
-    return 5.4 * splits, 4.9
+def confusion(
+    matrices: Mapping[str, np.ndarray], class_names: Sequence[str], title: str
+) -> Picture:
+    """Return the picture of ``draw_confusion``."""
+    size = 5.4 * len(matrices), 4.9
+    return Picture("confusion", size, lambda f: draw_confusion(f, matrices, class_names, title))
 
 
 def draw_confusion(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from snnrun.datasets import find
 from snnrun.network.network import Network
-from snnrun.plots.style import BLUE, GREY, VERMILION, tidy, write
-from snnrun.record.paths import RunPaths
+from snnrun.plots.style import BLUE, GREY, VERMILION, Picture, tidy
 from snnrun.schema import DATASETS
 
 MS = "ms"
@@ -122,30 +121,19 @@ def learned(
     return weights, found
 
 
-def write_learned(
-    paths: RunPaths,
-    weights: Mapping[str, np.ndarray],
-    taus: list[TimeConstant],
-    after: str,
-    dataset: str = "",
-) -> None:
-    """Write the histograms to the folder of plots, and receptive fields on images."""
+def pictures_of(
+    weights: Mapping[str, np.ndarray], taus: list[TimeConstant], after: str, dataset: str = ""
+) -> Iterator[Picture]:
+    """Yield the histograms, and receptive fields on images."""
     first = next(iter(weights.values()))
     pixels = dataset in DATASETS and find(dataset).pixels
     if pixels and math.isqrt(len(first)) ** 2 == len(first):
-        write(
-            lambda f: draw_fields(f, first, f"Weights from the pixels into each neuron {after}"),
-            paths.plot("fields"),
-            fields_size(first.shape[1]),
-        )
-    write(
-        lambda f: draw_weights(f, weights, f"Weights {after}"),
-        paths.plot("weights"),
-        size_of(len(weights)),
-    )
+        title = f"Weights from the pixels into each neuron {after}"
+        yield Picture("fields", fields_size(first.shape[1]), lambda f: draw_fields(f, first, title))
+    size = size_of(len(weights))
+    yield Picture("weights", size, lambda f: draw_weights(f, weights, f"Weights {after}"))
     if taus:
-        write(
-            lambda f: draw_time_constants(f, taus, f"Time constants {after}"),
-            paths.plot("time_constants"),
-            size_of(len(taus)),
+        title_taus, size_taus = f"Time constants {after}", size_of(len(taus))
+        yield Picture(
+            "time_constants", size_taus, lambda f: draw_time_constants(f, taus, title_taus)
         )

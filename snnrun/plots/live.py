@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import RecordError
-from snnrun.plots import activity, confusion, raster
+from snnrun.plots.activity import activity
+from snnrun.plots.confusion import confusion
 from snnrun.plots.example import OneExample
-from snnrun.plots.learned import learned, size_of, write_learned
-from snnrun.plots.style import write
-from snnrun.plots.training import SIZE, draw_training
+from snnrun.plots.learned import learned, pictures_of
+from snnrun.plots.raster import raster
+from snnrun.plots.style import Picture
+from snnrun.plots.training import SIZE, course
 from snnrun.plots.window import Window
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
@@ -57,18 +59,18 @@ class LivePlots:
         name = f"snnrun {config.NAME} {paths.root.name}"
         self._window = Window(name, SIZE, warn) if config.TRAINING_PLOT else None
 
-    def epoch_ended(self, epoch: int, spikes_per_trial: np.ndarray, last: bool) -> None:
+    def epoch_ended(self, epoch: int, spikes_per_example: np.ndarray, last: bool) -> None:
         """Make the pictures if it is their turn.
 
         Args:
             epoch: The epoch that has ended.
-            spikes_per_trial: Mean spikes in its training, [neurons of all layers].
+            spikes_per_example: Mean spikes in its training, [neurons of all layers].
             last: Whether it is the last one.
         """
         if last or (epoch + 1) % self._config.TRAINING_PLOT_INTERVAL == 0:
             self._training()
             if self._config.FANCY_PLOTS:
-                self._fancy(epoch, spikes_per_trial)
+                self._fancy(epoch, spikes_per_example)
         if self._window is not None:
             self._window.refresh()
 
@@ -85,77 +87,54 @@ class LivePlots:
 
     def _training(self) -> None:
         """Draw the course so far, unless no epoch has ended yet."""
-
         if not self._config.TRAINING_PLOT or not len(self._record.epochs):
             return
-        columns, test = self._record.epochs.arrays(), self._record.test
-        task = self._record.task
-        title = f"{self._config.NAME}, {self._config.dataset.name}"
+        record, title = self._record, f"{self._config.NAME}, {self._config.dataset.name}"
+        picture = course(record.epochs.arrays(), record.task, record.test, title)
         if self._window is not None:
-            self._window.show(lambda figure: draw_training(figure, columns, task, test, title))
-        self._attempt(
-            "course of the training",
-            lambda: write(
-                lambda figure: draw_training(figure, columns, task, test, title),
-                self._paths.plot("training"),
-                SIZE,
-            ),
-        )
+            self._window.show(picture.draw)
+        self._attempt("course of the training", lambda: [picture])
 
-    def _fancy(self, epoch: int, spikes_per_trial: np.ndarray) -> None:
+    def _fancy(self, epoch: int, spikes_per_example: np.ndarray) -> None:
         after = f"after epoch {epoch}"
         self._attempt("raster", lambda: self._raster(after))
         self._attempt("weights", lambda: self._learned(after))
-        self._attempt("activity", lambda: self._activity(epoch, spikes_per_trial))
+        self._attempt("activity", lambda: self._activity(epoch, spikes_per_example))
         self._attempt("confusion matrix", self._confusion)
 
-    def _raster(self, after: str) -> None:
+    def _raster(self, after: str) -> Iterator[Picture]:
         assert self._example is not None
-        example = self._example.run(after)
-        write(
-            lambda f: raster.draw_raster(f, example),
-            self._paths.plot("raster"),
-            raster.size_of(example),
-        )
+        yield raster(self._example.run(after))
 
-    def _learned(self, after: str) -> None:
-
+    def _learned(self, after: str) -> Iterator[Picture]:
         program = self._backend.program
         tensors = {tensor.name: self._backend.get(tensor.name) for tensor in program.tensors}
-        name = self._config.dataset.name
-        write_learned(self._paths, *learned(program.network, tensors), after, name)
+        return pictures_of(*learned(program.network, tensors), after, self._config.dataset.name)
 
-    def _activity(self, epoch: int, spikes_per_trial: np.ndarray) -> None:
-
+    def _activity(self, epoch: int, spikes_per_example: np.ndarray) -> Iterator[Picture]:
         program = self._backend.program
         found = {
             compiled.population.name: spikes
-            for _, compiled, spikes in by_population(program, spikes_per_trial)
+            for _, compiled, spikes in by_population(program, spikes_per_example)
             if compiled is not program.populations[-1]
         }
-        title = f"Spikes of hidden neurons, training of epoch {epoch}"
-        size = size_of(len(found))
-        write(lambda f: activity.draw_activity(f, found, title), self._paths.plot("activity"), size)
+        yield activity(found, f"Spikes of hidden neurons, training of epoch {epoch}")
 
-    def _confusion(self) -> None:
-
+    def _confusion(self) -> Iterator[Picture]:
         shown = "validation" if self._splits.validation is not None else "train"
         latest = {split: self._record.latest_confusion(split) for split in (shown, "test")}
         found = {split: counts for split, counts in latest.items() if counts is not None}
-        names = self._splits.train.data.class_names
         if found:
-            write(
-                lambda f: confusion.draw_confusion(f, found, names, "Confusion, last epoch so far"),
-                self._paths.plot("confusion"),
-                confusion.size_of(len(found)),
-            )
+            names = self._splits.train.data.class_names
+            yield confusion(found, names, "Confusion, last epoch so far")
 
-    def _attempt(self, what: str, draw: Callable[[], None]) -> None:
+    def _attempt(self, what: str, pictures: Callable[[], Iterable[Picture]]) -> None:
         """Draw; training must not end because a picture fails, so say so once and go on."""
         if what in self._given_up:
             return
         try:
-            draw()
+            for picture in pictures():
+                picture.write(self._paths)
         except RecordError:
             raise
         except Exception as error:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.plots.raster import Spikes
-from snnrun.plots.style import BLACK, ORANGE, tidy
+from snnrun.plots.style import BLACK, ORANGE, Picture, tidy
 
 MOST_COLUMNS = 6  # more would leave none of them readable
 WIDTH, HEIGHT = 4.0, 2.4  # of a panel, in inches
@@ -29,10 +29,13 @@ class Shown:
     spikes: Sequence[Spikes]
 
 
-def size_of(columns: Sequence[Shown]) -> tuple[float, float]:
-    """Return width and height of the figure in inches."""
+def patterns(
+    columns: Sequence[Shown], trial_ms: float, target: Spikes | None, title: str
+) -> Picture:
+    """Return the picture of ``draw_patterns``."""
     rows = max(len(column.spikes) for column in columns)
-    return 1.0 + WIDTH * min(len(columns), MOST_COLUMNS), 0.8 + HEIGHT * rows
+    size = 1.0 + WIDTH * min(len(columns), MOST_COLUMNS), 0.8 + HEIGHT * rows
+    return Picture("pattern", size, lambda f: draw_patterns(f, columns, trial_ms, target, title))
 
 
 def chosen(count: int) -> list[int]:

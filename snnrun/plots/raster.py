@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.datasets.spikes import Targets
-from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILION, tidy
+from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture, tidy
 
 SIZE_PER_PANEL = 1.9
 _TALLEST, _SHORTEST = 8.0, 2.5  # points, of the dash that is a spike
@@ -49,9 +49,11 @@ class Example:
     target: Spikes | None = None  # of the outputs
 
 
-def size_of(example: Example) -> tuple[float, float]:
-    """Return width and height of the figure in inches."""
-    return 8.5, SIZE_PER_PANEL * (len(example.spikes) + (example.potentials is not None)) + 0.8
+def raster(example: Example) -> Picture:
+    """Return the picture of ``draw_raster``."""
+    panels = len(example.spikes) + (example.potentials is not None)
+    size = 8.5, SIZE_PER_PANEL * panels + 0.8
+    return Picture("raster", size, lambda f: draw_raster(f, example))
 
 
 def draw_raster(figure: Figure, example: Example) -> None:

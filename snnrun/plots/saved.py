@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,14 @@ from snnrun.errors import DataError, RecordError
 from snnrun.keys.kinds import shown
 from snnrun.network.build import build_network
 from snnrun.network.network import Network
+from snnrun.plots import training
 from snnrun.plots.comparison import SIZE as COMPARISON_SIZE
 from snnrun.plots.comparison import Group, draw_comparison
-from snnrun.plots.confusion import draw_confusion
-from snnrun.plots.confusion import size_of as confusion_size
-from snnrun.plots.learned import learned, write_learned
-from snnrun.plots.pattern import Shown, chosen, draw_patterns
-from snnrun.plots.pattern import size_of as pattern_size
+from snnrun.plots.confusion import confusion
+from snnrun.plots.learned import learned, pictures_of
+from snnrun.plots.pattern import Shown, chosen, patterns
 from snnrun.plots.raster import Spikes, target_spikes
-from snnrun.plots.style import new_figure, write
-from snnrun.plots.training import SIZE, draw_training
+from snnrun.plots.style import Picture, new_figure
 from snnrun.record.reader import Run, load_run
 from snnrun.schema import SCHEMA
 from snnrun.schema.effect import used_keys
@@ -53,23 +51,21 @@ def plot_run(folder: Path) -> Path:
         SnnrunError: No epoch has ended yet, or a record or checkpoint cannot be read.
     """
     run = with_epochs(folder)
-    write(lambda figure: _training(figure, run), run.paths.plot("training"), SIZE)
-    _plot_confusion(run)
-    _plot_pattern(run)
+    found = [_training(run), *_confusion(run), *_patterns(run)]
     if run.paths.last.exists():
         saved = load(run.paths.last)
         tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
         after = f"after {saved['epoch']} epochs (last checkpoint)"
         name = run.config["dataset"]["name"]
-        write_learned(run.paths, *learned(_network(run, tensors), tensors), after, name)
+        found += pictures_of(*learned(_network(run, tensors), tensors), after, name)
+    for picture in found:
+        picture.write(run.paths)
     return run.paths.plots
 
 
 def course(run: Run | Path) -> Figure:
     """Return the picture of the course of a run, or of the one in a folder."""
-    figure = new_figure(*SIZE)
-    _training(figure, with_epochs(run))
-    return figure
+    return _training(with_epochs(run)).figure()
 
 
 def comparison(runs: Sequence[Run | Path]) -> Figure:
@@ -139,13 +135,13 @@ def _only_kept(name: str) -> bool:
     return name in NO_DIFFERENCE or name == "record.name" or (recording and name not in LOADED)
 
 
-def _training(figure: Any, run: Run) -> None:
+def _training(run: Run) -> Picture:
     title = f"{run.config['NAME']}, {run.config['dataset']['name']} ({run.paths.root.name})"
-    draw_training(figure, run.epochs, run.task, run.test, title)
+    return training.course(run.epochs, run.task, run.test, title)
 
 
-def _plot_confusion(run: Run) -> None:
-    """Write the confusion matrices of the last epoch and the test, where they were collected."""
+def _confusion(run: Run) -> Iterator[Picture]:
+    """Yield the confusion matrices of the last epoch and the test, where they were collected."""
     found: dict[str, np.ndarray] = {}
     for split in ("train", "validation", "test"):
         with suppress(RecordError):  # not collected
@@ -154,15 +150,11 @@ def _plot_confusion(run: Run) -> None:
     if "validation" in found:
         found.pop("train", None)
     if found:
-        write(
-            lambda figure: draw_confusion(figure, found, run.class_names, "Confusion, last epoch"),
-            run.paths.plot("confusion"),
-            confusion_size(len(found)),
-        )
+        yield confusion(found, run.class_names, "Confusion, last epoch")
 
 
-def _plot_pattern(run: Run) -> None:
-    """Write the recorded trials of a pattern task beside the target, if there are any."""
+def _patterns(run: Run) -> Iterator[Picture]:
+    """Yield the recorded trials of a task with target spikes beside these, if there are any."""
     recorded = run.recorded()["spikes"]
     if not (run.task.targets and recorded):
         return
@@ -184,11 +176,7 @@ def _plot_pattern(run: Run) -> None:
         )
     target = target_spikes(targets, 0, config.dataset.outputs, config.DT_MS)
     title = f"{run.config['NAME']} ({run.paths.root.name}): recorded trials"
-    write(
-        lambda figure: draw_patterns(figure, columns, config.TRIAL_MS, target, title),
-        run.paths.plot("pattern"),
-        pattern_size(columns),
-    )
+    yield patterns(columns, config.TRIAL_MS, target, title)
 
 
 def _network(run: Run, tensors: Mapping[str, np.ndarray]) -> Network:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.files import atomic_file, make_folders
+from snnrun.record.paths import RunPaths
 
 # Okabe & Ito, "Color universal design" (2008): eight colours that colour-blind people tell apart
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -27,7 +29,7 @@ _MARKED = 25  # epochs up to which every one has a marker
 _LOGARITHMIC = 20.0  # ratio of largest to smallest value from which on an axis is logarithmic
 
 
-class Picture(Figure):
+class Shown(Figure):
     """A figure that a notebook shows; without pyplot it would show only its name."""
 
     def _repr_png_(self) -> bytes:
@@ -38,7 +40,7 @@ class Picture(Figure):
 
 def new_figure(width: float = 9.0, height: float = 6.0) -> Figure:
     """Return an empty figure, width and height in inches."""
-    return Picture(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Shown(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -47,12 +49,25 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=DPI)
 
 
-def write(draw: Callable[[Figure], None], path: Path, size: tuple[float, float]) -> None:
-    """Draw a figure of ``size`` in inches and write it to ``path``, making its folder."""
-    figure = new_figure(*size)
-    draw(figure)
-    make_folders(path.parent)
-    save(figure, path)
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run: the name of its file, width and height in inches, and how it is drawn."""
+
+    name: str
+    size: tuple[float, float]
+    draw: Callable[[Figure], None]
+
+    def figure(self) -> Figure:
+        """Return it as a new figure."""
+        figure = new_figure(*self.size)
+        self.draw(figure)
+        return figure
+
+    def write(self, paths: RunPaths) -> None:
+        """Write it to the run's folder of plots, which is made if need be."""
+        figure = self.figure()
+        make_folders(paths.plots)
+        save(figure, paths.plot(self.name))
 
 
 def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:

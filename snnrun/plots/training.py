@@ -9,13 +9,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from snnrun.plots.style import BLUE, COLOURS, GREEN, GREY, VERMILION, by_epoch, marker, tidy
+from snnrun.plots.style import (
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    VERMILION,
+    Picture,
+    by_epoch,
+    marker,
+    tidy,
+)
 from snnrun.plots.style import logarithmic_if_wide as log_if_wide
 from snnrun.tasks import Task
 
 SIZE = (10.0, 6.2)
 Columns = Mapping[str, np.ndarray]
 SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
+
+
+def course(
+    epochs: Columns, task: Task, test: Mapping[str, float] | None = None, title: str = ""
+) -> Picture:
+    """Return the picture of ``draw_training``."""
+    return Picture("training", SIZE, lambda f: draw_training(f, epochs, task, test, title))
 
 
 def draw_training(
