@@ -193,13 +193,6 @@ def test_members_that_macos_adds_are_passed_over(tmp_path: Path, dvs_folder: Pat
     )
 
 
-def test_a_missing_archive_is_named(dvs_folder: Path) -> None:
-    (dvs_folder / "ibmGestureTest.tar.gz").unlink()
-    assert read(dvs_folder, N_TEST=0).test is None
-    with pytest.raises(DataError, match=r"ibmGestureTest.tar \(or .gz, .zip of it\) expected in"):
-        read(dvs_folder)
-
-
 def cut_after(size: int) -> Callable[[bytes], bytes]:
     """Return what cuts an archive off so many bytes after the beginning of a recording."""
 

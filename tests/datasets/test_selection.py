@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import h5py
 import pytest
 
 from snnrun.config import Config, from_dict
@@ -74,15 +73,6 @@ def test_speakers_that_cannot_be_left_out_are_refused(
     shd_folder: Path, left: Any, message: str
 ) -> None:
     assert message in refusal(shd_folder, EVALUATION="speaker", SPEAKER_LEFT=left)
-
-
-def test_files_that_know_no_speakers_are_refused(shd_folder: Path) -> None:
-    with h5py.File(shd_folder / "shd_train.h5", "a") as file:
-        del file["extra/speaker"]
-    said = refusal(shd_folder, EVALUATION="speaker")
-    assert said == (
-        "EVALUATION=speaker: dataset shd does not tell speakers apart; use EVALUATION=random"
-    )
 
 
 @pytest.mark.parametrize("keys", [{"dataset": "yinyang"}, {"dataset": {"name": "mnist"}}])

@@ -136,13 +136,6 @@ def test_its_files_are_those_of_mnist(
     assert ["examples", "30", "10"] in lines
 
 
-def test_missing_and_damaged_files_are_refused(tmp_path: Path, mnist_folder: Path) -> None:
+def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"dataset smnist: train-images.* which does not exist"):
         read(tmp_path / "nowhere")
-    path = mnist_folder / "train-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz is damaged or incomplete"):
-        read(mnist_folder)
-    path.write_bytes((mnist_folder / "train-labels-idx1-ubyte.gz").read_bytes())
-    with pytest.raises(DataError, match=r"not an idx file of images: it begins with 0x00000801"):
-        read(mnist_folder)

@@ -66,6 +66,13 @@ def test_the_validation_file_is_needed_only_where_it_is_used(ssc_folder: Path) -
     assert "split the training file:     EVALUATION=random N_VALIDATE=NUMBER" in str(caught.value)
 
 
+def test_classes_are_chosen_from_the_validation_file_too(ssc_folder: Path) -> None:
+    splits = read(ssc_folder, REDUCED_CLASSES=(7, 3))
+    assert splits.validation.examples.tolist() == [3, 7]
+    assert splits.validation.labels.tolist() == [1, 0]
+    assert splits.train.data.n_classes == splits.validation.data.n_classes == 2
+
+
 def test_more_than_the_validation_file_holds_is_refused_before_it_is_read(
     ssc_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,12 +83,6 @@ def test_more_than_the_validation_file_holds_is_refused_before_it_is_read(
         DataError, match=r"N_VALIDATE=21 asks for more than the 20 examples of .*va"
     ):
         read(ssc_folder, N_VALIDATE=21)
-
-
-def test_a_file_of_shd_in_its_place_is_refused(ssc_folder: Path, shd_folder: Path) -> None:
-    (shd_folder / "shd_train.h5").replace(ssc_folder / "ssc_valid.h5")
-    with pytest.raises(DataError, match=r"ssc_valid.h5: extra/keys names 20 classes"):
-        read(ssc_folder)
 
 
 @pytest.mark.parametrize("name", DATASETS)
