@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.keys.check import count_of, steps_of
+from snnrun.keys.check import Checked, count_of, problems, steps_of
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
 from snnrun.rules import RULES
@@ -178,12 +178,11 @@ def validate(source: Any) -> Config:
     wrong += _settle_aliases(given, dataset)
     values = _convert(SCHEMA, given, dataset, wrong)
     own_keys = _keys_of_own_rules(values, wrong)
-    values |= _convert(own_keys, given, dataset, wrong)
+    values.update(_convert(own_keys, given, dataset, wrong))
     own_options, unknown = _sort_out_unknown(given, name, own_keys)
     wrong += unknown
     wrong += without_effect(values, dataset, own_keys)
-    for check in CHECKS:
-        wrong += check.problems(values)
+    wrong += problems(CHECKS, values)
     if wrong:
         raise ConfigError(listed(wrong, "in the configuration"), wrong)
     return _assemble(_resolve(values), own_options)
@@ -191,9 +190,9 @@ def validate(source: Any) -> Config:
 
 def _convert(
     keys: Mapping[str, Key], given: Mapping[str, Any], dataset: str, wrong: list[str]
-) -> dict[str, Any]:
+) -> Checked:
     """Return the clean values of ``keys``; what is wrong with others is added to ``wrong``."""
-    values = {}
+    values = Checked()
     for key in keys.values():
         value, problem = key.convert(given.get(key.name, key.datasets.get(dataset, key.default)))
         if problem:

@@ -18,7 +18,6 @@ from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.notices import counted
 from snnrun.report.tests import table_of_tests
-from snnrun.schema.model import TARGET_LOSSES
 from snnrun.shell import Line, command
 from snnrun.stop import Stop
 from snnrun.tasks import Task
@@ -58,7 +57,7 @@ def found(
             f"{program.steps} steps of {program.dt:g} ms",
         ],
         "rule": f"{rule.strip()}, loss {program.loss.name}: {program.loss.meaning}",
-        **steep_surrogate(config),
+        **({"hint": hint} if (hint := program.rule.hint(config)) else {}),
         "backend": opened.description,
         "plan": plan + _patience(config),
         **_only_in_training(config),
@@ -70,21 +69,6 @@ def found(
     if state.epoch or state.batch:
         info["resumed"] = f"from epoch {state.epoch}, trial {state.batch}"
     return info
-
-
-def steep_surrogate(config: Config) -> dict[str, str]:
-    """Return a hint where the default surrogate is steep for potentials in mV, and learns slowly.
-
-    Its scale is per unit of the potential, and suits a threshold of 1.
-    """
-    options = config.rule
-    steep = options.surrogate == "fast_sigmoid" and options.scale is None
-    if config.LOSS_TYPE not in TARGET_LOSSES or not steep or config.V_THRESH < 10:
-        return {}
-    return {
-        "hint": "rule.scale=1 usually learns faster than the default with V_THRESH="
-        f"{config.V_THRESH:g} (docs/rules.md)"
-    }
 
 
 def outcome(

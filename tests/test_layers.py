@@ -242,7 +242,7 @@ def test_unknown_parameters_and_objects_are_told_with_their_place() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             build_network(layered([layer]), n_inputs=5, n_outputs=3)
-    with pytest.raises(ConfigError, match="TAU_B=30: has no effect, as neuron lif has no"):
+    with pytest.raises(ConfigError, match=r"TAU_B=30\.0: has no effect, as neuron lif has no"):
         build_network(layered([{}, {"size": 3}], TAU_B=30.0), n_inputs=5, n_outputs=3)
     build_network(layered(TAU_B=30.0), n_inputs=5, n_outputs=3)  # of the ALIF layer
 

@@ -96,7 +96,7 @@ REFUSED = [
         ModelError,
         "max_spikes_per_dt = 300 1; it must be in",
     ),
-    ({"TAU_REF": 2.0}, ConfigError, "TAU_REF=2: has no effect, as neuron rockpool_lif_delta has"),
+    ({"TAU_REF": 2.0}, ConfigError, "TAU_REF=2.0: has no effect, as neuron rockpool_lif_delta has"),
 ]
 
 

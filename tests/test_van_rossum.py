@@ -36,8 +36,8 @@ from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
 from snnrun.models.regularisers import REGULARISERS
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative
+from snnrun.rules import find_rule
 from snnrun.run import build_program
-from snnrun.summary import steep_surrogate
 from snnrun.tasks.spike_pattern import FIGURES
 
 DT, EXAMPLES, TOLERANCE = 0.1, 3, 1e-11
@@ -166,15 +166,14 @@ def test_the_error_falls(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_surrogate_is_steep_for_its_potentials_says_so() -> None:
-    usual = {"name": "surrogate"}
-    said = steep_surrogate(from_dict({**KEYS, "rule": usual}))["hint"]
-    assert said.startswith("rule.scale=1 usually learns faster than the default with V_THRESH=10")
-    for keys in (
-        {}, {"rule": {**usual, "scale": 10.0}}, {"rule": {**usual, "surrogate": "triangular"}},
-        {"rule": usual, "V_THRESH": 1.0}, {"rule": "superspike", "LOSS_TYPE": "sum_weigh_exp",
-                                           "INPUT_HIDDEN_STD": 3.5, "HIDDEN_OUTPUT_STD": 3.1},
-    ):  # fmt: skip
-        assert steep_surrogate(from_dict({**KEYS, **keys})) == {}
+    def hint(**options: Any) -> str:
+        config = from_dict({**KEYS, "rule": {"name": "surrogate", **options}})
+        return find_rule(config.rule.name).hint(config)
+
+    assert hint().startswith("rule.scale=1 usually learns faster than the default with V_THRESH=10")
+    assert hint(scale=10.0) == hint(surrogate="triangular") == ""
+    ordinary = from_dict({"rule": "surrogate", "LOSS_TYPE": "max"})
+    assert find_rule("surrogate").hint(ordinary) == ""
 
 
 @pytest.mark.parametrize(

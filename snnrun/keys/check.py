@@ -1,37 +1,43 @@
-"""What must hold between several keys, and quantities that follow from them.
-
-Each check names the keys it reads and yields one line per problem; it is skipped where one of its
-keys is wrong by itself, so that one mistake is reported once.
-"""
+"""What must hold between several keys, and quantities that follow from them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from snnrun.keys.kinds import MINI_BATCHES
 
 Values = Mapping[str, Any]  # name -> checked value
+Check = Callable[[Values], Iterator[str]]  # yields one line per problem
 
 
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What must hold between several keys: ``find`` yields one line per problem."""
-
-    keys: tuple[str, ...]
-    find: Callable[[Values], Iterator[str]]
-
-    def problems(self, values: Values) -> Iterator[str]:
-        """Yield the problems of ``values``."""
-        if all(key in values for key in self.keys):
-            yield from self.find(values)
+class NotChecked(KeyError):  # noqa: N818  no mistake of its own
+    """A check asks for a key that is wrong by itself."""
 
 
-def check(*keys: str) -> Callable[[Callable[[Values], Iterator[str]]], Check]:
-    """Return a decorator that makes of a function the check which reads ``keys``."""
-    return lambda find: Check(keys=keys, find=find)
+class Checked(dict[str, Any]):
+    """The values of the keys that are right by themselves."""
+
+    def __missing__(self, name: str) -> Any:
+        raise NotChecked(name)
+
+
+class Checks(list[Check]):
+    """The checks of a module."""
+
+    def add(self, check: Check) -> Check:
+        """Make a function one of them; it is a decorator."""
+        self.append(check)
+        return check
+
+
+def problems(checks: Iterable[Check], values: Checked) -> Iterator[str]:
+    """Yield what checks find, but for those that ask for a wrong key: that is told already."""
+    for check in checks:
+        with suppress(NotChecked):
+            yield from list(check(values))
 
 
 def steps_of(values: Values) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from snnrun import rules
 from snnrun.config import Config, listed
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.keys.kinds import shown
 from snnrun.load import load_object
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss
@@ -22,6 +21,7 @@ from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import Learning, Plasticity
 from snnrun.schema import KEYS, SCHEMA
+from snnrun.schema.effect import no_effect
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
 from snnrun.schema.recordable import ALL_ALIKE
 from snnrun.streams import stream
@@ -44,7 +44,11 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
             recurrent = _projection(config, choice.recurrent, population, choice.name)
         layers.append(Layer(population=population, forward=forward, recurrent=recurrent))
         source = population
-    _refuse_unused(config, layers[:-1] or layers)
+    hidden = [n for x in layers[:-1] or layers if (n := x.population.neuron) is not None]
+    named = " and ".join(dict.fromkeys(neuron.name for neuron in hidden))
+    used = {p.key for neuron in hidden for p in neuron.parameters if p.key}
+    why = f"neuron {named} has no parameter that follows it"
+    _refuse_unused(config, NEURON_KEYS, used, why)
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
     return Network(input=inputs, layers=tuple(layers))
@@ -71,28 +75,27 @@ def find_loss(config: Config) -> Loss:
         raise ConfigError(
             f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not a {type(loss).__name__}"
         )
-    _refuse_keys_of_other_losses(config, loss)
+    # of a built-in loss the schema knows its keys; of a user's own only the loss itself
+    of_losses = [
+        name
+        for name, key in KEYS.items()
+        if key.active_if and all(c.key == "LOSS_TYPE" for c in key.active_if)
+    ]
+    why = f"loss {loss.name} does not name it in its keys ({', '.join(loss.keys) or 'it has none'})"
+    _refuse_unused(config, of_losses, loss.keys, why)
     return loss
 
 
-def _refuse_keys_of_other_losses(config: Config, loss: Loss) -> None:
-    """Raise ConfigError for keys of losses that were set and that this one does not name.
-
-    Of a built-in loss the schema knows them; of a user's own only the loss itself.
-    """
-    dataset = config.dataset.name
-    wrong = []
-    for name, key in KEYS.items():
-        of_losses = key.active_if and all(c.key == "LOSS_TYPE" for c in key.active_if)
-        value, usual = getattr(config, name), key.default_of(dataset)
-        if of_losses and name not in loss.keys and value != usual:
-            wrong.append(
-                f"{name}={shown(value)}: has no effect, as loss {loss.name} does not name it in "
-                f"its keys ({', '.join(loss.keys) or 'it has none'}); leave it out, or use "
-                f"{name}={shown(usual)} where a preset or an earlier run sets it"
-            )
+def _refuse_unused(config: Config, names: Sequence[str], used: Collection[str], why: str) -> None:
+    """Raise ConfigError for those of the keys ``names`` that were set and are not ``used``."""
+    usual = {name: SCHEMA[name].default_of(config.dataset.name) for name in names}
+    wrong = [
+        no_effect(name, config.get(name), usual[name], f", as {why}")
+        for name in names
+        if name not in used and config.get(name) != usual[name]
+    ]
     if wrong:
-        raise ConfigError(listed(wrong, "in the configuration"))
+        raise ConfigError(listed(wrong, "in the configuration"), wrong)
 
 
 def find_regulariser(config: Config) -> tuple[Regulariser | None, dict[str, float]]:
@@ -204,20 +207,6 @@ def _also_trained(config: Config, neuron: Neuron, known: tuple[str, ...]) -> tup
                 f"{', '.join(allowed)}"
             )
     return tuple(name for name in wanted if name not in known)
-
-
-def _refuse_unused(config: Config, hidden: Sequence[Layer]) -> None:
-    """Raise ConfigError for keys of hidden neurons that were set and that none of them has."""
-    neurons = [x.population.neuron for x in hidden if x.population.neuron is not None]
-    used = {p.key for neuron in neurons for p in neuron.parameters}
-    for name in NEURON_KEYS:
-        value, usual = getattr(config, name), SCHEMA[name].default_of(config.dataset.name)
-        if name not in used and value != usual:
-            named = " and ".join(dict.fromkeys(neuron.name for neuron in neurons))
-            raise ConfigError(
-                f"{name}={value:g}: has no effect, as neuron {named} has no parameter that "
-                f"follows it; leave it out"
-            )
 
 
 def _refuse_equal_taus(layers: Sequence[Layer]) -> None:

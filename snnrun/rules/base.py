@@ -36,10 +36,11 @@ class Rule:
         step: The key that scales what learning changes.
         spread: The key that scales its initial weights, where those have one for all.
         blind: Whether labels play no part with these options.
+        hint: What the head of a run with this configuration advises, or "".
         unused: Keys that mean nothing with it -> the option that stands for it, or "".
         fixed: Keys of which it knows one value -> that.
         no_hidden: The condition under which there is no hidden layer.
-        checks: What must hold between its options and other keys.
+        checks: What must hold between its options and other keys: each yields a line per problem.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Rule:
     step: str = "ETA"
     spread: str = ""
     blind: Callable[[Any], bool] = lambda options: False
+    hint: Callable[[Any], str] = lambda config: ""
     unused: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     no_hidden: Condition | None = None

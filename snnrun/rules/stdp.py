@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.keys.check import Values, check
+from snnrun.keys.check import Values
 from snnrun.keys.key import when
 from snnrun.keys.table import number, switch, text
 from snnrun.rules.base import Rule, options
@@ -75,7 +75,6 @@ OPTIONS = options(
 # fmt: on
 
 
-@check("rule.w_min", "rule.w_max")
 def _bounds_in_order(values: Values) -> Iterator[str]:
     if values["rule.w_min"] >= values["rule.w_max"]:
         yield (

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.keys.check import Values, check, steps_of
+from snnrun.keys.check import Values, steps_of
 from snnrun.keys.key import unless, when
 from snnrun.keys.kinds import FLOAT
 from snnrun.keys.table import number, row, switch, text, whole
@@ -169,7 +169,6 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
 }
 
 
-@check("network.layers")
 def _layers_alike(values: Values) -> Iterator[str]:
     if values["network.layers"]:
         yield (
@@ -178,7 +177,6 @@ def _layers_alike(values: Values) -> Iterator[str]:
         )
 
 
-@check("network.hidden_parameters", "network.output_parameters")
 def _neurons_alike(values: Values) -> Iterator[str]:
     for group in ("network.hidden_parameters", "network.output_parameters"):
         for parameter, given in (values[group] or {}).items():
@@ -189,7 +187,6 @@ def _neurons_alike(values: Values) -> Iterator[str]:
                 )
 
 
-@check("rule.tau_rise", "rule.tau_decay", "rule.update_ms", "rule.delay_ms", "DT_MS", "TRIAL_MS")
 def _times(values: Values) -> Iterator[str]:
     dt, rise, decay = values["DT_MS"], values["rule.tau_rise"], values["rule.tau_decay"]
     if not dt < rise < decay:
@@ -207,14 +204,12 @@ def _times(values: Values) -> Iterator[str]:
         yield f"rule.delay_ms={delay:g}: must be shorter than TRIAL_MS={values['TRIAL_MS']:g}"
 
 
-@check(*CUTS)
 def _one_schedule(values: Values) -> Iterator[str]:
     given = [c.key for c in CUT if c.holds(values)]
     if len(given) > 1:
         yield f"{given[0]}, {given[1]}: there is one schedule of the step size; give one of them"
 
 
-@check("rule.het_rho", "rule.feedback")
 def _heterosynaptic(values: Values) -> Iterator[str]:
     if values["rule.het_rho"] and values["rule.feedback"] == "none":
         yield (

@@ -65,6 +65,20 @@ def _bind(options: Any) -> Gradient:
     return Gradient(spikes=spikes)
 
 
+def _hint(config: Any) -> str:
+    """Say where the default surrogate is steep for potentials in mV, and learns slowly.
+
+    Its scale is per unit of the potential, and suits a threshold of 1.
+    """
+    options = config.rule
+    if options.surrogate != "fast_sigmoid" or options.scale is not None or config.V_THRESH < 10:
+        return ""
+    return (
+        "rule.scale=1 usually learns faster than the default with V_THRESH="
+        f"{config.V_THRESH:g} (docs/rules.md)"
+    )
+
+
 SURROGATE = Rule(
     name="surrogate",
     meaning="backpropagation through the steps of time, with surrogate derivatives of the spikes",
@@ -72,4 +86,5 @@ SURROGATE = Rule(
     engine=Engine.STEPS,
     bind=_bind,
     options=OPTIONS,
+    hint=_hint,
 )

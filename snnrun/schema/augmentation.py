@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.keys.check import Check, Values, check
+from snnrun.keys.check import Checks, Values
 from snnrun.keys.kinds import FLOAT, Kind, shown
 from snnrun.schema.checks import GENERATED
+
+CHECKS = Checks()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ AUGMENTATIONS = Kind(
 )
 
 
-@check("AUGMENTATION")
+@CHECKS.add
 def _known_entries(values: Values) -> Iterator[str]:
     for name, value in values["AUGMENTATION"].items():
         if name not in ENTRIES:
@@ -96,7 +98,7 @@ def _known_entries(values: Values) -> Iterator[str]:
             yield f"AUGMENTATION.{name}={shown(value)}: must be {ENTRIES[name].allowed}"
 
 
-@check("AUGMENTATION", "dataset.name", "N_VALIDATE")
+@CHECKS.add
 def _blend_adds_examples(values: Values) -> Iterator[str]:
     if "blend" not in values["AUGMENTATION"]:
         return
@@ -112,7 +114,7 @@ def _blend_adds_examples(values: Values) -> Iterator[str]:
         )
 
 
-@check("SPEAKER_LEFT", "EVALUATION")
+@CHECKS.add
 def _speakers(values: Values) -> Iterator[str]:
     left = values["SPEAKER_LEFT"]
     if left is None:
@@ -124,7 +126,7 @@ def _speakers(values: Values) -> Iterator[str]:
         )
 
 
-@check("REDUCED_CLASSES", "dataset.name")
+@CHECKS.add
 def _classes(values: Values) -> Iterator[str]:
     classes = values["REDUCED_CLASSES"]
     if classes is None:
@@ -136,7 +138,7 @@ def _classes(values: Values) -> Iterator[str]:
         )
 
 
-@check("N_INPUT_DELAY", "INPUT_DELAY", "DT_MS", "TRIAL_MS")
+@CHECKS.add
 def _delays_within_the_trial(values: Values) -> Iterator[str]:
     copies, delay = values["N_INPUT_DELAY"], values["INPUT_DELAY"]
     if copies and round(delay / values["DT_MS"]) < 1:
@@ -150,12 +152,3 @@ def _delays_within_the_trial(values: Values) -> Iterator[str]:
             f"{copies} late, after the end of the trial (TRIAL_MS={values['TRIAL_MS']:g}); use "
             "fewer copies or a shorter delay"
         )
-
-
-CHECKS: tuple[Check, ...] = (
-    _known_entries,
-    _blend_adds_examples,
-    _speakers,
-    _classes,
-    _delays_within_the_trial,
-)

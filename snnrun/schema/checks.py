@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator
 
 from snnrun.errors import NoEffect
-from snnrun.keys.check import Values, check, count_of, steps_of
+from snnrun.keys.check import Checks, Values, count_of, steps_of
 from snnrun.keys.kinds import shown
 from snnrun.rules import find_rule
 from snnrun.schema.files import DATASETS, defaults_of, having
 from snnrun.schema.layers import (
-    DEFAULT_KEYS,
     FROZEN,
     layers_of,
     neurons_of,
@@ -26,6 +25,8 @@ MOST_STEPS = 65535  # steps are stored in 16 bits
 GENERATED = tuple(name for name in DATASETS if name not in having("dataset.path"))
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
+CHECKS = Checks()
+
 
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
@@ -36,7 +37,7 @@ def output_spikes(values: Values) -> bool | None:
     return None if own else False
 
 
-@check("TRIAL_MS", "DT_MS")
+@CHECKS.add
 def _whole_steps(values: Values) -> Iterator[str]:
     trial, dt = values["TRIAL_MS"], values["DT_MS"]
     steps = steps_of(values)
@@ -53,20 +54,20 @@ def _whole_steps(values: Values) -> Iterator[str]:
         )
 
 
-@check("TRIAL_MS", "DT_MS", "SPK_REC_STEPS")
+@CHECKS.add
 def _buffered_steps(values: Values) -> Iterator[str]:
     steps, asked = steps_of(values), values["SPK_REC_STEPS"]
     if steps is not None and asked is not None and asked > steps:
         yield f"SPK_REC_STEPS={asked}: must be at most the {steps} steps of a trial"
 
 
-@check("V_RESET", "V_THRESH")
+@CHECKS.add
 def _reset_below_threshold(values: Values) -> Iterator[str]:
     if values["V_RESET"] >= values["V_THRESH"]:
         yield f"V_RESET={values['V_RESET']:g}: must be below V_THRESH={values['V_THRESH']:g}"
 
 
-@check("TAU_REF", "DT_MS")
+@CHECKS.add
 def _refractory_steps(values: Values) -> Iterator[str]:
     if 0 < values["TAU_REF"] < 0.5 * values["DT_MS"]:
         yield (
@@ -75,7 +76,7 @@ def _refractory_steps(values: Values) -> Iterator[str]:
         )
 
 
-@check("LOSS_TYPE", "TRIAL_MS", "TAU_1")
+@CHECKS.add
 def _exponential_in_range(values: Values) -> Iterator[str]:
     trial, tau = values["TRIAL_MS"], values["TAU_1"]
     if values["LOSS_TYPE"] in EXPONENTIAL_LOSSES and trial / tau > LARGEST_EXPONENT:
@@ -85,17 +86,7 @@ def _exponential_in_range(values: Values) -> Iterator[str]:
         )
 
 
-@check(
-    "network.integrator",
-    "DT_MS",
-    "TAU_MEM",
-    "TAU_SYN",
-    "TAU_B",
-    "TAU_ACCUMULATOR",
-    "LOSS_TYPE",
-    "network.layers",
-    *DEFAULT_KEYS,
-)
+@CHECKS.add
 def _euler_stable(values: Values) -> Iterator[str]:
     taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * ("ALIF" in neurons_of(values))
     taus += ["TAU_ACCUMULATOR"] * (values["LOSS_TYPE"] == "sum_weigh_input")
@@ -107,7 +98,7 @@ def _euler_stable(values: Values) -> Iterator[str]:
         )
 
 
-@check("TAU_MEM", "TAU_SYN", "MIN_TAU_M", "MIN_TAU_SYN", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _above_smallest_tau(values: Values) -> Iterator[str]:
     trained = any(layer.train_tau for layer in layers_of(values))
     drawn = neurons_of(values) & {"hetLIF", "hetLI"}
@@ -116,7 +107,7 @@ def _above_smallest_tau(values: Values) -> Iterator[str]:
             yield f"{name}={values[name]:g}: must be at least {floor}={values[floor]:g} (ms)"
 
 
-@check("N_TRAIN", "N_VALIDATE", "N_BATCH", "EVALUATION")
+@CHECKS.add
 def _examples_to_train(values: Values) -> Iterator[str]:
     if count_of(values, "N_TRAIN") == 0:
         yield f"N_TRAIN={values['N_TRAIN']}: training needs at least one example"
@@ -125,7 +116,7 @@ def _examples_to_train(values: Values) -> Iterator[str]:
         yield "N_VALIDATE=null: N_TRAIN is null too, and only one of them can be all that remain"
 
 
-@check("dataset.name", "EVALUATION")
+@CHECKS.add
 def _own_validation_set(values: Values) -> Iterator[str]:
     name = values["dataset.name"]
     having_one = [n for n, usual in defaults_of("EVALUATION").items() if usual == "validation_set"]
@@ -137,7 +128,7 @@ def _own_validation_set(values: Values) -> Iterator[str]:
         )
 
 
-@check("dataset.name", "N_TRAIN", "N_VALIDATE", "N_TEST")
+@CHECKS.add
 def _generated_sizes(values: Values) -> Iterator[str]:
     for key in ("N_TRAIN", "N_VALIDATE", "N_TEST"):
         if values["dataset.name"] in GENERATED and values[key] is None:
@@ -147,7 +138,7 @@ def _generated_sizes(values: Values) -> Iterator[str]:
             )
 
 
-@check("dataset.name", "dataset.path", "dataset.fetch")
+@CHECKS.add
 def _generated_has_no_files(values: Values) -> Iterator[str]:
     for option, usual in (("dataset.path", None), ("dataset.fetch", True)):
         if values["dataset.name"] in GENERATED and values[option] != usual:
@@ -158,13 +149,13 @@ def _generated_has_no_files(values: Values) -> Iterator[str]:
             )
 
 
-@check("LOAD_LAST", "LOAD_BEST")
+@CHECKS.add
 def _one_checkpoint(values: Values) -> Iterator[str]:
     if values["LOAD_LAST"] and values["LOAD_BEST"]:
         yield "LOAD_BEST=true: LOAD_LAST is true as well; only one checkpoint can be loaded"
 
 
-@check("REWIRE_SILENT", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
     frozen = [x.forward.name for x in layers_of(values)[:-1] if x.forward.rule == FROZEN]
     if not values["REWIRE_SILENT"] or not frozen:
@@ -181,7 +172,7 @@ def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
         )
 
 
-@check("WRITE_TO_DISK", "TRAINING_PLOT", "FANCY_PLOTS")
+@CHECKS.add
 def _plots_are_files(values: Values) -> Iterator[str]:
     for key in ("TRAINING_PLOT", "FANCY_PLOTS"):
         if values[key] and not values["WRITE_TO_DISK"]:
@@ -189,21 +180,3 @@ def _plots_are_files(values: Values) -> Iterator[str]:
                 f"{key}=true: plots are files in the run folder, and WRITE_TO_DISK=false keeps "
                 "none; leave one of the two out"
             )
-
-
-CHECKS = (
-    _whole_steps,
-    _buffered_steps,
-    _reset_below_threshold,
-    _refractory_steps,
-    _exponential_in_range,
-    _euler_stable,
-    _above_smallest_tau,
-    _examples_to_train,
-    _own_validation_set,
-    _generated_sizes,
-    _generated_has_no_files,
-    _one_checkpoint,
-    _rewired_weights_are_trained,
-    _plots_are_files,
-)

@@ -28,29 +28,6 @@ PROJECTION_RULES = (
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", "recurrent")
 PROJECTION_FIELDS = ("name", "mean", "std", "rule")
-# what the fields of a layer take their defaults from, beside network.layers itself
-DEFAULT_KEYS = (
-    "N_HID_LAYER",
-    "NUM_HIDDEN",
-    "RECURRENT",
-    "HIDDEN_NEURON_TYPE",
-    "OUTPUT_NEURON_TYPE",
-    "network.hidden_parameters",
-    "network.output_parameters",
-    "TRAIN_W",
-    "TRAIN_W_OUTPUT",
-    "TRAIN_TAU",
-    "TRAIN_TAU_OUTPUT",
-    "INPUT_HIDDEN_MEAN",
-    "INPUT_HIDDEN_STD",
-    "HIDDEN_OUTPUT_MEAN",
-    "HIDDEN_OUTPUT_STD",
-    "HIDDEN_HIDDEN_MEAN",
-    "HIDDEN_HIDDEN_STD",
-    "HIDDEN_HIDDENFWD_MEAN",
-    "HIDDEN_HIDDENFWD_STD",
-    "rule.name",
-)
 
 Values = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -91,7 +68,7 @@ class LayerChoice:
 
 
 def layers_of(values: Values) -> tuple[LayerChoice, ...]:
-    """Return the layers of a configuration, the output last; which has DEFAULT_KEYS."""
+    """Return the layers of a configuration, the output last."""
     given = _given(values)
     names, projections = population_names(values), iter(projection_names(values))
     layers = []
@@ -183,7 +160,7 @@ def _given(values: Values) -> tuple[Fields, ...]:
 def _hidden_layers(values: Values) -> int:
     """Return the number of hidden layers; with some options of a rule there is none."""
     none = find_rule(values["rule.name"]).no_hidden if "rule.name" in values else None
-    alone = none is not None and none.key in values and none.holds(values)
+    alone = none is not None and none.holds(values)
     return 0 if alone else int(values["N_HID_LAYER"])
 
 

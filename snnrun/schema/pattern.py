@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.keys.check import Values, check, steps_of
+from snnrun.keys.check import Checks, Values, steps_of
 from snnrun.keys.kinds import shown
 from snnrun.keys.table import number, switch, table, text, whole
 from snnrun.schema.files import FILES, with_option
@@ -73,8 +73,10 @@ FIXED = {
 
 OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
 
+CHECKS = Checks()
 
-@check("dataset.name", *FIXED)
+
+@CHECKS.add
 def _frozen(values: Values) -> Iterator[str]:
     for name, only in FIXED.items():
         if values["dataset.name"] == "pattern" and values[name] != only:
@@ -84,17 +86,7 @@ def _frozen(values: Values) -> Iterator[str]:
             )
 
 
-@check(
-    "dataset.name",
-    "dataset.input",
-    "dataset.rate",
-    "dataset.target",
-    "dataset.target_spikes",
-    "dataset.target_offset",
-    "dataset.bin_ms",
-    "dataset.jitter",
-    "dataset.invert",
-)
+@CHECKS.add
 def _of_the_source(values: Values) -> Iterator[str]:
     """Refuse options of another kind of input or target than the one chosen."""
     if values["dataset.name"] != "pattern":
@@ -121,12 +113,9 @@ def _of_the_source(values: Values) -> Iterator[str]:
             )
 
 
-@check("dataset.name", "dataset.target", "dataset.target_spikes", "TRIAL_MS", "DT_MS")
+@CHECKS.add
 def _room_for_the_target(values: Values) -> Iterator[str]:
     steps, spikes = steps_of(values), values["dataset.target_spikes"]
     drawn = values["dataset.name"] == "pattern" and not values["dataset.target"]
     if drawn and steps is not None and spikes > steps:
         yield f"dataset.target_spikes={spikes}: must be at most the {steps} steps of a trial"
-
-
-CHECKS = (_frozen, _of_the_source, _room_for_the_target)

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.keys.check import Values, check, count_of
+from snnrun.keys.check import Checks, Values, count_of
 from snnrun.keys.kinds import shown
 from snnrun.schema.checks import output_spikes
 from snnrun.schema.layers import (
-    DEFAULT_KEYS,
     INPUT,
     layers_of,
     population_names,
@@ -43,6 +42,8 @@ ALL_ALIKE = (
     "no time constant differs from neuron to neuron; train them with TRAIN_TAU=true, draw them "
     "with HIDDEN_NEURON_TYPE=hetLIF, or leave this out"
 )
+
+CHECKS = Checks()
 
 
 def expand(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def from_start(pairs: Iterable[tuple[int, int]], epochs: int) -> tuple[tuple[int
     return tuple(sorted({(e + epochs if e < 0 else e, trial) for e, trial in pairs}))
 
 
-@check("REC_SPIKES", "network.layers", "LOSS_TYPE", *DEFAULT_KEYS)
+@CHECKS.add
 def _spiking_populations(values: Values) -> Iterator[str]:
     known = population_names(values)
     for name in values["REC_SPIKES"]:
@@ -89,7 +90,7 @@ def _spiking_populations(values: Values) -> Iterator[str]:
             )
 
 
-@check("REC_NEURONS", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _neuron_variables(values: Values) -> Iterator[str]:
     known = population_names(values)
     neurons = {layer.name: layer.neuron for layer in layers_of(values)}
@@ -115,7 +116,7 @@ def _neuron_variables(values: Values) -> Iterator[str]:
             break
 
 
-@check("REC_SYNAPSES", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _synapse_variables(values: Values) -> Iterator[str]:
     known = projection_names(values)
     for name, variable in values["REC_SYNAPSES"]:
@@ -128,7 +129,7 @@ def _synapse_variables(values: Values) -> Iterator[str]:
             )
 
 
-@check("TAU_OUTPUT_EPOCH_TRIAL", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _time_constants_that_differ(values: Values) -> Iterator[str]:
     """Refuse what is plain from the keys; the network tells of given values and users' neurons."""
     layers = layers_of(values)
@@ -139,7 +140,7 @@ def _time_constants_that_differ(values: Values) -> Iterator[str]:
         yield f"TAU_OUTPUT_EPOCH_TRIAL={shown(values['TAU_OUTPUT_EPOCH_TRIAL'])}: {ALL_ALIKE}"
 
 
-@check(*EPOCH_TRIAL_KEYS, "N_EPOCH", "N_TRAIN", "N_VALIDATE", "N_BATCH")
+@CHECKS.add
 def _times_that_come(values: Values) -> Iterator[str]:
     epochs, trials = values["N_EPOCH"], trials_of(values)
     for key in EPOCH_TRIAL_KEYS:
@@ -168,12 +169,3 @@ def _unknown(key: str, name: str, what: str, known: Iterable[str]) -> str:
     known = tuple(known)
     hint = did_you_mean(name, known)
     return f"{key}={name}: there is no such {what}; there are {', '.join(known)}.{hint}"
-
-
-CHECKS = (
-    _spiking_populations,
-    _neuron_variables,
-    _synapse_variables,
-    _time_constants_that_differ,
-    _times_that_come,
-)

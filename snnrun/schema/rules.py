@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.errors import NoEffect
-from snnrun.keys.check import Values, check
+from snnrun.keys.check import Checked, Checks, NotChecked, Values, problems
 from snnrun.keys.kinds import shown
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import POTENTIALS, SPIKE_TIMES, SPIKE_TRAINS
-from snnrun.schema.layers import DEFAULT_KEYS, FROZEN, layers_of
+from snnrun.schema.layers import FROZEN, layers_of
 from snnrun.schema.model import (
     DISCRETE_NEURONS,
     LOSS,
@@ -22,6 +22,8 @@ from snnrun.shell import command
 
 NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
 
+CHECKS = Checks()
+
 
 def rules_of(values: Values) -> dict[str, Rule]:
     """Return the rules that are chosen, of the run first: what chooses one -> the rule."""
@@ -31,9 +33,10 @@ def rules_of(values: Values) -> dict[str, Rule]:
 
 def rules_of_projections(values: Values) -> list[str]:
     """Return what chooses the rules of the projections that are trained, where it can be known."""
-    if not values.keys() >= {"network.layers", *DEFAULT_KEYS}:
+    try:
+        return [p.rule for x in layers_of(values) for p in x.projections if p.rule != FROZEN]
+    except NotChecked:
         return []
-    return [p.rule for x in layers_of(values) for p in x.projections if p.rule != FROZEN]
 
 
 def reads_of(loss: str) -> str:
@@ -65,7 +68,7 @@ def with_rule(name: str, values: Values) -> str:
     return f"rule={name}{also}"
 
 
-@check("rule.name", "LOSS_TYPE", "dataset.name")
+@CHECKS.add
 def _loss_can_be_learned(values: Values) -> Iterator[str]:
     name, loss, source = values["rule.name"], values["LOSS_TYPE"], values["dataset.name"]
     rule = find_rule(name)
@@ -94,7 +97,7 @@ def _loss_can_be_learned(values: Values) -> Iterator[str]:
         )
 
 
-@check("rule.name", "HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE", "dataset.name", "LOSS_TYPE")
+@CHECKS.add
 def _updates_are_not_flows(values: Values) -> Iterator[str]:
     rule = find_rule(values["rule.name"])
     steps = next(r.name for r in RULES.values() if r.discrete)
@@ -108,7 +111,7 @@ def _updates_are_not_flows(values: Values) -> Iterator[str]:
             )
 
 
-@check("rule.name", "dataset.name", "LOSS_TYPE")
+@CHECKS.add
 def _targets_where_they_are_learned(values: Values) -> Iterator[str]:
     name, loss, learns = values["dataset.name"], values["LOSS_TYPE"], values["rule.name"]
     rule = find_rule(learns)
@@ -132,7 +135,7 @@ def _targets_where_they_are_learned(values: Values) -> Iterator[str]:
         yield (f"{what}: dataset {name} has target spikes and no classes; use {', or '.join(able)}")
 
 
-@check("rule.name", "LOSS_TYPE", "N_BATCH", "TAU_RISE", "TAU_DECAY", *NO_CLASSES)
+@CHECKS.add
 def _of_spike_trains(values: Values) -> Iterator[str]:
     loss, rule = values["LOSS_TYPE"], find_rule(values["rule.name"])
     if rule.loss or reads_of(loss) != SPIKE_TRAINS or SPIKE_TRAINS not in rule.engine.reads:
@@ -149,33 +152,20 @@ def _of_spike_trains(values: Values) -> Iterator[str]:
             yield f"{key}={shown(values[key])}: LOSS_TYPE={loss} predicts no class; leave it out"
 
 
-@check("rule.name")
-def _fixed(values: Values) -> Iterator[str]:
-    name = values["rule.name"]
-    for key, only in find_rule(name).fixed.items():
+@CHECKS.add
+def _what_each_needs(values: Values) -> Iterator[str]:
+    run, backend = values["rule.name"], values.get("backend.name")
+    for key, only in find_rule(run).fixed.items():
         if key in values and values[key] != only:
-            yield f"{key}={shown(values[key])}: rule={name} needs {key}={shown(only)}"
-
-
-@check("rule.name")
-def _own(values: Values) -> Iterator[str]:
-    for rule in rules_of(values).values():
-        for own in rule.checks:
-            yield from own.problems(values)
-
-
-@check("backend.name", "rule.name")
-def _backend_runs_them(values: Values) -> Iterator[str]:
-    backend = values["backend.name"]
+            yield f"{key}={shown(values[key])}: rule={run} needs {key}={shown(only)}"
     for name, rule in rules_of(values).items():
-        if backend not in rule.backends:
-            yield (
-                f"rule={name}: backend {backend} cannot run it; use backend="
-                f"{' or '.join(rule.backends)}"
-            )
+        yield from problems(rule.checks, Checked(values))
+        if backend is not None and backend not in rule.backends:
+            able = " or ".join(rule.backends)
+            yield f"rule={name}: backend {backend} cannot run it; use backend={able}"
 
 
-@check("network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _one_rule_for_gradients(values: Values) -> Iterator[str]:
     """Refuse two rules that both compute gradients; those of projections go with each of them."""
     run = values["rule.name"]
@@ -192,7 +182,7 @@ def _one_rule_for_gradients(values: Values) -> Iterator[str]:
                 )
 
 
-@check("REG_TYPE", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _regularised_by_gradients(values: Values) -> Iterator[str]:
     hidden = layers_of(values)[:-1]
     rules = dict.fromkeys(p.rule for x in hidden for p in x.projections if p.rule != FROZEN)
@@ -206,29 +196,13 @@ def _regularised_by_gradients(values: Values) -> Iterator[str]:
         )
 
 
-@check("LOSS_TYPE", "network.layers", *DEFAULT_KEYS)
+@CHECKS.add
 def _no_reward(values: Values) -> Iterator[str]:
-    plastic = [
-        p for x in layers_of(values) for p in x.projections
-        if p.rule != FROZEN and find_rule(p.rule).plastic
-    ]  # fmt: skip
+    trained = [p for x in layers_of(values) for p in x.projections if p.rule != FROZEN]
+    plastic = [p for p in trained if find_rule(p.rule).plastic]
     if reads_of(values["LOSS_TYPE"]) == SPIKE_TRAINS and plastic:
         yield (
             f"LOSS_TYPE={values['LOSS_TYPE']}: predicts no class that rule={plastic[0].rule} of "
             f"{', '.join(p.name for p in plastic)} could be rewarded for; give these projections "
             "another rule"
         )
-
-
-CHECKS = (
-    _loss_can_be_learned,
-    _updates_are_not_flows,
-    _targets_where_they_are_learned,
-    _of_spike_trains,
-    _fixed,
-    _own,
-    _backend_runs_them,
-    _one_rule_for_gradients,
-    _regularised_by_gradients,
-    _no_reward,
-)
