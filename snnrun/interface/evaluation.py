@@ -90,10 +90,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         about = f"{len(self.examples):,} examples, {self.weights} weights (epochs: {self.epochs})"
-        score = (
-            f"{100 * self.accuracy:.2f} %" if self.task is CLASSIFICATION else f"{self.score:.4f}"
-        )
-        known = f", {self.task.score} {score}, loss {self.loss:.4g}"
+        known = f", {self.task.score} {self.task.in_text(self.score)}, loss {self.loss:.4g}"
         return f"<Evaluation: {about}{known if self.labels is not None else ''}>"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from snnrun.record import SpikeRecord
@@ -23,18 +25,12 @@ def origin(**changes: object) -> dict[str, str | int]:
     return provenance(config, **(arguments | changes))  # type: ignore[arg-type]
 
 
-def add_trial(record: RunRecord, epoch: int, trial: int, phase: str = "train") -> None:
-    record.trial(
-        epoch=epoch,
-        trial=trial,
-        phase=phase,
-        examples=4,
-        loss=1.0 + epoch + trial,
-        correct=1,
-        learning_rate=0.1,
-        spikes={"hidden": 10.0 * trial},
-        seconds=0.25,
-    )
+def add_trial(
+    record: RunRecord, epoch: int, trial: int, phase: str = "train", **figures: Any
+) -> None:
+    usual = {"examples": 4, "loss": 1.0 + epoch + trial, "correct": 1, "seconds": 0.25}
+    usual |= {"learning_rate": 0.1, "spikes": {"hidden": 10.0 * trial}}
+    record.trial(epoch=epoch, trial=trial, phase=phase, **(usual | figures))
     record.predictions(
         epoch=epoch,
         trial=trial,

@@ -92,18 +92,8 @@ def test_columns_of_the_clock_are_the_ones_with_seconds(paths: RunPaths) -> None
 
 def test_means_weigh_batches_by_their_examples(paths: RunPaths) -> None:
     record = RunRecord(paths, origin(), n_classes=3)
-    for trial, (examples, loss, correct) in enumerate([(4, 1.0, 3), (1, 6.0, 0)]):
-        record.trial(
-            epoch=0,
-            trial=trial,
-            phase="train",
-            examples=examples,
-            loss=loss,
-            correct=correct,
-            learning_rate=0.1,
-            spikes={},
-            seconds=0.5,
-        )
+    add_trial(record, 0, 0, examples=4, loss=1.0, correct=3, seconds=0.5)
+    add_trial(record, 0, 1, examples=1, loss=6.0, correct=0, seconds=0.5)
     means = record.means(0, "train")
     assert means == {"loss": 2.0, "accuracy": 0.6, "examples": 5, "seconds": 1.0}
     assert np.isnan(record.means(0, "validation")["loss"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from record_samples import origin
+from record_samples import add_trial, origin
 
 from snnrun import load_run
 from snnrun.errors import SnnrunError
@@ -27,18 +27,8 @@ def pattern_record(paths: RunPaths) -> RunRecord:
     record = RunRecord(paths, origin(dataset="pattern"), task=SPIKE_PATTERN, n_classes=2)
     for epoch, ratio in enumerate(RATIOS):
         for trial, figure in enumerate((1.5, ratio)):
-            record.trial(
-                epoch=epoch,
-                trial=trial,
-                phase="train",
-                examples=1,
-                loss=100 * figure,
-                correct=0,
-                learning_rate=0.1,
-                spikes={"hidden": 2.0},
-                seconds=0.5,
-                figures=dict.fromkeys(FIGURES, figure),
-            )
+            figures = dict.fromkeys(FIGURES, figure)
+            add_trial(record, epoch, trial, examples=1, loss=100 * figure, figures=figures)
         means = record.means(epoch, "train")
         row = {name: means[name] for name in FIGURES}
         record.epoch(
