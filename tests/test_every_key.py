@@ -28,7 +28,7 @@ from snnrun.config import Config, from_dict
 from snnrun.datasets import load
 from snnrun.errors import SnnrunError
 from snnrun.network.build import initial_weights
-from snnrun.plots import training as training_plot
+from snnrun.plots.style import Picture
 from snnrun.record import provenance
 from snnrun.record.spikes import SpikePartWriter
 from snnrun.run import build_program
@@ -285,9 +285,9 @@ def courses_drawn(lab: Lab, keys: Keys) -> int:
     """How often the picture of the training was drawn."""
     drawn = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_plot, "draw_training", lambda *given: drawn.append(given))
+        patch.setattr(Picture, "draw", lambda picture, figure: drawn.append(picture.name))
         lab.train(keys)
-    return len(drawn)
+    return drawn.count("training")
 
 
 class BuildSeenError(Exception):

@@ -17,26 +17,18 @@ MOST_NAMES = 35  # classes up to which each has its tick
 def confusion(
     matrices: Mapping[str, np.ndarray], class_names: Sequence[str], title: str
 ) -> Picture:
-    """Return the picture of ``draw_confusion``."""
-    size = 5.4 * len(matrices), 4.9
-    return Picture("confusion", size, lambda f: draw_confusion(f, matrices, class_names, title))
-
-
-def draw_confusion(
-    figure: Figure,
-    matrices: Mapping[str, np.ndarray],
-    class_names: Sequence[str] = (),
-    title: str = "",
-) -> None:
-    """Draw split -> [predicted, true] counts; a last row more counts what no output decided.
+    """Return split -> [predicted, true] counts; a last row more counts what no output decided.
 
     A field's colour is its share of the true class, its number the examples.
     """
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
-    for number, (split, counts) in enumerate(matrices.items(), 1):
-        axes = figure.add_subplot(1, len(matrices), number)
-        _draw_matrix(figure, axes, np.asarray(counts).T, class_names)
-        axes.set_title(split, loc="left", fontsize=10, fontweight="bold")
+
+    def paint(figure: Figure) -> None:
+        for number, (split, counts) in enumerate(matrices.items(), 1):
+            axes = figure.add_subplot(1, len(matrices), number)
+            _draw_matrix(figure, axes, np.asarray(counts).T, class_names)
+            axes.set_title(split, loc="left", fontsize=10, fontweight="bold")
+
+    return Picture("confusion", (5.4 * len(matrices), 4.9), title, paint)
 
 
 def _draw_matrix(figure: Figure, axes: Axes, counts: np.ndarray, names: Sequence[str]) -> None:

@@ -37,28 +37,38 @@ def size_of(panels: int) -> tuple[float, float]:
     return 3.4 * min(COLUMNS, max(2, panels)), 2.8 * -(-panels // COLUMNS) + 0.4
 
 
-def draw_weights(figure: Figure, weights: Mapping[str, np.ndarray], title: str = "") -> None:
-    """Draw a histogram of the weights of each projection, given as [pre, post]."""
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
-    for axes, (name, values) in zip(panels(figure, len(weights)), weights.items(), strict=True):
-        axes.hist(values.ravel(), bins=_bins(values), color=BLUE)
-        axes.axvline(float(values.mean()), color=VERMILION, linewidth=1.2)
-        tidy(axes, name, x=f"weight (mean {values.mean():.3g}, std {values.std():.3g})")
-        axes.set_ylabel("synapses")
+def histograms_of_weights(weights: Mapping[str, np.ndarray], title: str) -> Picture:
+    """Return a histogram of the weights of each projection, given as [pre, post]."""
+
+    def paint(figure: Figure) -> None:
+        for axes, (name, values) in zip(panels(figure, len(weights)), weights.items(), strict=True):
+            axes.hist(values.ravel(), bins=_bins(values), color=BLUE)
+            axes.axvline(float(values.mean()), color=VERMILION, linewidth=1.2)
+            tidy(axes, name, x=f"weight (mean {values.mean():.3g}, std {values.std():.3g})")
+            axes.set_ylabel("synapses")
+
+    return Picture("weights", size_of(len(weights)), title, paint)
 
 
-def draw_time_constants(figure: Figure, found: list[TimeConstant], title: str = "") -> None:
-    """Draw a histogram of each time constant; where it began as an outline, or a line."""
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
-    for axes, tau in zip(panels(figure, len(found)), found, strict=True):
-        bins = _bins(np.concatenate([tau.values, tau.start]))
-        axes.hist(tau.values, bins=bins, color=BLUE, label="now")
-        if np.ptp(tau.start) > 0:
-            axes.hist(tau.start, bins, color=GREY, histtype="step", lw=1.4, label="at the start")
-        else:
-            axes.axvline(float(tau.start[0]), color=VERMILION, linewidth=1.2, label="at the start")
-        tidy(axes, f"{tau.population}: {tau.name}", x=f"{tau.name} (ms)", y="neurons")
-        axes.legend(frameon=False, fontsize=8)
+def histograms_of_taus(found: list[TimeConstant], title: str) -> Picture:
+    """Return a histogram of each time constant; where it began as an outline, or a line."""
+
+    def paint(figure: Figure) -> None:
+        for axes, tau in zip(panels(figure, len(found)), found, strict=True):
+            bins = _bins(np.concatenate([tau.values, tau.start]))
+            axes.hist(tau.values, bins=bins, color=BLUE, label="now")
+            if np.ptp(tau.start) > 0:
+                axes.hist(
+                    tau.start, bins, color=GREY, histtype="step", lw=1.4, label="at the start"
+                )
+            else:
+                axes.axvline(
+                    float(tau.start[0]), color=VERMILION, linewidth=1.2, label="at the start"
+                )
+            tidy(axes, f"{tau.population}: {tau.name}", x=f"{tau.name} (ms)", y="neurons")
+            axes.legend(frameon=False, fontsize=8)
+
+    return Picture("time_constants", size_of(len(found)), title, paint)
 
 
 def panels(figure: Figure, count: int) -> list[Axes]:
@@ -76,31 +86,25 @@ def _bins(values: np.ndarray) -> list[float]:
     return [float(edge) for edge in np.linspace(low - margin, high + margin, count + 1)]
 
 
-def fields_size(neurons: int) -> tuple[float, float]:
-    """Return width and height of a figure with so many fields, in inches."""
-    rows = -(-min(neurons, MOST_FIELDS) // FIELD_COLUMNS)
-    return 0.5 * FIELD_COLUMNS + 0.2, 0.5 * rows + 0.5
+def fields(weights: np.ndarray, title: str) -> Picture:
+    """Return the weights into the first neurons as images, all in one scale of greys.
 
-
-def draw_fields(figure: Figure, weights: np.ndarray, title: str = "") -> None:
-    """Draw the weights [pixels, neurons] into the first neurons, all in one scale of greys.
-
-    Args:
-        figure: An empty figure.
-        weights: From the pixels of a square image, row by row.
-        title: Stands above.
+    ``weights`` [pixels, neurons] are from the pixels of a square image, row by row.
     """
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     side, neurons = math.isqrt(len(weights)), min(weights.shape[1], MOST_FIELDS)
     rows = -(-neurons // FIELD_COLUMNS)
-    sheet = np.full((rows * (side + 1), FIELD_COLUMNS * (side + 1)), np.nan)
-    for k in range(neurons):
-        top, left = (k // FIELD_COLUMNS) * (side + 1), (k % FIELD_COLUMNS) * (side + 1)
-        sheet[top : top + side, left : left + side] = weights[:, k].reshape(side, side)
-    axes = figure.add_subplot()
-    shown = axes.imshow(sheet, cmap="gray_r", interpolation="nearest")
-    figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
-    axes.set_axis_off()
+
+    def paint(figure: Figure) -> None:
+        sheet = np.full((rows * (side + 1), FIELD_COLUMNS * (side + 1)), np.nan)
+        for k in range(neurons):
+            top, left = (k // FIELD_COLUMNS) * (side + 1), (k % FIELD_COLUMNS) * (side + 1)
+            sheet[top : top + side, left : left + side] = weights[:, k].reshape(side, side)
+        axes = figure.add_subplot()
+        shown = axes.imshow(sheet, cmap="gray_r", interpolation="nearest")
+        figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
+        axes.set_axis_off()
+
+    return Picture("fields", (0.5 * FIELD_COLUMNS + 0.2, 0.5 * rows + 0.5), title, paint)
 
 
 def learned(
@@ -128,12 +132,7 @@ def pictures_of(
     first = next(iter(weights.values()))
     pixels = dataset in DATASETS and find(dataset).pixels
     if pixels and math.isqrt(len(first)) ** 2 == len(first):
-        title = f"Weights from the pixels into each neuron {after}"
-        yield Picture("fields", fields_size(first.shape[1]), lambda f: draw_fields(f, first, title))
-    size = size_of(len(weights))
-    yield Picture("weights", size, lambda f: draw_weights(f, weights, f"Weights {after}"))
+        yield fields(first, f"Weights from the pixels into each neuron {after}")
+    yield histograms_of_weights(weights, f"Weights {after}")
     if taus:
-        title_taus, size_taus = f"Time constants {after}", size_of(len(taus))
-        yield Picture(
-            "time_constants", size_taus, lambda f: draw_time_constants(f, taus, title_taus)
-        )
+        yield histograms_of_taus(taus, f"Time constants {after}")

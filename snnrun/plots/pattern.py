@@ -29,15 +29,6 @@ class Shown:
     spikes: Sequence[Spikes]
 
 
-def patterns(
-    columns: Sequence[Shown], trial_ms: float, target: Spikes | None, title: str
-) -> Picture:
-    """Return the picture of ``draw_patterns``."""
-    rows = max(len(column.spikes) for column in columns)
-    size = 1.0 + WIDTH * min(len(columns), MOST_COLUMNS), 0.8 + HEIGHT * rows
-    return Picture("pattern", size, lambda f: draw_patterns(f, columns, trial_ms, target, title))
-
-
 def chosen(count: int) -> list[int]:
     """Return which of ``count`` recorded trials are shown: evenly spread, first and last among."""
     if count <= MOST_COLUMNS:
@@ -45,33 +36,37 @@ def chosen(count: int) -> list[int]:
     return [round(k * (count - 1) / (MOST_COLUMNS - 1)) for k in range(MOST_COLUMNS)]
 
 
-def draw_patterns(
-    figure: Figure, columns: Sequence[Shown], trial_ms: float, target: Spikes | None, title: str
-) -> None:
-    """Draw the populations above each other, a column for each trial.
+def patterns(
+    columns: Sequence[Shown], trial_ms: float, target: Spikes | None, title: str
+) -> Picture:
+    """Return the populations above each other, a column for each trial.
 
     Args:
         target: Spikes that the outputs should emit, or None where its file is gone.
     """
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     rows = len(columns[0].spikes)
-    panels = figure.subplots(rows, len(columns), sharex=True, sharey="row", squeeze=False)
-    for k, column in enumerate(columns):
-        for row, spikes in enumerate(column.spikes):
-            axes = panels[row, k]
-            if target is not None and spikes.population == target.population:
-                _dots(axes, target, ORANGE, 3.0)
-            _dots(axes, spikes, BLACK, 1.0)
-            name = f"{spikes.population}: {len(spikes.ids):,} spikes"
-            if target is not None and spikes.population == target.population:
-                name += f", target {len(target.ids):,} (orange)"
-            tidy(axes, f"{column.title}\n{name}" if row == 0 else name)
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-            axes.set_ylim(-0.5, spikes.size - 0.5)
-        panels[-1, k].set_xlabel("time (ms)")
-        panels[-1, k].set_xlim(0, trial_ms)
-    for row in range(rows):
-        panels[row, 0].set_ylabel("channel" if row == 0 else "neuron")
+
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(rows, len(columns), sharex=True, sharey="row", squeeze=False)
+        for k, column in enumerate(columns):
+            for row, spikes in enumerate(column.spikes):
+                axes = panels[row, k]
+                if target is not None and spikes.population == target.population:
+                    _dots(axes, target, ORANGE, 3.0)
+                _dots(axes, spikes, BLACK, 1.0)
+                name = f"{spikes.population}: {len(spikes.ids):,} spikes"
+                if target is not None and spikes.population == target.population:
+                    name += f", target {len(target.ids):,} (orange)"
+                tidy(axes, f"{column.title}\n{name}" if row == 0 else name)
+                axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+                axes.set_ylim(-0.5, spikes.size - 0.5)
+            panels[-1, k].set_xlabel("time (ms)")
+            panels[-1, k].set_xlim(0, trial_ms)
+        for row in range(rows):
+            panels[row, 0].set_ylabel("channel" if row == 0 else "neuron")
+
+    size = 1.0 + WIDTH * min(len(columns), MOST_COLUMNS), 0.8 + HEIGHT * rows
+    return Picture("pattern", size, title, paint)
 
 
 def _dots(axes: Axes, spikes: Spikes, colour: str, wider: float) -> None:

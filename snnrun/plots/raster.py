@@ -50,25 +50,21 @@ class Example:
 
 
 def raster(example: Example) -> Picture:
-    """Return the picture of ``draw_raster``."""
-    panels = len(example.spikes) + (example.potentials is not None)
-    size = 8.5, SIZE_PER_PANEL * panels + 0.8
-    return Picture("raster", size, lambda f: draw_raster(f, example))
-
-
-def draw_raster(figure: Figure, example: Example) -> None:
-    """Draw one panel for each population, above each other, over the time of the trial."""
-    figure.suptitle(example.title, fontsize=10, x=0.01, ha="left")
+    """Return one panel for each population, above each other, over the time of the trial."""
     count = len(example.spikes) + (example.potentials is not None)
-    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    outputs_spike = example.potentials is None
-    for axes, spikes in zip(panels, example.spikes, strict=False):
-        is_output = outputs_spike and spikes is example.spikes[-1]
-        _draw_spikes(axes, spikes, example if is_output else None)
-    if example.potentials is not None:
-        _draw_potentials(panels[-1], example)
-    panels[-1].set_xlabel("time (ms)")
-    panels[-1].set_xlim(0, example.trial_ms)
+
+    def paint(figure: Figure) -> None:
+        panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+        outputs_spike = example.potentials is None
+        for axes, spikes in zip(panels, example.spikes, strict=False):
+            is_output = outputs_spike and spikes is example.spikes[-1]
+            _draw_spikes(axes, spikes, example if is_output else None)
+        if example.potentials is not None:
+            _draw_potentials(panels[-1], example)
+        panels[-1].set_xlabel("time (ms)")
+        panels[-1].set_xlim(0, example.trial_ms)
+
+    return Picture("raster", (8.5, SIZE_PER_PANEL * count + 0.8), example.title, paint)
 
 
 def _draw_spikes(axes: Axes, spikes: Spikes, output_of: Example | None) -> None:

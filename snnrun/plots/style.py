@@ -51,11 +51,24 @@ def save(figure: Figure, path: Path) -> None:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a run: the name of its file, width and height in inches, and how it is drawn."""
+    """A picture of a run.
+
+    Args:
+        name: Of its file.
+        size: Width and height in inches.
+        title: Stands above everything.
+        paint: Draws into an empty figure.
+    """
 
     name: str
     size: tuple[float, float]
-    draw: Callable[[Figure], None]
+    title: str
+    paint: Callable[[Figure], None]
+
+    def draw(self, figure: Figure) -> None:
+        """Draw into an empty figure."""
+        figure.suptitle(self.title, fontsize=10, x=0.01, ha="left")
+        self.paint(figure)
 
     def figure(self) -> Figure:
         """Return it as a new figure."""

@@ -31,21 +31,9 @@ SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
 def course(
     epochs: Columns, task: Task, test: Mapping[str, float] | None = None, title: str = ""
 ) -> Picture:
-    """Return the picture of ``draw_training``."""
-    return Picture("training", SIZE, lambda f: draw_training(f, epochs, task, test, title))
-
-
-def draw_training(
-    figure: Figure,
-    epochs: Columns,
-    task: Task,
-    test: Mapping[str, float] | None = None,
-    title: str = "",
-) -> None:
-    """Draw the columns of a run's table of epochs (snnrun.record.columns.EPOCHS).
+    """Return the columns of a run's table of epochs as curves (snnrun.record.columns.EPOCHS).
 
     Args:
-        figure: An empty figure.
         epochs: Column -> one entry per epoch, one epoch at least.
         task: Of the run.
         test: The figures of the test, shown at the last epoch; empty or None before it.
@@ -55,34 +43,37 @@ def draw_training(
         label: {name: values for name, values in epochs.items() if name.startswith(f"{column}/")}
         for column, label in (("spikes_per_neuron", "spikes"), ("silent_neurons", "silent"))
     }
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
-    grid = figure.add_gridspec(2, 6, height_ratios=[3, 2])
-    score, loss = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
-    _draw_splits(score, epochs, task.score, test or {})
-    tidy(score, task.score.capitalize(), y=task.score_axis)
-    score.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    score.legend(frameon=False, loc="lower right")
-    _draw_splits(loss, epochs, "loss", test or {})
-    tidy(loss, "Loss", y=task.loss_axis)
-    log_if_wide(loss)
-    loss.legend(frameon=False, loc="upper right")
-    below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
-    below[0].plot(
-        epochs["epoch"],
-        epochs["learning_rate"],
-        color=GREY,
-        marker=marker(_n(epochs)),
-        markersize=3,
-    )
-    tidy(below[0], "Learning rate", y="rate")
-    log_if_wide(below[0])
-    _draw_populations(below[1], epochs, activity["spikes"])
-    tidy(below[1], "Activity", y="spikes per neuron and trial")
-    below[1].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=8)
-    _draw_populations(below[2], epochs, activity["silent"])
-    tidy(below[2], "Silent neurons", y="neurons without a spike")
-    for axes in (score, loss, *below):
-        by_epoch(axes, epochs["epoch"])
+
+    def paint(figure: Figure) -> None:
+        grid = figure.add_gridspec(2, 6, height_ratios=[3, 2])
+        score, loss = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
+        _draw_splits(score, epochs, task.score, test or {})
+        tidy(score, task.score.capitalize(), y=task.score_axis)
+        score.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        score.legend(frameon=False, loc="lower right")
+        _draw_splits(loss, epochs, "loss", test or {})
+        tidy(loss, "Loss", y=task.loss_axis)
+        log_if_wide(loss)
+        loss.legend(frameon=False, loc="upper right")
+        below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
+        below[0].plot(
+            epochs["epoch"],
+            epochs["learning_rate"],
+            color=GREY,
+            marker=marker(_n(epochs)),
+            markersize=3,
+        )
+        tidy(below[0], "Learning rate", y="rate")
+        log_if_wide(below[0])
+        _draw_populations(below[1], epochs, activity["spikes"])
+        tidy(below[1], "Activity", y="spikes per neuron and trial")
+        below[1].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=8)
+        _draw_populations(below[2], epochs, activity["silent"])
+        tidy(below[2], "Silent neurons", y="neurons without a spike")
+        for axes in (score, loss, *below):
+            by_epoch(axes, epochs["epoch"])
+
+    return Picture("training", SIZE, title, paint)
 
 
 def _n(epochs: Columns) -> int:

@@ -18,12 +18,10 @@ matplotlib = pytest.importorskip("matplotlib")
 
 def test_each_neurons_weights_are_an_image_in_rows() -> None:
     from snnrun.plots.learned import FIELD_COLUMNS as COLUMNS
-    from snnrun.plots.learned import draw_fields, fields_size
-    from snnrun.plots.style import new_figure
+    from snnrun.plots.learned import fields
 
     weights = np.arange(9 * 23, dtype=float).reshape(9, 23)
-    figure = new_figure(*fields_size(23))
-    draw_fields(figure, weights, "fields")
+    figure = fields(weights, "fields").figure()
     sheet = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
     assert sheet.shape == (2 * 4, COLUMNS * 4)
     for k in (0, 19, 20, 22):

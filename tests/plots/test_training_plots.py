@@ -25,8 +25,7 @@ from runs import (
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError, RecordError
 from snnrun.plots import live
-from snnrun.plots.style import new_figure
-from snnrun.plots.training import draw_training
+from snnrun.plots.training import course
 from snnrun.plots.window import Window
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
@@ -100,7 +99,7 @@ def test_pictures_are_made_at_the_interval_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[tuple[str, int]] = []
-    fancy, course = live.LivePlots._fancy, live.LivePlots._training
+    fancy, training = live.LivePlots._fancy, live.LivePlots._training
 
     def note_fancy(self: live.LivePlots, epoch: int, counts: np.ndarray) -> None:
         drawn.append(("fancy", epoch))
@@ -108,7 +107,7 @@ def test_pictures_are_made_at_the_interval_and_at_the_end(
 
     def note_course(self: live.LivePlots) -> None:
         drawn.append(("course", len(self._record.epochs) - 1))
-        course(self)
+        training(self)
 
     monkeypatch.setattr(live.LivePlots, "_fancy", note_fancy)
     monkeypatch.setattr(live.LivePlots, "_training", note_course)
@@ -119,8 +118,7 @@ def test_pictures_are_made_at_the_interval_and_at_the_end(
 
 def test_the_curves_are_the_recorded_columns(plotted: Path) -> None:
     run = load_run(plotted)
-    figure = new_figure()
-    draw_training(figure, run.epochs, run.task, run.test)
+    figure = course(run.epochs, run.task, run.test).figure()
     accuracy, loss, rate, activity, silent = figure.axes
     for axes, quantity in ((accuracy, "accuracy"), (loss, "loss")):
         training, validation, test = axes.get_lines()
@@ -142,8 +140,7 @@ def test_the_axis_of_epochs_has_whole_numbers_that_do_not_overlap(count: int) ->
         name: np.linspace(2, 1, count)
         for name in ("train_loss", "train_accuracy", "learning_rate", "spikes_per_neuron/hidden")
     }
-    figure = new_figure(10, 6.2)
-    draw_training(figure, epochs, CLASSIFICATION)
+    figure = course(epochs, CLASSIFICATION).figure()
     figure.draw_without_rendering()
     for axes in figure.axes:
         low, high = axes.get_xlim()
@@ -253,7 +250,7 @@ def test_a_picture_that_fails_ends_no_run_but_a_full_disk_does(
     def fail(*arguments: Any) -> None:
         raise ValueError("wrong shape")
 
-    monkeypatch.setattr("snnrun.plots.raster.draw_raster", fail)
+    monkeypatch.setattr(live, "raster", fail)
     train(small(**{**PLOTS, "TRAINING_PLOT_INTERVAL": 1}), tmp_path / "a")
     assert pictures(tmp_path / "a") == ALL - {"raster"}
     assert capsys.readouterr().out.count("no more plots of the raster: ValueError: wrong") == 1
