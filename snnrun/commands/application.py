@@ -174,7 +174,8 @@ class Application:
                 raise SystemExit(USER_ERROR) from error  # an exception would add a line of Hydra's
 
         try:
-            done = hydra.main(config_path=None, **OPTIONS)(partial(_run_job, task))(cfg)
+            with refused_in_our_words():
+                done = hydra.main(config_path=None, **OPTIONS)(partial(_run_job, task))(cfg)
         except OSError as error:  # those of the task are in what it returns
             raise ConfigError(f"{NO_FOLDER}: {error}; OUT_DIR says where") from error
         _ = done.return_value  # raises what the task did

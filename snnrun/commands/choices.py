@@ -21,12 +21,10 @@ _HEADER = re.compile(r"\s*#\s*@package\s")
 
 def choices_of(override: Any) -> list[str]:
     """Return the choices that an override of a group names; [] where only Hydra can tell."""
-    from hydra.core.override_parser.types import Glob
-
     value = override.value()
     if override.is_sweep_override():
-        items = getattr(value, "list", [])
-        return [] if isinstance(value, Glob) else [str(_bare(item)) for item in items]
+        # a glob has no list; a quoted text keeps its quotes beside it
+        return [str(getattr(item, "text", item)) for item in getattr(value, "list", [])]
     if value is None:
         return [NONE] if override.key_or_group == PRESET else ["null"]
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
@@ -65,7 +63,7 @@ def with_data_set(
     Raises:
         ConfigError: A sweep over presets of which one brings another data set than the others.
     """
-    words = _named(words)
+    words = [f"{PRESET}={NONE}" if word == f"{PRESET}=null" else word for word in words]
     given = {override.key_or_group: override for override in parsed}
     if PRESET not in given:
         # a data set that no file describes has no preset of its name
@@ -80,9 +78,9 @@ def with_data_set(
         return words
     if len(recommended) == len(names):  # their presets come with them
         value = ",".join(names)
-        return [f"{DATASET}={value}" if _is_preset(word) else word for word in words] + (
-            [f"{PRESET}={value}"] if len(names) == 1 else []
-        )
+        mine, preset = f"{PRESET}=", [f"{PRESET}={value}"] if len(names) == 1 else []
+        words = [f"{DATASET}={value}" if word.startswith(mine) else word for word in words]
+        return [*words, *preset]  # in the place of the other: jobs are counted in this order
     datasets = {name: bringing[name] for name in names if bringing.get(name)}
     if len(set(datasets.values())) > 1:
         raise ConfigError(_mixed(names, datasets, recommended))
@@ -97,16 +95,3 @@ def _mixed(names: Sequence[str], datasets: dict[str, str], recommended: Collecti
         f"data sets, as in {PRESET}={','.join(recommended)}, or presets of one data set; sweep "
         f"over {either(rest)} by {'itself' if len(rest) == 1 else 'themselves'}"
     )
-
-
-def _named(words: Sequence[str]) -> list[str]:
-    """Return the overrides with the name that no preset has where one is null."""
-    return [f"{PRESET}={NONE}" if word == f"{PRESET}=null" else word for word in words]
-
-
-def _is_preset(word: str) -> bool:
-    return word.startswith(f"{PRESET}=")
-
-
-def _bare(item: Any) -> Any:
-    return getattr(item, "text", item)  # a quoted text keeps its quotes beside it

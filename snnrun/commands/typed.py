@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -64,13 +64,6 @@ def as_typed(
     return f"{match['add']}{name}={','.join(read)}"
 
 
-def text_given(name: str, overrides: Iterable[str]) -> str:
-    """Return the text that the last override of the key ``name`` gives it; "" where none does."""
-    found = [word for word in overrides if word.startswith(f"{name}=")]
-    value = _reading(as_typed(found[-1]).partition("=")[2]) if found else ""
-    return value.text if isinstance(value, QuotedString) else str(value or "")
-
-
 def _may_be_text(name: str) -> bool:
     """Return whether a text may be meant by the value of a key."""
     key = SCHEMA.get(ALIASES.get(name, name))
@@ -121,7 +114,8 @@ def split_commas(text: str) -> list[str]:
             parts.append("")
             continue
         if quote:
-            if letter == quote and _backslashes_before(text, place) % 2 == 0:
+            before = text[:place]
+            if letter == quote and (place - len(before.rstrip("\\"))) % 2 == 0:  # not escaped
                 quote = ""
         elif letter in "\"'" and not parts[-1].strip():
             quote = letter
@@ -131,7 +125,3 @@ def split_commas(text: str) -> list[str]:
             depth -= 1
         parts[-1] += letter
     return parts
-
-
-def _backslashes_before(text: str, place: int) -> int:
-    return place - len(text[:place].rstrip("\\"))

@@ -54,6 +54,7 @@ from snnrun.cli import main
         (["train", "+UNKNOWN=1"], "UNKNOWN: there is no such key"),
         (["train", "~ETAA"], "Could not delete from config"),
         (["train", "hydra.runn.dir=x"], "hydra.runn"),
+        (["train", "+hydra.callbacks.x._target_=nowhere.X"], "Error locating target 'nowhere.X'"),
         (["train", "ETA=-1"], "ETA=-1: must be a number > 0"),
         (["train", "OUT_DIR=/dev/null"], "the run folder cannot be made"),
         (["data"], "needs one of info, verify, fetch, got nothing"),

@@ -40,9 +40,9 @@ def test_hydras_information_is_reachable(words: list[str], fragment: str, capsys
 
 
 def test_a_multirun_makes_a_run_of_every_combination(calls: Calls) -> None:
-    assert main(["train", "ETA=1e-3,1e-2", "-m", "dataset=shd,yinyang"]) == 0
-    made = [(config.ETA, config.dataset.name) for _, config, *_ in calls]
-    assert made == [(0.001, "shd"), (0.001, "yinyang"), (0.01, "shd"), (0.01, "yinyang")]
+    assert main(["train", "N_EPOCHS=3,4", "-m", "dataset=shd,yinyang"]) == 0
+    made = [(config.N_EPOCH, config.dataset.name) for _, config, *_ in calls]
+    assert made == [(3, "shd"), (3, "yinyang"), (4, "shd"), (4, "yinyang")]
     folders = [folder for _, _, folder, _ in calls]
     assert [folder.name for folder in folders] == ["0", "1", "2", "3"]
     assert all("outputs/multirun/" in folder.as_posix() for folder in folders)
