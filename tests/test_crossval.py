@@ -16,7 +16,7 @@ from runs import assert_same_run, end, start, wait_for_epochs, write_shd
 from snnrun import crossval
 from snnrun.cli import main
 from snnrun.config import validate
-from snnrun.datasets import grid
+from snnrun.datasets.grid import Grid
 from snnrun.record import load_run
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.report.folds import Fold, show_folds, write_folds
@@ -163,8 +163,8 @@ def test_the_data_are_packed_once_and_the_runs_are_those_that_pack_their_own(
     more: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = []
-    pack = grid.pack
-    monkeypatch.setattr(grid, "pack", lambda *a, **k: (packed.append(1), pack(*a, **k))[1])
+    put = Grid.put
+    monkeypatch.setattr(Grid, "put", lambda *a: (packed.append(1), put(*a))[1])
     words = [*KEYS, f"dataset.path={data}", *more]
     assert main(["crossval", *words, f"hydra.run.dir={tmp_path}/all"]) == 0
     assert len(packed) == 1
