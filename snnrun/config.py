@@ -13,6 +13,7 @@ from typing import Any
 
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.check import Checked, count_of, problems, steps_of
+from snnrun.keys.files import conf_dir as conf_dir
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
 from snnrun.rules import RULES
@@ -29,7 +30,6 @@ from snnrun.schema import (
     rules,
 )
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
-from snnrun.schema.files import conf_dir as conf_dir
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
 

@@ -78,16 +78,6 @@ def test_the_files_of_a_data_set_compose_the_schemas_defaults(
     assert values == {**defaults, "backend.name": backend, "rule.name": rule}
 
 
-@pytest.mark.parametrize("rule", GROUPS["rule"])
-def test_the_file_of_a_rule_holds_the_defaults_of_its_options(rule: str) -> None:
-    dataset = "pattern" if rule == "superspike" else "shd"
-    chosen = f"dataset={dataset}", f"rule={rule}"
-    values = flat(OmegaConf.to_container(table(*chosen)))
-    for name in options_of_rule(rule) - {"rule.name"}:
-        assert values[name] == plain(SCHEMA[name].default)
-    assert checked(*chosen).rule.name == rule
-
-
 def test_every_option_of_a_rule_is_in_a_file() -> None:
     filed = set().union(*map(options_of_rule, GROUPS["rule"]))
     assert filed == {name for name in SCHEMA if name.startswith("rule.")}

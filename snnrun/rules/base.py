@@ -13,9 +13,19 @@ from types import SimpleNamespace
 from typing import Any
 
 from snnrun.keys.check import Check
+from snnrun.keys.files import conf_dir, values_of
 from snnrun.keys.key import Condition, Key, unless, when
-from snnrun.keys.table import Row, table
+from snnrun.keys.kinds import Kind
 from snnrun.rules.learning import Engine, Learning
+
+
+def option(name: str, kind: Kind, meaning: str, **more: Any) -> dict[str, Any]:
+    """Return an option, of the group ``rule``; ``more``: what else Key has, such as its default.
+
+    The default of a built-in rule's option is in its file, conf/rule/NAME.yaml. With ``active_if``
+    the rule uses it under one of these conditions only.
+    """
+    return {"name": f"rule.{name}", "kind": kind, "meaning": meaning, **more}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +38,7 @@ class Rule:
         source: The publication.
         engine: What runs it.
         bind: Makes the form of learning of the values of its options, which are attributes.
-        options: Its own keys, of the group ``rule``.
+        options: What ``option`` returns of each of its own keys; then they are these keys.
         backends: Those that can run it.
         beside: The rule with which a network's other projections learn, and the output where the
             configuration does not say, where this one is for single projections.
@@ -48,7 +58,7 @@ class Rule:
     source: str
     engine: Engine
     bind: Callable[[Any], Learning]
-    options: tuple[Key, ...] = ()
+    options: tuple[Any, ...] = ()
     backends: tuple[str, ...] = ("native",)
     beside: Rule | None = None
     loss: str = ""
@@ -60,6 +70,19 @@ class Rule:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     no_hidden: Condition | None = None
     checks: tuple[Check, ...] = ()
+
+    def __post_init__(self) -> None:
+        file = conf_dir() / "rule" / f"{self.name}.yaml"
+        usual = {f"rule.{k}": v for k, v in values_of(file).items()} if file.is_file() else {}
+        fixed = {"section": f"options of rule={self.name}", "active_if": self.chosen_by}
+        keys = []
+        for given in self.options:
+            if not isinstance(given, Key):
+                if "default" not in given and given["name"] not in usual:
+                    raise ValueError(f"rule {self.name}: option {given['name']} has no default")
+                given = Key(**fixed | {"default": usual.get(given["name"])} | given)
+            keys.append(given)
+        object.__setattr__(self, "options", tuple(keys))
 
     @property
     def gradient(self) -> Rule:
@@ -84,14 +107,5 @@ class Rule:
 
     def usual(self) -> Learning:
         """Return the form of learning with the defaults of all options."""
-        return self.bind(SimpleNamespace(**{k.name.split(".")[1]: k.default for k in self.options}))
-
-
-def options(rule: str, *rows: Row, plastic: bool = False) -> tuple[Key, ...]:
-    """Return rows as options of the rule with this name; ``plastic``: it is one of projections.
-
-    A row may have conditions of its own, under which the rule uses it.
-    """
-    used = (when("rule.name", rule), *((unless("network.layers", ()),) if plastic else ()))
-    rows = tuple({"active_if": used, **row, "name": f"rule.{row['name']}"} for row in rows)
-    return table(f"options of rule={rule}", *rows)
+        usual = {k.name.partition(".")[2]: k.convert(k.default)[0] for k in self.options}
+        return self.bind(SimpleNamespace(**usual))

@@ -9,68 +9,66 @@ from collections.abc import Iterator
 
 from snnrun.keys.check import Values
 from snnrun.keys.key import when
-from snnrun.keys.table import number, switch, text
-from snnrun.rules.base import Rule, options
+from snnrun.keys.kinds import BOOL, FLOAT, TEXT
+from snnrun.rules.base import Rule, option
 from snnrun.rules.eventprop import EVENTPROP
 from snnrun.rules.learning import Engine, Plasticity
 
 # fmt: off
-OPTIONS = options(
-    "stdp",
-    number(
-        "a_plus", 1.0,
+OPTIONS = (
+    option(
+        "a_plus", FLOAT,
         "Potentiation of a weight by a pair of spikes at no distance, before it is multiplied by "
         "ETA.",
     ),
-    number("a_minus", 1.05, "Depression by such a pair."),
-    number(
-        "a_post", 0.0,
+    option("a_minus", FLOAT, "Depression by such a pair."),
+    option(
+        "a_post", FLOAT,
         "Change of all weights of a neuron at each of its spikes, whatever arrived: below 0 it "
         "weakens what does not help the neuron to spike.",
     ),
-    number(
-        "tau_plus", 20.0,
+    option(
+        "tau_plus", FLOAT,
         "Time constant with which potentiation falls with the time by which the presynaptic spike "
         "comes first.", unit="ms", above=0,
     ),
-    number(
-        "tau_minus", 20.0,
+    option(
+        "tau_minus", FLOAT,
         "Time constant with which depression falls with the time by which the postsynaptic spike "
         "comes first.", unit="ms", above=0,
     ),
-    number(
-        "w_min", 0.0, "Least weight; initial weights are cut to it too.", maximum=1e6,
+    option(
+        "w_min", FLOAT, "Least weight; initial weights are cut to it too.", maximum=1e6,
         minimum=-1e6,
     ),
-    number(
-        "w_max", 1.0, "Largest weight; initial weights are cut to it too.", maximum=1e6,
+    option(
+        "w_max", FLOAT, "Largest weight; initial weights are cut to it too.", maximum=1e6,
         minimum=-1e6,
     ),
-    text(
-        "bound", "additive",
+    option(
+        "bound", TEXT,
         "additive: changes do not depend on the weight; multiplicative: potentiation goes with "
         "(w_max - w)^mu, depression with (w - w_min)^mu.",
         choices=("additive", "multiplicative"),
     ),
-    number(
-        "mu", 1.0, "Exponent of multiplicative bounds; others than 1 take longer.", minimum=0,
+    option(
+        "mu", FLOAT, "Exponent of multiplicative bounds; others than 1 take longer.", minimum=0,
         active_if=(when("rule.bound", "multiplicative"),),
     ),
-    switch(
-        "reward", False,
+    option(
+        "reward", BOOL,
         "Multiply the changes of an example by a reward: 1 where the network's prediction is right,"
         " rule.punish where it is wrong. false: no example is told from another.",
     ),
-    number(
-        "punish", -1.0, "Reward of an example with a wrong prediction.",
+    option(
+        "punish", FLOAT, "Reward of an example with a wrong prediction.",
         active_if=(when("rule.reward", True),),
     ),
-    text(
-        "optimiser", "sgd",
+    option(
+        "optimiser", TEXT,
         "What makes a change of weights of the mean over a mini-batch: sgd, times the learning "
         "rate; adam, as for gradients.", choices=("sgd", "adam"),
     ),
-    plastic=True,
 )
 # fmt: on
 

@@ -32,101 +32,96 @@ from collections.abc import Iterator
 
 from snnrun.keys.check import Values, steps_of
 from snnrun.keys.key import unless, when
-from snnrun.keys.kinds import FLOAT
-from snnrun.keys.table import number, row, switch, text, whole
-from snnrun.rules.base import Rule, options
+from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT
+from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Online
 
 RANDOM = (when("rule.feedback", "random"),)
-CUTS = ("rule.cut_every", "rule.cut_at", "rule.cut_at_ms")
 CUT = (unless("rule.cut_every", 0), unless("rule.cut_at", None), unless("rule.cut_at_ms", None))
 HET = (unless("rule.het_rho", 0.0),)
 
 # fmt: off
-OPTIONS = options(
-    "superspike",
-    text(
-        "feedback", "symmetric",
+OPTIONS = (
+    option(
+        "feedback", TEXT,
         "How errors of the outputs reach hidden neurons: through the weights of the forward "
         "connection (symmetric), through fixed normal ones (random), through ones (uniform); "
         "none: there is no hidden layer.",
         choices=("symmetric", "random", "uniform", "none"),
     ),
-    number(
-        "feedback_sd", 1.0, "Standard deviation of random feedback.", minimum=0, active_if=RANDOM,
+    option(
+        "feedback_sd", FLOAT, "Standard deviation of random feedback.", minimum=0, active_if=RANDOM,
     ),
-    whole("feedback_seed", 1, "Seed of random feedback.", minimum=0, active_if=RANDOM),
-    number("tau_rise", 5.0, "Rise of the kernel of traces and errors.", unit="ms", above=0),
-    number("tau_decay", 10.0, "Decay of the kernel of traces and errors.", unit="ms", above=0),
-    number(
-        "beta", 1.0, "Steepness of the surrogate derivative 1/(1 + |beta (V - V_THRESH)|)^2.",
+    option("feedback_seed", INT, "Seed of random feedback.", minimum=0, active_if=RANDOM),
+    option("tau_rise", FLOAT, "Rise of the kernel of traces and errors.", unit="ms", above=0),
+    option("tau_decay", FLOAT, "Decay of the kernel of traces and errors.", unit="ms", above=0),
+    option(
+        "beta", FLOAT, "Steepness of the surrogate derivative 1/(1 + |beta (V - V_THRESH)|)^2.",
         unit="1/mV", above=0,
     ),
-    number(
-        "sigma_floor", -20.0, "Potential from rest below which that derivative is 0.", unit="mV",
+    option(
+        "sigma_floor", FLOAT, "Potential from rest below which that derivative is 0.", unit="mV",
     ),
-    number("r0", 1.0, "Step size of RMaxProp.", unit="mV", above=0),
-    number("tau_rms", 30000.0, "Time constant of RMaxProp's leaking maximum.", unit="ms", above=0),
-    number("update_ms", 500.0, "Running time between updates of the weights.", unit="ms", above=0),
-    switch(
-        "update_aligned", False,
+    option("r0", FLOAT, "Step size of RMaxProp.", unit="mV", above=0),
+    option("tau_rms", FLOAT, "Time constant of RMaxProp's leaking maximum.", unit="ms", above=0),
+    option("update_ms", FLOAT, "Running time between updates of the weights.", unit="ms", above=0),
+    option(
+        "update_aligned", BOOL,
         "Count that time anew in each trial; what is left at its end is an update too.",
     ),
-    number("epsilon", 1e-32, "Added to the root of RMaxProp's maximum.", above=0),
-    number("w_limit", 100.0, "Weights stay between plus and minus this.", unit="mV", above=0),
-    number(
-        "w0", 50.0,
+    option("epsilon", FLOAT, "Added to the root of RMaxProp's maximum.", above=0),
+    option("w_limit", FLOAT, "Weights stay between plus and minus this.", unit="mV", above=0),
+    option(
+        "w0", FLOAT,
         "Standard deviation of initial weights, times the root of the number of inputs.",
         unit="mV", minimum=0,
     ),
-    whole(
-        "cut_every", 0,
+    option(
+        "cut_every", INT,
         "Multiply the step size by rule.cut_factor every so many trials, again and again; 0: "
         "never.",
         minimum=0,
     ),
-    whole(
-        "cut_at", None,
+    option(
+        "cut_at", INT,
         "Multiply the step size by rule.cut_factor once, from this trial of the run on.",
         minimum=0, nullable=True, null="never",
     ),
-    row(
-        "cut_at_ms", None,
+    option(
+        "cut_at_ms", FLOAT,
         "The same at a running time: from the first trial on that begins at or after it.",
-        kind=FLOAT, unit="ms", minimum=0, nullable=True, null="never",
+        unit="ms", minimum=0, nullable=True, null="never",
     ),
-    number(
-        "cut_factor", 0.1, "What cuts multiply the step size by.", above=0, maximum=1,
+    option(
+        "cut_factor", FLOAT, "What cuts multiply the step size by.", above=0, maximum=1,
         active_if=CUT,
     ),
-    number(
-        "burn_in_ms", 0.0,
+    option(
+        "burn_in_ms", FLOAT,
         "Running time at the start without learning: updates of what began before it are skipped.",
         unit="ms", minimum=0,
     ),
-    number(
-        "het_rho", 0.0,
+    option(
+        "het_rho", FLOAT,
         "Strength of the heterosynaptic regulariser of hidden neurons: -het_rho w zeta is added to "
         "what a synapse accumulates in each step, w in volts, zeta a power of the trace of the "
         "neuron's own spikes.",
         minimum=0,
     ),
-    number("het_a", 4.0, "That power.", minimum=0, active_if=HET),
-    number("het_tau", 100.0, "Time constant of that trace.", unit="ms", above=0, active_if=HET),
-    switch(
-        "het_error_scaled", False, "Multiply zeta by the neuron's squared error.", active_if=HET,
-    ),
-    number(
-        "delay_ms", 0.0,
+    option("het_a", FLOAT, "That power.", minimum=0, active_if=HET),
+    option("het_tau", FLOAT, "Time constant of that trace.", unit="ms", above=0, active_if=HET),
+    option("het_error_scaled", BOOL, "Multiply zeta by the neuron's squared error.", active_if=HET),
+    option(
+        "delay_ms", FLOAT,
         "Axonal delay of spikes and errors; eligibilities wait for the errors. Rounded to steps.",
         unit="ms", minimum=0,
     ),
-    switch(
-        "reset_state_per_trial", False,
+    option(
+        "reset_state_per_trial", BOOL,
         "Begin each trial with potentials at rest and traces at 0; false: they run on.",
     ),
-    number(
-        "tau_error", 10000.0, "Time constant of the running mean of the error that is shown.",
+    option(
+        "tau_error", FLOAT, "Time constant of the running mean of the error that is shown.",
         unit="ms", above=0,
     ),
 )

@@ -6,40 +6,38 @@ from typing import Any
 
 from snnrun.errors import ConfigError
 from snnrun.keys.key import unless, when
-from snnrun.keys.kinds import FLOAT
-from snnrun.keys.table import row, switch, text
+from snnrun.keys.kinds import BOOL, FLOAT, TEXT
 from snnrun.load import load_object
 from snnrun.models.surrogates import KEYS, SURROGATES, SpikeDerivative, Surrogate
-from snnrun.rules.base import Rule, options
+from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Gradient
 
 # fmt: off
-OPTIONS = options(
-    "surrogate",
-    text(
-        "surrogate", "fast_sigmoid",
+OPTIONS = (
+    option(
+        "surrogate", TEXT,
         "What stands for the derivative of a spike by x, the state's distance above the threshold, "
         "or the dotted path of your own: fast_sigmoid 1/(scale|x| + 1)^2; sigmoid scale s(1 - s) "
         "with s = 1/(1 + exp(-scale x)); arctan scale/2 / (1 + (pi/2 scale x)^2); triangular "
         "max(0, 1 - scale|x|); piecewise_linear 1/threshold for x >= -window, else 0.",
         choices=tuple(SURROGATES), dotted_path=True,
     ),
-    row(
-        "scale", None,
+    option(
+        "scale", FLOAT,
         "Steepness of the surrogates but piecewise_linear, 1 / units of the potential. Larger: "
         "only neurons near their threshold learn.",
-        kind=FLOAT, above=0, nullable=True,
+        above=0, nullable=True,
         null="the surrogate's own: fast_sigmoid 10, sigmoid 10, arctan 2, triangular 1",
         active_if=(unless("rule.surrogate", "piecewise_linear"),),
     ),
-    row(
-        "window", None,
+    option(
+        "window", FLOAT,
         "How far below the threshold piecewise_linear begins, in units of the potential.",
-        kind=FLOAT, above=0, nullable=True, null="the surrogate's own: 0.5",
+        above=0, nullable=True, null="the surrogate's own: 0.5",
         active_if=(when("rule.surrogate", "piecewise_linear"),),
     ),
-    switch(
-        "detach_reset", True,
+    option(
+        "detach_reset", BOOL,
         "Let a reset count as a constant: its size is differentiated, but not that it happens.",
     ),
 )

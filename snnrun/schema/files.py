@@ -9,22 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
+from snnrun.keys.files import conf_dir, values_of
 from snnrun.keys.key import Condition, when
-
-
-def conf_dir() -> Path:
-    """Return the folder of the configuration files: the wheel's, or that of the repository."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "conf"
-    return installed if (installed / "config.yaml").is_file() else package.parent / "conf"
 
 
 def _values_of(file: Path) -> dict[str, Any]:
     """Return key -> value of a file, options and choices of groups as ``group.option``."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # seven times as fast
-    found: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), loader)
+    found = values_of(file)
     for choice in found.pop("defaults", ()):
         for group, name in choice.items():  # "override /rule": "superspike"
             found[f"{group.rpartition('/')[2]}.name"] = name

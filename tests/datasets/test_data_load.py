@@ -15,7 +15,8 @@ from samples import make_config
 from snnrun.config import from_dict
 from snnrun.datasets import DataFile, find, load
 from snnrun.errors import ConfigError, DataError
-from snnrun.schema.files import DATASETS, FILES, conf_dir
+from snnrun.keys.files import conf_dir
+from snnrun.schema.files import DATASETS, FILES
 
 OWN = """
 import numpy as np
