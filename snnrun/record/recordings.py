@@ -68,6 +68,7 @@ class Recordings:
                 file,
                 n_neurons,
                 steps_per_example=self._steps,
+                dt_ms=self._time["dt_ms"],
                 buffer_steps=buffer_steps,
             )
             yield writer

@@ -89,8 +89,8 @@ class SpikePartWriter:
         file: The part; one group is made per population.
         n_neurons: Population -> number of neurons.
         steps_per_example: Steps of a trial.
-        buffer_steps: Steps, at least one example, whose spikes are held before they are compressed
-            (SPK_REC_STEPS).
+        dt_ms: Length of a step.
+        buffer_steps: Steps that are held in memory before they are compressed (SPK_REC_STEPS).
     """
 
     def __init__(
@@ -99,11 +99,14 @@ class SpikePartWriter:
         n_neurons: Mapping[str, int],
         *,
         steps_per_example: int,
+        dt_ms: float,
         buffer_steps: int,
     ) -> None:
         self._groups = {name: file.create_group(name) for name in n_neurons}
         self._steps_per_example = steps_per_example
         self._buffer_steps = buffer_steps
+        ends = np.arange(buffer_steps, steps_per_example, buffer_steps)
+        self._ends_ms = (ends + 0.5) * dt_ms  # between steps, where rounding moves no spike
         self._held_steps = 0
         self._times: dict[str, list[np.ndarray]] = {name: [] for name in n_neurons}
         self._ids: dict[str, list[np.ndarray]] = {name: [] for name in n_neurons}
@@ -131,15 +134,22 @@ class SpikePartWriter:
             if len(times) != len(ids):
                 raise ValueError(f"{name}: {len(times)} spike times, but {len(ids)} neuron ids")
             self._counts[name].append(len(ids))
-            self._times[name].append(np.array(times, "f4"))
-            self._ids[name].append(np.array(ids, "i4"))
         self._about["examples"].append(example)
         for name, value in (("labels", label), ("predictions", prediction)):
             if value is not None:
                 self._about[name].append(value)
-        self._held_steps += self._steps_per_example
-        if self._held_steps >= self._buffer_steps:
-            self._flush()
+        edges = {
+            name: [0, *np.searchsorted(times, self._ends_ms).tolist(), len(times)]
+            for name, (times, _) in spikes.items()
+        }
+        for piece in range(len(self._ends_ms) + 1):
+            for name, (times, ids) in spikes.items():
+                here = slice(*edges[name][piece : piece + 2])
+                self._times[name].append(np.array(times[here], "f4"))
+                self._ids[name].append(np.array(ids[here], "i4"))
+            self._held_steps += min(self._buffer_steps, self._steps_per_example)
+            if self._held_steps >= self._buffer_steps:
+                self._flush()
 
     def close(self) -> None:
         """Write what is still held, and where each example begins."""

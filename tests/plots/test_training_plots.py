@@ -67,15 +67,12 @@ def pictures(folder: Path) -> set[str]:
     return {path.stem for path in RunPaths(folder).plots.iterdir()}
 
 
-def test_a_run_leaves_every_picture_whole(plotted: Path) -> None:
+def test_a_run_leaves_every_picture_whole_and_says_where(plotted: Path) -> None:
     assert pictures(plotted) == ALL
     for name in ALL:
         width, height = size_of_png(RunPaths(plotted).plot(name))
         assert 400 < width < 1500
         assert 250 < height < 1500
-
-
-def test_the_summary_names_their_folder(plotted: Path) -> None:
     assert f"{RunPaths(plotted).plots}: plots" in RunPaths(plotted).log.read_text()
 
 
@@ -198,15 +195,17 @@ def test_without_matplotlib_a_run_stops_before_it_begins(key: str) -> None:
     assert done.returncode == 0, done.stderr  # nothing else needs it
 
 
-@pytest.mark.parametrize("key", ["TRAINING_PLOT", "FANCY_PLOTS"])
-def test_plots_that_would_not_be_kept_are_refused(key: str) -> None:
-    with pytest.raises(ConfigError, match=f"{key}=true: plots are files.*WRITE_TO_DISK=false"):
-        from_dict({key: True, "WRITE_TO_DISK": False})
-
-
-def test_an_interval_without_plots_is_refused() -> None:
-    with pytest.raises(ConfigError, match="TRAINING_PLOT_INTERVAL=3"):
-        from_dict({"TRAINING_PLOT_INTERVAL": 3})
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"TRAINING_PLOT": True, "WRITE_TO_DISK": False}, "TRAINING_PLOT=true: plots are files.*"),
+        ({"FANCY_PLOTS": True, "WRITE_TO_DISK": False}, "FANCY_PLOTS=true: plots are files.*"),
+        ({"TRAINING_PLOT_INTERVAL": 3}, "TRAINING_PLOT_INTERVAL=3"),
+    ],
+)
+def test_plots_without_effect_are_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        from_dict(keys)
 
 
 @pytest.mark.usefixtures("places")

@@ -74,10 +74,11 @@ def counts(backend: Backend) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_only_silent_neurons_are_drawn_anew_each_with_the_statistics_of_its_own_layer(
-    name: str, tmp_path: Path
+@pytest.mark.parametrize("lift", [0.0, 0.25])
+def test_only_silent_neurons_are_lifted_or_drawn_anew_with_the_statistics_of_their_layer(
+    name: str, lift: float, tmp_path: Path
 ) -> None:
-    config = small(**DEEP, REWIRE_SILENT=True, backend=OF[name])
+    config = small(**DEEP, REWIRE_SILENT=True, REWIRE_LIFT=lift, backend=OF[name])
     with opened(config, tmp_path) as backend:
         before = tensors(backend)
         spikes, silent = counts(backend)
@@ -88,29 +89,17 @@ def test_only_silent_neurons_are_drawn_anew_each_with_the_statistics_of_its_own_
     changed = {"in_to_hid0": silent[0], "hid_to_hidfwd0": silent[1]}
     for (tensor, which), array in after.items():
         here = changed.get(tensor, np.zeros(array.shape[1], bool))
+        if lift:
+            raised = lift * here * (which == "value")
+            np.testing.assert_array_equal(array, before[tensor, which] + raised)
+            continue
         np.testing.assert_array_equal(array[:, ~here], before[tensor, which][:, ~here])
-        if which != "value":
-            assert (array[:, here] == 0).all()
+        assert which == "value" or (array[:, here] == 0).all()
     for tensor, mean, std in (("in_to_hid0", 1.5, 0.78), ("hid_to_hidfwd0", -0.4, 0.05)):
         drawn = after[tensor, "value"][:, changed[tensor]]
         assert len(np.unique(drawn)) == drawn.size
-        assert abs(drawn.mean() - mean) < 4 * std / np.sqrt(drawn.size)
-        assert abs(drawn.std() - std) < 4 * std / np.sqrt(2 * drawn.size)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_a_lift_raises_the_weights_of_silent_neurons_only(name: str, tmp_path: Path) -> None:
-    config = small(**DEEP, REWIRE_SILENT=True, REWIRE_LIFT=0.25, backend=OF[name])
-    with opened(config, tmp_path) as backend:
-        before = tensors(backend)
-        spikes, silent = counts(backend)
-        rewired = rewire(config, backend, spikes, epoch=3)
-        after = tensors(backend)
-    np.testing.assert_array_equal(rewired, [silent[0].sum(), silent[1].sum(), 0])
-    lifted = {("in_to_hid0", "value"): silent[0], ("hid_to_hidfwd0", "value"): silent[1]}
-    for tensor, array in after.items():
-        raised = 0.25 * lifted.get(tensor, np.zeros(array.shape[1], bool))
-        np.testing.assert_array_equal(array, before[tensor] + raised)
+        assert lift or abs(drawn.mean() - mean) < 4 * std / np.sqrt(drawn.size)
+        assert lift or abs(drawn.std() - std) < 4 * std / np.sqrt(2 * drawn.size)
 
 
 def test_draws_differ_between_epochs_layers_and_seeds_and_are_those_of_the_seed(
@@ -236,14 +225,8 @@ def test_a_checkpoint_without_the_counts_of_newer_versions_is_read(tmp_path: Pat
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        (
-            {"REWIRE_LIFT": 0.1},
-            "REWIRE_LIFT=0.1: has no effect unless REWIRE_SILENT is true",
-        ),
-        (
-            {"REWIRE_SILENT": True, "REWIRE_LIFT": -0.1},
-            "REWIRE_LIFT=-0.1: must be a number >= 0",
-        ),
+        ({"REWIRE_LIFT": 0.1}, "REWIRE_LIFT=0.1: has no effect unless REWIRE_SILENT is true"),
+        ({"REWIRE_SILENT": True, "REWIRE_LIFT": -0.1}, "REWIRE_LIFT=-0.1: must be a number >= 0"),
         (
             {"REWIRE_SILENT": True, "TRAIN_W": False},
             "REWIRE_SILENT=true: would change weights that TRAIN_W=false keeps as they are",
@@ -256,17 +239,23 @@ def test_keys_that_do_not_fit_together_are_refused(keys: dict[str, Any], told: s
     assert told in str(caught.value)
 
 
-def test_an_explosion_after_weights_were_lifted_advises_a_smaller_lift(tmp_path: Path) -> None:
-    lift = {"REWIRE_SILENT": True, "REWIRE_LIFT": 1e7}
-    said = message(NumericalError, small(**QUIET | lift, ETA=1e-9), tmp_path / "lifted")
-    assert "of in_to_hid are not finite, or beyond 1e6, since trial 0 of epoch 1 (update 7" in said
-    assert said.endswith(
-        "Try a smaller ETA, a smaller REWIRE_LIFT (it is 1e+07), LR_EASE_IN_FACTOR or smaller "
-        "initial weights"
-    )
-    said = message(NumericalError, small(**QUIET | lift, ETA=1e9), tmp_path / "not yet")
-    assert "since trial 0 of epoch 0" in said
-    assert "REWIRE_LIFT" not in said
+@pytest.mark.parametrize(
+    ("eta", "since", "advice"),
+    [
+        (
+            1e-9,
+            "trial 0 of epoch 1 (update 7",
+            "a smaller ETA, a smaller REWIRE_LIFT (it is 1e+07)",
+        ),
+        (1e9, "trial 0 of epoch 0", ""),
+    ],
+)
+def test_an_explosion_after_weights_were_lifted_advises_a_smaller_lift(
+    tmp_path: Path, eta: float, since: str, advice: str
+) -> None:
+    said = message(NumericalError, small(**QUIET, REWIRE_LIFT=1e7, ETA=eta), tmp_path)
+    assert f"are not finite, or beyond 1e6, since {since}" in said
+    assert said.endswith(f"Try a smaller ETA, {advice}LR_EASE_IN_FACTOR or smaller initial weights")
 
 
 def test_a_validation_that_is_not_finite_after_a_lift_advises_it_too(
