@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,16 @@ FIRST_LINE = re.compile(r"(snnrun [a-z]+.*\n)*")  # the command, which is said b
 Say = pytest.CaptureFixture[str]
 
 
+def train_with(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Let a run do this instead of training."""
+    monkeypatch.setattr(sys.modules["snnrun.run"], "train", lambda *_, **__: work())
+
+
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def train(*arguments: Any, **named: Any) -> None:
+    def fail() -> None:
         raise error
 
-    monkeypatch.setattr(sys.modules["snnrun.run"], "train", train)
+    train_with(monkeypatch, fail)
 
 
 def refused(capsys: Say, *words: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 
 import pytest
-from cli_tools import Calls, Say, refused, run_folders
+from cli_tools import Calls, Say, refused, run_folders, train_with
 from omegaconf import OmegaConf
 
 from snnrun.cli import main
@@ -108,8 +107,7 @@ def test_a_refusal_lists_the_keys_that_this_run_uses(calls: Calls, capsys: Say) 
 def test_resume_logs_to_the_run(
     trained: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = sys.modules["snnrun.run"]
-    monkeypatch.setattr(run, "train", lambda *_, **__: logging.getLogger("snnrun").warning("again"))
+    train_with(monkeypatch, lambda: logging.getLogger("snnrun").warning("again"))
     main(["resume", str(trained)])
     assert "WARNING snnrun: again" in (trained / "run.log").read_text()
 

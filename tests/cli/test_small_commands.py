@@ -24,27 +24,26 @@ def data_calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return noted
 
 
-def test_data_hands_on_the_data_set(data_calls: Calls) -> None:
-    assert main(["data", "verify", "dataset=shd", "dataset.path=/data"]) == 0
-    [(name, config)] = data_calls
-    assert (name, config.dataset.name, config.dataset.path) == ("verify", "shd", "/data")
+@pytest.mark.parametrize(
+    ("words", "handed_on"),
+    [
+        (["verify", "dataset=shd", "dataset.path=/data"], ("verify", "shd", "/data")),
+        (["fetch", "--from", "~/mine", "dataset=mnist"], ("fetch", "mnist", Path.home() / "mine")),
+        (["fetch", "--from=~/mine", "dataset=mnist"], ("fetch", "mnist", Path.home() / "mine")),
+        (["fetch", "dataset=mnist"], ("fetch", "mnist", None)),
+    ],
+)
+def test_data_hands_on_the_data_set_and_a_folder(
+    words: list[str], handed_on: tuple[object, ...], data_calls: Calls
+) -> None:
+    assert main(["data", *words]) == 0
+    [(name, config, *source)] = data_calls
+    assert (name, config.dataset.name, *(source or [config.dataset.path])) == handed_on
 
 
 def test_data_info_without_a_choice_is_about_all(data_calls: Calls) -> None:
     main(["data", "info"])
     assert [config.dataset.name for _, config in data_calls] == list(DATASETS)
-
-
-@pytest.mark.parametrize("words", [["--from", "~/mine"], ["--from=~/mine"]])
-def test_data_fetch_takes_a_folder(words: list[str], data_calls: Calls) -> None:
-    main(["data", "fetch", *words, "dataset=mnist"])
-    [(name, config, source)] = data_calls
-    assert (name, config.dataset.name, source) == ("fetch", "mnist", Path.home() / "mine")
-
-
-def test_data_fetch_downloads_without_a_folder(data_calls: Calls) -> None:
-    main(["data", "fetch", "dataset=mnist"])
-    assert data_calls[0][2] is None
 
 
 def test_runs_lists_the_runs_of_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

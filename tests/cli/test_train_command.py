@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_tools import Calls, Say, fail_with, refused, run_folders
+from cli_tools import Calls, Say, fail_with, refused, run_folders, train_with
 from omegaconf import OmegaConf
 
 from snnrun.cli import main
@@ -25,24 +25,17 @@ def test_train_hands_on_the_checked_configuration_and_its_folder(calls: Calls) -
     assert (folder / ".hydra" / "config.yaml").is_file()
 
 
-def test_no_log_of_hydras_lies_about(calls: Calls) -> None:
+def test_nothing_but_the_log_of_the_run_lies_in_its_folder(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
     main(["train"])
-    assert [path.name for path in run_folders()[0].iterdir()] == [".hydra"]
-
-
-def test_the_log_of_a_run_is_in_its_folder(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = sys.modules["snnrun.run"]
-    monkeypatch.setattr(
-        run, "train", lambda *_, **__: logging.getLogger("snnrun").warning("grazes")
-    )
-    main(["train"])
-    assert "WARNING snnrun: grazes" in (run_folders()[0] / "run.log").read_text()
-
-
-def test_a_drawn_seed_is_kept_with_the_run(calls: Calls) -> None:
-    main(["train"])
-    saved = OmegaConf.load(run_folders()[0] / ".hydra" / "config.yaml")
+    [folder] = run_folders()
+    assert [path.name for path in folder.iterdir()] == [".hydra"]
+    saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
     assert saved.MODEL_SEED == calls[0][1].MODEL_SEED is not None
+    train_with(monkeypatch, lambda: logging.getLogger("snnrun").warning("grazes"))
+    main(["train", f"hydra.run.dir={folder}", f"MODEL_SEED={saved.MODEL_SEED}"])
+    assert "WARNING snnrun: grazes" in (folder / "run.log").read_text()
 
 
 def test_runs_go_where_out_dir_says(calls: Calls, tmp_path: Path) -> None:
@@ -50,56 +43,51 @@ def test_runs_go_where_out_dir_says(calls: Calls, tmp_path: Path) -> None:
     assert calls[0][2].is_relative_to(tmp_path / "elsewhere" / "outputs")
 
 
-def test_a_refused_configuration_leaves_no_folder(capsys: Say, calls: Calls) -> None:
+def test_a_refused_configuration_makes_no_folder_and_removes_nothing(
+    capsys: Say, calls: Calls
+) -> None:
     refused(capsys, "train", "DT_MS=-1")
     assert list(Path().iterdir()) == []
-    main(["train"])
-    refused(capsys, "train", "DT_MS=-1")
-    assert len(run_folders()) == 1
-
-
-def test_a_refused_configuration_never_removes_what_was_there(capsys: Say, calls: Calls) -> None:
     Path("mine").mkdir()
-    Path("mine/notes.txt").write_text("keep")
     refused(capsys, "train", "DT_MS=-1", "hydra.run.dir=mine")
-    assert Path("mine/notes.txt").read_text() == "keep"
-    assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
+    assert [path.name for path in Path().iterdir()] == ["mine"]
+    assert list(Path("mine").iterdir()) == []
 
 
-def test_errors_of_a_run_are_shown_without_traceback(
-    capsys: Say, calls: Calls, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (NumericalError("V is not finite"), 2, "snnrun: error: V is not finite\n"),
+        (SystemExit(143), 143, ""),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+    ids=repr,
+)
+def test_errors_and_stops_of_a_run_end_with_their_code_and_without_traceback(
+    error: BaseException,
+    code: int,
+    said: str,
+    capsys: Say,
+    calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fail_with(monkeypatch, NumericalError("V of hidden is not finite since epoch 3"))
-    assert main(["train"]) == 2
-    assert capsys.readouterr().err == "snnrun: error: V of hidden is not finite since epoch 3\n"
+    fail_with(monkeypatch, error)
+    assert main(["train"]) == code
+    assert capsys.readouterr().err == said
 
 
-def test_a_traceback_can_be_asked_for(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch, capsys: Say
+@pytest.mark.parametrize(
+    "error",
+    # of the program; of the job, not of the run folder; one that was asked for
+    [ZeroDivisionError("a"), FileNotFoundError("weights"), NumericalError("boom")],
+    ids=repr,
+)
+def test_mistakes_in_the_program_and_what_is_asked_for_have_a_traceback(
+    error: Exception, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail_with(monkeypatch, NumericalError("boom"))
-    monkeypatch.setenv("SNNRUN_TRACEBACK", "1")
-    with pytest.raises(NumericalError, match="boom"):
-        main(["train"])
-
-
-def test_exit_codes_of_stopped_runs_are_passed_on(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fail_with(monkeypatch, SystemExit(143))
-    assert main(["train"]) == 143
-    fail_with(monkeypatch, KeyboardInterrupt())
-    assert main(["train"]) == 130
-
-
-def test_mistakes_in_the_program_keep_their_traceback(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fail_with(monkeypatch, ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        main(["train"])
-    fail_with(monkeypatch, FileNotFoundError("weights"))  # of the job, not of the run folder
-    with pytest.raises(FileNotFoundError):
+    fail_with(monkeypatch, error)
+    monkeypatch.setenv("SNNRUN_TRACEBACK", "1" if isinstance(error, NumericalError) else "")
+    with pytest.raises(type(error), match=str(error)):
         main(["train"])
 
 
@@ -107,11 +95,8 @@ def test_modules_in_the_current_folder_are_found(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("my_neurons_here.py").write_text("slow = 5\n")
-    run = sys.modules["snnrun.run"]
     found: list[int] = []
-    monkeypatch.setattr(
-        run, "train", lambda *_, **__: found.append(__import__("my_neurons_here").slow)
-    )
+    train_with(monkeypatch, lambda: found.append(__import__("my_neurons_here").slow))
     assert main(["train", "HIDDEN_NEURON_TYPE=my_neurons_here.slow"]) == 0
     assert found == [5]
 
