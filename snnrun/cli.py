@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from snnrun import shell
 from snnrun.commands.names import COMMANDS
@@ -26,7 +27,14 @@ from snnrun.console import (
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean, told
 from snnrun.version import __version__
 
-EXAMPLES = """\
+HELP = """\
+snnrun {version}: learning in spiking networks, from equations to records.
+
+usage: snnrun COMMAND [KEY=VALUE ...] [options]
+
+commands:
+{commands}
+
 examples:
   snnrun train                                    Yin-Yang, nothing to download
   snnrun train preset=yinyang_wp2021              a published result
@@ -79,40 +87,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def dispatch(words: Sequence[str]) -> int:
     """Find the subcommand and run it."""
-    if not words or words[0] in HELP_FLAGS:
-        print(help_text(), end="")
+    command, *rest = words or HELP_FLAGS[:1]
+    if command in HELP_FLAGS:
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
+        print(HELP.format(version=__version__, commands="\n".join(lines)), end="")
         return 0
-    command, *rest = words
     if command == "--version":
         print(f"snnrun {__version__}")
         return 0
     if command in COMPLETION_FLAGS:
-        return _complete(words)
+        if any(word.startswith("query=") for word in rest):
+            suggestions = _module("completion").suggestions(os.environ.get("COMP_LINE", ""))
+            print(" ".join(suggestions))
+            return 0
+        command, rest = "train", list(words)
     if command not in COMMANDS:
         raise ConfigError(_unknown_command(command))
-    module = importlib.import_module(f"snnrun.commands.{command}")
+    module = _module(command)
     if any(word in HELP_FLAGS for word in rest):
         print(module.help_text() if hasattr(module, "help_text") else module.HELP, end="")
         return 0
     return int(module.run(rest))
 
 
-def help_text() -> str:
-    """Return what `snnrun` says of itself."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {about}" for name, about in COMMANDS.items()]
-    return "\n".join(
-        [
-            f"snnrun {__version__}: learning in spiking networks, from equations to records.",
-            "",
-            "usage: snnrun COMMAND [KEY=VALUE ...] [options]",
-            "",
-            "commands:",
-            *lines,
-            "",
-            EXAMPLES,
-        ]
-    )
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"snnrun.commands.{name}")
 
 
 def _current_folder() -> str:
@@ -123,17 +123,6 @@ def _current_folder() -> str:
             f"the current folder is gone or may not be entered ({error.strerror}): go to another "
             "one with cd"
         ) from error
-
-
-def _complete(words: Sequence[str]) -> int:
-    if any(word.startswith("query=") for word in words):
-        from snnrun.commands.completion import suggestions
-
-        print(" ".join(suggestions(os.environ.get("COMP_LINE", ""))))
-        return 0
-    from snnrun.commands import train
-
-    return train.run(list(words))
 
 
 def _unknown_command(command: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Collection, Sequence
 
 from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, groups, split
@@ -87,13 +86,8 @@ def _hydras(line: str) -> list[str]:
     from snnrun.commands import train
 
     program, _, *rest = line.split()
-    saved = sys.argv
     os.environ["COMP_LINE"] = " ".join([program, *rest])
-    sys.argv = [saved[0]]
     text = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(text):
-            train.run(["--shell-completion", "query=bash"])
-    finally:
-        sys.argv = saved
+    with contextlib.redirect_stdout(text):
+        train.run(["--shell-completion", "query=bash"])
     return text.getvalue().split()
