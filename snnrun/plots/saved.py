@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from snnrun.config import validate
+from snnrun.config import flat, validate
 from snnrun.datasets import load as load_data
 from snnrun.errors import DataError, RecordError
 from snnrun.keys.kinds import shown
@@ -94,7 +94,7 @@ def group(runs: Sequence[Run]) -> list[Group]:
     """Put runs together that differ by seeds only, and name each group by what tells it apart."""
     groups: list[tuple[dict[str, Any], list[Run]]] = []
     for run in runs:
-        key = _acting(_settings(run.config))
+        key = _settings(run.config)
         for settings, members in groups:
             if settings == key:
                 members.append(run)
@@ -111,22 +111,16 @@ def group(runs: Sequence[Run]) -> list[Group]:
     return found
 
 
-def _settings(config: Mapping[str, Any], within: str = "") -> dict[str, Any]:
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that make a difference, those of groups as GROUP.OPTION."""
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        full = f"{within}{name}"
-        if isinstance(value, Mapping) and full.islower():
-            found |= _settings(value, f"{full}.")
-        elif not _only_kept(full):
-            found[full] = value
-    return found
-
-
-def _acting(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings without those that have no effect beside the others."""
-    used = set(used_keys(settings))
-    return {n: value for n, value in settings.items() if n in used or n not in SCHEMA}
+    given = flat(config)
+    defaults = {name: key.default_of(given["dataset.name"]) for name, key in SCHEMA.items()}
+    used = set(used_keys(defaults | given))  # a run of an older version lacks the newest keys
+    return {
+        name: value
+        for name, value in given.items()
+        if not _only_kept(name) and (name in used or name not in SCHEMA)
+    }
 
 
 def _only_kept(name: str) -> bool:
