@@ -71,29 +71,6 @@ def test_the_description_names_surrogate_and_reset() -> None:
     assert "derivative of spikes: 1 - 2.0*Abs(x) where x >= -0.5 and x <= 0.5; reset det" in text
 
 
-@pytest.mark.parametrize(
-    ("rule", "line"),
-    [
-        (
-            {"surrogate": "piecewise_linear", "scale": 3},
-            "rule.scale=3.0: has no effect unless rule.surrogate is not piecewise_linear; leave it "
-            "out",
-        ),
-        (
-            {"window": 3},
-            "rule.window=3.0: has no effect unless rule.surrogate is piecewise_linear, and it is "
-            "fast_sigmoid; leave it out",
-        ),
-        ({"scale": 0}, "rule.scale=0: must be a number > 0"),
-        ({"surrogate": "triangle"}, "rule.surrogate=triangle: must be one of fast_sigmoid, "),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(rule: dict[str, Any], line: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        config(rule)
-    assert str(error.value).startswith(line)
-
-
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.spiking])
 def test_losses_of_spike_times_are_refused_with_those_that_work(name: str) -> None:
     with pytest.raises(ConfigError) as error:

@@ -23,7 +23,6 @@ from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import (
-    POTENTIALS,
     SPIKE_TIMES,
     SPIKE_TRAINS,
     Engine,
@@ -287,8 +286,8 @@ def _spikes_of(learning: Learning) -> SpikeDerivative | None:
 
 def _refuse_loss(loss: Loss, values: Mapping[str, float], rule: Rule, engine: Engine) -> None:
     trains = loss.readout is Readout.SPIKE_TRAIN
-    read = SPIKE_TRAINS if trains else SPIKE_TIMES if loss.spiking else POTENTIALS
-    if read not in engine.reads and read != POTENTIALS:
+    read = SPIKE_TRAINS if trains else SPIKE_TIMES
+    if loss.spiking and read not in engine.reads:
         why = NO_SPIKE_TRAINS if trains else NO_SPIKE_TIMES
         raise ModelError(why.format(rule.name, loss.name))
     missing = {"TAU_RISE", "TAU_DECAY"} - values.keys()

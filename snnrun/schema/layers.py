@@ -27,6 +27,13 @@ PROJECTION_RULES = (
 )
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
 LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", "recurrent")
+PLAIN_FIELDS: Mapping[str, Mapping[str, Any]] = {
+    "size": {"kind": INT, "default": 1, "minimum": 1},
+    "parameters": {"kind": NUMBERS, "default": {}},
+    "train_tau": {"kind": BOOL, "default": False},
+    "mean": {"kind": FLOAT, "default": 0.0},
+    "std": {"kind": FLOAT, "default": 0.0, "minimum": 0},
+}
 PROJECTION_FIELDS = ("name", "mean", "std", "rule")
 
 Values = Mapping[str, Any]
@@ -189,32 +196,17 @@ def _projection(values: Values, name: str, own: Fields, key: str, last: bool) ->
     )
 
 
-def _field(path: str, kind: Kind, default: Any, **more: Any) -> Key:
-    return Key(name=path, section="", kind=kind, default=default, meaning=".", **more)
-
-
 def _field_key(path: str, name: str, last: bool) -> Key:
     """Return the key that checks one plain field of a layer or a projection."""
-    at = f"{path}.{name}"
-    match name:
-        case "size":
-            return _field(at, INT, default=1, minimum=1)
-        case "neuron":
-            choices = OUTPUT_NEURONS if last else HIDDEN_NEURONS
-            return _field(at, TEXT, default=choices[0], choices=choices, dotted_path=True)
-        case "parameters":
-            return _field(at, NUMBERS, default={})
-        case "train_tau":
-            return _field(at, BOOL, default=False)
-        case "std":
-            return _field(at, FLOAT, default=0.0, minimum=0)
-        case "mean":
-            return _field(at, FLOAT, default=0.0)
-        case "rule":
-            return _field(
-                at, TEXT, default=PROJECTION_RULES[0], choices=PROJECTION_RULES, dotted_path=True
-            )
-    return _field(at, TEXT, default="name")
+    chosen: dict[str, Sequence[str]] = {
+        "neuron": OUTPUT_NEURONS if last else HIDDEN_NEURONS,
+        "rule": PROJECTION_RULES,
+    }
+    own: Mapping[str, Any] = PLAIN_FIELDS.get(name, {"kind": TEXT, "default": "name"})
+    if name in chosen:
+        choices = chosen[name]
+        own = {"kind": TEXT, "default": choices[0], "choices": choices, "dotted_path": True}
+    return Key(name=f"{path}.{name}", section="", meaning=".", **own)
 
 
 def _layers(value: Any) -> tuple[Fields, ...]:
@@ -251,15 +243,7 @@ def _fields(path: str, given: Any, known: Sequence[str], last: bool, wrong: list
             wrong.append(f"{at}: there is no such field.{hint} There are: {', '.join(known)}")
         elif value is None:
             continue
-        elif (
-            name == "recurrent"
-            and isinstance(value, bool | str)
-            and str(value).lower()
-            in (
-                "true",
-                "false",
-            )
-        ):
+        elif name == "recurrent" and str(value).lower() in ("true", "false"):
             clean[name] = str(value).lower() == "true"
         elif name in ("forward", "recurrent"):
             clean[name] = _fields(at, value, PROJECTION_FIELDS, last, wrong)
