@@ -56,13 +56,8 @@ class Backend(Protocol):
     last call of an epoch may have fewer; None: any number gives the same results.
     """
 
-    @property
-    def program(self) -> Program:
-        """The program that runs."""
-
-    @property
-    def batches_per_call(self) -> int | None:
-        """See above."""
+    program: Program
+    batches_per_call: int | None
 
     def close(self) -> None:
         """Free the memory; nothing else may be called afterwards."""

@@ -7,13 +7,13 @@ arrays have the same names and meaning on every backend, so that a run may chang
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.base import Adam, Backend, Results, Trial
 from snnrun.backends.pattern import PatternFigures, Spikes
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
@@ -89,10 +89,10 @@ def carried_names(program: Program) -> list[str]:
     return names
 
 
-class OnlineRuns:
+class OnlineRuns(Backend):
     """The methods of :class:`snnrun.backends.base.Backend` that all online backends share."""
 
-    batches_per_call = None
+    batches_per_call: int | None = None
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -110,22 +110,6 @@ class OnlineRuns:
             return np.ones((sizes[0], sizes[-1]))
         draw = stream(self.rule.feedback_seed, "superspike feedback")
         return draw.normal(0.0, self.rule.feedback_sd, (sizes[0], sizes[-1]))
-
-    def get(self, name: str, which: str = "value") -> np.ndarray:
-        """Return a copy of weights, of their accumulators, or of their scale, as rounded here."""
-        raise NotImplementedError
-
-    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
-        """Overwrite a tensor; the array is rounded to the build's precision."""
-        raise NotImplementedError
-
-    def carried(self) -> dict[str, np.ndarray]:
-        """Return what the next trial begins with, beside the tensors."""
-        raise NotImplementedError
-
-    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
-        """Go on from what ``carried`` returned."""
-        raise NotImplementedError
 
     def _present(
         self,

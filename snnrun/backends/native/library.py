@@ -204,7 +204,7 @@ class CompiledProgram:
 class NativeBackend(CompiledProgram):
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
 
-    batches_per_call = None
+    batches_per_call: int | None = None
 
     def __init__(self, library: Path, program: Program, threads: int) -> None:
         super().__init__(library, program, threads)
