@@ -36,7 +36,7 @@ class Row:
 
 
 def source(value: Any, says: str = "", **base: Any) -> Row:
-    """Return a row whose value is in the generated code; ``says``: text that only the new has."""
+    """Return a row whose value is in the program; ``says``: text that only the new one has."""
     expect = (lambda before, after: says not in before and says in after) if says else None
     return Row(value=value, see="source", base=base, expect=expect)
 
@@ -123,13 +123,13 @@ ROWS: dict[str, Row] = {
     # model parameters
     "TAU_SYN": source(6.5),
     "TAU_MEM": source(31.0),
-    "V_THRESH": source(0.77, "Real(0.77)"),
-    "V_RESET": source(-0.3, "-0.3"),
+    "V_THRESH": source(0.77, "v_thresh = 0.77;"),
+    "V_RESET": source(-0.3, "v_reset = -0.3;"),
     "HIDDEN_NEURON_TYPE": source("ALIF"),
     "OUTPUT_NEURON_TYPE": source("hetLI"),
     "TAU_B": source(77.0, **ADAPTIVE),
-    "B_INCR": source(0.77, "0.77", **ADAPTIVE),
-    "B_INIT": source(0.77, "0.77", **ADAPTIVE),
+    "B_INCR": source(0.77, "b_incr = 0.77;", **ADAPTIVE),
+    "B_INIT": source(0.77, "b_init = 0.77;", **ADAPTIVE),
     "INPUT_HIDDEN_MEAN": mean("in_to_hid", 0.9),
     "INPUT_HIDDEN_STD": deviation("in_to_hid", 0.2),
     "HIDDEN_OUTPUT_MEAN": mean("hid_to_out", -0.9),
@@ -146,7 +146,7 @@ ROWS: dict[str, Row] = {
     "LBD_UPPER": source(0.0077, **REGULARISED),
     "LBD_LOWER": source(0.0077, **REGULARISED),
     "NU_UPPER": source(7.5, **REGULARISED),
-    "RHO_UPPER": source(77.5, "77.5", **LAYERWISE),
+    "RHO_UPPER": source(77.5, "RHO_UPPER = 77.5;", **LAYERWISE),
     "GLB_UPPER": source(0.0077, **LAYERWISE),
     "REWIRE_SILENT": result(
         True, "trained_tensors", lambda before, after: {*after} - {*before} == {"in_to_hid"},

@@ -159,6 +159,7 @@ def native(
     contraction: bool = False,
     threads: int = 1,
     flags: tuple[str, ...] = (),
+    numbers: Mapping[str, float] | None = None,
 ) -> NativeBackend:
     """Build ``program`` (float64 without contraction: the build that is compared) and load it.
 
@@ -173,7 +174,7 @@ def native(
         extra_flags=("-O3" if contraction else "-O0", *flags),
         cache=cache_folder(None),
     )
-    return NativeBackend(built.library, program, threads)
+    return NativeBackend(built.library, program, threads, numbers)
 
 
 def genn(program: Program, data: Sequence[SpikeData], **settings: Any) -> GennBackend:

@@ -144,7 +144,7 @@ def test_what_is_derived_of_a_refractory_period() -> None:
 def test_a_neuron_without_a_threshold_has_no_jump() -> None:
     found = derive(LI, ("tau_mem", "tau_syn"), refractory=False)
     assert found.jump is None
-    assert found.loud is None
+    assert found.spike_bound is None
     assert same(found.readout_rate, (I - V) / TAU_MEM)
     assert same(found.readout_pull, 1 / TAU_MEM)
 
@@ -152,7 +152,7 @@ def test_a_neuron_without_a_threshold_has_no_jump() -> None:
 def test_lif_can_rest_below_the_potential_that_its_current_can_still_reach() -> None:
     found = derive(LIF, (), refractory=False)
     transfer, decay = entry_symbol("V", "I"), entry_symbol("V", "V")
-    assert same(found.loud, sp.Max(0, I * transfer / (1 - decay)))
+    assert same(found.spike_bound["I"], transfer / (1 - decay))
 
 
 # what is refused

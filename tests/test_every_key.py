@@ -22,7 +22,7 @@ from runs import numbers, write_mnist, write_shd
 from snnrun import Run, train
 from snnrun.backends import genn
 from snnrun.backends.genn.description import Description
-from snnrun.backends.native.emit import emit
+from snnrun.backends.native.emit import generate
 from snnrun.compile.program import Program
 from snnrun.config import Config, from_dict
 from snnrun.datasets import load
@@ -120,8 +120,10 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Lab]]:
 
 
 def source(lab: Lab, keys: Keys) -> str:
-    """The generated code without its comments."""
-    return re.sub("//.*", "", emit(lab.program(keys)[0], "float32"))
+    """The generated code without its comments, and its numbers."""
+    generated = generate(lab.program(keys)[0], "float32")
+    numbers = [f"{name} = {value};" for name, value in generated.numbers.items()]
+    return "\n".join([re.sub("//.*", "", generated.source), *numbers])
 
 
 def start_weights(lab: Lab, keys: Keys) -> dict[str, np.ndarray]:

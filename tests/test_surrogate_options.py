@@ -10,7 +10,7 @@ import pytest
 import sympy as sp
 from runs import SMALL
 
-from snnrun.backends.native.emit import emit
+from snnrun.backends.native.emit import emit, generate
 from snnrun.compile.discrete import DISTANCE, REACH, bound
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config, from_dict
@@ -56,11 +56,17 @@ def test_every_surrogate_is_positive_at_the_threshold_and_falls_below_it(name: s
 
 
 def test_scale_window_and_reset_are_in_the_program() -> None:
-    usual = emit(program(config()), "float32")
-    assert "Real(10.0)*fabs(distance)" in usual
-    assert "Real(7.0)*fabs(distance)" in emit(program(config({"scale": 7})), "float32")
+    made = generate(program(config()), "float32")
+    usual = made.source
+    assert "surrogate_scale*fabs(distance)" in usual
+    assert made.numbers["Hidden.surrogate_scale"] == 10
+    steep = generate(program(config({"scale": 7})), "float32")
+    assert steep.source == usual
+    assert steep.numbers == {**made.numbers, "Hidden.surrogate_scale": 7.0}
     windowed = config({"surrogate": "piecewise_linear", "window": 0.25})
-    assert "distance >= splat(Real(-0.25))" in emit(program(windowed), "float32")
+    made = generate(program(windowed), "float32")
+    assert "distance >= splat(-surrogate_window)" in made.source
+    assert made.numbers["Hidden.surrogate_window"] == 0.25
     attached = emit(program(config({"detach_reset": False})), "float32")
     assert "dl_ds += -V*lam_V" in attached
     assert "dl_ds +=" not in usual

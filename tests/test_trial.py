@@ -8,6 +8,8 @@ import reference
 from oracle import problem
 from parity import constant, data_of, load_weights, native, program_of
 
+from snnrun.compile.derive import entry_symbol
+
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_spikes_and_states_of_a_trial_are_those_of_the_reference_bit_for_bit(layers: int) -> None:
@@ -20,9 +22,10 @@ def test_spikes_and_states_of_a_trial_are_those_of_the_reference_bit_for_bit(lay
     for layer, (free, _) in enumerate(maps):  # the same rounding of the propagator's entries
         compiled = program.populations[layer]
         states = compiled.dynamics.neuron.states
-        for symbol, value in compiled.numbers.items():
-            _, row, column = str(symbol).split("_")
-            free.P[:, states.index(row), states.index(column)] = value
+        for (row, column), _ in np.ndenumerate(free.P[0]):
+            entry = compiled.numbers.get(entry_symbol(states[row], states[column]))
+            if entry is not None:
+                free.P[:, row, column] = entry
     for example in range(2):
         trial = backend.trial(data, example)
         tapes = reference.simulate(case, 0.1, example, maps)

@@ -36,6 +36,7 @@ ARRIVAL = internal("R")  # minus the derivative of the loss by the time at which
 SPIKE_TIME_GRADIENT = internal("dl_dt")  # derivative of the loss with respect to this spike's time
 RELEASE = internal("release")  # lam . (f_held - f) at the end of the refractory period
 DRIVE = internal("drive")  # S / D
+FREE, HELD = "P", "H"  # of propagators between spikes, and in the refractory period
 NO_SLOPE = (
     "neuron {0.name}: {1} does not move across the threshold {0.threshold!r} by its own equation, "
     "so a spike time has no derivative"
@@ -81,7 +82,8 @@ class Dynamics:
     jump: Jump | None
     readout_rate: sp.Expr  # dX/dt of the state that is read out
     readout_pull: sp.Expr  # its derivative by the input state
-    loud: sp.Expr | None  # without arrivals a neuron with loud < threshold value cannot spike again
+    # state -> h: without arrivals a neuron with sum of max(h x, 0) < threshold cannot spike again
+    spike_bound: dict[str, sp.Expr] | None
 
 
 def adjoint_symbol(state: str) -> sp.Symbol:
@@ -89,14 +91,14 @@ def adjoint_symbol(state: str) -> sp.Symbol:
     return internal(f"lam_{state}")
 
 
-def entry_symbol(row: str, column: str) -> sp.Symbol:
-    """Return the symbol of an entry of the propagator P."""
-    return internal(f"P_{row}_{column}")
+def entry_symbol(row: str, column: str, prefix: str = FREE) -> sp.Symbol:
+    """Return the symbol of an entry of the propagator P, or of H in the refractory period."""
+    return internal(f"{prefix}_{row}_{column}")
 
 
-def offset_symbol(row: str) -> sp.Symbol:
+def offset_symbol(row: str, prefix: str = FREE) -> sp.Symbol:
     """Return the symbol of an entry of the propagator's offset u."""
-    return internal(f"u_{row}")
+    return internal(f"{prefix}u_{row}")
 
 
 def derive(
@@ -136,7 +138,7 @@ def derive(
         jump=_jump(neuron, flow, held, trained, vetoed) if timed and neuron.threshold else None,
         readout_rate=neuron.system.rates[0],
         readout_pull=flow.A[0, index],
-        loud=_loud(neuron, flow),
+        spike_bound=_spike_bound(neuron, flow),
     )
 
 
@@ -151,7 +153,7 @@ def _of_update(neuron: Neuron, refractory: bool) -> Dynamics:
         jump=None,
         readout_rate=zero,
         readout_pull=zero,
-        loud=None,
+        spike_bound=None,
     )
 
 
@@ -201,13 +203,13 @@ def _jump(
     reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
     r_x = reset.jacobian(state).subs(at_spike)
     after = reset.subs(at_spike)
+    g_x = g_x.subs(on_threshold)
+    slope = _as_declared(g_x, sp.Matrix(system.rates).subs(on_threshold))
+    if sp.simplify(slope) == 0:
+        raise ModelError(NO_SLOPE.format(neuron, system.threshold_state))
     f_before = flow.A * before + flow.b
     after_flow = held or flow
     f_after = after_flow.A * after + after_flow.b
-    g_x = g_x.subs(on_threshold)
-    slope = sp.simplify((g_x * f_before)[0].subs(on_threshold))
-    if slope == 0:
-        raise ModelError(NO_SLOPE.format(neuron, system.threshold_state))
     drive = (lam.T * (r_x * f_before - f_after))[0] - ARRIVAL + SPIKE_TIME_GRADIENT
     release = None
     if held is not None:
@@ -242,8 +244,17 @@ def _jump(
     )
 
 
-def _loud(neuron: Neuron, flow: Flow) -> sp.Expr | None:
-    """Return an expression that stays below the threshold value while a neuron cannot spike again.
+def _as_declared(g_x: sp.Matrix, rates: sp.Matrix) -> sp.Expr:
+    """Return g_x . f with the rates as they were written.
+
+    (I - v_thresh) / tau_mem keeps the digits that I / tau_mem - v_thresh / tau_mem loses where a
+    spike grazes the threshold.
+    """
+    return sp.Add(*(factor * rate for factor, rate in zip(g_x, rates, strict=True) if factor != 0))
+
+
+def _spike_bound(neuron: Neuron, flow: Flow) -> dict[str, sp.Expr] | None:
+    """Return h, which tells that a neuron cannot spike again without arrivals.
 
     Let the threshold be X >= theta - sum_s c_s x_s with theta > 0 constant, below which the neuron
     is now, and let every other state s decay on its own, x_s <- P_ss x_s. After one step
@@ -267,10 +278,10 @@ def _loud(neuron: Neuron, flow: Flow) -> sp.Expr | None:
     if any(c.free_symbols & states for c in slopes.values()):
         return None
     P_xx = entry_symbol(names[x], names[x])
-    terms = []
+    bound = {}
     for s in others:
         to_x = entry_symbol(names[x], names[s]) if (x, s) in flow.entries else sp.Integer(0)
         h = to_x + slopes[s] * (entry_symbol(names[s], names[s]) - P_xx)
         if h != 0:
-            terms.append(sp.Max(h * symbol(names[s]) / (1 - P_xx), 0))
-    return sp.Add(*terms)
+            bound[names[s]] = h / (1 - P_xx)
+    return bound

@@ -82,10 +82,20 @@ class StepBack:
         return [*lines, *(f"    lam_{name} += {value}" for name, value in self.pull.items())]
 
 
-def bound(spikes: SpikeDerivative, name: str) -> sp.Expr | None:
+def numbers_of(spikes: SpikeDerivative) -> dict[sp.Symbol, float]:
+    """Return what stands for the surrogate's keys in ``named``, with their values."""
+    keys = spikes.surrogate.keys
+    return {_named(key): float(spikes.values.get(key, keys[key])) for key in keys}
+
+
+def _named(key: str) -> sp.Symbol:
+    return internal(f"surrogate_{key}")  # apart from a neuron's parameter of the same name
+
+
+def named(spikes: SpikeDerivative, name: str) -> sp.Expr | None:
     """Return ``derivative``, ``low`` or ``high`` of the surrogate, or None where there is none.
 
-    It is an expression of DISTANCE and REACH, with the keys as numbers.
+    It is an expression of DISTANCE, REACH and ``numbers_of``.
 
     Raises:
         ModelError: The expression cannot be read, or holds an unknown name.
@@ -96,10 +106,14 @@ def bound(spikes: SpikeDerivative, name: str) -> sp.Expr | None:
         return None
     allowed = {*surrogate.keys, *(("x", "threshold") if name == "derivative" else ())}
     expression = parse_expression(text, allowed, f"surrogate {surrogate.name}, {name}")
-    values: dict[sp.Symbol, float | sp.Symbol] = {
-        symbol(key): spikes.values.get(key, value) for key, value in surrogate.keys.items()
-    }
-    return expression.subs({**values, symbol("x"): DISTANCE, symbol("threshold"): REACH})
+    names = {symbol(key): _named(key) for key in surrogate.keys}
+    return expression.subs({**names, symbol("x"): DISTANCE, symbol("threshold"): REACH})
+
+
+def bound(spikes: SpikeDerivative, name: str) -> sp.Expr | None:
+    """Return ``named`` with the keys as numbers."""
+    expression = named(spikes, name)
+    return None if expression is None else expression.subs(numbers_of(spikes))
 
 
 def describe_derivative(spikes: SpikeDerivative) -> str:
@@ -131,9 +145,9 @@ def derive_step_back(
         taped=(),
         distance=g,
         reach=system.threshold_value,
-        slope=sp.sympify(bound(spikes, "derivative")),
-        low=bound(spikes, "low"),
-        high=bound(spikes, "high"),
+        slope=sp.sympify(named(spikes, "derivative")),
+        low=named(spikes, "low"),
+        high=named(spikes, "high"),
         reset_change=reset_change,
         reset={n: sp.simplify(kept[i]) for i, n in enumerate(names) if kept[i] != lam[i]},
         pull=_nonzero({n: moved(symbol(n)) * CHANGE for n in names}),

@@ -23,7 +23,7 @@ Y, TIME, LAG = symbol("y"), symbol("t"), symbol("d")
 
 @dataclass(frozen=True, kw_only=True)
 class BoundLoss:
-    """The expressions of a loss; only ``y`` is free.
+    """The expressions of a loss; only ``y``, and the names of keys where they are kept, are free.
 
     In ``weight`` it is the time ``t`` (ms), in ``lag_cost`` the lag ``d`` (ms). ``lags`` tells
     whether lags are compared instead of scores. In each step the input's activity is multiplied by
@@ -89,17 +89,23 @@ def kernel_of(program: Program) -> Kernel:
     return Kernel(rise=values["TAU_RISE"], decay=values["TAU_DECAY"])
 
 
-def bind_loss(program: Program) -> BoundLoss:
-    """Return the expressions of the program's loss with the values of its keys."""
+def bind_loss(program: Program, *, named: bool = False) -> BoundLoss:
+    """Return the expressions of the program's loss with the values of its keys.
+
+    ``named``: the keys stay names in them.
+    """
     loss = program.loss
     values = {symbol(key): value for key, value in program.loss_values.items()}
     values[symbol("T")] = program.duration
 
+    def number(name: str) -> float:
+        return float(loss.expression(name).subs(values))
+
     def bound(expression: sp.Expr) -> sp.Expr:
-        return sp.sympify(expression).subs(values)
+        return sp.sympify(expression).subs({} if named else values)
 
     score, term = loss.expression("score"), loss.expression("label_term")
-    cost, tau = loss.expression("lag_cost"), float(bound(loss.expression("accumulator_tau")))
+    cost, tau = loss.expression("lag_cost"), number("accumulator_tau")
     euler = program.integrator == "euler"
     return BoundLoss(
         score=bound(score),
@@ -113,5 +119,5 @@ def bind_loss(program: Program) -> BoundLoss:
         lag_slope=bound(cost.diff(LAG)),
         silent_factor=bound(loss.expression("silent_factor")),
         accumulator_decay=1 - program.dt / tau if euler else float(np.exp(-program.dt / tau)),
-        accumulator_weight=float(bound(loss.expression("accumulator_weight"))),
+        accumulator_weight=number("accumulator_weight"),
     )

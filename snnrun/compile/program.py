@@ -10,10 +10,19 @@ from hashlib import sha256
 import numpy as np
 import sympy as sp
 
-from snnrun.compile.derive import Dynamics, Flow, derive, entry_symbol, offset_symbol
-from snnrun.compile.discrete import StepBack, derive_step_back, describe_derivative
+from snnrun.compile.derive import (
+    FREE,
+    HELD,
+    Dynamics,
+    Flow,
+    derive,
+    entry_symbol,
+    offset_symbol,
+)
+from snnrun.compile.discrete import StepBack, derive_step_back, describe_derivative, numbers_of
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
+from snnrun.models.declare import Neuron
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss, Readout
 from snnrun.models.regularisers import Regulariser
@@ -45,18 +54,18 @@ NO_SPIKE_TRAINS = (
 class CompiledPopulation:
     """A population with what was derived for it.
 
-    ``per_neuron`` are the parameters that differ between neurons, the trained ones first;
-    ``constants`` the others. Where no parameter of the flow differs, ``numbers`` holds the entries
-    of the propagator as plain numbers, by symbol. ``step_back`` is what a discrete rule needs.
+    ``per_neuron`` are the parameters that differ between neurons, the trained ones first.
+    ``numbers`` is what all neurons share, by the symbol that stands for it in derived expressions:
+    the other parameters, the entries of propagators where no parameter of the flow differs, keys of
+    the regulariser and of the surrogate, NOISE and VETO, and LEVEL_PER_STEP, the threshold (1 where
+    it differs or is 0) per step. ``step_back`` is what a discrete rule needs.
     """
 
     population: Population
     dynamics: Dynamics
     refractory_steps: int
     per_neuron: tuple[str, ...]
-    constants: Mapping[sp.Symbol, float]
     numbers: Mapping[sp.Symbol, float]
-    held_numbers: Mapping[sp.Symbol, float]
     noise: float = 0.0  # standard deviation in each step of a training trial
     step_back: StepBack | None = None
 
@@ -66,8 +75,8 @@ class CompiledPopulation:
         return self.dynamics.neuron.threshold is not None
 
     def fold(self, expression: sp.Expr) -> sp.Expr:
-        """Return ``expression`` with every constant parameter as a number."""
-        return sp.sympify(expression).subs(self.constants)
+        """Return ``expression`` with all that neurons share as numbers."""
+        return sp.sympify(expression).subs(self.numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,19 +149,16 @@ class Program:
     def push(self, compiled: CompiledPopulation) -> sp.Expr | None:
         """Return B times what the regulariser adds to dL/dV at each spike of a population.
 
-        It is an expression of ``n`` and ``total`` (see models/regularisers.py); None: nothing. Of
-        discrete rules it is added to dL/ds in each step.
+        It is an expression of ``n`` and ``total`` (see models/regularisers.py) and of the
+        population's numbers; None: nothing. Of discrete rules it is added to dL/ds in each step.
         """
         if self.regulariser is None or compiled is self.populations[-1]:
             return None
-        values: dict[sp.Symbol, float | sp.Symbol] = {
-            symbol(key): value for key, value in self.regulariser_values.items()
-        }
-        values |= {symbol("T"): self.duration, symbol("size"): float(compiled.population.size)}
-        values |= {symbol(name): internal(name) for name in ("n", "total")}
         if self.engine is Engine.STEPS:
-            return self.regulariser.penalty_slope().subs(values)
-        return self.regulariser.strength(self.loss.readout).subs(values)
+            push = self.regulariser.penalty_slope()
+        else:
+            push = self.regulariser.strength(self.loss.readout)
+        return push.subs({s: internal(s.name) for s in push.free_symbols})
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -255,7 +261,11 @@ def compile_program(
         _refuse_update(layer.population, rule, learning.engine)
     _refuse_loss(loss, loss_values, rule, learning.engine)
     spikes = _spikes_of(learning)
-    compiled = tuple(_compile_population(layer, dt, integrator, spikes) for layer in network.layers)
+    shared = {internal(key): value for key, value in (regulariser_values or {}).items()}
+    shared[internal("T")] = steps * dt
+    compiled = tuple(
+        _compile_population(layer, dt, integrator, spikes, shared) for layer in network.layers
+    )
     output = compiled[-1]
     if loss.spiking != output.spiking:
         need = "outputs that spike" if loss.spiking else "outputs without a threshold"
@@ -307,7 +317,11 @@ def _refuse_update(population: Population, rule: Rule, engine: Engine) -> None:
 
 
 def _compile_population(
-    layer: Layer, dt: float, integrator: str, spikes: SpikeDerivative | None
+    layer: Layer,
+    dt: float,
+    integrator: str,
+    spikes: SpikeDerivative | None,
+    shared: Mapping[sp.Symbol, float],
 ) -> CompiledPopulation:
     population = layer.population
     neuron = population.neuron
@@ -318,46 +332,55 @@ def _compile_population(
     dynamics = derive(neuron, trained, refractory_steps > 0, population.veto > 0, spikes is None)
     others = tuple(name for name in population.per_neuron if name not in population.trained)
     per_neuron = population.trained + others
-    constants = {
+    noise = population.noise * dt**0.5
+    numbers = {
         symbol(p.name): float(population.values[p.name])
         for p in neuron.parameters
         if p.name not in per_neuron
     }
     if neuron.discrete:
-        constants[symbol(STEP)] = dt
-    free = _numbers(dynamics.free, neuron.states, constants, dt, integrator)
-    held = {}
-    if dynamics.held is not None:
-        held = _numbers(dynamics.held, neuron.states, constants, dt, integrator)
+        numbers[symbol(STEP)] = dt
+    level = abs(_level(neuron, numbers)) or 1.0
+    for prefix, flow in ((FREE, dynamics.free), (HELD, dynamics.held)):
+        if flow is not None:
+            numbers |= _propagator_entries(prefix, flow, neuron.states, numbers, dt, integrator)
+    numbers |= {internal("size"): float(population.size), internal("LEVEL_PER_STEP"): level / dt}
+    numbers |= {internal("NOISE"): noise, internal("VETO"): population.veto, **shared}
     return CompiledPopulation(
         population=population,
         dynamics=dynamics,
         refractory_steps=refractory_steps,
         per_neuron=per_neuron,
-        constants=constants,
-        numbers=free,
-        held_numbers=held,
-        noise=population.noise * dt**0.5,
+        numbers={**numbers, **({} if spikes is None else numbers_of(spikes))},
+        noise=noise,
         step_back=None if spikes is None else derive_step_back(neuron, trained, spikes),
     )
 
 
-def _numbers(
+def _level(neuron: Neuron, numbers: Mapping[sp.Symbol, float]) -> float:
+    """Return the threshold where all states are 0; 0 without one, or where neurons differ in it."""
+    level = sp.sympify(neuron.system.threshold_value or 0)
+    level = level.subs({symbol(s): 0 for s in neuron.states}).subs(numbers)
+    return float(level) if level.is_number else 0.0
+
+
+def _propagator_entries(
+    prefix: str,
     flow: Flow,
     states: tuple[str, ...],
-    constants: Mapping[sp.Symbol, float],
+    numbers: Mapping[sp.Symbol, float],
     dt: float,
     integrator: str,
 ) -> dict[sp.Symbol, float]:
     if not flow.entries:
         return {}  # of an update
-    A, b = flow.A.subs(constants), flow.b.subs(constants)
+    A, b = flow.A.subs(numbers), flow.b.subs(numbers)
     if A.free_symbols | b.free_symbols:
         return {}  # differs from neuron to neuron: the backend computes it
     n = len(states)
     P, u = propagator(np.array(A, float), np.array(b, float).reshape(n), dt, integrator)
-    entries = {entry_symbol(states[i], states[j]): float(P[i, j]) for i, j in flow.entries}
-    return entries | {offset_symbol(states[i]): float(u[i]) for i in flow.offsets}
+    entries = {entry_symbol(states[i], states[j], prefix): float(P[i, j]) for i, j in flow.entries}
+    return entries | {offset_symbol(states[i], prefix): float(u[i]) for i in flow.offsets}
 
 
 def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:

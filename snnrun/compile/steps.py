@@ -1,8 +1,9 @@
 """What a population computes in one step of each pass, as expressions that a backend prints.
 
-Constants are folded into the expressions. What differs from neuron to neuron is a coefficient, an
-array that a backend keeps beside the states: parameters, entries of the propagators P (free) and H
-(held in the refractory period), their offsets u, and their derivatives by trained parameters.
+What all neurons share is a number: parameters, entries of the propagators P (free) and H (held in
+the refractory period), their offsets u. What differs from neuron to neuron is a coefficient, an
+array that a backend keeps beside the states: of the same kinds, and the derivatives of propagators
+by trained parameters. Expressions hold the names of both, or, folded, numbers as literals.
 
     tau_mem          a parameter
     P_V_I, H_I_I     entry of the propagator, row V, column I
@@ -18,23 +19,24 @@ from functools import cached_property
 import numpy as np
 import sympy as sp
 
-from snnrun.compile.derive import Flow, adjoint_symbol, entry_symbol, offset_symbol
+from snnrun.compile.derive import FREE, HELD, Flow, adjoint_symbol, entry_symbol, offset_symbol
 from snnrun.compile.program import CompiledPopulation
 from snnrun.compile.propagator import propagator_and_derivative
 from snnrun.models.equations import internal, symbol
 
-FREE, HELD = "P", "H"
+MARGIN = 0.999  # of the bound below which no neuron spikes any more
 
 
 class Steps:
     """The steps of one population.
 
     Linear steps are lists of terms, one list per state, in the order of the states: backends add
-    them in this order, and so does the reference.
+    them in this order, and so does the reference. ``folded``: numbers are literals.
     """
 
-    def __init__(self, compiled: CompiledPopulation) -> None:
+    def __init__(self, compiled: CompiledPopulation, *, folded: bool = False) -> None:
         self.compiled = compiled
+        self._of: Callable[[sp.Expr], sp.Expr] = compiled.fold if folded else sp.sympify
         self.dynamics = compiled.dynamics
         self.neuron = compiled.dynamics.neuron
         self.states = self.neuron.states
@@ -46,7 +48,7 @@ class Steps:
     def initial(self) -> dict[str, sp.Expr]:
         """State -> value at the start of a trial."""
         start = self.neuron.system.initial
-        return {s: self.compiled.fold(start.get(s, sp.Integer(0))) for s in self.states}
+        return {s: self._of(start.get(s, sp.Integer(0))) for s in self.states}
 
     @property
     def threshold_state(self) -> sp.Symbol:
@@ -56,7 +58,7 @@ class Steps:
     @property
     def threshold(self) -> sp.Expr:
         """The value on or above which the neuron spikes."""
-        return self.compiled.fold(sp.sympify(self.neuron.system.threshold_value))
+        return self._of(self.neuron.system.threshold_value)
 
     @property
     def threshold_level(self) -> sp.Expr:
@@ -66,30 +68,34 @@ class Steps:
     @property
     def resets(self) -> dict[str, sp.Expr]:
         """State -> new value at a spike, of the values just before it."""
-        return {s: self.compiled.fold(e) for s, e in self.neuron.system.resets.items()}
+        return {s: self._of(e) for s, e in self.neuron.system.resets.items()}
 
     @property
     def rests(self) -> bool:
         """Whether a trial may end once nobody can spike any more: needs a positive threshold."""
-        if self.dynamics.loud is None or self.compiled.population.neuron is None:
+        if self.dynamics.spike_bound is None or self.compiled.population.neuron is None:
             return False
-        level = self.threshold_level
+        level = self.compiled.fold(self.threshold_level)
         if not level.is_number or float(level) <= 0:
             return False
-        if self.dynamics.held is None or level == self.threshold:
+        if self.dynamics.held is None or self.threshold_level == self.threshold:
             return True
         # a potential that is held while the threshold falls must stay below its lowest value
-        reset = self.resets.get(str(self.threshold_state), self.threshold_state)
+        reset = self.compiled.fold(self.resets.get(str(self.threshold_state), self.threshold_state))
         return bool(reset.is_number and float(reset) < float(level))
 
     @property
-    def loud(self) -> sp.Expr:
-        """What must reach the threshold's level for a spike without arrivals (see derive.py)."""
-        entries = {
-            entry_symbol(self.states[i], self.states[j]): self._coefficient(FREE, i, j)
-            for i, j in self.dynamics.free.entries
-        }
-        return self.compiled.fold(self.dynamics.loud).subs(entries)
+    def spike_bound(self) -> sp.Expr:
+        """What reaches the threshold's level where a neuron may spike without arrivals.
+
+        See derive.py; with a margin for rounding.
+        """
+        assert self.dynamics.spike_bound is not None
+        terms = []
+        for state, h in self.dynamics.spike_bound.items():
+            name = internal(f"bound_{state}")
+            terms.append(sp.Max((name if name in self.numbers else h / MARGIN) * symbol(state), 0))
+        return sp.Add(*terms)
 
     def flow(self, prefix: str) -> Flow:
         """Return the equations between spikes (``P``), or in the refractory period (``H``)."""
@@ -107,26 +113,25 @@ class Steps:
         new: dict[str, list[sp.Expr]] = {}
         for i, state in enumerate(self.states):
             new[state] = [
-                sp.Mul(self._coefficient(prefix, i, j), symbol(self.states[j]), evaluate=False)
-                for r, j in flow.entries
-                if r == i
+                self._term(prefix, i, j, symbol(self.states[j])) for r, j in flow.entries if r == i
             ]
             if i in flow.offsets:
-                new[state].append(self._offset(prefix, i))
+                new[state].append(self._of(self.offset(prefix, i)))
         return new
 
     def adjoint(self, prefix: str = FREE) -> dict[str, list[sp.Expr]]:
         """Return lam <- P^T lam: state -> terms."""
         return {
             state: [
-                sp.Mul(
-                    self._coefficient(prefix, i, j), adjoint_symbol(self.states[i]), evaluate=False
-                )
+                self._term(prefix, i, j, adjoint_symbol(self.states[i]))
                 for i, c in self.flow(prefix).entries
                 if c == j
             ]
             for j, state in enumerate(self.states)
         }
+
+    def _term(self, prefix: str, i: int, j: int, factor: sp.Symbol) -> sp.Expr:
+        return sp.Mul(self._of(self.entry(prefix, i, j)), factor, evaluate=False)
 
     def parameter_gradients(self) -> dict[str, dict[str, sp.Expr]]:
         """Return lam . (dP/dp x + du/dp): trained parameter -> prefix of the flow -> expression."""
@@ -135,12 +140,22 @@ class Steps:
         for prefix, flow in self.flows():
             for parameter in self.compiled.population.trained:
                 total = sp.Integer(0)
-                for i, j in () if self.given(prefix) else self.moved(flow, parameter):
+                for i, j in () if self.shared(prefix) else self.moved(flow, parameter):
                     factor = symbol(self.states[j]) if j < n else sp.Integer(1)
-                    slope = internal(self.slope_name(prefix, parameter, i, j))
+                    slope = self.slope(prefix, parameter, i, j)
                     total += adjoint_symbol(self.states[i]) * slope * factor
                 sums.setdefault(parameter, {})[prefix] = total
         return sums
+
+    @cached_property
+    def numbers(self) -> Mapping[sp.Symbol, float]:
+        """What all neurons share, by name."""
+        bounds = {
+            internal(f"bound_{state}"): self.compiled.fold(h) / MARGIN
+            for state, h in (self.dynamics.spike_bound or {}).items()
+        }
+        known = {name: float(bound) for name, bound in bounds.items() if bound.is_number}
+        return {**self.compiled.numbers, **known}
 
     @cached_property
     def coefficients(self) -> tuple[sp.Symbol, ...]:
@@ -149,14 +164,13 @@ class Steps:
             return ()
         found = [symbol(name) for name in self.compiled.per_neuron]
         for prefix, flow in self.flows():
-            if self.given(prefix):
+            if self.shared(prefix):
                 continue
-            found += [internal(self.entry_name(prefix, i, j)) for i, j in flow.entries]
-            found += [internal(self.offset_name(prefix, i)) for i in flow.offsets]
+            found += [self.entry(prefix, i, j) for i, j in flow.entries]
+            found += [self.offset(prefix, i) for i in flow.offsets]
             for parameter in self.compiled.population.trained:
                 found += [
-                    internal(self.slope_name(prefix, parameter, i, j))
-                    for i, j in self.moved(flow, parameter)
+                    self.slope(prefix, parameter, i, j) for i, j in self.moved(flow, parameter)
                 ]
         return tuple(found)
 
@@ -167,18 +181,18 @@ class Steps:
         own = [symbol(name) for name in self.compiled.per_neuron]
         values: dict[sp.Symbol, np.ndarray] = dict(zip(own, parameters, strict=True))
         for prefix, flow in self.flows():
-            if self.given(prefix):
+            if self.shared(prefix):
                 continue
             directions = self.compiled.population.trained
             A, slopes = self._matrices(prefix, values)
             P, dP = propagator_and_derivative(A, slopes, dt, integrator)
             for i, j in flow.entries:
-                values[internal(self.entry_name(prefix, i, j))] = P[:, i, j]
+                values[self.entry(prefix, i, j)] = P[:, i, j]
             for i in flow.offsets:
-                values[internal(self.offset_name(prefix, i))] = P[:, i, -1]
+                values[self.offset(prefix, i)] = P[:, i, -1]
             for parameter, d in zip(directions, dP, strict=True):
                 for i, j in self.moved(flow, parameter):
-                    values[internal(self.slope_name(prefix, parameter, i, j))] = d[:, i, j]
+                    values[self.slope(prefix, parameter, i, j)] = d[:, i, j]
         return {s: values[s] for s in self.coefficients}
 
     def _matrices(
@@ -214,29 +228,30 @@ class Steps:
                 ),
             ]
             for prefix, flow in self.flows()
-            if not self.given(prefix)
+            if not self.shared(prefix)
         }
 
     def table(self, flow: Flow) -> sp.Matrix:
-        """Return [A, b] with constants folded."""
-        return sp.Matrix.hstack(flow.A, flow.b).applyfunc(self.compiled.fold)
+        """Return [A, b]."""
+        return sp.Matrix.hstack(flow.A, flow.b).applyfunc(self._of)
 
-    def given(self, prefix: str) -> Mapping[sp.Symbol, float]:
-        """Return the entries of a propagator that is the same for all neurons, or nothing."""
-        return self.compiled.numbers if prefix == FREE else self.compiled.held_numbers
+    def shared(self, prefix: str) -> bool:
+        """Return whether a propagator is the same for all neurons."""
+        entries = self.flow(prefix).entries
+        return any(self.entry(prefix, i, j) in self.compiled.numbers for i, j in entries)
 
-    def entry_name(self, prefix: str, i: int, j: int) -> str:
-        """Return the name of an entry of a propagator."""
-        return f"{prefix}_{self.states[i]}_{self.states[j]}"
+    def entry(self, prefix: str, i: int, j: int) -> sp.Symbol:
+        """Return the symbol of an entry of a propagator."""
+        return entry_symbol(self.states[i], self.states[j], prefix)
 
-    def offset_name(self, prefix: str, i: int) -> str:
-        """Return the name of an entry of a propagator's offset."""
-        return f"{prefix}u_{self.states[i]}"
+    def offset(self, prefix: str, i: int) -> sp.Symbol:
+        """Return the symbol of an entry of a propagator's offset."""
+        return offset_symbol(self.states[i], prefix)
 
-    def slope_name(self, prefix: str, parameter: str, i: int, j: int) -> str:
-        """Return the name of the derivative of an entry, or of the offset (column len(states))."""
+    def slope(self, prefix: str, parameter: str, i: int, j: int) -> sp.Symbol:
+        """Return the symbol of the derivative of an entry, or of the offset (j = states)."""
         column = self.states[j] if j < len(self.states) else "1"
-        return f"d{prefix}_{parameter}_{self.states[i]}_{column}"
+        return internal(f"d{prefix}_{parameter}_{self.states[i]}_{column}")
 
     def moved(self, flow: Flow, parameter: str) -> list[tuple[int, int]]:
         """Return the entries of [P, u] that change with ``parameter`` (u: column len(states))."""
@@ -253,15 +268,3 @@ class Steps:
                 if m == n or m in flow.offsets:
                     found.add((i, n))
         return sorted(found)
-
-    def _coefficient(self, prefix: str, i: int, j: int) -> sp.Expr:
-        given = self.given(prefix)
-        if given:
-            return sp.Float(given[entry_symbol(self.states[i], self.states[j])], 17)
-        return internal(self.entry_name(prefix, i, j))
-
-    def _offset(self, prefix: str, i: int) -> sp.Expr:
-        given = self.given(prefix)
-        if given:
-            return sp.Float(given[offset_symbol(self.states[i])], 17)
-        return internal(self.offset_name(prefix, i))

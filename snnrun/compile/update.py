@@ -6,8 +6,8 @@ F(x) is the step's map, x the states before it, arrivals already added to the st
     adjoint      lam <- F_x^T lam                     F_x: ``jacobian``
     parameters   dL/dp += lam . F_p                   F_p: ``parameter_slopes``
 
-What F contains of parameters only, such as exp(-dt / tau), is computed once for each neuron and
-not in every step, where the parameter differs from neuron to neuron:
+What F contains of parameters only, such as exp(-dt / tau), is computed once and not in every step;
+for each neuron, where the parameter differs from neuron to neuron:
 
     P_0              a part of F without states
     dP_tau_mem_0     its derivative by a trained parameter
@@ -33,8 +33,8 @@ class UpdateSteps(Steps):
 
     step, back = "F(x)", "F_x^T lam"
 
-    def __init__(self, compiled: CompiledPopulation) -> None:
-        super().__init__(compiled)
+    def __init__(self, compiled: CompiledPopulation, *, folded: bool = False) -> None:
+        super().__init__(compiled, folded=folded)
         self._hoisted: dict[sp.Expr, sp.Symbol] = {}  # what holds parameters only -> coefficient
 
     @property
@@ -102,10 +102,18 @@ class UpdateSteps(Steps):
         return (*(symbol(name) for name in self.compiled.per_neuron), *self.parts)
 
     @cached_property
+    def numbers(self) -> Mapping[sp.Symbol, float]:
+        """What all neurons share, parts of F among it."""
+        assert self._maps
+        found = {part: self.compiled.fold(value) for value, part in self._hoisted.items()}
+        return {**self.compiled.numbers, **{p: float(v) for p, v in found.items() if v.is_number}}
+
+    @cached_property
     def parts(self) -> dict[sp.Symbol, sp.Expr]:
         """Coefficient -> what it is, in terms of the parameters that differ."""
         assert self._maps
-        parts = {part: value for value, part in self._hoisted.items()}
+        own = {symbol(name) for name in self.compiled.per_neuron}
+        parts = {part: value for value, part in self._hoisted.items() if value.free_symbols & own}
         for p in self.compiled.population.trained:
             parts |= {by: parts[part].diff(symbol(p)) for part, by in self._moved(p).items()}
         return parts
@@ -128,7 +136,7 @@ class UpdateSteps(Steps):
         if self.dynamics.held is not None:
             maps[HELD] = step_map(system.update, self.states, held)
         return {
-            prefix: tuple(self._hoist(self.compiled.fold(value)) for value in values)
+            prefix: tuple(self._hoist(self._of(value)) for value in values)
             for prefix, values in maps.items()
         }
 

@@ -22,39 +22,60 @@ struct Hidden {
     static constexpr bool SPIKING = true, TIMED = false, RESTS = true;
     static constexpr bool REGULARISED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
+    // what all neurons share
+    static constexpr int NUMBERS = 7;
+    template <class X> struct Numbers {
+        X P_V_V, P_V_I, P_I_I, inverse_tau_mem, v_thresh, bound_I,
+            LEVEL_PER_STEP;
+        template <class Y> static Numbers of([[maybe_unused]] const Y* v) {
+            return {number<X>(v[0]), number<X>(v[1]), number<X>(v[2]), number<X>(v[3]),
+            number<X>(v[4]), number<X>(v[5]), number<X>(v[6])};
+        }
+    };
+    typedef const Constants<Hidden, Real>& K;  // of one neuron
+    typedef const Constants<Hidden, vf>& KV;   // of a register of neurons
 
-    static inline void start(vf* x, const Real* k) {
+    static inline void start(vf* x, KV k) {
         x[0] = splat(Real(0.0));
         x[1] = splat(Real(0.0));
     }
     // x <- P x + u
-    static inline void advance(vf* x, const Real* k) {
+    static inline void advance(vf* x, KV k) {
         const vf V = x[0];
         const vf I = x[1];
-        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
-        x[1] = splat(Real(0.818730753078)*I);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        x[0] = splat(P_V_V*V + I*P_V_I);
+        x[1] = splat(I*P_I_I);
     }
     // lam <- P^T lam
-    static inline void adjoint(vf* lam, const Real* k) {
+    static inline void adjoint(vf* lam, KV k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
-        lam[0] = splat(Real(0.951229424501)*lam_V);
-        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        lam[0] = splat(P_V_V*lam_V);
+        lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
     }
     // rate of the state that is read out, and how it changes with the input state
-    static inline Real rate(const Real* x, const Real* k) {
+    static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
-        return Real(0.05)*I - Real(0.05)*V;
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(const Real* k) {
-        return Real(0.05);
+    static inline Real pull(K k) {
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem;
     }
-    static inline vi crosses(const vf* x, const Real* k) {
+    static inline vi crosses(const vf* x, KV k) {
         const vf V = x[0];
-        return V >= splat(Real(1.0));
+        const vf v_thresh = k.shared.v_thresh;
+        return V >= splat(v_thresh);
     }
-    static inline void reset(vf* x, vi spiking, const Real* k) {
+    static inline void reset(vf* x, vi spiking, KV k) {
         const vf V = x[0];
         x[0] = spiking ? splat(Real(0.0)) : V;
     }
@@ -63,22 +84,29 @@ struct Hidden {
         kept[0][v] = input;
     }
     // may still reach the threshold without another arrival
-    static inline vi loud(const vf* x, const Real* k) {
+    static inline vi can_spike(const vf* x, KV k) {
         const vf I = x[1];
-        const vi rises = splat(maximum(Real(0.0), Real(0.905591606321)*I)) >= splat(Real(0.999));
+        const vf v_thresh = k.shared.v_thresh;
+        const vf bound_I = k.shared.bound_I;
+        vf bound = {};
+        bound += maximum(Real(0.0), I*bound_I);
+        const vi rises = bound >= splat(v_thresh);
         return rises | crosses(x, k);  // a reset may leave it above the threshold
     }
     // rate at which the threshold is crossed
-    static inline Real slope(const Real* x, const Real* k) {
+    static inline Real slope(const Real* x, K k) {
         const Real I = x[0];
-        return Real(0.05)*I + Real(-0.05);
+        const Real v_thresh = k.shared.v_thresh;
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem*(I - v_thresh);
     }
     // lam <- r_x^T lam - g_x drive, with drive = (lam . (r_x f(x-) - f(x+)) - R + dl/dt) / slope
     static inline void jump(Real* lam, const Real* x, Real inverse_slope, Real R, Real dl_dt,
-                            Real release, const Real* k, Real* gradient) {
+                            Real release, K k, Real* gradient) {
         const Real I = x[0];
         const Real lam_V = lam[0];
-        const Real drive = (-Real(0.05)*I*lam_V - R + dl_dt) * inverse_slope;
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        const Real drive = (-I*inverse_tau_mem*lam_V - R + dl_dt) * inverse_slope;
         lam[0] = -drive;
     }
 };
@@ -93,62 +121,112 @@ struct Output {
     static constexpr bool SPIKING = false, TIMED = false, RESTS = false;
     static constexpr bool REGULARISED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
+    // what all neurons share
+    static constexpr int NUMBERS = 4;
+    template <class X> struct Numbers {
+        X P_V_V, P_V_I, P_I_I, inverse_tau_mem;
+        template <class Y> static Numbers of([[maybe_unused]] const Y* v) {
+            return {number<X>(v[0]), number<X>(v[1]), number<X>(v[2]), number<X>(v[3])};
+        }
+    };
+    typedef const Constants<Output, Real>& K;  // of one neuron
+    typedef const Constants<Output, vf>& KV;   // of a register of neurons
 
-    static inline void start(vf* x, const Real* k) {
+    static inline void start(vf* x, KV k) {
         x[0] = splat(Real(0.0));
         x[1] = splat(Real(0.0));
     }
     // x <- P x + u
-    static inline void advance(vf* x, const Real* k) {
+    static inline void advance(vf* x, KV k) {
         const vf V = x[0];
         const vf I = x[1];
-        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
-        x[1] = splat(Real(0.818730753078)*I);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        x[0] = splat(P_V_V*V + I*P_V_I);
+        x[1] = splat(I*P_I_I);
     }
     // lam <- P^T lam
-    static inline void adjoint(vf* lam, const Real* k) {
+    static inline void adjoint(vf* lam, KV k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
-        lam[0] = splat(Real(0.951229424501)*lam_V);
-        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        lam[0] = splat(P_V_V*lam_V);
+        lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
     }
     // rate of the state that is read out, and how it changes with the input state
-    static inline Real rate(const Real* x, const Real* k) {
+    static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
-        return Real(0.05)*I - Real(0.05)*V;
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(const Real* k) {
-        return Real(0.05);
+    static inline Real pull(K k) {
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem;
     }
 };
 
 // stdp, per step of DT where in time; PUNISH: the reward after a wrong prediction
 struct Plasticity {
-    static constexpr double A_PLUS = 1.0, A_MINUS = 1.05, A_POST = 0.0;
-    static constexpr double DECAY_PLUS = 0.951229424501, DECAY_MINUS = 0.951229424501;
-    static constexpr double W_MIN = 0.0, W_MAX = 1.0, MU = 1.0, PUNISH = -1.0;
     static constexpr bool MULTIPLICATIVE = true, ADAM = false;
+    static constexpr int NUMBERS = 9;
+    double A_PLUS, A_MINUS, A_POST, DECAY_PLUS, DECAY_MINUS, W_MIN, W_MAX, MU,
+            PUNISH;
+    static Plasticity of([[maybe_unused]] const double* v) {
+        return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
+    }
 };
 
 // sum_weigh_exp: cross entropy of the potentials' mean, weighted by a falling exponential
 struct Formula {
     static constexpr double DT = snn::DT, DURATION = 1400.0;  // ms
     static constexpr bool SILENT_EXCLUDED = false;
-    template <class X> using Number = std::conditional_t<std::is_same_v<X, vf>, Real, double>;
-    template <class X> static inline X score(X y) { return X{} + y; }
-    template <class X> static inline X score_slope(X y) { return X{} + Number<X>(1.0); }
-    template <class X> static inline X label_term(X y) { return X{} + Number<X>(0.0); }
-    template <class X> static inline X label_term_slope(X y) { return X{} + Number<X>(0.0); }
-    static double weight(int n) {  // of step n: dt / T x weight in time
-        [[maybe_unused]] const double t = (n + 1) * DT;
-        return DT / DURATION * (exp(-0.000714285714286*t));
+    static constexpr int NUMBERS = 1;
+    double T;
+    static Formula of([[maybe_unused]] const double* v) {
+        return {v[0]};
     }
-    static double silent_push() { return 0.0; }
+    template <class X> using Number = std::conditional_t<std::is_same_v<X, vf>, Real, double>;
+    template <class X> inline X score(X y) const { return X{} + y; }
+    template <class X> inline X score_slope(X y) const { return X{} + Number<X>(1.0); }
+    template <class X> inline X label_term(X y) const { return X{} + Number<X>(0.0); }
+    template <class X> inline X label_term_slope(X y) const { return X{} + Number<X>(0.0); }
+    double weight(int n) const {  // of step n: dt / T x weight in time
+        [[maybe_unused]] const double t = (n + 1) * DT;
+        return DT / DURATION * (exp(-t/T));
+    }
+    double silent_push() const { return 0.0; }
 };
 
 struct Program {
     static constexpr int NEURONS = 84, STEPS = 1400;
+    static constexpr const char* NUMBERS =
+        "Hidden.P_V_V "
+        "Hidden.P_V_I "
+        "Hidden.P_I_I "
+        "Hidden.inverse_tau_mem "
+        "Hidden.v_thresh "
+        "Hidden.bound_I "
+        "Hidden.LEVEL_PER_STEP "
+        "Output.P_V_V "
+        "Output.P_V_I "
+        "Output.P_I_I "
+        "Output.inverse_tau_mem "
+        "Formula.T "
+        "Plasticity.A_PLUS "
+        "Plasticity.A_MINUS "
+        "Plasticity.A_POST "
+        "Plasticity.DECAY_PLUS "
+        "Plasticity.DECAY_MINUS "
+        "Plasticity.W_MIN "
+        "Plasticity.W_MAX "
+        "Plasticity.MU "
+        "Plasticity.PUNISH ";
+    using Formula = snn::Formula;
+    using Plasticity = snn::Plasticity;
     static constexpr bool TRAINS_PARAMETERS = false;
     // population, population below, rows of weights, steps, recurrent, trained: forward, recurrent
     using Layer0 = PlasticLayer<LayerSpec<Hidden, void, 700, 1400, true, true, true>, Plasticity, true, true>;

@@ -24,56 +24,82 @@ struct Hidden {
     static constexpr bool SPIKING = true, TIMED = false, RESTS = false;
     static constexpr bool REGULARISED = true;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
+    // what all neurons share
+    static constexpr int NUMBERS = 13;
+    template <class X> struct Numbers {
+        X P_V_V, P_V_I, P_I_I, P_B_B, inverse_tau_mem, v_thresh, b_incr,
+            surrogate_window, H_I_I, H_B_B, LBD_UPPER, LBD_LOWER, NU_UPPER;
+        template <class Y> static Numbers of([[maybe_unused]] const Y* v) {
+            return {number<X>(v[0]), number<X>(v[1]), number<X>(v[2]), number<X>(v[3]),
+            number<X>(v[4]), number<X>(v[5]), number<X>(v[6]), number<X>(v[7]),
+            number<X>(v[8]), number<X>(v[9]), number<X>(v[10]), number<X>(v[11]),
+            number<X>(v[12])};
+        }
+    };
+    typedef const Constants<Hidden, Real>& K;  // of one neuron
+    typedef const Constants<Hidden, vf>& KV;   // of a register of neurons
 
-    static inline void start(vf* x, const Real* k) {
+    static inline void start(vf* x, KV k) {
         x[0] = splat(Real(0.0));
         x[1] = splat(Real(0.0));
         x[2] = splat(Real(0.0));
     }
     // x <- P x + u
-    static inline void advance(vf* x, const Real* k) {
+    static inline void advance(vf* x, KV k) {
         const vf V = x[0];
         const vf I = x[1];
         const vf B = x[2];
-        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
-        x[1] = splat(Real(0.818730753078)*I);
-        x[2] = splat(Real(0.990049833749)*B);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        const vf P_B_B = k.shared.P_B_B;
+        x[0] = splat(P_V_V*V + I*P_V_I);
+        x[1] = splat(I*P_I_I);
+        x[2] = splat(B*P_B_B);
     }
     // lam <- P^T lam
-    static inline void adjoint(vf* lam, const Real* k) {
+    static inline void adjoint(vf* lam, KV k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
         const vf lam_B = lam[2];
-        lam[0] = splat(Real(0.951229424501)*lam_V);
-        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
-        lam[2] = splat(Real(0.990049833749)*lam_B);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        const vf P_B_B = k.shared.P_B_B;
+        lam[0] = splat(P_V_V*lam_V);
+        lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
+        lam[2] = splat(P_B_B*lam_B);
     }
     // rate of the state that is read out, and how it changes with the input state
-    static inline Real rate(const Real* x, const Real* k) {
+    static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
-        return Real(0.05)*I - Real(0.05)*V;
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(const Real* k) {
-        return Real(0.05);
+    static inline Real pull(K k) {
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem;
     }
-    static inline vi crosses(const vf* x, const Real* k) {
+    static inline vi crosses(const vf* x, KV k) {
         const vf V = x[0];
         const vf B = x[2];
-        return V >= splat(B + Real(1.0));
+        const vf v_thresh = k.shared.v_thresh;
+        return V >= splat(B + v_thresh);
     }
-    static inline void reset(vf* x, vi spiking, const Real* k) {
+    static inline void reset(vf* x, vi spiking, KV k) {
         const vf V = x[0];
         const vf B = x[2];
+        const vf b_incr = k.shared.b_incr;
         x[0] = spiking ? splat(Real(0.0)) : V;
-        x[2] = spiking ? splat(B + Real(0.1)) : B;
+        x[2] = spiking ? splat(B + b_incr) : B;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
     template <int B> static inline void keep(vf input, const vf* x, vf (*kept)[B], int v) {
 
     }
     // may still reach the threshold without another arrival
-    static inline vi loud(const vf* x, const Real* k) {
+    static inline vi can_spike(const vf* x, KV k) {
         return vi{} - 1;
     }
     // the steps themselves are differentiated, for which these states are kept before the threshold
@@ -83,20 +109,23 @@ struct Hidden {
         kept[1] = x[2];
     }
     // stands for the derivative of a spike by the distance from the threshold
-    static inline vf surrogate(const vf* x, const Real* k) {
+    static inline vf surrogate(const vf* x, KV k) {
         const vf V = x[0];
         const vf B = x[1];
-        const vf distance = -B + V + Real(-1.0);
-        const vf reach = splat(B + Real(1.0));
-        return (distance >= splat(Real(-0.5))) ? splat((Real(1.0)/(reach))) : vf{};
+        const vf v_thresh = k.shared.v_thresh;
+        const vf surrogate_window = k.shared.surrogate_window;
+        const vf distance = -B + V - v_thresh;
+        const vf reach = splat(B + v_thresh);
+        return (distance >= splat(-surrogate_window)) ? splat((Real(1.0)/(reach))) : vf{};
     }
     // walks back through threshold and reset: all of it
     static inline void step_back(vf* lam, const vf* x, vi spiking, vf dl_ds, vf slope,
-                                 const Real* k, vf* g) {
+                                 KV k, vf* g) {
         const vf V = x[0];
         const vf lam_V = lam[0];
         const vf lam_B = lam[2];
-        dl_ds += -V*lam_V + Real(0.1)*lam_B;
+        const vf b_incr = k.shared.b_incr;
+        dl_ds += -V*lam_V + b_incr*lam_B;
         const vf change = dl_ds * slope;
         lam[0] = spiking ? splat(Real(0.0)) : lam[0];
         lam[0] += change;
@@ -106,25 +135,32 @@ struct Hidden {
     // with n spikes of it and total of its population in the trial; AVERAGED: per trial of the
     // mini-batch
     static constexpr bool AVERAGED = false;
-    static inline Real push([[maybe_unused]] Real n, [[maybe_unused]] Real total) {
-        return Real(5e-06)*maximum(Real(0.0), n + Real(-2.0)) + Real(0.001)*minimum(Real(0.0), n + Real(-2.0));
+    static inline Real push([[maybe_unused]] Real n, [[maybe_unused]] Real total, K k) {
+        const Real LBD_UPPER = k.shared.LBD_UPPER;
+        const Real LBD_LOWER = k.shared.LBD_LOWER;
+        const Real NU_UPPER = k.shared.NU_UPPER;
+        return LBD_LOWER*minimum(Real(0.0), -NU_UPPER + n) + LBD_UPPER*maximum(Real(0.0), -NU_UPPER + n);
     }
     // the same with V held
-    static inline void advance_held(vf* x, const Real* k) {
+    static inline void advance_held(vf* x, KV k) {
         const vf V = x[0];
         const vf I = x[1];
         const vf B = x[2];
-        x[0] = splat(Real(1.0)*V);
-        x[1] = splat(Real(0.818730753078)*I);
-        x[2] = splat(Real(0.990049833749)*B);
+        const vf H_I_I = k.shared.H_I_I;
+        const vf H_B_B = k.shared.H_B_B;
+        x[0] = splat(V);
+        x[1] = splat(H_I_I*I);
+        x[2] = splat(B*H_B_B);
     }
-    static inline void adjoint_held(vf* lam, const Real* k) {
+    static inline void adjoint_held(vf* lam, KV k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
         const vf lam_B = lam[2];
-        lam[0] = splat(Real(1.0)*lam_V);
-        lam[1] = splat(Real(0.818730753078)*lam_I);
-        lam[2] = splat(Real(0.990049833749)*lam_B);
+        const vf H_I_I = k.shared.H_I_I;
+        const vf H_B_B = k.shared.H_B_B;
+        lam[0] = splat(lam_V);
+        lam[1] = splat(H_I_I*lam_I);
+        lam[2] = splat(H_B_B*lam_B);
     }
 };
 
@@ -138,33 +174,60 @@ struct Output {
     static constexpr bool SPIKING = false, TIMED = false, RESTS = false;
     static constexpr bool REGULARISED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
+    // what all neurons share
+    static constexpr int NUMBERS = 4;
+    template <class X> struct Numbers {
+        X P_V_V, P_V_I, P_I_I, inverse_tau_mem;
+        template <class Y> static Numbers of([[maybe_unused]] const Y* v) {
+            return {number<X>(v[0]), number<X>(v[1]), number<X>(v[2]), number<X>(v[3])};
+        }
+    };
+    typedef const Constants<Output, Real>& K;  // of one neuron
+    typedef const Constants<Output, vf>& KV;   // of a register of neurons
 
-    static inline void start(vf* x, const Real* k) {
+    static inline void start(vf* x, KV k) {
         x[0] = splat(Real(0.0));
         x[1] = splat(Real(0.0));
     }
     // x <- P x + u
-    static inline void advance(vf* x, const Real* k) {
+    static inline void advance(vf* x, KV k) {
         const vf V = x[0];
         const vf I = x[1];
-        x[0] = splat(Real(0.951229424501)*V + Real(0.0441662238076)*I);
-        x[1] = splat(Real(0.818730753078)*I);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        x[0] = splat(P_V_V*V + I*P_V_I);
+        x[1] = splat(I*P_I_I);
     }
     // lam <- P^T lam
-    static inline void adjoint(vf* lam, const Real* k) {
+    static inline void adjoint(vf* lam, KV k) {
         const vf lam_V = lam[0];
         const vf lam_I = lam[1];
-        lam[0] = splat(Real(0.951229424501)*lam_V);
-        lam[1] = splat(Real(0.0441662238076)*lam_V + Real(0.818730753078)*lam_I);
+        const vf P_V_V = k.shared.P_V_V;
+        const vf P_V_I = k.shared.P_V_I;
+        const vf P_I_I = k.shared.P_I_I;
+        lam[0] = splat(P_V_V*lam_V);
+        lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
     }
     // rate of the state that is read out, and how it changes with the input state
-    static inline Real rate(const Real* x, const Real* k) {
+    static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
-        return Real(0.05)*I - Real(0.05)*V;
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(const Real* k) {
-        return Real(0.05);
+    static inline Real pull(K k) {
+        const Real inverse_tau_mem = k.shared.inverse_tau_mem;
+        return inverse_tau_mem;
+    }
+};
+
+// no projection learns by stdp
+struct Plasticity {
+    static constexpr bool MULTIPLICATIVE = false, ADAM = false;
+    static constexpr int NUMBERS = 0;
+    static Plasticity of([[maybe_unused]] const double* v) {
+        return {};
     }
 };
 
@@ -172,20 +235,44 @@ struct Output {
 struct Formula {
     static constexpr double DT = snn::DT, DURATION = 1400.0;  // ms
     static constexpr bool SILENT_EXCLUDED = false;
+    static constexpr int NUMBERS = 0;
+    static Formula of([[maybe_unused]] const double* v) {
+        return {};
+    }
     template <class X> using Number = std::conditional_t<std::is_same_v<X, vf>, Real, double>;
-    template <class X> static inline X score(X y) { return X{} + y; }
-    template <class X> static inline X score_slope(X y) { return X{} + Number<X>(1.0); }
-    template <class X> static inline X label_term(X y) { return X{} + Number<X>(0.0); }
-    template <class X> static inline X label_term_slope(X y) { return X{} + Number<X>(0.0); }
-    static double weight(int n) {  // of step n: dt / T x weight in time
+    template <class X> inline X score(X y) const { return X{} + y; }
+    template <class X> inline X score_slope(X y) const { return X{} + Number<X>(1.0); }
+    template <class X> inline X label_term(X y) const { return X{} + Number<X>(0.0); }
+    template <class X> inline X label_term_slope(X y) const { return X{} + Number<X>(0.0); }
+    double weight(int n) const {  // of step n: dt / T x weight in time
         [[maybe_unused]] const double t = (n + 1) * DT;
         return DT / DURATION * (1.0);
     }
-    static double silent_push() { return 0.0; }
+    double silent_push() const { return 0.0; }
 };
 
 struct Program {
     static constexpr int NEURONS = 84, STEPS = 1400;
+    static constexpr const char* NUMBERS =
+        "Hidden.P_V_V "
+        "Hidden.P_V_I "
+        "Hidden.P_I_I "
+        "Hidden.P_B_B "
+        "Hidden.inverse_tau_mem "
+        "Hidden.v_thresh "
+        "Hidden.b_incr "
+        "Hidden.surrogate_window "
+        "Hidden.H_I_I "
+        "Hidden.H_B_B "
+        "Hidden.LBD_UPPER "
+        "Hidden.LBD_LOWER "
+        "Hidden.NU_UPPER "
+        "Output.P_V_V "
+        "Output.P_V_I "
+        "Output.P_I_I "
+        "Output.inverse_tau_mem ";
+    using Formula = snn::Formula;
+    using Plasticity = snn::Plasticity;
     static constexpr bool TRAINS_PARAMETERS = false;
     // population, population below, rows of weights, steps, recurrent, trained: forward, recurrent
     using Layer0 = LayerSpec<Hidden, void, 700, 1400, true, true, true>;

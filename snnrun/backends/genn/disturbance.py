@@ -18,6 +18,7 @@ from snnrun.backends.genn.printer import adjoint_name, at_once, fill, formula, s
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import CompiledPopulation
 from snnrun.compile.steps import Steps
+from snnrun.models.equations import internal
 
 NONE = -9  # a step that is never compared with
 KEYS = ("noise_low", "noise_high", "veto_low", "veto_high")
@@ -47,6 +48,10 @@ class Disturbance:
         self._state = str(steps.threshold_state)
         self._level = steps.threshold if self._any else sp.Integer(0)
         self._fold = compiled.fold
+        rounding = float(np.finfo(settings.precision).eps)
+        grazing = rounding * float(compiled.fold(internal("LEVEL_PER_STEP")))
+        # not where the potential only grazes the threshold, by less than a rounding error in a step
+        self._moves = f"slope > {formula(sp.Float(grazing, 17))}"
 
     @property
     def _records(self) -> tuple[str, ...]:
@@ -147,11 +152,11 @@ class Disturbance:
     def drive(self, strength: str) -> list[str]:
         """Return the drive of a spike; that of a late one waits for the crossing."""
         if not self.veto:
-            return [f"const scalar drive = slope > 0.0 ? ({strength}) / slope : 0.0;"]
+            return [f"const scalar drive = {self._moves} ? ({strength}) / slope : 0.0;"]
         return [
             f"const scalar strength = {strength};",
             "const bool delayed = (int)crossed[at] < m;",
-            "const scalar drive = slope > 0.0 && !delayed ? strength / slope : 0.0;",
+            f"const scalar drive = {self._moves} && !delayed ? strength / slope : 0.0;",
             "if (delayed) {",
             "    pending[own] = strength;",
             "    pending_at[own] = at;",
@@ -174,7 +179,7 @@ class Disturbance:
             "const int at = pending_at[own];",
             *(f"const scalar spike_{s} = crossing_{s}[at];" for s in self._records),
             f"const scalar slope = {text(jump.slope)};",
-            "const scalar drive = slope > 0.0 ? pending[own] / slope : 0.0;",
+            f"const scalar drive = {self._moves} ? pending[own] / slope : 0.0;",
             *(f"gradient_{p} += {text(e)};" for p, e in jump.crossing_parameters.items()),
             *at_once({adjoint_name(s): text(e) for s, e in jump.crossing.items()}),
             f"cross_due = {NONE};",

@@ -178,7 +178,7 @@ class OnlineLayer(OnlineNeurons):
     def __init__(self, program: Program, layer: int, settings: Settings) -> None:
         super().__init__(program, layer, settings)
         self.compiled: CompiledPopulation = program.populations[layer]
-        self.steps = Steps(self.compiled)
+        self.steps = Steps(self.compiled, folded=True)
         self.size = self.compiled.population.size
         self.output = not self.sends
         self.het = self.sends and self.rule.het_rho != 0

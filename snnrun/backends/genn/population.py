@@ -47,14 +47,15 @@ class PopulationWriter:
     ) -> None:
         self.program = program
         self.compiled = compiled
-        self.steps = Steps(compiled)
+        self.steps = Steps(compiled, folded=True)
         self.dynamics = compiled.dynamics
         self.states = compiled.dynamics.neuron.states
         self.settings = settings
         self.watched = watched
         self.size = compiled.population.size
         self.name = compiled.population.name
-        self.push = program.push(compiled)  # of the regulariser at each spike, or None
+        push = program.push(compiled)  # of the regulariser at each spike, or None
+        self.push = None if push is None else compiled.fold(push)
         self.disturbance = Disturbance(compiled, self.steps, settings, self._renamed)
 
     def write(self) -> Neurons:

@@ -10,8 +10,8 @@ from pathlib import Path
 from snnrun.backends.base import Opened
 from snnrun.backends.native.build import build, cache_folder, runtime_headers
 from snnrun.backends.native.compiler import find_compiler
-from snnrun.backends.native.emit import emit
-from snnrun.backends.native.emit_online import emit_online
+from snnrun.backends.native.emit import generate
+from snnrun.backends.native.emit_online import generate_online
 from snnrun.backends.native.library import NativeBackend
 from snnrun.backends.native.online import OnlineBackend
 from snnrun.compile.program import Program
@@ -49,11 +49,11 @@ def open_native(
     started = time.monotonic()
     compiler = find_compiler(config.backend.compiler)
     online = program.engine is Engine.ONLINE
-    write = emit_online if online else emit
-    source = write(program, config.backend.precision)
-    save_code(source, code)
+    write = generate_online if online else generate
+    generated = write(program, config.backend.precision)
+    save_code(generated.source, code)
     built = build(
-        source,
+        generated.source,
         compiler,
         contraction=config.backend.contraction,
         extra_flags=tuple(config.backend.flags),
@@ -63,7 +63,7 @@ def open_native(
     )
     threads = config.backend.threads or usable_cores()
     make = OnlineBackend if online else NativeBackend
-    backend = make(built.library, program, threads)
+    backend = make(built.library, program, threads, generated.numbers)
     seconds = time.monotonic() - started
     how = "from the build cache" if built.cached else f"built in {seconds:.1f} s"
     say(f"program ready: {how}")

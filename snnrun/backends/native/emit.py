@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sympy as sp
 
 from snnrun.backends.native.population import PopulationEmitter
-from snnrun.backends.native.printer import boolean, fill, print_formula
+from snnrun.backends.native.printer import boolean, cxx_name, fill, print_formula, wrapped
 from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.models.equations import symbol
 from snnrun.models.losses import Readout
 from snnrun.network.network import Layer
 from snnrun.version import __version__
@@ -27,8 +30,25 @@ READOUTS = {
 REALS = {"float32": "float", "float64": "double"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """A program as C++.
+
+    ``numbers`` are its constants by name, in the order in which the engine takes them. They are no
+    part of the source, so that programs which differ in numbers only are built once.
+    """
+
+    source: str
+    numbers: Mapping[str, float]
+
+
 def emit(program: Program, precision: str) -> str:
     """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
+    return generate(program, precision).source
+
+
+def generate(program: Program, precision: str) -> Generated:
+    """Return ``program`` as C++ in ``precision`` (float32 or float64)."""
     last = len(program.populations) - 1
     times = program.loss.spiking and program.loss.readout is not Readout.SPIKE_TRAIN
     emitters = [
@@ -40,8 +60,12 @@ def emit(program: Program, precision: str) -> str:
         )
         for index, compiled in enumerate(program.populations)
     ]
+    populations = "\n".join(emitter.emit() for emitter in emitters)
+    formula, plasticity = Struct("Formula"), Struct("Plasticity")
     layers = _layers(program, emitters)
-    return fill(
+    fields = _formula(program, formula) | {"plasticity": _plasticity(program, plasticity)}
+    numbers = all_numbers(emitters, formula, plasticity)
+    source = fill(
         "program",
         version=__version__,
         shape=program.network.shape,
@@ -50,17 +74,49 @@ def emit(program: Program, precision: str) -> str:
         real=REALS[precision],
         dt=repr(program.dt),
         euler=boolean(program.integrator == "euler"),
-        populations="\n".join(emitter.emit() for emitter in emitters),
+        populations=populations,
         steps=program.steps,
-        plasticity=_plasticity(program),
         neurons=sum(c.population.size for c in program.populations),
         trains_parameters=boolean(any(c.population.trained for c in program.populations)),
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
         readout=READOUTS[program.loss.readout],
         output_layer=f"Layer{last}",
-        **_formula(program),
+        number_names=quoted(numbers),
+        **fields,
     )
+    return Generated(source=source, numbers=numbers)
+
+
+class Struct:
+    """A struct whose constants are set when a program is loaded."""
+
+    def __init__(self, name: str) -> None:
+        self.struct = name
+        self.numbers: dict[str, float] = {}
+
+    def declared(self) -> str:
+        """Return its members, and the function that makes one of numbers in their order."""
+        names = wrapped(self.numbers)
+        values = wrapped(f"v[{i}]" for i in range(len(self.numbers)))
+        return fill(
+            "numbers",
+            struct=self.struct,
+            count=len(self.numbers),
+            members=f"    double {names};\n" if names else "",
+            values=values,
+        ).rstrip("\n")
+
+
+def all_numbers(*structs: Sequence[PopulationEmitter] | Struct) -> dict[str, float]:
+    """Return the numbers of structs as ``struct.name``, in order."""
+    each = [s for given in structs for s in ([given] if isinstance(given, Struct) else given)]
+    return {f"{s.struct}.{name}": value for s in each for name, value in s.numbers.items()}
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return names as a C++ string, one a line."""
+    return "".join(f'\n        "{name} "' for name in names) or ' ""'
 
 
 def _emitter_of(compiled: CompiledPopulation) -> type[PopulationEmitter]:
@@ -88,76 +144,84 @@ def _plastic(layer: Layer, spec: str) -> str:
     return f"PlasticLayer<{spec}, Plasticity, {flags}>"
 
 
-def _plasticity(program: Program) -> str:
+def _plasticity(program: Program, struct: Struct) -> str:
     """Return the constants of STDP, where a projection learns by it."""
-    stdp = program.plasticity
-    if stdp is None:
-        return ""
+    stdp, adam, multiplicative = program.plasticity, False, False
+    if stdp is not None:
+        adam, multiplicative = stdp.optimiser == "adam", stdp.bound == "multiplicative"
+        struct.numbers |= {
+            "A_PLUS": stdp.a_plus,
+            "A_MINUS": stdp.a_minus,
+            "A_POST": stdp.a_post,
+            "DECAY_PLUS": math.exp(-program.dt / stdp.tau_plus),
+            "DECAY_MINUS": math.exp(-program.dt / stdp.tau_minus),
+            "W_MIN": stdp.w_min,
+            "W_MAX": stdp.w_max,
+            "MU": stdp.mu,
+            "PUNISH": stdp.punish if stdp.reward else 1.0,
+        }
     return fill(
         "plasticity",
-        a_plus=repr(stdp.a_plus),
-        a_minus=repr(stdp.a_minus),
-        a_post=repr(stdp.a_post),
-        decay_plus=repr(math.exp(-program.dt / stdp.tau_plus)),
-        decay_minus=repr(math.exp(-program.dt / stdp.tau_minus)),
-        w_min=repr(stdp.w_min),
-        w_max=repr(stdp.w_max),
-        multiplicative=boolean(stdp.bound == "multiplicative"),
-        mu=repr(stdp.mu),
-        punish=repr(stdp.punish if stdp.reward else 1.0),
-        adam=boolean(stdp.optimiser == "adam"),
+        title="stdp, per step of DT where in time; PUNISH: the reward after a wrong prediction"
+        if stdp is not None
+        else "no projection learns by stdp",
+        numbers=struct.declared(),
+        multiplicative=boolean(multiplicative),
+        adam=boolean(adam),
     )
 
 
-def _formula(program: Program) -> dict[str, str]:
-    loss, bound = program.loss, bind_loss(program)
+def _formula(program: Program, struct: Struct) -> dict[str, str]:
+    loss, bound = program.loss, bind_loss(program, named=True)
+    keys = {symbol(key): value for key, value in program.loss_values.items()}
+    keys[symbol("T")] = program.duration
+    used: set[sp.Symbol] = set()
 
-    def number(expression: sp.Expr) -> str:
-        return print_formula(expression, "Number<X>({})")
+    def of_kind(expression: sp.Expr) -> str:
+        """Return code for numbers of the kind X: the constants are doubles."""
+        used.update(expression.free_symbols)
+        kinds = {s: sp.Symbol(f"Number<X>({cxx_name(s)})") for s in keys}
+        return print_formula(expression.xreplace(kinds), "Number<X>({})")
 
     def plain(expression: sp.Expr) -> str:
+        used.update(expression.free_symbols)
         return print_formula(expression, "{}")
 
-    return {
+    fields = {
         "loss_title": f"{loss.name}: {loss.meaning}",
         "silent_excluded": boolean(loss.silent_excluded),
         "duration": repr(program.duration),
-        "score": number(bound.score),
-        "score_slope": number(bound.score_slope),
-        "label_term": number(bound.label_term),
-        "label_term_slope": number(bound.label_term_slope),
+        "score": of_kind(bound.score),
+        "score_slope": of_kind(bound.score_slope),
+        "label_term": of_kind(bound.label_term),
+        "label_term_slope": of_kind(bound.label_term_slope),
         "weight": plain(bound.weight),
         "silent_push": plain(bound.silent_push),
-        "own_part": "".join(f"\n    {line}" for line in _own_part(program, bound)),
     }
+    lines = []
+    if bound.lags:
+        cost, slope, factor = map(plain, (bound.lag_cost, bound.lag_slope, bound.silent_factor))
+        lines = [
+            f"double lag_cost([[maybe_unused]] double d) const {{ return {cost}; }}",
+            f"double lag_slope([[maybe_unused]] double d) const {{ return {slope}; }}",
+            f"double silent_factor() const {{ return {factor}; }}",
+        ]
+    struct.numbers |= {cxx_name(s): float(value) for s, value in keys.items() if s in used}
+    struct.numbers |= _of_readout(program, bound)
+    own = "".join(f"\n    {line}" for line in lines)
+    return fields | {"own_part": own, "numbers": struct.declared()}
 
 
-def _own_part(program: Program, bound: BoundLoss) -> list[str]:
-    """Return what only losses with the readout of this one have in their formula."""
+def _of_readout(program: Program, bound: BoundLoss) -> dict[str, float]:
+    """Return constants that losses with the readout of this one have."""
     readout = program.loss.readout
     if readout is Readout.SPIKE_TRAIN:
         kernel = kernel_of(program)
-        keep = {"DECAY": kernel.decay, "RISE": kernel.rise}
-        return [
-            f"static constexpr double NORM = {kernel.norm!r};",
-            *(
-                f"static constexpr double KEEP_{name} = {math.exp(-program.dt / tau)!r};  // a step"
-                for name, tau in keep.items()
-            ),
-        ]
+        keep = {"KEEP_DECAY": kernel.decay, "KEEP_RISE": kernel.rise}  # in a step
+        return {"NORM": kernel.norm, **{n: math.exp(-program.dt / tau) for n, tau in keep.items()}}
     if readout is Readout.INPUT_WEIGHTED_SUM:
-        return [
-            f"static constexpr double ACCUMULATOR_WEIGHT = {bound.accumulator_weight!r};",
-            f"static constexpr double ACCUMULATOR_DECAY = {bound.accumulator_decay!r};  // a step",
-        ]
-    if readout is Readout.FIRST_SPIKE_LAG:
-        cost, slope, factor = (
-            print_formula(expression, "{}")
-            for expression in (bound.lag_cost, bound.lag_slope, bound.silent_factor)
-        )
-        return [
-            f"static double lag_cost([[maybe_unused]] double d) {{ return {cost}; }}",
-            f"static double lag_slope([[maybe_unused]] double d) {{ return {slope}; }}",
-            f"static double silent_factor() {{ return {factor}; }}",
-        ]
-    return []
+        return {
+            "ACCUMULATOR_WEIGHT": bound.accumulator_weight,
+            "ACCUMULATOR_DECAY": bound.accumulator_decay,  # in a step
+        }
+    return {}

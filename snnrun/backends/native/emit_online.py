@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from snnrun.backends.native.emit import REALS
+from snnrun.backends.native.emit import REALS, Generated, Struct, all_numbers, quoted
 from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, fill
 from snnrun.backends.online import delay_steps, kernel_of, lag_steps, online_of
@@ -21,8 +21,8 @@ class OnlinePopulationEmitter(PopulationEmitter):
         return fill("online_level", state=state, level=self._return(self.steps.threshold))
 
 
-def emit_online(program: Program, precision: str) -> str:
-    """Return the C++ source of ``program`` in ``precision`` (float32 or float64)."""
+def generate_online(program: Program, precision: str) -> Generated:
+    """Return ``program`` as C++ in ``precision`` (float32 or float64)."""
     rule = online_of(program)
     emitters = [OnlinePopulationEmitter(c, timed=False) for c in program.populations]
     layers, rows = [], program.network.input.size
@@ -32,7 +32,12 @@ def emit_online(program: Program, precision: str) -> str:
         arguments = f"{emitter.struct}, Rule, {rows}, {lag_steps(program, index)}, {last}"
         layers.append(f"    using Layer{index} = OnlineSpec<{arguments}>;")
         rows = size
-    return fill(
+    populations = "\n".join(emitter.emit() for emitter in emitters)
+    struct = Struct("OnlineRule")
+    struct.numbers |= _numbers(program, rule)
+    numbers = all_numbers(emitters, struct)
+    structure = "\n".join(f"    static constexpr {line};" for line in _structure(program, rule))
+    source = fill(
         "online",
         version=__version__,
         shape=program.network.shape,
@@ -40,15 +45,17 @@ def emit_online(program: Program, precision: str) -> str:
         real=REALS[precision],
         dt=repr(program.dt),
         euler=boolean(program.integrator == "euler"),
-        populations="\n".join(emitter.emit() for emitter in emitters),
-        constants="\n".join(f"    static constexpr {line};" for line in _constants(program, rule)),
+        populations=populations,
+        constants=f"{structure}\n{struct.declared()}",
+        number_names=quoted(numbers),
         steps=program.steps,
         layers="\n".join(layers),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
     )
+    return Generated(source=source, numbers=numbers)
 
 
-def _constants(program: Program, rule: Online) -> list[str]:
+def _numbers(program: Program, rule: Online) -> dict[str, float]:
     dt = program.dt
     numbers = {
         "TAU_RISE": rule.tau_rise,
@@ -66,17 +73,21 @@ def _constants(program: Program, rule: Online) -> list[str]:
         "HET_A": rule.het_a,
         "OWN_DECAY": math.exp(-dt / rule.het_tau),
     }
+    return {name: float(value) for name, value in numbers.items()}
+
+
+def _structure(program: Program, rule: Online) -> list[str]:
     switches = {
         "SYMMETRIC": rule.feedback == "symmetric",
         "ALIGNED": rule.update_aligned,
         "RESETS": rule.reset_state_per_trial,
+        "HET": rule.het_rho != 0,
         "HET_ERROR_SCALED": rule.het_error_scaled,
     }
     counts = {
-        "DELAY": delay_steps(rule, dt),
-        "UPDATE_STEPS": round(rule.update_ms / dt),
-        "BURN_IN_STEPS": round(rule.burn_in_ms / dt),
+        "DELAY": delay_steps(rule, program.dt),
+        "UPDATE_STEPS": round(rule.update_ms / program.dt),
+        "BURN_IN_STEPS": round(rule.burn_in_ms / program.dt),
     }
-    lines = [f"double {name} = {float(value)!r}" for name, value in numbers.items()]
-    lines += [f"bool {name} = {boolean(value)}" for name, value in switches.items()]
+    lines = [f"bool {name} = {boolean(value)}" for name, value in switches.items()]
     return lines + [f"int {name} = {value}" for name, value in counts.items()]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.native.emit import generate
 from snnrun.backends.pattern import PatternFigures, silent_trains
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
@@ -85,7 +86,7 @@ def load_library(library: Path) -> c.CDLL:
             "backend.cache_dir=FOLDER"
         ) from error
     loaded.snn_spikes.restype = c.c_int64
-    for name in ("snn_create", "snn_run", "snn_gradient", "snn_trial"):
+    for name in ("snn_numbers", "snn_create", "snn_run", "snn_gradient", "snn_trial"):
         if hasattr(loaded, name):  # of a rule that learns online there are fewer
             getattr(loaded, name).restype = c.c_char_p
     return loaded
@@ -119,18 +120,24 @@ class CompiledProgram:
     """A built program: its library, and an engine that holds the tensors.
 
     Raises:
-        BuildError: The library cannot be loaded.
+        BuildError: The library cannot be loaded, or is that of another program.
         ResourceError: There is not enough memory, or the system gives no more threads.
     """
 
-    def __init__(self, library: Path, program: Program, threads: int) -> None:
+    def __init__(
+        self, library: Path, program: Program, threads: int, numbers: Mapping[str, float]
+    ) -> None:
         self.program = program
         self.threads = threads
         self._lib = load_library(library)
         self._real = np.float32 if self._lib.snn_real_bytes() == 4 else np.float64
         self._engine = c.c_void_p()
         self._problem: bytes | None = None
-        self._require_done(self._lib.snn_create(threads, c.byref(self._engine)))
+        if self._lib.snn_numbers().decode().split() != list(numbers):
+            raise BuildError(f"{library} is another program. Delete its folder to build it anew")
+        values = np.array(list(numbers.values()), np.float64)
+        given = c.c_void_p(values.ctypes.data)
+        self._require_done(self._lib.snn_create(threads, given, c.byref(self._engine)))
         self._index = {tensor.name: i for i, tensor in enumerate(program.tensors)}
 
     def __del__(self) -> None:
@@ -206,8 +213,16 @@ class NativeBackend(CompiledProgram):
 
     batches_per_call: int | None = None
 
-    def __init__(self, library: Path, program: Program, threads: int) -> None:
-        super().__init__(library, program, threads)
+    def __init__(
+        self,
+        library: Path,
+        program: Program,
+        threads: int,
+        numbers: Mapping[str, float] | None = None,
+    ) -> None:
+        if numbers is None:
+            numbers = generate(program, "float32").numbers
+        super().__init__(library, program, threads, numbers)
         trains = program.loss.readout is Readout.SPIKE_TRAIN
         self._patterns = (
             PatternFigures(program, f"loss {program.loss.name}", silent_trains) if trains else None

@@ -42,9 +42,11 @@ class _Job(c.Structure):
 class OnlineBackend(CompiledProgram, OnlineRuns):
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
 
-    def __init__(self, library: Path, program: Program, threads: int) -> None:
+    def __init__(
+        self, library: Path, program: Program, threads: int, numbers: Mapping[str, float]
+    ) -> None:
         OnlineRuns.__init__(self, program)
-        CompiledProgram.__init__(self, library, program, threads)
+        CompiledProgram.__init__(self, library, program, threads, numbers)
         self._fields = carried_names(program)
         assert len(self._fields) == self._lib.snn_fields(self._engine)
         fixed = self.fixed_feedback()

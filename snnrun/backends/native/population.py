@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import sympy as sp
 
-from snnrun.backends.native.printer import boolean, cxx_name, fill, indented, print_formula
+from snnrun.backends.native.printer import (
+    boolean,
+    cxx_name,
+    fill,
+    indented,
+    print_formula,
+    wrapped,
+)
 from snnrun.compile.derive import Flow, adjoint_symbol
 from snnrun.compile.discrete import REACH, StepBack
 from snnrun.compile.program import CompiledPopulation
@@ -39,51 +48,98 @@ class PopulationEmitter:
         self.neuron = compiled.dynamics.neuron
         self.states = self.neuron.states
         self.arrays = self.steps.coefficients
+        self.name = compiled.population.name
         self.timed = timed
         self.push = push
         self.averaged = averaged
         self.step_back = compiled.step_back
+        self.numbers: dict[str, float] = {}  # C++ name -> value, of those that emit() has used
 
     @property
     def struct(self) -> str:
         """Name of the C++ struct; a name of the user's gets a prefix that the runtime has not."""
-        name = self.compiled.population.name
-        return name.capitalize() if USUAL_NAME.fullmatch(name) else f"Population_{name}"
+        usual = USUAL_NAME.fullmatch(self.name)
+        return self.name.capitalize() if usual else f"Population_{self.name}"
 
     def emit(self) -> str:
         """Return the struct's source."""
         compiled, dynamics = self.compiled, self.dynamics
+        parts: dict[str, object] = {
+            "title": f"{self.name}: {compiled.population.size} x {self.neuron.name}",
+            "equations": self._equations(),
+            "struct": self.struct,
+            "size": compiled.population.size,
+            "states": len(self.states),
+            "input": self.states.index(self.neuron.input),
+            "records": len(dynamics.jump.records) if dynamics.jump else 0,
+            "refractory": compiled.refractory_steps,
+            "per_neuron": len(compiled.per_neuron),
+            "trained": len(compiled.population.trained),
+            "arrays": len(self.arrays),
+            "spiking": boolean(compiled.spiking),
+            "timed": boolean(self.timed),
+            "regularised": boolean(self.push is not None),
+            "step": self.steps.step,
+            "back": self.steps.back,
+            "before": self._before,
+            "rests": boolean(self.steps.rests and self.step_back is None),
+            "start": self._assign("x", self.steps.initial),
+            "advance": self._assign("x", self.steps.advance()),
+            "adjoint": self._assign("lam", self.steps.adjoint(), adjoint=True),
+            "rate": self._return(dynamics.readout_rate, real=True),
+            "pull": self._return(dynamics.readout_pull, real=True),
+            "spiking_part": self._spiking() if compiled.spiking else "",
+            "refractory_part": self._refractory() if dynamics.held else "",
+            "regularised_part": self._regularised() if self.push is not None else "",
+            "disturbed_part": self._disturbed(),
+            "per_neuron_part": self._per_neuron() if compiled.per_neuron else "",
+        }
+        names = wrapped(self.numbers)
         return fill(
             "population",
-            title=f"{compiled.population.name}: {compiled.population.size} x {self.neuron.name}",
-            equations=self._equations(),
-            struct=self.struct,
-            size=compiled.population.size,
-            states=len(self.states),
-            input=self.states.index(self.neuron.input),
-            records=len(dynamics.jump.records) if dynamics.jump else 0,
-            refractory=compiled.refractory_steps,
-            per_neuron=len(compiled.per_neuron),
-            trained=len(compiled.population.trained),
-            arrays=len(self.arrays),
-            spiking=boolean(compiled.spiking),
-            timed=boolean(self.timed),
-            regularised=boolean(self.push is not None),
-            step=self.steps.step,
-            back=self.steps.back,
-            before=self._before,
-            rests=boolean(self.steps.rests and self.step_back is None),
-            start=self._assign("x", self.steps.initial),
-            advance=self._assign("x", self.steps.advance()),
-            adjoint=self._assign("lam", self.steps.adjoint(), adjoint=True),
-            rate=self._return(dynamics.readout_rate, real=True),
-            pull=self._return(dynamics.readout_pull, real=True),
-            spiking_part=self._spiking() if compiled.spiking else "",
-            refractory_part=self._refractory() if dynamics.held else "",
-            regularised_part=self._regularised() if self.push is not None else "",
-            disturbed_part=self._disturbed(),
-            per_neuron_part=self._per_neuron() if compiled.per_neuron else "",
+            numbers=len(self.numbers),
+            declared=f"        X {names};\n" if names else "",
+            values=wrapped(f"number<X>(v[{i}])" for i in range(len(self.numbers))),
+            **parts,
         )
+
+    def _print(self, expression: sp.Expr) -> str:
+        return print_formula(self._in_code(expression))
+
+    def _in_code(self, expression: sp.Expr) -> sp.Expr:
+        """Return an expression that multiplies by inverses of numbers, and does not divide by them.
+
+        A number that is 0 takes its term out of the code, and a factor of 1 itself.
+        """
+        found, numbers = sp.sympify(expression), self.steps.numbers
+        structure = {s: sp.Integer(int(numbers[s])) for s in found.free_symbols & self._structural}
+        return (found.xreplace(structure) if structure else found).replace(
+            lambda e: e.is_Pow and e.base in numbers and e.exp.is_negative,
+            lambda e: self._inverse(e.base) ** -e.exp,
+        )
+
+    @cached_property
+    def _structural(self) -> set[sp.Symbol]:
+        """What all neurons share and is part of the code: zeros, and ones of propagators."""
+        entries = {
+            self.steps.entry(prefix, *place)
+            for prefix, flow in self.steps.flows()
+            for place in flow.entries
+        }
+        numbers = self.steps.numbers.items()
+        return {s for s, value in numbers if value == 0 or (value == 1 and s in entries)}
+
+    @staticmethod
+    def _inverse(number: sp.Symbol) -> sp.Symbol:
+        return internal(f"inverse_{number.name}")
+
+    def _use(self, found: set[sp.Symbol]) -> list[str]:
+        """Return the names of what all neurons share in ``found``, and enter it into numbers."""
+        shared = {**self.steps.numbers}
+        shared |= {self._inverse(s): 1 / value for s, value in shared.items() if value}
+        used = [s for s in shared if s in found]
+        self.numbers |= {cxx_name(s): float(shared[s]) for s in used}
+        return [cxx_name(s) for s in used]
 
     @property
     def _before(self) -> str:
@@ -103,14 +159,14 @@ class PopulationEmitter:
         state, threshold = self.steps.threshold_state, self.steps.threshold
         crosses = [
             *self._lines([state, threshold]),
-            f"return {cxx_name(state)} >= splat({print_formula(threshold)});",
+            f"return {cxx_name(state)} >= splat({self._print(threshold)});",
         ]
         resets = self.steps.resets
         reset = self._lines([*resets.values(), *(symbol(s) for s in resets)])
         for name, value in resets.items():
             i = self.states.index(name)
             reset.append(
-                f"x[{i}] = spiking ? splat({print_formula(value)}) : {cxx_name(symbol(name))};"
+                f"x[{i}] = spiking ? splat({self._print(value)}) : {cxx_name(symbol(name))};"
             )
         jump, keep = self.dynamics.jump, []
         for r, name in enumerate(jump.records if jump else ()):
@@ -121,7 +177,7 @@ class PopulationEmitter:
             crosses=indented(crosses),
             reset=indented(reset),
             keep=indented(keep),
-            loud=indented(self._loud_lines()),
+            can_spike=indented(self._can_spike_lines()),
             spikes="vf spikes, " if self.neuron.count is not None else "",
             count_part=self._count(),
             jump_part=self._jump() if jump else self._step_back(),
@@ -134,6 +190,7 @@ class PopulationEmitter:
     def _jump(self) -> str:
         jump = self.dynamics.jump
         assert jump is not None
+        self._use({internal("LEVEL_PER_STEP")})
         return fill(
             "jump",
             slope=self._return(jump.slope, real=True, states=jump.records),
@@ -144,15 +201,16 @@ class PopulationEmitter:
         """Return the way back of a discrete rule (see compile/discrete.py)."""
         step = self.step_back
         assert step is not None
-        fold, taped = self.compiled.fold, step.taped
+        taped = step.taped
         tape = [f"kept[{i}] = x[{self.states.index(name)}];" for i, name in enumerate(taped)]
-        distance, reach = fold(step.distance), fold(step.reach)
-        inner = [f"const vf distance = {print_formula(distance)};"]
+        distance, reach = sp.sympify(step.distance), sp.sympify(step.reach)
+        inner = [f"const vf distance = {self._print(distance)};"]
         if REACH in step.slope.free_symbols:
-            inner.append(f"const vf reach = splat({print_formula(reach)});")
-        value = f"splat({print_formula(step.slope)})"
+            inner.append(f"const vf reach = splat({self._print(reach)});")
+        value = f"splat({self._print(step.slope)})"
+        used = [distance, reach, *(e for e in (step.slope, step.low, step.high) if e is not None)]
         bounds = [
-            f"(distance {sign} splat({print_formula(bound)}))"
+            f"(distance {sign} splat({self._print(bound)}))"
             for sign, bound in ((">=", step.low), ("<=", step.high))
             if bound is not None
         ]
@@ -162,57 +220,57 @@ class PopulationEmitter:
             "discrete",
             taped=len(taped),
             tape=indented(tape),
-            surrogate=indented(
-                [*self._lines([distance, reach], states=taped), *inner, f"return {value};"]
-            ),
+            surrogate=indented([*self._lines(used, states=taped), *inner, f"return {value};"]),
             reset="its reset counts as a constant" if step.reset_change is None else "all of it",
             step_back=indented(self._step_back_lines(step)),
         )
 
     def _step_back_lines(self, step: StepBack) -> list[str]:
         def folded(expressions: Mapping[str, sp.Expr]) -> dict[str, sp.Expr]:
-            return {name: self.compiled.fold(value) for name, value in expressions.items()}
+            return {name: sp.sympify(value) for name, value in expressions.items()}
 
-        change = self.compiled.fold(step.reset_change or 0)
+        change = sp.sympify(step.reset_change or 0)
         reset, pull = folded(step.reset), folded(step.pull)
         at_spike, always = folded(step.reset_parameters), folded(step.parameters)
         used = [change, *reset.values(), *pull.values(), *at_spike.values(), *always.values()]
         lines = self._lines(used, states=step.taped)
         if change != 0:
-            lines.append(f"dl_ds += {print_formula(change)};")
+            lines.append(f"dl_ds += {self._print(change)};")
         lines.append("const vf change = dl_ds * slope;")
         for p, parameter in enumerate(self.compiled.population.trained):
-            terms = [print_formula(always[parameter])] if parameter in always else []
+            terms = [self._print(always[parameter])] if parameter in always else []
             if parameter in at_spike:
-                terms.append(f"(spiking ? splat({print_formula(at_spike[parameter])}) : vf{{}})")
+                terms.append(f"(spiking ? splat({self._print(at_spike[parameter])}) : vf{{}})")
             lines.append(f"g[{p}] = {' + '.join(terms) or 'vf{}'};")
         for name, value in reset.items():
             i = self.states.index(name)
-            lines.append(f"lam[{i}] = spiking ? splat({print_formula(value)}) : lam[{i}];")
+            lines.append(f"lam[{i}] = spiking ? splat({self._print(value)}) : lam[{i}];")
         for name, value in pull.items():
-            lines.append(f"lam[{self.states.index(name)}] += {print_formula(value)};")
+            lines.append(f"lam[{self.states.index(name)}] += {self._print(value)};")
         return lines
 
-    def _loud_lines(self) -> list[str]:
+    def _can_spike_lines(self) -> list[str]:
         if not self.steps.rests or self.step_back is not None:
             return ["return vi{} - 1;"]
-        expression = self.steps.loud
-        level = float(self.steps.threshold_level) * 0.999  # margin for rounding
+        bound, level = self.steps.spike_bound, self.steps.threshold_level
+        terms = [f"bound += {self._print(term)};" for term in sp.Add.make_args(bound)]
         return [
-            *self._lines([expression]),
-            f"const vi rises = splat({print_formula(expression)}) >= splat(Real({level!r}));",
+            *self._lines([bound, level]),
+            "vf bound = {};",
+            *terms,
+            f"const vi rises = bound >= splat({self._print(level)});",
             "return rises | crosses(x, k);  // a reset may leave it above the threshold",
         ]
 
     def _jump_lines(self) -> list[str]:
         jump = self.dynamics.jump
         assert jump is not None
-        drive = self.compiled.fold(jump.drive)
-        adjoint = {s: self.compiled.fold(e) for s, e in jump.adjoint.items()}
-        gradients = {p: self.compiled.fold(e) for p, e in jump.parameters.items()}
+        drive = sp.sympify(jump.drive)
+        adjoint = {s: sp.sympify(e) for s, e in jump.adjoint.items()}
+        gradients = {p: sp.sympify(e) for p, e in jump.parameters.items()}
         used = [drive, *adjoint.values(), *gradients.values()]
         lines = self._lines(used, real=True, states=jump.records)
-        lines.append(f"const Real drive = ({print_formula(drive)}) * inverse_slope;")
+        lines.append(f"const Real drive = ({self._print(drive)}) * inverse_slope;")
         return [*lines, *self._changes(adjoint, gradients)]
 
     def _changes(
@@ -221,9 +279,9 @@ class PopulationEmitter:
         lines = []
         for name, value in gradients.items():
             index = self.compiled.per_neuron.index(name)
-            lines.append(f"gradient[{index} * STRIDE] += {print_formula(value)};")
+            lines.append(f"gradient[{index} * STRIDE] += {self._print(value)};")
         for name, value in adjoint.items():
-            lines.append(f"lam[{self.states.index(name)}] = {print_formula(value)};")
+            lines.append(f"lam[{self.states.index(name)}] = {self._print(value)};")
         return lines
 
     def _disturbed(self) -> str:
@@ -232,15 +290,16 @@ class PopulationEmitter:
         if not noise and not veto:
             return ""
         state = self.states.index(str(self.steps.threshold_state))
-        text = fill("disturbed", state=state, noise=repr(noise), veto=repr(veto))
+        self._use({internal("NOISE"), internal("VETO")})
+        text = fill("disturbed", state=state, noisy=boolean(noise > 0), vetoed=boolean(veto > 0))
         if not veto:
             return text
         text += fill("level", level=self._return(self.steps.threshold))
         jump = self.dynamics.jump
         if jump is None:
             return text
-        adjoint = {s: self.compiled.fold(e) for s, e in jump.crossing.items()}
-        gradients = {p: self.compiled.fold(e) for p, e in jump.crossing_parameters.items()}
+        adjoint = {s: sp.sympify(e) for s, e in jump.crossing.items()}
+        gradients = {p: sp.sympify(e) for p, e in jump.crossing_parameters.items()}
         used = [*adjoint.values(), *gradients.values()]
         cross = self._lines(used, real=True, states=jump.records)
         return text + fill(
@@ -251,11 +310,13 @@ class PopulationEmitter:
 
     def _regularised(self) -> str:
         assert self.push is not None
+        lines = self._lines([self.push], real=True, states=())
+        push = indented([*lines, f"return {self._print(self.push)};"])
         if self.step_back is not None:
-            return fill("penalised", push=print_formula(self.push), averaged=boolean(self.averaged))
+            return fill("penalised", push=push, averaged=boolean(self.averaged))
         return fill(
             "regularised",
-            push=print_formula(self.push),
+            push=push,
             averaged=boolean(self.averaged),
             state=self.states.index(str(self.steps.threshold_state)),
         )
@@ -275,24 +336,40 @@ class PopulationEmitter:
 
     def _per_neuron(self) -> str:
         trained = self.compiled.population.trained
-        floors = [self.compiled.population.floors.get(p, float("-inf")) for p in trained]
-        lowest = ", ".join("-INFINITY" if f == float("-inf") else repr(float(f)) for f in floors)
+        lowest = []
+        for p in trained:
+            floor = self.compiled.population.floors.get(p, -math.inf)
+            lowest.append("-INFINITY" if floor == -math.inf else f"n.LOWEST_{cxx_name(symbol(p))}")
+            if floor != -math.inf:
+                self.numbers[f"LOWEST_{cxx_name(symbol(p))}"] = float(floor)
         return fill(
             "per_neuron",
             names=", ".join(self.compiled.per_neuron),
             prepare=indented(self._prepare_lines()),
             gradient=indented(self._gradient_lines()),
-            lowest=lowest or "0",
+            lowest=", ".join(lowest) or "0",
         )
+
+    def _loads(self, used: Iterable[sp.Expr]) -> list[str]:
+        """Return lines that load parameters of one neuron, and numbers, as doubles."""
+        own = [symbol(name) for name in self.compiled.per_neuron]
+        lines = [f"const double {cxx_name(s)} = value[{i}];" for i, s in enumerate(own)]
+        found = {s for e in used for s in sp.sympify(e).free_symbols}
+        return [*lines, *(f"const double {name} = n.{name};" for name in self._use(found))]
 
     def _prepare_lines(self) -> list[str]:
         own = [symbol(name) for name in self.compiled.per_neuron]
-        lines = [f"const double {cxx_name(s)} = value[{i}];" for i, s in enumerate(own)]
+        lines = self._loads(
+            cell
+            for prefix, flow in self.steps.flows()
+            if not self.steps.shared(prefix)
+            for cell in self.steps.table(flow)
+        )
         at = {entry: i for i, entry in enumerate(self.arrays)}
         lines += [f"k[{at[s]} * STRIDE] = Real({cxx_name(s)});" for s in own]
         n = len(self.states)
         for prefix, flow in self.steps.flows():
-            if self.steps.given(prefix):
+            if self.steps.shared(prefix):
                 continue
             directions: list[str | None] = [*self.compiled.population.trained] or [None]
             for number, parameter in enumerate(directions):
@@ -303,20 +380,17 @@ class PopulationEmitter:
                 stored = []
                 if number == 0:
                     stored += [
-                        (self.steps.entry_name(prefix, i, j), f"P[{i}][{j}]")
-                        for i, j in flow.entries
+                        (self.steps.entry(prefix, i, j), f"P[{i}][{j}]") for i, j in flow.entries
                     ]
-                    stored += [
-                        (self.steps.offset_name(prefix, i), f"P[{i}][{n}]") for i in flow.offsets
-                    ]
+                    stored += [(self.steps.offset(prefix, i), f"P[{i}][{n}]") for i in flow.offsets]
                 if parameter is not None:
                     moved = self.steps.moved(flow, parameter)
                     stored += [
-                        (self.steps.slope_name(prefix, parameter, i, j), f"dP[{i}][{j}]")
+                        (self.steps.slope(prefix, parameter, i, j), f"dP[{i}][{j}]")
                         for i, j in moved
                     ]
                 for name, entry in stored:
-                    lines.append(f"    k[{at[internal(name)]} * STRIDE] = Real(step.{entry});")
+                    lines.append(f"    k[{at[name]} * STRIDE] = Real(step.{entry});")
                 lines.append("}")
         return lines
 
@@ -338,9 +412,9 @@ class PopulationEmitter:
         used = [e for by_flow in sums.values() for e in by_flow.values()]
         lines = self._lines(used, states=self.states)
         for p, parameter in enumerate(self.compiled.population.trained):
-            free = print_formula(sums[parameter][FREE])
+            free = self._print(sums[parameter][FREE])
             if HELD in sums[parameter]:
-                held = print_formula(sums[parameter][HELD])
+                held = self._print(sums[parameter][HELD])
                 lines.append(f"g[{p}] = held ? splat({held}) : splat({free});")
             else:
                 lines.append(f"g[{p}] = splat({free});")
@@ -351,7 +425,7 @@ class PopulationEmitter:
         self, used: list[sp.Expr], *, real: bool = False, states: tuple[str, ...] | None = None
     ) -> list[str]:
         kind = "Real" if real else "vf"
-        found = {s for e in used for s in sp.sympify(e).free_symbols}
+        found = {s for e in used for s in self._in_code(e).free_symbols}
         lines = []
         for i, name in enumerate(self.states if states is None else states):
             if symbol(name) in found:
@@ -361,27 +435,27 @@ class PopulationEmitter:
                 lines.append(f"const {kind} {cxx_name(adjoint_symbol(name))} = lam[{i}];")
         for i, entry in enumerate(self.arrays):
             if entry in found:
-                load = f"k[{i} * STRIDE]" if real else f"*vectors(k + {i} * STRIDE)"
+                load = f"k.own[{i} * STRIDE]" if real else f"*vectors(k.own + {i} * STRIDE)"
                 lines.append(f"const {kind} {cxx_name(entry)} = {load};")
-        return lines
+        return [*lines, *(f"const {kind} {name} = k.shared.{name};" for name in self._use(found))]
 
     def _assign(self, target: str, values: Mapping[str, object], *, adjoint: bool = False) -> str:
         terms = {
-            name: value if isinstance(value, list) else [self.compiled.fold(value)]
+            name: value if isinstance(value, list) else [sp.sympify(value)]
             for name, value in values.items()
         }
         if all(t == [adjoint_symbol(n) if adjoint else symbol(n)] for n, t in terms.items()):
             return ""
         lines = self._lines([term for value in terms.values() for term in value])
         for i, name in enumerate(self.states):
-            text = " + ".join(print_formula(term) for term in terms[name]) or "Real(0.0)"
+            text = " + ".join(self._print(term) for term in terms[name]) or "Real(0.0)"
             lines.append(f"{target}[{i}] = splat({text});")
         return indented(lines)
 
     def _return(
         self, expression: sp.Expr, *, real: bool = False, states: tuple[str, ...] | None = None
     ) -> str:
-        folded = self.compiled.fold(expression)
+        folded = sp.sympify(expression)
         lines = self._lines([folded], real=real, states=states)
-        text = print_formula(folded)
+        text = self._print(folded)
         return indented([*lines, f"return {text};" if real else f"return splat({text});"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
+
 import sympy as sp
 
 from snnrun.backends.printer import Dialect, not_taken, print_in
@@ -15,6 +18,7 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     A dA DT EULER SIZE STATES INPUT READOUT RECORDS REFRACTORY PER_NEURON TRAINED ARRAYS SPIKING
     TIMED RESTS REGULARISED PUSHED DISTURBED NOISE VETO STRIDE DURATION SILENT_EXCLUDED push n total
     distance reach change slope dl_ds kept TAPED
+    X Y K KV own bound rises shared of Numbers NUMBERS NOISY VETOED LEVEL_PER_STEP
     Number Real Int vf vi vectors splat maximum minimum
     exp log sqrt tanh fabs pow floor sign side count count_of MOST_SPIKES alignas and asm auto bool
     break case catch char class const constexpr continue default delete do double else enum explicit
@@ -24,7 +28,21 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     while xor INFINITY NAN
     """.split()  # noqa: SIM905
 )
-PREFIXES = ("lam_", "P_", "H_", "Pu_", "Hu_", "dP_", "dH_", "u_", "__", "SNN_", "_")
+PREFIXES = (
+    "lam_",
+    "inverse_",
+    "bound_",
+    "P_",
+    "H_",
+    "Pu_",
+    "Hu_",
+    "dP_",
+    "dH_",
+    "u_",
+    "__",
+    "SNN_",
+    "_",
+)
 
 cxx_name = not_taken(TAKEN, PREFIXES)
 
@@ -50,6 +68,11 @@ def fill(template: str, **fields: object) -> str:
 def indented(lines: list[str]) -> str:
     """Return the lines of a function's body."""
     return "\n".join(INDENT + line for line in lines)
+
+
+def wrapped(names: Iterable[str], indent: int = 12) -> str:
+    """Return a list with commas, in several lines where it is long."""
+    return textwrap.fill(", ".join(names), 70).replace("\n", "\n" + " " * indent)
 
 
 def boolean(value: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snnrun.backends.native.population import PopulationEmitter
-from snnrun.backends.native.printer import cxx_name, fill, indented, print_formula
+from snnrun.backends.native.printer import fill, indented, print_formula
 from snnrun.compile.discrete import StepBack
 from snnrun.compile.update import UpdateSteps
 from snnrun.models.equations import symbol
@@ -23,15 +23,11 @@ class UpdateEmitter(PopulationEmitter):
     def _count_lines(self, states: tuple[str, ...]) -> list[str]:
         """Return lines that compute the count from the ``states`` in x.
 
-        Constants stay names, so that V / v_thresh divides: a product with 1 / v_thresh rounds
-        otherwise.
+        V / v_thresh divides: a product with the inverse rounds otherwise.
         """
         count = self.neuron.system.count
         assert count is not None
-        lines = self._lines([count], states=states)
-        for name in sorted(count.free_symbols & {*self.compiled.constants}, key=str):
-            value = float(self.compiled.constants[name])
-            lines.append(f"const Real {cxx_name(name)} = Real({value!r});")
+        lines = self._lines(list(count.free_symbols), states=states)
         wanted = f"splat({print_formula(count)})"
         return [*lines, f"return minimum(maximum({wanted}, Real(1)), Real(MOST_SPIKES));"]
 
@@ -45,8 +41,8 @@ class UpdateEmitter(PopulationEmitter):
 
     def _prepare_lines(self) -> list[str]:
         own = [symbol(name) for name in self.compiled.per_neuron]
-        lines = [f"const double {cxx_name(s)} = value[{i}];" for i, s in enumerate(own)]
         values = [*own, *self.steps.parts.values()]
+        lines = self._loads(values)
         lines += [
             f"k[{i} * STRIDE] = Real({print_formula(value, '{}')});"
             for i, value in enumerate(values)

@@ -8,9 +8,17 @@
 //   4. flow                          lam <- P^T lam, kept in input_adjoint[n]
 // An arrival at step n adds input_adjoint[n] to the gradient of its row of weights.
 #pragma once
+#include <limits>
+
 #include "layer.hpp"
 
 namespace snn {
+
+// Whether a spike moves with the state: not where the potential only grazes the threshold, by less
+// than a rounding error in a step.
+template <class M> static inline bool moves(Real slope, const Constants<M, Real>& k) {
+    return slope > std::numeric_limits<Real>::epsilon() * k.shared.LEVEL_PER_STEP;
+}
 
 // No drive: hidden layers.
 struct Undriven {
@@ -83,7 +91,8 @@ template <class L> static inline bool any_spike(const Work<L>& work, int n) {
 
 // Where neurons of block b crossed in step n and spiked later: those spikes move with the crossing.
 template <class L>
-static inline void cross_block(Work<L>& work, const Real* arrays, Real* parameters, int b, int n) {
+static inline void cross_block(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
+                               int b, int n) {
     using M = typename L::Model;
     auto& c = work.crossings[b];
     for (uint32_t e = c.start[n]; e < c.start[n + 1]; e++) {
@@ -93,9 +102,9 @@ static inline void cross_block(Work<L>& work, const Real* arrays, Real* paramete
         for (int s = 0; s < M::STATES; s++) lam[s] = work.adjoint[s * L::WIDTH + j];
         for (int r = 0; r < M::RECORDS; r++)
             state[r] = c.state[r * BlockSpikes<L>::CAPACITY + e];
-        const Real slope = M::slope(state, arrays + j);
-        const Real drive = slope > 0 ? c.pending[i] / slope : 0;
-        M::cross(lam, state, drive, arrays + j, parameters + j);
+        const Real slope = M::slope(state, constants + j);
+        const Real drive = moves(slope, constants) ? c.pending[i] / slope : 0;
+        M::cross(lam, state, drive, constants + j, parameters + j);
         for (int s = 0; s < M::STATES; s++) work.adjoint[s * L::WIDTH + j] = lam[s];
         c.pending[i] = 0;
     }
@@ -104,8 +113,9 @@ static inline void cross_block(Work<L>& work, const Real* arrays, Real* paramete
 // Ends the refractory periods that began with spikes [first, end) of block b, of step m. lam(j, x)
 // loads the adjoints of neuron j. `held_after` [WIDTH]: it is refractory in steps after it.
 template <class L, class Load>
-static inline void release(Work<L>& work, const Real* arrays, Buffer<Int>& held_after,
-                           const Load& load, int b, int m, uint32_t first, uint32_t end) {
+static inline void release(Work<L>& work, const ConstantsOf<L>& constants,
+                           Buffer<Int>& held_after, const Load& load, int b, int m, uint32_t first,
+                           uint32_t end) {
     using M = typename L::Model;
     constexpr size_t C = BlockSpikes<L>::CAPACITY;
     auto& s = work.spikes[b];
@@ -114,7 +124,7 @@ static inline void release(Work<L>& work, const Real* arrays, Buffer<Int>& held_
         Real lam[M::STATES], state[M::STATES];
         load(j, lam);
         for (int i = 0; i < M::STATES; i++) state[i] = s.released[i * C + e];
-        s.released[e] = M::release(lam, state, arrays + j);
+        s.released[e] = M::release(lam, state, constants + j);
         held_after[j] = m;
     }
 }
@@ -122,7 +132,7 @@ static inline void release(Work<L>& work, const Real* arrays, Buffer<Int>& held_
 // Takes the adjoints `lam` of neuron j over its spike e. `parameters` [TRAINED][WIDTH]: gradients
 // of parameters are added to it.
 template <class L>
-static inline void jump_spike(Work<L>& work, const Real* arrays, Real* parameters, int b,
+static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters, int b,
                               uint32_t e, int j, Real* lam) {
     using M = typename L::Model;
     constexpr size_t C = BlockSpikes<L>::CAPACITY;
@@ -133,18 +143,18 @@ static inline void jump_spike(Work<L>& work, const Real* arrays, Real* parameter
     const Real release = M::REFRACTORY ? s.released[e] : Real(0);
     if constexpr (Disturbed<M>::VETO)
         work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
-            M::late_drive(lam, state, s.from_targets[e], dl_dt, release, arrays + j) : 0;
-    M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, arrays + j,
+            M::late_drive(lam, state, s.from_targets[e], dl_dt, release, constants + j) : 0;
+    M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, constants + j,
             parameters + j);
     if constexpr (M::REGULARISED) {
         const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
-        lam[M::PUSHED] += M::push(spikes, work.total) * work.scale;
+        lam[M::PUSHED] += M::push(spikes, work.total, constants + j) * work.scale;
     }
 }
 
 // The jumps of block b at step n.
 template <class L>
-static inline void jump_block(Work<L>& work, const Real* arrays, Real* parameters,
+static inline void jump_block(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
                               Buffer<Int>& held_after, int b, int n) {
     using M = typename L::Model;
     auto& s = work.spikes[b];
@@ -153,13 +163,13 @@ static inline void jump_block(Work<L>& work, const Real* arrays, Real* parameter
     };
     if constexpr (M::REFRACTORY > 0)
         if (const int m = n - M::REFRACTORY; m >= 0)
-            release(work, arrays, held_after, load, b, m, s.start[m], s.start[m + 1]);
-    if constexpr (Disturbed<M>::VETO) cross_block(work, arrays, parameters, b, n);
+            release(work, constants, held_after, load, b, m, s.start[m], s.start[m + 1]);
+    if constexpr (Disturbed<M>::VETO) cross_block(work, constants, parameters, b, n);
     for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
         const int j = b * L::BW + s.neuron[e];
         Real lam[M::STATES];
         load(j, lam);
-        jump_spike(work, arrays, parameters, b, e, j, lam);
+        jump_spike(work, constants, parameters, b, e, j, lam);
         for (int i = 0; i < M::STATES; i++) work.adjoint[i * L::WIDTH + j] = lam[i];
     }
 }
@@ -173,7 +183,8 @@ template <class L> static inline void load_tape(const Work<L>& work, vf* x, int 
 
 // lam <- J^T lam for the neurons of vector v in step n, of which those in `held` are refractory.
 template <class L>
-static inline void flow_back(const Work<L>& work, vf* lam, vi held, const Real* k, int v, int n) {
+static inline void flow_back(const Work<L>& work, vf* lam, vi held, const WideConstantsOf<L>& k,
+                             int v, int n) {
     using M = typename L::Model;
     vf h[M::STATES];
     for (int i = 0; i < M::STATES; i++) h[i] = lam[i];
@@ -192,11 +203,11 @@ static inline void flow_back(const Work<L>& work, vf* lam, vi held, const Real* 
 
 // Drive, parameters and flow of the neurons of vector v, whose adjoints are `lam`, in step n.
 template <class L, class Drive>
-static inline void flow_vector(Work<L>& work, const Real* arrays, Real* parameters,
+static inline void flow_vector(Work<L>& work, const WideConstantsOf<L>& constants, Real* parameters,
                                const Buffer<Int>& held_after, const Drive& drive, vf* lam, int v,
                                int n) {
     using M = typename L::Model;
-    const Real* k = arrays + v * LANES;
+    const auto k = constants + v * LANES;
     if constexpr (Drive::ACTIVE) lam[M::READOUT] += drive(n, v);
     vi held = {};
     if constexpr (M::REFRACTORY > 0)
@@ -211,7 +222,7 @@ static inline void flow_vector(Work<L>& work, const Real* arrays, Real* paramete
 }
 
 template <class L, class Drive>
-static inline void flow_block(Work<L>& work, const Real* arrays, Real* parameters,
+static inline void flow_block(Work<L>& work, const WideConstantsOf<L>& constants, Real* parameters,
                               const Buffer<Int>& held_after, const Drive& drive, int b, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES;
@@ -220,14 +231,14 @@ static inline void flow_block(Work<L>& work, const Real* arrays, Real* parameter
         const int v = b * B + x;
         vf l[M::STATES];
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
-        flow_vector(work, arrays, parameters, held_after, drive, l, v, n);
+        flow_vector(work, constants, parameters, held_after, drive, l, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
         work.input_adjoint.at(b, n, x) = l[M::INPUT];
     }
 }
 
-// Prepares the spikes of a trial: 1 / slope, 0 where a spike only grazes (slope <= 0).
-template <class L> void invert_slopes(Work<L>& work, const Real* arrays) {
+// Prepares the spikes of a trial: 1 / slope, 0 where a spike only grazes.
+template <class L> void invert_slopes(Work<L>& work, const ConstantsOf<L>& constants) {
     using M = typename L::Model;
     constexpr size_t C = BlockSpikes<L>::CAPACITY;
     for (int b = 0; b < L::BLOCKS; b++) {
@@ -237,8 +248,8 @@ template <class L> void invert_slopes(Work<L>& work, const Real* arrays) {
             Real state[M::RECORDS + 1];
             for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
             const int j = M::PER_NEURON ? b * L::BW + s.neuron[e] : 0;
-            const Real slope = M::slope(state, arrays + j);
-            s.inverse_slope[e] = slope > 0 ? 1 / slope : 0;
+            const Real slope = M::slope(state, constants + j);
+            s.inverse_slope[e] = moves(slope, constants) ? 1 / slope : 0;
             if constexpr (Disturbed<M>::VETO)
                 if (s.late[e]) s.inverse_slope[e] = 0;  // it does not move with its own state
         }
@@ -266,10 +277,12 @@ static inline void enter_held(Work<L>& work, Buffer<Int>& held_after, int b, int
 // Walks a layer back. `arrivals_end`: first step without a later arrival; up to there the table of
 // input adjoints must be valid.
 template <class L, class Drive>
-void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Real* parameters,
-              const Drive& drive, int arrivals_end, Buffer<Int>& held_after) {
+void backward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& constants,
+              Real* parameters, const Drive& drive, int arrivals_end, Buffer<Int>& held_after) {
     using M = typename L::Model;
     constexpr int T = L::STEPS;
+    const auto numbers = wide_numbers<L>(constants);
+    const WideConstantsOf<L> wide{numbers, constants.own};
     int top = T;
     work.adjoint.zero();
     if constexpr (M::SPIKING) {
@@ -292,15 +305,15 @@ void backward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, Real
         for (int n = top - 1; n >= 0; n--) {
             if (any_spike(work, n)) add_recurrent_targets(work, weights, n);
             for (int b = 0; b < L::BLOCKS; b++)
-                jump_block(work, arrays, parameters, held_after, b, n);
+                jump_block(work, constants, parameters, held_after, b, n);
             for (int b = 0; b < L::BLOCKS; b++)
-                flow_block(work, arrays, parameters, held_after, drive, b, n);
+                flow_block(work, wide, parameters, held_after, drive, b, n);
         }
     } else {
         for (int b = 0; b < L::BLOCKS; b++)
             for (int n = top - 1; n >= 0; n--) {
-                if constexpr (M::SPIKING) jump_block(work, arrays, parameters, held_after, b, n);
-                flow_block(work, arrays, parameters, held_after, drive, b, n);
+                if constexpr (M::SPIKING) jump_block(work, constants, parameters, held_after, b, n);
+                flow_block(work, wide, parameters, held_after, drive, b, n);
             }
     }
 }

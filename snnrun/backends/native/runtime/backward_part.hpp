@@ -8,7 +8,7 @@ namespace snn {
 // The jumps of part p of block b at step n. `lam` are the adjoints of its vectors, which stay in
 // registers: a spike replaces one lane of them.
 template <class L, int COUNT>
-static inline void jump_part(Work<L>& work, const Real* arrays, Real* parameters,
+static inline void jump_part(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
                              Buffer<Int>& held_after, vf (&lam)[L::Model::STATES][COUNT], int b,
                              int p, int n) {
     using M = typename L::Model;
@@ -29,14 +29,14 @@ static inline void jump_part(Work<L>& work, const Real* arrays, Real* parameters
         for (int i = 0; i < M::STATES; i++) l[i] = reinterpret_cast<Real*>(now[i])[j - j0];
     };
     if constexpr (M::REFRACTORY > 0)
-        release(work, arrays, held_after, load, b, m, released, released_end);
+        release(work, constants, held_after, load, b, m, released, released_end);
     vi lane;
     for (int l = 0; l < LANES; l++) lane[l] = l;
     for (uint32_t e = first; e < end; e++) {
         const int j = b * L::BW + s.neuron[e];
         Real l[M::STATES];
         load(j, l);
-        jump_spike(work, arrays, parameters, b, e, j, l);
+        jump_spike(work, constants, parameters, b, e, j, l);
         SNN_UNROLL for (int x = 0; x < COUNT; x++) {
             const vi own = lane == vi{} + (j - j0 - x * LANES);
             for (int i = 0; i < M::STATES; i++) lam[i][x] = own ? splat(l[i]) : lam[i][x];
@@ -47,7 +47,7 @@ static inline void jump_part(Work<L>& work, const Real* arrays, Real* parameters
 // Walks the COUNT vectors of part p of block b of a TILED layer back, into `table` [STEPS + 2]
 // [COUNT]. What other parts hold is neither read nor written.
 template <class L, int COUNT>
-void backward_part(Work<L>& work, const Real* arrays, Real* parameters, int arrivals_end,
+void backward_part(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters, int arrivals_end,
                    Buffer<Int>& held_after, int b, int p, vf* table) {
     using M = typename L::Model;
     constexpr int T = L::STEPS, PARTS = Table<L>::PARTS;
@@ -63,13 +63,15 @@ void backward_part(Work<L>& work, const Real* arrays, Real* parameters, int arri
     const int end = std::min(T, std::max(arrivals_end, top + 1)) + 1;
     std::memset(static_cast<void*>(table + size_t(top) * COUNT), 0,
                 size_t(end - top) * COUNT * sizeof(vf));
+    const auto numbers = wide_numbers<L>(constants);
+    const WideConstantsOf<L> wide{numbers, constants.own};
     vf lam[M::STATES][COUNT] = {};
     for (int n = top - 1; n >= 0; n--) {
-        jump_part<L, COUNT>(work, arrays, parameters, held_after, lam, b, p, n);
+        jump_part<L, COUNT>(work, constants, parameters, held_after, lam, b, p, n);
         SNN_UNROLL for (int x = 0; x < COUNT; x++) {
             vf l[M::STATES];
             for (int i = 0; i < M::STATES; i++) l[i] = lam[i][x];
-            flow_vector(work, arrays, parameters, held_after, Undriven{}, l, v + x, n);
+            flow_vector(work, wide, parameters, held_after, Undriven{}, l, v + x, n);
             for (int i = 0; i < M::STATES; i++) lam[i][x] = l[i];
             table[size_t(n) * COUNT + x] = l[M::INPUT];
         }

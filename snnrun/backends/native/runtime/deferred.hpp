@@ -55,10 +55,10 @@ template <class P> class Deferred : Walk<P> {
     }
 
     // What a call with batches of up to `batch` examples begins with.
-    void prepare(int64_t batch, AllAverages& averages) {
+    void prepare(const typename P::Formula& formula, int64_t batch, AllAverages& averages) {
         const int64_t trials = Trial::AVERAGED ? batch : std::min<int64_t>(wave_, batch);
         for (int64_t i = trials_.size(); i < trials; i++) {
-            trials_.push_back(std::make_unique<Trial>(i >= wave_ ? COUNT : int(tiled_)));
+            trials_.push_back(std::make_unique<Trial>(formula, i >= wave_ ? COUNT : int(tiled_)));
             if (i < wave_) owner_.push_back(int(i));
             each_layer([&](auto l) {
                 using L = Layer<l()>;

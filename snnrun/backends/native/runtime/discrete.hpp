@@ -139,7 +139,7 @@ static inline vi lanes_of(uint32_t word) {
 // Threshold, reset and flow of block b in step n, walked back. `dl_ds` of its neurons is complete
 // but for what the reset adds.
 template <class L>
-static inline void step_back_block(Work<L>& work, const Real* arrays, Real* parameters,
+static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& constants, Real* parameters,
                                    Buffer<Int>& held_after, const vf* dl_ds, int b, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES, TAPED = M::TAPED;
@@ -157,7 +157,7 @@ static inline void step_back_block(Work<L>& work, const Real* arrays, Real* para
     const vf* taped = vectors(work.taped.data() + size_t(n) * TAPED * L::WIDTH);
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
-        const Real* k = arrays + v * LANES;
+        const auto k = constants + v * LANES;
         vf l[M::STATES], s[TAPED], g[M::TRAINED + 1];
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
         for (int i = 0; i < TAPED; i++) s[i] = taped[i * V + v];
@@ -169,7 +169,7 @@ static inline void step_back_block(Work<L>& work, const Real* arrays, Real* para
             slope = held ? vf{} : slope;
         }
         if constexpr (Disturbed<M>::VETO)
-            if (work.draws.on) slope = vetoed<M>(work.draws, v, n) ? vf{} : slope;
+            if (work.draws.on) slope = vetoed(work.draws, v, n) ? vf{} : slope;
         M::step_back(l, s, spiking, dl_ds[x], slope, k, g);
         if constexpr (M::TRAINED > 0) {
             vf start[M::STATES], flow[M::TRAINED];
@@ -185,12 +185,13 @@ static inline void step_back_block(Work<L>& work, const Real* arrays, Real* para
 }
 
 // What the regulariser adds to dl_ds in every step, into work.push.
-template <class L> static void prepare_penalty(Work<L>& work) {
+template <class L>
+static void prepare_penalty(Work<L>& work, const ConstantsOf<L>& constants) {
     using M = typename L::Model;
     if constexpr (M::REGULARISED)
         for (int j = 0; j < M::SIZE; j++) {
             const Real spikes = averages<M>() ? work.average[j] : Real(work.spikes_of(j));
-            work.push[j] = M::push(spikes, work.total) * work.scale;
+            work.push[j] = M::push(spikes, work.total, constants + j) * work.scale;
         }
 }
 
@@ -265,10 +266,12 @@ static void all_recurrent_targets(Group<L>& group, const ByTarget<L>& own, int i
 // Walks a layer back through whole trials: surrogates act in steps without spikes too. `sent` sets
 // dl_ds of block b of trial g in steps [from, to) to what comes from targets above, or the loss.
 template <class L, class Sent>
-void backward_discrete(Group<L>& group, const ByTarget<L>& own, const Real* arrays,
+void backward_discrete(Group<L>& group, const ByTarget<L>& own, const ConstantsOf<L>& constants,
                        Real* parameters, const Sent& sent) {
     using M = typename L::Model;
     constexpr int B = L::B;
+    const auto numbers = wide_numbers<L>(constants);
+    const WideConstantsOf<L> wide{numbers, constants.own};
     const auto each = [&](auto f) {
         for (int g = 0; g < group.count; g++) f(*group.work[g], g);
     };
@@ -277,11 +280,11 @@ void backward_discrete(Group<L>& group, const ByTarget<L>& own, const Real* arra
         for (int x = 0; x < B; x++) dl_ds[x] = work.dl_ds_at(n - from, b, x);
         if constexpr (M::REGULARISED)
             for (int x = 0; x < B; x++) dl_ds[x] += vectors(work.push.data())[b * B + x];
-        step_back_block(work, arrays, parameters, held_after, dl_ds, b, n);
+        step_back_block(work, wide, parameters, held_after, dl_ds, b, n);
     };
     each([&](Work<L>& work, int g) {
         work.adjoint.zero();
-        prepare_penalty(work), prepare_held(work, *group.held_after[g]);
+        prepare_penalty(work, constants), prepare_held(work, *group.held_after[g]);
     });
     for (int to = L::STEPS; to > 0; to -= STEPS_AT_ONCE) {
         const int from = std::max(0, to - STEPS_AT_ONCE);

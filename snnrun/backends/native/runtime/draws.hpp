@@ -2,7 +2,7 @@
 // spiking. A draw is a hash of (key of the example and layer, neuron, step) and no member of a
 // sequence, so it depends on no thread, no block and no other draw.
 #pragma once
-#include "vector.hpp"
+#include "constants.hpp"
 
 namespace snn {
 
@@ -11,16 +11,17 @@ template <class M, class = void> struct Disturbed {
     static constexpr bool ANY = false, NOISE = false, VETO = false;
 };
 template <class M> struct Disturbed<M, std::void_t<decltype(M::DISTURBED)>> {
-    static constexpr bool ANY = true, NOISE = M::NOISE > 0, VETO = M::VETO > 0;
-};
-
-struct Draws {
-    bool on = false;
-    uint64_t noise = 0, veto = 0;  // keys
+    static constexpr bool ANY = true, NOISE = M::NOISY, VETO = M::VETOED;
 };
 
 typedef std::conditional_t<sizeof(Real) == 4, uint32_t, uint64_t> Word;
 typedef Word vu __attribute__((vector_size(VECTOR_BYTES)));
+
+struct Draws {
+    bool on = false;
+    uint64_t noise = 0, veto = 0;  // keys
+    Word vetoes_below = 0;         // of 2^32: the probability of a veto
+};
 
 // 32 bits for each lane of vector v at step n: the hash of Dropout (events.hpp), in which neurons
 // stand for channels. Lanes of doubles hold the same 32 bits.
@@ -99,14 +100,21 @@ static inline vf normal(vu h) {
     return negative ? -z : z;
 }
 
+// Draws below it are vetoes.
+template <class M> static inline Word vetoes_below(const typename M::template Numbers<double>& n) {
+    if constexpr (Disturbed<M>::VETO) return Word(uint32_t(n.VETO * 4294967295.0));
+    else return 0;
+}
+
 // Noise of step n for the neurons of vector v.
-template <class M> static inline void add_noise(const Draws& draws, vf* x, int v, int n) {
-    if (draws.on) x[M::DISTURBED] += normal(hash_lanes(draws.noise, v, n)) * Real(M::NOISE);
+template <class M>
+static inline void add_noise(const Draws& draws, vf* x, const Constants<M, vf>& k, int v, int n) {
+    if (draws.on) x[M::DISTURBED] += normal(hash_lanes(draws.noise, v, n)) * k.shared.NOISE;
 }
 
 // Whether the neurons of vector v are kept from spiking in step n.
-template <class M> static inline vi vetoed(const Draws& draws, int v, int n) {
-    return hash_lanes(draws.veto, v, n) < Word(uint32_t(M::VETO * 4294967295.0));
+static inline vi vetoed(const Draws& draws, int v, int n) {
+    return hash_lanes(draws.veto, v, n) < draws.vetoes_below;
 }
 
 }  // namespace snn

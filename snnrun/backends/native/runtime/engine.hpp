@@ -22,24 +22,28 @@ template <class P> class Engine : Walk<P> {
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
     using AllTensors = typename Map<Tensors, Layers>::type;
+    using Formula = typename P::Formula;
+    using Plasticity = typename P::Plasticity;
     using Trial = snn::Trial<P>;
     static constexpr bool AVERAGED = Trial::AVERAGED;
     static constexpr int TOGETHER = Trial::TOGETHER;
 
   public:
-    explicit Engine(int threads)
+    // `numbers`: of each population, then of the formula of the loss and of plasticity.
+    Engine(int threads, const double* numbers)
         : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS),
           deferred_(threads) {
+        each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
+        formula_ = Formula::of(numbers), plasticity_ = Plasticity::of(numbers + Formula::NUMBERS);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
                 std::get<I>(*t).allocate();
-            using L = Layer<I>;
-            std::get<I>(coefficients_).data.allocate(size_t(L::Model::ARRAYS + 1) * L::WIDTH);
+            std::get<I>(coefficients_).allocate();
             std::get<I>(by_target_).allocate();
         });
         pool_.run([&](int t) {  // first touched by the thread that uses it
-            threads_[t] = std::make_unique<Trial>();
+            threads_[t] = std::make_unique<Trial>(formula_);
         });
     }
 
@@ -182,7 +186,7 @@ template <class P> class Engine : Walk<P> {
         if constexpr (Aims<typename P::Loss>::value) emitted_.assign(job.count, {});
         if constexpr (AVERAGED && !Deferred<P>::ON)
             for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
-                trials_.push_back(std::make_unique<Trial>());
+                trials_.push_back(std::make_unique<Trial>(formula_));
                 each_layer([&](auto layer) {
                     constexpr int I = decltype(layer)::value;
                     auto& average = std::get<I>(averages_).data;
@@ -190,7 +194,7 @@ template <class P> class Engine : Walk<P> {
                     std::get<I>(trials_.back()->work).average = average.data();
                 });
             }
-        if (Deferred<P>::ON && job.train) deferred_.prepare(std::min(batch, job.count), averages_);
+        if (Deferred<P>::ON && job.train) deferred_.prepare(formula_, std::min(batch, job.count), averages_);
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 if (t) t->neuron_spikes.assign(P::NEURONS, 0);
@@ -202,19 +206,9 @@ template <class P> class Engine : Walk<P> {
                     job.neuron_spikes[j] += t->neuron_spikes[j];
     }
 
-    // Recomputes the coefficients of neurons whose parameters differ.
     void refresh() {
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            if constexpr (L::Model::PER_NEURON > 0)
-                for (int j = 0; j < L::WIDTH; j++) {
-                    double value[L::Model::PER_NEURON];
-                    const int own = std::min(j, L::Model::SIZE - 1);  // padding: as the last neuron
-                    for (int p = 0; p < L::Model::PER_NEURON; p++)
-                        value[p] = std::get<I>(value_).parameters[size_t(p) * L::WIDTH + own];
-                    L::Model::prepare(value, std::get<I>(coefficients_).data.data() + j);
-                }
+        each_layer([&](auto l) {
+            std::get<l()>(coefficients_).refresh(std::get<l()>(value_).parameters);
         });
     }
 
@@ -241,10 +235,10 @@ template <class P> class Engine : Walk<P> {
             if constexpr (rows() == 0) {
                 for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
                     good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
-                                 a, L::Model::lowest(p));
+                                 a, Real(L::Model::lowest(std::get<I>(coefficients_).exact, p)));
             } else {
-                good = update_weights<L>(member, w, m, v, gradient, n * t / T * LANES,
-                                         n * (t + 1) / T * LANES, a, none);
+                good = update_weights<L>(plasticity_, member, w, m, v, gradient,
+                                         n * t / T * LANES, n * (t + 1) / T * LANES, a, none);
             }
             if (!good) bad = number;
         });
@@ -256,7 +250,7 @@ template <class P> class Engine : Walk<P> {
     Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
         if (c == 0) return *threads_[t];
         auto& trial = partners_[t * TOGETHER + c];
-        if (!trial) trial = std::make_unique<Trial>(), trial->neuron_spikes.assign(P::NEURONS, 0);
+        if (!trial) trial = std::make_unique<Trial>(formula_), trial->neuron_spikes.assign(P::NEURONS, 0);
         return *trial;
     }
 
@@ -267,7 +261,7 @@ template <class P> class Engine : Walk<P> {
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
                    int64_t size) {
         const WayThere<P> there = way_there(job);
-        const WayBack<P> back{value_, coefficients_, by_target_, averages_};
+        const WayBack<P> back{value_, coefficients_, by_target_, averages_, plasticity_};
         if constexpr (Deferred<P>::ON)
             if (job.train)
                 return deferred_.run(t, pool_, shares, part, there, back, gradient_, averages_,
@@ -319,6 +313,8 @@ template <class P> class Engine : Walk<P> {
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
+    Formula formula_;
+    Plasticity plasticity_;
     typename Map<Averages, Layers>::type averages_;
     typename Map<ByTarget, Layers>::type by_target_;
     Deferred<P> deferred_;

@@ -4,7 +4,7 @@
 #include "export_engine.hpp"
 
 #define SNN_EXPORT(PROGRAM)                                                                        \
-    SNN_EXPORT_ENGINE(snn::Engine<PROGRAM>)                                                        \
+    SNN_EXPORT_ENGINE(PROGRAM, snn::Engine<PROGRAM>)                                               \
     extern "C" {                                                                                   \
     const char* snn_run(void* e, snn::Job* job) {                                                  \
         return snn::attempt([&] { static_cast<E*>(e)->run(*job); });                               \

@@ -32,13 +32,14 @@ template <class F> const char* attempt(F f) {
 
 }  // namespace snn
 
-#define SNN_EXPORT_ENGINE(...)                                                                     \
+#define SNN_EXPORT_ENGINE(PROGRAM, ...)                                                            \
     using E = __VA_ARGS__;                                                                         \
     extern "C" {                                                                                   \
     int snn_real_bytes() { return sizeof(snn::Real); }                                             \
     int snn_lanes() { return snn::LANES; }                                                         \
-    const char* snn_create(int threads, void** engine) {                                           \
-        return snn::attempt([&] { *engine = new E(threads); });                                    \
+    const char* snn_numbers() { return PROGRAM::NUMBERS; }                                         \
+    const char* snn_create(int threads, const double* numbers, void** engine) {                    \
+        return snn::attempt([&] { *engine = new E(threads, numbers); });                           \
     }                                                                                              \
     void snn_destroy(void* e) { delete static_cast<E*>(e); }                                       \
     void snn_copy(void* e, int index, int which, int set, snn::Real* plain) {                      \

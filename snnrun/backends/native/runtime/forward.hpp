@@ -57,9 +57,11 @@ template <class L> struct Trace {
 
 // Keys of an example's draws in layer `number`.
 template <class L>
-static inline void prepare_draws(Work<L>& work, bool on, uint64_t key, int number) {
+static inline void prepare_draws(Work<L>& work, const Coefficients<L>& coefficients, bool on,
+                                 uint64_t key, int number) {
     if constexpr (Disturbed<typename L::Model>::ANY)
-        work.draws = {on, mix(key + 2 * number + 1), mix(key + 2 * number + 2)};
+        work.draws = {on, mix(key + 2 * number + 1), mix(key + 2 * number + 2),
+                      vetoes_below<typename L::Model>(coefficients.exact)};
 }
 
 // Takes from `spiking` the neurons of vector v that are kept from spiking in step n. Those that
@@ -68,7 +70,7 @@ template <class L>
 static inline vi hold_back(Work<L>& work, vi& spiking, vi& crossed, int v, int n) {
     vi& waiting = reinterpret_cast<vi*>(work.waiting.data())[v];
     const vi before = waiting;
-    waiting = bits(spiking) ? spiking & vetoed<typename L::Model>(work.draws, v, n) : vi{};
+    waiting = bits(spiking) ? spiking & vetoed(work.draws, v, n) : vi{};
     spiking &= ~waiting, crossed = waiting & ~before;
     return spiking & before;
 }
@@ -116,9 +118,9 @@ static inline void enter_parts(BlockSpikes<L>& spikes, const uint64_t* hit, uint
 // One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
 // spike again without further arrivals (only when `tail`), and appends the spikes of the step.
 template <class L, class Arrivals, class Observer>
-static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Real* arrays,
-                              const Arrivals& arrivals, Observer& observe, vf* state, int stride,
-                              int b, int n, bool tail) {
+static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
+                              const WideConstantsOf<L>& constants, const Arrivals& arrivals,
+                              Observer& observe, vf* state, int stride, int b, int n, bool tail) {
     using M = typename L::Model;
     using D = Disturbed<M>;
     constexpr int B = L::B;
@@ -139,9 +141,9 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
     }
     uint64_t hit[(L::BW + 63) / 64] = {};
     [[maybe_unused]] uint64_t late[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
-    vi loud = {};
+    vi alive = {};
     // What vector x does on its threshold: spikes are entered, states kept, and reset.
-    [[maybe_unused]] const auto spike = [&](vf* s, const Real* k, vi spiking, int x) {
+    [[maybe_unused]] const auto spike = [&](vf* s, const WideConstantsOf<L>& k, vi spiking, int x) {
         if constexpr (D::VETO) {
             vi first = {}, delayed = {};
             if (work.draws.on) delayed = hold_back(work, spiking, first, b * B + x, n);
@@ -160,7 +162,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
     };
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
-        const Real* k = arrays + v * LANES;
+        const auto k = constants + v * LANES;
         vf s[M::STATES];
         for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
         s[M::INPUT] = in[x];
@@ -172,14 +174,14 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
             vf h[M::STATES];
             for (int i = 0; i < M::STATES; i++) h[i] = s[i];
             M::advance_held(h, k), M::advance(s, k);
-            if constexpr (D::NOISE) add_noise<M>(work.draws, s, v, n);
+            if constexpr (D::NOISE) add_noise<M>(work.draws, s, k, v, n);
             for (int i = 0; i < M::STATES; i++) s[i] = held ? h[i] : s[i];
             const vi spiking = M::crosses(s, k) & ~held;
             observe(n, v, s);
             spike(s, k, spiking, x);
         } else {
             M::advance(s, k);
-            if constexpr (D::NOISE) add_noise<M>(work.draws, s, v, n);
+            if constexpr (D::NOISE) add_noise<M>(work.draws, s, k, v, n);
             observe(n, v, s);
             if constexpr (M::SPIKING) spike(s, k, M::crosses(s, k), x);
         }
@@ -189,7 +191,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
         for (int x = 0; tail && x < B; x++) {
             vf s[M::STATES];
             for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
-            loud |= M::loud(s, arrays + (b * B + x) * LANES);
+            alive |= M::can_spike(s, constants + (b * B + x) * LANES);
         }
     if constexpr (M::SPIKING) {
         auto& spikes = work.spikes[b];
@@ -222,7 +224,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights, const Re
             }
         }
         if constexpr (M::REFRACTORY > 0) keep_released(work, state, stride, b, n);
-        return L::RECURRENT ? count != first || bits(loud) : bits(loud);
+        return L::RECURRENT ? count != first || bits(alive) : bits(alive);
     }
     return true;
 }
@@ -241,10 +243,10 @@ static inline void keep_released(Work<L>& work, const vf* state, int stride, int
 }
 
 template <class L>
-static inline void start_block(const Real* arrays, vf* state, int stride, int b) {
+static inline void start_block(const WideConstantsOf<L>& constants, vf* state, int stride, int b) {
     for (int x = 0; x < L::B; x++) {
         vf s[L::Model::STATES];
-        L::Model::start(s, arrays + (b * L::B + x) * LANES);
+        L::Model::start(s, constants + (b * L::B + x) * LANES);
         for (int i = 0; i < L::Model::STATES; i++) state[i * stride + x] = s[i];
     }
 }
@@ -253,12 +255,15 @@ static inline void start_block(const Real* arrays, vf* state, int stride, int b)
 // when no arrival is left and no neuron can reach its threshold: what follows cannot spike, so
 // nothing that is asked for changes.
 template <class L, class Arrivals, class Observer>
-void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const Arrivals& arrivals,
-             Observer& observe, int from_block = 0, int to_block = L::BLOCKS) {
+void forward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& one,
+             const Arrivals& arrivals, Observer& observe, int from_block = 0,
+             int to_block = L::BLOCKS) {
     using M = typename L::Model;
     constexpr int T = L::STEPS, B = L::B;
+    const auto numbers = wide_numbers<L>(one);
+    const WideConstantsOf<L> constants{numbers, one.own};
     constexpr bool rests = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
-    // noise can make every neuron spike; one that was kept from spiking counts as loud
+    // noise can make every neuron spike; one that was kept from spiking counts as able to
     const bool may_rest = rests && !(Disturbed<M>::NOISE && work.draws.on);
     const int last = may_rest ? arrivals.last_step(T) : T;
     if constexpr (M::REFRACTORY > 0)
@@ -274,10 +279,10 @@ void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const
     if constexpr (!L::RECURRENT) {
         for (int b = from_block; b < to_block; b++) {
             vf state[M::STATES * B];
-            start_block<L>(arrays, state, B, b);
+            start_block<L>(constants, state, B, b);
             for (int n = 0; n < T; n++) {
                 const bool tail = may_rest && n >= last;
-                if (!step_block<L>(work, weights, arrays, arrivals, observe, state, B, b, n,
+                if (!step_block<L>(work, weights, constants, arrivals, observe, state, B, b, n,
                                    tail) &&
                     tail) {
                     finish(b, n + 1);
@@ -288,12 +293,12 @@ void forward(Work<L>& work, const Tensors<L>& weights, const Real* arrays, const
     } else {
         vf* state = vectors(work.state.data());
         constexpr int stride = L::WIDTH / LANES;
-        for (int b = 0; b < L::BLOCKS; b++) start_block<L>(arrays, state + b * B, stride, b);
+        for (int b = 0; b < L::BLOCKS; b++) start_block<L>(constants, state + b * B, stride, b);
         for (int n = 0; n < T; n++) {
             const bool tail = may_rest && n >= last;
             bool alive = false;
             for (int b = 0; b < L::BLOCKS; b++)
-                alive |= step_block<L>(work, weights, arrays, arrivals, observe, state + b * B,
+                alive |= step_block<L>(work, weights, constants, arrivals, observe, state + b * B,
                                        stride, b, n, tail);
             if (tail && !alive) {
                 for (int b = 0; b < L::BLOCKS; b++) finish(b, n + 1);

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "draws.hpp"
-#include "memory.hpp"
 
 #ifndef SNN_LARGE_GRADIENT
 #define SNN_LARGE_GRADIENT (size_t(192) << 10)  // bytes; tests let small layers count as large
@@ -29,7 +28,7 @@ constexpr int MOST_TOGETHER = 4;   // trials that are walked back through such a
 // Whether a population's adjoint of a step is the same in all states: lam <- J^T lam.
 template <class M, class = void> struct Linear : std::false_type {};
 template <class M>
-struct Linear<M, std::void_t<decltype(M::adjoint((vf*)nullptr, (const Real*)nullptr))>>
+struct Linear<M, std::void_t<decltype(M::adjoint((vf*)nullptr, std::declval<Constants<M, vf>>()))>>
     : std::true_type {};
 
 // Model:    a generated population (see population.cpp.tmpl for what it must have)
@@ -275,7 +274,6 @@ template <class L> struct Averages {
     Buffer<Real> data;  // [WIDTH]
     Real total = 0;
 };
-template <class L> struct Coefficients { Buffer<Real> data; };  // of neurons that differ
 template <class A, class B> struct Both {
     static constexpr bool WHOLE_TRIAL = true;
     A& a;

@@ -18,31 +18,33 @@ struct Outcome {
 };
 
 // Cross entropy of score(y) with the label, plus the label's own term. gradient[k] = dL/dy_k.
-template <class F, int N> Outcome cross_entropy(const double* y, int label, double* gradient) {
+template <int N, class F>
+Outcome cross_entropy(const F& f, const double* y, int label, double* gradient) {
     double z[N], total = 0;
     int best = 0;
     for (int k = 0; k < N; k++) {
-        z[k] = F::score(y[k]);
+        z[k] = f.score(y[k]);
         if (z[k] > z[best]) best = k;
     }
     const double top = z[best];
     for (int k = 0; k < N; k++) total += std::exp(z[k] - top);
     for (int k = 0; k < N; k++) {
         const double p = std::exp(z[k] - top) / total;
-        gradient[k] = (p - (k == label)) * F::score_slope(y[k]);
+        gradient[k] = (p - (k == label)) * f.score_slope(y[k]);
     }
     return {std::log(total) + top - z[label], best};
 }
 
 // Sum over the other outputs of the cost of their lag behind the label's. gradient[k] = dL/dy_k.
-template <class F, int N> Outcome lag_costs(const double* y, int label, double* gradient) {
+template <int N, class F>
+Outcome lag_costs(const F& f, const double* y, int label, double* gradient) {
     Outcome out{0, 0};
     gradient[label] = 0;
     for (int k = 0; k < N; k++) {
-        if (F::score(y[k]) > F::score(y[out.prediction])) out.prediction = k;
+        if (f.score(y[k]) > f.score(y[out.prediction])) out.prediction = k;
         if (k == label) continue;
-        out.loss += F::lag_cost(y[k] - y[label]);
-        gradient[k] = F::lag_slope(y[k] - y[label]);
+        out.loss += f.lag_cost(y[k] - y[label]);
+        gradient[k] = f.lag_slope(y[k] - y[label]);
         gradient[label] -= gradient[k];
     }
     return out;
@@ -50,33 +52,34 @@ template <class F, int N> Outcome lag_costs(const double* y, int label, double* 
 
 // Loss of one number per output; `delta` becomes its derivative by them, times `scale`.
 template <class L, class F>
-Outcome finish_numbers(const vf* numbers, vf* delta, int label, double scale) {
+Outcome finish_numbers(const F& f, const vf* numbers, vf* delta, int label, double scale) {
     constexpr int N = L::Model::SIZE;
     double y[N], g[N];
     for (int k = 0; k < N; k++) y[k] = reinterpret_cast<const Real*>(numbers)[k];
-    Outcome out = cross_entropy<F, N>(y, label, g);
-    out.loss += F::label_term(y[label]);
-    g[label] += F::label_term_slope(y[label]);
+    Outcome out = cross_entropy<N>(f, y, label, g);
+    out.loss += f.label_term(y[label]);
+    g[label] += f.label_term_slope(y[label]);
     std::memset(static_cast<void*>(delta), 0, L::WIDTH * sizeof(Real));
     for (int k = 0; k < N; k++) reinterpret_cast<Real*>(delta)[k] = Real(g[k] * scale);
     return out;
 }
 
 template <class L, class F> struct WeightedSum {
+    F f;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
     vf sums[L::WIDTH / LANES], delta[L::WIDTH / LANES];
     Buffer<Real> weight;
 
     void allocate() {
         weight.allocate(L::STEPS);
-        for (int n = 0; n < L::STEPS; n++) weight[n] = Real(F::weight(n));
+        for (int n = 0; n < L::STEPS; n++) weight[n] = Real(f.weight(n));
     }
     void start(const Events&) { std::memset(sums, 0, sizeof sums); }
     inline void operator()(int n, int v, const vf* x) {
         sums[v] += weight[n] * x[L::Model::READOUT];
     }
     Outcome finish(Work<L>&, int label, double scale) {
-        return finish_numbers<L, F>(sums, delta, label, scale);
+        return finish_numbers<L>(f, sums, delta, label, scale);
     }
     inline vf operator()(int n, int v) const { return weight[n] * delta[v]; }
 };
@@ -87,9 +90,10 @@ template <class L, class F> struct InputWeightedSum : WeightedSum<L, F> {
         WeightedSum<L, F>::start(input);
         double activity = 0;
         for (int n = 0; n < L::STEPS; n++) {
-            activity += F::ACCUMULATOR_WEIGHT * (input.step_start[n + 1] - input.step_start[n]);
-            activity *= F::ACCUMULATOR_DECAY;
-            this->weight[n] = Real(F::weight(n) * activity);
+            activity += this->f.ACCUMULATOR_WEIGHT *
+                        (input.step_start[n + 1] - input.step_start[n]);
+            activity *= this->f.ACCUMULATOR_DECAY;
+            this->weight[n] = Real(this->f.weight(n) * activity);
         }
     }
 };
@@ -98,6 +102,7 @@ template <class L, class F> struct InputWeightedSum : WeightedSum<L, F> {
 // time and moves with it: a spike that is later by dt raises it by the rate before, V' dt. Spikes
 // of one step share this by how much each pulls V' down.
 template <class L, class F> struct Maximum {
+    F f;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = true;
     static constexpr int S = L::Model::STATES;
     vf highest[L::WIDTH / LANES], delta[L::WIDTH / LANES], peak[S][L::WIDTH / LANES];
@@ -116,11 +121,11 @@ template <class L, class F> struct Maximum {
         for (int i = 0; i < S; i++) peak[i][v] = higher ? x[i] : peak[i][v];
     }
     template <class Below>
-    void move_peaks(Work<Below>& below, const Tensors<L>& weights, const Real* arrays) const {
+    void move_peaks(Work<Below>& below, const Tensors<L>& weights, const ConstantsOf<L>& constants) const {
         for (int k = 0; k < L::Model::SIZE; k++) {
             Real x[S];
             for (int i = 0; i < S; i++) x[i] = reinterpret_cast<const Real*>(peak[i])[k];
-            const Real rise = L::Model::rate(x, arrays + k), unit = L::Model::pull(arrays + k);
+            const Real rise = L::Model::rate(x, constants + k), unit = L::Model::pull(constants + k);
             const int n = int(reinterpret_cast<const Int*>(at)[k]);
             if (n == L::STEPS - 1) continue;  // its spikes arrive nowhere
             Real all = 0, falling = 0;
@@ -141,12 +146,13 @@ template <class L, class F> struct Maximum {
         }
     }
     Outcome finish(Work<L>&, int label, double scale) {
-        return finish_numbers<L, F>(highest, delta, label, scale);
+        return finish_numbers<L>(f, highest, delta, label, scale);
     }
     inline vf operator()(int n, int v) const { return at[v] == vi{} + n ? delta[v] : vf{}; }
 };
 
 template <class L, class F> struct EachStep {
+    F formula;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
     static constexpr int V = L::WIDTH / LANES, N = L::Model::SIZE;
     Buffer<Real> rows;  // [step][WIDTH] the potentials, then the drive
@@ -157,6 +163,7 @@ template <class L, class F> struct EachStep {
         vectors(rows.data() + size_t(n) * L::WIDTH)[v] = x[L::Model::READOUT];
     }
     Outcome finish(Work<L>&, int label, double scale) {
+        const F f = formula;  // its numbers stay in registers
         double loss = 0;
         vf mean[V] = {};
         const Real step_scale = Real(scale / L::STEPS);
@@ -165,21 +172,21 @@ template <class L, class F> struct EachStep {
             vf* r = vectors(row);
             vf z[V], p[V], total = {};
             const vf y_all = splat(row[label]);
-            for (int v = 0; v < V; v++) z[v] = F::score(r[v]);
+            for (int v = 0; v < V; v++) z[v] = f.score(r[v]);
             Real* zs = reinterpret_cast<Real*>(z);
             Real top = zs[0];
             for (int k = 1; k < N; k++) top = zs[k] > top ? zs[k] : top;
             for (int k = N; k < L::WIDTH; k++) zs[k] = -std::numeric_limits<Real>::infinity();
             for (int v = 0; v < V; v++) p[v] = exponential(z[v] - top), total += p[v];
             const Real all = sum(total);
-            loss += std::log(double(all)) + top - zs[label] + F::label_term(double(row[label]));
-            const Real label_slope = F::label_term_slope(y_all)[0];
+            loss += std::log(double(all)) + top - zs[label] + f.label_term(double(row[label]));
+            const Real label_slope = f.label_term_slope(y_all)[0];
             for (int v = 0; v < V; v++) {
                 p[v] /= all, mean[v] += p[v];
                 Real* q = reinterpret_cast<Real*>(&p[v]);
                 const bool here = label / LANES == v;
                 if (here) q[label % LANES] -= 1;
-                p[v] *= F::score_slope(r[v]);
+                p[v] *= f.score_slope(r[v]);
                 if (here) q[label % LANES] += label_slope;
                 r[v] = p[v] * step_scale;
             }
@@ -196,6 +203,7 @@ template <class L, class F> struct EachStep {
 };
 
 template <class L, class F, bool LAGS = false> struct FirstSpike {
+    F f;
     static constexpr bool ACTIVE = false, WHOLE_TRIAL = false, MOVES_WITH_SPIKES = false;
 
     void allocate() {}
@@ -219,16 +227,16 @@ template <class L, class F, bool LAGS = false> struct FirstSpike {
         if (F::SILENT_EXCLUDED && first[label] < 0)
             y[label] = F::DURATION + 1;  // for the loss only
         Outcome out;
-        if constexpr (LAGS) out = lag_costs<F, N>(y, label, g);
-        else out = cross_entropy<F, N>(y, label, g);
+        if constexpr (LAGS) out = lag_costs<N>(f, y, label, g);
+        else out = cross_entropy<N>(f, y, label, g);
         const double label_time = y[label] < F::DURATION ? y[label] : F::DURATION;
-        out.loss += F::label_term(label_time);
-        g[label] += F::label_term_slope(label_time);
+        out.loss += f.label_term(label_time);
+        g[label] += f.label_term_slope(label_time);
         const bool learn = !F::SILENT_EXCLUDED || first[label] >= 0;
         for (int k = 0; k < N && learn; k++)
             if (first[k] >= 0) work.spikes[block[k]].time_gradient[first[k]] = Real(g[k] * scale);
-        double push = F::silent_push();
-        if constexpr (LAGS) push = F::silent_factor() * g[label];
+        double push = f.silent_push();
+        if constexpr (LAGS) push = f.silent_factor() * g[label];
         work.pushed = first[label] < 0 && push != 0;
         work.push.zero();
         if (work.pushed) work.push[label] = Real(-push * scale);

@@ -23,10 +23,12 @@ template <class P> class OnlineEngine : Walk<P> {
     using Output = Layer<COUNT - 1>;
 
   public:
-    explicit OnlineEngine(int threads) : pool_(threads) {
+    // `numbers`: of each population, then of the rule.
+    OnlineEngine(int threads, const double* numbers) : pool_(threads) {
+        each_layer([&](auto l) { numbers = std::get<l()>(work_).coefficients.take(numbers); });
         each_layer([&](auto layer) {
             auto& work = std::get<layer()>(work_);
-            work.allocate(), work.fields(fields_);
+            work.rule = R::of(numbers), work.allocate(), work.fields(fields_);
         });
         feedback_.allocate(size_t(Output::SIZE) * Hidden::WIDTH), feedback_.zero();
     }
@@ -287,7 +289,7 @@ template <class P> class OnlineEngine : Walk<P> {
 }  // namespace snn
 
 #define SNN_EXPORT_ONLINE(PROGRAM)                                                                 \
-    SNN_EXPORT_ENGINE(snn::OnlineEngine<PROGRAM>)                                                  \
+    SNN_EXPORT_ENGINE(PROGRAM, snn::OnlineEngine<PROGRAM>)                                         \
     extern "C" {                                                                                   \
     const char* snn_run(void* e, snn::OnlineJob* job) {                                            \
         return snn::attempt([&] { static_cast<E*>(e)->run(*job); });                               \

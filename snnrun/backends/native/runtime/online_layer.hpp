@@ -21,7 +21,7 @@ template <class Model_, class Rule_, int PRE_, int LAG_, bool OUTPUT_> struct On
     using Rule = Rule_;
     static constexpr int PRE = PRE_, LAG = LAG_, SIZE = Model::SIZE, WIDTH = Shape<SIZE>::width;
     static constexpr int D = Rule::DELAY, HISTORY = D > 0 ? D : 1, ROWS = HISTORY + CHUNK;
-    static constexpr bool OUTPUT = OUTPUT_, HET = !OUTPUT_ && Rule::HET_RHO != 0;
+    static constexpr bool OUTPUT = OUTPUT_, HET = !OUTPUT_ && Rule::HET;
     static constexpr int VECTORS = WIDTH / LANES, STEP = LANES > ROW_GROUP ? LANES : ROW_GROUP;
     static constexpr int PRE_WIDTH = (PRE + STEP - 1) / STEP * STEP;
     // an odd number of vectors apart, so that rows do not fall on the same lines of the cache
@@ -54,6 +54,8 @@ template <class L> struct OnlineWork {
     Buffer<Real> own, own_sum;                 // [WIDTH] trace of a neuron's own spikes
     Buffer<Real> trace;                        // [STATES][steps][WIDTH]
     SpikeList spikes;
+    Coefficients<L> coefficients;
+    R rule;
 
     void allocate() {
         for (auto* b : {&w, &m, &u, &e, &lambda}) {
@@ -71,9 +73,10 @@ template <class L> struct OnlineWork {
     template <class T> static void zeros(Buffer<T>& b, size_t n) { b.allocate(n), b.zero(); }
 
     void start() {
+        const auto numbers = wide_numbers<L>(coefficients.constants());
         for (int v = 0; v < L::VECTORS; v++) {
             vf s[M::STATES];
-            M::start(s, nullptr);
+            M::start(s, {numbers, nullptr});
             for (int i = 0; i < M::STATES; i++)
                 vectors(state.data() + size_t(i) * L::WIDTH)[v] = s[i];
         }
@@ -117,20 +120,20 @@ template <class L> struct OnlineWork {
 };
 
 // sigma'(V) = 1 / (1 + |beta (V - threshold)|)^2, and 0 far below the threshold
-template <class R> static inline vf surrogate(vf V, vf threshold) {
-    const vf one = splat(Real(1)) + fabs((V - threshold) * Real(R::BETA));
-    return V < splat(Real(R::FLOOR)) ? vf{} : splat(Real(1)) / (one * one);
+template <class R> static inline vf surrogate(const R& rule, vf V, vf threshold) {
+    const vf one = splat(Real(1)) + fabs((V - threshold) * Real(rule.BETA));
+    return V < splat(Real(rule.FLOOR)) ? vf{} : splat(Real(1)) / (one * one);
 }
 
 // x^a for the heterosynaptic term; a whole number, as it is by default, costs no pow
-template <class R> static inline vf raised(vf x) {
-    constexpr int whole = int(R::HET_A);
-    if constexpr (whole == R::HET_A && whole >= 0 && whole <= 8) {
+template <class R> static inline vf raised(const R& rule, vf x) {
+    const int whole = int(rule.HET_A);
+    if (whole == rule.HET_A && whole >= 0 && whole <= 8) {
         vf result = splat(Real(1));
         for (int i = 0; i < whole; i++) result *= x;
         return result;
     } else {
-        return pow(x, Real(R::HET_A));
+        return pow(x, Real(rule.HET_A));
     }
 }
 
@@ -161,8 +164,8 @@ static inline void keep_underway(OnlineWork<L>& work, const Source& source, int 
 // Arrivals of step n, and the presynaptic traces that row j keeps of it.
 template <class L, class Source>
 static inline void receive(OnlineWork<L>& work, const Source& source, int n, int j) {
-    using R = typename L::Rule;
     constexpr double DT = snn::DT;
+    const double rise = work.rule.TAU_RISE, decay = work.rule.TAU_DECAY;
     vf* input = vectors(work.state.data() + size_t(L::Model::INPUT) * L::WIDTH);
     arrivals<L>(work, source, n, [&](int pre) {
         work.z[pre] += 1;
@@ -172,35 +175,36 @@ static inline void receive(OnlineWork<L>& work, const Source& source, int n, int
     vf* pre_row = vectors(work.pre_row.data() + work.row(j) * L::PRE_ROW);
     for (int v = 0; v < L::PRE_WIDTH / LANES; v++) {
         vf &z = vectors(work.z.data())[v], &f = vectors(work.filtered.data())[v];
-        z -= z * Real(DT / R::TAU_RISE);
-        f += (z - f) * Real(DT / R::TAU_DECAY);
-        pre_row[v] = f * Real(DT * (DT / R::TAU_DECAY));
+        z -= z * Real(DT / rise);
+        f += (z - f) * Real(DT / decay);
+        pre_row[v] = f * Real(DT * (DT / decay));
     }
 }
 
 // Vector v of the neurons advances by a step and spikes; returns its surrogate derivatives.
 template <class L>
-static inline vf step_vector(OnlineWork<L>& work, int v, Real* trace, size_t trace_stride) {
+static inline vf step_vector(OnlineWork<L>& work, const WideConstantsOf<L>& k, int v, Real* trace,
+                             size_t trace_stride) {
     using M = typename L::Model;
     constexpr int STATES = M::STATES;
     vf x[STATES], h[STATES];
     for (int i = 0; i < STATES; i++)
         h[i] = x[i] = vectors(work.state.data() + size_t(i) * L::WIDTH)[v];
-    M::advance(x, nullptr);
+    M::advance(x, k);
     vi held = {};
     [[maybe_unused]] vi& left = reinterpret_cast<vi*>(work.refractory.data())[v];
     if constexpr (M::REFRACTORY > 0) {
         held = left > vi{};
         left += held;  // a mask is -1
-        M::advance_held(h, nullptr);
+        M::advance_held(h, k);
         for (int i = 0; i < STATES; i++) x[i] = held ? h[i] : x[i];
     }
-    const vf slope = surrogate<typename L::Rule>(x[M::MEETS], M::level(x, nullptr));
-    const vi spiking = M::crosses(x, nullptr) & ~held;
+    const vf slope = surrogate(work.rule, x[M::MEETS], M::level(x, k));
+    const vi spiking = M::crosses(x, k) & ~held;
     for (int i = 0; trace && i < STATES; i++) vectors(trace + size_t(i) * trace_stride)[v] = x[i];
     uint32_t hit = bits(spiking);
     if (hit) {
-        M::reset(x, spiking, nullptr);
+        M::reset(x, spiking, k);
         if constexpr (M::REFRACTORY > 0) left = spiking ? vi{} + M::REFRACTORY : left;
         for (; hit; hit &= hit - 1) {
             const int i = v * LANES + __builtin_ctz(hit);
@@ -214,21 +218,21 @@ static inline vf step_vector(OnlineWork<L>& work, int v, Real* trace, size_t tra
 
 // err = norm (decay - rise) of the outputs' mismatch, which is 0 again afterwards
 template <class L> static inline void step_error(OnlineWork<L>& work, int j, double* square) {
-    using R = typename L::Rule;
+    const auto rule = work.rule;
     vf* row = vectors(work.error_row.data() + work.row(j) * L::POST_ROW);
     for (int v = 0; v < L::VECTORS; v++) {
         vf &rise = vectors(work.rise.data())[v], &decay = vectors(work.decay.data())[v];
         vf& mismatch = vectors(work.mismatch.data())[v];
-        rise = rise * Real(R::RISE_DECAY) + mismatch;
-        decay = decay * Real(R::DECAY_DECAY) + mismatch;
-        row[v] = (decay - rise) * Real(R::NORM);
+        rise = rise * Real(rule.RISE_DECAY) + mismatch;
+        decay = decay * Real(rule.DECAY_DECAY) + mismatch;
+        row[v] = (decay - rise) * Real(rule.NORM);
         mismatch = vf{};
     }
     const Real* error = work.error_row.data() + work.row(j) * L::POST_ROW;
     double total = 0;
     for (int i = 0; i < L::SIZE; i++) {
         const double s = double(error[i]) * double(error[i]);
-        work.mean_square[i] = work.mean_square[i] * R::MEAN_DECAY + s * (snn::DT * 0.001);
+        work.mean_square[i] = work.mean_square[i] * rule.MEAN_DECAY + s * (snn::DT * 0.001);
         total += s;
     }
     *square += total;
@@ -236,13 +240,12 @@ template <class L> static inline void step_error(OnlineWork<L>& work, int j, dou
 
 // zeta = a power of the trace of each neuron's own spikes, of which step n has some
 template <class L> static inline void step_own(OnlineWork<L>& work, int n, int j) {
-    using R = typename L::Rule;
     const auto& spikes = work.spikes;
     vf* row = vectors(work.own_row.data() + work.row(j) * L::POST_ROW);
-    for (int v = 0; v < L::VECTORS; v++) vectors(work.own.data())[v] *= Real(R::OWN_DECAY);
+    for (int v = 0; v < L::VECTORS; v++) vectors(work.own.data())[v] *= Real(work.rule.OWN_DECAY);
     for (uint32_t s = spikes.start[n]; s < spikes.start[n + 1]; s++)
         work.own[spikes.neuron[s]] += 1;
-    for (int v = 0; v < L::VECTORS; v++) row[v] = raised<R>(vectors(work.own.data())[v]);
+    for (int v = 0; v < L::VECTORS; v++) row[v] = raised(work.rule, vectors(work.own.data())[v]);
 }
 
 // Steps n0 .. n0 + count of the neurons of a layer; synapses stay as they are.
@@ -250,13 +253,15 @@ template <class L, class Source, class Targets>
 static void walk_neurons(OnlineWork<L>& work, const Source& source, int n0, int count,
                          const Targets& targets, bool traced, int steps, double* square) {
     const size_t trace_stride = size_t(steps) * L::WIDTH;
+    const auto numbers = wide_numbers<L>(work.coefficients.constants());
+    const WideConstantsOf<L> k{numbers, nullptr};
     for (int j = 0; j < count; j++) {
         const int n = n0 + j;
         receive(work, source, n, j);
         Real* trace = traced ? work.trace.data() + size_t(n) * L::WIDTH : nullptr;
         vf* slope_row = vectors(work.slope_row.data() + work.row(j) * L::POST_ROW);
         for (int v = 0; v < L::VECTORS; v++)
-            slope_row[v] = step_vector(work, v, trace, trace_stride);
+            slope_row[v] = step_vector(work, k, v, trace, trace_stride);
         work.spikes.end_step(n);
         if constexpr (L::OUTPUT) {
             const auto& spikes = work.spikes;

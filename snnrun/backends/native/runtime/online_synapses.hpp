@@ -13,7 +13,6 @@ constexpr int PAIR = 2;  // registers of postsynaptic neurons that a walk keeps
 // z~ come with c dt.
 template <int V, class L>
 static inline void walk_synapses(OnlineWork<L>& work, int pre, int v, int count, bool learn) {
-    using R = typename L::Rule;
     constexpr int G = ROW_GROUP;
     vf e[G][V], lambda[G][V], m[G][V];
     const auto at = [&](Buffer<Real>& b, int g, int x) -> vf& {
@@ -27,8 +26,8 @@ static inline void walk_synapses(OnlineWork<L>& work, int pre, int v, int count,
     const Real* z = work.pre_row.data() + first * L::PRE_ROW + pre;
     const Real* slope = work.slope_row.data() + first * L::POST_ROW + v * LANES;
     const Real* error = work.error_row.data() + first * L::POST_ROW + v * LANES;
-    const vf keep_e = splat(Real(1 - snn::DT / R::TAU_RISE));
-    const vf keep_lambda = splat(Real(1 - snn::DT / R::TAU_DECAY));
+    const vf keep_e = splat(Real(1 - snn::DT / work.rule.TAU_RISE));
+    const vf keep_lambda = splat(Real(1 - snn::DT / work.rule.TAU_DECAY));
     for (int j = 0; j < count; j++) {
         vf s[V], err[V];
         SNN_UNROLL for (int x = 0; x < V; x++)
@@ -67,9 +66,9 @@ template <class L> struct Synapses {
     // u is the root of the published leaking maximum, so that no square leaves the range of a Real.
     // Returns whether all gradients are finite.
     static bool update(OnlineWork<L>& work, int task, int steps, double rate, bool apply) {
-        using R = typename L::Rule;
-        const vf decay = splat(Real(std::exp(-0.5 * steps * snn::DT / R::TAU_RMS)));
-        const vf limit = splat(Real(R::W_MAX));
+        const auto rule = work.rule;
+        const vf decay = splat(Real(std::exp(-0.5 * steps * snn::DT / rule.TAU_RMS)));
+        const vf limit = splat(Real(rule.W_MAX));
         const int last = std::min((task + 1) * PART, L::PRE);
         vi good = vi{} - 1;
         for (int pre = task * PART; pre < last; pre++)
@@ -83,10 +82,10 @@ template <class L> struct Synapses {
                 at(work.m) = vf{};
                 if (!apply) continue;
                 if constexpr (L::HET)
-                    g -= w * Real(1e-3 * R::HET_RHO) * vectors(work.own_sum.data())[v];
+                    g -= w * Real(1e-3 * rule.HET_RHO) * vectors(work.own_sum.data())[v];
                 g = g / Real(steps);
                 u = maximum(u * decay, fabs(g));
-                const vf step = g / (u + Real(R::EPSILON)) * Real(rate);
+                const vf step = g / (u + Real(rule.EPSILON)) * Real(rate);
                 good &= fabs(step) < splat(Real(1e30));
                 w = maximum(-limit, minimum(limit, w + step));
             }

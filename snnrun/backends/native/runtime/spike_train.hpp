@@ -19,6 +19,7 @@ template <class L, class F> struct SpikeTrain {
     static constexpr bool ACTIVE = false, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
     static constexpr bool TARGETS = true;
     static constexpr int V = L::WIDTH / LANES;
+    F f;
     Buffer<Real> rows;  // [step][WIDTH] target - spikes, then err, then dL/ds
 
     void allocate() { rows.allocate_dense(size_t(L::STEPS) * L::WIDTH); }
@@ -41,15 +42,15 @@ template <class L, class F> struct SpikeTrain {
             vf* r = row(n);
             vf all = {};
             for (int v = 0; v < V; v++) {
-                r[v] = Real(F::NORM) * forward.next(v, r[v]);
+                r[v] = Real(f.NORM) * forward.next(f, v, r[v]);
                 all += r[v] * r[v];
             }
             square += sum(all);
         }
-        const Real factor = Real(-F::DT * F::NORM * scale);
+        const Real factor = Real(-F::DT * f.NORM * scale);
         for (int n = L::STEPS - 1; n >= 0; n--) {
             vf* r = row(n);
-            for (int v = 0; v < V; v++) r[v] = factor * back.next(v, r[v]);
+            for (int v = 0; v < V; v++) r[v] = factor * back.next(f, v, r[v]);
         }
         return {0.5 * F::DT * square, -1};
     }
@@ -62,9 +63,9 @@ template <class L, class F> struct SpikeTrain {
   private:
     struct Kernel {
         vf decay[V] = {}, rise[V] = {};
-        inline vf next(int v, vf x) {
-            decay[v] = Real(F::KEEP_DECAY) * decay[v] + x;
-            rise[v] = Real(F::KEEP_RISE) * rise[v] + x;
+        inline vf next(const F& f, int v, vf x) {
+            decay[v] = Real(f.KEEP_DECAY) * decay[v] + x;
+            rise[v] = Real(f.KEEP_RISE) * rise[v] + x;
             return decay[v] - rise[v];
         }
     };

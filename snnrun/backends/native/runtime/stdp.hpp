@@ -44,21 +44,22 @@ template <class Layers, int I> constexpr bool needs_adjoint() {
 }
 
 // (distance to the bound)^mu; 0 beyond it.
-template <class R> static inline vf soft(vf distance) {
+template <class R> static inline vf soft(const R& rule, vf distance) {
     distance = maximum(distance, vf{});
-    if constexpr (R::MU == 1.0) return distance;
-    for (int l = 0; l < LANES; l++) distance[l] = std::pow(distance[l], Real(R::MU));
+    if (rule.MU == 1.0) return distance;
+    for (int l = 0; l < LANES; l++) distance[l] = std::pow(distance[l], Real(rule.MU));
     return distance;
 }
-template <class R, bool UP> static inline vf bound_factor(vf w) {
+template <bool UP, class R> static inline vf bound_factor(const R& rule, vf w) {
     if constexpr (!R::MULTIPLICATIVE) return splat(Real(1));
-    else if constexpr (UP) return soft<R>(splat(Real(R::W_MAX)) - w);
-    else return soft<R>(w - splat(Real(R::W_MIN)));
+    else if constexpr (UP) return soft(rule, splat(Real(rule.W_MAX)) - w);
+    else return soft(rule, w - splat(Real(rule.W_MIN)));
 }
 
 // table[m] <- scale z(m), or added to what is there.
-template <class L, bool ADD> void future_traces(Work<L>& work, int b, Real scale) {
-    const Real decay = Real(L::Rule::DECAY_PLUS);
+template <bool ADD, class L>
+void future_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale) {
+    const Real decay = Real(rule.DECAY_PLUS);
     const auto& s = work.spikes[b];
     vf z[L::B] = {};
     for (int n = L::STEPS - 1; n >= 0; n--) {
@@ -73,8 +74,9 @@ template <class L, bool ADD> void future_traces(Work<L>& work, int b, Real scale
 }
 
 // table[m] <- scale y(m).
-template <class L> void past_traces(Work<L>& work, int b, Real scale) {
-    const Real decay = Real(L::Rule::DECAY_MINUS);
+template <class L>
+void past_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale) {
+    const Real decay = Real(rule.DECAY_MINUS);
     const auto& s = work.spikes[b];
     vf y[L::B] = {};
     for (int n = 0; n < L::STEPS; n++) {
@@ -87,9 +89,9 @@ template <class L> void past_traces(Work<L>& work, int b, Real scale) {
 
 // rows[i] += f(w_i) x (sum of table over the arrivals of i), for `count` presynaptic neurons.
 template <bool UP, class L>
-void gather_bounded(Work<L>& work, Real* rows, const Real* weights, int b, int count,
-                    const uint32_t* start, const uint16_t* step, int shift, bool fresh) {
-    using R = typename L::Rule;
+void gather_bounded(const typename L::Rule& rule, Work<L>& work, Real* rows, const Real* weights,
+                    int b, int count, const uint32_t* start, const uint16_t* step, int shift,
+                    bool fresh) {
     for (int i = 0; i < count; i++) {
         const uint32_t first = start[i], end = start[i + 1];
         vf* row = vectors(rows) + size_t(i) * L::B;
@@ -99,7 +101,7 @@ void gather_bounded(Work<L>& work, Real* rows, const Real* weights, int b, int c
             vf total = {};
             for (uint32_t e = first; e < end; e++)
                 total += work.input_adjoint.at(b, step[e] + shift, x);
-            if (first != end) total *= bound_factor<R, UP>(w[x]);
+            if (first != end) total *= bound_factor<UP>(rule, w[x]);
             row[x] = fresh ? total : row[x] + total;
         }
     }
@@ -107,17 +109,17 @@ void gather_bounded(Work<L>& work, Real* rows, const Real* weights, int b, int c
 
 // The part of each postsynaptic spike alone, which all rows of weights get.
 template <class L>
-void add_spikes(const Work<L>& work, Real* rows, const Real* weights, int b, int count,
-                Real scale) {
-    using R = typename L::Rule;
+void add_spikes(const typename L::Rule& rule, const Work<L>& work, Real* rows, const Real* weights,
+                int b, int count, Real scale) {
     vf spikes[L::B] = {};
     const auto& s = work.spikes[b];
     for (uint32_t e = 0; e < s.count(); e++)
-        reinterpret_cast<Real*>(spikes)[s.neuron[e]] += scale * Real(R::A_POST);
+        reinterpret_cast<Real*>(spikes)[s.neuron[e]] += scale * Real(rule.A_POST);
     for (int i = 0; i < count; i++)
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
             const vf w = vectors(weights)[size_t(i) * L::B + x];
-            vectors(rows)[size_t(i) * L::B + x] += spikes[x] * bound_factor<R, (R::A_POST > 0)>(w);
+            const vf f = rule.A_POST > 0 ? bound_factor<true>(rule, w) : bound_factor<false>(rule, w);
+            vectors(rows)[size_t(i) * L::B + x] += spikes[x] * f;
         }
 }
 
@@ -125,34 +127,36 @@ void add_spikes(const Work<L>& work, Real* rows, const Real* weights, int b, int
 // into a layer. `each(b, f)` calls f(rows of gradients and of weights, how many, starts, steps,
 // shift) for every part of them in block b. `weight`: reward / examples of the mini-batch.
 template <class L, class Each>
-void pair_spikes(Work<L>& work, const Each& each, Real weight, bool fresh) {
+void pair_spikes(const typename L::Rule& rule, Work<L>& work, const Each& each, Real weight,
+                 bool fresh) {
     using R = typename L::Rule;
     for (int b = 0; b < L::BLOCKS; b++) {
-        past_traces(work, b, weight * Real(R::A_MINUS));
+        past_traces(rule, work, b, weight * Real(rule.A_MINUS));
         if constexpr (R::MULTIPLICATIVE) {
             each(b, [&](Real* rows, const Real* w, int count, auto start, auto step, int shift) {
-                gather_bounded<false>(work, rows, w, b, count, start, step, shift, fresh);
+                gather_bounded<false>(rule, work, rows, w, b, count, start, step, shift, fresh);
             });
-            future_traces<L, false>(work, b, -weight * Real(R::A_PLUS));
+            future_traces<false>(rule, work, b, -weight * Real(rule.A_PLUS));
             each(b, [&](Real* rows, const Real* w, int count, auto start, auto step, int shift) {
-                gather_bounded<true>(work, rows, w, b, count, start, step, shift, false);
+                gather_bounded<true>(rule, work, rows, w, b, count, start, step, shift, false);
             });
         } else {
-            future_traces<L, true>(work, b, -weight * Real(R::A_PLUS));
+            future_traces<true>(rule, work, b, -weight * Real(rule.A_PLUS));
             each(b, [&](Real* rows, const Real*, int count, auto start, auto step, int shift) {
                 gather(work, rows, b, count, start, step, shift, fresh);
             });
         }
-        if constexpr (R::A_POST != 0)
+        if (rule.A_POST != 0)
             each(b, [&](Real* rows, const Real* w, int count, auto, auto, int) {
-                add_spikes(work, rows, w, b, count, -weight);
+                add_spikes(rule, work, rows, w, b, count, -weight);
             });
     }
 }
 
 // pair_spikes for layer I of a program. It needs nothing of the way back, whose tables it takes.
 template <int I, class P, class Trial, class AllTensors>
-void pair_layer(Trial& trial, const AllTensors& values, AllTensors& slot, Real weight, bool fresh) {
+void pair_layer(const typename P::Plasticity& rule, Trial& trial, const AllTensors& values,
+                AllTensors& slot, Real weight, bool fresh) {
     constexpr int BELOW = I == 0 ? 0 : I - 1;
     using L = std::tuple_element_t<I, typename P::Layers>;
     using Below = std::tuple_element_t<BELOW, typename P::Layers>;
@@ -177,29 +181,29 @@ void pair_layer(Trial& trial, const AllTensors& values, AllTensors& slot, Real w
             from_layer(work, L::BW, gradient.recurrent.data() + own, weights.recurrent.data() + own,
                        f);
     };
-    pair_spikes(work, each, weight, fresh);
+    pair_spikes(rule, work, each, weight, fresh);
 }
 
 template <class P, class Trial, class AllTensors, int I = 0>
-void pair_layers(Trial& trial, const AllTensors& values, AllTensors& slot, double scale,
-                 bool fresh) {
+void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTensors& values,
+                 AllTensors& slot, double scale, bool fresh) {
     if constexpr (I < std::tuple_size_v<typename P::Layers>) {
         using L = std::tuple_element_t<I, typename P::Layers>;
         if constexpr (Plastic<L>::ANY) {
-            const double reward = trial.right ? 1 : L::Rule::PUNISH;
-            pair_layer<I, P>(trial, values, slot, Real(scale * reward), fresh);
+            const double reward = trial.right ? 1 : rule.PUNISH;
+            pair_layer<I, P>(rule, trial, values, slot, Real(scale * reward), fresh);
         }
-        pair_layers<P, Trial, AllTensors, I + 1>(trial, values, slot, scale, fresh);
+        pair_layers<P, Trial, AllTensors, I + 1>(rule, trial, values, slot, scale, fresh);
     }
 }
 
 // As Adam, for pseudo-gradients: w <- w - rate g (sgd) or Adam's step, kept within the bounds.
 template <class R, class Gradient>
-bool plastic_update(Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size_t to,
+bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size_t to,
                     const Adam& a) {
-    const vf low = splat(Real(R::W_MIN)), high = splat(Real(R::W_MAX));
+    const vf low = splat(Real(rule.W_MIN)), high = splat(Real(rule.W_MAX));
     if constexpr (R::ADAM) {
-        const bool good = adam(w, m, v, gradient, from, to, a, Real(R::W_MIN));
+        const bool good = adam(w, m, v, gradient, from, to, a, Real(rule.W_MIN));
         for (size_t i = from; i < to; i += LANES)
             *vectors(w + i) = minimum(*vectors(w + i), high);
         return good;
@@ -216,12 +220,12 @@ bool plastic_update(Real* w, Real* m, Real* v, const Gradient& gradient, size_t 
 }
 
 // Updates weights [from, to) of `member` of a layer by the rule that they learn by.
-template <class L, class Gradient>
-bool update_weights(Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
+template <class L, class R, class Gradient>
+bool update_weights(const R& rule, Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
                     const Gradient& gradient, size_t from, size_t to, const Adam& a, Real floor) {
     if constexpr (Plastic<L>::ANY)
         if (member == &Tensors<L>::forward ? Plastic<L>::FORWARD : Plastic<L>::RECURRENT)
-            return plastic_update<typename L::Rule>(w, m, v, gradient, from, to, a);
+            return plastic_update(rule, w, m, v, gradient, from, to, a);
     return adam(w, m, v, gradient, from, to, a, floor);
 }
 

@@ -34,7 +34,8 @@ template <class P> struct Trial : Walk<P> {
     bool right = false;  // the prediction
     std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
 
-    explicit Trial(int first_table = 0) {  // the layers from this one on have tables of adjoints
+    // The layers from `first_table` on have tables of adjoints.
+    explicit Trial(const typename P::Formula& formula, int first_table = 0) : loss{formula} {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             std::get<I>(work).allocate(I >= first_table);

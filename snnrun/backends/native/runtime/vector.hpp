@@ -32,6 +32,17 @@ typedef Int vi __attribute__((vector_size(VECTOR_BYTES)));
 
 static inline vf splat(Real x) { return vf{} + x; }
 static inline vf splat(vf x) { return x; }
+// The same, of which the compiler knows nothing.
+static inline vf in_register(vf x) {
+#if defined(__x86_64__) && defined(__AVX512F__)
+    __asm__("" : "+v"(x));
+#elif defined(__x86_64__)
+    __asm__("" : "+x"(x));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(x));
+#endif
+    return x;
+}
 static inline vf maximum(vf a, vf b) { return a > b ? a : b; }
 static inline vf minimum(vf a, vf b) { return a < b ? a : b; }
 static inline vf maximum(vf a, Real b) { return maximum(a, splat(b)); }

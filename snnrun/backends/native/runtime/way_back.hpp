@@ -21,12 +21,13 @@ template <class P> struct WayBack {
     const typename Map<Coefficients, Layers>::type& coefficients;
     const typename Map<ByTarget, Layers>::type& by_target;
     const typename Map<Averages, Layers>::type& averages;
+    const typename P::Plasticity& plasticity;
 
     // `fresh`: they are the first of the slot, which is overwritten.
     void all(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
         layers<COUNT - 1>(trials, count, slot, scale, fresh);
         for (int i = 0; i < count; i++)
-            pair_layers<P>(*trials[i], value, slot, scale, fresh && i == 0);
+            pair_layers<P>(plasticity, *trials[i], value, slot, scale, fresh && i == 0);
     }
 
     // The walks alone, into the trial's own tables; without the first layer's where it is `tiled`.
@@ -50,7 +51,7 @@ template <class P> struct WayBack {
                             p * Table<Layer<0>>::S * LANES,
                         SIZE * LANES, Real(0));
         backward_part<Layer<0>, SIZE>(
-            work, std::get<0>(coefficients).data.data(), work.parameters.data(),
+            work, std::get<0>(coefficients).constants(), work.parameters.data(),
             trial.template arrivals<0>().last_step(Layer<0>::STEPS), std::get<0>(trial.held).at, b,
             p, table);
     }
@@ -82,7 +83,7 @@ template <class P> struct WayBack {
                                   std::get<ABOVE>(by_target), b, from, to);
             };
             backward_discrete(group, std::get<I>(by_target),
-                              std::get<I>(coefficients).data.data(), gradient.parameters.data(),
+                              std::get<I>(coefficients).constants(), gradient.parameters.data(),
                               sent);
         }
         for (int i = 0; i < count; i++) {
@@ -103,10 +104,10 @@ template <class P> struct WayBack {
                 gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value));
             if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
                 trial.loss.move_peaks(work, std::get<I + 1>(value),
-                                       std::get<I + 1>(coefficients).data.data());
+                                       std::get<I + 1>(coefficients).constants());
             if constexpr (I + 1 == COUNT)
                 for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
-            invert_slopes(work, std::get<I>(coefficients).data.data());
+            invert_slopes(work, std::get<I>(coefficients).constants());
         }
     }
 
@@ -115,7 +116,7 @@ template <class P> struct WayBack {
         auto& work = std::get<I>(trial.work);
         const int end = trial.template arrivals<I>().last_step(L::STEPS);
         const auto walk = [&](const auto& drive) {
-            backward(work, std::get<I>(value), std::get<I>(coefficients).data.data(), parameters,
+            backward(work, std::get<I>(value), std::get<I>(coefficients).constants(), parameters,
                      drive, end, std::get<I>(trial.held).at);
         };
         if constexpr (I == COUNT - 1) walk(trial.loss);
@@ -124,7 +125,7 @@ template <class P> struct WayBack {
                 for (int q = 0; q < Table<L>::PARTS; q++)
                     with_part<L>(q, [&](auto size, int p) {
                         backward_part<L, size()>(
-                            work, std::get<I>(coefficients).data.data(), parameters, end,
+                            work, std::get<I>(coefficients).constants(), parameters, end,
                             std::get<I>(trial.held).at, b, p,
                             work.input_adjoint.part(b, p * Table<L>::S));
                     });

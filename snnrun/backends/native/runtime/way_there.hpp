@@ -30,7 +30,8 @@ template <class P> struct WayThere : Walk<P> {
         const Events all = Events::of(d, example);
         const uint64_t key = mix(job.dropout_key ^ uint64_t(example));
         each_layer(
-            [&](auto l) { prepare_draws(std::get<l()>(trial.work), job.disturbed, key, l()); });
+            [&](auto l) { prepare_draws(std::get<l()>(trial.work), std::get<l()>(coefficients),
+                              job.disturbed, key, l()); });
         trial.events = job.dropout <= 0 ? all
                                         : trial.dropout.filter(all, d.steps, d.channels, key,
                                                                Dropout::limit(job.dropout));
@@ -54,7 +55,7 @@ template <class P> struct WayThere : Walk<P> {
     // Block b of the first layer, which is not recurrent.
     void first_layer(Trial& trial, int b) const {
         Seen<Layer<0>> seen{std::get<0>(trial.work)};
-        forward(std::get<0>(trial.work), std::get<0>(value), arrays<0>(),
+        forward(std::get<0>(trial.work), std::get<0>(value), constants<0>(),
                 trial.template arrivals<0>(), seen, b, b + 1);
     }
 
@@ -96,7 +97,7 @@ template <class P> struct WayThere : Walk<P> {
     }
 
   private:
-    template <int I> const Real* arrays() const { return std::get<I>(coefficients).data.data(); }
+    template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
     template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
         auto& work = std::get<I>(trial.work);
@@ -104,9 +105,9 @@ template <class P> struct WayThere : Walk<P> {
         if constexpr (TRACE) {
             Trace<Layer<I>> trace{work.trace.data()};
             Both<Trace<Layer<I>>, Observer> both{trace, observer};
-            forward(work, std::get<I>(value), arrays<I>(), from, both);
+            forward(work, std::get<I>(value), constants<I>(), from, both);
         } else {
-            forward(work, std::get<I>(value), arrays<I>(), from, observer);
+            forward(work, std::get<I>(value), constants<I>(), from, observer);
         }
     }
 };

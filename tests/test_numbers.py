@@ -1,0 +1,95 @@
+"""Numbers are data of a program: what differs in numbers only is built once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from oracle import problem
+from parity import constant, data_of, load_weights, native, program_of
+
+from snnrun.backends.native.emit import Generated, generate
+from snnrun.compile.derive import derive
+from snnrun.config import from_dict
+from snnrun.models.equations import symbol
+from snnrun.models.neurons import LIF
+from snnrun.run import build_program
+
+FIRST_SPIKE = {"dataset": "yinyang"}
+REGULARISED = {"dataset": "shd", "LOSS_TYPE": "sum", "REG_TYPE": "Thomas1"}
+SURROGATE = {"dataset": "shd", "LOSS_TYPE": "sum", "rule": {"name": "surrogate"}}
+ALIF = {"dataset": "shd", "LOSS_TYPE": "max", "HIDDEN_NEURON_TYPE": "ALIF"}
+TRAINED = {"dataset": "shd", "LOSS_TYPE": "sum", "TRAIN_TAU": True}
+SWEPT: list[tuple[dict[str, Any], str, float, float]] = [
+    *((FIRST_SPIKE, key, 11.0, 13.0) for key in ("TAU_MEM", "TAU_SYN", "TAU_0", "TAU_1")),
+    *((FIRST_SPIKE, key, 0.7, 0.9) for key in ("V_THRESH", "ALPHA", "V_RESET")),
+    *((REGULARISED, key, 0.2, 0.3) for key in ("LBD_UPPER", "LBD_LOWER", "GLB_UPPER")),
+    *((REGULARISED, key, 7.0, 9.0) for key in ("NU_UPPER", "RHO_UPPER")),
+    *((REGULARISED, key, 0.2, 0.3) for key in ("HIDDEN_NOISE", "PDROP_HIDDEN")),
+    *((ALIF, key, 0.2, 0.3) for key in ("B_INCR", "B_INIT")),
+    (ALIF, "TAU_B", 70.0, 90.0),
+    *((TRAINED, key, 2.0, 2.5) for key in ("MIN_TAU_M", "MIN_TAU_SYN")),
+    (SURROGATE, "rule.scale", 5.0, 7.0),
+    *((SURROGATE, key, 11.0, 13.0) for key in ("TAU_MEM", "TAU_SYN")),
+]
+
+
+def generated(keys: dict[str, Any]) -> Generated:
+    data = SimpleNamespace(n_channels=5, n_classes=3)
+    config = from_dict({"MODEL_SEED": 1, "NUM_HIDDEN": 6, **keys})
+    splits: Any = SimpleNamespace(train=SimpleNamespace(data=data))
+    return generate(build_program(config, splits), "float32")
+
+
+@pytest.mark.parametrize(("base", "key", "one", "other"), SWEPT, ids=str)
+def test_a_sweep_over_a_number_builds_once(
+    base: dict[str, Any], key: str, one: float, other: float
+) -> None:
+    group, _, name = key.rpartition(".")
+
+    def at(value: float) -> Generated:
+        if group:
+            return generated({**base, group: {**base[group], name: value}})
+        return generated({**base, key: value})
+
+    before, after = at(one), at(other)
+    assert before.source == after.source
+    assert list(before.numbers) == list(after.numbers)
+    assert before.numbers != after.numbers
+
+
+def test_programs_of_one_library_in_one_process_keep_their_own_numbers() -> None:
+    case = constant(problem("lif", seed=3, examples=4))
+    program = program_of(case, 0.2, train=())
+    numbers = generate(program, "float64").numbers
+    slower = {n: v * 0.5 if n.endswith("inverse_tau_mem") else v for n, v in numbers.items()}
+    data, examples = data_of(case, 0.2), np.arange(4)
+
+    def gradients(given: Mapping[str, float] | None, beside: Any = None) -> list[np.ndarray]:
+        backend = native(program, numbers=given)
+        load_weights(backend, case.weights)
+        if beside is not None:
+            beside.gradient(data, examples)
+        backend.gradient(data, examples)
+        return [backend.get(t.name, "gradient") for t in program.tensors]
+
+    alone, other = gradients(None), gradients(slower)
+    assert any((a != b).any() for a, b in zip(alone, other, strict=True))
+    there = native(program, numbers=slower)
+    load_weights(there, case.weights)
+    for a, b in zip(alone, gradients(None, beside=there), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_slope_of_a_spike_that_grazes_keeps_its_digits() -> None:
+    jump = derive(LIF, (), refractory=False).jump
+    assert jump is not None
+    names = [symbol(name) for name in ("I", "v_thresh", "tau_mem")]
+    slope = sp.lambdify(names, jump.slope, "numpy")
+    current = np.float32(1 + 1e-4)
+    found = slope(current, np.float32(1), np.float32(20))
+    assert found == pytest.approx((float(current) - 1) / 20, rel=1e-6)
