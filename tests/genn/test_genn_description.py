@@ -153,7 +153,8 @@ def test_every_name_of_the_generated_code_is_one_that_users_cannot_take() -> Non
         for pipeline in (False, True):
             text = describe(program(PROGRAMS[name]), Settings(pipeline=pipeline, traced=True))
             for neurons in text.neurons[1:]:
-                found |= set(re.findall(r"[A-Za-z_]\w*", neurons.sim_code + neurons.reset_code))
+                code = neurons.sim_code + neurons.reset_code
+                found |= set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", code))
     models = {"V", "I", "B", "tau_mem", "tau_syn"}
     prefixed = re.compile("lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
                           "next_|peak_|trace_|gradient_")  # fmt: skip
