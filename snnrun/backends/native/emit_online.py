@@ -18,7 +18,7 @@ class OnlinePopulationEmitter(PopulationEmitter):
 
     def _disturbed(self) -> str:
         state = self.states.index(str(self.steps.threshold_state))
-        return fill("online_level", state=state, level=self._return(self.steps.threshold))
+        return fill("online_level", state=state, level=self.body.returned(self.steps.threshold))
 
 
 def generate_online(program: Program, precision: str) -> Generated:

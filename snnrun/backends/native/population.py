@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 
 import sympy as sp
 
+from snnrun.backends.native.body import Body
 from snnrun.backends.native.printer import (
     boolean,
     cxx_name,
@@ -17,7 +17,7 @@ from snnrun.backends.native.printer import (
     print_formula,
     wrapped,
 )
-from snnrun.compile.derive import Flow, adjoint_symbol
+from snnrun.compile.derive import Flow
 from snnrun.compile.discrete import REACH, StepBack
 from snnrun.compile.program import CompiledPopulation
 from snnrun.compile.steps import FREE, HELD
@@ -53,7 +53,12 @@ class PopulationEmitter:
         self.push = push
         self.averaged = averaged
         self.step_back = compiled.step_back
-        self.numbers: dict[str, float] = {}  # C++ name -> value, of those that emit() has used
+        self.body = Body(compiled, self.steps)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """C++ name -> value of what all neurons share, of those that emit() has used."""
+        return self.body.numbers
 
     @property
     def struct(self) -> str:
@@ -83,11 +88,11 @@ class PopulationEmitter:
             "back": self.steps.back,
             "before": self._before,
             "rests": boolean(self.steps.rests and self.step_back is None),
-            "start": self._assign("x", self.steps.initial),
-            "advance": self._assign("x", self.steps.advance()),
-            "adjoint": self._assign("lam", self.steps.adjoint(), adjoint=True),
-            "rate": self._return(dynamics.readout_rate, real=True),
-            "pull": self._return(dynamics.readout_pull, real=True),
+            "start": self.body.assign("x", self.steps.initial),
+            "advance": self.body.assign("x", self.steps.advance()),
+            "adjoint": self.body.assign("lam", self.steps.adjoint(), adjoint=True),
+            "rate": self.body.returned(dynamics.readout_rate, real=True),
+            "pull": self.body.returned(dynamics.readout_pull, real=True),
             "spiking_part": self._spiking() if compiled.spiking else "",
             "refractory_part": self._refractory() if dynamics.held else "",
             "regularised_part": self._regularised() if self.push is not None else "",
@@ -102,44 +107,6 @@ class PopulationEmitter:
             values=wrapped(f"number<X>(v[{i}])" for i in range(len(self.numbers))),
             **parts,
         )
-
-    def _print(self, expression: sp.Expr) -> str:
-        return print_formula(self._in_code(expression))
-
-    def _in_code(self, expression: sp.Expr) -> sp.Expr:
-        """Return an expression that multiplies by inverses of numbers, and does not divide by them.
-
-        A number that is 0 takes its term out of the code, and a factor of 1 itself.
-        """
-        found, numbers = sp.sympify(expression), self.steps.numbers
-        structure = {s: sp.Integer(int(numbers[s])) for s in found.free_symbols & self._structural}
-        return (found.xreplace(structure) if structure else found).replace(
-            lambda e: e.is_Pow and e.base in numbers and e.exp.is_negative,
-            lambda e: self._inverse(e.base) ** -e.exp,
-        )
-
-    @cached_property
-    def _structural(self) -> set[sp.Symbol]:
-        """What all neurons share and is part of the code: zeros, and ones of propagators."""
-        entries = {
-            self.steps.entry(prefix, *place)
-            for prefix, flow in self.steps.flows()
-            for place in flow.entries
-        }
-        numbers = self.steps.numbers.items()
-        return {s for s, value in numbers if value == 0 or (value == 1 and s in entries)}
-
-    @staticmethod
-    def _inverse(number: sp.Symbol) -> sp.Symbol:
-        return internal(f"inverse_{number.name}")
-
-    def _use(self, found: set[sp.Symbol]) -> list[str]:
-        """Return the names of what all neurons share in ``found``, and enter it into numbers."""
-        shared = {**self.steps.numbers}
-        shared |= {self._inverse(s): 1 / value for s, value in shared.items() if value}
-        used = [s for s in shared if s in found]
-        self.numbers |= {cxx_name(s): float(shared[s]) for s in used}
-        return [cxx_name(s) for s in used]
 
     @property
     def _before(self) -> str:
@@ -158,15 +125,15 @@ class PopulationEmitter:
     def _spiking(self) -> str:
         state, threshold = self.steps.threshold_state, self.steps.threshold
         crosses = [
-            *self._lines([state, threshold]),
-            f"return {cxx_name(state)} >= splat({self._print(threshold)});",
+            *self.body.lines([state, threshold]),
+            f"return {cxx_name(state)} >= splat({self.body.print(threshold)});",
         ]
         resets = self.steps.resets
-        reset = self._lines([*resets.values(), *(symbol(s) for s in resets)])
+        reset = self.body.lines([*resets.values(), *(symbol(s) for s in resets)])
         for name, value in resets.items():
             i = self.states.index(name)
             reset.append(
-                f"x[{i}] = spiking ? splat({self._print(value)}) : {cxx_name(symbol(name))};"
+                f"x[{i}] = spiking ? splat({self.body.print(value)}) : {cxx_name(symbol(name))};"
             )
         jump, keep = self.dynamics.jump, []
         for r, name in enumerate(jump.records if jump else ()):
@@ -190,10 +157,10 @@ class PopulationEmitter:
     def _jump(self) -> str:
         jump = self.dynamics.jump
         assert jump is not None
-        self._use({internal("LEVEL_PER_STEP")})
+        self.body.use({internal("LEVEL_PER_STEP")})
         return fill(
             "jump",
-            slope=self._return(jump.slope, real=True, states=jump.records),
+            slope=self.body.returned(jump.slope, real=True, states=jump.records),
             jump=indented(self._jump_lines()),
         )
 
@@ -204,13 +171,13 @@ class PopulationEmitter:
         taped = step.taped
         tape = [f"kept[{i}] = x[{self.states.index(name)}];" for i, name in enumerate(taped)]
         distance, reach = sp.sympify(step.distance), sp.sympify(step.reach)
-        inner = [f"const vf distance = {self._print(distance)};"]
+        inner = [f"const vf distance = {self.body.print(distance)};"]
         if REACH in step.slope.free_symbols:
-            inner.append(f"const vf reach = splat({self._print(reach)});")
-        value = f"splat({self._print(step.slope)})"
+            inner.append(f"const vf reach = splat({self.body.print(reach)});")
+        value = f"splat({self.body.print(step.slope)})"
         used = [distance, reach, *(e for e in (step.slope, step.low, step.high) if e is not None)]
         bounds = [
-            f"(distance {sign} splat({self._print(bound)}))"
+            f"(distance {sign} splat({self.body.print(bound)}))"
             for sign, bound in ((">=", step.low), ("<=", step.high))
             if bound is not None
         ]
@@ -220,7 +187,7 @@ class PopulationEmitter:
             "discrete",
             taped=len(taped),
             tape=indented(tape),
-            surrogate=indented([*self._lines(used, states=taped), *inner, f"return {value};"]),
+            surrogate=indented([*self.body.lines(used, states=taped), *inner, f"return {value};"]),
             reset="its reset counts as a constant" if step.reset_change is None else "all of it",
             step_back=indented(self._step_back_lines(step)),
         )
@@ -233,32 +200,32 @@ class PopulationEmitter:
         reset, pull = folded(step.reset), folded(step.pull)
         at_spike, always = folded(step.reset_parameters), folded(step.parameters)
         used = [change, *reset.values(), *pull.values(), *at_spike.values(), *always.values()]
-        lines = self._lines(used, states=step.taped)
+        lines = self.body.lines(used, states=step.taped)
         if change != 0:
-            lines.append(f"dl_ds += {self._print(change)};")
+            lines.append(f"dl_ds += {self.body.print(change)};")
         lines.append("const vf change = dl_ds * slope;")
         for p, parameter in enumerate(self.compiled.population.trained):
-            terms = [self._print(always[parameter])] if parameter in always else []
+            terms = [self.body.print(always[parameter])] if parameter in always else []
             if parameter in at_spike:
-                terms.append(f"(spiking ? splat({self._print(at_spike[parameter])}) : vf{{}})")
+                terms.append(f"(spiking ? splat({self.body.print(at_spike[parameter])}) : vf{{}})")
             lines.append(f"g[{p}] = {' + '.join(terms) or 'vf{}'};")
         for name, value in reset.items():
             i = self.states.index(name)
-            lines.append(f"lam[{i}] = spiking ? splat({self._print(value)}) : lam[{i}];")
+            lines.append(f"lam[{i}] = spiking ? splat({self.body.print(value)}) : lam[{i}];")
         for name, value in pull.items():
-            lines.append(f"lam[{self.states.index(name)}] += {self._print(value)};")
+            lines.append(f"lam[{self.states.index(name)}] += {self.body.print(value)};")
         return lines
 
     def _can_spike_lines(self) -> list[str]:
         if not self.steps.rests or self.step_back is not None:
             return ["return vi{} - 1;"]
         bound, level = self.steps.spike_bound, self.steps.threshold_level
-        terms = [f"bound += {self._print(term)};" for term in sp.Add.make_args(bound)]
+        terms = [f"bound += {self.body.print(term)};" for term in sp.Add.make_args(bound)]
         return [
-            *self._lines([bound, level]),
+            *self.body.lines([bound, level]),
             "vf bound = {};",
             *terms,
-            f"const vi rises = bound >= splat({self._print(level)});",
+            f"const vi rises = bound >= splat({self.body.print(level)});",
             "return rises | crosses(x, k);  // a reset may leave it above the threshold",
         ]
 
@@ -269,8 +236,8 @@ class PopulationEmitter:
         adjoint = {s: sp.sympify(e) for s, e in jump.adjoint.items()}
         gradients = {p: sp.sympify(e) for p, e in jump.parameters.items()}
         used = [drive, *adjoint.values(), *gradients.values()]
-        lines = self._lines(used, real=True, states=jump.records)
-        lines.append(f"const Real drive = ({self._print(drive)}) * inverse_slope;")
+        lines = self.body.lines(used, real=True, states=jump.records)
+        lines.append(f"const Real drive = ({self.body.print(drive)}) * inverse_slope;")
         return [*lines, *self._changes(adjoint, gradients)]
 
     def _changes(
@@ -279,9 +246,9 @@ class PopulationEmitter:
         lines = []
         for name, value in gradients.items():
             index = self.compiled.per_neuron.index(name)
-            lines.append(f"gradient[{index} * STRIDE] += {self._print(value)};")
+            lines.append(f"gradient[{index} * STRIDE] += {self.body.print(value)};")
         for name, value in adjoint.items():
-            lines.append(f"lam[{self.states.index(name)}] = {self._print(value)};")
+            lines.append(f"lam[{self.states.index(name)}] = {self.body.print(value)};")
         return lines
 
     def _disturbed(self) -> str:
@@ -290,28 +257,28 @@ class PopulationEmitter:
         if not noise and not veto:
             return ""
         state = self.states.index(str(self.steps.threshold_state))
-        self._use({internal("NOISE"), internal("VETO")})
+        self.body.use({internal("NOISE"), internal("VETO")})
         text = fill("disturbed", state=state, noisy=boolean(noise > 0), vetoed=boolean(veto > 0))
         if not veto:
             return text
-        text += fill("level", level=self._return(self.steps.threshold))
+        text += fill("level", level=self.body.returned(self.steps.threshold))
         jump = self.dynamics.jump
         if jump is None:
             return text
         adjoint = {s: sp.sympify(e) for s, e in jump.crossing.items()}
         gradients = {p: sp.sympify(e) for p, e in jump.crossing_parameters.items()}
         used = [*adjoint.values(), *gradients.values()]
-        cross = self._lines(used, real=True, states=jump.records)
+        cross = self.body.lines(used, real=True, states=jump.records)
         return text + fill(
             "late",
-            late_drive=self._return(jump.drive, real=True, states=jump.records),
+            late_drive=self.body.returned(jump.drive, real=True, states=jump.records),
             cross=indented([*cross, *self._changes(adjoint, gradients)]),
         )
 
     def _regularised(self) -> str:
         assert self.push is not None
-        lines = self._lines([self.push], real=True, states=())
-        push = indented([*lines, f"return {self._print(self.push)};"])
+        lines = self.body.lines([self.push], real=True, states=())
+        push = indented([*lines, f"return {self.body.print(self.push)};"])
         if self.step_back is not None:
             return fill("penalised", push=push, averaged=boolean(self.averaged))
         return fill(
@@ -324,12 +291,12 @@ class PopulationEmitter:
     def _refractory(self) -> str:
         jump, release = self.dynamics.jump, ""
         if jump is not None and jump.release is not None:
-            release = fill("release", release=self._return(jump.release, real=True))
+            release = fill("release", release=self.body.returned(jump.release, real=True))
         return fill(
             "refractory",
             held=", ".join(self.neuron.held),
-            advance=self._assign("x", self.steps.advance(HELD)),
-            adjoint=self._assign("lam", self.steps.adjoint(HELD), adjoint=True),
+            advance=self.body.assign("x", self.steps.advance(HELD)),
+            adjoint=self.body.assign("lam", self.steps.adjoint(HELD), adjoint=True),
             before=self._before,
             release_part=release,
         )
@@ -350,16 +317,9 @@ class PopulationEmitter:
             lowest=", ".join(lowest) or "0",
         )
 
-    def _loads(self, used: Iterable[sp.Expr]) -> list[str]:
-        """Return lines that load parameters of one neuron, and numbers, as doubles."""
-        own = [symbol(name) for name in self.compiled.per_neuron]
-        lines = [f"const double {cxx_name(s)} = value[{i}];" for i, s in enumerate(own)]
-        found = {s for e in used for s in sp.sympify(e).free_symbols}
-        return [*lines, *(f"const double {name} = n.{name};" for name in self._use(found))]
-
     def _prepare_lines(self) -> list[str]:
         own = [symbol(name) for name in self.compiled.per_neuron]
-        lines = self._loads(
+        lines = self.body.loads(
             cell
             for prefix, flow in self.steps.flows()
             if not self.steps.shared(prefix)
@@ -410,52 +370,12 @@ class PopulationEmitter:
     def _gradient_lines(self) -> list[str]:
         sums = self.steps.parameter_gradients()
         used = [e for by_flow in sums.values() for e in by_flow.values()]
-        lines = self._lines(used, states=self.states)
+        lines = self.body.lines(used, states=self.states)
         for p, parameter in enumerate(self.compiled.population.trained):
-            free = self._print(sums[parameter][FREE])
+            free = self.body.print(sums[parameter][FREE])
             if HELD in sums[parameter]:
-                held = self._print(sums[parameter][HELD])
+                held = self.body.print(sums[parameter][HELD])
                 lines.append(f"g[{p}] = held ? splat({held}) : splat({free});")
             else:
                 lines.append(f"g[{p}] = splat({free});")
         return lines
-
-    # Bodies of functions: the names that an expression uses are loaded first.
-    def _lines(
-        self, used: list[sp.Expr], *, real: bool = False, states: tuple[str, ...] | None = None
-    ) -> list[str]:
-        kind = "Real" if real else "vf"
-        found = {s for e in used for s in self._in_code(e).free_symbols}
-        lines = []
-        for i, name in enumerate(self.states if states is None else states):
-            if symbol(name) in found:
-                lines.append(f"const {kind} {cxx_name(symbol(name))} = x[{i}];")
-        for i, name in enumerate(self.states):
-            if adjoint_symbol(name) in found:
-                lines.append(f"const {kind} {cxx_name(adjoint_symbol(name))} = lam[{i}];")
-        for i, entry in enumerate(self.arrays):
-            if entry in found:
-                load = f"k.own[{i} * STRIDE]" if real else f"*vectors(k.own + {i} * STRIDE)"
-                lines.append(f"const {kind} {cxx_name(entry)} = {load};")
-        return [*lines, *(f"const {kind} {name} = k.shared.{name};" for name in self._use(found))]
-
-    def _assign(self, target: str, values: Mapping[str, object], *, adjoint: bool = False) -> str:
-        terms = {
-            name: value if isinstance(value, list) else [sp.sympify(value)]
-            for name, value in values.items()
-        }
-        if all(t == [adjoint_symbol(n) if adjoint else symbol(n)] for n, t in terms.items()):
-            return ""
-        lines = self._lines([term for value in terms.values() for term in value])
-        for i, name in enumerate(self.states):
-            text = " + ".join(self._print(term) for term in terms[name]) or "Real(0.0)"
-            lines.append(f"{target}[{i}] = splat({text});")
-        return indented(lines)
-
-    def _return(
-        self, expression: sp.Expr, *, real: bool = False, states: tuple[str, ...] | None = None
-    ) -> str:
-        folded = sp.sympify(expression)
-        lines = self._lines([folded], real=real, states=states)
-        text = self._print(folded)
-        return indented([*lines, f"return {text};" if real else f"return splat({text});"])

@@ -27,7 +27,7 @@ class UpdateEmitter(PopulationEmitter):
         """
         count = self.neuron.system.count
         assert count is not None
-        lines = self._lines(list(count.free_symbols), states=states)
+        lines = self.body.lines(list(count.free_symbols), states=states)
         wanted = f"splat({print_formula(count)})"
         return [*lines, f"return minimum(maximum({wanted}, Real(1)), Real(MOST_SPIKES));"]
 
@@ -42,7 +42,7 @@ class UpdateEmitter(PopulationEmitter):
     def _prepare_lines(self) -> list[str]:
         own = [symbol(name) for name in self.compiled.per_neuron]
         values = [*own, *self.steps.parts.values()]
-        lines = self._loads(values)
+        lines = self.body.loads(values)
         lines += [
             f"k[{i} * STRIDE] = Real({print_formula(value, '{}')});"
             for i, value in enumerate(values)
