@@ -10,24 +10,13 @@ from hashlib import sha256
 import numpy as np
 import sympy as sp
 
-from snnrun.compile.derive import (
-    FREE,
-    HELD,
-    Dynamics,
-    Flow,
-    derive,
-    entry_symbol,
-    offset_symbol,
-)
-from snnrun.compile.discrete import StepBack, derive_step_back, describe_derivative, numbers_of
-from snnrun.compile.propagator import propagator
+from snnrun.compile.discrete import describe_derivative
+from snnrun.compile.population import CompiledPopulation, compile_population
 from snnrun.errors import ModelError
-from snnrun.models.declare import Neuron
-from snnrun.models.equations import internal, symbol
+from snnrun.models.equations import internal
 from snnrun.models.losses import Loss, Readout
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
-from snnrun.models.update import STEP
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
@@ -48,35 +37,6 @@ NO_SPIKE_TRAINS = (
     "rule={0}: loss {1} compares spike trains step by step, and the rule takes a loss's derivative "
     "by the times of first spikes; use rule=surrogate, or a loss of first spikes"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompiledPopulation:
-    """A population with what was derived for it.
-
-    ``per_neuron`` are the parameters that differ between neurons, the trained ones first.
-    ``numbers`` is what all neurons share, by the symbol that stands for it in derived expressions:
-    the other parameters, the entries of propagators where no parameter of the flow differs, keys of
-    the regulariser and of the surrogate, NOISE and VETO, and LEVEL_PER_STEP, the threshold (1 where
-    it differs or is 0) per step. ``step_back`` is what a discrete rule needs.
-    """
-
-    population: Population
-    dynamics: Dynamics
-    refractory_steps: int
-    per_neuron: tuple[str, ...]
-    numbers: Mapping[sp.Symbol, float]
-    noise: float = 0.0  # standard deviation in each step of a training trial
-    step_back: StepBack | None = None
-
-    @property
-    def spiking(self) -> bool:
-        """Whether the neurons have a threshold."""
-        return self.dynamics.neuron.threshold is not None
-
-    def fold(self, expression: sp.Expr) -> sp.Expr:
-        """Return ``expression`` with all that neurons share as numbers."""
-        return sp.sympify(expression).subs(self.numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +106,12 @@ class Program:
         """Length of a trial (ms)."""
         return self.steps * self.dt
 
-    def push(self, compiled: CompiledPopulation) -> sp.Expr | None:
+    def push(self, compiled: CompiledPopulation, *, folded: bool = False) -> sp.Expr | None:
         """Return B times what the regulariser adds to dL/dV at each spike of a population.
 
         It is an expression of ``n`` and ``total`` (see models/regularisers.py) and of the
-        population's numbers; None: nothing. Of discrete rules it is added to dL/ds in each step.
+        population's numbers, which are literals if ``folded``; None: nothing. Of discrete rules it
+        is added to dL/ds in each step.
         """
         if self.regulariser is None or compiled is self.populations[-1]:
             return None
@@ -158,7 +119,8 @@ class Program:
             push = self.regulariser.penalty_slope()
         else:
             push = self.regulariser.strength(self.loss.readout)
-        return push.subs({s: internal(s.name) for s in push.free_symbols})
+        push = push.subs({s: internal(s.name) for s in push.free_symbols})
+        return compiled.fold(push) if folded else push
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -264,7 +226,7 @@ def compile_program(
     shared = {internal(key): value for key, value in (regulariser_values or {}).items()}
     shared[internal("T")] = steps * dt
     compiled = tuple(
-        _compile_population(layer, dt, integrator, spikes, shared) for layer in network.layers
+        compile_population(layer, dt, integrator, spikes, shared) for layer in network.layers
     )
     output = compiled[-1]
     if loss.spiking != output.spiking:
@@ -314,73 +276,6 @@ def _refuse_update(population: Population, rule: Rule, engine: Engine) -> None:
             f"discrete time, which has no flow between spikes; rule {rule.name} differentiates "
             f"that flow. Use {able or 'a neuron that is declared by equations'}"
         )
-
-
-def _compile_population(
-    layer: Layer,
-    dt: float,
-    integrator: str,
-    spikes: SpikeDerivative | None,
-    shared: Mapping[sp.Symbol, float],
-) -> CompiledPopulation:
-    population = layer.population
-    neuron = population.neuron
-    if neuron is None:
-        raise ModelError(f"population {population.name} has no neuron model")
-    refractory_steps = population.refractory_steps(dt)
-    trained = population.trained
-    dynamics = derive(neuron, trained, refractory_steps > 0, population.veto > 0, spikes is None)
-    others = tuple(name for name in population.per_neuron if name not in population.trained)
-    per_neuron = population.trained + others
-    noise = population.noise * dt**0.5
-    numbers = {
-        symbol(p.name): float(population.values[p.name])
-        for p in neuron.parameters
-        if p.name not in per_neuron
-    }
-    if neuron.discrete:
-        numbers[symbol(STEP)] = dt
-    level = abs(_level(neuron, numbers)) or 1.0
-    for prefix, flow in ((FREE, dynamics.free), (HELD, dynamics.held)):
-        if flow is not None:
-            numbers |= _propagator_entries(prefix, flow, neuron.states, numbers, dt, integrator)
-    numbers |= {internal("size"): float(population.size), internal("LEVEL_PER_STEP"): level / dt}
-    numbers |= {internal("NOISE"): noise, internal("VETO"): population.veto, **shared}
-    return CompiledPopulation(
-        population=population,
-        dynamics=dynamics,
-        refractory_steps=refractory_steps,
-        per_neuron=per_neuron,
-        numbers={**numbers, **({} if spikes is None else numbers_of(spikes))},
-        noise=noise,
-        step_back=None if spikes is None else derive_step_back(neuron, trained, spikes),
-    )
-
-
-def _level(neuron: Neuron, numbers: Mapping[sp.Symbol, float]) -> float:
-    """Return the threshold where all states are 0; 0 without one, or where neurons differ in it."""
-    level = sp.sympify(neuron.system.threshold_value or 0)
-    level = level.subs({symbol(s): 0 for s in neuron.states}).subs(numbers)
-    return float(level) if level.is_number else 0.0
-
-
-def _propagator_entries(
-    prefix: str,
-    flow: Flow,
-    states: tuple[str, ...],
-    numbers: Mapping[sp.Symbol, float],
-    dt: float,
-    integrator: str,
-) -> dict[sp.Symbol, float]:
-    if not flow.entries:
-        return {}  # of an update
-    A, b = flow.A.subs(numbers), flow.b.subs(numbers)
-    if A.free_symbols | b.free_symbols:
-        return {}  # differs from neuron to neuron: the backend computes it
-    n = len(states)
-    P, u = propagator(np.array(A, float), np.array(b, float).reshape(n), dt, integrator)
-    entries = {entry_symbol(states[i], states[j], prefix): float(P[i, j]) for i, j in flow.entries}
-    return entries | {offset_symbol(states[i], prefix): float(u[i]) for i in flow.offsets}
 
 
 def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:

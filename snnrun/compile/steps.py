@@ -20,7 +20,7 @@ import numpy as np
 import sympy as sp
 
 from snnrun.compile.derive import FREE, HELD, Flow, adjoint_symbol, entry_symbol, offset_symbol
-from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.propagator import propagator_and_derivative
 from snnrun.models.equations import internal, symbol
 

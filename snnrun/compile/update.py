@@ -22,7 +22,7 @@ import numpy as np
 import sympy as sp
 
 from snnrun.compile.derive import adjoint_symbol
-from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import FREE, HELD, Steps
 from snnrun.models.equations import internal, symbol
 from snnrun.models.update import step_map

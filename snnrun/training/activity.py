@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 
 Figures = dict[str, float | int]
 

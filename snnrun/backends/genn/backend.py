@@ -31,7 +31,8 @@ from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.tensors import TensorStore
 from snnrun.backends.genn.units import Unit, mini_batches, units
 from snnrun.backends.genn.watch import watch
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError
 

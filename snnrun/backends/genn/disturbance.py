@@ -16,7 +16,7 @@ from snnrun.backends.genn.description import Access, Parameter, Table, Variable
 from snnrun.backends.genn.events import dropout_limit
 from snnrun.backends.genn.printer import adjoint_name, at_once, fill, formula, state_name
 from snnrun.backends.genn.settings import Settings
-from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import Steps
 from snnrun.models.equations import internal
 

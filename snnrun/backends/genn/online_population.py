@@ -26,7 +26,8 @@ from snnrun.backends.genn.description import Neurons, Parameter, Table, Variable
 from snnrun.backends.genn.printer import at_once, block, formula, state_name, sum_of
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.online import delay_steps, kernel_of, lag_steps, online_of
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 from snnrun.compile.steps import FREE, HELD, Steps
 
 NONE = -9  # no event left: a step that is never compared with

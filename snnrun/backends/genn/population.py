@@ -28,7 +28,8 @@ from snnrun.backends.genn.printer import (
 from snnrun.backends.genn.readout import Watched
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.derive import ARRIVAL, RELEASE, SPIKE_TIME_GRADIENT
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 from snnrun.compile.steps import FREE, HELD, Steps
 from snnrun.errors import ConfigError
 from snnrun.models.equations import internal, symbol
@@ -54,8 +55,7 @@ class PopulationWriter:
         self.watched = watched
         self.size = compiled.population.size
         self.name = compiled.population.name
-        push = program.push(compiled)  # of the regulariser at each spike, or None
-        self.push = None if push is None else compiled.fold(push)
+        self.push = program.push(compiled, folded=True)  # at each spike, or None
         self.disturbance = Disturbance(compiled, self.steps, settings, self._renamed)
 
     def write(self) -> Neurons:

@@ -17,7 +17,8 @@ from snnrun.backends.genn.description import Access, Reference, Table, Update, V
 from snnrun.backends.genn.printer import adjoint_name, formula, state_name
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.loss import BoundLoss, Y, bind_loss
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 from snnrun.models.equations import internal, symbol
 
 Row = Callable[..., str]  # of a step's name: the index of this neuron in a table of all steps

@@ -14,7 +14,8 @@ import sympy as sp
 from snnrun.backends.genn.description import Access, Synapses, Variable
 from snnrun.backends.genn.printer import adjoint_name, formula, genn_name
 from snnrun.backends.genn.settings import Settings
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 from snnrun.models.losses import Readout
 from snnrun.network.network import Projection
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from snnrun.backends.native.printer import cxx_name, indented, print_formula
 from snnrun.compile.derive import adjoint_symbol
-from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import Steps
 from snnrun.models.equations import internal, symbol
 

@@ -12,7 +12,8 @@ from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, cxx_name, fill, print_formula, wrapped
 from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
-from snnrun.compile.program import CompiledPopulation, Program
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.program import Program
 from snnrun.models.equations import symbol
 from snnrun.models.losses import Readout
 from snnrun.network.network import Layer

@@ -19,7 +19,7 @@ from snnrun.backends.native.printer import (
 )
 from snnrun.compile.derive import Flow
 from snnrun.compile.discrete import REACH, StepBack
-from snnrun.compile.program import CompiledPopulation
+from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import FREE, HELD
 from snnrun.compile.update import steps_of
 from snnrun.models.equations import internal, symbol

@@ -132,8 +132,8 @@ static inline void release(Work<L>& work, const ConstantsOf<L>& constants,
 // Takes the adjoints `lam` of neuron j over its spike e. `parameters` [TRAINED][WIDTH]: gradients
 // of parameters are added to it.
 template <class L>
-static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters, int b,
-                              uint32_t e, int j, Real* lam) {
+static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
+                              int b, uint32_t e, int j, Real* lam) {
     using M = typename L::Model;
     constexpr size_t C = BlockSpikes<L>::CAPACITY;
     auto& s = work.spikes[b];

@@ -47,8 +47,8 @@ static inline void jump_part(Work<L>& work, const ConstantsOf<L>& constants, Rea
 // Walks the COUNT vectors of part p of block b of a TILED layer back, into `table` [STEPS + 2]
 // [COUNT]. What other parts hold is neither read nor written.
 template <class L, int COUNT>
-void backward_part(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters, int arrivals_end,
-                   Buffer<Int>& held_after, int b, int p, vf* table) {
+void backward_part(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
+                   int arrivals_end, Buffer<Int>& held_after, int b, int p, vf* table) {
     using M = typename L::Model;
     constexpr int T = L::STEPS, PARTS = Table<L>::PARTS;
     const int v = b * L::B + p * Table<L>::S;

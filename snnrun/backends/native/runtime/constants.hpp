@@ -13,8 +13,8 @@ template <class X, class Y> inline X number(Y y) {
 }
 
 // What the functions of a population M read beside its states: the numbers that all of its neurons
-// share, and the coefficients of those that differ, [ARRAYS][width], from one neuron on. X: Real for
-// one neuron, vf for a register of them.
+// share, and the coefficients of those that differ, [ARRAYS][width], from one neuron on. X: Real
+// for one neuron, vf for a register of them.
 template <class M, class X> struct Constants {
     const typename M::template Numbers<X>& shared;
     const Real* own;

@@ -139,8 +139,9 @@ static inline vi lanes_of(uint32_t word) {
 // Threshold, reset and flow of block b in step n, walked back. `dl_ds` of its neurons is complete
 // but for what the reset adds.
 template <class L>
-static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& constants, Real* parameters,
-                                   Buffer<Int>& held_after, const vf* dl_ds, int b, int n) {
+static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& constants,
+                                   Real* parameters, Buffer<Int>& held_after, const vf* dl_ds,
+                                   int b, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES, TAPED = M::TAPED;
     const auto& spikes = work.spikes[b];

@@ -194,7 +194,8 @@ template <class P> class Engine : Walk<P> {
                     std::get<I>(trials_.back()->work).average = average.data();
                 });
             }
-        if (Deferred<P>::ON && job.train) deferred_.prepare(formula_, std::min(batch, job.count), averages_);
+        if (Deferred<P>::ON && job.train)
+            deferred_.prepare(formula_, std::min(batch, job.count), averages_);
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 if (t) t->neuron_spikes.assign(P::NEURONS, 0);
@@ -250,7 +251,10 @@ template <class P> class Engine : Walk<P> {
     Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
         if (c == 0) return *threads_[t];
         auto& trial = partners_[t * TOGETHER + c];
-        if (!trial) trial = std::make_unique<Trial>(formula_), trial->neuron_spikes.assign(P::NEURONS, 0);
+        if (!trial) {
+            trial = std::make_unique<Trial>(formula_);
+            trial->neuron_spikes.assign(P::NEURONS, 0);
+        }
         return *trial;
     }
 

@@ -121,11 +121,13 @@ template <class L, class F> struct Maximum {
         for (int i = 0; i < S; i++) peak[i][v] = higher ? x[i] : peak[i][v];
     }
     template <class Below>
-    void move_peaks(Work<Below>& below, const Tensors<L>& weights, const ConstantsOf<L>& constants) const {
+    void move_peaks(Work<Below>& below, const Tensors<L>& weights,
+                    const ConstantsOf<L>& constants) const {
         for (int k = 0; k < L::Model::SIZE; k++) {
             Real x[S];
             for (int i = 0; i < S; i++) x[i] = reinterpret_cast<const Real*>(peak[i])[k];
-            const Real rise = L::Model::rate(x, constants + k), unit = L::Model::pull(constants + k);
+            const Real rise = L::Model::rate(x, constants + k);
+            const Real unit = L::Model::pull(constants + k);
             const int n = int(reinterpret_cast<const Int*>(at)[k]);
             if (n == L::STEPS - 1) continue;  // its spikes arrive nowhere
             Real all = 0, falling = 0;

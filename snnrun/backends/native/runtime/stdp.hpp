@@ -118,7 +118,8 @@ void add_spikes(const typename L::Rule& rule, const Work<L>& work, Real* rows, c
     for (int i = 0; i < count; i++)
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
             const vf w = vectors(weights)[size_t(i) * L::B + x];
-            const vf f = rule.A_POST > 0 ? bound_factor<true>(rule, w) : bound_factor<false>(rule, w);
+            const vf f =
+                rule.A_POST > 0 ? bound_factor<true>(rule, w) : bound_factor<false>(rule, w);
             vectors(rows)[size_t(i) * L::B + x] += spikes[x] * f;
         }
 }
@@ -199,8 +200,8 @@ void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTens
 
 // As Adam, for pseudo-gradients: w <- w - rate g (sgd) or Adam's step, kept within the bounds.
 template <class R, class Gradient>
-bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size_t to,
-                    const Adam& a) {
+bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gradient,
+                    size_t from, size_t to, const Adam& a) {
     const vf low = splat(Real(rule.W_MIN)), high = splat(Real(rule.W_MAX));
     if constexpr (R::ADAM) {
         const bool good = adam(w, m, v, gradient, from, to, a, Real(rule.W_MIN));
