@@ -12,7 +12,7 @@ from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.rules import RULES
-from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key
+from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key, pattern
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.recordable import NEURON_VARIABLES
 
@@ -193,6 +193,9 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
         if condition.key not in ("rule.name", "network.layers"):
             owners = [rule.name for rule in RULES.values() if key in rule.options]
             inactive |= {"rule.name": owners[0]} if owners else {}
+        if name in pattern.OF_FILES:
+            file = "a.ras" if name == "dataset.target_offset" else "a.png"
+            inactive["dataset.target"] = file
         active = {**inactive, condition.key: value}
         lines = [line for line in problems_of(active).splitlines() if f"{name}=" in line]
         assert not any("has no effect" in line for line in lines)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from snnrun.errors import NoEffect
 from snnrun.keys.check import Checks, Values, count_of, steps_of
-from snnrun.keys.kinds import shown
 from snnrun.rules import find_rule
 from snnrun.schema.files import DATASETS, defaults_of, having
 from snnrun.schema.layers import (
@@ -135,17 +133,6 @@ def _generated_sizes(values: Values) -> Iterator[str]:
             yield (
                 f"{key}=null: {values['dataset.name']} is generated and has no size of its own; "
                 'give a number of examples, or "K mini-batches"'
-            )
-
-
-@CHECKS.add
-def _generated_has_no_files(values: Values) -> Iterator[str]:
-    for option, usual in (("dataset.path", None), ("dataset.fetch", True)):
-        if values["dataset.name"] in GENERATED and values[option] != usual:
-            yield NoEffect(
-                option,
-                f"{option}={shown(values[option])}: has no effect, since "
-                f"{values['dataset.name']} is generated; leave it out",
             )
 
 

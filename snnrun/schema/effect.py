@@ -13,8 +13,9 @@ from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
 from snnrun.schema import BASE, DATASETS, SCHEMA, pattern
+from snnrun.schema.checks import GENERATED
 from snnrun.schema.layers import OUTPUT
-from snnrun.schema.rules import reads_of, rules_of, rules_of_projections, with_rule
+from snnrun.schema.rules import plastic_hidden, reads_of, rules_of, rules_of_projections, with_rule
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 Values = Mapping[str, Any]
@@ -85,7 +86,7 @@ class Users:
         if self._met(conditions, key):
             owner = next((r for r in RULES.values() if name in {k.name for k in r.options}), None)
             if owner is None or name in self._options:
-                return self._not_of_layers(name)
+                return self._left_out(name)
             conditions = owner.chosen_by
             if self._met(conditions, key):
                 return f", as no projection learns by {owner.name}", ""
@@ -100,12 +101,20 @@ class Users:
     def _chosen(self) -> str:
         return f"rule={self.values['rule.name']}"
 
-    def _not_of_layers(self, name: str) -> tuple[str, str] | None:
-        """Say that each layer of network.layers has a value of its own, where it is so."""
-        field = OF_LAYERS.get(name)
-        if field is None or not self._hidden or any(field not in x for x in self._hidden):
-            return None
-        return f", as each hidden layer of network.layers has its own {field}", ""
+    def _left_out(self, name: str) -> tuple[str, str] | None:
+        """Say what leaves a key aside whose conditions are met: a pattern, the layers."""
+        dataset, field = self.values.get("dataset.name"), OF_LAYERS.get(name)
+        why = pattern.unused(name, self.values)
+        if name in ("dataset.path", "dataset.fetch") and dataset in GENERATED:
+            why = f", since {dataset} is generated"
+        if field and self._hidden and all(field in given for given in self._hidden):
+            why = f", as each hidden layer of network.layers has its own {field}"
+        if name == "REG_TYPE" and (plastic := plastic_hidden(self.values)):
+            why = (
+                ", as it adds to gradients and nothing in the hidden layers learns from gradients "
+                f"with rule {plastic}"
+            )
+        return (why, "") if why else None
 
     def _met(self, conditions: Sequence[Condition], key: Key) -> bool:
         """Return whether one of the conditions holds, or cannot be judged; or there is none."""
@@ -132,7 +141,7 @@ class Users:
         alone = key == "network.layers" and rule.no_hidden is not None
         if key in rule.unused or key in rule.fixed or alone:
             return self._chosen()
-        if self.values.get("dataset.name") == "pattern" and key in pattern.FIXED:
+        if self.values.get("dataset.name") == "pattern" and key in pattern.OF_CLASSES:
             return "dataset=pattern"
         if key != "LOSS_TYPE" or condition.not_:
             return ""

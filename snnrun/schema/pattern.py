@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.keys.check import Checks, Values, steps_of
-from snnrun.keys.kinds import shown
 from snnrun.keys.table import number, switch, table, text, whole
-from snnrun.schema.files import FILES, with_option
+from snnrun.schema.files import with_option
 
 PATTERN = with_option("target")
 
@@ -56,61 +55,37 @@ OPTIONS = table(
 )
 # fmt: on
 
-# Keys that choose or change examples with classes: name -> the only value with a frozen pattern.
-FIXED = {
-    "AUGMENTATION": {},
-    "RESCALE_T": 1.0,
-    "RESCALE_X": 1.0,
-    "N_INPUT_DELAY": 0,
-    "REDUCED_CLASSES": None,
-    "BALANCE_TRAIN_CLASSES": False,
-    "BALANCE_EVAL_CLASSES": False,
-    "EVALUATION": "random",
-    "SHUFFLE": False,
-    "dataset.merge": True,
-}
-
-
+# keys that choose or change examples with classes
+OF_CLASSES = (
+    "AUGMENTATION",
+    "RESCALE_T",
+    "RESCALE_X",
+    "N_INPUT_DELAY",
+    "REDUCED_CLASSES",
+    "BALANCE_TRAIN_CLASSES",
+    "BALANCE_EVAL_CLASSES",
+    "EVALUATION",
+    "SHUFFLE",
+    "dataset.merge",
+)
 OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
 
 CHECKS = Checks()
 
 
-@CHECKS.add
-def _frozen(values: Values) -> Iterator[str]:
-    for name, only in FIXED.items():
-        if values["dataset.name"] == "pattern" and values[name] != only:
-            yield (
-                f"{name}={shown(values[name])}: has no effect on one frozen pattern; use "
-                f"{name}={shown(only)}"
-            )
-
-
-@CHECKS.add
-def _of_the_source(values: Values) -> Iterator[str]:
-    """Refuse options of another kind of input or target than the one chosen."""
-    if values["dataset.name"] != "pattern":
-        return
-    target = str(values["dataset.target"] or "").lower()
-    drawn, spikes = not target, target.endswith(".ras")
-    picture = not drawn and not spikes
-    used = {
-        "rate": values["dataset.input"] is None,
-        "target_spikes": drawn,
-        "target_offset": spikes,
-        "bin_ms": picture,
-        "jitter": picture,
-        "invert": picture,
-    }
-    for option, works in used.items():
-        value = values[f"dataset.{option}"]
-        if not works and value != FILES["pattern"][f"dataset.{option}"]:
-            need = {"rate": "dataset.input=null", "target_spikes": "dataset.target=null"}
-            need["target_offset"] = "a .ras file as dataset.target"
-            yield (
-                f"dataset.{option}={shown(value)}: needs "
-                f"{need.get(option, 'a picture as dataset.target')}; leave it out"
-            )
+def unused(name: str, values: Values) -> str:
+    """Return why a key means nothing with the chosen pattern, as after "has no effect"; or ""."""
+    if values.get("dataset.name") != "pattern":
+        return ""
+    if name in OF_CLASSES:
+        return " on one frozen pattern"
+    target = str(values.get("dataset.target") or "").lower()
+    needs = dict.fromkeys(OF_FILES, "" if target and target[-4:] != ".ras" else "a picture")
+    needs["dataset.target_offset"] = "" if target.endswith(".ras") else "a .ras file"
+    needs["dataset.target_spikes"] = "null" if target else ""
+    if name == "dataset.rate":
+        return " unless dataset.input is null" if values.get("dataset.input") else ""
+    return f" unless dataset.target is {needs[name]}" if needs.get(name) else ""
 
 
 @CHECKS.add

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.errors import NoEffect
 from snnrun.keys.check import Checked, Checks, NotChecked, Values, problems
 from snnrun.keys.kinds import shown
 from snnrun.rules import RULES, find_rule
@@ -37,6 +36,17 @@ def rules_of_projections(values: Values) -> list[str]:
         return [p.rule for x in layers_of(values) for p in x.projections if p.rule != FROZEN]
     except NotChecked:
         return []
+
+
+def plastic_hidden(values: Values) -> str:
+    """Return the rule of pairs with which alone the hidden layers learn; "" where it is not so."""
+    try:
+        hidden = layers_of(values)[:-1]
+    except NotChecked:
+        return ""
+    names = [p.rule for x in hidden for p in x.projections if p.rule != FROZEN]
+    alone = all(find_rule(name).plastic for name in names)
+    return names[0] if names and alone and not any(x.train_tau for x in hidden) else ""
 
 
 def reads_of(loss: str) -> str:
@@ -180,20 +190,6 @@ def _one_rule_for_gradients(values: Values) -> Iterator[str]:
                     f"network.layers[{index}].{part}.rule={projection.rule}: the run's rule is "
                     f"{run}, which goes together with {gradient}, {plastic} and {FROZEN}"
                 )
-
-
-@CHECKS.add
-def _regularised_by_gradients(values: Values) -> Iterator[str]:
-    hidden = layers_of(values)[:-1]
-    rules = dict.fromkeys(p.rule for x in hidden for p in x.projections if p.rule != FROZEN)
-    plastic = [name for name in rules if find_rule(name).plastic]
-    learned = len(plastic) < len(rules) or any(layer.train_tau for layer in hidden)
-    if values["REG_TYPE"] != "none" and plastic and not learned:
-        yield NoEffect(
-            "REG_TYPE",
-            f"REG_TYPE={values['REG_TYPE']}: has no effect, as it adds to gradients and nothing in "
-            f"the hidden layers learns from gradients with rule {plastic[0]}; leave it out",
-        )
 
 
 @CHECKS.add
