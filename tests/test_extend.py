@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snnrun.compile.program import compile_program
 from snnrun.config import from_dict
 from snnrun.datasets import load
-from snnrun.errors import ConfigError, DataError
+from snnrun.errors import ConfigError, DataError, ModelError
 from snnrun.load import load_object
+from snnrun.models.losses import MAX
 from snnrun.network.build import build_network, find_loss, find_neuron
 from snnrun.record.reader import load_run
 from snnrun.testing import check_model
@@ -207,6 +209,10 @@ def test_a_projection_takes_a_rule_of_a_users_own_and_its_options() -> None:
     [hidden, output] = build_network(config, 5, 3).layers
     assert hidden.forward.plastic is not None
     assert (hidden.forward.plastic.a_post, output.forward.plastic) == (-0.3, None)
+    both = [*layers, {"forward": {"rule": "stdp"}}]
+    two = build_network(from_dict({"network.layers": both, "MODEL_SEED": 1}), 5, 3)
+    with pytest.raises(ModelError, match="by pairs of spikes in 2 ways"):
+        compile_program(two, MAX, {}, steps=9, dt=1.0)
     with pytest.raises(ConfigError, match=r"rule\.loss=-1: must be a number >= 0"):
         from_dict({"network.layers": layers, "rule": {"loss": -1}})
     with pytest.raises(ConfigError, match=r"rule\.loss: there is no such key"):

@@ -222,6 +222,8 @@ def compile_program(
     for layer in network.layers:
         _refuse_update(layer.population, rule, learning.engine)
     _refuse_loss(loss, loss_values, rule, learning.engine)
+    if len(plastic := {p.plastic for p in network.projections if p.plastic}) > 1:
+        raise ModelError(f"projections learn by pairs of spikes in {len(plastic)} ways; use one")
     spikes = _spikes_of(learning)
     shared = {internal(key): value for key, value in (regulariser_values or {}).items()}
     shared[internal("T")] = steps * dt
