@@ -56,7 +56,8 @@ tired = Neuron(
 '''
 
 LOSSES = """
-from snnrun.models.losses import Loss, Readout
+from snnrun.models.losses import Loss
+from snnrun.models.readouts import Readout
 
 late = Loss(
     name="late",
@@ -65,6 +66,19 @@ late = Loss(
     weight="t / T",
     label_term="0.01 * y**2",
     meaning="cross entropy of potentials that count more towards the end of the trial",
+    source="this test",
+)
+
+softplus = Readout(
+    name="softplus",
+    meaning="what of the potential is above 0, more or less, late in the trial",
+    integrand="log(1 + exp(4 * V)) / 4 * t / T",
+)
+soft = Loss(
+    name="soft",
+    readout=softplus,
+    score="3 * y",
+    meaning="cross entropy of a readout of our own",
     source="this test",
 )
 """
@@ -229,6 +243,7 @@ def test_the_users_neuron_and_loss_pass_the_check() -> None:
         report
     )
     assert check_model(load_object("mylab.losses.late", "LOSS_TYPE"), dts=(0.004,)).passed
+    assert check_model(load_object("mylab.losses.soft", "LOSS_TYPE"), dts=(0.004,)).passed
 
 
 @pytest.mark.parametrize(

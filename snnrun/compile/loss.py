@@ -16,20 +16,21 @@ import sympy as sp
 from snnrun.compile.program import Program
 from snnrun.models.equations import symbol
 from snnrun.models.kernel import Kernel
-from snnrun.models.losses import Readout
 
-Y, TIME, LAG = symbol("y"), symbol("t"), symbol("d")
+Y, TIME, LAG, V = symbol("y"), symbol("t"), symbol("d"), symbol("V")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundLoss:
     """The expressions of a loss; only ``y``, and the names of keys where they are kept, are free.
 
-    In ``weight`` it is the time ``t`` (ms), in ``lag_cost`` the lag ``d`` (ms). ``lags`` tells
-    whether lags are compared instead of scores. In each step the input's activity is multiplied by
-    ``accumulator_decay``.
+    In ``weight`` it is the time ``t`` (ms), in ``integrand`` the potential ``V`` too, in
+    ``lag_cost`` the lag ``d`` (ms). ``lags`` tells whether lags are compared instead of scores. In
+    each step the input's activity is multiplied by ``accumulator_decay``.
     """
 
+    integrand: sp.Expr
+    integrand_slope: sp.Expr
     score: sp.Expr
     score_slope: sp.Expr
     label_term: sp.Expr
@@ -104,6 +105,7 @@ def bind_loss(program: Program, *, named: bool = False) -> BoundLoss:
     def bound(expression: sp.Expr) -> sp.Expr:
         return sp.sympify(expression).subs({} if named else values)
 
+    integrand = loss.readout.of_potential()
     score, term = loss.expression("score"), loss.expression("label_term")
     cost, tau = loss.expression("lag_cost"), number("accumulator_tau")
     euler = program.integrator == "euler"
@@ -114,7 +116,9 @@ def bind_loss(program: Program, *, named: bool = False) -> BoundLoss:
         label_term_slope=bound(term.diff(Y)),
         weight=bound(loss.expression("weight")),
         silent_push=bound(loss.expression("silent_push")),
-        lags=loss.readout is Readout.FIRST_SPIKE_LAG,
+        integrand=bound(integrand),
+        integrand_slope=bound(integrand.diff(V)),
+        lags=loss.readout.lags,
         lag_cost=bound(cost),
         lag_slope=bound(cost.diff(LAG)),
         silent_factor=bound(loss.expression("silent_factor")),

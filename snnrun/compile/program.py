@@ -14,7 +14,7 @@ from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.population import CompiledPopulation, compile_population
 from snnrun.errors import ModelError
 from snnrun.models.equations import internal
-from snnrun.models.losses import Loss, Readout
+from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
@@ -259,7 +259,7 @@ def _spikes_of(learning: Learning) -> SpikeDerivative | None:
 
 
 def _refuse_loss(loss: Loss, values: Mapping[str, float], rule: Rule, engine: Engine) -> None:
-    trains = loss.readout is Readout.SPIKE_TRAIN
+    trains = loss.readout.targets
     read = SPIKE_TRAINS if trains else SPIKE_TIMES
     if loss.spiking and read not in engine.reads:
         why = NO_SPIKE_TRAINS if trains else NO_SPIKE_TIMES

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import sympy as sp
 
 from snnrun.backends.base import Trial
-from snnrun.compile.loss import BoundLoss, bind_loss
+from snnrun.compile.loss import TIME, BoundLoss, V, bind_loss
 from snnrun.compile.program import Program
 from snnrun.errors import ConfigError
-from snnrun.models.losses import Readout
 
 SILENT_AFTER_MS = 1.0  # a silent output counts as one that spikes so long after the trial
 
@@ -30,7 +30,7 @@ class Scores:
     """
 
     def __init__(self, program: Program) -> None:
-        reader = _READERS.get(program.loss.readout)
+        reader = _READERS.get(program.loss.readout.kernel)
         if reader is None:
             raise ConfigError("scores: this network learns target spikes, so there are no classes")
         self._program, self._loss, self._reader = program, bind_loss(program), reader
@@ -85,11 +85,19 @@ def _first_spike(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
     return times
 
 
-_READERS: Mapping[Readout, Callable[[Program, BoundLoss, Trial], np.ndarray]] = {
-    Readout.WEIGHTED_SUM: _weighted_sum,
-    Readout.INPUT_WEIGHTED_SUM: _input_weighted_sum,
-    Readout.MAXIMUM: _maximum,
-    Readout.EACH_STEP: _each_step,
-    Readout.FIRST_SPIKE: _first_spike,
-    Readout.FIRST_SPIKE_LAG: _first_spike,
+def _integral(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
+    integrand = sp.lambdify([V, TIME], loss.integrand, "numpy")
+    y = _potentials(program, trial)
+    times = np.arange(1, program.steps + 1)[:, None] * program.dt
+    return np.broadcast_to(integrand(y, times), y.shape).sum(axis=0) / program.steps
+
+
+_READERS: Mapping[str, Callable[[Program, BoundLoss, Trial], np.ndarray]] = {
+    "WeightedSum": _weighted_sum,
+    "InputWeightedSum": _input_weighted_sum,
+    "Integral": _integral,
+    "Maximum": _maximum,
+    "EachStep": _each_step,
+    "FirstSpike": _first_spike,
+    "FirstSpikeLag": _first_spike,
 }

@@ -4,48 +4,23 @@ With y_k the readout of output k and l the label,
 
     L = -log softmax_k(score(y_k))_l + label_term(y_l)
 
-A readout is one of
-    WEIGHTED_SUM        y_k = (dt / T) sum_n weight(t_n) V_k(t_n)
-    INPUT_WEIGHTED_SUM  y_k = (dt / T) sum_n weight(t_n) f(t_n) V_k(t_n)
-    MAXIMUM             y_k = max_n V_k(t_n)
-    EACH_STEP           y_k = V_k(t_n), and L is averaged over the steps n
-    FIRST_SPIKE         y_k = time of the first spike of output k (ms)
-    FIRST_SPIKE_LAG     the same, but L = sum over k != l of lag_cost(y_k - y_l) + label_term(y_l)
-    SPIKE_TRAIN         none of these: L = dt/2 sum_k sum_n ((alpha * (target_k - spikes_k))(n))^2,
-                        alpha the double exponential of kernel.py with the keys TAU_RISE, TAU_DECAY
-with t_n = (n + 1) dt the end of step n and T the length of the trial (ms).
+y is that of a readout (readouts.py). FIRST_SPIKE_LAG and SPIKE_TRAIN have losses of their own:
 
-f is the activity of the example's input, of those spikes that dropout leaves: an accumulator
-
-    f <- decay (f + accumulator_weight x input spikes of step n),  f = 0 at the start of a trial
-
-with decay = exp(-dt / accumulator_tau), or 1 - dt / accumulator_tau with network.integrator=euler.
-It depends on no weight, so that it scales the derivative of V and has none of its own.
+    L = sum over k != l of lag_cost(y_k - y_l) + label_term(y_l)
+    L = dt/2 sum_k sum_n ((alpha * (target_k - spikes_k))(n))^2, alpha the double exponential of
+        kernel.py with the keys TAU_RISE and TAU_DECAY
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import sympy as sp
 
 from snnrun.errors import ModelError
 from snnrun.models.equations import parse_expression
+from snnrun.models.readouts import Readout
 from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
-
-
-class Readout(Enum):
-    """What of the output population a loss looks at (see the module's docstring)."""
-
-    WEIGHTED_SUM = "weighted sum over time of the output's potential"
-    INPUT_WEIGHTED_SUM = "sum over time of the output's potential, weighted by the input's activity"
-    MAXIMUM = "maximum over time of the output's potential"
-    EACH_STEP = "the output's potential in every step"
-    FIRST_SPIKE = "time of each output's first spike"
-    SPIKE_TRAIN = "the outputs' spike trains beside target spike trains"
-    FIRST_SPIKE_LAG = "time from the label's first spike to that of each other output"
-
 
 EXPRESSIONS = {  # of a loss, and the variables that each may use
     "score": {"y"},
@@ -108,7 +83,7 @@ class Loss:
     def __post_init__(self) -> None:
         for name in EXPRESSIONS:
             self.expression(name)
-        if self.silent_excluded and self.readout is not Readout.FIRST_SPIKE:
+        if self.silent_excluded and "silent_excluded" not in self.readout.fields:
             raise ModelError(
                 f"loss {self.name}: silent_excluded=True with {self.readout}; only "
                 f"{Readout.FIRST_SPIKE} can leave silent outputs out"
@@ -122,12 +97,12 @@ class Loss:
     @property
     def task(self) -> Task:
         """What a network learns to do by this loss."""
-        return SPIKE_PATTERN if self.readout is Readout.SPIKE_TRAIN else CLASSIFICATION
+        return SPIKE_PATTERN if self.readout.targets else CLASSIFICATION
 
     @property
     def spiking(self) -> bool:
         """Whether the outputs must spike."""
-        return self.readout in (Readout.FIRST_SPIKE, Readout.FIRST_SPIKE_LAG, Readout.SPIKE_TRAIN)
+        return self.readout.spiking
 
 
 NOWOTNY = "Nowotny, Turner & Knight 2025, arXiv 2212.01232"

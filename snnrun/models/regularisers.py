@@ -33,17 +33,10 @@ from dataclasses import dataclass
 import sympy as sp
 
 from snnrun.models.equations import parse_expression
-from snnrun.models.losses import NOWOTNY, Readout
+from snnrun.models.losses import NOWOTNY
+from snnrun.models.readouts import Readout
 
 VARIABLES = ("n", "total", "size")
-BALANCE = {
-    Readout.WEIGHTED_SUM: "TAU_MEM",
-    Readout.INPUT_WEIGHTED_SUM: "TAU_MEM",
-    Readout.EACH_STEP: "TAU_MEM",
-    Readout.MAXIMUM: "T",
-    Readout.FIRST_SPIKE: "1",
-    Readout.FIRST_SPIKE_LAG: "1",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +65,7 @@ class Regulariser:
 
     def strength(self, readout: Readout) -> sp.Expr:
         """Return B times what is added to dL/dV at a spike, for losses with this readout."""
-        return self._parsed(f"TAU_MEM * ({BALANCE[readout]}) * ({self.push})")
+        return self._parsed(f"TAU_MEM * ({readout.balance}) * ({self.push})")
 
     def penalty_slope(self) -> sp.Expr:
         """Return B times the derivative of the penalty by a spike, of discrete rules."""

@@ -9,7 +9,8 @@ import sympy as sp
 
 from snnrun.models.declare import Neuron
 from snnrun.models.equations import symbol
-from snnrun.models.losses import Loss, Readout
+from snnrun.models.losses import LOSSES, Loss
+from snnrun.models.readouts import Readout
 from snnrun.schema import KEYS
 
 
@@ -37,18 +38,6 @@ def neuron_findings(neuron: Neuron) -> list[Finding]:
     return [_declaration(problems, "units, meanings, bounds and source"), _trained(neuron)]
 
 
-SUMS = (Readout.WEIGHTED_SUM, Readout.INPUT_WEIGHTED_SUM)
-BELONGS = {  # what only some readouts look at
-    "weight": SUMS,
-    "accumulator_tau": SUMS[1:],
-    "accumulator_weight": SUMS[1:],
-    "lag_cost": (Readout.FIRST_SPIKE_LAG,),
-    "silent_factor": (Readout.FIRST_SPIKE_LAG,),
-    "silent_push": (Readout.FIRST_SPIKE,),
-    "silent_excluded": (Readout.FIRST_SPIKE,),
-}
-
-
 def loss_findings(loss: Loss) -> list[Finding]:
     """Return what is missing from, or wrong with, a loss's declaration."""
     problems = [f"{name} is missing" for name in ("meaning", "source") if not getattr(loss, name)]
@@ -57,10 +46,19 @@ def loss_findings(loss: Loss) -> list[Finding]:
         problems.append("score does not depend on y, so nothing can be learned")
     problems += [
         f"{name} has no effect: it belongs to {' and '.join(str(r) for r in readouts)}"
-        for name, readouts in BELONGS.items()
-        if getattr(loss, name) != getattr(Loss, name) and loss.readout not in readouts
+        for name, readouts in _of_readouts().items()
+        if getattr(loss, name) != getattr(Loss, name) and name not in loss.readout.fields
     ]
     return [_declaration(problems, "meaning, source, keys and fields")]
+
+
+def _of_readouts() -> dict[str, list[Readout]]:
+    """Return the fields of losses that only some readouts look at, with these."""
+    found: dict[str, list[Readout]] = {}
+    for readout in dict.fromkeys(known.readout for known in LOSSES.values()):
+        for name in readout.fields:
+            found.setdefault(name, []).append(readout)
+    return found
 
 
 def time_constants(neuron: Neuron) -> tuple[str, ...]:

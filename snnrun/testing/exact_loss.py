@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from snnrun.models.equations import symbol
-from snnrun.models.losses import Loss, Readout
+from snnrun.models.losses import Loss
 from snnrun.testing.equations import Array, derivative, numeric, polynomial
 from snnrun.testing.exact import POINTS, History, find_root
 
@@ -22,8 +22,9 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     """Return the loss of every copy, [C]; ``values`` holds those of the loss's config keys.
 
     With T the length of the trial, a weighted sum is (1 / T) int weight(t) V dt, a loss of each
-    step is (1 / T) int L(V) dt, a maximum is that of the continuous V. The input's activity is
-    f(t) = accumulator_weight x sum over input spikes at t_e <= t of exp((t_e - t) / tau).
+    step is (1 / T) int L(V) dt, a maximum is that of the continuous V, an integral is one. The
+    input's activity is f(t) = accumulator_weight x sum over input spikes at t_e <= t of
+    exp((t_e - t) / tau).
     """
     formula = _Formula(loss, values, history.duration)
     if loss.spiking:
@@ -31,11 +32,11 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
         label_time = np.minimum(times[:, label], history.duration)
         silent = np.isinf(times)
         late = np.where(silent, history.duration + AFTER_TRIAL, times)
-        if loss.readout is Readout.FIRST_SPIKE_LAG:
+        if loss.readout.lags:
             return formula.lag_costs(late, label) + formula.label_term(label_time)
         excluded = silent & loss.silent_excluded & (np.arange(times.shape[1]) != label)
         return formula.cross_entropy(late, label, excluded) + formula.label_term(label_time)
-    if loss.readout is Readout.MAXIMUM:
+    if loss.readout.peaks:
         return formula.total(_maxima(history), label)
     t = np.array([piece.t for piece in history.pieces])  # [R, C]
     length = np.array([piece.length for piece in history.pieces])
@@ -43,10 +44,12 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     s = (0.5 + 0.5 * NODES)[:, None, None] * length  # [M, R, C]
     share = 0.5 * NODE_WEIGHTS[:, None, None] * length / history.duration
     V = polynomial(readout, s[..., None])
-    if loss.readout is Readout.EACH_STEP:
+    if loss.readout.of_steps:
         return (share * formula.total(V, label)).sum((0, 1))
+    if loss.readout.integrand:
+        return formula.total((share[..., None] * formula.integrand(V, t + s)).sum((0, 1)), label)
     weighted = share * formula.weight(t + s)
-    if loss.readout is Readout.INPUT_WEIGHTED_SUM:
+    if "accumulator_weight" in loss.readout.fields:
         weighted = weighted * formula.activity(history.input_times, t, s)
     return formula.total((weighted[..., None] * V).sum((0, 1)), label)
 
@@ -63,9 +66,13 @@ class _Formula:
 
         self._score, self._label_term = function("score", "y"), function("label_term", "y")
         self._weight, self._lag_cost = function("weight", "t"), function("lag_cost", "d")
+        self._integrand = numeric(loss.readout.of_potential().subs(known), ["V", "t"])
         self._tau, self._increment = (
             float(loss.expression(f"accumulator_{name}").subs(known)) for name in ("tau", "weight")
         )
+
+    def integrand(self, V: Array, t: Array) -> Array:
+        return np.broadcast_to(self._integrand(V, t[..., None]), V.shape)
 
     def weight(self, t: Array) -> Array:
         return np.broadcast_to(self._weight(t), t.shape)

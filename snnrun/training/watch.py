@@ -16,7 +16,6 @@ from snnrun.backends.base import Backend
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
-from snnrun.models.losses import Readout
 from snnrun.notice import Notice
 from snnrun.tasks import Task
 from snnrun.training import advice
@@ -88,7 +87,7 @@ def watched(config: Config, splits: Splits, program: Program) -> Watched:
     chance = program.loss.task.chance(splits.train.labels) if learned and not blind else None
     shares = np.bincount(splits.train.labels) / len(splits.train)
     readout, present = program.loss.readout, shares[shares > 0]
-    entropy = program.loss.label_term == "0" and readout is not Readout.FIRST_SPIKE_LAG
+    entropy = program.loss.label_term == "0" and not readout.lags
     entropy = entropy and chance is not None and not program.loss.task.score_is_loss
     return Watched(
         config=config,

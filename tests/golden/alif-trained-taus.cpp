@@ -299,6 +299,15 @@ struct Formula {
         return {};
     }
     template <class X> using Number = std::conditional_t<std::is_same_v<X, vf>, Real, double>;
+    // of a potential V at the end of step n
+    template <class X> inline X integrand(X V, int n) const {
+        [[maybe_unused]] const Number<X> t = Number<X>((n + 1) * DT);
+        return X{} + Number<X>(0.0);
+    }
+    template <class X> inline X integrand_slope(X V, int n) const {
+        [[maybe_unused]] const Number<X> t = Number<X>((n + 1) * DT);
+        return X{} + Number<X>(0.0);
+    }
     template <class X> inline X score(X y) const { return X{} + y; }
     template <class X> inline X score_slope(X y) const { return X{} + Number<X>(1.0); }
     template <class X> inline X label_term(X y) const { return X{} + Number<X>(0.0); }

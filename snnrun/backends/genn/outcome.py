@@ -9,7 +9,6 @@ import numpy as np
 
 from snnrun.compile.loss import bind_loss
 from snnrun.compile.program import Program
-from snnrun.models.losses import Readout
 
 NEVER_MS = 1e9  # time of a first spike that does not count
 Outputs = Mapping[str, np.ndarray]  # variable -> [B, K]
@@ -44,14 +43,9 @@ def outcome_of(program: Program) -> Callable[[Outputs, np.ndarray], Outcome]:
         prediction = np.where((step >= 0).any(axis=1), bound.scores(y).argmax(axis=1), -1)
         return _outcome(bound.values(y, labels, latest=program.duration), prediction)
 
-    return {
-        Readout.WEIGHTED_SUM: of_number,
-        Readout.INPUT_WEIGHTED_SUM: of_number,
-        Readout.MAXIMUM: of_number,
-        Readout.EACH_STEP: of_steps,
-        Readout.FIRST_SPIKE: of_first_spike,
-        Readout.FIRST_SPIKE_LAG: of_first_spike,
-    }[program.loss.readout]
+    if program.loss.readout.of_steps:
+        return of_steps
+    return of_first_spike if program.loss.spiking else of_number
 
 
 def _outcome(loss: np.ndarray, prediction: np.ndarray) -> Outcome:

@@ -18,7 +18,7 @@ TAKEN = frozenset(  # by GeNN, by the templates, and by C
     count due emitted spikes remaining release release_now later arrival_slope events free_from
     forward backward parity drive slope dl_dt R Falling y label scale delta weight total top first
     past own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
-    mean_score loss first_step label_silent potential slopes
+    mean_score loss at_output first_step label_silent potential slopes
     disturbed late waiting delayed strength pending pending_at cross_due crossed crossed_now
     held_back exploded noise_low noise_high veto_low veto_high
     spike_step event_step channel_start next left exp log sqrt tanh fabs pow fmin fmax rint

@@ -16,7 +16,7 @@ import sympy as sp
 from snnrun.backends.genn.description import Access, Reference, Table, Update, Variable
 from snnrun.backends.genn.printer import adjoint_name, formula, state_name
 from snnrun.backends.genn.settings import Settings
-from snnrun.compile.loss import BoundLoss, Y, bind_loss
+from snnrun.compile.loss import TIME, BoundLoss, V, Y, bind_loss
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.models.equations import internal, symbol
@@ -220,6 +220,42 @@ class InputWeightedSum(WeightedSum):
     def drive(self, row: str) -> list[str]:
         """Return dL/dV of a step."""
         return [f"{self.adjoint} += weight[m] * activities[{row}] * delta;"]
+
+
+class Integral(OfNumber):
+    """y = dt / T sum over n of integrand(V(n), t_n)."""
+
+    start: tuple[str, ...] = ("y = 0.0;",)
+    variables: tuple[Variable, ...] = (*OF_EXAMPLE, Variable(name="y"), Variable(name="delta"))
+
+    @property
+    def tables(self) -> tuple[Table, ...]:  # type: ignore[override]
+        """Potentials of every step."""
+        size = self.compiled.population.size * self.program.steps * self.settings.batch
+        zeros = np.zeros(size * self.settings.halves, self.settings.precision)
+        return (Table(name="potential", type="scalar", values=zeros),)
+
+    def _of(self, expression: sp.Expr, step: str) -> str:
+        time = internal(step) + 1
+        share = sp.Float(1 / self.program.steps, 17)
+        return formula(
+            share * expression.subs({V: internal("at_output"), TIME: time * self.program.dt})
+        )
+
+    def observe(self, row: str) -> list[str]:
+        """Return the sum's next term, and the store of the potential."""
+        return [
+            f"const scalar at_output = {self.potential};",
+            f"potential[{row}] = at_output;",
+            f"y += {self._of(self.loss.integrand, 'n')};",
+        ]
+
+    def drive(self, row: str) -> list[str]:
+        """Return dL/dV of a step."""
+        return [
+            f"const scalar at_output = potential[{row}];",
+            f"{self.adjoint} += delta * {self._of(self.loss.integrand_slope, 'm')};",
+        ]
 
 
 class Maximum(OfNumber):

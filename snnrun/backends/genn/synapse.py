@@ -16,7 +16,6 @@ from snnrun.backends.genn.printer import adjoint_name, formula, genn_name
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
-from snnrun.models.losses import Readout
 from snnrun.network.network import Projection
 
 WEIGHT = Variable(name="g", access=Access.COMMON)
@@ -36,7 +35,7 @@ def projections_of(program: Program, settings: Settings) -> list[Synapses]:
             )
             if kinked:
                 found.append(_falling(program, projection))
-    if program.loss.readout is Readout.INPUT_WEIGHTED_SUM:
+    if "accumulator_weight" in program.loss.readout.fields:
         found.append(_activity(program))
     return found
 
@@ -55,7 +54,7 @@ def _activity(program: Program) -> Synapses:
 
 def _kinked(program: Program) -> bool:
     """Whether the loss looks at peaks, which move with the spikes that end them."""
-    return program.loss.readout is Readout.MAXIMUM and len(program.network.layers) > 1
+    return program.loss.readout.peaks and len(program.network.layers) > 1
 
 
 def _target(program: Program, projection: Projection) -> CompiledPopulation:

@@ -6,24 +6,28 @@ from snnrun.backends.genn.first_spike import FirstSpike, FirstSpikeLag
 from snnrun.backends.genn.readout import (
     EachStep,
     InputWeightedSum,
+    Integral,
     Maximum,
     OfOutput,
     WeightedSum,
 )
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program
-from snnrun.models.losses import Readout
 
-READOUTS: dict[Readout, type[OfOutput]] = {
-    Readout.WEIGHTED_SUM: WeightedSum,
-    Readout.INPUT_WEIGHTED_SUM: InputWeightedSum,
-    Readout.MAXIMUM: Maximum,
-    Readout.EACH_STEP: EachStep,
-    Readout.FIRST_SPIKE: FirstSpike,
-    Readout.FIRST_SPIKE_LAG: FirstSpikeLag,
+KERNELS: dict[str, type[OfOutput]] = {
+    kernel.__name__: kernel
+    for kernel in (
+        WeightedSum,
+        InputWeightedSum,
+        Integral,
+        Maximum,
+        EachStep,
+        FirstSpike,
+        FirstSpikeLag,
+    )
 }
 
 
 def watch(program: Program, settings: Settings) -> OfOutput:
     """Return what the program's loss adds to the output."""
-    return READOUTS[program.loss.readout](program, settings)
+    return KERNELS[program.loss.readout.kernel](program, settings)

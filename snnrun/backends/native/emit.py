@@ -15,19 +15,9 @@ from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.models.equations import symbol
-from snnrun.models.losses import Readout
 from snnrun.network.network import Layer
 from snnrun.version import __version__
 
-READOUTS = {
-    Readout.WEIGHTED_SUM: "WeightedSum",
-    Readout.INPUT_WEIGHTED_SUM: "InputWeightedSum",
-    Readout.MAXIMUM: "Maximum",
-    Readout.EACH_STEP: "EachStep",
-    Readout.FIRST_SPIKE: "FirstSpike",
-    Readout.SPIKE_TRAIN: "SpikeTrain",
-    Readout.FIRST_SPIKE_LAG: "FirstSpikeLag",
-}
 REALS = {"float32": "float", "float64": "double"}
 
 
@@ -51,7 +41,7 @@ def emit(program: Program, precision: str) -> str:
 def generate(program: Program, precision: str) -> Generated:
     """Return ``program`` as C++ in ``precision`` (float32 or float64)."""
     last = len(program.populations) - 1
-    times = program.loss.spiking and program.loss.readout is not Readout.SPIKE_TRAIN
+    times = program.loss.spiking and not program.loss.readout.targets
     emitters = [
         _emitter_of(compiled)(
             compiled,
@@ -81,7 +71,7 @@ def generate(program: Program, precision: str) -> Generated:
         trains_parameters=boolean(any(c.population.trained for c in program.populations)),
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
-        readout=READOUTS[program.loss.readout],
+        readout=program.loss.readout.kernel,
         output_layer=f"Layer{last}",
         number_names=quoted(numbers),
         **fields,
@@ -196,6 +186,8 @@ def _formula(program: Program, struct: Struct) -> dict[str, str]:
         "score_slope": of_kind(bound.score_slope),
         "label_term": of_kind(bound.label_term),
         "label_term_slope": of_kind(bound.label_term_slope),
+        "integrand": of_kind(bound.integrand),
+        "integrand_slope": of_kind(bound.integrand_slope),
         "weight": plain(bound.weight),
         "silent_push": plain(bound.silent_push),
     }
@@ -216,11 +208,11 @@ def _formula(program: Program, struct: Struct) -> dict[str, str]:
 def _of_readout(program: Program, bound: BoundLoss) -> dict[str, float]:
     """Return constants that losses with the readout of this one have."""
     readout = program.loss.readout
-    if readout is Readout.SPIKE_TRAIN:
+    if readout.targets:
         kernel = kernel_of(program)
         keep = {"KEEP_DECAY": kernel.decay, "KEEP_RISE": kernel.rise}  # in a step
         return {"NORM": kernel.norm, **{n: math.exp(-program.dt / tau) for n, tau in keep.items()}}
-    if readout is Readout.INPUT_WEIGHTED_SUM:
+    if "accumulator_weight" in readout.fields:
         return {
             "ACCUMULATOR_WEIGHT": bound.accumulator_weight,
             "ACCUMULATOR_DECAY": bound.accumulator_decay,  # in a step

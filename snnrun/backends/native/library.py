@@ -14,7 +14,6 @@ from snnrun.backends.pattern import PatternFigures, silent_trains
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError, ResourceError
-from snnrun.models.losses import Readout
 
 WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
 EVALUATION_BATCH = 256  # any size gives the same results; this one keeps all threads busy
@@ -223,7 +222,7 @@ class NativeBackend(CompiledProgram):
         if numbers is None:
             numbers = generate(program, "float32").numbers
         super().__init__(library, program, threads, numbers)
-        trains = program.loss.readout is Readout.SPIKE_TRAIN
+        trains = program.loss.readout.targets
         self._patterns = (
             PatternFigures(program, f"loss {program.loss.name}", silent_trains) if trains else None
         )

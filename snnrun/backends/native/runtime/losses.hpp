@@ -98,6 +98,32 @@ template <class L, class F> struct InputWeightedSum : WeightedSum<L, F> {
     }
 };
 
+// y = dt / T sum_n integrand(V, n)
+template <class L, class F> struct Integral {
+    F f;
+    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
+    static constexpr int V = L::WIDTH / LANES;
+    vf sums[V], delta[V];
+    Buffer<Real> rows;  // [step][WIDTH] the potentials
+
+    void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
+    void start(const Events&) { std::memset(static_cast<void*>(sums), 0, sizeof sums); }
+    inline void operator()(int n, int v, const vf* x) {
+        row(n)[v] = x[L::Model::READOUT];
+        sums[v] += Real(1.0 / L::STEPS) * f.integrand(x[L::Model::READOUT], n);
+    }
+    Outcome finish(Work<L>&, int label, double scale) {
+        return finish_numbers<L>(f, sums, delta, label, scale);
+    }
+    inline vf operator()(int n, int v) const {
+        return Real(1.0 / L::STEPS) * f.integrand_slope(row(n)[v], n) * delta[v];
+    }
+
+  private:
+    vf* row(int n) { return vectors(rows.data() + size_t(n) * L::WIDTH); }
+    const vf* row(int n) const { return vectors(rows.data() + size_t(n) * L::WIDTH); }
+};
+
 // Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their
 // time and moves with it: a spike that is later by dt raises it by the rate before, V' dt. Spikes
 // of one step share this by how much each pulls V' down.
