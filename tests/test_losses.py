@@ -27,7 +27,8 @@ from snnrun.compile.loss import bind_loss
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ModelError
-from snnrun.models.losses import LOSSES, RELATIVE_MSE, Loss, Readout
+from snnrun.models.losses import LOSSES, RELATIVE_MSE, Loss
+from snnrun.models.readouts import Readout
 from snnrun.testing import BuildOptions, check_model
 from snnrun.testing.declaration import loss_findings
 
@@ -123,11 +124,15 @@ def test_silent_outputs_count_as_late_and_the_label_is_pushed(silent: str, make:
         assert (gradients_of(backend)["hid_to_out"][:, label] < 0).any()
 
 
-@pytest.mark.parametrize("name", NAMES)
+SOFTPLUS = Readout(name="softplus", meaning="late", integrand="log(1 + exp(4 * V)) / 4 * t / T")
+OWN = Loss(name="own", readout=SOFTPLUS, meaning="cross entropy", source="this test")
+
+
+@pytest.mark.parametrize("loss", [*(LOSSES[name] for name in NAMES), OWN], ids=lambda x: x.name)
 @pytest.mark.genn
-def test_gradients_of_genn_converge_to_finite_differences(name: str) -> None:
+def test_gradients_of_genn_converge_to_finite_differences(loss: Loss) -> None:
     options = BuildOptions(backend="genn", device="single_threaded_cpu")
-    assert check_model(LOSSES[name], dts=(0.02, 0.004), options=options).passed
+    assert check_model(loss, dts=(0.02, 0.004), options=options).passed
 
 
 def test_the_accumulator_takes_a_step_of_its_time_constant_as_the_integrator_does() -> None:
