@@ -121,7 +121,7 @@ def _small_network(config: Config) -> Network:
 
 
 def _without_plasticity(network: Network) -> Network:
-    """Return the network with what learns by STDP, which has no gradient, as it is."""
+    """Return the network with what learns by a plasticity, which has no gradient, as it is."""
 
     def fixed(projection: Projection) -> Projection:
         plain = replace(projection, trained=False, plastic=None)

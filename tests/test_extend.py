@@ -214,6 +214,10 @@ def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(
     assert done.returncode == 0, done.stderr
     [run] = (folder / "outputs").glob("*/*")
     assert load_run(run).config["rule"]["loss"] == 0.4
+    done = snnrun(folder, "train", *words, "rule.name=mylab.rules.THREE_FACTOR")
+    assert done.returncode == 0, done.stderr
+    [code] = set((folder / "outputs").glob("*/*/code/program.cpp")) - {run / "code/program.cpp"}
+    assert "v_thresh" in code.read_text().partition("signal_plus(")[2]
 
 
 @pytest.mark.usefixtures("importable")

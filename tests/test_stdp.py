@@ -160,6 +160,45 @@ def test_pseudo_gradients_are_the_sums_over_all_pairs(name: str) -> None:
         np.testing.assert_allclose(found, change, rtol=0, atol=TOLERANCE * np.abs(change).max())
 
 
+def test_a_rule_of_ones_own_multiplies_a_trace_a_signal_and_a_third_factor() -> None:
+    own = "own_rules.THREE_FACTOR"
+    layers = [
+        {**layer, "forward": {**layer["forward"], "rule": own}, "recurrent": None}
+        for layer in LAYERS
+    ]
+    config = small(**{"network.layers": layers, **FROM_LAYERS})
+    splits = load(config)
+    backend, data = native(build_program(config, splits)), splits.train.data
+    start(backend, config)
+    dt, steps = config.DT_MS, backend.program.steps
+    names = [layer.population.name for layer in backend.program.network.layers]
+    plastic = [p for p in backend.program.network.projections if p.plastic]
+    wanted = {p.name: np.zeros(backend.get(p.name).shape) for p in plastic}
+    results = backend.evaluate(data, np.arange(3))
+    for e in range(3):
+        trial = backend.trial(data, e)
+        factor = (results.prediction[e] == data.labels[e]) - 2 * results.loss[e]
+        for p in plastic:
+            compiled = backend.program.populations[names.index(p.target)]
+            states, values = trial.states[names.index(p.target)], compiled.population.values
+            level = values["v_thresh"] + states.get("B", 0)
+            plus = 1 / (1 + 10 * np.abs(states["V"] - level)) ** 2
+            minus = states["I"] * states["V"] / values["tau_mem"]
+            after, before = np.zeros(plus.shape), np.zeros(plus.shape)
+            for n in range(steps):  # traces of the arrivals, by a loop over all steps
+                m = np.arange(n + 1)
+                after[m] += np.exp(-(n - m) * dt / 7.0)[:, None] * plus[n]
+                m = np.arange(n + 1, steps)
+                before[m] += np.exp(-(m - n) * dt / 15.0)[:, None] * minus[n]
+            m, i = arrivals_at(p, trial, names, steps)
+            np.add.at(wanted[p.name], i, -factor / 3 * (0.7 * after[m] - 0.3 * before[m]))
+    backend.gradient(data, np.arange(3))
+    for name, change in wanted.items():
+        assert np.abs(change).max() > 0.01
+        found = backend.get(name, "gradient")
+        np.testing.assert_allclose(found, change, rtol=0, atol=1e-11 * np.abs(change).max())
+
+
 def test_other_projections_have_the_gradients_that_they_have_without_stdp() -> None:
     name = "linear bounds, mixed with frozen and gradients"
     config, (backend, splits) = configured(name), opened(name)

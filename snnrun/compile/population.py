@@ -21,7 +21,7 @@ from snnrun.compile.discrete import StepBack, derive_step_back, numbers_of
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
-from snnrun.models.equations import internal, symbol
+from snnrun.models.equations import internal, parse_expression, symbol
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.models.update import STEP
 from snnrun.network.network import Layer, Population
@@ -44,6 +44,7 @@ class CompiledPopulation:
     per_neuron: tuple[str, ...]
     numbers: Mapping[sp.Symbol, float]
     noise: float = 0.0  # standard deviation in each step of a training trial
+    signals: tuple[sp.Expr | None, sp.Expr | None] = (None, None)  # of Plasticity
     step_back: StepBack | None = None
 
     @property
@@ -105,8 +106,26 @@ def compile_population(
         per_neuron=per_neuron,
         numbers={**numbers, **({} if spikes is None else numbers_of(spikes))},
         noise=noise,
+        signals=_signals(layer, neuron),
         step_back=None if spikes is None else derive_step_back(neuron, trained, spikes),
     )
+
+
+def _signals(layer: Layer, neuron: Neuron) -> tuple[sp.Expr | None, sp.Expr | None]:
+    """Return what plastic projections take of the neurons, as expressions."""
+    plastic = next((p.plastic for p in layer.projections if p.plastic), None)
+    if plastic is None:
+        return None, None
+    allowed = {*neuron.states, *(p.name for p in neuron.parameters), "threshold"}
+
+    def parsed(text: str | None) -> sp.Expr | None:
+        if text is None:
+            return None
+        expression = parse_expression(text, allowed, f"population {layer.population.name}, signal")
+        return expression.subs(symbol("threshold"), neuron.system.threshold_value)
+
+    plus, minus = map(parsed, plastic.signals)
+    return plus, minus
 
 
 def _level(neuron: Neuron, numbers: Mapping[sp.Symbol, float]) -> float:

@@ -300,6 +300,6 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
             lines.append(f"    lam_{state} <- {value}")
     for projection in layer.projections:
         state = "trained" if projection.trained else "fixed"
-        state += " by STDP" if projection.plastic else ""
+        state += f" by {projection.rule}" if projection.plastic else ""
         lines.append(f"    {projection.name} from {projection.source}, {state}")
     return lines

@@ -2,7 +2,8 @@
 
     Gradient     a loss is differentiated, by spike times or by steps
     Online       synapses learn while the network runs, from traces and an error that is fed back
-    Plasticity   the weights of one projection follow pairs of spikes, beside gradients of others
+    Plasticity   the weights of one projection follow what happens at both its ends, and a third
+                 factor of the example, beside gradients of others
 
 A backend asks a form which engine runs it, and knows no rule.
 """
@@ -46,7 +47,8 @@ class Learning:
     @classmethod
     def of(cls, options: Any) -> Self:
         """Return it with the options of a rule that have the names of its fields."""
-        return cls(**{name: getattr(options, name) for name in cls.__dataclass_fields__})
+        fields = cls.__dataclass_fields__
+        return cls(**{name: getattr(options, name) for name in fields if hasattr(options, name)})
 
     @property
     def engine(self) -> Engine:
@@ -174,21 +176,26 @@ class Online(Learning):
 
 @dataclass(frozen=True, kw_only=True)
 class Plasticity(Learning):
-    """Pair-based STDP between all spikes of a trial, with bounds, and a reward.
+    """Three factors: a trace of what comes before a synapse, a signal of what follows, and a third.
 
-    With arrivals of presynaptic neuron i in steps m and spikes of postsynaptic neuron k in steps n,
+    With arrivals of presynaptic neuron i in steps m, and p_k(n) and q_k(n) signals of postsynaptic
+    neuron k, by default its spikes in step n, which makes it pair-based STDP between all spikes of
+    a trial,
 
-        P_ik = sum over pairs with n >= m of exp(-(n - m) dt / tau_plus)
-        D_ik = sum over pairs with n <  m of exp(-(m - n) dt / tau_minus)
+        P_ik = sum over m, n >= m of exp(-(n - m) dt / tau_plus) p_k(n)
+        D_ik = sum over m, n <  m of exp(-(m - n) dt / tau_minus) q_k(n)
         S_k  = spikes of k
         dw_ik = r (a_plus f_plus P_ik - a_minus f_minus D_ik + a_post f S_k)
+
+    P_ik is the sum over the trial of p_k times a trace of the arrivals of i, which decays with
+    tau_plus.
 
     A spike of a layer arrives one step after it was emitted, and a spike that arrives in the step
     of a postsynaptic spike comes before it, as it can cause it. Of the factors f, additive bounds
     have 1, multiplicative ones f_plus = (w_max - w)^mu and f_minus = (w - w_min)^mu, and f is the
-    one of the sign of a_post. The reward r is 1, or, with ``reward``, 1 after a right prediction
-    and ``punish`` after a wrong one. The pseudo-gradient -dw, averaged over a mini-batch, goes to
-    the optimiser; weights are kept in [w_min, w_max] after each update.
+    one of the sign of a_post. The third factor r is 1, or, with ``reward``, 1 after a right
+    prediction and ``punish`` after a wrong one, or an expression. The pseudo-gradient -dw, averaged
+    over a mini-batch, goes to the optimiser; weights are kept in [w_min, w_max] after each update.
 
     Args:
         a_plus, a_minus: Amplitudes of potentiation and depression; times ETA they are weights.
@@ -200,6 +207,11 @@ class Plasticity(Learning):
         reward: Whether examples count by the prediction, and not all alike.
         punish: Reward of an example with a wrong prediction.
         optimiser: ``sgd`` or ``adam``.
+        post_plus, post_minus: p and q, expressions of the states of a postsynaptic neuron at the
+            end of a step, before a reset, of its parameters, and of ``threshold``, the value that
+            is compared with; None: its spikes.
+        third_factor: r, an expression of ``loss``, that of the example, ``right``, 1 after a right
+            prediction and 0 after a wrong one, and ``punish``; "": what ``reward`` says.
 
     Source: Song, Miller & Abbott 2000, Nat Neurosci 3:919 (additive); van Rossum, Bi & Turrigiano
     2000, J Neurosci 20:8812, and Guetig, Aharonov, Rotter & Sompolinsky 2003, J Neurosci 23:3697
@@ -219,6 +231,19 @@ class Plasticity(Learning):
     reward: bool
     punish: float
     optimiser: str
+    post_plus: str | None = None
+    post_minus: str | None = None
+    third_factor: str = ""
+
+    @property
+    def signals(self) -> tuple[str | None, str | None]:
+        """What postsynaptic neurons give in each step, to arrivals before it and after it."""
+        return self.post_plus, self.post_minus
+
+    @property
+    def factor(self) -> str:
+        """The third factor as an expression."""
+        return self.third_factor or ("right + (1 - right) * punish" if self.reward else "1")
 
     @property
     def engine(self) -> Engine:

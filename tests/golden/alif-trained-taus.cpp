@@ -130,6 +130,7 @@ struct Hidden {
         lam[0] = -drive;
         lam[2] = drive + lam_B;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
     // the same with V held
     static inline void advance_held(vf* x, KV k) {
         const vf V = x[0];
@@ -279,14 +280,19 @@ struct Output {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
 };
 
-// no projection learns by stdp
+// no projection has a plasticity of its own
 struct Plasticity {
     static constexpr bool MULTIPLICATIVE = false, ADAM = false;
     static constexpr int NUMBERS = 0;
     static Plasticity of([[maybe_unused]] const double* v) {
         return {};
+    }
+    // of an example
+    double third_factor([[maybe_unused]] double right, [[maybe_unused]] double loss) const {
+        return 1.0;
     }
 };
 

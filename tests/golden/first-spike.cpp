@@ -110,6 +110,7 @@ struct Hidden {
         const Real drive = (-R + dl_dt - inverse_tau_mem*lam_V*v_thresh) * inverse_slope;
         lam[0] = -drive + lam_V;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
 };
 
 // output: 20 x lif
@@ -211,14 +212,19 @@ struct Output {
         const Real drive = (-I*inverse_tau_mem*lam_V - R + dl_dt) * inverse_slope;
         lam[0] = -drive;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
 };
 
-// no projection learns by stdp
+// no projection has a plasticity of its own
 struct Plasticity {
     static constexpr bool MULTIPLICATIVE = false, ADAM = false;
     static constexpr int NUMBERS = 0;
     static Plasticity of([[maybe_unused]] const double* v) {
         return {};
+    }
+    // of an example
+    double third_factor([[maybe_unused]] double right, [[maybe_unused]] double loss) const {
+        return 1.0;
     }
 };
 

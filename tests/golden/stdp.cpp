@@ -109,6 +109,7 @@ struct Hidden {
         const Real drive = (-I*inverse_tau_mem*lam_V - R + dl_dt) * inverse_slope;
         lam[0] = -drive;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
 };
 
 // output: 20 x li
@@ -167,9 +168,10 @@ struct Output {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
 };
 
-// stdp, per step of DT where in time; PUNISH: the reward after a wrong prediction
+// plasticity of projections, per step of DT where in time
 struct Plasticity {
     static constexpr bool MULTIPLICATIVE = true, ADAM = false;
     static constexpr int NUMBERS = 9;
@@ -177,6 +179,10 @@ struct Plasticity {
             PUNISH;
     static Plasticity of([[maybe_unused]] const double* v) {
         return {v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8]};
+    }
+    // of an example
+    double third_factor([[maybe_unused]] double right, [[maybe_unused]] double loss) const {
+        return PUNISH*(1.0 - right) + right;
     }
 };
 

@@ -28,7 +28,7 @@ struct Hidden {
     static constexpr int NUMBERS = 13;
     template <class X> struct Numbers {
         X P_V_V, P_V_I, P_I_I, P_B_B, inverse_tau_mem, v_thresh, b_incr,
-            surrogate_window, H_I_I, H_B_B, LBD_UPPER, LBD_LOWER, NU_UPPER;
+            surrogate_window, LBD_UPPER, LBD_LOWER, NU_UPPER, H_I_I, H_B_B;
         template <class Y> static Numbers of([[maybe_unused]] const Y* v) {
             return {number<X>(v[0]), number<X>(v[1]), number<X>(v[2]), number<X>(v[3]),
             number<X>(v[4]), number<X>(v[5]), number<X>(v[6]), number<X>(v[7]),
@@ -131,6 +131,7 @@ struct Hidden {
         lam[0] += change;
         lam[2] += -change;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
     // times 1 / examples of the mini-batch: derivative of the penalty by each spike of a neuron,
     // with n spikes of it and total of its population in the trial; AVERAGED: per trial of the
     // mini-batch
@@ -220,14 +221,19 @@ struct Output {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
+    static constexpr bool SIGNAL_PLUS = false, SIGNAL_MINUS = false;
 };
 
-// no projection learns by stdp
+// no projection has a plasticity of its own
 struct Plasticity {
     static constexpr bool MULTIPLICATIVE = false, ADAM = false;
     static constexpr int NUMBERS = 0;
     static Plasticity of([[maybe_unused]] const double* v) {
         return {};
+    }
+    // of an example
+    double third_factor([[maybe_unused]] double right, [[maybe_unused]] double loss) const {
+        return 1.0;
     }
 };
 
@@ -271,11 +277,11 @@ struct Program {
         "Hidden.v_thresh "
         "Hidden.b_incr "
         "Hidden.surrogate_window "
-        "Hidden.H_I_I "
-        "Hidden.H_B_B "
         "Hidden.LBD_UPPER "
         "Hidden.LBD_LOWER "
         "Hidden.NU_UPPER "
+        "Hidden.H_I_I "
+        "Hidden.H_B_B "
         "Output.P_V_V "
         "Output.P_V_I "
         "Output.P_I_I "

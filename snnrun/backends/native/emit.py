@@ -14,7 +14,7 @@ from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
-from snnrun.models.equations import symbol
+from snnrun.models.equations import internal, parse_expression, symbol
 from snnrun.network.network import Layer
 from snnrun.version import __version__
 
@@ -137,8 +137,10 @@ def _plastic(layer: Layer, spec: str) -> str:
 
 def _plasticity(program: Program, struct: Struct) -> str:
     """Return the constants of STDP, where a projection learns by it."""
-    stdp, adam, multiplicative = program.plasticity, False, False
+    stdp, adam, multiplicative, factor = program.plasticity, False, False, sp.Integer(1)
     if stdp is not None:
+        factor = parse_expression(stdp.factor, {"right", "loss", "punish"}, "third factor")
+        factor = factor.subs(symbol("punish"), internal("PUNISH"))
         adam, multiplicative = stdp.optimiser == "adam", stdp.bound == "multiplicative"
         struct.numbers |= {
             "A_PLUS": stdp.a_plus,
@@ -149,13 +151,14 @@ def _plasticity(program: Program, struct: Struct) -> str:
             "W_MIN": stdp.w_min,
             "W_MAX": stdp.w_max,
             "MU": stdp.mu,
-            "PUNISH": stdp.punish if stdp.reward else 1.0,
+            "PUNISH": stdp.punish,
         }
     return fill(
         "plasticity",
-        title="stdp, per step of DT where in time; PUNISH: the reward after a wrong prediction"
+        title="plasticity of projections, per step of DT where in time"
         if stdp is not None
-        else "no projection learns by stdp",
+        else "no projection has a plasticity of its own",
+        factor=print_formula(factor, "{}"),
         numbers=struct.declared(),
         multiplicative=boolean(multiplicative),
         adam=boolean(adam),

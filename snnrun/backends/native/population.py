@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import sympy as sp
 
@@ -93,11 +93,7 @@ class PopulationEmitter:
             "adjoint": self.body.assign("lam", self.steps.adjoint(), adjoint=True),
             "rate": self.body.returned(dynamics.readout_rate, real=True),
             "pull": self.body.returned(dynamics.readout_pull, real=True),
-            "spiking_part": self._spiking() if compiled.spiking else "",
-            "refractory_part": self._refractory() if dynamics.held else "",
-            "regularised_part": self._regularised() if self.push is not None else "",
-            "disturbed_part": self._disturbed(),
-            "per_neuron_part": self._per_neuron() if compiled.per_neuron else "",
+            "parts": "".join(self._parts()),
         }
         names = wrapped(self.numbers)
         return fill(
@@ -107,6 +103,19 @@ class PopulationEmitter:
             values=wrapped(f"number<X>(v[{i}])" for i in range(len(self.numbers))),
             **parts,
         )
+
+    def _parts(self) -> Iterator[str]:
+        """Yield what only some populations have."""
+        if self.compiled.spiking:
+            yield self._spiking()
+        yield self._signals()
+        if self.push is not None:
+            yield self._regularised()
+        if self.dynamics.held:
+            yield self._refractory()
+        yield self._disturbed()
+        if self.compiled.per_neuron:
+            yield self._per_neuron()
 
     @property
     def _before(self) -> str:
@@ -251,6 +260,17 @@ class PopulationEmitter:
             lines.append(f"lam[{self.states.index(name)}] = {self.body.print(value)};")
         return lines
 
+    def _signals(self) -> str:
+        """Return what plastic projections take of the neurons in each step (see rules/learning)."""
+        found = dict(zip(("plus", "minus"), self.compiled.signals, strict=True))
+        parts = [
+            fill("signal", name=name, value=self.body.returned(expression))
+            for name, expression in found.items()
+            if expression is not None
+        ]
+        flags = {name: boolean(expression is not None) for name, expression in found.items()}
+        return fill("signals", **flags) + "".join(parts)
+
     def _disturbed(self) -> str:
         """Return noise and vetoes, and what spikes need that come steps after the crossing."""
         noise, veto = self.compiled.noise, self.compiled.population.veto
@@ -363,8 +383,6 @@ class PopulationEmitter:
             "{" + ", ".join(print_formula(cell, "{}") for cell in table[i, :]) + "}"
             for i in range(table.rows)
         ]
-        if parameter is None and not self.compiled.per_neuron:
-            return "{}"
         return "{" + ", ".join(rows) + "}"
 
     def _gradient_lines(self) -> list[str]:

@@ -55,6 +55,20 @@ template <class L> struct Trace {
     }
 };
 
+// Keeps what plastic synapses take of the neurons in each step.
+template <class L> struct Signals {
+    using M = typename L::Model;
+    static constexpr bool WHOLE_TRIAL = true;
+    Work<L>& work;
+    const typename M::template Numbers<vf> numbers;
+    const Real* own;
+    inline void operator()(int n, int v, const vf* x) {
+        const WideConstantsOf<L> k{numbers, own + v * LANES};
+        if constexpr (M::SIGNAL_PLUS) work.signal(0, n)[v] = M::signal_plus(x, k);
+        if constexpr (M::SIGNAL_MINUS) work.signal(1, n)[v] = M::signal_minus(x, k);
+    }
+};
+
 // Keys of an example's draws in layer `number`.
 template <class L>
 static inline void prepare_draws(Work<L>& work, const Coefficients<L>& coefficients, bool on,

@@ -223,6 +223,7 @@ template <class L> struct Work {
     Buffer<Int> waiting;  // [WIDTH] mask: above the threshold, and kept from spiking
     BlockCrossings<L> crossings[Disturbed<M>::VETO ? L::BLOCKS : 1];
     Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
+    Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
     void allocate(bool table) {
         if (M::SPIKING)
@@ -241,10 +242,15 @@ template <class L> struct Work {
         }
         if (table) input_adjoint.allocate();
         push.allocate(L::WIDTH), push.zero();
+        if (M::SIGNAL_PLUS || M::SIGNAL_MINUS)
+            signals.allocate(size_t(2) * L::STEPS * L::WIDTH);
     }
     // derivative of the loss by the spikes of vector x of block b, in the i-th of the steps at hand
     vf& dl_ds_at(int i, int b, int x) {
         return vectors(dl_ds.data())[(size_t(i) * L::BLOCKS + b) * L::B + x];
+    }
+    vf* signal(int kind, int n) {
+        return vectors(signals.data() + (size_t(kind) * L::STEPS + n) * L::WIDTH);
     }
     uint32_t spikes_of(int j) const {  // of neuron j, once they are sorted
         const auto& at = spikes[j / L::BW].by_neuron;

@@ -32,6 +32,7 @@ template <class P> struct Trial : Walk<P> {
     Dropout dropout;
     Events events{};
     bool right = false;  // the prediction
+    double loss_value = 0;
     std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
 
     // The layers from `first_table` on have tables of adjoints.

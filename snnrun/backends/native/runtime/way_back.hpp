@@ -5,7 +5,7 @@
 #include "discrete.hpp"
 #include "losses.hpp"
 #include "spike_train.hpp"
-#include "stdp.hpp"
+#include "plasticity.hpp"
 #include "trial.hpp"
 
 namespace snn {

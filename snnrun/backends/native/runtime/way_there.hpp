@@ -72,7 +72,7 @@ template <class P> struct WayThere : Walk<P> {
         }
         const Outcome out = trial.loss.finish(std::get<COUNT - 1>(trial.work), label, scale);
         job.loss[i] = out.loss, job.prediction[i] = out.prediction;
-        trial.right = out.prediction == label;
+        trial.right = out.prediction == label, trial.loss_value = out.loss;
         int neuron = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
@@ -102,12 +102,28 @@ template <class P> struct WayThere : Walk<P> {
     template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
         auto& work = std::get<I>(trial.work);
         const auto from = trial.template arrivals<I>();
-        if constexpr (TRACE) {
-            Trace<Layer<I>> trace{work.trace.data()};
-            Both<Trace<Layer<I>>, Observer> both{trace, observer};
-            forward(work, std::get<I>(value), constants<I>(), from, both);
+        const auto run = [&](auto& seen) {
+            forward(work, std::get<I>(value), constants<I>(), from, seen);
+        };
+        const auto beside = [&](auto other) {
+            Both<decltype(other), Observer> both{other, observer};
+            run(both);
+        };
+        using L = Layer<I>;
+        if constexpr (L::Model::SIGNAL_PLUS || L::Model::SIGNAL_MINUS) {
+            Signals<L> signals{work, wide_numbers<L>(constants<I>()), constants<I>().own};
+            Both<Signals<L>, Observer> both{signals, observer};
+            if constexpr (TRACE) {
+                Trace<L> trace{work.trace.data()};
+                Both<Trace<L>, decltype(both)> all{trace, both};
+                run(all);
+            } else {
+                run(both);
+            }
+        } else if constexpr (TRACE) {
+            beside(Trace<L>{work.trace.data()});
         } else {
-            forward(work, std::get<I>(value), constants<I>(), from, observer);
+            run(observer);
         }
     }
 };

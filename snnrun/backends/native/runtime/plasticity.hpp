@@ -1,23 +1,23 @@
-// stdp.hpp: spike-timing dependent plasticity of the projections into a layer, as pseudo-gradients
-// that the optimiser is handed in place of gradients.
+// plasticity.hpp: projections into a layer that learn from traces, signals and a third factor, as
+// pseudo-gradients that the optimiser is handed in place of gradients (rules/learning.py).
 //
-// For the arrivals of presynaptic neuron i at steps m and the spikes of postsynaptic neuron k at
-// steps n, all pairs of a trial:
-//   P_ik = sum over m of z_k(m)    z_k(m) = sum over n >= m of exp(-(n - m) dt / tau_plus)
-//   D_ik = sum over m of y_k(m)    y_k(m) = sum over n <  m of exp(-(m - n) dt / tau_minus)
+// For the arrivals of presynaptic neuron i at steps m, and signals p and q of postsynaptic neuron
+// k, which are its spikes where the population has no signals of its own:
+//   P_ik = sum over m of z_k(m)    z_k(m) = sum over n >= m of exp(-(n - m) dt / tau_plus) p_k(n)
+//   D_ik = sum over m of y_k(m)    y_k(m) = sum over n <  m of exp(-(m - n) dt / tau_minus) q_k(n)
 //   S_k  = spikes of k
 //   change of w_ik = r (A_plus f_plus(w) P - A_minus f_minus(w) D + A_post f(w) S)
-// with f = 1 (additive) or f_plus = (w_max - w)^mu, f_minus = (w - w_min)^mu (multiplicative), f of
-// the sign of A_post; r is the reward. A spike that arrives in the step of a postsynaptic spike
-// comes before it. The sums over m are those by which weights gather input adjoints (backward.hpp),
-// over another table, which is this one.
+// with r the third factor and f = 1 (additive) or f_plus = (w_max - w)^mu, f_minus = (w - w_min)^mu
+// (multiplicative), f of the sign of A_post. A spike that arrives in the step of a postsynaptic
+// spike comes before it. The sums over m are those by which weights gather input adjoints
+// (backward.hpp), over another table, which is this one.
 #pragma once
 #include "adam.hpp"
 #include "backward.hpp"
 
 namespace snn {
 
-// A layer into which projections learn by STDP. Rule: the generated constants.
+// A layer with such projections. Rule: the generated constants.
 template <class Layer, class Rule_, bool FORWARD, bool RECURRENT_> struct PlasticLayer : Layer {
     using Rule = Rule_;
     static constexpr bool PLASTIC_FORWARD = FORWARD, PLASTIC_RECURRENT = RECURRENT_;
@@ -64,8 +64,13 @@ void future_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scal
     vf z[L::B] = {};
     for (int n = L::STEPS - 1; n >= 0; n--) {
         SNN_UNROLL for (int x = 0; x < L::B; x++) z[x] *= decay;
-        for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-            reinterpret_cast<Real*>(z)[s.neuron[e]] += 1;
+        if constexpr (L::Model::SIGNAL_PLUS) {
+            const vf* signal = work.signal(0, n) + b * L::B;
+            SNN_UNROLL for (int x = 0; x < L::B; x++) z[x] += signal[x];
+        } else {
+            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                reinterpret_cast<Real*>(z)[s.neuron[e]] += 1;
+        }
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
             vf& at = work.input_adjoint.at(b, n, x);
             at = ADD ? at + scale * z[x] : scale * z[x];
@@ -81,8 +86,13 @@ void past_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale)
     vf y[L::B] = {};
     for (int n = 0; n < L::STEPS; n++) {
         SNN_UNROLL for (int x = 0; x < L::B; x++) work.input_adjoint.at(b, n, x) = scale * y[x];
-        for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-            reinterpret_cast<Real*>(y)[s.neuron[e]] += 1;
+        if constexpr (L::Model::SIGNAL_MINUS) {
+            const vf* signal = work.signal(1, n) + b * L::B;
+            SNN_UNROLL for (int x = 0; x < L::B; x++) y[x] += signal[x];
+        } else {
+            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                reinterpret_cast<Real*>(y)[s.neuron[e]] += 1;
+        }
         SNN_UNROLL for (int x = 0; x < L::B; x++) y[x] *= decay;
     }
 }
@@ -191,8 +201,8 @@ void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTens
     if constexpr (I < std::tuple_size_v<typename P::Layers>) {
         using L = std::tuple_element_t<I, typename P::Layers>;
         if constexpr (Plastic<L>::ANY) {
-            const double reward = trial.right ? 1 : rule.PUNISH;
-            pair_layer<I, P>(rule, trial, values, slot, Real(scale * reward), fresh);
+            const double factor = rule.third_factor(trial.right, trial.loss_value);
+            pair_layer<I, P>(rule, trial, values, slot, Real(scale * factor), fresh);
         }
         pair_layers<P, Trial, AllTensors, I + 1>(rule, trial, values, slot, scale, fresh);
     }
