@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from snnrun.commands.arguments import path_of
 from snnrun.config import Config, validate
 from snnrun.errors import CheckpointError, ConfigError, either
+from snnrun.keys.files import having
 from snnrun.schema import BASE, DATASETS, SCHEMA
-from snnrun.schema.files import having
 from snnrun.shell import command
 
 if TYPE_CHECKING:

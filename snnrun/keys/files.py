@@ -1,4 +1,9 @@
-"""The configuration files that come with the project: where they are, and their values."""
+"""What the configuration files that come with the project say: the defaults of all keys.
+
+conf/base.yaml has the general values, and the files of a group its options. conf/dataset/NAME.yaml
+holds the keys that the data set NAME uses, with the values that they have there; it uses those
+options of the group ``dataset`` that its file has.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+
+from snnrun.keys.key import Condition, when
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: seven times as fast
+Values = dict[str, Any]
 
 
 def conf_dir() -> Path:
@@ -15,8 +25,59 @@ def conf_dir() -> Path:
     return installed if (installed / "config.yaml").is_file() else package.parent / "conf"
 
 
-def values_of(file: Path) -> dict[str, Any]:
-    """Return key -> value of a file."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # seven times as fast
-    found: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), loader)
+def options_of(group: str, choice: str) -> Values:
+    """Return ``group.option`` -> value of conf/GROUP/CHOICE.yaml; {} where it is not there."""
+    file = conf_dir() / group / f"{choice}.yaml"
+    found = _read(file) if file.is_file() else {}
+    return {f"{group}.{name}": value for name, value in found.get(group, found).items()}
+
+
+def _read(file: Path) -> Values:
+    found: Values = yaml.load(file.read_text(encoding="utf-8"), _LOADER)
     return found
+
+
+def _of_dataset(file: Path) -> Values:
+    """Return key -> value of a data set's file, options and choices of groups by full names."""
+    found = _read(file)
+    for choice in found.pop("defaults", ()):
+        for group, name in choice.items():  # "override /rule": "superspike"
+            found[f"{group.rpartition('/')[2]}.name"] = name
+    return found | {f"dataset.{name}": value for name, value in found.pop("dataset").items()}
+
+
+def _general() -> Values:
+    """Return key -> value where a data set has no other."""
+    found = _read(conf_dir() / "base.yaml")
+    found |= {f"dataset.{name}": value for name, value in found.pop("dataset").items()}
+    chosen = _read(conf_dir() / "config.yaml")["defaults"]  # "base", and choices of groups
+    groups = {
+        group: name for entry in chosen if isinstance(entry, dict) for group, name in entry.items()
+    }
+    for group in ("network", "backend", "record"):
+        others = [file.stem for file in (conf_dir() / group).glob("*.yaml")]
+        for name in [*others, groups[group]]:  # the chosen one has the last word
+            found |= options_of(group, name)
+    return found | {f"{group}.name": groups[group] for group in ("rule", "dataset")}
+
+
+GENERAL = _general()
+OF_DATASETS = {
+    file.stem: _of_dataset(file) for file in sorted((conf_dir() / "dataset").glob("*.yaml"))
+}
+DATASETS = tuple(OF_DATASETS)
+
+
+def having(key: str) -> tuple[str, ...]:
+    """Return the data sets whose files have ``key``."""
+    return tuple(name for name, values in OF_DATASETS.items() if key in values)
+
+
+def defaults_of(key: str) -> Values:
+    """Return data set -> value of ``key`` in its file, of those that have it."""
+    return {name: OF_DATASETS[name][key] for name in having(key)}
+
+
+def with_option(name: str) -> tuple[Condition, ...]:
+    """Return the condition that the data set uses the option ``dataset.name``."""
+    return (when("dataset.name", *having(f"dataset.{name}")),)

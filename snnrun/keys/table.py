@@ -1,43 +1,37 @@
-"""Short ways to write the rows of the key tables."""
+"""Short ways to write the rows of the key tables; their defaults are in the files of conf/."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from snnrun.keys.files import GENERAL, defaults_of
 from snnrun.keys.key import Key
-from snnrun.keys.kinds import BOOL, EPOCH_TRIALS, FLOAT, INT, TEXT
+from snnrun.keys.kinds import BOOL, EPOCH_TRIALS, FLOAT, INT, TEXT, Kind
 
 Row = dict[str, Any]
 
 
 def table(section: str, *rows: Row) -> tuple[Key, ...]:
-    """Return the keys of one section."""
-    return tuple(Key(section=section, **row) for row in rows)
+    """Return the keys of one section, with the defaults that the files have."""
+    return tuple(
+        Key(
+            **{"default": GENERAL[row["name"]], "datasets": defaults_of(row["name"]), **row},
+            section=section,
+        )
+        for row in rows
+    )
 
 
-def row(name: str, default: Any, meaning: str, **more: Any) -> Row:
-    """Return a row whose ``kind`` is among ``more``."""
-    return {"name": name, "default": default, "meaning": meaning, **more}
+def row(name: str, meaning: str, kind: Kind, **more: Any) -> Row:
+    """Return a row; ``more``: what else Key has."""
+    return {"name": name, "meaning": meaning, "kind": kind, **more}
 
 
-def number(name: str, default: float, meaning: str, **more: Any) -> Row:
-    """Return a row for a real number."""
-    return row(name, default, meaning, kind=FLOAT, **more)
-
-
-def whole(name: str, default: int | None, meaning: str, **more: Any) -> Row:
-    """Return a row for a whole number."""
-    return row(name, default, meaning, kind=INT, **more)
-
-
-def switch(name: str, default: bool, meaning: str, **more: Any) -> Row:
-    """Return a row for true or false."""
-    return row(name, default, meaning, kind=BOOL, **more)
-
-
-def text(name: str, default: str | None, meaning: str, **more: Any) -> Row:
-    """Return a row for a text or, with ``choices``, for one of several words."""
-    return row(name, default, meaning, kind=TEXT, **more)
+number = partial(row, kind=FLOAT)
+whole = partial(row, kind=INT)
+switch = partial(row, kind=BOOL)
+text = partial(row, kind=TEXT)  # with choices one of several words
 
 
 def when_recorded(name: str, what: str, **more: Any) -> Row:
@@ -48,4 +42,4 @@ def when_recorded(name: str, what: str, **more: Any) -> Row:
         "end of the training, so [-1, 0] is the first mini-batch of the last epoch. Evaluation "
         "batches are counted after the training batches of their epoch."
     )
-    return row(name, [], meaning, kind=EPOCH_TRIALS, **more)
+    return row(name, meaning, kind=EPOCH_TRIALS, **more)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from snnrun.keys.check import Check
-from snnrun.keys.files import conf_dir, values_of
+from snnrun.keys.files import options_of
 from snnrun.keys.key import Condition, Key, unless, when
 from snnrun.keys.kinds import Kind
 from snnrun.rules.learning import Engine, Learning
@@ -72,8 +72,7 @@ class Rule:
     checks: tuple[Check, ...] = ()
 
     def __post_init__(self) -> None:
-        file = conf_dir() / "rule" / f"{self.name}.yaml"
-        usual = {f"rule.{k}": v for k, v in values_of(file).items()} if file.is_file() else {}
+        usual = options_of("rule", self.name)
         fixed = {"section": f"options of rule={self.name}", "active_if": self.chosen_by}
         keys = []
         for given in self.options:

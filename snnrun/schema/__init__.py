@@ -1,19 +1,16 @@
-"""Every configuration key: type, unit, bounds, choices, defaults, meaning, and what works so far.
+"""Every configuration key: type, unit, bounds, choices, meaning, and what uses it.
 
-This is the one place that knows them, but for what data sets set, which their files in ``conf/``
-say. ``conf/base.yaml`` holds the general defaults again, for people to read and compose (a test
-keeps the two equal). ``snnrun keys`` prints this, and ``snnrun.config.validate`` checks against it.
+The defaults are in the files of conf/. ``snnrun keys`` prints this, and ``snnrun.config.validate``
+checks against it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from snnrun.keys.files import DATASETS
 from snnrun.keys.key import Key
 from snnrun.rules import RULES
 from snnrun.schema import pattern
 from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
-from snnrun.schema.files import DATASETS, defaults_of
 from snnrun.schema.learning import LEARNING
 from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
 from snnrun.schema.recording import GROUPS, RECORDING
@@ -22,7 +19,7 @@ BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
 ALIASES = {"N_EPOCHS": "N_EPOCH"}  # other spellings, which are accepted
 
-TABLES: tuple[tuple[Key, ...], ...] = (
+SECTIONS: tuple[tuple[Key, ...], ...] = (
     GENERAL,
     EXPERIMENT,
     STRUCTURE,
@@ -35,9 +32,6 @@ TABLES: tuple[tuple[Key, ...], ...] = (
     GROUPS,
     pattern.OPTIONS,
     *(rule.options for rule in RULES.values() if rule.options),
-)
-SECTIONS = tuple(
-    tuple(replace(key, datasets=defaults_of(key.name)) for key in keys) for keys in TABLES
 )
 SCHEMA: dict[str, Key] = {key.name: key for keys in SECTIONS for key in keys}
 KEYS: dict[str, Key] = {name: key for name, key in SCHEMA.items() if "." not in name}

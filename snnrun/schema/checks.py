@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from snnrun.keys.check import Checks, Values, count_of, steps_of
+from snnrun.keys.files import DATASETS, defaults_of, having
 from snnrun.rules import find_rule
-from snnrun.schema.files import DATASETS, defaults_of, having
 from snnrun.schema.layers import (
     FROZEN,
     layers_of,

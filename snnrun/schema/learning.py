@@ -19,95 +19,95 @@ TRAINED_TAUS = (
 LEARNING = table(
     "learning parameters",
     number(
-        "ETA", 5e-3, "Learning rate.", above=0,
+        "ETA", "Learning rate.", above=0,
         changeable=(RESUME,),
     ),
     number(
-        "ADAM_BETA1", 0.9, "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
+        "ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
         changeable=(RESUME,),
     ),
     number(
-        "ADAM_BETA2", 0.999, "Decay of Adam's mean of the squared gradient, per update.",
+        "ADAM_BETA2", "Decay of Adam's mean of the squared gradient, per update.",
         minimum=0, below=1, changeable=(RESUME,),
     ),
     number(
-        "ADAM_EPS", 1e-8, "Added to the root of Adam's mean squared gradient.", above=0,
+        "ADAM_EPS", "Added to the root of Adam's mean squared gradient.", above=0,
         changeable=(RESUME,),
     ),
     number(
-        "ETA_DECAY", 1.0, "Factor on the learning rate from one epoch to the next; 1: off.",
+        "ETA_DECAY", "Factor on the learning rate from one epoch to the next; 1: off.",
         above=0, maximum=1, changeable=(RESUME,),
     ),
     number(
-        "LR_EASE_IN_FACTOR", 1.0,
+        "LR_EASE_IN_FACTOR",
         "The learning rate starts at ETA/1000 and grows by this factor per training batch up to "
         "ETA; 1: it starts at ETA.",
         minimum=1, changeable=(RESUME,),
     ),
     number(
-        "EMA_ALPHA1", 0.8, "Weight of the past in the fast moving average of the accuracy.",
+        "EMA_ALPHA1", "Weight of the past in the fast moving average of the accuracy.",
         minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
     ),
     number(
-        "EMA_ALPHA2", 0.95, "Weight of the past in the slow moving average of the accuracy.",
+        "EMA_ALPHA2", "Weight of the past in the slow moving average of the accuracy.",
         minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
     ),
     text(
-        "EMA_WHICH", "validation",
+        "EMA_WHICH",
         "The accuracy that the moving averages follow; validation is training where N_VALIDATE is "
         "0 and there is none.",
         choices=("validation", "training"), active_if=SCHEDULED,
         changeable=(RESUME,),
     ),
     number(
-        "ETA_FAC", 1.0,
+        "ETA_FAC",
         "Factor on the learning rate whenever the fast moving average of the accuracy is not above"
         " the slow one; 1: off.", above=0, maximum=1,
         changeable=(RESUME,),
     ),
     whole(
-        "MIN_EPOCH_ETA_FIXED", 300, "Epochs that must pass between two changes by ETA_FAC.",
+        "MIN_EPOCH_ETA_FIXED", "Epochs that must pass between two changes by ETA_FAC.",
         minimum=0, active_if=SCHEDULED, changeable=(RESUME,),
     ),
     whole(
-        "PATIENCE", None,
+        "PATIENCE",
         "Early stopping: the training ends after so many epochs in a row without an accuracy "
         "(PATIENCE_WHICH) above the best so far. The run counts as finished and is tested; resuming"
         " it with more patience goes on.",
         minimum=1, nullable=True, null="all of N_EPOCH", changeable=(RESUME,),
     ),
     text(
-        "PATIENCE_WHICH", "validation",
+        "PATIENCE_WHICH",
         "The accuracy that PATIENCE waits for; validation is training where N_VALIDATE is 0.",
         choices=("validation", "training"),
         active_if=(unless("PATIENCE", None),), changeable=(RESUME,),
     ),
     row(
-        "TIME_LIMIT", None,
+        "TIME_LIMIT",
         "Time after which the run stops as with Ctrl-C, with a checkpoint and exit code 124; "
         "`snnrun resume` goes on, for as long again. In a multirun it is the time of each run.",
         kind=FLOAT, unit="min", above=0, nullable=True, null="no limit", changeable=(RESUME,),
     ),
     switch(
-        "PIPELINE", False,
+        "PIPELINE",
         "Run the backward pass of a mini-batch together with the forward pass of the next one, as "
         "the reference does: fewer steps, but a forward pass lacks the update before it. false: "
         "each mini-batch is learned before the next one begins.",
         active_if=(when("backend.name", "genn"),),
     ),
-    switch("TRAIN_TAU", False, "Train TAU_MEM and TAU_SYN of each hidden neuron."),
+    switch("TRAIN_TAU", "Train TAU_MEM and TAU_SYN of each hidden neuron."),
     number(
-        "MIN_TAU_M", 3.0, "Smallest membrane time constant, trained or drawn.", unit="ms", above=0,
+        "MIN_TAU_M", "Smallest membrane time constant, trained or drawn.", unit="ms", above=0,
         active_if=TRAINED_TAUS,
     ),
     number(
-        "MIN_TAU_SYN", 1.0, "Smallest synaptic time constant, trained or drawn.", unit="ms",
+        "MIN_TAU_SYN", "Smallest synaptic time constant, trained or drawn.", unit="ms",
         above=0, active_if=TRAINED_TAUS,
     ),
-    switch("TRAIN_TAU_OUTPUT", False, "Train TAU_MEM and TAU_SYN of each output neuron."),
-    switch("TRAIN_W", True, "Train the weights."),
+    switch("TRAIN_TAU_OUTPUT", "Train TAU_MEM and TAU_SYN of each output neuron."),
+    switch("TRAIN_W", "Train the weights."),
     switch(
-        "TRAIN_W_OUTPUT", True, "Train the weights towards the output too.",
+        "TRAIN_W_OUTPUT", "Train the weights towards the output too.",
         active_if=(when("TRAIN_W", True),),
     ),
 )

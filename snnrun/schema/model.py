@@ -22,15 +22,15 @@ OUTPUT_NEURONS = ("LI", "hetLI", "spytorch_LI")
 # fmt: off
 NEURONS = table(
     "model parameters",
-    number("TAU_SYN", 5.0, "Time constant of the synaptic current.", unit="ms", above=0),
+    number("TAU_SYN", "Time constant of the synaptic current.", unit="ms", above=0),
     number(
-        "TAU_MEM", 20.0, "Time constant of the membrane potential.", unit="ms", above=0,
+        "TAU_MEM", "Time constant of the membrane potential.", unit="ms", above=0,
     ),
     number(
-        "V_THRESH", 1.0, "Potential at which a neuron spikes.", above=0,
+        "V_THRESH", "Potential at which a neuron spikes.", above=0,
     ),
     number(
-        "V_RESET", 0.0,
+        "V_RESET",
         "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
         "flux_LIF and spytorch_LIF set it to 0.",
         active_if=(
@@ -40,12 +40,12 @@ NEURONS = table(
         ),
     ),
     number(
-        "TAU_REF", 0.0,
+        "TAU_REF",
         "Refractory period: for so long after a spike the potential is held and no spike is "
         "emitted. Rounded to whole steps.", unit="ms", minimum=0,
     ),
     text(
-        "HIDDEN_NEURON_TYPE", "LIF",
+        "HIDDEN_NEURON_TYPE",
         "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
         "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
         "the threshold off the potential; or your own, as in mylab.neurons.alif2. By updates in "
@@ -55,7 +55,7 @@ NEURONS = table(
         choices=HIDDEN_NEURONS, dotted_path=True,
     ),
     text(
-        "OUTPUT_NEURON_TYPE", "LI",
+        "OUTPUT_NEURON_TYPE",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
         "neuron; spytorch_LI the one of spytorch_LIF, with rule=surrogate only; or your own. The "
         "losses of spikes need outputs that spike: with them LI stands for LIF, hetLI for hetLIF "
@@ -63,18 +63,18 @@ NEURONS = table(
         choices=OUTPUT_NEURONS, dotted_path=True,
     ),
     number(
-        "TAU_B", 100.0, "Time constant with which the adaptation B of ALIF neurons decays.",
+        "TAU_B", "Time constant with which the adaptation B of ALIF neurons decays.",
         unit="ms", above=0, active_if=ADAPTIVE,
     ),
     number(
-        "B_INCR", 0.1, "Rise of the adaptation B, and so of the threshold, at each spike.",
+        "B_INCR", "Rise of the adaptation B, and so of the threshold, at each spike.",
         minimum=0, active_if=ADAPTIVE,
     ),
     number(
-        "B_INIT", 0.0, "Adaptation B at the start of a trial.", minimum=0, active_if=ADAPTIVE,
+        "B_INIT", "Adaptation B at the start of a trial.", minimum=0, active_if=ADAPTIVE,
     ),
     number(
-        "HIDDEN_NOISE", 0.0,
+        "HIDDEN_NOISE",
         "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
         "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods, before the threshold is tested. "
         "There is none in evaluation. rockpool's noise_std, per sqrt(s), is A*sqrt(1000). "
@@ -86,44 +86,44 @@ NEURONS = table(
 WEIGHTS = table(
     "initial weights and dropout",
     number(
-        "INPUT_HIDDEN_MEAN", 0.078,
+        "INPUT_HIDDEN_MEAN",
         "Mean of the initial weights from the input to the first hidden layer.",
     ),
     number(
-        "INPUT_HIDDEN_STD", 0.045, "Standard deviation of these weights.", minimum=0,
+        "INPUT_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
     ),
     number(
-        "HIDDEN_OUTPUT_MEAN", 0.2,
+        "HIDDEN_OUTPUT_MEAN",
         "Mean of the initial weights from the last hidden layer to the output.",
     ),
     number(
-        "HIDDEN_OUTPUT_STD", 0.37, "Standard deviation of these weights.", minimum=0,
+        "HIDDEN_OUTPUT_STD", "Standard deviation of these weights.", minimum=0,
     ),
     number(
-        "HIDDEN_HIDDEN_MEAN", 0.2, "Mean of the initial weights of the recurrent connections.",
+        "HIDDEN_HIDDEN_MEAN", "Mean of the initial weights of the recurrent connections.",
         active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
-        "HIDDEN_HIDDEN_STD", 0.37, "Standard deviation of these weights.", minimum=0,
+        "HIDDEN_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
         active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
-        "HIDDEN_HIDDENFWD_MEAN", 0.02,
+        "HIDDEN_HIDDENFWD_MEAN",
         "Mean of the initial weights from one hidden layer to the next.",
         active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
-        "HIDDEN_HIDDENFWD_STD", 0.01, "Standard deviation of these weights.", minimum=0,
+        "HIDDEN_HIDDENFWD_STD", "Standard deviation of these weights.", minimum=0,
         active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
-        "PDROP_INPUT", 0.0,
+        "PDROP_INPUT",
         "Probability with which each input spike is dropped in training. Nothing is rescaled, and "
         "nothing is dropped in evaluation.",
         minimum=0, below=1,
     ),
     number(
-        "PDROP_HIDDEN", 0.0,
+        "PDROP_HIDDEN",
         "Probability, in training, with which a hidden neuron on or above its threshold is kept "
         "from spiking in a step. It stays above the threshold and draws again in the next step, so "
         "that spikes are delayed rather than dropped. Nothing is held back in evaluation.",
@@ -134,7 +134,7 @@ WEIGHTS = table(
 REGULARISATION = table(
     "regularisation",
     text(
-        "REG_TYPE", "none",
+        "REG_TYPE",
         "Regulariser of the hidden layers' activity: simple pulls each neuron towards NU_UPPER "
         "spikes per trial, Thomas1 also the layer's total below RHO_UPPER. rule=eventprop adds a "
         "push of that strength at each spike; rule=surrogate the exact gradient of the penalty "
@@ -143,40 +143,40 @@ REGULARISATION = table(
         choices=("none", "simple", "Thomas1"),
     ),
     number(
-        "LBD_UPPER", 5e-6, "Strength for neurons that spike more often than NU_UPPER.",
+        "LBD_UPPER", "Strength for neurons that spike more often than NU_UPPER.",
         minimum=0, active_if=REGULARISED,
     ),
     number(
-        "LBD_LOWER", 1e-3, "Strength for neurons that spike less often than NU_UPPER.",
+        "LBD_LOWER", "Strength for neurons that spike less often than NU_UPPER.",
         minimum=0, active_if=REGULARISED,
     ),
     number(
-        "NU_UPPER", 2.0, "Spikes per hidden neuron and trial to aim at.",
+        "NU_UPPER", "Spikes per hidden neuron and trial to aim at.",
         minimum=0, active_if=REGULARISED,
     ),
     number(
-        "RHO_UPPER", 5000.0, "Spikes of a whole hidden layer per trial not to be exceeded.",
+        "RHO_UPPER", "Spikes of a whole hidden layer per trial not to be exceeded.",
         minimum=0, active_if=LAYER_REGULARISED,
     ),
     number(
-        "GLB_UPPER", 1e-5, "Strength for layers that exceed RHO_UPPER.",
+        "GLB_UPPER", "Strength for layers that exceed RHO_UPPER.",
         minimum=0, active_if=LAYER_REGULARISED,
     ),
     switch(
-        "AVG_SNSUM", False,
+        "AVG_SNSUM",
         "Regularise by spike counts averaged over the mini-batch, not by each example's. Memory "
         "then grows with N_BATCH: all its examples are kept between the two passes.",
         active_if=REGULARISED,
     ),
     switch(
-        "REWIRE_SILENT", False,
+        "REWIRE_SILENT",
         "Before each epoch, draw new feed-forward weights into those hidden neurons that had no "
         "spike in all training of the epoch before: from the distribution of their own layer's "
         "initial weights (INPUT_HIDDEN, or HIDDEN_HIDDENFWD for deeper layers). Adam's moments of "
         "these weights become 0; recurrent weights stay. REWIRE_LIFT raises weights instead.",
     ),
     number(
-        "REWIRE_LIFT", 0.0,
+        "REWIRE_LIFT",
         "Other than 0: instead of a new draw, this is added to the feed-forward weights into the "
         "silent neurons, and to no others; Adam's moments stay.",
         minimum=0, active_if=(when("REWIRE_SILENT", True),),
@@ -186,7 +186,7 @@ REGULARISATION = table(
 LOSS = table(
     "loss types and parameters",
     text(
-        "LOSS_TYPE", "sum_weigh_exp",
+        "LOSS_TYPE",
         "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
         "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs out), the mean "
         "potential over the trial (sum; weighted in time: sum_weigh_linear, sum_weigh_exp, "
@@ -204,43 +204,43 @@ LOSS = table(
         dotted_path=True,
     ),
     number(
-        "TAU_0", 0.5, "Time scale of the softmax over first spike times.", unit="ms", above=0,
+        "TAU_0", "Time scale of the softmax over first spike times.", unit="ms", above=0,
         active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
     ),
     number(
-        "TAU_1", 6.4,
+        "TAU_1",
         "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
         unit="ms", above=0,
         active_if=(when("LOSS_TYPE", *EXPONENTIAL_LOSSES),),
     ),
     number(
-        "ALPHA", 3e-3,
+        "ALPHA",
         "Strength of the first_spike losses' cost of a late spike of the label's output.",
         minimum=0,
         active_if=(when("LOSS_TYPE", *FIRST_SPIKE_LOSSES),),
     ),
     number(
-        "DELTA_T", 1.0,
+        "DELTA_T",
         "Lag behind the label's first spike at which relative_mse wants those of the others.",
         unit="ms", above=0, active_if=(when("LOSS_TYPE", "relative_mse"),),
     ),
     number(
-        "TAU_ACCUMULATOR", 20.0,
+        "TAU_ACCUMULATOR",
         "Time constant of the input activity that weights sum_weigh_input: of a leaky accumulator "
         "of the input spikes that PDROP_INPUT leaves, 0.01 each.",
         unit="ms", above=0, active_if=(when("LOSS_TYPE", "sum_weigh_input"),),
     ),
     number(
-        "TAU_RISE", 5.0,
+        "TAU_RISE",
         "Rise of the double exponential, with a peak of 1, through which van_rossum sees spikes.",
         unit="ms", above=0, active_if=(when("LOSS_TYPE", "van_rossum"),),
     ),
     number(
-        "TAU_DECAY", 10.0, "Decay of that double exponential, longer than TAU_RISE.",
+        "TAU_DECAY", "Decay of that double exponential, longer than TAU_RISE.",
         unit="ms", above=0, active_if=(when("LOSS_TYPE", "van_rossum"),),
     ),
     switch(
-        "CUDA_VISIBLE_DEVICES", True,
+        "CUDA_VISIBLE_DEVICES",
         "Take the GPU with the number backend.device_id among those that the environment variable "
         "of this name leaves visible; false: let GeNN choose the one that suits best.",
         active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),

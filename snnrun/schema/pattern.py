@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.keys.check import Checks, Values, steps_of
+from snnrun.keys.files import with_option
 from snnrun.keys.table import number, switch, table, text, whole
-from snnrun.schema.files import with_option
 
 PATTERN = with_option("target")
 
@@ -14,43 +14,43 @@ PATTERN = with_option("target")
 OPTIONS = table(
     "options of dataset=pattern",
     text(
-        "dataset.input", None, "File of input spikes (.ras: one line \"seconds neuron\" each).",
+        "dataset.input", "File of input spikes (.ras: one line \"seconds neuron\" each).",
         nullable=True, null="Poisson spikes, drawn once with TRAIN_DATA_SEED", active_if=PATTERN,
     ),
     number(
-        "dataset.rate", 5.0, "Rate of the Poisson input.", unit="Hz", above=0, active_if=PATTERN,
+        "dataset.rate", "Rate of the Poisson input.", unit="Hz", above=0, active_if=PATTERN,
     ),
     whole(
-        "dataset.channels", 200, "Input channels.", minimum=1, maximum=65535, active_if=PATTERN,
+        "dataset.channels", "Input channels.", minimum=1, maximum=65535, active_if=PATTERN,
     ),
     text(
-        "dataset.target", None,
+        "dataset.target",
         "File of the target: spikes (.ras), or a picture (.pgm, .png) whose rows are the outputs "
         "and whose bright pixels are spikes.",
         nullable=True, null="dataset.target_spikes evenly spaced ones of each output, later from "
         "one output to the next", active_if=PATTERN,
     ),
     whole(
-        "dataset.target_spikes", 5, "Spikes of each output of the generated target.", minimum=1,
+        "dataset.target_spikes", "Spikes of each output of the generated target.", minimum=1,
         active_if=PATTERN,
     ),
-    whole("dataset.outputs", 200, "Outputs.", minimum=1, maximum=65535, active_if=PATTERN),
+    whole("dataset.outputs", "Outputs.", minimum=1, maximum=65535, active_if=PATTERN),
     whole(
-        "dataset.target_offset", None, "Number of the first neuron in the target's .ras file.",
+        "dataset.target_offset", "Number of the first neuron in the target's .ras file.",
         nullable=True, null="1 if neuron 0 has no spike there and one has the number "
         "dataset.outputs, else 0", minimum=0, active_if=PATTERN,
     ),
     number(
-        "dataset.bin_ms", 10.0, "Time that a column of a target's picture takes.", unit="ms",
+        "dataset.bin_ms", "Time that a column of a target's picture takes.", unit="ms",
         above=0, active_if=PATTERN,
     ),
     switch(
-        "dataset.jitter", True,
+        "dataset.jitter",
         "Draw the time of a picture's spike within its column; false: its middle.",
         active_if=PATTERN,
     ),
     switch(
-        "dataset.invert", False, "Make spikes of the dark pixels of a picture.", active_if=PATTERN,
+        "dataset.invert", "Make spikes of the dark pixels of a picture.", active_if=PATTERN,
     ),
 )
 # fmt: on

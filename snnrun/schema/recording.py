@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from snnrun.keys.files import DATASETS, with_option
 from snnrun.keys.key import RESUME, TEST, unless, when
 from snnrun.keys.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
 from snnrun.keys.table import number, row, switch, table, text, when_recorded, whole
 from snnrun.rules import RULES
-from snnrun.schema.files import DATASETS, with_option
 from snnrun.schema.layers import LAYERS
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
@@ -21,13 +21,13 @@ RECORDING = table(
         "W_OUTPUT_EPOCH_TRIAL", "all weights are written to weights.h5", changeable=(RESUME,),
     ),
     whole(
-        "W_REPORT_INTERVAL", 0,
+        "W_REPORT_INTERVAL",
         "Write all weights to weights.h5 every so many trials, in the epochs that W_EPOCH_INTERVAL"
         " chooses; 0: only at W_OUTPUT_EPOCH_TRIAL.",
         minimum=0, changeable=(RESUME,),
     ),
     whole(
-        "W_EPOCH_INTERVAL", 1, "The epochs in which W_REPORT_INTERVAL applies: every so many.",
+        "W_EPOCH_INTERVAL", "The epochs in which W_REPORT_INTERVAL applies: every so many.",
         minimum=1, active_if=(unless("W_REPORT_INTERVAL", 0),),
         changeable=(RESUME,),
     ),
@@ -38,7 +38,7 @@ RECORDING = table(
         changeable=(RESUME,),
     ),
     whole(
-        "SPK_REC_STEPS", None,
+        "SPK_REC_STEPS",
         "Steps of a trial whose spikes are buffered before they are written.",
         minimum=1, nullable=True, null="TRIAL_MS/DT_MS, the whole trial",
         active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
@@ -48,7 +48,7 @@ RECORDING = table(
         active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
     ),
     row(
-        "REC_SPIKES", [],
+        "REC_SPIKES",
         "Populations whose spikes are written to spikes.h5: input, hidden (all hidden layers; or "
         "hidden0, hidden1, ...), and output where it spikes."
         + EVERY_TRIAL.format("REC_SPIKES_EPOCH_TRIAL"),
@@ -59,7 +59,7 @@ RECORDING = table(
         active_if=(unless("REC_NEURONS", ()),), changeable=BOTH,
     ),
     row(
-        "REC_NEURONS", [],
+        "REC_NEURONS",
         "[population, variable] pairs that are written to variables.h5 in every step. Variables: V"
         " potential, I synaptic current, B adaptation (ALIF)."
         + EVERY_TRIAL.format("REC_NEURONS_EPOCH_TRIAL"),
@@ -70,7 +70,7 @@ RECORDING = table(
         active_if=(unless("REC_SYNAPSES", ()),), changeable=BOTH,
     ),
     row(
-        "REC_SYNAPSES", [],
+        "REC_SYNAPSES",
         "[projection, g] pairs whose weights g are written to weights.h5. Projections: "
         "in_to_hid, hid_to_hid (RECURRENT), hid_to_hidfwd (from one hidden layer to the next), "
         "hid_to_out; of several hidden layers all, or with the layer's number, as in in_to_hid0."
@@ -78,138 +78,138 @@ RECORDING = table(
         kind=SYNAPSES, changeable=BOTH,
     ),
     switch(
-        "WRITE_TO_DISK", True,
+        "WRITE_TO_DISK",
         "Keep a run folder; false: records live in a temporary folder until the run ends, no "
         "checkpoint is written, and nothing is left but what snnrun.train returns (the data folder "
         "and the build cache are used as ever).",
     ),
     switch(
-        "TRAINING_PLOT", False,
+        "TRAINING_PLOT",
         "Plot the course of the training to plots/training.png, and in a window where there is a "
         "display. Needs matplotlib.",
         changeable=(RESUME,),
     ),
     whole(
-        "TRAINING_PLOT_INTERVAL", 10, "Plot every so many epochs, and at the end.",
+        "TRAINING_PLOT_INTERVAL", "Plot every so many epochs, and at the end.",
         minimum=1, active_if=PLOTTED, changeable=(RESUME,),
     ),
     switch(
-        "FANCY_PLOTS", False,
+        "FANCY_PLOTS",
         "Make further plots in plots/: spikes of one example, weights, activity, time constants "
         "and, with COLLECT_CONFUSION, the confusion matrix. Needs matplotlib.",
         changeable=(RESUME,),
     ),
     switch(
-        "CHECKPOINT", True,
+        "CHECKPOINT",
         "Write checkpoints/last.h5 after each epoch, from which the run can be resumed.",
         changeable=(RESUME,),
     ),
     text(
-        "CHECKPOINT_BEST", "validation",
+        "CHECKPOINT_BEST",
         "Write checkpoints/best.h5 whenever this accuracy is higher than ever before: validation "
         "(training where N_VALIDATE is 0 and there is none), training, or neither.",
         choices=("validation", "training", "neither"), changeable=(RESUME,),
     ),
     switch(
-        "LOAD_LAST", False,
+        "LOAD_LAST",
         "Start from the weights of the last checkpoint of the newest earlier run of this "
         "NAME under OUT_DIR.",
     ),
     switch(
-        "LOAD_BEST", False,
+        "LOAD_BEST",
         "Start from the weights of the best checkpoint of the newest earlier run of this NAME "
         "under OUT_DIR. snnrun test: evaluate the run's best checkpoint, not its last.",
         changeable=(TEST,),
     ),
     switch(
-        "COLLECT_CONFUSION", False, "Record the confusion matrix of every epoch.", changeable=BOTH,
+        "COLLECT_CONFUSION", "Record the confusion matrix of every epoch.", changeable=BOTH,
     ),
     switch(
-        "REC_PREDICTIONS", False, "Record the predicted class of every example.", changeable=BOTH,
+        "REC_PREDICTIONS", "Record the predicted class of every example.", changeable=BOTH,
     ),
 )
 
 GROUPS = table(
     "options of the groups",
     text(
-        "dataset.name", "yinyang", "The data set, or the dotted path of your own.",
+        "dataset.name", "The data set, or the dotted path of your own.",
         choices=DATASETS, dotted_path=True,
     ),
     text(
-        "dataset.path", None, "Folder that holds the data set's files.",
+        "dataset.path", "Folder that holds the data set's files.",
         nullable=True, null="the data folder that snnrun data info shows", changeable=BOTH,
     ),
     switch(
-        "dataset.fetch", True, "Download a public data set that is missing.", changeable=BOTH,
+        "dataset.fetch", "Download a public data set that is missing.", changeable=BOTH,
     ),
     switch(
-        "dataset.merge", True,
+        "dataset.merge",
         "Count several events of a channel in one time step as one spike; false: as many as there "
         "are.",
     ),
     text(
-        "dataset.changed", "refuse",
+        "dataset.changed",
         "What snnrun resume does where the data are not those that the run has trained on so far: "
         "refuse, or accept and note what differs.",
         choices=("refuse", "accept"), changeable=(RESUME,),
     ),
     row(
-        "dataset.start", 0.0,
+        "dataset.start",
         "Time of the data, after RESCALE_T, at which trials begin; or first: that of the first "
         "event of each example. What comes before is dropped.",
         kind=START, unit="ms", active_if=with_option("start"),
     ),
     row(
-        "dataset.input_ms", None,
+        "dataset.input_ms",
         "Part of the trial that the latency code of the inputs takes; outputs may spike later.",
         kind=FLOAT, unit="ms", above=0, nullable=True, null="TRIAL_MS",
         active_if=with_option("input_ms"),
     ),
     whole(
-        "dataset.thresholds", 49,
+        "dataset.thresholds",
         "Grey thresholds whose crossings are the input: two inputs each, and one for full "
         "brightness.", minimum=2, maximum=255, active_if=with_option("thresholds"),
     ),
     number(
-        "dataset.pixel_ms", 2.0, "Time for which a pixel is shown.", unit="ms", above=0,
+        "dataset.pixel_ms", "Time for which a pixel is shown.", unit="ms", above=0,
         active_if=with_option("pixel_ms"),
     ),
     whole(
-        "dataset.repeats", 2, "Spikes that a crossing makes, spread evenly over the pixel's time.",
+        "dataset.repeats", "Spikes that a crossing makes, spread evenly over the pixel's time.",
         minimum=1, maximum=100, active_if=with_option("repeats"),
     ),
     whole(
-        "dataset.downsample", 4,
+        "dataset.downsample",
         "Edge of the squares of camera pixels that are one input per polarity.",
         minimum=1, maximum=128, active_if=with_option("downsample"),
     ),
-    text("network.name", "feedforward", "Name of the kind of network; a label."),
+    text("network.name", "Name of the kind of network; a label."),
     text(
-        "network.integrator", "exact",
+        "network.integrator",
         "How states advance by a step: exact with the closed form, or euler.",
         choices=("exact", "euler"),
     ),
     row(
-        "network.hidden_parameters", {},
+        "network.hidden_parameters",
         "Parameters of the hidden neurons that no key sets: name -> number, or one number per "
         "neuron.",
         kind=NUMBERS,
     ),
     row(
-        "network.output_parameters", {},
+        "network.output_parameters",
         "Parameters of the output neurons that no key sets: name -> number, or one number per "
         "neuron.",
         kind=NUMBERS,
     ),
     row(
-        "network.hidden_trained", [],
+        "network.hidden_trained",
         "Parameters of the hidden neurons that are trained besides what TRAIN_TAU trains, such as "
         "v_thresh and bias: one value per neuron, from the same start, not below 1 % of it where "
         "it must be positive.",
         kind=TEXTS,
     ),
     row(
-        "network.layers", [],
+        "network.layers",
         "The layers one by one, the output last or left out: a list of mappings with name, size, "
         "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, or"
         " true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
@@ -218,61 +218,61 @@ GROUPS = table(
         kind=LAYERS,
     ),
     text(
-        "rule.name", "eventprop", "The learning rule, or the dotted path of your own.",
+        "rule.name", "The learning rule, or the dotted path of your own.",
         choices=tuple(RULES), dotted_path=True,
     ),
     text(
-        "backend.name", "native",
+        "backend.name",
         "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU.",
         choices=("native", "genn"), changeable=BOTH,
     ),
     text(
-        "backend.device", None, "The backend of GeNN.",
+        "backend.device", "The backend of GeNN.",
         choices=("cuda", "hip", "single_threaded_cpu"), nullable=True,
         null="the first of these that this PyGeNN has", active_if=GENN, changeable=BOTH,
     ),
     whole(
-        "backend.device_id", 0,
+        "backend.device_id",
         "Number of the GPU among those that the environment's CUDA_VISIBLE_DEVICES leaves, with "
         "the key CUDA_VISIBLE_DEVICES true.", minimum=0, active_if=GENN, changeable=BOTH,
     ),
     switch(
-        "backend.optimize_code", True,
+        "backend.optimize_code",
         "Let GeNN build with -O3 and fast arithmetic that reorders sums; false: -O2, by the rules "
         "of IEEE 754.", active_if=GENN,
     ),
     text(
-        "backend.on_full_buffer", "stop",
+        "backend.on_full_buffer",
         "What to do when a neuron spikes more than N_MAX_SPIKE times in a trial: stop, or report "
         "how many spikes were learned without their gradient.",
         choices=("stop", "report"), active_if=GENN, changeable=(RESUME,),
     ),
     whole(
-        "backend.threads", None, "Threads to compute with; results do not depend on it.", minimum=1,
+        "backend.threads", "Threads to compute with; results do not depend on it.", minimum=1,
         maximum=1024, nullable=True, null="one per core", active_if=NATIVE, changeable=BOTH,
     ),
     text(
-        "backend.precision", "float32", "Floating-point numbers to compute with.",
+        "backend.precision", "Floating-point numbers to compute with.",
         choices=("float32", "float64"),
     ),
     switch(
-        "backend.contraction", True,
+        "backend.contraction",
         "Let the compiler fuse a multiplication and an addition into one rounding. false, at less "
         "speed: with backend.precision=float64 the spikes are those of the NumPy program that "
         "defines the semantics, and gradients agree with it up to the last digits.",
         active_if=NATIVE,
     ),
     text(
-        "backend.compiler", None,
+        "backend.compiler",
         "The C++ compiler, a name or a path; for CUDA the one that nvcc calls for the host's code.",
         nullable=True, null="$CXX, else the first that is found; for CUDA the one that nvcc finds",
         changeable=BOTH,
     ),
-    row("backend.flags", [], "Further flags for the compiler: C++, nvcc or hipcc.", kind=TEXTS),
+    row("backend.flags", "Further flags for the compiler: C++, nvcc or hipcc.", kind=TEXTS),
     text(
-        "backend.cache_dir", None, "Folder in which compiled programs are kept.",
+        "backend.cache_dir", "Folder in which compiled programs are kept.",
         nullable=True, null="the folder that snnrun doctor shows", changeable=BOTH,
     ),
-    text("record.name", "none", "Name of the choice of records; a label.", changeable=BOTH),
+    text("record.name", "Name of the choice of records; a label.", changeable=BOTH),
 )
 # fmt: on

@@ -15,8 +15,7 @@ from samples import make_config
 from snnrun.config import from_dict
 from snnrun.datasets import DataFile, find, load
 from snnrun.errors import ConfigError, DataError
-from snnrun.keys.files import conf_dir
-from snnrun.schema.files import DATASETS, FILES
+from snnrun.keys.files import DATASETS, OF_DATASETS, conf_dir
 
 OWN = """
 import numpy as np
@@ -94,7 +93,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_file_of_a_data_set_says_what_its_declaration_says(name: str) -> None:
-    dataset, values = find(name), FILES[name]
+    dataset, values = find(name), OF_DATASETS[name]
     assert dataset.name == values["dataset.name"] == name
     assert dataset.generated == (not dataset.files) == ("dataset.path" not in values)
     assert dataset.made_for_trial == ("dataset.start" not in values)
