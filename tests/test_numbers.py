@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ctypes import Structure
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +14,10 @@ from oracle import problem
 from parity import constant, data_of, load_weights, native, program_of
 
 from snnrun.backends.native.emit import Generated, generate
+from snnrun.backends.native.library import Job, NativeBackend
 from snnrun.compile.derive import derive
 from snnrun.config import from_dict
+from snnrun.errors import BuildError
 from snnrun.models.equations import symbol
 from snnrun.models.neurons import LIF
 from snnrun.run import build_program
@@ -83,6 +86,19 @@ def test_programs_of_one_library_in_one_process_keep_their_own_numbers() -> None
     load_weights(there, case.weights)
     for a, b in zip(alone, gradients(None, beside=there), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_library_of_another_program_or_interface_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = constant(problem("lif", seed=3, examples=4))
+    program = program_of(case, 0.2, train=())
+    with pytest.raises(BuildError, match=r"is another program\. Delete its folder"):
+        native(program, numbers={"Hidden.tau_men": 1.0})
+    fields = [*Job._fields_[1:], Job._fields_[0]]
+    monkeypatch.setattr(NativeBackend, "job", type("Job", (Structure,), {"_fields_": fields}))
+    with pytest.raises(BuildError, match="was built for another version of snnrun"):
+        native(program)
 
 
 def test_the_slope_of_a_spike_that_grazes_keeps_its_digits() -> None:

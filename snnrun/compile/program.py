@@ -43,15 +43,22 @@ NO_SPIKE_TRAINS = (
 class Tensor:
     """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N].
 
-    ``moments``: the optimiser keeps moments of its gradient.
+    ``kind``: forward, recurrent or parameters. ``moments``: the optimiser keeps moments of its
+    gradient.
     """
 
     name: str
     layer: int
+    kind: str
     shape: tuple[int, int]
     trained: bool
     parameters: tuple[str, ...] = ()
     moments: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the program, as 0.forward."""
+        return f"{self.layer}.{self.kind}"
 
     @property
     def count(self) -> int:
@@ -124,7 +131,7 @@ class Program:
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
-        """The arrays of all layers, in the order in which backends number them."""
+        """The arrays of all layers."""
         found = []
         for index, (layer, compiled) in enumerate(
             zip(self.network.layers, self.populations, strict=True)
@@ -136,6 +143,7 @@ class Program:
                     Tensor(
                         name=projection.name,
                         layer=index,
+                        kind="recurrent" if projection is layer.recurrent else "forward",
                         shape=shape,
                         trained=projection.trained,
                         moments=projection.trained and not self._plain(projection),
@@ -146,6 +154,7 @@ class Program:
                     Tensor(
                         name=f"{layer.population.name}_parameters",
                         layer=index,
+                        kind="parameters",
                         shape=(len(compiled.per_neuron), size),
                         trained=bool(layer.population.trained),
                         parameters=compiled.per_neuron,

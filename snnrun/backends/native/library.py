@@ -19,7 +19,7 @@ WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
 EVALUATION_BATCH = 256  # any size gives the same results; this one keeps all threads busy
 
 
-class DataView(c.Structure):
+class Data(c.Structure):
     """The examples of a data set as the runtime sees them."""
 
     _fields_ = (
@@ -37,9 +37,11 @@ class DataView(c.Structure):
     )
 
 
-class _Job(c.Structure):
+class Job(c.Structure):
+    """What one call does."""
+
     _fields_ = (
-        ("data", c.POINTER(DataView)),
+        ("data", c.POINTER(Data)),
         ("examples", c.c_void_p),
         ("count", c.c_int64),
         ("batch", c.c_int32),
@@ -59,6 +61,12 @@ class _Job(c.Structure):
         ("failed_batch", c.c_int64),
         ("failed_tensor", c.c_int32),
     )
+
+
+def described(struct: type[c.Structure]) -> str:
+    """Return name, size and fields of a struct, as its other side in C++ describes itself."""
+    names = [field[0] for field in struct._fields_]
+    return " ".join([struct.__name__, str(c.sizeof(struct)), *names])
 
 
 def pointer(array: np.ndarray, dtype: type) -> int:
@@ -85,13 +93,13 @@ def load_library(library: Path) -> c.CDLL:
             "backend.cache_dir=FOLDER"
         ) from error
     loaded.snn_spikes.restype = c.c_int64
-    for name in ("snn_numbers", "snn_create", "snn_run", "snn_gradient", "snn_trial"):
-        if hasattr(loaded, name):  # of a rule that learns online there are fewer
-            getattr(loaded, name).restype = c.c_char_p
+    for name in ("numbers", "interface", "create", "run", "gradient", "trial"):
+        if hasattr(loaded, f"snn_{name}"):  # of a rule that learns online there are fewer
+            getattr(loaded, f"snn_{name}").restype = c.c_char_p
     return loaded
 
 
-def view_of(data: SpikeData, program: Program) -> DataView:
+def view_of(data: SpikeData, program: Program) -> Data:
     """Return the data as the runtime sees them; ConfigError where the program is for others."""
     network = program.network
     if (data.n_steps, data.n_channels) != (program.steps, network.input.size):
@@ -100,7 +108,7 @@ def view_of(data: SpikeData, program: Program) -> DataView:
             f"{program.steps} and {network.input.size}"
         )
     targets = data.targets
-    return DataView(
+    return Data(
         steps=data.n_steps,
         channels=data.n_channels,
         offsets=pointer(data.offsets, np.int64),
@@ -123,6 +131,8 @@ class CompiledProgram:
         ResourceError: There is not enough memory, or the system gives no more threads.
     """
 
+    job: type[c.Structure]
+
     def __init__(
         self, library: Path, program: Program, threads: int, numbers: Mapping[str, float]
     ) -> None:
@@ -137,7 +147,15 @@ class CompiledProgram:
         values = np.array(list(numbers.values()), np.float64)
         given = c.c_void_p(values.ctypes.data)
         self._require_done(self._lib.snn_create(threads, given, c.byref(self._engine)))
-        self._index = {tensor.name: i for i, tensor in enumerate(program.tensors)}
+        *structs, tensors = self._lib.snn_interface(self._engine).decode().splitlines()
+        if structs != [described(struct) for struct in (self.job, Data)]:
+            raise BuildError(
+                f"{library} was built for another version of snnrun. Delete its folder to build it "
+                "anew"
+            )
+        by_place = {tensor.place: tensor for tensor in program.tensors}
+        self._tensors = [by_place[place] for place in tensors.split()[1:]]  # as it numbers them
+        self._index = {tensor.name: i for i, tensor in enumerate(self._tensors)}
 
     def __del__(self) -> None:
         self.close()
@@ -155,14 +173,14 @@ class CompiledProgram:
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor, in the build's precision."""
-        tensor = self.program.tensors[self._index[name]]
+        tensor = self._tensors[self._index[name]]
         plain = np.empty(tensor.shape, self._real)
         self._copy(name, which, plain, write=False)
         return plain
 
     def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
         """Overwrite a tensor; the array is rounded to the build's precision."""
-        tensor = self.program.tensors[self._index[name]]
+        tensor = self._tensors[self._index[name]]
         plain = np.ascontiguousarray(array, self._real)
         if plain.shape != tensor.shape:
             raise ValueError(f"{name} has shape {tensor.shape}, not {plain.shape}")
@@ -212,6 +230,8 @@ class NativeBackend(CompiledProgram):
 
     batches_per_call: int | None = None
 
+    job = Job
+
     def __init__(
         self,
         library: Path,
@@ -255,7 +275,7 @@ class NativeBackend(CompiledProgram):
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
         if self._patterns is not None and batch != 1:
             raise ConfigError(f"N_BATCH={batch}: loss {self.program.loss.name} needs N_BATCH=1")
-        job = _Job(
+        job = Job(
             batch=batch,
             train=1,
             rates=pointer(rates, np.float64),
@@ -271,7 +291,7 @@ class NativeBackend(CompiledProgram):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and vetoes."""
-        return self._call(self._lib.snn_run, _Job(batch=EVALUATION_BATCH), data, examples)
+        return self._call(self._lib.snn_run, Job(batch=EVALUATION_BATCH), data, examples)
 
     def gradient(
         self,
@@ -282,7 +302,7 @@ class NativeBackend(CompiledProgram):
         disturbed: bool = False,
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
-        job = _Job(
+        job = Job(
             batch=len(examples),
             train=1,
             dropout=dropout,
@@ -300,7 +320,7 @@ class NativeBackend(CompiledProgram):
         disturbed: bool = False,
     ) -> Trial:
         """Run one example and return everything that happened, with the weights as they are."""
-        job = _Job(batch=1, dropout=dropout, dropout_key=dropout_key, disturbed=disturbed)
+        job = Job(batch=1, dropout=dropout, dropout_key=dropout_key, disturbed=disturbed)
         results = self._call(self._lib.snn_trial, job, data, np.array([example], np.int64))
         input_steps, input_channels = self._spikes(-1)
         steps, neurons, states = [], [], []
@@ -325,7 +345,7 @@ class NativeBackend(CompiledProgram):
         )
 
     def _call(
-        self, function: c._NamedFuncPointer, job: _Job, data: SpikeData, examples: np.ndarray
+        self, function: c._NamedFuncPointer, job: Job, data: SpikeData, examples: np.ndarray
     ) -> Results:
         if self._patterns is not None:
             self._patterns.require(data)
@@ -344,7 +364,7 @@ class NativeBackend(CompiledProgram):
         job.failed_batch, job.failed_tensor = -1, -1
         if count:
             self._carry_out(function, job)
-        tensor = self.program.tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
+        tensor = self._tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
         return Results(
             loss=loss,
             prediction=prediction,

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnrun.backends.native.library import (
     CompiledProgram,
-    DataView,
+    Data,
     pointer,
     view_of,
 )
@@ -21,9 +21,11 @@ from snnrun.datasets.spikes import SpikeData, Targets
 KERNELS = ("neurons", "feedback", "synapses", "updates")  # as in runtime/online.hpp
 
 
-class _Job(c.Structure):
+class OnlineJob(c.Structure):
+    """What one call does."""
+
     _fields_ = (
-        ("data", c.POINTER(DataView)),
+        ("data", c.POINTER(Data)),
         ("examples", c.c_void_p),
         ("count", c.c_int64),
         ("rates", c.c_void_p),
@@ -41,6 +43,8 @@ class _Job(c.Structure):
 
 class OnlineBackend(CompiledProgram, OnlineRuns):
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
+
+    job = OnlineJob
 
     def __init__(
         self, library: Path, program: Program, threads: int, numbers: Mapping[str, float]
@@ -101,7 +105,7 @@ class OnlineBackend(CompiledProgram, OnlineRuns):
         layer_spikes = np.zeros((count, len(populations)), np.int32)
         neuron_spikes = np.zeros(sum(p.population.size for p in populations), np.int64)
         given = np.zeros(count) if rates is None else rates
-        job = _Job(
+        job = OnlineJob(
             data=c.pointer(view),
             examples=pointer(examples, np.int64),
             count=count,

@@ -47,8 +47,23 @@ template <class P> class Engine : Walk<P> {
         });
     }
 
+    // What the other side must know alike, and the tensors, which are numbered in this order.
+    std::string interface() {
+        std::string text = Job::described() + Data::described() + "tensors";
+        each_layer([&](auto layer) {
+            using L = Layer<layer()>;
+            const auto name = [&](const char* kind) {
+                text += " " + std::to_string(layer()) + "." + kind;
+            };
+            name("forward");
+            if (L::RECURRENT) name("recurrent");
+            if (L::Model::PER_NEURON > 0) name("parameters");
+        });
+        return text;
+    }
+
     // Copies tensor `index` from (`set`) or to `plain` [rows][size]; which: 0 values, 1 and 2
-    // Adam's moments, 3 gradient. Tensors are numbered as Program.tensors in compile/program.py.
+    // Adam's moments, 3 gradient.
     void copy(int index, int which, bool set, Real* plain) {
         AllTensors* all[] = {&value_, &first_, &second_, &gradient_};
         int at = 0;

@@ -2,23 +2,25 @@
 #pragma once
 #include <vector>
 
+#include "interface.hpp"
 #include "memory.hpp"
 
 namespace snn {
 
 // The examples of a data set. Pointers are relative to the example's first event.
-struct Data {
-    int32_t steps, channels;
-    const int64_t* offsets;            // [examples + 1]
-    const uint32_t* step_pointers;     // [examples][steps + 1]
-    const uint16_t* channel_by_step;   // [events] by (step, channel)
-    const uint32_t* channel_pointers;  // [examples][channels + 1]
-    const uint16_t* step_by_channel;   // [events] by (channel, step)
-    const int32_t* labels;             // [examples]
-    const int64_t* target_offsets;     // [examples + 1] into the two below; null: no targets
-    const uint16_t* target_step;       // steps in which outputs should spike, rising
-    const uint16_t* target_neuron;     // and which of them
-};
+#define SNN_DATA(F)                                                                                \
+    F(int32_t, steps)                                                                              \
+    F(int32_t, channels)                                                                           \
+    F(const int64_t*, offsets)           /* [examples + 1] */                                      \
+    F(const uint32_t*, step_pointers)    /* [examples][steps + 1] */                               \
+    F(const uint16_t*, channel_by_step)  /* [events] by (step, channel) */                         \
+    F(const uint32_t*, channel_pointers) /* [examples][channels + 1] */                            \
+    F(const uint16_t*, step_by_channel)  /* [events] by (channel, step) */                         \
+    F(const int32_t*, labels)            /* [examples] */                                          \
+    F(const int64_t*, target_offsets)    /* [examples + 1] into the next two; null: no targets */  \
+    F(const uint16_t*, target_step)      /* steps in which outputs should spike, rising */         \
+    F(const uint16_t*, target_neuron)    /* and which of them */
+SNN_STRUCT(Data, SNN_DATA)
 
 struct Events {
     const uint32_t* step_start;     // events of step n: step_start[n] .. step_start[n + 1]

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "vector.hpp"
@@ -37,6 +38,11 @@ template <class F> const char* attempt(F f) {
     extern "C" {                                                                                   \
     int snn_real_bytes() { return sizeof(snn::Real); }                                             \
     int snn_lanes() { return snn::LANES; }                                                         \
+    const char* snn_interface(void* e) {                                                           \
+        static thread_local std::string text;                                                      \
+        text = static_cast<E*>(e)->interface();                                                    \
+        return text.c_str();                                                                       \
+    }                                                                                              \
     const char* snn_numbers() { return PROGRAM::NUMBERS; }                                         \
     const char* snn_create(int threads, const double* numbers, void** engine) {                    \
         return snn::attempt([&] { *engine = new E(threads, numbers); });                           \

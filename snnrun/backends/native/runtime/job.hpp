@@ -6,25 +6,28 @@ namespace snn {
 
 constexpr int SLOTS = 16;
 
-// What one call does; mirrored by the ctypes structure in backends/native/library.py.
-struct Job {
-    const Data* data;
-    const int64_t* examples;  // [count] in order
-    int64_t count;
-    int32_t batch, train;
-    const double* rates;  // [batches] learning rates
-    double beta1, beta2, epsilon;
-    int64_t updates;  // Adam steps before this call
-    double dropout;
-    uint64_t dropout_key;
-    int64_t disturbed;  // noise and vetoes of hidden neurons, drawn by dropout_key
-    double* loss;            // [count]
-    int32_t* prediction;     // [count]
-    int32_t* layer_spikes;   // [count][layers]
-    int64_t* neuron_spikes;  // [all neurons of all layers] added to
-    int64_t failed_batch;    // out: -1, or the batch with values that are not finite or too large
-    int32_t failed_tensor;   // out: which tensor; -1: the loss
-};
+// What one call does.
+#define SNN_JOB(F)                                                                                 \
+    F(const Data*, data)                                                                           \
+    F(const int64_t*, examples) /* [count] in order */                                             \
+    F(int64_t, count)                                                                              \
+    F(int32_t, batch)                                                                              \
+    F(int32_t, train)                                                                              \
+    F(const double*, rates) /* [batches] learning rates */                                         \
+    F(double, beta1)                                                                               \
+    F(double, beta2)                                                                               \
+    F(double, epsilon)                                                                             \
+    F(int64_t, updates) /* Adam steps before this call */                                          \
+    F(double, dropout)                                                                             \
+    F(uint64_t, dropout_key)                                                                       \
+    F(int64_t, disturbed)      /* noise and vetoes of hidden neurons, drawn by dropout_key */      \
+    F(double*, loss)           /* [count] */                                                       \
+    F(int32_t*, prediction)    /* [count] */                                                       \
+    F(int32_t*, layer_spikes)  /* [count][layers] */                                               \
+    F(int64_t*, neuron_spikes) /* [all neurons of all layers] added to */                          \
+    F(int64_t, failed_batch)   /* out: -1, or the first with values not finite or too large */     \
+    F(int32_t, failed_tensor)  /* out: which tensor; -1: the loss */
+SNN_STRUCT(Job, SNN_JOB)
 
 // Tiny numbers count as 0 while a Real is a float: they are slow, and below every tolerance.
 class FlushDenormals {

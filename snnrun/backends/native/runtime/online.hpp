@@ -36,6 +36,12 @@ template <class P> class OnlineEngine : Walk<P> {
     int field_count() const { return int(fields_.size()); }
     Field& field(int index) { return fields_[index]; }
 
+    std::string interface() {
+        std::string text = OnlineJob::described() + Data::described() + "tensors";
+        each_layer([&](auto layer) { text += " " + std::to_string(layer()) + ".forward"; });
+        return text;
+    }
+
     // Copies w (0), m (1) or u (2) of a layer from (`set`) or to `plain` [PRE][SIZE].
     void copy(int wanted, int which, bool set, Real* plain) {
         each_layer([&](auto layer) {

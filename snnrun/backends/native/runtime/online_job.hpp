@@ -5,21 +5,21 @@
 
 namespace snn {
 
-// Mirrored by the ctypes structure in backends/native/online.py.
-struct OnlineJob {
-    const Data* data;
-    const int64_t* examples;          // [count] in order
-    int64_t count;
-    const double* rates;              // [count] step sizes r0
-    int64_t clock;                    // steps of learning before this call
-    int32_t stop;                     // steps of a trial to run: all of them, but in tests
-    int32_t learn, trace;             // 0: frozen weights; 1: keep every state of the last trial
-    double* error;                    // [count] running mean of the squared error, over outputs
-    double* square;                   // [count] sum over steps of the squared error, over outputs
-    int32_t* layer_spikes;            // [count][layers]
-    int64_t* neuron_spikes;           // [all neurons of all layers] added to
-    int64_t failed;                   // out: -1, or the trial in which a gradient was not finite
-};
+#define SNN_ONLINE_JOB(F)                                                                          \
+    F(const Data*, data)                                                                           \
+    F(const int64_t*, examples) /* [count] in order */                                             \
+    F(int64_t, count)                                                                              \
+    F(const double*, rates)    /* [count] step sizes r0 */                                         \
+    F(int64_t, clock)          /* steps of learning before this call */                            \
+    F(int32_t, stop)           /* steps of a trial to run: all of them, but in tests */            \
+    F(int32_t, learn)          /* 0: frozen weights */                                             \
+    F(int32_t, trace)          /* 1: keep every state of the last trial */                         \
+    F(double*, error)          /* [count] running mean of the squared error, over outputs */       \
+    F(double*, square)         /* [count] sum over steps of the squared error, over outputs */     \
+    F(int32_t*, layer_spikes)  /* [count][layers] */                                               \
+    F(int64_t*, neuron_spikes) /* [all neurons of all layers] added to */                          \
+    F(int64_t, failed)         /* out: -1, or the trial in which a gradient was not finite */
+SNN_STRUCT(OnlineJob, SNN_ONLINE_JOB)
 
 // An array that is carried from one trial to the next: [rows][size], rows `stride` apart.
 struct Field {
