@@ -35,6 +35,7 @@ from snnrun.schema import KEYS
 
 ROOT = Path(__file__).parents[1]
 README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
+HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
 PLOTS, TUTORIAL = ROOT / "docs" / "plots.md", ROOT / "docs" / "tutorial.md"
 FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
 
@@ -142,7 +143,7 @@ def test_every_key_that_the_readme_names_exists() -> None:
     assert {name for name in named if not name.startswith("SNNRUN_")} <= set(KEYS)
 
 
-@pytest.mark.parametrize("document", [README, MODELS, PLOTS, TUTORIAL], ids=name_of)
+@pytest.mark.parametrize("document", [README, MODELS, PLOTS, TUTORIAL, HOUSE], ids=name_of)
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
     text = document.read_text()
     headings = {
@@ -155,6 +156,16 @@ def test_every_link_within_the_repository_leads_somewhere(document: Path) -> Non
         path, _, anchor = target.partition("#")
         assert (document.parent / path).exists(), target
         assert not anchor or anchor in headings, target
+
+
+def test_the_page_about_the_house_names_every_room_and_nothing_that_is_gone() -> None:
+    text = HOUSE.read_text()
+    there = [path.as_posix() for path in (ROOT / "snnrun").rglob("*.[ph][yp]*")]
+    for name in re.findall(r"`([\w./]+\.(?:py|hpp))`", text):
+        assert (ROOT / name).exists() or any(path.endswith(f"/{name}") for path in there), name
+    rooms = [path.name for path in (ROOT / "snnrun").iterdir() if (path / "__init__.py").exists()]
+    for room in set(rooms) - {"interface", "testing"}:
+        assert f" {room}/" in text, room
 
 
 def test_the_example_of_reading_a_run_calls_what_there_is() -> None:
