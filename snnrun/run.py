@@ -120,7 +120,7 @@ def train_in(
         splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
-        record = _record(config, paths, splits, data, backend.program.loss.task, resume)
+        record = _record(config, paths, splits, data, backend.program.task, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
         resumed = _resumed(config, paths, opened) if resume else None
         state = resumed or _start(config, paths, opened)

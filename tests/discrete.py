@@ -17,9 +17,8 @@ from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.declare import Neuron
-from snnrun.models.discrete_neurons import FLUX_LIF
 from snnrun.models.losses import LOSSES
-from snnrun.models.neurons import LI
+from snnrun.models.neurons import FLUX_LIF, LI
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import SURROGATE

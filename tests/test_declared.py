@@ -17,10 +17,17 @@ from snnrun.compile.derive import DRIVE, RELEASE, adjoint_symbol, derive, entry_
 from snnrun.compile.derive import SPIKE_TIME_GRADIENT as DL_DT
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.discrete_neurons import DISCRETE_NEURONS
 from snnrun.models.equations import symbol
 from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss, Readout
-from snnrun.models.neurons import ALIF, LI, LIF, LIF_SUBTRACT, NEURON_TYPES, NEURONS
+from snnrun.models.neurons import (
+    ALIF,
+    DISCRETE_NEURONS,
+    LI,
+    LIF,
+    LIF_SUBTRACT,
+    NEURON_TYPES,
+    NEURONS,
+)
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.testing.declaration import loss_findings, neuron_findings
 

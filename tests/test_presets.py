@@ -18,11 +18,12 @@ from runs import write_dvs, write_mnist, write_shd, write_ssc
 from snnrun.commands.arguments import groups, split
 from snnrun.commands.compose import configured
 from snnrun.config import Config, conf_dir, from_dict
+from snnrun.models.losses import TARGET_LOSSES
+from snnrun.models.neurons import DISCRETE, HIDDEN_NEURONS
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
 from snnrun.schema import SCHEMA
-from snnrun.schema.model import DISCRETE_HIDDEN, DISCRETE_NEURONS, TARGET_LOSSES
 from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
@@ -90,7 +91,7 @@ def assert_trained(config: Config, folder: Path) -> None:
 
 def flowing(key: str) -> tuple[str, ...]:
     """Return the neurons of a key that are declared by equations in continuous time."""
-    return tuple(name for name in SCHEMA[key].choices if name not in DISCRETE_NEURONS)
+    return tuple(name for name in SCHEMA[key].choices if name not in DISCRETE)
 
 
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -105,7 +106,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "integrator": ("exact", "euler"),
 }
 SURROGATE_CHOICES: dict[str, tuple[Any, ...]] = {
-    "HIDDEN_NEURON_TYPE": ("LIF", "ALIF", *DISCRETE_HIDDEN),
+    "HIDDEN_NEURON_TYPE": ("LIF", "ALIF", *(n for n in DISCRETE if n in HIDDEN_NEURONS)),
     "surrogate": SCHEMA["rule.surrogate"].choices,
     "LOSS_TYPE": ("max", "avg_xentropy", "sum_weigh_input"),
     "RECURRENT": (False, True),

@@ -26,9 +26,8 @@ from snnrun.compile.derive import derive
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
 from snnrun.models.declare import Neuron
-from snnrun.models.discrete_neurons import ROCKPOOL_LIF
 from snnrun.models.losses import Loss
-from snnrun.models.neurons import TAU_MEM
+from snnrun.models.neurons import ROCKPOOL_LIF, TAU_MEM
 from snnrun.network.build import find_neuron
 from snnrun.record import Run, SpikeRecord, load_run
 from snnrun.schema import KEYS

@@ -10,7 +10,7 @@ from discrete import network, program
 from test_update import DT, TAU_SYN, THETA, N, P, T, inputs, native, run_native, weights
 
 from snnrun.models.declare import Neuron
-from snnrun.models.discrete_neurons import ROCKPOOL_LIF, ROCKPOOL_LIF_DELTA
+from snnrun.models.neurons import ROCKPOOL_LIF, ROCKPOOL_LIF_DELTA
 
 WHY = "the comparison with rockpool needs torch and rockpool 3.1 (extra `peers`)"
 torch = pytest.importorskip("torch", reason=WHY)

@@ -12,9 +12,8 @@ from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.rules import RULES
-from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA, Key, pattern
+from snnrun.schema import ALIASES, DATASETS, KEYS, SCHEMA, Key, pattern
 from snnrun.schema.hints import unknown_key
-from snnrun.schema.recordable import NEURON_VARIABLES
 
 TABLE = list(csv.DictReader((Path(__file__).parent / "parameters.csv").open()))
 WORDS = {"True": True, "False": False, "None": None, "[]": [], "{}": {}, "[0]": [0]}
@@ -208,26 +207,6 @@ def test_a_default_without_effect_is_no_mistake() -> None:
 def test_a_neuron_of_the_users_may_use_any_parameter() -> None:
     config = from_dict({"HIDDEN_NEURON_TYPE": "mylab.neurons.slow", "TAU_B": 300.0})
     assert config.TAU_B == 300.0
-
-
-def test_neurons_and_losses_are_those_that_are_declared() -> None:
-    from snnrun.models.losses import LOSSES, TARGET_LOSSES
-    from snnrun.models.neurons import NEURON_TYPES
-
-    usable = {*SCHEMA["HIDDEN_NEURON_TYPE"].choices, *SCHEMA["OUTPUT_NEURON_TYPE"].choices}
-    assert usable == set(NEURON_TYPES)
-    assert {n: NEURON_TYPES[n][0].variables for n in usable} == NEURON_VARIABLES
-    assert set(SCHEMA["LOSS_TYPE"].choices) == {*LOSSES, *TARGET_LOSSES}
-
-
-def test_parameters_of_neurons_follow_keys_that_exist() -> None:
-    from snnrun.models.neurons import NEURONS
-
-    for neuron in NEURONS.values():
-        for parameter in neuron.parameters:
-            assert parameter.key in KEYS
-            assert parameter.default == KEYS[parameter.key].default_of(BASE)
-            assert parameter.floor_key is None or parameter.floor_key in KEYS
 
 
 @pytest.mark.parametrize(

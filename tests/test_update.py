@@ -15,13 +15,13 @@ from parity import gradients_of, load_weights, native
 
 from snnrun.backends.native.library import NativeBackend
 from snnrun.models.declare import Neuron
-from snnrun.models.discrete_neurons import (
+from snnrun.models.neurons import (
     FLUX_LIF,
+    LIF,
     ROCKPOOL_LIF,
     ROCKPOOL_LIF_DELTA,
     SPYTORCH_LIF,
 )
-from snnrun.models.neurons import LIF
 from snnrun.models.surrogates import SpikeDerivative
 
 DT, TAU_MEM, TAU_SYN, THETA = 0.5, 9.0, 4.0, 0.7

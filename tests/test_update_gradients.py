@@ -15,7 +15,7 @@ from parity import gradients_of, load_weights, native
 from test_update import DT, TAU_MEM, TAU_SYN, THETA, given_to, weights
 
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.discrete_neurons import (
+from snnrun.models.neurons import (
     BIAS,
     FLUX_LIF,
     ROCKPOOL_LIF,

@@ -28,6 +28,7 @@ from snnrun.rules.learning import (
     Learning,
     Plasticity,
 )
+from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
 
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
@@ -102,6 +103,11 @@ class Program:
     def engine(self) -> Engine:
         """What runs it, beside the plasticity of projections."""
         return self.learning.engine
+
+    @property
+    def task(self) -> Task:
+        """What the network learns to do."""
+        return SPIKE_PATTERN if self.loss.readout.targets else CLASSIFICATION
 
     @property
     def plasticity(self) -> Plasticity | None:

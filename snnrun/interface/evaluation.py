@@ -214,7 +214,7 @@ def _evaluation(
             for name in names
         },
         figures=results.figures,
-        task=backend.program.loss.task,
+        task=backend.program.task,
     )
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from snnrun.keys.key import Condition, when
-
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: seven times as fast
 Values = dict[str, Any]
 
@@ -76,8 +74,3 @@ def having(key: str) -> tuple[str, ...]:
 def defaults_of(key: str) -> Values:
     """Return data set -> value of ``key`` in its file, of those that have it."""
     return {name: OF_DATASETS[name][key] for name in having(key)}
-
-
-def with_option(name: str) -> tuple[Condition, ...]:
-    """Return the condition that the data set uses the option ``dataset.name``."""
-    return (when("dataset.name", *having(f"dataset.{name}")),)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from snnrun.keys.files import GENERAL, defaults_of
-from snnrun.keys.key import Key
-from snnrun.keys.kinds import BOOL, EPOCH_TRIALS, FLOAT, INT, TEXT, Kind
+from snnrun.keys.files import GENERAL, defaults_of, having
+from snnrun.keys.key import Condition, Key, when
+from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT, Kind
 
 Row = dict[str, Any]
 
@@ -34,12 +34,6 @@ switch = partial(row, kind=BOOL)
 text = partial(row, kind=TEXT)  # with choices one of several words
 
 
-def when_recorded(name: str, what: str, **more: Any) -> Row:
-    """Return a row for a list of [epoch, trial] pairs at which ``what`` is recorded."""
-    meaning = (
-        f"The [epoch, trial] pairs at which {what}. Both count from 0; a negative epoch counts "
-        "from the "
-        "end of the training, so [-1, 0] is the first mini-batch of the last epoch. Evaluation "
-        "batches are counted after the training batches of their epoch."
-    )
-    return row(name, meaning, kind=EPOCH_TRIALS, **more)
+def with_option(name: str) -> tuple[Condition, ...]:
+    """Return the condition that the data set uses the option ``dataset.name``."""
+    return (when("dataset.name", *having(f"dataset.{name}")),)

@@ -7,21 +7,21 @@ buffer and no word of a backend. A user's own neuron is such a constant in any i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-
-import sympy as sp
+from typing import TYPE_CHECKING, Any
 
 from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.equations import (
     COUNTING,
+    names_in,
     parse_assignments,
     parse_condition,
     parse_expression,
     parse_rates,
-    symbol,
+    read_expression,
 )
 from snnrun.models.update import (
     ARRIVED,
@@ -31,6 +31,9 @@ from snnrun.models.update import (
     parse_update,
     refuse_given_names,
 )
+
+if TYPE_CHECKING:
+    import sympy as sp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +143,7 @@ class Neuron:
         for parameter in self.parameters:
             parameter.check(parameter.default, f"neuron {self.name}, default value")
         self._check_names()
-        self.system  # noqa: B018  parse now, so that a bad declaration fails where it is written
+        self._system(read_expression)  # so that a bad declaration fails where it is written
 
     def _check_form(self) -> None:
         """Refuse what belongs to the other way of declaring; fill in the name of the input."""
@@ -154,7 +157,7 @@ class Neuron:
                     f"by the name {ARRIVED}; leave input out"
                 )
             refuse_given_names(tuple(p.name for p in self.parameters), where)
-            self._assignments()
+            self._assignments(read_expression)
             if (self.count is None) != (self.max_spikes is None):
                 raise ModelError(f"{where}: count and max_spikes need each other")
             if self.count is not None and self.threshold is None:
@@ -167,9 +170,9 @@ class Neuron:
                     raise ModelError(f"{where}: {option} belongs to an update; leave it out")
         object.__setattr__(self, "input", ARRIVED if self.discrete else self.input or "I")
 
-    def _assignments(self) -> tuple[Assignment, ...]:
+    def _assignments(self, parse: Callable[..., Any]) -> tuple[Assignment, ...]:
         names = {p.name for p in self.parameters}
-        return parse_update(self.update, names, f"neuron {self.name}, update")
+        return parse_update(self.update, names, f"neuron {self.name}, update", parse)
 
     @property
     def discrete(self) -> bool:
@@ -253,6 +256,10 @@ class Neuron:
     @cached_property
     def system(self) -> System:
         """The equations, parsed."""
+        return self._system(parse_expression)
+
+    def _system(self, parse: Callable[..., Any]) -> System:
+        """Return the system with its expressions as ``parse`` makes them."""
         where = f"neuron {self.name}"
         states = self.states
         parameters = {p.name for p in self.parameters}
@@ -260,34 +267,34 @@ class Neuron:
         if len(set(states)) != len(states):
             raise ModelError(f"{where}: a state has two equations; states: {', '.join(states)}")
         rates = tuple(
-            parse_expression(text, names, where, line, at)
+            parse(text, names, where, line, at)
             for _, text, line, at in parse_rates(self.equations, where)
         )
         threshold_state, threshold_value = None, None
         if self.threshold is not None:
             threshold_state, text, line, at = parse_condition(self.threshold, f"{where}, threshold")
             self._known_state(threshold_state, "threshold")
-            threshold_value = parse_expression(text, names, f"{where}, threshold", line, at)
-            if symbol(threshold_state) in threshold_value.free_symbols:
+            threshold_value = parse(text, names, f"{where}, threshold", line, at)
+            if threshold_state in names_in(read_expression(text, names, where)):
                 raise ModelError(
                     f"{where}: {threshold_state} stands on both sides of the threshold"
                 )
         count = None
         if self.count is not None:
-            count = parse_expression(self.count, names, f"{where}, count", functions=COUNTING)
+            count = parse(self.count, names, f"{where}, count", functions=COUNTING)
         known = names | ({SPIKES} if count is not None else set())
         resets = {}
         for name, text, line, at in parse_assignments(self.reset, f"{where}, reset"):
             self._known_state(name, "reset")
-            resets[name] = parse_expression(text, known, f"{where}, reset", line, at)
+            resets[name] = parse(text, known, f"{where}, reset", line, at)
         initial = {}
         for name, text in self.initial.items():
             self._known_state(name, "initial value")
-            initial[name] = parse_expression(text, parameters, f"{where}, initial value of {name}")
+            initial[name] = parse(text, parameters, f"{where}, initial value of {name}")
         return System(
             states=states,
             rates=rates,
-            update=self._assignments(),
+            update=self._assignments(parse),
             threshold_state=threshold_state,
             threshold_value=threshold_value,
             resets=MappingProxyType(resets),

@@ -14,31 +14,34 @@ state or as a parameter.
 from __future__ import annotations
 
 import ast
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import sympy as sp
+from typing import TYPE_CHECKING, Any
 
 from snnrun.errors import ModelError, did_you_mean
 
-Functions = Mapping[str, Callable[..., sp.Expr]]
-FUNCTIONS: Functions = {
-    "exp": sp.exp,
-    "log": sp.log,
-    "sqrt": sp.sqrt,
-    "tanh": sp.tanh,
-    "abs": sp.Abs,
-    "min": sp.Min,
-    "max": sp.Max,
+if TYPE_CHECKING:  # what only reads declarations needs no SymPy, which takes long to import
+    import sympy as sp
+
+# Name -> the same of SymPy, and the fewest arguments.
+FUNCTIONS: Mapping[str, tuple[str, int]] = {
+    "exp": ("exp", 1),
+    "log": ("log", 1),
+    "sqrt": ("sqrt", 1),
+    "tanh": ("tanh", 1),
+    "abs": ("Abs", 1),
+    "min": ("Min", 2),
+    "max": ("Max", 2),
 }
-COUNTING: Functions = {**FUNCTIONS, "floor": sp.floor}
-OPERATORS: dict[type, Callable[[Any, Any], sp.Expr]] = {
-    ast.Add: lambda a, b: a + b,
-    ast.Sub: lambda a, b: a - b,
-    ast.Mult: lambda a, b: a * b,
-    ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
+COUNTING = {**FUNCTIONS, "floor": ("floor", 1)}
+Functions = Mapping[str, tuple[str, int]]
+OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
 }
 RATE = re.compile(r"\s*d(?P<name>\w+)/dt\s*=(?!=)")
 ASSIGNMENT = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*=(?!=)")
@@ -47,11 +50,15 @@ CONDITION = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*>=")
 
 def symbol(name: str) -> sp.Symbol:
     """Return the (real) symbol that stands for ``name`` in every derived expression."""
+    import sympy as sp
+
     return sp.Symbol(name, real=True)
 
 
 def internal(name: str) -> sp.Symbol:
     """Return a symbol of the derivation; it differs from any symbol that a user can write."""
+    import sympy as sp
+
     return sp.Symbol(name)  # not declared real, so unequal to symbol(name)
 
 
@@ -63,7 +70,19 @@ def parse_expression(
     at: int = 0,
     functions: Functions = FUNCTIONS,
 ) -> sp.Expr:
-    """Return the SymPy expression of ``text``, in which only ``names`` may occur.
+    """Return the SymPy expression of ``text``, which is read as ``read_expression`` reads it."""
+    return _built(read_expression(text, names, where, line, at, functions))
+
+
+def read_expression(
+    text: str,
+    names: set[str],
+    where: str,
+    line: str = "",
+    at: int = 0,
+    functions: Functions = FUNCTIONS,
+) -> ast.expr:
+    """Return the syntax tree of ``text``, in which only ``names`` may occur.
 
     ``line`` and ``at`` say where the text stands, for the caret of the ModelError that bad text
     raises.
@@ -78,7 +97,13 @@ def parse_expression(
     except SyntaxError as error:
         message = f"this cannot be read: {error.msg}"
         raise pointed_error(message, where, line, at + (error.offset or 1) - 1) from None
-    return _convert(tree.body, names, where, line, at, functions)
+    _check(tree.body, names, where, line, at, functions)
+    return tree.body
+
+
+def names_in(tree: ast.expr) -> set[str]:
+    """Return the names that stand in an expression, with those of functions."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def parse_rates(text: str, where: str) -> list[tuple[str, str, str, int]]:
@@ -113,15 +138,12 @@ def _statements(
         yield match["name"], line[match.end() :], line, match.end()
 
 
-def _convert(
+def _check(
     node: ast.AST, names: set[str], where: str, line: str, at: int, functions: Functions
-) -> sp.Expr:
-    def convert(child: ast.AST) -> sp.Expr:
-        return _convert(child, names, where, line, at, functions)
-
+) -> None:
+    """Raise ModelError for what is not part of the language."""
     here = at + getattr(node, "col_offset", 0)
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return sp.Integer(node.value) if isinstance(node.value, int) else sp.Float(node.value)
+    parts: list[ast.expr] = []
     if isinstance(node, ast.Name):
         if node.id not in names:
             hint = did_you_mean(node.id, names)
@@ -129,39 +151,48 @@ def _convert(
             raise pointed_error(
                 f"unknown name {node.id!r}.{hint} Declared: {known}", where, line, here
             )
-        return symbol(node.id)
-    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-        return OPERATORS[type(node.op)](convert(node.left), convert(node.right))
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+    elif isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
         raise pointed_error("a power is written **, not ^", where, line, here)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -convert(node.operand)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.UAdd):
-        return convert(node.operand)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
-        function = functions.get(node.func.id)
-        if function is None:
-            hint = did_you_mean(node.func.id, functions)
-            known = ", ".join(functions)
-            message = f"unknown function {node.func.id!r}.{hint} There are: {known}"
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        parts = [node.operand]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        parts, name = node.args, node.func.id
+        if name not in functions:
+            hint = did_you_mean(name, functions)
+            message = f"unknown function {name!r}.{hint} There are: {', '.join(functions)}"
             raise pointed_error(message, where, line, here)
-        return _call(node, function, convert, where, line, here)
-    raise pointed_error("this is not part of the equation language", where, line, here)
+        several = functions[name][1] > 1
+        if (len(parts) < 2) if several else (len(parts) != 1):
+            needs = "two or more arguments" if several else "one argument"
+            raise pointed_error(f"{name} takes {needs}", where, line, here)
+    elif not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
+        raise pointed_error("this is not part of the equation language", where, line, here)
+    for part in parts:
+        _check(part, names, where, line, at, functions)
 
 
-def _call(
-    node: ast.Call,
-    function: Callable[..., sp.Expr],
-    convert: Callable[[ast.AST], sp.Expr],
-    where: str,
-    line: str,
-    here: int,
-) -> sp.Expr:
-    several = function in (sp.Min, sp.Max)
-    if (len(node.args) < 2) if several else (len(node.args) != 1):
-        needs = "two or more arguments" if several else "one argument"
-        raise pointed_error(f"{ast.unparse(node.func)} takes {needs}", where, line, here)
-    return function(*[convert(argument) for argument in node.args])
+def _built(node: ast.expr) -> sp.Expr:
+    """Return the SymPy expression of a tree that was checked."""
+    import sympy as sp
+
+    match node:
+        case ast.Constant(value=int()):
+            return sp.Integer(node.value)
+        case ast.Constant():
+            return sp.Float(node.value)
+        case ast.Name():
+            return symbol(node.id)
+        case ast.BinOp():
+            return OPERATORS[type(node.op)](_built(node.left), _built(node.right))
+        case ast.UnaryOp(op=ast.USub()):
+            return -_built(node.operand)
+        case ast.UnaryOp():
+            return _built(node.operand)
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return getattr(sp, COUNTING[name][0])(*map(_built, arguments))
+    raise TypeError(node)
 
 
 def pointed_error(message: str, where: str, line: str, column: int) -> ModelError:

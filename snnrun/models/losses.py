@@ -13,14 +13,18 @@ y is that of a readout (readouts.py). FIRST_SPIKE_LAG and SPIKE_TRAIN have losse
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import sympy as sp
+from typing import TYPE_CHECKING, Any
 
 from snnrun.errors import ModelError
-from snnrun.models.equations import parse_expression
+from snnrun.keys.key import when
+from snnrun.keys.table import number, table, text
+from snnrun.models.equations import parse_expression, read_expression
 from snnrun.models.readouts import Readout
-from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
+
+if TYPE_CHECKING:
+    import sympy as sp
 
 EXPRESSIONS = {  # of a loss, and the variables that each may use
     "score": {"y"},
@@ -82,22 +86,17 @@ class Loss:
 
     def __post_init__(self) -> None:
         for name in EXPRESSIONS:
-            self.expression(name)
+            self.expression(name, read_expression)
         if self.silent_excluded and "silent_excluded" not in self.readout.fields:
             raise ModelError(
                 f"loss {self.name}: silent_excluded=True with {self.readout}; only "
                 f"{Readout.FIRST_SPIKE} can leave silent outputs out"
             )
 
-    def expression(self, name: str) -> sp.Expr:
+    def expression(self, name: str, parse: Callable[..., Any] = parse_expression) -> sp.Expr:
         """Return the field ``name`` as a SymPy expression."""
         allowed = EXPRESSIONS[name] | set(self.keys)
-        return parse_expression(getattr(self, name), allowed, f"loss {self.name}, {name}")
-
-    @property
-    def task(self) -> Task:
-        """What a network learns to do by this loss."""
-        return SPIKE_PATTERN if self.readout.targets else CLASSIFICATION
+        return parse(getattr(self, name), allowed, f"loss {self.name}, {name}")
 
     @property
     def spiking(self) -> bool:
@@ -223,3 +222,65 @@ LOSSES = {
     )
 }
 TARGET_LOSSES = {VAN_ROSSUM.name: VAN_ROSSUM}  # of data with target spikes instead of classes
+BUILT_IN = LOSSES | TARGET_LOSSES
+
+
+def using(key: str) -> tuple[str, ...]:
+    """Return the built-in losses that use a key."""
+    return tuple(n for n, loss in BUILT_IN.items() if key in loss.keys)
+
+
+# fmt: off
+_ROWS = (
+    number(
+        "TAU_0", "Time scale of the softmax over first spike times.", unit="ms", above=0,
+    ),
+    number(
+        "TAU_1",
+        "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
+        unit="ms", above=0,
+    ),
+    number(
+        "ALPHA",
+        "Strength of the first_spike losses' cost of a late spike of the label's output.",
+        minimum=0,
+    ),
+    number(
+        "DELTA_T",
+        "Lag behind the label's first spike at which relative_mse wants those of the others.",
+        unit="ms", above=0,
+    ),
+    number(
+        "TAU_ACCUMULATOR",
+        "Time constant of the input activity that weights sum_weigh_input: of a leaky accumulator "
+        "of the input spikes that PDROP_INPUT leaves, 0.01 each.",
+        unit="ms", above=0,
+    ),
+    number(
+        "TAU_RISE",
+        "Rise of the double exponential, with a peak of 1, through which van_rossum sees spikes.",
+        unit="ms", above=0,
+    ),
+    number(
+        "TAU_DECAY", "Decay of that double exponential, longer than TAU_RISE.",
+        unit="ms", above=0,
+    ),
+)
+KEYS = table(
+    "loss types and parameters",
+    text(
+        "LOSS_TYPE",
+        "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
+        "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs out), the mean "
+        "potential over the trial (sum; weighted in time: sum_weigh_linear, sum_weigh_exp, "
+        "sum_weigh_sigmoid; by the activity of the input: sum_weigh_input), its maximum (max), or "
+        "the potential in each step (avg_xentropy). Without cross entropy: relative_mse, half the "
+        "squared differences of the other outputs' lags behind the label's first spike from "
+        "DELTA_T; van_rossum, of dataset=pattern with rule=surrogate: half the squared difference "
+        "of target and output spikes, both filtered with TAU_RISE and TAU_DECAY, summed over "
+        "outputs and time. Or your own.",
+        choices=tuple(BUILT_IN), dotted_path=True,
+    ),
+    *(row | {"active_if": (when("LOSS_TYPE", *using(row["name"])),)} for row in _ROWS),
+)
+# fmt: on

@@ -1,16 +1,61 @@
-"""The built-in neurons: a spike adds its weight to I; V meets the threshold or is read out."""
+"""The built-in neurons, and the keys that their parameters follow.
+
+A spike adds its weight to I; V meets the threshold or is read out. Those that are declared by
+their update in discrete time are each another library's neuron, line by line; only rules that
+learn in discrete steps use them.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from snnrun.keys.files import GENERAL
+from snnrun.keys.key import unless, when
+from snnrun.keys.table import Row, number, table, text
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.discrete_neurons import (
-    FLUX_LIF,
-    ROCKPOOL_LIF,
-    ROCKPOOL_LIF_DELTA,
-    SPYTORCH_LI,
-    SPYTORCH_LIF,
+from snnrun.models.losses import BUILT_IN
+
+
+def follows(row: Row, name: str, **more: object) -> Parameter:
+    """Return the parameter whose default, unit and meaning are those of a key."""
+    fixed = {"unit": row.get("unit", "1"), "meaning": row["meaning"], "key": row["name"]}
+    return Parameter(name=name, default=GENERAL[row["name"]], **fixed | more)
+
+
+# fmt: off
+_SYNAPSE = number("TAU_SYN", "Time constant of the synaptic current.", unit="ms", above=0)
+_MEMBRANE = number("TAU_MEM", "Time constant of the membrane potential.", unit="ms", above=0)
+_THRESHOLD = number("V_THRESH", "Potential at which a neuron spikes.", above=0)
+_RESET = number(
+    "V_RESET",
+    "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
+    "flux_LIF and spytorch_LIF set it to 0.",
 )
-from snnrun.models.parameters import T_REF, TAU_MEM, TAU_SYN, V_RESET, V_THRESH
+_REFRACTORY = number(
+    "TAU_REF",
+    "Refractory period: for so long after a spike the potential is held and no spike is "
+    "emitted. Rounded to whole steps.", unit="ms", minimum=0,
+)
+_ADAPTATION = (
+    number(
+        "TAU_B", "Time constant with which the adaptation B of ALIF neurons decays.",
+        unit="ms", above=0,
+    ),
+    number(
+        "B_INCR", "Rise of the adaptation B, and so of the threshold, at each spike.", minimum=0,
+    ),
+    number("B_INIT", "Adaptation B at the start of a trial.", minimum=0),
+)
+# fmt: on
+
+TAU_MEM = follows(_MEMBRANE, "tau_mem", positive=True, floor_key="MIN_TAU_M")
+TAU_SYN = follows(_SYNAPSE, "tau_syn", positive=True, floor_key="MIN_TAU_SYN")
+V_THRESH = follows(_THRESHOLD, "v_thresh")
+V_RESET = follows(_RESET, "v_reset")
+T_REF = follows(_REFRACTORY, "t_ref", low=0.0)
+TAU_B = follows(_ADAPTATION[0], "tau_b", positive=True)
+B_INCR = follows(_ADAPTATION[1], "b_incr")
+B_INIT = follows(_ADAPTATION[2], "b_init")
 
 MEMBRANE = """
     dV/dt = (I - V) / tau_mem
@@ -52,35 +97,7 @@ ALIF = Neuron(
     refractory="t_ref",
     held=("V",),
     initial={"B": "b_init"},
-    parameters=(
-        TAU_MEM,
-        TAU_SYN,
-        V_THRESH,
-        V_RESET,
-        T_REF,
-        Parameter(
-            name="tau_b",
-            default=100.0,
-            unit="ms",
-            positive=True,
-            key="TAU_B",
-            meaning="time constant of the threshold's adaptation",
-        ),
-        Parameter(
-            name="b_incr",
-            default=0.1,
-            unit="1",
-            key="B_INCR",
-            meaning="rise of the threshold at each spike",
-        ),
-        Parameter(
-            name="b_init",
-            default=0.0,
-            unit="1",
-            key="B_INIT",
-            meaning="adaptation at the start of a trial",
-        ),
-    ),
+    parameters=(TAU_MEM, TAU_SYN, V_THRESH, V_RESET, T_REF, TAU_B, B_INCR, B_INIT),
     meaning="leaky integrate-and-fire neuron with an adaptive threshold",
     source="Bellec et al. 2018, NeurIPS 31, eq. 4",
 )
@@ -92,6 +109,92 @@ LI = Neuron(
     meaning="leaky integrator: the membrane of lif without a threshold, for readouts",
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 7",
 )
+
+THRESHOLD = replace(V_THRESH, positive=True)
+BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to the potential in each step")
+MOST_SPIKES = Parameter(
+    name="max_spikes_per_dt",
+    default=15.0,
+    unit="1",
+    low=1.0,
+    high=255.0,
+    meaning="most spikes of a neuron in a step",
+)
+
+ROCKPOOL_LIF_DELTA = Neuron(
+    name="rockpool_lif_delta",
+    update="""
+        V = V * exp(-dt / tau_mem)
+        V = V + input + bias
+    """,
+    threshold="V >= v_thresh",
+    count="floor(V / v_thresh)",
+    max_spikes="max_spikes_per_dt",
+    reset="V = V - spikes * v_thresh",
+    parameters=(TAU_MEM, THRESHOLD, BIAS, MOST_SPIKES),
+    meaning="leaky integrate-and-fire neuron whose potential jumps at each arrival, with several "
+    "spikes a step",
+    source="Muir, Bauer & Weidel 2019, doi 10.5281/zenodo.3773845: rockpool 3.1, LIFNeuronTorch",
+)
+
+ROCKPOOL_LIF = Neuron(
+    name="rockpool_lif",
+    update="""
+        I = (I + input) * exp(-dt / tau_syn)
+        V = V * exp(-dt / tau_mem) + I + bias
+    """,
+    threshold="V >= v_thresh",
+    count="floor(V / v_thresh)",
+    max_spikes="max_spikes_per_dt",
+    reset="V = V - spikes * v_thresh",
+    parameters=(TAU_MEM, TAU_SYN, THRESHOLD, BIAS, MOST_SPIKES),
+    meaning="leaky integrate-and-fire neuron with an exponential synaptic current, with several "
+    "spikes a step",
+    source="Muir, Bauer & Weidel 2019, doi 10.5281/zenodo.3773845: rockpool 3.1, LIFTorch",
+)
+
+FLUX_LIF = Neuron(
+    name="flux_lif",
+    update="""
+        I = I + dt / tau_syn * (input - I)
+        V = V + dt / tau_mem * (I - V)
+    """,
+    threshold="V >= v_thresh",
+    reset="V = 0",
+    parameters=(TAU_MEM, TAU_SYN, THRESHOLD),
+    meaning="leaky integrate-and-fire neuron by forward Euler, with a filtered input current",
+    source="Phillips 2022, gist 91ebcb33d4efcd6eb2ce7735ffa551b3, Flux LIF neuron",
+)
+
+SPYTORCH_LIF = Neuron(
+    name="spytorch_lif",
+    update="""
+        V = (V * exp(-dt / tau_mem) + I) * (1 - S)
+        I = I * exp(-dt / tau_syn) + input
+        S = 0
+    """,
+    threshold="V >= v_thresh",
+    reset="S = 1",
+    parameters=(TAU_MEM, TAU_SYN, THRESHOLD),
+    meaning="leaky integrate-and-fire neuron that is reset a step after its spike",
+    source="Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36:51, spytorch tutorials",
+)
+
+SPYTORCH_LI = Neuron(
+    name="spytorch_li",
+    update="""
+        V = V * exp(-dt / tau_mem) + I
+        I = I * exp(-dt / tau_syn) + input
+    """,
+    parameters=(TAU_MEM, TAU_SYN),
+    meaning="leaky integrator: the membrane of spytorch_lif without a threshold, for readouts",
+    source="Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36:51, spytorch tutorials",
+)
+
+DISCRETE_NEURONS = {  # by their own names
+    neuron.name: neuron
+    for neuron in (ROCKPOOL_LIF_DELTA, ROCKPOOL_LIF, FLUX_LIF, SPYTORCH_LIF, SPYTORCH_LI)
+}
 
 NEURONS = {neuron.name: neuron for neuron in (LIF, LIF_SUBTRACT, ALIF, LI)}
 
@@ -109,3 +212,70 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "spytorch_LIF": (SPYTORCH_LIF, ()),
     "spytorch_LI": (SPYTORCH_LI, ()),
 }
+
+HIDDEN_NEURONS = tuple(name for name, (neuron, _) in NEURON_TYPES.items() if neuron.threshold)
+OUTPUT_NEURONS = tuple(name for name in NEURON_TYPES if name not in HIDDEN_NEURONS)
+DISCRETE = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.discrete]
+DRAWN = [name for name, (_, drawn) in NEURON_TYPES.items() if drawn]
+LAYERED = unless("network.layers", ())  # whose neurons and recurrence are each layer's own
+
+
+def using(key: str) -> list[str]:
+    """Return the names of the hidden neurons with a parameter that follows ``key``."""
+    return [n for n in HIDDEN_NEURONS if key in [p.key for p in NEURON_TYPES[n][0].parameters]]
+
+
+_RESET["active_if"] = (
+    unless("HIDDEN_NEURON_TYPE", *(n for n in HIDDEN_NEURONS if n not in using("V_RESET"))),
+    when("LOSS_TYPE", *(name for name, loss in BUILT_IN.items() if loss.spiking)),  # of the outputs
+    LAYERED,
+)
+for _row in _ADAPTATION:
+    _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), LAYERED)
+_DIFFERING = (
+    when("TRAIN_TAU", True),
+    when("TRAIN_TAU_OUTPUT", True),
+    when("HIDDEN_NEURON_TYPE", *(name for name in HIDDEN_NEURONS if name in DRAWN)),
+    when("OUTPUT_NEURON_TYPE", *(name for name in OUTPUT_NEURONS if name in DRAWN)),
+    LAYERED,
+)
+
+# fmt: off
+KEYS = table(
+    "model parameters",
+    _SYNAPSE,
+    _MEMBRANE,
+    _THRESHOLD,
+    _RESET,
+    _REFRACTORY,
+    text(
+        "HIDDEN_NEURON_TYPE",
+        "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
+        "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
+        "the threshold off the potential; or your own, as in mylab.neurons.alif2. By updates in "
+        "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
+        "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
+        "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",
+        choices=HIDDEN_NEURONS, dotted_path=True,
+    ),
+    text(
+        "OUTPUT_NEURON_TYPE",
+        "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
+        "neuron; spytorch_LI the one of spytorch_LIF, with rule=surrogate only; or your own. The "
+        "losses of spikes need outputs that spike: with them LI stands for LIF, hetLI for hetLIF "
+        "and spytorch_LI for spytorch_LIF.",
+        choices=OUTPUT_NEURONS, dotted_path=True,
+    ),
+    *_ADAPTATION,
+) + table(
+    "learning parameters",
+    number(
+        "MIN_TAU_M", "Smallest membrane time constant, trained or drawn.", unit="ms", above=0,
+        active_if=_DIFFERING,
+    ),
+    number(
+        "MIN_TAU_SYN", "Smallest synaptic time constant, trained or drawn.", unit="ms",
+        above=0, active_if=_DIFFERING,
+    ),
+)
+# fmt: on

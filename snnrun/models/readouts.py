@@ -22,12 +22,14 @@ It depends on no weight, so that it scales the derivative of V and has none of i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sympy as sp
+from snnrun.models.equations import parse_expression, read_expression
 
-from snnrun.models.equations import parse_expression
+if TYPE_CHECKING:
+    import sympy as sp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +75,14 @@ class Readout:
     SPIKE_TRAIN: ClassVar[Readout]
 
     def __post_init__(self) -> None:
-        self.of_potential()
+        self.of_potential(read_expression)
 
     def __str__(self) -> str:
         return f"Readout.{self.name}"
 
-    def of_potential(self) -> sp.Expr:
+    def of_potential(self, parse: Callable[..., Any] = parse_expression) -> sp.Expr:
         """Return the integrand, an expression of ``V``, ``t`` and ``T``; 0 of built-in readouts."""
-        return parse_expression(
-            self.integrand or "0", {"V", "t", "T"}, f"readout {self.name}, integrand"
-        )
+        return parse(self.integrand or "0", {"V", "t", "T"}, f"readout {self.name}, integrand")
 
 
 Readout.WEIGHTED_SUM = Readout(

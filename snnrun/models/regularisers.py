@@ -28,13 +28,18 @@ Source: Nowotny, Turner & Knight 2025, arXiv 2212.01232, and its code for the fa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import sympy as sp
-
-from snnrun.models.equations import parse_expression
+from snnrun.keys.key import Condition, unless, when
+from snnrun.keys.table import number, switch, table, text
+from snnrun.models.equations import parse_expression, read_expression
 from snnrun.models.losses import NOWOTNY
 from snnrun.models.readouts import Readout
+
+if TYPE_CHECKING:
+    import sympy as sp
 
 VARIABLES = ("n", "total", "size")
 
@@ -61,7 +66,7 @@ class Regulariser:
     source: str = ""
 
     def __post_init__(self) -> None:
-        self.strength(Readout.FIRST_SPIKE)
+        self._parsed(self.push, read_expression)
 
     def strength(self, readout: Readout) -> sp.Expr:
         """Return B times what is added to dL/dV at a spike, for losses with this readout."""
@@ -71,9 +76,9 @@ class Regulariser:
         """Return B times the derivative of the penalty by a spike, of discrete rules."""
         return self._parsed(self.push)
 
-    def _parsed(self, text: str) -> sp.Expr:
+    def _parsed(self, text: str, parse: Callable[..., Any] = parse_expression) -> sp.Expr:
         allowed = {*VARIABLES, *self.keys, "TAU_MEM", "T"}
-        return parse_expression(text, allowed, f"regulariser {self.name}")
+        return parse(text, allowed, f"regulariser {self.name}")
 
 
 EACH_NEURON = "LBD_UPPER * max(n - NU_UPPER, 0) + LBD_LOWER * min(n - NU_UPPER, 0)"
@@ -93,3 +98,41 @@ THOMAS1 = Regulariser(
 )
 
 REGULARISERS = {regulariser.name: regulariser for regulariser in (SIMPLE, THOMAS1)}
+
+# fmt: off
+_ROWS = (
+    number("LBD_UPPER", "Strength for neurons that spike more often than NU_UPPER.", minimum=0),
+    number("LBD_LOWER", "Strength for neurons that spike less often than NU_UPPER.", minimum=0),
+    number("NU_UPPER", "Spikes per hidden neuron and trial to aim at.", minimum=0),
+    number("RHO_UPPER", "Spikes of a whole hidden layer per trial not to be exceeded.", minimum=0),
+    number("GLB_UPPER", "Strength for layers that exceed RHO_UPPER.", minimum=0),
+)
+# fmt: on
+REGULARISED = (unless("REG_TYPE", "none"),)
+
+
+def _used(key: str) -> tuple[Condition, ...]:
+    """Return the condition that a regulariser uses ``key``."""
+    users = [name for name, regulariser in REGULARISERS.items() if key in regulariser.keys]
+    return REGULARISED if len(users) == len(REGULARISERS) else (when("REG_TYPE", *users),)
+
+
+KEYS = table(
+    "regularisation",
+    text(
+        "REG_TYPE",
+        "Regulariser of the hidden layers' activity: simple pulls each neuron towards NU_UPPER "
+        "spikes per trial, Thomas1 also the layer's total below RHO_UPPER. rule=eventprop adds a "
+        "push of that strength at each spike; rule=surrogate the exact gradient of the penalty "
+        "LBD/2 (n - NU_UPPER)^2 per neuron and GLB_UPPER/2 (total - RHO_UPPER)^2 / NUM_HIDDEN per "
+        "layer, which reaches silent neurons too: strengths of the two cannot be compared.",
+        choices=("none", *REGULARISERS),
+    ),
+    *(row | {"active_if": _used(row["name"])} for row in _ROWS),
+    switch(
+        "AVG_SNSUM",
+        "Regularise by spike counts averaged over the mini-batch, not by each example's. Memory "
+        "then grows with N_BATCH: all its examples are kept between the two passes.",
+        active_if=REGULARISED,
+    ),
+)

@@ -9,13 +9,15 @@ lines before it have assigned, and what the step before has left of the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-import sympy as sp
+from typing import TYPE_CHECKING, Any
 
 from snnrun.errors import ModelError
 from snnrun.models.equations import parse_assignments, parse_expression, pointed_error, symbol
+
+if TYPE_CHECKING:
+    import sympy as sp
 
 ARRIVED = "input"  # sum of the weights of the spikes that arrived in this step
 STEP = "dt"  # length of the step, ms
@@ -41,8 +43,13 @@ def assigned_names(text: str, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def parse_update(text: str, parameters: set[str], where: str) -> tuple[Assignment, ...]:
-    """Return the lines of ``text``.
+def parse_update(
+    text: str,
+    parameters: set[str],
+    where: str,
+    parse: Callable[..., Any] = parse_expression,
+) -> tuple[Assignment, ...]:
+    """Return the lines of ``text``, their values as ``parse`` makes them.
 
     Raises:
         ModelError: A line cannot be read, assigns a parameter or a given name, or uses names that
@@ -60,7 +67,7 @@ def parse_update(text: str, parameters: set[str], where: str) -> tuple[Assignmen
             raise pointed_error(
                 f"{name!r} stands for {GIVEN[name]} and cannot be assigned", where, line, start
             )
-        lines.append(Assignment(state=name, value=parse_expression(value, names, where, line, at)))
+        lines.append(Assignment(state=name, value=parse(value, names, where, line, at)))
     return tuple(lines)
 
 
@@ -86,7 +93,7 @@ def step_map(
     for line in lines:
         if line.state not in held:
             now[symbol(line.state)] = with_values(line.value, now)
-    now[symbol(ARRIVED)] = sp.Integer(0)
+    now[symbol(ARRIVED)] = parse_expression("0", set(), ARRIVED)
     return tuple(now.get(symbol(s), symbol(s)) for s in states)
 
 

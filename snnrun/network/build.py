@@ -14,7 +14,7 @@ from snnrun.config import Config, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import load_object
 from snnrun.models.declare import Neuron
-from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss
+from snnrun.models.losses import BUILT_IN, Loss
 from snnrun.models.neurons import NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.network.network import Layer, Network, Population, Projection
@@ -67,8 +67,8 @@ def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
 def find_loss(config: Config) -> Loss:
     """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
     if own := find_rule(config).loss:
-        return replace(TARGET_LOSSES[own], keys=())  # they are options of the rule
-    loss = {**LOSSES, **TARGET_LOSSES}.get(config.LOSS_TYPE)
+        return replace(BUILT_IN[own], keys=())  # they are options of the rule
+    loss = BUILT_IN.get(config.LOSS_TYPE)
     if loss is None:
         loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
     if not isinstance(loss, Loss):

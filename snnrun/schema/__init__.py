@@ -1,40 +1,53 @@
 """Every configuration key: type, unit, bounds, choices, meaning, and what uses it.
 
-The defaults are in the files of conf/. ``snnrun keys`` prints this, and ``snnrun.config.validate``
-checks against it.
+Those of models and learning rules are declared beside these; the defaults are in the files of
+conf/. ``snnrun keys`` prints this, and ``snnrun.config.validate`` checks against it.
 """
 
 from __future__ import annotations
 
-from snnrun.keys.files import DATASETS
+from itertools import groupby
+
+from snnrun.keys.files import DATASETS, GENERAL
 from snnrun.keys.key import Key
+from snnrun.models import losses, neurons, regularisers
 from snnrun.rules import RULES
-from snnrun.schema import pattern
-from snnrun.schema.experiment import EXPERIMENT, GENERAL, STRUCTURE
-from snnrun.schema.learning import LEARNING
-from snnrun.schema.model import LOSS, NEURONS, REGULARISATION, WEIGHTS
-from snnrun.schema.recording import GROUPS, RECORDING
+from snnrun.schema import data, network, pattern, recording
 
 BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
 ALIASES = {"N_EPOCHS": "N_EPOCH"}  # other spellings, which are accepted
 
-SECTIONS: tuple[tuple[Key, ...], ...] = (
-    GENERAL,
-    EXPERIMENT,
-    STRUCTURE,
-    NEURONS,
-    WEIGHTS,
-    REGULARISATION,
-    LOSS,
-    LEARNING,
-    RECORDING,
-    GROUPS,
-    pattern.OPTIONS,
-    *(rule.options for rule in RULES.values() if rule.options),
+_PLACES = {name: place for place, name in enumerate(GENERAL)}  # base.yaml has the order
+KEYS: dict[str, Key] = {
+    key.name: key
+    for key in sorted(
+        (
+            *data.GENERAL,
+            *data.EXPERIMENT,
+            *network.STRUCTURE,
+            *network.NOISE,
+            *network.WEIGHTS,
+            *network.REWIRING,
+            *network.LEARNING,
+            *neurons.KEYS,
+            *regularisers.KEYS,
+            *losses.KEYS,
+            *recording.RECORDING,
+            *recording.DEVICE,
+        ),
+        key=lambda key: _PLACES[key.name],
+    )
+}
+OPTIONS = (
+    *data.OPTIONS,
+    *network.OPTIONS,
+    *recording.OPTIONS,
+    *pattern.OPTIONS,
+    *(option for rule in RULES.values() for option in rule.options),
 )
-SCHEMA: dict[str, Key] = {key.name: key for keys in SECTIONS for key in keys}
-KEYS: dict[str, Key] = {name: key for name, key in SCHEMA.items() if "." not in name}
+SCHEMA: dict[str, Key] = KEYS | {key.name: key for key in OPTIONS}
+SECTIONS = [list(keys) for _, keys in groupby(SCHEMA.values(), key=lambda key: key.section)]
 
 __all__ = [
     "ALIASES",

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 
 from snnrun.keys.check import Checks, Values, count_of, steps_of
 from snnrun.keys.files import DATASETS, defaults_of, having
+from snnrun.models.losses import BUILT_IN, using
+from snnrun.models.neurons import DRAWN
 from snnrun.rules import find_rule
 from snnrun.schema.layers import (
     FROZEN,
     layers_of,
     neurons_of,
     output_neuron,
-)
-from snnrun.schema.model import (
-    EXPONENTIAL_LOSSES,
-    SPIKING_LOSSES,
 )
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
@@ -29,10 +27,10 @@ CHECKS = Checks()
 def output_spikes(values: Values) -> bool | None:
     """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
     own_error = "rule.name" in values and find_rule(values["rule.name"]).loss
-    if values["LOSS_TYPE"] in SPIKING_LOSSES or own_error:
+    loss = BUILT_IN.get(values["LOSS_TYPE"])
+    if own_error or (loss and loss.spiking):
         return True
-    own = "." in values["LOSS_TYPE"] or "." in output_neuron(values)
-    return None if own else False
+    return None if loss is None or "." in output_neuron(values) else False
 
 
 @CHECKS.add
@@ -77,7 +75,7 @@ def _refractory_steps(values: Values) -> Iterator[str]:
 @CHECKS.add
 def _exponential_in_range(values: Values) -> Iterator[str]:
     trial, tau = values["TRIAL_MS"], values["TAU_1"]
-    if values["LOSS_TYPE"] in EXPONENTIAL_LOSSES and trial / tau > LARGEST_EXPONENT:
+    if values["LOSS_TYPE"] in using("TAU_1") and trial / tau > LARGEST_EXPONENT:
         yield (
             f"TAU_1={tau:g}: exp(TRIAL_MS/TAU_1) overflows with TRIAL_MS={trial:g}; use at least "
             f"TAU_1={trial / LARGEST_EXPONENT:.3g}"
@@ -87,7 +85,7 @@ def _exponential_in_range(values: Values) -> Iterator[str]:
 @CHECKS.add
 def _euler_stable(values: Values) -> Iterator[str]:
     taus = ["TAU_MEM", "TAU_SYN"] + ["TAU_B"] * ("ALIF" in neurons_of(values))
-    taus += ["TAU_ACCUMULATOR"] * (values["LOSS_TYPE"] == "sum_weigh_input")
+    taus += ["TAU_ACCUMULATOR"] * (values["LOSS_TYPE"] in using("TAU_ACCUMULATOR"))
     shortest = min(taus, key=lambda name: values[name])
     if values["network.integrator"] == "euler" and values["DT_MS"] >= values[shortest]:
         yield (
@@ -99,7 +97,7 @@ def _euler_stable(values: Values) -> Iterator[str]:
 @CHECKS.add
 def _above_smallest_tau(values: Values) -> Iterator[str]:
     trained = any(layer.train_tau for layer in layers_of(values))
-    drawn = neurons_of(values) & {"hetLIF", "hetLI"}
+    drawn = neurons_of(values) & set(DRAWN)
     for name, floor in (("TAU_MEM", "MIN_TAU_M"), ("TAU_SYN", "MIN_TAU_SYN")):
         if (trained or drawn) and values[name] < values[floor]:
             yield f"{name}={values[name]:g}: must be at least {floor}={values[floor]:g} (ms)"

@@ -15,9 +15,9 @@ from typing import Any
 from snnrun.errors import did_you_mean
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import BOOL, FLOAT, INT, NUMBERS, TEXT, Kind, Problems, shown
+from snnrun.models.neurons import HIDDEN_NEURONS, OUTPUT_NEURONS
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.learning import Engine
-from snnrun.schema.model import HIDDEN_NEURONS, OUTPUT_NEURONS
 
 OUTPUT, INPUT = "output", "input"
 FROZEN = "frozen"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnrun.keys.check import Checks, Values, steps_of
-from snnrun.keys.files import with_option
-from snnrun.keys.table import number, switch, table, text, whole
+from snnrun.keys.table import number, switch, table, text, whole, with_option
 
 PATTERN = with_option("target")
 

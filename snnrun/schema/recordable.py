@@ -9,6 +9,7 @@ from typing import Any
 from snnrun.errors import did_you_mean
 from snnrun.keys.check import Checks, Values, count_of
 from snnrun.keys.kinds import shown
+from snnrun.models.neurons import DRAWN, NEURON_TYPES
 from snnrun.schema.checks import output_spikes
 from snnrun.schema.layers import (
     INPUT,
@@ -17,19 +18,6 @@ from snnrun.schema.layers import (
     projection_names,
 )
 
-NEURON_VARIABLES: dict[str, tuple[str, ...]] = {
-    "LIF": ("V", "I"),
-    "hetLIF": ("V", "I"),
-    "LIF_subtract": ("V", "I"),
-    "ALIF": ("V", "I", "B"),
-    "LI": ("V", "I"),
-    "hetLI": ("V", "I"),
-    "rockpool_LIF": ("V", "I"),
-    "rockpool_LIF_delta": ("V",),
-    "flux_LIF": ("V", "I"),
-    "spytorch_LIF": ("V", "I", "S"),
-    "spytorch_LI": ("V", "I"),
-}
 EPOCH_TRIAL_KEYS = (
     "W_OUTPUT_EPOCH_TRIAL",
     "TAU_OUTPUT_EPOCH_TRIAL",
@@ -106,8 +94,10 @@ def _neuron_variables(values: Values) -> Iterator[str]:
             continue
         for full in expand(name, known):
             neuron = neurons[full]
-            variables = NEURON_VARIABLES.get(neuron)
-            if variables is None or variable in variables:
+            if neuron not in NEURON_TYPES:
+                continue
+            variables = NEURON_TYPES[neuron][0].variables
+            if variable in variables:
                 continue
             yield (
                 f"REC_NEURONS=[{name}, {variable}]: {neuron} has no variable {variable}; it has "
@@ -135,7 +125,7 @@ def _time_constants_that_differ(values: Values) -> Iterator[str]:
     layers = layers_of(values)
     own = any(layer.parameters for layer in layers)
     trained = any(layer.train_tau for layer in layers)
-    drawn = any(layer.neuron in ("hetLIF", "hetLI") for layer in layers)
+    drawn = any(layer.neuron in DRAWN for layer in layers)
     if values["TAU_OUTPUT_EPOCH_TRIAL"] and not (own or trained or drawn):
         yield f"TAU_OUTPUT_EPOCH_TRIAL={shown(values['TAU_OUTPUT_EPOCH_TRIAL'])}: {ALL_ALIKE}"
 

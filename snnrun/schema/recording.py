@@ -1,23 +1,33 @@
-"""Keys of what a run records and keeps, and the options of the groups."""
+"""Keys of what a run records and keeps, and of what computes it."""
 
 from __future__ import annotations
 
-from snnrun.keys.files import DATASETS, with_option
+from typing import Any
+
 from snnrun.keys.key import RESUME, TEST, unless, when
-from snnrun.keys.kinds import FLOAT, NUMBERS, POPULATIONS, START, SYNAPSES, TEXTS, VARIABLES
-from snnrun.keys.table import number, row, switch, table, text, when_recorded, whole
-from snnrun.rules import RULES
-from snnrun.schema.layers import LAYERS
+from snnrun.keys.kinds import EPOCH_TRIALS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.keys.table import Row, row, switch, table, text, whole
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
 
+
+def _when(name: str, what: str, **more: Any) -> Row:
+    """Return a row for a list of [epoch, trial] pairs at which ``what`` is recorded."""
+    meaning = (
+        f"The [epoch, trial] pairs at which {what}. Both count from 0; a negative epoch counts "
+        "from the end of the training, so [-1, 0] is the first mini-batch of the last epoch. "
+        "Evaluation batches are counted after the training batches of their epoch."
+    )
+    return row(name, meaning, kind=EPOCH_TRIALS, **more)
+
+
 # fmt: off
 RECORDING = table(
     "recording controls",
-    when_recorded(
+    _when(
         "W_OUTPUT_EPOCH_TRIAL", "all weights are written to weights.h5", changeable=(RESUME,),
     ),
     whole(
@@ -31,7 +41,7 @@ RECORDING = table(
         minimum=1, active_if=(unless("W_REPORT_INTERVAL", 0),),
         changeable=(RESUME,),
     ),
-    when_recorded(
+    _when(
         "TAU_OUTPUT_EPOCH_TRIAL",
         "the time constants of all populations where they are trained or drawn, and so differ from "
         "neuron to neuron, are written to weights.h5, without the weights",
@@ -43,7 +53,7 @@ RECORDING = table(
         minimum=1, nullable=True, null="TRIAL_MS/DT_MS, the whole trial",
         active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
     ),
-    when_recorded(
+    _when(
         "REC_SPIKES_EPOCH_TRIAL", "the spikes of REC_SPIKES are recorded; empty: at every one",
         active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
     ),
@@ -54,7 +64,7 @@ RECORDING = table(
         + EVERY_TRIAL.format("REC_SPIKES_EPOCH_TRIAL"),
         kind=POPULATIONS, changeable=BOTH,
     ),
-    when_recorded(
+    _when(
         "REC_NEURONS_EPOCH_TRIAL", "the variables of REC_NEURONS are recorded; empty: at every one",
         active_if=(unless("REC_NEURONS", ()),), changeable=BOTH,
     ),
@@ -65,7 +75,7 @@ RECORDING = table(
         + EVERY_TRIAL.format("REC_NEURONS_EPOCH_TRIAL"),
         kind=VARIABLES, changeable=BOTH,
     ),
-    when_recorded(
+    _when(
         "REC_SYNAPSES_EPOCH_TRIAL", "the weights of REC_SYNAPSES are recorded; empty: at every one",
         active_if=(unless("REC_SYNAPSES", ()),), changeable=BOTH,
     ),
@@ -129,98 +139,18 @@ RECORDING = table(
     ),
 )
 
-GROUPS = table(
+DEVICE = table(
+    "loss types and parameters",  # where the reference's table has it
+    switch(
+        "CUDA_VISIBLE_DEVICES",
+        "Take the GPU with the number backend.device_id among those that the environment variable "
+        "of this name leaves visible; false: let GeNN choose the one that suits best.",
+        active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
+    ),
+)
+
+OPTIONS = table(
     "options of the groups",
-    text(
-        "dataset.name", "The data set, or the dotted path of your own.",
-        choices=DATASETS, dotted_path=True,
-    ),
-    text(
-        "dataset.path", "Folder that holds the data set's files.",
-        nullable=True, null="the data folder that snnrun data info shows", changeable=BOTH,
-    ),
-    switch(
-        "dataset.fetch", "Download a public data set that is missing.", changeable=BOTH,
-    ),
-    switch(
-        "dataset.merge",
-        "Count several events of a channel in one time step as one spike; false: as many as there "
-        "are.",
-    ),
-    text(
-        "dataset.changed",
-        "What snnrun resume does where the data are not those that the run has trained on so far: "
-        "refuse, or accept and note what differs.",
-        choices=("refuse", "accept"), changeable=(RESUME,),
-    ),
-    row(
-        "dataset.start",
-        "Time of the data, after RESCALE_T, at which trials begin; or first: that of the first "
-        "event of each example. What comes before is dropped.",
-        kind=START, unit="ms", active_if=with_option("start"),
-    ),
-    row(
-        "dataset.input_ms",
-        "Part of the trial that the latency code of the inputs takes; outputs may spike later.",
-        kind=FLOAT, unit="ms", above=0, nullable=True, null="TRIAL_MS",
-        active_if=with_option("input_ms"),
-    ),
-    whole(
-        "dataset.thresholds",
-        "Grey thresholds whose crossings are the input: two inputs each, and one for full "
-        "brightness.", minimum=2, maximum=255, active_if=with_option("thresholds"),
-    ),
-    number(
-        "dataset.pixel_ms", "Time for which a pixel is shown.", unit="ms", above=0,
-        active_if=with_option("pixel_ms"),
-    ),
-    whole(
-        "dataset.repeats", "Spikes that a crossing makes, spread evenly over the pixel's time.",
-        minimum=1, maximum=100, active_if=with_option("repeats"),
-    ),
-    whole(
-        "dataset.downsample",
-        "Edge of the squares of camera pixels that are one input per polarity.",
-        minimum=1, maximum=128, active_if=with_option("downsample"),
-    ),
-    text("network.name", "Name of the kind of network; a label."),
-    text(
-        "network.integrator",
-        "How states advance by a step: exact with the closed form, or euler.",
-        choices=("exact", "euler"),
-    ),
-    row(
-        "network.hidden_parameters",
-        "Parameters of the hidden neurons that no key sets: name -> number, or one number per "
-        "neuron.",
-        kind=NUMBERS,
-    ),
-    row(
-        "network.output_parameters",
-        "Parameters of the output neurons that no key sets: name -> number, or one number per "
-        "neuron.",
-        kind=NUMBERS,
-    ),
-    row(
-        "network.hidden_trained",
-        "Parameters of the hidden neurons that are trained besides what TRAIN_TAU trains, such as "
-        "v_thresh and bias: one value per neuron, from the same start, not below 1 % of it where "
-        "it must be positive.",
-        kind=TEXTS,
-    ),
-    row(
-        "network.layers",
-        "The layers one by one, the output last or left out: a list of mappings with name, size, "
-        "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, or"
-        " true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
-        "RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] for N_HID_LAYER alike layers. "
-        "docs/networks.md shows networks.",
-        kind=LAYERS,
-    ),
-    text(
-        "rule.name", "The learning rule, or the dotted path of your own.",
-        choices=tuple(RULES), dotted_path=True,
-    ),
     text(
         "backend.name",
         "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU.",

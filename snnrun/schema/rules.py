@@ -6,17 +6,12 @@ from collections.abc import Iterator
 
 from snnrun.keys.check import Checked, Checks, NotChecked, Values, problems
 from snnrun.keys.kinds import shown
+from snnrun.models.losses import BUILT_IN, LOSSES, TARGET_LOSSES
+from snnrun.models.neurons import DISCRETE
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import POTENTIALS, SPIKE_TIMES, SPIKE_TRAINS
 from snnrun.schema.layers import FROZEN, layers_of
-from snnrun.schema.model import (
-    DISCRETE_NEURONS,
-    LOSS,
-    SPIKE_TIME_LOSSES,
-    SPIKING_LOSSES,
-    TARGET_LOSSES,
-)
 from snnrun.shell import command
 
 NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
@@ -53,7 +48,7 @@ def reads_of(loss: str) -> str:
     """Return what of the outputs a loss looks at; "" of one of the user's own."""
     if loss in TARGET_LOSSES:
         return SPIKE_TRAINS
-    return "" if "." in loss else SPIKE_TIMES if loss in SPIKE_TIME_LOSSES else POTENTIALS
+    return "" if "." in loss else SPIKE_TIMES if BUILT_IN[loss].spiking else POTENTIALS
 
 
 def with_rule(name: str, values: Values) -> str:
@@ -70,7 +65,7 @@ def with_rule(name: str, values: Values) -> str:
     if rule.loss:
         also = "" if pattern or "." in dataset else " dataset=pattern"
     elif pattern:
-        also = "" if of_loss == SPIKE_TRAINS else f" LOSS_TYPE={TARGET_LOSSES[0]}"
+        also = "" if of_loss == SPIKE_TRAINS else f" LOSS_TYPE={next(iter(TARGET_LOSSES))}"
     elif SPIKE_TRAINS in reads and of_loss == SPIKE_TRAINS and "." not in dataset:
         also = " dataset=pattern"
     elif SPIKE_TIMES not in reads and of_loss == SPIKE_TIMES:
@@ -96,8 +91,7 @@ def _loss_can_be_learned(values: Values) -> Iterator[str]:
             "and takes no LOSS_TYPE)"
         )
     else:
-        (key,) = [key for key in LOSS if key.name == "LOSS_TYPE"]
-        choices = [choice for choice in key.choices if choice not in SPIKING_LOSSES]
+        choices = [choice for choice in LOSSES if not LOSSES[choice].spiking]
         data = [] if source == "yinyang" or "." in source else [f"dataset={source}"]
         example = command("train", *data, f"rule={name}", "LOSS_TYPE=max")
         yield (
@@ -113,7 +107,7 @@ def _updates_are_not_flows(values: Values) -> Iterator[str]:
     steps = next(r.name for r in RULES.values() if r.discrete)
     for key in ("HIDDEN_NEURON_TYPE", "OUTPUT_NEURON_TYPE"):
         flows = not rule.discrete and key not in rule.fixed
-        if flows and values[key] in DISCRETE_NEURONS:
+        if flows and values[key] in DISCRETE:
             yield (
                 f"{key}={values[key]}: is declared by its update in discrete time, and "
                 f"rule={values['rule.name']} differentiates what flows between spikes; use "
@@ -138,7 +132,7 @@ def _targets_where_they_are_learned(values: Values) -> Iterator[str]:
     else:
         able = [f"rule={r.name}" for r in RULES.values() if r.loss]
         able += [
-            f"rule={r.name} with LOSS_TYPE={TARGET_LOSSES[0]}"
+            f"rule={r.name} with LOSS_TYPE={next(iter(TARGET_LOSSES))}"
             for r in RULES.values()
             if SPIKE_TRAINS in r.engine.reads and not r.loss
         ]

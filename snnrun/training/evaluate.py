@@ -52,7 +52,7 @@ def evaluate(
     seconds = time.monotonic() - started
     if results.failed_batch >= 0:
         raise NumericalError("the loss on the test set is not finite; the weights are beyond use")
-    task, outcome = backend.program.loss.task, (results.loss, results.prediction, split.labels)
+    task, outcome = backend.program.task, (results.loss, results.prediction, split.labels)
     figures = {
         **task.of_test(*outcome, results.figures),
         **_by_speaker(results.prediction == split.labels, split, splits.train),

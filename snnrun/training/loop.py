@@ -104,7 +104,7 @@ class Trainer:
             name = "validation" if self._phases else "train"
             self._phases.append(Phase(name=name, feed=examples, first_batch=first))
         self._train_examples = self._phases[0].feed.examples
-        self._task = program.loss.task
+        self._task = program.task
         self._recorder = Recorder(config, self.backend, self.recordings)
         self._guard = Guard(config, program, self.record, self.keeper)
         self._adam = Adam(beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS)

@@ -63,7 +63,7 @@ class Watched:
     @property
     def task(self) -> Task:
         """What the network learns to do."""
-        return self.program.loss.task
+        return self.program.task
 
     @property
     def updates(self) -> int:
@@ -84,11 +84,11 @@ def watched(config: Config, splits: Splits, program: Program) -> Watched:
     """Return what must be known of this run."""
     learned = any(tensor.trained for tensor in program.tensors)
     blind = program.rule.blind(config.rule)
-    chance = program.loss.task.chance(splits.train.labels) if learned and not blind else None
+    chance = program.task.chance(splits.train.labels) if learned and not blind else None
     shares = np.bincount(splits.train.labels) / len(splits.train)
     readout, present = program.loss.readout, shares[shares > 0]
     entropy = program.loss.label_term == "0" and not readout.lags
-    entropy = entropy and chance is not None and not program.loss.task.score_is_loss
+    entropy = entropy and chance is not None and not program.task.score_is_loss
     return Watched(
         config=config,
         program=program,

@@ -1,13 +1,15 @@
-"""Keys of the experiment: names, time, data, sizes of the network."""
+"""Keys of the experiment and of its data."""
 
 from __future__ import annotations
 
+from snnrun.keys.files import DATASETS
 from snnrun.keys.key import RESUME, TEST, unless, when
-from snnrun.keys.kinds import COUNT, INTS
-from snnrun.keys.table import number, row, switch, table, text, whole
+from snnrun.keys.kinds import COUNT, FLOAT, INTS, START
+from snnrun.keys.table import number, row, switch, table, text, whole, with_option
 from snnrun.schema.augmentation import AUGMENTATIONS
 
 ALL_REST = "all that remain"
+BOTH = (RESUME, TEST)
 
 # fmt: off
 GENERAL = table(
@@ -155,27 +157,59 @@ EXPERIMENT = table(
     ),
 )
 
-STRUCTURE = table(
-    "network structure",
-    whole(
-        "NUM_HIDDEN", "Neurons in each hidden layer.", minimum=1,
-        active_if=(unless("rule.feedback", "none"),),
+OPTIONS = table(
+    "options of the groups",
+    text(
+        "dataset.name", "The data set, or the dotted path of your own.",
+        choices=DATASETS, dotted_path=True,
     ),
-    switch("RECURRENT", "Connect each hidden layer to itself, all to all."),
-    whole(
-        "N_HID_LAYER", "Hidden layers, each of NUM_HIDDEN neurons.", minimum=1, maximum=100,
-        active_if=(when("network.layers", ()),),
+    text(
+        "dataset.path", "Folder that holds the data set's files.",
+        nullable=True, null="the data folder that snnrun data info shows", changeable=BOTH,
+    ),
+    switch(
+        "dataset.fetch", "Download a public data set that is missing.", changeable=BOTH,
+    ),
+    switch(
+        "dataset.merge",
+        "Count several events of a channel in one time step as one spike; false: as many as there "
+        "are.",
+    ),
+    text(
+        "dataset.changed",
+        "What snnrun resume does where the data are not those that the run has trained on so far: "
+        "refuse, or accept and note what differs.",
+        choices=("refuse", "accept"), changeable=(RESUME,),
+    ),
+    row(
+        "dataset.start",
+        "Time of the data, after RESCALE_T, at which trials begin; or first: that of the first "
+        "event of each example. What comes before is dropped.",
+        kind=START, unit="ms", active_if=with_option("start"),
+    ),
+    row(
+        "dataset.input_ms",
+        "Part of the trial that the latency code of the inputs takes; outputs may spike later.",
+        kind=FLOAT, unit="ms", above=0, nullable=True, null="TRIAL_MS",
+        active_if=with_option("input_ms"),
     ),
     whole(
-        "N_INPUT_DELAY",
-        "Delayed copies of all input channels besides the undelayed ones, each with weights of its "
-        "own. Spikes that are delayed beyond the trial are dropped.",
-        minimum=0,
+        "dataset.thresholds",
+        "Grey thresholds whose crossings are the input: two inputs each, and one for full "
+        "brightness.", minimum=2, maximum=255, active_if=with_option("thresholds"),
     ),
     number(
-        "INPUT_DELAY",
-        "Delay between one copy of the input channels and the next; rounded to steps.",
-        unit="ms", above=0, active_if=(unless("N_INPUT_DELAY", 0),),
+        "dataset.pixel_ms", "Time for which a pixel is shown.", unit="ms", above=0,
+        active_if=with_option("pixel_ms"),
+    ),
+    whole(
+        "dataset.repeats", "Spikes that a crossing makes, spread evenly over the pixel's time.",
+        minimum=1, maximum=100, active_if=with_option("repeats"),
+    ),
+    whole(
+        "dataset.downsample",
+        "Edge of the squares of camera pixels that are one input per polarity.",
+        minimum=1, maximum=128, active_if=with_option("downsample"),
     ),
 )
 # fmt: on

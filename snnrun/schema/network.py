@@ -1,0 +1,245 @@
+"""Keys of the network, its weights and how they learn, but for those of neurons and losses."""
+
+from __future__ import annotations
+
+from snnrun.keys.key import RESUME, unless, when
+from snnrun.keys.kinds import FLOAT, NUMBERS, TEXTS
+from snnrun.keys.table import number, row, switch, table, text, whole
+from snnrun.models.neurons import LAYERED
+from snnrun.rules import RULES
+from snnrun.schema.layers import LAYERS
+
+SCHEDULED = (unless("ETA_FAC", 1.0),)
+
+# fmt: off
+STRUCTURE = table(
+    "network structure",
+    whole(
+        "NUM_HIDDEN", "Neurons in each hidden layer.", minimum=1,
+        active_if=(unless("rule.feedback", "none"),),
+    ),
+    switch("RECURRENT", "Connect each hidden layer to itself, all to all."),
+    whole(
+        "N_HID_LAYER", "Hidden layers, each of NUM_HIDDEN neurons.", minimum=1, maximum=100,
+        active_if=(when("network.layers", ()),),
+    ),
+    whole(
+        "N_INPUT_DELAY",
+        "Delayed copies of all input channels besides the undelayed ones, each with weights of its "
+        "own. Spikes that are delayed beyond the trial are dropped.",
+        minimum=0,
+    ),
+    number(
+        "INPUT_DELAY",
+        "Delay between one copy of the input channels and the next; rounded to steps.",
+        unit="ms", above=0, active_if=(unless("N_INPUT_DELAY", 0),),
+    ),
+)
+
+NOISE = table(
+    "model parameters",
+    number(
+        "HIDDEN_NOISE",
+        "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
+        "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods, before the threshold is tested. "
+        "There is none in evaluation. rockpool's noise_std, per sqrt(s), is A*sqrt(1000). "
+        "A spike time is differentiated by the drift at the spike, without the noise.",
+        minimum=0, maximum=1e6,
+    ),
+)
+
+WEIGHTS = table(
+    "initial weights and dropout",
+    number(
+        "INPUT_HIDDEN_MEAN",
+        "Mean of the initial weights from the input to the first hidden layer.",
+    ),
+    number(
+        "INPUT_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
+    ),
+    number(
+        "HIDDEN_OUTPUT_MEAN",
+        "Mean of the initial weights from the last hidden layer to the output.",
+    ),
+    number(
+        "HIDDEN_OUTPUT_STD", "Standard deviation of these weights.", minimum=0,
+    ),
+    number(
+        "HIDDEN_HIDDEN_MEAN", "Mean of the initial weights of the recurrent connections.",
+        active_if=(when("RECURRENT", True), LAYERED),
+    ),
+    number(
+        "HIDDEN_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
+        active_if=(when("RECURRENT", True), LAYERED),
+    ),
+    number(
+        "HIDDEN_HIDDENFWD_MEAN",
+        "Mean of the initial weights from one hidden layer to the next.",
+        active_if=(unless("N_HID_LAYER", 1), LAYERED),
+    ),
+    number(
+        "HIDDEN_HIDDENFWD_STD", "Standard deviation of these weights.", minimum=0,
+        active_if=(unless("N_HID_LAYER", 1), LAYERED),
+    ),
+    number(
+        "PDROP_INPUT",
+        "Probability with which each input spike is dropped in training. Nothing is rescaled, and "
+        "nothing is dropped in evaluation.",
+        minimum=0, below=1,
+    ),
+    number(
+        "PDROP_HIDDEN",
+        "Probability, in training, with which a hidden neuron on or above its threshold is kept "
+        "from spiking in a step. It stays above the threshold and draws again in the next step, so "
+        "that spikes are delayed rather than dropped. Nothing is held back in evaluation.",
+        minimum=0, below=1,
+    ),
+)
+
+REWIRING = table(
+    "regularisation",
+    switch(
+        "REWIRE_SILENT",
+        "Before each epoch, draw new feed-forward weights into those hidden neurons that had no "
+        "spike in all training of the epoch before: from the distribution of their own layer's "
+        "initial weights (INPUT_HIDDEN, or HIDDEN_HIDDENFWD for deeper layers). Adam's moments of "
+        "these weights become 0; recurrent weights stay. REWIRE_LIFT raises weights instead.",
+    ),
+    number(
+        "REWIRE_LIFT",
+        "Other than 0: instead of a new draw, this is added to the feed-forward weights into the "
+        "silent neurons, and to no others; Adam's moments stay.",
+        minimum=0, active_if=(when("REWIRE_SILENT", True),),
+    ),
+)
+
+LEARNING = table(
+    "learning parameters",
+    number(
+        "ETA", "Learning rate.", above=0,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ADAM_BETA2", "Decay of Adam's mean of the squared gradient, per update.",
+        minimum=0, below=1, changeable=(RESUME,),
+    ),
+    number(
+        "ADAM_EPS", "Added to the root of Adam's mean squared gradient.", above=0,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ETA_DECAY", "Factor on the learning rate from one epoch to the next; 1: off.",
+        above=0, maximum=1, changeable=(RESUME,),
+    ),
+    number(
+        "LR_EASE_IN_FACTOR",
+        "The learning rate starts at ETA/1000 and grows by this factor per training batch up to "
+        "ETA; 1: it starts at ETA.",
+        minimum=1, changeable=(RESUME,),
+    ),
+    number(
+        "EMA_ALPHA1", "Weight of the past in the fast moving average of the accuracy.",
+        minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    number(
+        "EMA_ALPHA2", "Weight of the past in the slow moving average of the accuracy.",
+        minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    text(
+        "EMA_WHICH",
+        "The accuracy that the moving averages follow; validation is training where N_VALIDATE is "
+        "0 and there is none.",
+        choices=("validation", "training"), active_if=SCHEDULED,
+        changeable=(RESUME,),
+    ),
+    number(
+        "ETA_FAC",
+        "Factor on the learning rate whenever the fast moving average of the accuracy is not above"
+        " the slow one; 1: off.", above=0, maximum=1,
+        changeable=(RESUME,),
+    ),
+    whole(
+        "MIN_EPOCH_ETA_FIXED", "Epochs that must pass between two changes by ETA_FAC.",
+        minimum=0, active_if=SCHEDULED, changeable=(RESUME,),
+    ),
+    whole(
+        "PATIENCE",
+        "Early stopping: the training ends after so many epochs in a row without an accuracy "
+        "(PATIENCE_WHICH) above the best so far. The run counts as finished and is tested; resuming"
+        " it with more patience goes on.",
+        minimum=1, nullable=True, null="all of N_EPOCH", changeable=(RESUME,),
+    ),
+    text(
+        "PATIENCE_WHICH",
+        "The accuracy that PATIENCE waits for; validation is training where N_VALIDATE is 0.",
+        choices=("validation", "training"),
+        active_if=(unless("PATIENCE", None),), changeable=(RESUME,),
+    ),
+    row(
+        "TIME_LIMIT",
+        "Time after which the run stops as with Ctrl-C, with a checkpoint and exit code 124; "
+        "`snnrun resume` goes on, for as long again. In a multirun it is the time of each run.",
+        kind=FLOAT, unit="min", above=0, nullable=True, null="no limit", changeable=(RESUME,),
+    ),
+    switch(
+        "PIPELINE",
+        "Run the backward pass of a mini-batch together with the forward pass of the next one, as "
+        "the reference does: fewer steps, but a forward pass lacks the update before it. false: "
+        "each mini-batch is learned before the next one begins.",
+        active_if=(when("backend.name", "genn"),),
+    ),
+    switch("TRAIN_TAU", "Train TAU_MEM and TAU_SYN of each hidden neuron."),
+    switch("TRAIN_TAU_OUTPUT", "Train TAU_MEM and TAU_SYN of each output neuron."),
+    switch("TRAIN_W", "Train the weights."),
+    switch(
+        "TRAIN_W_OUTPUT", "Train the weights towards the output too.",
+        active_if=(when("TRAIN_W", True),),
+    ),
+)
+
+OPTIONS = table(
+    "options of the groups",
+    text("network.name", "Name of the kind of network; a label."),
+    text(
+        "network.integrator",
+        "How states advance by a step: exact with the closed form, or euler.",
+        choices=("exact", "euler"),
+    ),
+    row(
+        "network.hidden_parameters",
+        "Parameters of the hidden neurons that no key sets: name -> number, or one number per "
+        "neuron.",
+        kind=NUMBERS,
+    ),
+    row(
+        "network.output_parameters",
+        "Parameters of the output neurons that no key sets: name -> number, or one number per "
+        "neuron.",
+        kind=NUMBERS,
+    ),
+    row(
+        "network.hidden_trained",
+        "Parameters of the hidden neurons that are trained besides what TRAIN_TAU trains, such as "
+        "v_thresh and bias: one value per neuron, from the same start, not below 1 % of it where "
+        "it must be positive.",
+        kind=TEXTS,
+    ),
+    row(
+        "network.layers",
+        "The layers one by one, the output last or left out: a list of mappings with name, size, "
+        "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, or"
+        " true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
+        "RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] for N_HID_LAYER alike layers. "
+        "docs/networks.md shows networks.",
+        kind=LAYERS,
+    ),
+    text(
+        "rule.name", "The learning rule, or the dotted path of your own.",
+        choices=tuple(RULES), dotted_path=True,
+    ),
+)
+# fmt: on
