@@ -7,6 +7,7 @@ options of the group ``dataset`` that its file has.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: seven times as 
 Values = dict[str, Any]
 
 
+@cache
 def conf_dir() -> Path:
     """Return the folder of the configuration files: the wheel's, or that of the repository."""
     package = Path(__file__).resolve().parents[1]
@@ -52,11 +54,11 @@ def _general() -> Values:
     groups = {
         group: name for entry in chosen if isinstance(entry, dict) for group, name in entry.items()
     }
-    for group in ("network", "backend", "record"):
-        others = [file.stem for file in (conf_dir() / group).glob("*.yaml")]
-        for name in [*others, groups[group]]:  # the chosen one has the last word
-            found |= options_of(group, name)
-    return found | {f"{group}.name": groups[group] for group in ("rule", "dataset")}
+    for group in ("network", "record"):
+        found |= options_of(group, groups[group])
+    for file in (conf_dir() / "backend").glob("*.yaml"):  # each with options of its own
+        found |= options_of("backend", file.stem)
+    return found | {f"{group}.name": groups[group] for group in ("rule", "dataset", "backend")}
 
 
 GENERAL = _general()
