@@ -20,6 +20,7 @@ from snnrun.models.losses import MAX
 from snnrun.network.build import build_network, find_loss, find_neuron
 from snnrun.record.reader import load_run
 from snnrun.testing import check_model
+from snnrun.training.checkpoint import load as load_checkpoint
 
 NEURONS = '''
 from snnrun.models.declare import Neuron, Parameter
@@ -156,6 +157,7 @@ def folder(tmp_path: Path) -> Path:
         "mylab/losses.py": LOSSES,
         "mylab/data.py": DATA,
         "mylab/rules.py": documented("rules.md"),
+        "mylab/connectivity.py": documented("networks.md"),
         "my_conf/dataset/bars.yaml": DATASET_YAML,
         "my_conf/preset/mine.yaml": PRESET_YAML,
     }
@@ -218,6 +220,19 @@ def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(
     assert done.returncode == 0, done.stderr
     [code] = set((folder / "outputs").glob("*/*/code/program.cpp")) - {run / "code/program.cpp"}
     assert "v_thresh" in code.read_text().partition("signal_plus(")[2]
+
+
+def test_a_connectivity_of_a_users_own_from_the_documentation_trains(folder: Path) -> None:
+    ring = "{connectivity: mylab.connectivity.RING}"
+    layers = f"network.layers=[{{size: 12, forward: {ring}, recurrent: {ring}}}]"
+    sizes = ("N_TRAIN=64", "N_VALIDATE=8", "N_TEST=8", "N_EPOCH=2")
+    words = ("preset=none", *sizes, "backend.threads=1", "backend.flags=[-O1]")
+    done = snnrun(folder, "train", *words, layers, "REC_SYNAPSES=[[hid_to_hid, g]]")
+    assert done.returncode == 0, done.stderr
+    [run] = (folder / "outputs").glob("*/*")
+    weights = load_checkpoint(run / "checkpoints" / "last.h5")["tensors"]
+    assert (np.count_nonzero(weights["hid_to_hid"]["value"], axis=1) == 2).all()
+    assert np.count_nonzero(weights["in_to_hid"]["value"]) == 10
 
 
 @pytest.mark.usefixtures("importable")

@@ -14,7 +14,8 @@ from oracle import problem
 from parity import constant, data_of, load_weights, native, program_of
 
 from snnrun.backends.native.emit import Generated, generate
-from snnrun.backends.native.library import Job, NativeBackend
+from snnrun.backends.native.interface import Job
+from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.derive import derive
 from snnrun.config import from_dict
 from snnrun.errors import BuildError

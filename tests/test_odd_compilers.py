@@ -10,7 +10,7 @@ import pytest
 from snnrun.backends.native import compiler
 from snnrun.backends.native.build import build
 from snnrun.backends.native.compiler import find_compiler
-from snnrun.backends.native.library import load_library
+from snnrun.backends.native.interface import load_library
 from snnrun.errors import BuildError
 
 CPP = '#include <iostream>\nextern "C" void go() { std::cout << std::string("x"); }\n'

@@ -12,6 +12,7 @@ import sympy as sp
 
 from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.population import CompiledPopulation, compile_population
+from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError
 from snnrun.models.equations import internal
 from snnrun.models.losses import Loss
@@ -44,8 +45,8 @@ NO_SPIKE_TRAINS = (
 class Tensor:
     """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N].
 
-    ``kind``: forward, recurrent or parameters. ``moments``: the optimiser keeps moments of its
-    gradient.
+    Weights without a synapse are 0. ``kind``: forward, recurrent or parameters. ``moments``: the
+    optimiser keeps moments of its gradient.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Tensor:
     trained: bool
     parameters: tuple[str, ...] = ()
     moments: bool = False
+    synapses: Synapses | None = None
 
     @property
     def place(self) -> str:
@@ -66,6 +68,8 @@ class Tensor:
         """Number of values that learning changes."""
         if not self.trained:
             return 0
+        if self.synapses is not None:
+            return len(self.synapses.pre)
         return self.shape[0] * self.shape[1]
 
 
@@ -153,6 +157,7 @@ class Program:
                         shape=shape,
                         trained=projection.trained,
                         moments=projection.trained and not self._plain(projection),
+                        synapses=projection.synapses,
                     )
                 )
             if compiled.per_neuron:
@@ -207,8 +212,11 @@ class Program:
     @property
     def fingerprint(self) -> str:
         """Hash of the structure; equal for programs that can exchange checkpoints."""
-        names = [(t.name, t.shape, t.parameters) for t in self.tensors]
-        return sha256(repr(names).encode()).hexdigest()[:16]
+        digest = sha256(repr([(t.name, t.shape, t.parameters) for t in self.tensors]).encode())
+        for tensor in self.tensors:
+            if tensor.synapses is not None:
+                digest.update(tensor.synapses.mask.tobytes())
+        return digest.hexdigest()[:16]
 
 
 def compile_program(
@@ -316,5 +324,7 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     for projection in layer.projections:
         state = "trained" if projection.trained else "fixed"
         state += f" by {projection.rule}" if projection.plastic else ""
+        if projection.synapses is not None:
+            state += f", {len(projection.synapses.pre)} synapses"
         lines.append(f"    {projection.name} from {projection.source}, {state}")
     return lines

@@ -11,6 +11,8 @@ import numpy as np
 
 from snnrun import rules
 from snnrun.config import Config, listed
+from snnrun.connectivity import find_connectivity
+from snnrun.connectivity.synapses import connect
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import load_object
 from snnrun.models.declare import Neuron
@@ -38,10 +40,12 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
     layers = []
     for choice in config.layers:
         population = _population(config, choice, n_outputs)
-        forward = _projection(config, choice.forward, source, choice.name)
+        forward = _projection(config, choice.forward, source, choice.name, population.size)
         recurrent = None
         if choice.recurrent is not None:
-            recurrent = _projection(config, choice.recurrent, population, choice.name)
+            recurrent = _projection(
+                config, choice.recurrent, population, choice.name, population.size
+            )
         layers.append(Layer(population=population, forward=forward, recurrent=recurrent))
         source = population
     hidden = [n for x in layers[:-1] or layers if (n := x.population.neuron) is not None]
@@ -128,7 +132,7 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
 
 
 def _projection(
-    config: Config, choice: ProjectionChoice, source: Population, target: str
+    config: Config, choice: ProjectionChoice, source: Population, target: str, size: int
 ) -> Projection:
     learning = None
     if choice.rule != FROZEN:
@@ -136,6 +140,13 @@ def _projection(
             config.rule
         )
     mean, std, bounds = (learning or Learning()).start(source.size, choice.mean, choice.std)
+    where = f"connectivity of projection {choice.name}"
+    synapses = connect(
+        find_connectivity(choice.connectivity, where),
+        (source.size, size),
+        stream(config.MODEL_SEED, f"synapses {choice.name}"),
+        f"projection {choice.name}",
+    )
     return Projection(
         name=choice.name,
         source=source.name,
@@ -146,6 +157,7 @@ def _projection(
         rule=choice.rule,
         plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
+        synapses=synapses,
     )
 
 

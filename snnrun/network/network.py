@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.rules.learning import Plasticity
@@ -99,10 +100,11 @@ class Population:
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
-    """All-to-all synapses between two populations, with normally distributed initial weights.
+    """Synapses between two populations, with normally distributed initial weights.
 
     ``rule``: the name of what trains them; ``plastic``: how, where that is by pairs of spikes and
-    not as the whole network is. Initial weights are within ``bounds``.
+    not as the whole network is. Initial weights are within ``bounds``. ``synapses``: who is
+    connected; None: all are.
     """
 
     name: str
@@ -114,12 +116,19 @@ class Projection:
     rule: str = ""
     plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
+    synapses: Synapses | None = None
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """Return initial weights of this shape."""
-        return np.clip(random.normal(self.mean, self.std, shape), *self.bounds)
+        """Return initial weights of this shape, 0 where there is no synapse."""
+        weights = np.clip(random.normal(self.mean, self.std, shape), *self.bounds)
+        return weights if self.synapses is None else np.where(self.synapses.mask, weights, 0.0)
 
     def __post_init__(self) -> None:
+        if self.plastic is not None and self.synapses is not None:
+            raise ModelError(
+                f"projection {self.name}: rule {self.rule} needs connectivity dense; take a rule "
+                "of gradients, or leave the connectivity out"
+            )
         if self.std < 0:
             raise ModelError(f"projection {self.name}: a standard deviation of {self.std:g} is < 0")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from snnrun.connectivity import CONNECTIVITIES, DENSE
 from snnrun.errors import did_you_mean
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import BOOL, FLOAT, INT, NUMBERS, TEXT, Kind, Problems, shown
@@ -34,7 +35,7 @@ PLAIN_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "mean": {"kind": FLOAT, "default": 0.0},
     "std": {"kind": FLOAT, "default": 0.0, "minimum": 0},
 }
-PROJECTION_FIELDS = ("name", "mean", "std", "rule")
+PROJECTION_FIELDS = ("name", "mean", "std", "rule", "connectivity")
 
 Values = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -48,6 +49,7 @@ class ProjectionChoice:
     mean: float
     std: float
     rule: str
+    connectivity: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,7 @@ def _projection(values: Values, name: str, own: Fields, key: str, last: bool) ->
         mean=_own(own, "mean", values[f"{key}_MEAN"]),
         std=_own(own, "std", values[f"{key}_STD"]),
         rule=_own(own, "rule", usual),
+        connectivity=_own(own, "connectivity", DENSE.name),
     )
 
 
@@ -201,6 +204,7 @@ def _field_key(path: str, name: str, last: bool) -> Key:
     chosen: dict[str, Sequence[str]] = {
         "neuron": OUTPUT_NEURONS if last else HIDDEN_NEURONS,
         "rule": PROJECTION_RULES,
+        "connectivity": tuple(CONNECTIVITIES),
     }
     own: Mapping[str, Any] = PLAIN_FIELDS.get(name, {"kind": TEXT, "default": "name"})
     if name in chosen:

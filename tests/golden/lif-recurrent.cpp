@@ -232,9 +232,10 @@ struct Program {
     using Formula = snn::Formula;
     using Plasticity = snn::Plasticity;
     static constexpr bool TRAINS_PARAMETERS = false;
-    // population, population below, rows of weights, steps, recurrent, trained: forward, recurrent
-    using Layer0 = LayerSpec<Hidden, void, 700, 1400, true, true, true>;
-    using Layer1 = LayerSpec<Output, Hidden, Shape<Hidden::SIZE>::width, 1400, false, true, false>;
+    // population, population below, rows of weights, steps, recurrent; of the forward and of the
+    // recurrent projection: trained, sparse
+    using Layer0 = LayerSpec<Hidden, void, 700, 1400, true, true, true, false, false>;
+    using Layer1 = LayerSpec<Output, Hidden, Shape<Hidden::SIZE>::width, 1400, false, true, false, false, false>;
     using Layers = std::tuple<Layer0, Layer1>;
     using Loss = WeightedSum<Layer1, Formula>;
 };

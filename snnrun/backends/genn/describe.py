@@ -31,6 +31,12 @@ def describe(program: Program, settings: Settings) -> Description:
                 "backend=native"
             )
     network = program.network
+    for projection in network.projections:
+        if projection.synapses is not None:
+            raise ConfigError(
+                f"projection {projection.name}: backend genn connects all neurons; use "
+                "backend=native, or leave its connectivity out"
+            )
     watched = watch(program, settings)
     last = program.populations[-1]
     source = input_population(

@@ -119,7 +119,8 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
     below, rows = "void", str(program.network.input.size)
     for layer, emitter in zip(program.network.layers, emitters, strict=True):
         own = layer.recurrent
-        flags = (own is not None, layer.forward.trained, own is not None and own.trained)
+        flags = [own is not None, layer.forward.trained, own is not None and own.trained]
+        flags += [p is not None and p.synapses is not None for p in (layer.forward, own)]
         arguments = [emitter.struct, below, rows, str(program.steps)]
         arguments += [boolean(flag) for flag in flags]
         layers.append(_plastic(layer, f"LayerSpec<{', '.join(arguments)}>"))

@@ -8,12 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.native.library import (
-    CompiledProgram,
-    Data,
-    pointer,
-    view_of,
-)
+from snnrun.backends.native.interface import Data, pointer, view_of
+from snnrun.backends.native.library import CompiledProgram
 from snnrun.backends.online import OnlineRuns, Presented, carried_names
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets

@@ -10,7 +10,7 @@
 #pragma once
 #include <limits>
 
-#include "layer.hpp"
+#include "gather.hpp"
 
 namespace snn {
 
@@ -48,10 +48,18 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
             for (int b = 0; b < Above::BLOCKS; b++)
                 SNN_UNROLL for (int x = 0; x < Above::B; x++) r[b][x] = shift(above, b, n + 1, x);
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+                const int pre = c * L::BW + s.neuron[e];
+                if constexpr (Above::SPARSE_FORWARD) {
+                    Real total = 0;
+                    for (int b = 0; b < Above::BLOCKS; b++)
+                        total += weights.wiring->forward.sum(weights.forward.data(), r[b], b, pre);
+                    s.from_targets[e] = total;
+                    continue;
+                }
                 vf total = {};
                 for (int b = 0; b < Above::BLOCKS; b++) {
-                    const vf* row = vectors(weights.forward.data() +
-                        Tensors<Above>::forward_at(b, c * L::BW + s.neuron[e]));
+                    const vf* row =
+                        vectors(weights.forward.data() + Tensors<Above>::forward_at(b, pre));
                     SNN_UNROLL for (int x = 0; x < Above::B; x++) total += row[x] * r[b][x];
                 }
                 s.from_targets[e] = sum(total);
@@ -70,8 +78,14 @@ static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weight
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                const vf* row = vectors(weights.recurrent.data() +
-                                        Tensors<L>::recurrent_at(b, c * L::BW + s.neuron[e]));
+                const int pre = c * L::BW + s.neuron[e];
+                if constexpr (L::SPARSE_RECURRENT) {
+                    s.from_targets[e] +=
+                        weights.wiring->recurrent.sum(weights.recurrent.data(), r, b, pre);
+                    continue;
+                }
+                const vf* row =
+                    vectors(weights.recurrent.data() + Tensors<L>::recurrent_at(b, pre));
                 vf even = r[0] * row[0], odd = {};
                 SNN_UNROLL for (int x = 1; x < B; x++) {
                     if (x % 2) odd += r[x] * row[x];
@@ -315,56 +329,6 @@ void backward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& co
                 if constexpr (M::SPIKING) jump_block(work, constants, parameters, held_after, b, n);
                 flow_block(work, wide, parameters, held_after, drive, b, n);
             }
-    }
-}
-
-// Adds to each presynaptic neuron's row of gradients the adjoints at the steps of its arrivals. The
-// first example of a slot overwrites (`FRESH`), so that no gradient is ever cleared.
-template <int STRIDE, int S, bool FRESH>
-static void gather_part(vf* rows, const vf* table, int count, const uint32_t* start,
-                        const uint16_t* step, int shift) {
-    table += shift * S;
-    for (int i = 0; i < count; i++) {
-        const uint32_t first = start[i], end = start[i + 1];
-        if (!FRESH && first == end) continue;
-        vf total[S];
-        vf* row = rows + size_t(i) * STRIDE;
-        SNN_UNROLL for (int x = 0; x < S; x++) total[x] = FRESH ? vf{} : row[x];
-        for (uint32_t e = first; e < end; e++) {
-            const vf* q = table + size_t(step[e]) * S;
-            SNN_UNROLL for (int x = 0; x < S; x++) total[x] += q[x];
-        }
-        SNN_UNROLL for (int x = 0; x < S; x++) row[x] = total[x];
-    }
-}
-
-// Calls f(how many, p) for part p of a block of L, the number of its vectors as a type.
-template <class L, class F> inline void with_part(int p, F f) {
-    constexpr int S = Table<L>::S, REST = L::B % S;
-    if constexpr (REST > 0)
-        if (p == Table<L>::PARTS - 1) return f(std::integral_constant<int, REST>{}, p);
-    f(std::integral_constant<int, S>{}, p);
-}
-
-template <class L>
-void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start,
-            const uint16_t* step, int shift, bool fresh) {
-    for (int q = 0; q < Table<L>::PARTS; q++)
-        with_part<L>(q, [&](auto size, int p) {
-            constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
-            const vf* table = work.input_adjoint.part(b, p * S);
-            vf* first = vectors(rows) + p * S;
-            if (fresh) gather_part<L::B, COUNT, true>(first, table, count, start, step, shift);
-            else gather_part<L::B, COUNT, false>(first, table, count, start, step, shift);
-        });
-}
-
-template <class Source, class L>
-void gather_from(Work<L>& work, Work<Source>& source, Real* rows, int b, bool fresh) {
-    for (int c = 0; c < Source::BLOCKS; c++) {
-        const auto& s = source.spikes[c];  // emitted in step n: arrives at step n + 1
-        gather(work, rows + size_t(c) * Source::BW * L::BW, b, Source::BW, s.by_neuron.data(),
-               s.step.data(), 1, fresh);
     }
 }
 

@@ -1,6 +1,7 @@
 // constants.hpp: the numbers of a program. They are data of the engine and no part of its code, so
 // that programs which differ in numbers only are built once.
 #pragma once
+#include "interface.hpp"
 #include "memory.hpp"
 
 namespace snn {

@@ -31,15 +31,25 @@ template <class L> struct ByTarget {
     // Copies the weights towards the targets k = t, t + threads, ...
     void refresh(const Tensors<L>& weights, int t, int threads) {
         if constexpr (FORWARD)
-            copy<typename L::Source, L::PRE>(forward, weights.forward, t, threads);
+            copy<typename L::Source, L::PRE, L::SPARSE_FORWARD>(
+                forward, weights.forward, weights.wiring->forward, t, threads);
         if constexpr (RECURRENT)
-            copy<typename L::Model, L::WIDTH>(recurrent, weights.recurrent, t, threads);
+            copy<typename L::Model, L::WIDTH, L::SPARSE_RECURRENT>(
+                recurrent, weights.recurrent, weights.wiring->recurrent, t, threads);
     }
 
   private:
-    template <class Source, int PRE>
-    static void copy(Buffer<Real>& to, const Buffer<Real>& from, int t, int threads) {
+    template <class Source, int PRE, bool SPARSE>
+    static void copy(Buffer<Real>& to, const Buffer<Real>& from, const SynapseList& synapses, int t,
+                     int threads) {
         constexpr int BW = Shape<Source::SIZE>::BW, SIZE = L::Model::SIZE;
+        if constexpr (SPARSE) {  // what is not connected stays 0
+            for (size_t e = t; e < synapses.count; e += threads) {
+                const int64_t j = synapses.place[e] / SIZE, k = synapses.place[e] % SIZE;
+                to[(size_t(j / BW) * SIZE + k) * BW + j % BW] = from[e];
+            }
+            return;
+        }
         for (int v = t; v * LANES < SIZE; v += threads)  // a vector of targets
             for (int j = 0; j < Source::SIZE; j++) {
                 const int k = v * LANES;

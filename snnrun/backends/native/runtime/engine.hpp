@@ -30,15 +30,24 @@ template <class P> class Engine : Walk<P> {
 
   public:
     // `numbers`: of each population, then of the formula of the loss and of plasticity.
-    Engine(int threads, const double* numbers)
+    // `connected`: of each projection, layer by layer, that into the layer before its own.
+    Engine(int threads, const double* numbers, const Connected* connected)
         : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS),
           deferred_(threads) {
         each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
         formula_ = Formula::of(numbers), plasticity_ = Plasticity::of(numbers + Formula::NUMBERS);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
+            using L = Layer<I>;
+            if (L::SPARSE_FORWARD)
+                wiring_[I].forward.take(*connected, L::rows(), L::Model::SIZE, L::BW, L::BLOCKS);
+            connected++;
+            if (L::SPARSE_RECURRENT)
+                wiring_[I].recurrent.take(*connected, L::Model::SIZE, L::Model::SIZE, L::BW,
+                                          L::BLOCKS);
+            connected += L::RECURRENT;
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
-                std::get<I>(*t).allocate();
+                std::get<I>(*t).allocate(wiring_[I]);
             std::get<I>(coefficients_).allocate();
             std::get<I>(by_target_).allocate();
         });
@@ -49,7 +58,8 @@ template <class P> class Engine : Walk<P> {
 
     // What the other side must know alike, and the tensors, which are numbered in this order.
     std::string interface() {
-        std::string text = Job::described() + Data::described() + "tensors";
+        std::string text =
+            Job::described() + Data::described() + Connected::described() + "tensors";
         each_layer([&](auto layer) {
             using L = Layer<layer()>;
             const auto name = [&](const char* kind) {
@@ -70,9 +80,18 @@ template <class P> class Engine : Walk<P> {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            auto visit = [&](auto member, int rows, bool used, auto position) {
+            auto visit = [&](auto member, int rows, bool used, const SynapseList* sparse,
+                             auto position) {
                 if (!used || at++ != index) return;
                 Real* packed = (std::get<I>(*all[which]).*member).data();
+                if (sparse) {
+                    if (!set) std::fill_n(plain, size_t(rows) * L::Model::SIZE, Real(0));
+                    for (size_t e = 0; e < sparse->count; e++) {
+                        Real &here = packed[e], &there = plain[sparse->place[e]];
+                        (set ? here : there) = set ? there : here;
+                    }
+                    return;
+                }
                 const bool in_parts = Deferred<P>::ON && which == 3;
                 for (int i = 0; i < rows; i++)
                     for (int j = 0; j < L::Model::SIZE; j++) {
@@ -81,16 +100,19 @@ template <class P> class Engine : Walk<P> {
                         (set ? here : there) = set ? there : here;
                     }
             };
-            visit(&Tensors<L>::forward, L::rows(), true, [](int i, int j, bool in_parts) {
+            const Wiring& wiring = wiring_[I];
+            const SynapseList* forward = L::SPARSE_FORWARD ? &wiring.forward : nullptr;
+            const SynapseList* recurrent = L::SPARSE_RECURRENT ? &wiring.recurrent : nullptr;
+            visit(&Tensors<L>::forward, L::rows(), true, forward, [](int i, int j, bool in_parts) {
                 const size_t at = Tensors<L>::forward_at(j / L::BW, i) + j % L::BW;
                 return in_parts ? Parts<L, L::PRE>::at(at) : at;
             });
-            visit(&Tensors<L>::recurrent, L::Model::SIZE, L::RECURRENT,
+            visit(&Tensors<L>::recurrent, L::Model::SIZE, L::RECURRENT, recurrent,
                   [](int i, int j, bool in_parts) {
                       const size_t at = Tensors<L>::recurrent_at(j / L::BW, i) + j % L::BW;
                       return in_parts ? Parts<L, L::WIDTH>::at(at) : at;
                   });
-            visit(&Tensors<L>::parameters, L::Model::PER_NEURON, L::Model::PER_NEURON > 0,
+            visit(&Tensors<L>::parameters, L::Model::PER_NEURON, L::Model::PER_NEURON > 0, nullptr,
                   [](int i, int j, bool) { return size_t(i) * L::WIDTH + j; });
         });
         if (set && which == 0) refresh(), turn(0, 1);
@@ -292,7 +314,9 @@ template <class P> class Engine : Walk<P> {
             shares.take(t, part++, slots, [&](int s) {
                 if (job.train && !slots_[s]) {
                     slots_[s] = std::make_unique<AllTensors>();
-                    each_layer([&](auto l) { std::get<l.value>(*slots_[s]).allocate_trained(); });
+                    each_layer([&](auto l) {
+                        std::get<l.value>(*slots_[s]).allocate_trained(wiring_[l.value]);
+                    });
                 }
                 const int64_t first = from + size * s / slots;
                 const int64_t last = from + size * (s + 1) / slots;
@@ -332,6 +356,7 @@ template <class P> class Engine : Walk<P> {
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
+    Wiring wiring_[COUNT];
     Formula formula_;
     Plasticity plasticity_;
     typename Map<Averages, Layers>::type averages_;

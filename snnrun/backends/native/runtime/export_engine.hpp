@@ -44,8 +44,9 @@ template <class F> const char* attempt(F f) {
         return text.c_str();                                                                       \
     }                                                                                              \
     const char* snn_numbers() { return PROGRAM::NUMBERS; }                                         \
-    const char* snn_create(int threads, const double* numbers, void** engine) {                    \
-        return snn::attempt([&] { *engine = new E(threads, numbers); });                           \
+    const char* snn_create(int threads, const double* numbers, const snn::Connected* connected,    \
+                           void** engine) {                                                        \
+        return snn::attempt([&] { *engine = new E(threads, numbers, connected); });                \
     }                                                                                              \
     void snn_destroy(void* e) { delete static_cast<E*>(e); }                                       \
     void snn_copy(void* e, int index, int which, int set, snn::Real* plain) {                      \

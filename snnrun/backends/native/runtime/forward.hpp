@@ -141,16 +141,24 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
     [[maybe_unused]] vf many[B];  // spikes of each neuron that spikes
     vf in[B], kept[M::RECORDS + 1][B];
     SNN_UNROLL for (int x = 0; x < B; x++) in[x] = state[M::INPUT * stride + x];
-    const Real* W = weights.forward.data() + Tensors<L>::forward_at(b, 0);
+    [[maybe_unused]] const Real* W = weights.forward.data() + Tensors<L>::forward_at(b, 0);
     arrivals.at(n, [&](uint32_t pre) {
-        const vf* row = vectors(W + size_t(pre) * L::BW);
-        SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+        if constexpr (L::SPARSE_FORWARD) {
+            weights.wiring->forward.add(weights.forward.data(), in, b, pre);
+        } else {
+            const vf* row = vectors(W + size_t(pre) * L::BW);
+            SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+        }
     });
     if constexpr (L::RECURRENT) {
-        const Real* R = weights.recurrent.data() + Tensors<L>::recurrent_at(b, 0);
+        [[maybe_unused]] const Real* R = weights.recurrent.data() + Tensors<L>::recurrent_at(b, 0);
         FromLayer<L>{work}.at(n, [&](uint32_t pre) {
-            const vf* row = vectors(R + size_t(pre) * L::BW);
-            SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+            if constexpr (L::SPARSE_RECURRENT) {
+                weights.wiring->recurrent.add(weights.recurrent.data(), in, b, pre);
+            } else {
+                const vf* row = vectors(R + size_t(pre) * L::BW);
+                SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+            }
         });
     }
     uint64_t hit[(L::BW + 63) / 64] = {};

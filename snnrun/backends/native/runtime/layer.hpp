@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "draws.hpp"
+#include "synapses.hpp"
 
 #ifndef SNN_LARGE_GRADIENT
 #define SNN_LARGE_GRADIENT (size_t(192) << 10)  // bytes; tests let small layers count as large
@@ -34,8 +35,9 @@ struct Linear<M, std::void_t<decltype(M::adjoint((vf*)nullptr, std::declval<Cons
 // Model:    a generated population (see population.cpp.tmpl for what it must have)
 // PRE:      rows of the forward weights: input channels, or the padded width of the layer below
 // SOURCE:   the generated population below, or void for the input
+// SPARSE_: not all neurons are connected by the projection
 template <class Model_, class Source_, int PRE_, int STEPS_, bool RECURRENT_, bool TRAIN_FORWARD_,
-          bool TRAIN_RECURRENT_>
+          bool TRAIN_RECURRENT_, bool SPARSE_FORWARD_, bool SPARSE_RECURRENT_>
 struct LayerSpec {
     using Model = Model_;
     using Source = Source_;
@@ -44,6 +46,7 @@ struct LayerSpec {
     static constexpr int BLOCKS = shape::blocks, WIDTH = shape::width;
     static constexpr bool RECURRENT = RECURRENT_, TRAIN_FORWARD = TRAIN_FORWARD_;
     static constexpr bool TRAIN_RECURRENT = RECURRENT_ && TRAIN_RECURRENT_;
+    static constexpr bool SPARSE_FORWARD = SPARSE_FORWARD_, SPARSE_RECURRENT = SPARSE_RECURRENT_;
     static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Linear<Model>::value;
@@ -53,7 +56,8 @@ struct LayerSpec {
         (size_t(PRE) + RECURRENT * WIDTH) * WIDTH * sizeof(Real);
     // A gradient for each share of the batch would not fit the caches. Where neurons are walked
     // back together, not TILED, it costs more that other threads read their table.
-    static constexpr bool LARGE = GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
+    static constexpr bool LARGE = !(SPARSE_FORWARD || SPARSE_RECURRENT) &&
+                                  GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&
@@ -65,18 +69,30 @@ struct LayerSpec {
 };
 
 // Values of one layer, or their gradients or moments. Weights are [block][pre][BW]: the row that a
-// spike adds to a block is contiguous.
+// spike adds to a block is contiguous. Those of a sparse projection have the order of its synapses.
 template <class L> struct Tensors {
     Buffer<Real> forward, recurrent, parameters;
-    void allocate() {
-        forward.allocate_dense(size_t(L::PRE) * L::WIDTH);
-        recurrent.allocate_dense(L::RECURRENT ? size_t(L::WIDTH) * L::WIDTH : 0);
+    const Wiring* wiring = nullptr;
+    static size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
+    size_t forward_size() const {
+        return L::SPARSE_FORWARD ? padded(wiring->forward.count) : size_t(L::PRE) * L::WIDTH;
+    }
+    size_t recurrent_size() const {
+        if (!L::RECURRENT) return 0;
+        return L::SPARSE_RECURRENT ? padded(wiring->recurrent.count) : size_t(L::WIDTH) * L::WIDTH;
+    }
+    void allocate(const Wiring& who) {
+        wiring = &who;
+        forward.allocate_dense(forward_size()), recurrent.allocate_dense(recurrent_size());
         parameters.allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
         forward.zero(), recurrent.zero(), parameters.zero();
     }
-    void allocate_trained() {  // contents are not set
-        if (L::TRAIN_FORWARD) forward.allocate_dense(size_t(L::PRE) * L::WIDTH);
-        if (L::TRAIN_RECURRENT) recurrent.allocate_dense(size_t(L::WIDTH) * L::WIDTH);
+    void allocate_trained(const Wiring& who) {  // contents are not set
+        wiring = &who;
+        if (L::TRAIN_FORWARD) forward.allocate_dense(forward_size());
+        if (L::TRAIN_RECURRENT) recurrent.allocate_dense(recurrent_size());
+        if (L::SPARSE_FORWARD) forward.zero();  // padding is updated too
+        if (L::SPARSE_RECURRENT) recurrent.zero();
         parameters.allocate(size_t(L::Model::TRAINED) * L::WIDTH);
     }
     static size_t forward_at(int b, int pre) { return (size_t(b) * L::PRE + pre) * L::BW; }

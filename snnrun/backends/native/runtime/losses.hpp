@@ -124,6 +124,13 @@ template <class L, class F> struct Integral {
     const vf* row(int n) const { return vectors(rows.data() + size_t(n) * L::WIDTH); }
 };
 
+template <class L> Real weight_of(const Tensors<L>& weights, int pre, int k) {
+    const int b = k / L::BW, to = k % L::BW;
+    if constexpr (L::SPARSE_FORWARD)
+        return weights.wiring->forward.weight(weights.forward.data(), b, pre, to);
+    else return weights.forward[Tensors<L>::forward_at(b, pre) + to];
+}
+
 // Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their
 // time and moves with it: a spike that is later by dt raises it by the rate before, V' dt. Spikes
 // of one step share this by how much each pulls V' down.
@@ -161,8 +168,7 @@ template <class L, class F> struct Maximum {
                 for (int c = 0; c < Below::BLOCKS; c++) {
                     auto& s = below.spikes[c];
                     for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                        visit(s, e, unit * weights.forward[k % L::BW +
-                            Tensors<L>::forward_at(k / L::BW, c * Below::BW + s.neuron[e])]);
+                        visit(s, e, unit * weight_of(weights, c * Below::BW + s.neuron[e], k));
                 }
             };
             each([&](auto&, uint32_t, Real pull) { all += pull, falling += pull < 0 ? pull : 0; });

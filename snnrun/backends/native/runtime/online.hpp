@@ -24,7 +24,7 @@ template <class P> class OnlineEngine : Walk<P> {
 
   public:
     // `numbers`: of each population, then of the rule.
-    OnlineEngine(int threads, const double* numbers) : pool_(threads) {
+    OnlineEngine(int threads, const double* numbers, const Connected*) : pool_(threads) {
         each_layer([&](auto l) { numbers = std::get<l()>(work_).coefficients.take(numbers); });
         each_layer([&](auto layer) {
             auto& work = std::get<layer()>(work_);
@@ -37,7 +37,8 @@ template <class P> class OnlineEngine : Walk<P> {
     Field& field(int index) { return fields_[index]; }
 
     std::string interface() {
-        std::string text = OnlineJob::described() + Data::described() + "tensors";
+        std::string text = OnlineJob::described() + Data::described() + Connected::described() +
+                           "tensors";
         each_layer([&](auto layer) { text += " " + std::to_string(layer()) + ".forward"; });
         return text;
     }

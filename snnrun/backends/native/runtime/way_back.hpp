@@ -137,17 +137,24 @@ template <class P> struct WayBack {
         auto& work = std::get<I>(trial.work);
         const Events& events = trial.events;
         for (int b = 0; b < L::BLOCKS; b++) {
-            Real* rows = gradient.forward.data() + Tensors<L>::forward_at(b, 0);
+            Real* forward = gradient.forward.data();
+            const Wiring& wiring = *gradient.wiring;
+            constexpr int BELOW = I == 0 ? 0 : I - 1;
             constexpr bool FORWARD = L::TRAIN_FORWARD && !Plastic<L>::FORWARD;
-            if constexpr (FORWARD && I == 0)
-                gather(work, rows, b, L::PRE, events.channel_start, events.step, 0, fresh);
+            if constexpr (FORWARD && I == 0 && L::SPARSE_FORWARD)
+                gather_synapses(work, forward, wiring.forward, b, 0, L::PRE, events.channel_start,
+                                events.step, 0, fresh);
+            if constexpr (FORWARD && I == 0 && !L::SPARSE_FORWARD)
+                gather(work, forward + Tensors<L>::forward_at(b, 0), b, L::PRE,
+                       events.channel_start, events.step, 0, fresh);
             if constexpr (FORWARD && I > 0)
-                gather_from<Layer<I == 0 ? 0 : I - 1>>(
-                    work, std::get<I == 0 ? 0 : I - 1>(trial.work), rows, b, fresh);
+                gather_from<L::SPARSE_FORWARD, Layer<BELOW>>(
+                    work, std::get<BELOW>(trial.work), forward, Tensors<L>::forward_at(b, 0),
+                    wiring.forward, b, fresh);
             if constexpr (L::TRAIN_RECURRENT && !Plastic<L>::RECURRENT)
-                gather_from<L>(work, work,
-                               gradient.recurrent.data() + Tensors<L>::recurrent_at(b, 0), b,
-                               fresh);
+                gather_from<L::SPARSE_RECURRENT, L>(work, work, gradient.recurrent.data(),
+                                                    Tensors<L>::recurrent_at(b, 0),
+                                                    wiring.recurrent, b, fresh);
         }
     }
 };
