@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 from runs import composed
@@ -11,7 +12,9 @@ from snnrun.cli import main
 from snnrun.commands.keys import find
 from snnrun.config import from_dict, validate
 from snnrun.errors import ConfigError
-from snnrun.keys.synonyms import VALUES, WORDS, Meaning, of_words, plain_word
+from snnrun.keys import synonyms
+from snnrun.keys.files import read_yaml
+from snnrun.keys.synonyms import Meaning, meanings, of_values, of_words, plain_word
 from snnrun.schema import SCHEMA
 from snnrun.schema.hints import unknown_key
 
@@ -44,7 +47,7 @@ def eval_(text: str) -> object:
     return {"[3]": ["-g"], "{}": {}}.get(text, text)
 
 
-@pytest.mark.parametrize("meaning", WORDS, ids=lambda m: m.words.split(",")[0])
+@pytest.mark.parametrize("meaning", meanings(), ids=lambda m: m.words.split(",")[0])
 def test_what_a_word_stands_for_exists_and_is_accepted(meaning: Meaning) -> None:
     assert set(meaning.keys) <= set(SCHEMA)
     word = meaning.words.split(",")[0].replace(" ", "_")
@@ -61,20 +64,22 @@ def test_what_a_word_stands_for_exists_and_is_accepted(meaning: Meaning) -> None
 
 
 def test_every_word_has_one_meaning_and_is_no_key() -> None:
-    words = [plain_word(word) for meaning in WORDS for word in meaning.words.split(",")]
+    words = [plain_word(word) for meaning in meanings() for word in meaning.words.split(",")]
     assert len(words) == len(set(words)) == len(of_words())
     assert not set(words) & {plain_word(name) for name in SCHEMA}
 
 
-@pytest.mark.parametrize(
-    ("key", "words"), [(key, words) for key, found in VALUES.items() for words in found]
-)
-def test_another_word_for_a_value_leads_to_one_that_is_accepted(key: str, words: str) -> None:
-    setting = VALUES[key][words][1]
-    for word in words.split(","):
-        problem = SCHEMA[key].convert(word.strip().replace(" ", "_"))[1]
-        assert f" Did you mean {setting}?" in problem
-    accepted(setting)
+@pytest.mark.parametrize("key", [key for key in SCHEMA if of_values(key)])
+def test_another_word_for_a_value_leads_to_one_that_is_accepted(key: str) -> None:
+    for word, (_, setting) in of_values(key).items():
+        assert f" Did you mean {setting}?" in SCHEMA[key].convert(word)[1]
+    for setting in {setting for _, setting in of_values(key).values()}:
+        accepted(setting)
+
+
+def test_words_for_values_are_of_keys_that_exist() -> None:
+    file = Path(synonyms.__file__).with_name("words.yaml")
+    assert read_yaml(file)["values"].keys() <= SCHEMA.keys()
 
 
 @pytest.mark.parametrize(

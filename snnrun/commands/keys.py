@@ -150,8 +150,8 @@ def find(words: Sequence[str]) -> Found:
     if spelt:  # as in "time limit"
         return Found(keys=spelt, ranked=False)
     as_written = all(_is_full_name(word) or _is_pattern(word) for word in words)
-    known = plain_word(phrase) in of_words() or phrase.lower() in UNITS
-    if all(named) and (as_written or not known):
+    known = not as_written and (plain_word(phrase) in of_words() or phrase.lower() in UNITS)
+    if all(named) and not known:
         by_name = {key.name: key for keys in named for key in keys}
         return Found(keys=list(by_name.values()), ranked=False)
     ranked = search(phrase)

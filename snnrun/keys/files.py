@@ -28,18 +28,19 @@ def conf_dir() -> Path:
 def options_of(group: str, choice: str) -> Values:
     """Return ``group.option`` -> value of conf/GROUP/CHOICE.yaml; {} where it is not there."""
     file = conf_dir() / group / f"{choice}.yaml"
-    found = _read(file) if file.is_file() else {}
+    found = read_yaml(file) if file.is_file() else {}
     return {f"{group}.{name}": value for name, value in found.get(group, found).items()}
 
 
-def _read(file: Path) -> Values:
+def read_yaml(file: Path) -> Values:
+    """Return the content of a YAML file, a mapping."""
     found: Values = yaml.load(file.read_text(encoding="utf-8"), _LOADER)
     return found
 
 
 def _of_dataset(file: Path) -> Values:
     """Return key -> value of a data set's file, options and choices of groups by full names."""
-    found = _read(file)
+    found = read_yaml(file)
     for choice in found.pop("defaults", ()):
         for group, name in choice.items():  # "override /rule": "superspike"
             found[f"{group.rpartition('/')[2]}.name"] = name
@@ -48,9 +49,9 @@ def _of_dataset(file: Path) -> Values:
 
 def _general() -> Values:
     """Return key -> value where a data set has no other."""
-    found = _read(conf_dir() / "base.yaml")
+    found = read_yaml(conf_dir() / "base.yaml")
     found |= {f"dataset.{name}": value for name, value in found.pop("dataset").items()}
-    chosen = _read(conf_dir() / "config.yaml")["defaults"]  # "base", and choices of groups
+    chosen = read_yaml(conf_dir() / "config.yaml")["defaults"]  # "base", and choices of groups
     groups = {
         group: name for entry in chosen if isinstance(entry, dict) for group, name in entry.items()
     }
