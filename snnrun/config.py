@@ -7,7 +7,7 @@ that lists every problem there is: nothing is built before the configuration is 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -23,23 +23,21 @@ from snnrun.schema import (
     DATASETS,
     GROUP_NAMES,
     SCHEMA,
-    augmentation,
     checks,
-    pattern,
-    recordable,
     rules,
 )
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
 from snnrun.schema.hints import unknown_key
-from snnrun.schema.layers import LayerChoice, layers_of, population_names, projection_names
-
-CHECKS = (
-    *checks.CHECKS,
-    *augmentation.CHECKS,
-    *recordable.CHECKS,
-    *pattern.CHECKS,
-    *rules.CHECKS,
+from snnrun.schema.layers import (
+    LayerChoice,
+    expand_all,
+    expand_pairs,
+    layers_of,
+    population_names,
+    projection_names,
 )
+
+CHECKS = (*checks.CHECKS, *rules.CHECKS)
 # Keys whose value "validation" stands for "training" where there is no validation set
 OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH")
 
@@ -307,14 +305,19 @@ def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
         full["SPK_REC_STEPS"] = steps_of(values)
     populations = population_names(values)
     projections = projection_names(values)
-    full["REC_SPIKES"] = recordable.expand_all(values["REC_SPIKES"], populations)
-    full["REC_NEURONS"] = recordable.expand_pairs(values["REC_NEURONS"], populations)
-    full["REC_SYNAPSES"] = recordable.expand_pairs(values["REC_SYNAPSES"], projections)
-    for key in recordable.EPOCH_TRIAL_KEYS:
-        full[key] = recordable.from_start(values[key], values["N_EPOCH"])
+    full["REC_SPIKES"] = expand_all(values["REC_SPIKES"], populations)
+    full["REC_NEURONS"] = expand_pairs(values["REC_NEURONS"], populations)
+    full["REC_SYNAPSES"] = expand_pairs(values["REC_SYNAPSES"], projections)
+    for key in checks.EPOCH_TRIAL_KEYS:
+        full[key] = _from_start(values[key], values["N_EPOCH"])
     if full["network.name"] in ("feedforward", "recurrent"):  # a label: RECURRENT decides
         full["network.name"] = "recurrent" if values["RECURRENT"] else "feedforward"
     return full
+
+
+def _from_start(pairs: Iterable[tuple[int, int]], epochs: int) -> tuple[tuple[int, int], ...]:
+    """Return [epoch, trial] pairs with all epochs counted from the start, sorted, each once."""
+    return tuple(sorted({(e + epochs if e < 0 else e, trial) for e, trial in pairs}))
 
 
 def _assemble(values: Mapping[str, Any], own_options: dict[str, Any]) -> Config:

@@ -13,7 +13,7 @@ import yaml
 from snnrun.commands.names import COMMANDS
 from snnrun.keys.kinds import plain
 from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA
-from snnrun.schema.reference import NOT_NEEDED, OTHERWISE, RENAMED
+from snnrun.schema.hints import NOT_NEEDED, OTHERWISE, RENAMED
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference.md").read_text()
 with (Path(__file__).parent / "parameters.csv").open(newline="") as file:

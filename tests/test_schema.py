@@ -12,7 +12,8 @@ from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.rules import RULES
-from snnrun.schema import ALIASES, DATASETS, KEYS, SCHEMA, Key, pattern
+from snnrun.schema import ALIASES, DATASETS, KEYS, SCHEMA, Key
+from snnrun.schema.effect import OF_FILES
 from snnrun.schema.hints import unknown_key
 
 TABLE = list(csv.DictReader((Path(__file__).parent / "parameters.csv").open()))
@@ -192,7 +193,7 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
         if condition.key not in ("rule.name", "network.layers"):
             owners = [rule.name for rule in RULES.values() if key in rule.options]
             inactive |= {"rule.name": owners[0]} if owners else {}
-        if name in pattern.OF_FILES:
+        if name in OF_FILES:
             file = "a.ras" if name == "dataset.target_offset" else "a.png"
             inactive["dataset.target"] = file
         active = {**inactive, condition.key: value}

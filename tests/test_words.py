@@ -14,12 +14,13 @@ from snnrun.config import from_dict, validate
 from snnrun.errors import ConfigError
 from snnrun.keys import synonyms
 from snnrun.keys.files import read_yaml
-from snnrun.keys.synonyms import Meaning, meanings, of_values, of_words, plain_word
+from snnrun.keys.synonyms import Meaning, meanings, of_words, plain_word
 from snnrun.schema import SCHEMA
 from snnrun.schema.hints import unknown_key
 
 GIVEN = {"NAME": "mine", "OUT_DIR": "out", "dataset.path": "data", "backend.compiler": "g++",
          "TRIAL_MS": "60"}  # fmt: skip
+VALUES = read_yaml(Path(synonyms.__file__).with_name("words.yaml"))["values"]
 SURROGATE = "rule=surrogate dataset=shd"
 NEEDED = {"rule.scale": SURROGATE, "rule.surrogate": SURROGATE, "rule=surrogate": "dataset=shd",
           "backend.device": "backend=genn", "TAU_B": "HIDDEN_NEURON_TYPE=ALIF",
@@ -69,17 +70,16 @@ def test_every_word_has_one_meaning_and_is_no_key() -> None:
     assert not set(words) & {plain_word(name) for name in SCHEMA}
 
 
-@pytest.mark.parametrize("key", [key for key in SCHEMA if of_values(key)])
-def test_another_word_for_a_value_leads_to_one_that_is_accepted(key: str) -> None:
-    for word, (_, setting) in of_values(key).items():
-        assert f" Did you mean {setting}?" in SCHEMA[key].convert(word)[1]
-    for setting in {setting for _, setting in of_values(key).values()}:
-        accepted(setting)
-
-
-def test_words_for_values_are_of_keys_that_exist() -> None:
-    file = Path(synonyms.__file__).with_name("words.yaml")
-    assert read_yaml(file)["values"].keys() <= SCHEMA.keys()
+@pytest.mark.parametrize(
+    ("key", "entry"), [(key, entry) for key, found in VALUES.items() for entry in found]
+)
+def test_another_word_for_a_value_leads_to_one_that_is_accepted(
+    key: str, entry: dict[str, str]
+) -> None:
+    for word in entry["words"].split(","):
+        problem = SCHEMA[key].convert(word.strip().replace(" ", "_"))[1]
+        assert f" Did you mean {entry['use']}?" in problem
+    accepted(entry["use"])
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ from snnrun.errors import ConfigError
 from snnrun.keys.kinds import shown
 from snnrun.keys.synonyms import of_words, plain_word
 from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, SECTIONS, Key
-from snnrun.schema.hints import meaning_of, unknown_key
-from snnrun.schema.reference import NOT_NEEDED, OTHERWISE, REFERENCE, RENAMED
+from snnrun.schema.hints import NOT_NEEDED, OTHERWISE, REFERENCE, RENAMED, meaning_of, unknown_key
 from snnrun.shell import text_width, wrapped
 
 MOST = 12  # keys that a search by meaning finds at most

@@ -29,7 +29,7 @@ from snnrun.record.saved import save_composed
 from snnrun.record.scratch import scratch
 from snnrun.run import train_in
 from snnrun.schema import ALIASES, GROUP_NAMES
-from snnrun.schema.recordable import EPOCH_TRIAL_KEYS
+from snnrun.schema.checks import EPOCH_TRIAL_KEYS
 from snnrun.training.early import OnEpoch
 
 

@@ -12,15 +12,17 @@ from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT, Kind
 Row = dict[str, Any]
 
 
-def table(section: str, *rows: Row) -> tuple[Key, ...]:
-    """Return the keys of one section, with the defaults that the files have."""
-    return tuple(
-        Key(
-            **{"default": GENERAL[row["name"]], "datasets": defaults_of(row["name"]), **row},
-            section=section,
-        )
-        for row in rows
-    )
+def table(section: str, *rows: Row, **all_: Any) -> tuple[Key, ...]:
+    """Return keys of one section, with the defaults that the files have.
+
+    ``all_`` is what the rows have in common.
+    """
+    keys = []
+    for given in rows:
+        name = given["name"]
+        usual = {"default": GENERAL[name], "datasets": defaults_of(name)}
+        keys.append(Key(**usual | all_ | given, section=section))
+    return tuple(keys)
 
 
 def row(name: str, meaning: str, kind: Kind, **more: Any) -> Row:

@@ -232,17 +232,14 @@ def using(key: str) -> tuple[str, ...]:
 
 # fmt: off
 _ROWS = (
-    number(
-        "TAU_0", "Time scale of the softmax over first spike times.", unit="ms", above=0,
-    ),
+    number("TAU_0", "Time scale of the softmax over first spike times.", unit="ms", above=0),
     number(
         "TAU_1",
         "Time scale of the cost of a late spike of the label's output (first_spike_exp, _wp).",
         unit="ms", above=0,
     ),
     number(
-        "ALPHA",
-        "Strength of the first_spike losses' cost of a late spike of the label's output.",
+        "ALPHA", "Strength of the first_spike losses' cost of a late spike of the label's output.",
         minimum=0,
     ),
     number(
@@ -262,8 +259,7 @@ _ROWS = (
         unit="ms", above=0,
     ),
     number(
-        "TAU_DECAY", "Decay of that double exponential, longer than TAU_RISE.",
-        unit="ms", above=0,
+        "TAU_DECAY", "Decay of that double exponential, longer than TAU_RISE.", unit="ms", above=0,
     ),
 )
 KEYS = table(

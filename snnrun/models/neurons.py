@@ -38,8 +38,8 @@ _REFRACTORY = number(
 )
 _ADAPTATION = (
     number(
-        "TAU_B", "Time constant with which the adaptation B of ALIF neurons decays.",
-        unit="ms", above=0,
+        "TAU_B", "Time constant with which the adaptation B of ALIF neurons decays.", unit="ms",
+        above=0,
     ),
     number(
         "B_INCR", "Rise of the adaptation B, and so of the threshold, at each spike.", minimum=0,
@@ -274,8 +274,8 @@ KEYS = table(
         active_if=_DIFFERING,
     ),
     number(
-        "MIN_TAU_SYN", "Smallest synaptic time constant, trained or drawn.", unit="ms",
-        above=0, active_if=_DIFFERING,
+        "MIN_TAU_SYN", "Smallest synaptic time constant, trained or drawn.", unit="ms", above=0,
+        active_if=_DIFFERING,
     ),
 )
 # fmt: on

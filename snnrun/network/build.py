@@ -23,9 +23,9 @@ from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import Learning, Plasticity
 from snnrun.schema import KEYS, SCHEMA
+from snnrun.schema.checks import ALL_ALIKE
 from snnrun.schema.effect import no_effect
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
-from snnrun.schema.recordable import ALL_ALIKE
 from snnrun.streams import stream
 
 NEURON_KEYS = ("TAU_B", "B_INCR", "B_INIT", "TAU_REF")  # of some neurons only

@@ -12,7 +12,7 @@ from snnrun.keys.files import DATASETS, GENERAL
 from snnrun.keys.key import Key
 from snnrun.models import losses, neurons, regularisers
 from snnrun.rules import RULES
-from snnrun.schema import data, network, pattern, recording
+from snnrun.schema import data, network, recording
 
 BASE = "base"  # stands for the defaults of a data set that is not built in
 GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
@@ -30,6 +30,7 @@ KEYS: dict[str, Key] = {
             *network.WEIGHTS,
             *network.REWIRING,
             *network.LEARNING,
+            *network.TRAINED,
             *neurons.KEYS,
             *regularisers.KEYS,
             *losses.KEYS,
@@ -43,7 +44,7 @@ OPTIONS = (
     *data.OPTIONS,
     *network.OPTIONS,
     *recording.OPTIONS,
-    *pattern.OPTIONS,
+    *data.PATTERN_OPTIONS,
     *(option for rule in RULES.values() for option in rule.options),
 )
 SCHEMA: dict[str, Key] = KEYS | {key.name: key for key in OPTIONS}

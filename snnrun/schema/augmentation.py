@@ -1,17 +1,12 @@
-"""The entries of AUGMENTATION: what each takes, and how one mistake in them is told."""
+"""The entries of AUGMENTATION: what each takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snnrun.errors import did_you_mean
-from snnrun.keys.check import Checks, Values
-from snnrun.keys.kinds import FLOAT, Kind, shown
-from snnrun.schema.checks import GENERATED
-
-CHECKS = Checks()
+from snnrun.keys.kinds import FLOAT, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,71 +79,3 @@ AUGMENTATIONS = Kind(
     convert=_entries,
     mapping=True,
 )
-
-
-@CHECKS.add
-def _known_entries(values: Values) -> Iterator[str]:
-    for name, value in values["AUGMENTATION"].items():
-        if name not in ENTRIES:
-            yield (
-                f"AUGMENTATION.{name}: there is no such augmentation."
-                f"{did_you_mean(name, ENTRIES)} There are: {', '.join(ENTRIES)}"
-            )
-        elif not ENTRIES[name].holds(value):
-            yield f"AUGMENTATION.{name}={shown(value)}: must be {ENTRIES[name].allowed}"
-
-
-@CHECKS.add
-def _blend_adds_examples(values: Values) -> Iterator[str]:
-    if "blend" not in values["AUGMENTATION"]:
-        return
-    if values["dataset.name"] in GENERATED:
-        yield (
-            f"AUGMENTATION.blend: {values['dataset.name']} is generated and can have any number of "
-            "examples; leave blend out and choose a larger N_TRAIN"
-        )
-    if values["N_VALIDATE"] is None:
-        yield (
-            "N_VALIDATE=null: with AUGMENTATION.blend, N_TRAIN counts blended examples too, so it "
-            "does not say how many of the data are left; give the number of validation examples"
-        )
-
-
-@CHECKS.add
-def _speakers(values: Values) -> Iterator[str]:
-    left = values["SPEAKER_LEFT"]
-    if left is None:
-        return
-    if not left or min(left) < 0 or len(set(left)) < len(left):
-        yield (
-            f"SPEAKER_LEFT={shown(left)}: must be one or more different places in the list of "
-            "speakers, counted from 0"
-        )
-
-
-@CHECKS.add
-def _classes(values: Values) -> Iterator[str]:
-    classes = values["REDUCED_CLASSES"]
-    if classes is None:
-        return
-    if len(classes) < 2 or min(classes) < 0 or len(set(classes)) < len(classes):
-        yield (
-            f"REDUCED_CLASSES={shown(classes)}: must be two or more different classes, counted "
-            "from 0, or null for all"
-        )
-
-
-@CHECKS.add
-def _delays_within_the_trial(values: Values) -> Iterator[str]:
-    copies, delay = values["N_INPUT_DELAY"], values["INPUT_DELAY"]
-    if copies and round(delay / values["DT_MS"]) < 1:
-        yield (
-            f"INPUT_DELAY={delay:g}: less than half a step (DT_MS={values['DT_MS']:g} ms), so it "
-            "would round to no delay; use a longer one or a shorter DT_MS"
-        )
-    if copies * delay >= values["TRIAL_MS"]:
-        yield (
-            f"N_INPUT_DELAY={copies}: the last copy would come INPUT_DELAY={delay:g} ms times "
-            f"{copies} late, after the end of the trial (TRIAL_MS={values['TRIAL_MS']:g}); use "
-            "fewer copies or a shorter delay"
-        )

@@ -1,20 +1,39 @@
-"""Checks that tie several keys together."""
+"""What must hold between several keys, but for what learning rules need (rules.py)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from snnrun.errors import did_you_mean
 from snnrun.keys.check import Checks, Values, count_of, steps_of
 from snnrun.keys.files import DATASETS, defaults_of, having
+from snnrun.keys.kinds import shown
 from snnrun.models.losses import BUILT_IN, using
-from snnrun.models.neurons import DRAWN
+from snnrun.models.neurons import DRAWN, NEURON_TYPES
 from snnrun.rules import find_rule
+from snnrun.schema.augmentation import ENTRIES
 from snnrun.schema.layers import (
     FROZEN,
+    expand,
     layers_of,
     neurons_of,
     output_neuron,
+    population_names,
+    projection_names,
+)
+
+EPOCH_TRIAL_KEYS = (
+    "W_OUTPUT_EPOCH_TRIAL",
+    "TAU_OUTPUT_EPOCH_TRIAL",
+    "REC_SPIKES_EPOCH_TRIAL",
+    "REC_NEURONS_EPOCH_TRIAL",
+    "REC_SYNAPSES_EPOCH_TRIAL",
+)
+
+ALL_ALIKE = (
+    "no time constant differs from neuron to neuron; train them with TRAIN_TAU=true, draw them "
+    "with HIDDEN_NEURON_TYPE=hetLIF, or leave this out"
 )
 
 MOST_STEPS = 65535  # steps are stored in 16 bits
@@ -165,3 +184,175 @@ def _plots_are_files(values: Values) -> Iterator[str]:
                 f"{key}=true: plots are files in the run folder, and WRITE_TO_DISK=false keeps "
                 "none; leave one of the two out"
             )
+
+
+@CHECKS.add
+def _known_entries(values: Values) -> Iterator[str]:
+    for name, value in values["AUGMENTATION"].items():
+        if name not in ENTRIES:
+            yield (
+                f"AUGMENTATION.{name}: there is no such augmentation."
+                f"{did_you_mean(name, ENTRIES)} There are: {', '.join(ENTRIES)}"
+            )
+        elif not ENTRIES[name].holds(value):
+            yield f"AUGMENTATION.{name}={shown(value)}: must be {ENTRIES[name].allowed}"
+
+
+@CHECKS.add
+def _blend_adds_examples(values: Values) -> Iterator[str]:
+    if "blend" not in values["AUGMENTATION"]:
+        return
+    if values["dataset.name"] in GENERATED:
+        yield (
+            f"AUGMENTATION.blend: {values['dataset.name']} is generated and can have any number of "
+            "examples; leave blend out and choose a larger N_TRAIN"
+        )
+    if values["N_VALIDATE"] is None:
+        yield (
+            "N_VALIDATE=null: with AUGMENTATION.blend, N_TRAIN counts blended examples too, so it "
+            "does not say how many of the data are left; give the number of validation examples"
+        )
+
+
+@CHECKS.add
+def _speakers(values: Values) -> Iterator[str]:
+    left = values["SPEAKER_LEFT"]
+    if left is None:
+        return
+    if not left or min(left) < 0 or len(set(left)) < len(left):
+        yield (
+            f"SPEAKER_LEFT={shown(left)}: must be one or more different places in the list of "
+            "speakers, counted from 0"
+        )
+
+
+@CHECKS.add
+def _classes(values: Values) -> Iterator[str]:
+    classes = values["REDUCED_CLASSES"]
+    if classes is None:
+        return
+    if len(classes) < 2 or min(classes) < 0 or len(set(classes)) < len(classes):
+        yield (
+            f"REDUCED_CLASSES={shown(classes)}: must be two or more different classes, counted "
+            "from 0, or null for all"
+        )
+
+
+@CHECKS.add
+def _delays_within_the_trial(values: Values) -> Iterator[str]:
+    copies, delay = values["N_INPUT_DELAY"], values["INPUT_DELAY"]
+    if copies and round(delay / values["DT_MS"]) < 1:
+        yield (
+            f"INPUT_DELAY={delay:g}: less than half a step (DT_MS={values['DT_MS']:g} ms), so it "
+            "would round to no delay; use a longer one or a shorter DT_MS"
+        )
+    if copies * delay >= values["TRIAL_MS"]:
+        yield (
+            f"N_INPUT_DELAY={copies}: the last copy would come INPUT_DELAY={delay:g} ms times "
+            f"{copies} late, after the end of the trial (TRIAL_MS={values['TRIAL_MS']:g}); use "
+            "fewer copies or a shorter delay"
+        )
+
+
+@CHECKS.add
+def _room_for_the_target(values: Values) -> Iterator[str]:
+    steps, spikes = steps_of(values), values["dataset.target_spikes"]
+    drawn = values["dataset.name"] == "pattern" and not values["dataset.target"]
+    if drawn and steps is not None and spikes > steps:
+        yield f"dataset.target_spikes={spikes}: must be at most the {steps} steps of a trial"
+
+
+@CHECKS.add
+def _spiking_populations(values: Values) -> Iterator[str]:
+    known = population_names(values)
+    for name in values["REC_SPIKES"]:
+        if not expand(name, known):
+            yield _unknown("REC_SPIKES", name, "population", known)
+        elif name == "output" and output_spikes(values) is False:
+            yield (
+                f"REC_SPIKES=output: the outputs do not spike with LOSS_TYPE={values['LOSS_TYPE']};"
+                " record their potential with REC_NEURONS=[[output, V]]"
+            )
+
+
+@CHECKS.add
+def _neuron_variables(values: Values) -> Iterator[str]:
+    known = population_names(values)
+    neurons = {layer.name: layer.neuron for layer in layers_of(values)}
+    for name, variable in values["REC_NEURONS"]:
+        if not expand(name, known):
+            yield _unknown("REC_NEURONS", name, "population", known[1:])
+            continue
+        if name == "input":
+            yield (
+                f"REC_NEURONS=[input, {variable}]: the input has no variables; its spikes are "
+                "recorded with REC_SPIKES=[input]"
+            )
+            continue
+        for full in expand(name, known):
+            neuron = neurons[full]
+            if neuron not in NEURON_TYPES:
+                continue
+            variables = NEURON_TYPES[neuron][0].variables
+            if variable in variables:
+                continue
+            yield (
+                f"REC_NEURONS=[{name}, {variable}]: {neuron} has no variable {variable}; it has "
+                f"{', '.join(variables)}"
+            )
+            break
+
+
+@CHECKS.add
+def _synapse_variables(values: Values) -> Iterator[str]:
+    known = projection_names(values)
+    for name, variable in values["REC_SYNAPSES"]:
+        if not expand(name, known):
+            yield _unknown("REC_SYNAPSES", name, "projection", known)
+        if variable != "g":
+            yield (
+                f"REC_SYNAPSES=[{name}, {variable}]: synapses have no variable {variable}; they "
+                "have g, the weight"
+            )
+
+
+@CHECKS.add
+def _time_constants_that_differ(values: Values) -> Iterator[str]:
+    """Refuse what is plain from the keys; the network tells of given values and users' neurons."""
+    layers = layers_of(values)
+    own = any(layer.parameters for layer in layers)
+    trained = any(layer.train_tau for layer in layers)
+    drawn = any(layer.neuron in DRAWN for layer in layers)
+    if values["TAU_OUTPUT_EPOCH_TRIAL"] and not (own or trained or drawn):
+        yield f"TAU_OUTPUT_EPOCH_TRIAL={shown(values['TAU_OUTPUT_EPOCH_TRIAL'])}: {ALL_ALIKE}"
+
+
+@CHECKS.add
+def _times_that_come(values: Values) -> Iterator[str]:
+    epochs, trials = values["N_EPOCH"], trials_of(values)
+    for key in EPOCH_TRIAL_KEYS:
+        for epoch, trial in values[key]:
+            if not -epochs <= epoch < epochs:
+                yield (
+                    f"{key}=[{epoch}, {trial}]: there is no epoch {epoch}; epochs count from 0, "
+                    f"and N_EPOCH is {epochs}"
+                )
+            elif trials is not None and trial >= trials:
+                yield (
+                    f"{key}=[{epoch}, {trial}]: there is no trial {trial}; an epoch has {trials} "
+                    "mini-batches, counted from 0, with those of the evaluation"
+                )
+
+
+def trials_of(values: Values) -> int | None:
+    """Return the mini-batches of an epoch, evaluation included; None where the data decide it."""
+    counts = [count_of(values, key) for key in ("N_TRAIN", "N_VALIDATE")]
+    if any(count is None for count in counts):
+        return None
+    return sum(math.ceil(count / values["N_BATCH"]) for count in counts if count is not None)
+
+
+def _unknown(key: str, name: str, what: str, known: Iterable[str]) -> str:
+    known = tuple(known)
+    hint = did_you_mean(name, known)
+    return f"{key}={name}: there is no such {what}; there are {', '.join(known)}.{hint}"

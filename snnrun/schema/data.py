@@ -10,6 +10,7 @@ from snnrun.schema.augmentation import AUGMENTATIONS
 
 ALL_REST = "all that remain"
 BOTH = (RESUME, TEST)
+PATTERN = with_option("target")
 
 # fmt: off
 GENERAL = table(
@@ -28,8 +29,8 @@ GENERAL = table(
     ),
     text("OUT_DIR", "Folder under which outputs/ is made; run folders go there."),
     number(
-        "DT_MS", "Length of a time step. TRIAL_MS must be a whole number of steps.",
-        unit="ms", above=0,
+        "DT_MS", "Length of a time step. TRIAL_MS must be a whole number of steps.", unit="ms",
+        above=0,
     ),
     switch(
         "BUILD",
@@ -50,7 +51,8 @@ EXPERIMENT = table(
     whole(
         "TRAIN_DATA_SEED",
         "Seed of the training data: their generation, their split from the validation data, and "
-        "their order in each epoch.", minimum=0,
+        "their order in each epoch.",
+        minimum=0,
     ),
     whole(
         "TEST_DATA_SEED",
@@ -58,9 +60,8 @@ EXPERIMENT = table(
         minimum=0, changeable=(TEST,),
     ),
     whole(
-        "MODEL_SEED",
-        "Seed of the network: initial weights and heterogeneous time constants.", minimum=0,
-        nullable=True, null="a new seed for each run, written to the run folder",
+        "MODEL_SEED", "Seed of the network: initial weights and heterogeneous time constants.",
+        minimum=0, nullable=True, null="a new seed for each run, written to the run folder",
     ),
     number(
         "TRIAL_MS",
@@ -71,19 +72,17 @@ EXPERIMENT = table(
         "N_MAX_SPIKE",
         "Spikes per neuron that GeNN's buffers hold. Buffers of the native backend hold every "
         "spike that a trial can have, so that none is ever lost.",
-        minimum=1,
-        active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
+        minimum=1, active_if=(when("backend.name", "genn"),), changeable=(RESUME, TEST),
     ),
     whole(
-        "N_BATCH", "Examples in a mini-batch. The last one of an epoch may hold fewer.",
-        minimum=1, changeable=(TEST,),
+        "N_BATCH", "Examples in a mini-batch. The last one of an epoch may hold fewer.", minimum=1,
+        changeable=(TEST,),
     ),
     row(
         "N_TRAIN",
         "Training examples in an epoch; with AUGMENTATION.blend those that it makes count too, and "
         "null makes as many as the data have. BALANCE_TRAIN_CLASSES shows fewer.",
-        kind=COUNT, minimum=1,
-        nullable=True, null=ALL_REST,
+        kind=COUNT, minimum=1, nullable=True, null=ALL_REST,
     ),
     row(
         "N_VALIDATE",
@@ -96,17 +95,15 @@ EXPERIMENT = table(
         "N_EPOCH", "Passes over the training data. N_EPOCHS is accepted as another spelling.",
         minimum=1, changeable=(RESUME,),
     ),
-    switch(
-        "SHUFFLE", "Show the training examples in a new random order in each epoch.",
-    ),
+    switch("SHUFFLE", "Show the training examples in a new random order in each epoch."),
     row(
-        "N_TEST", "Test examples; 0: no test.", kind=COUNT, minimum=0,
-        nullable=True, null=ALL_REST, changeable=(RESUME, TEST),
+        "N_TEST", "Test examples; 0: no test.", kind=COUNT, minimum=0, nullable=True, null=ALL_REST,
+        changeable=(RESUME, TEST),
     ),
     text(
         "EVALUATION",
-        "How the validation examples are chosen: at random from the training data, as all examples"
-        " of the speakers SPEAKER_LEFT, or from the data set's own validation set (ssc has one).",
+        "How the validation examples are chosen: at random from the training data, as all examples "
+        "of the speakers SPEAKER_LEFT, or from the data set's own validation set (ssc has one).",
         choices=("random", "speaker", "validation_set"),
     ),
     row(
@@ -160,16 +157,14 @@ EXPERIMENT = table(
 OPTIONS = table(
     "options of the groups",
     text(
-        "dataset.name", "The data set, or the dotted path of your own.",
-        choices=DATASETS, dotted_path=True,
+        "dataset.name", "The data set, or the dotted path of your own.", choices=DATASETS,
+        dotted_path=True,
     ),
     text(
-        "dataset.path", "Folder that holds the data set's files.",
-        nullable=True, null="the data folder that snnrun data info shows", changeable=BOTH,
+        "dataset.path", "Folder that holds the data set's files.", nullable=True,
+        null="the data folder that snnrun data info shows", changeable=BOTH,
     ),
-    switch(
-        "dataset.fetch", "Download a public data set that is missing.", changeable=BOTH,
-    ),
+    switch("dataset.fetch", "Download a public data set that is missing.", changeable=BOTH),
     switch(
         "dataset.merge",
         "Count several events of a channel in one time step as one spike; false: as many as there "
@@ -196,7 +191,8 @@ OPTIONS = table(
     whole(
         "dataset.thresholds",
         "Grey thresholds whose crossings are the input: two inputs each, and one for full "
-        "brightness.", minimum=2, maximum=255, active_if=with_option("thresholds"),
+        "brightness.",
+        minimum=2, maximum=255, active_if=with_option("thresholds"),
     ),
     number(
         "dataset.pixel_ms", "Time for which a pixel is shown.", unit="ms", above=0,
@@ -208,8 +204,41 @@ OPTIONS = table(
     ),
     whole(
         "dataset.downsample",
-        "Edge of the squares of camera pixels that are one input per polarity.",
-        minimum=1, maximum=128, active_if=with_option("downsample"),
+        "Edge of the squares of camera pixels that are one input per polarity.", minimum=1,
+        maximum=128, active_if=with_option("downsample"),
     ),
+)
+
+PATTERN_OPTIONS = table(
+    "options of dataset=pattern",
+    text(
+        "dataset.input", "File of input spikes (.ras: one line \"seconds neuron\" each).",
+        nullable=True, null="Poisson spikes, drawn once with TRAIN_DATA_SEED",
+    ),
+    number("dataset.rate", "Rate of the Poisson input.", unit="Hz", above=0),
+    whole("dataset.channels", "Input channels.", minimum=1, maximum=65535),
+    text(
+        "dataset.target",
+        "File of the target: spikes (.ras), or a picture (.pgm, .png) whose rows are the outputs "
+        "and whose bright pixels are spikes.",
+        nullable=True,
+        null="dataset.target_spikes evenly spaced ones of each output, later from one output to "
+        "the next",
+    ),
+    whole("dataset.target_spikes", "Spikes of each output of the generated target.", minimum=1),
+    whole("dataset.outputs", "Outputs.", minimum=1, maximum=65535, active_if=PATTERN),
+    whole(
+        "dataset.target_offset", "Number of the first neuron in the target's .ras file.",
+        nullable=True,
+        null="1 if neuron 0 has no spike there and one has the number dataset.outputs, else 0",
+        minimum=0,
+    ),
+    number("dataset.bin_ms", "Time that a column of a target's picture takes.", unit="ms", above=0),
+    switch(
+        "dataset.jitter",
+        "Draw the time of a picture's spike within its column; false: its middle.",
+    ),
+    switch("dataset.invert", "Make spikes of the dark pixels of a picture."),
+    active_if=PATTERN,
 )
 # fmt: on

@@ -12,7 +12,7 @@ from snnrun.keys.kinds import shown
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
-from snnrun.schema import BASE, DATASETS, SCHEMA, pattern
+from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.schema.checks import GENERATED
 from snnrun.schema.layers import OUTPUT
 from snnrun.schema.rules import plastic_hidden, reads_of, rules_of, rules_of_projections, with_rule
@@ -25,6 +25,21 @@ OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes befo
     "RECURRENT": "recurrent",
     "TRAIN_TAU": "train_tau",
 }
+
+# keys that choose or change examples with classes
+OF_CLASSES = (
+    "AUGMENTATION",
+    "RESCALE_T",
+    "RESCALE_X",
+    "N_INPUT_DELAY",
+    "REDUCED_CLASSES",
+    "BALANCE_TRAIN_CLASSES",
+    "BALANCE_EVAL_CLASSES",
+    "EVALUATION",
+    "SHUFFLE",
+    "dataset.merge",
+)
+OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
 
 
 def without_effect(values: Values, dataset: str, own: Mapping[str, Key]) -> Iterator[NoEffect]:
@@ -104,7 +119,7 @@ class Users:
     def _left_out(self, name: str) -> tuple[str, str] | None:
         """Say what leaves a key aside whose conditions are met: a pattern, the layers."""
         dataset, field = self.values.get("dataset.name"), OF_LAYERS.get(name)
-        why = pattern.unused(name, self.values)
+        why = _unused_by_pattern(name, self.values)
         if name in ("dataset.path", "dataset.fetch") and dataset in GENERATED:
             why = f", since {dataset} is generated"
         if field and self._hidden and all(field in given for given in self._hidden):
@@ -129,7 +144,7 @@ class Users:
         """Return the choice of a group that meets a condition, as in "rule=surrogate"."""
         group, _, of_group = condition.key.partition(".")
         chosen = of_group == "name" and not condition.not_
-        several = len(condition.values) > 1 or key.name in pattern.OF_FILES
+        several = len(condition.values) > 1 or key.name in OF_FILES
         if not chosen or (group == "dataset" and several):
             return ""  # of which data set, or of which files, the message cannot know
         value = condition.values[0]
@@ -141,7 +156,7 @@ class Users:
         alone = key == "network.layers" and rule.no_hidden is not None
         if key in rule.unused or key in rule.fixed or alone:
             return self._chosen()
-        if self.values.get("dataset.name") == "pattern" and key in pattern.OF_CLASSES:
+        if self.values.get("dataset.name") == "pattern" and key in OF_CLASSES:
             return "dataset=pattern"
         if key != "LOSS_TYPE" or condition.not_:
             return ""
@@ -156,3 +171,18 @@ def _settled(name: str, value: Any, values: Values) -> Any:
     if name == "SPK_REC_STEPS" and value is None and {"TRIAL_MS", "DT_MS"} <= values.keys():
         return steps_of(values)
     return value
+
+
+def _unused_by_pattern(name: str, values: Values) -> str:
+    """Return why a key means nothing with the chosen pattern, as after "has no effect"; or ""."""
+    if values.get("dataset.name") != "pattern":
+        return ""
+    if name in OF_CLASSES:
+        return " on one frozen pattern"
+    target = str(values.get("dataset.target") or "").lower()
+    needs = dict.fromkeys(OF_FILES, "" if target and target[-4:] != ".ras" else "a picture")
+    needs["dataset.target_offset"] = "" if target.endswith(".ras") else "a .ras file"
+    needs["dataset.target_spikes"] = "null" if target else ""
+    if name == "dataset.rate":
+        return " unless dataset.input is null" if values.get("dataset.input") else ""
+    return f" unless dataset.target is {needs[name]}" if needs.get(name) else ""

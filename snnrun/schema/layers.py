@@ -8,7 +8,7 @@ NUM_HIDDEN, N_HID_LAYER, RECURRENT, ... where ``network.layers`` is empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,6 +145,32 @@ def projection_names(values: Values) -> tuple[str, ...]:
             usual = f"hid_to_hid{tail}"
             names.append(usual if own is True else own.get("name", usual))
     return tuple(names)
+
+
+def expand(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the known names that ``name`` stands for: itself, or all that add a number to it.
+
+    ``hidden`` stands for all populations between the input and the output.
+    """
+    known = tuple(known)
+    if name in known:
+        return (name,)
+    if name == "hidden" and known[:1] == (INPUT,):
+        return known[1:-1]
+    return tuple(k for k in known if k.startswith(name) and k[len(name) :].isdigit())
+
+
+def expand_all(names: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return all that ``names`` stand for, each once."""
+    known = tuple(known)
+    return tuple(dict.fromkeys(full for name in names for full in expand(name, known)))
+
+
+def expand_pairs(pairs: Iterable[tuple[str, str]], known: Iterable[str]) -> tuple[Any, ...]:
+    """Return [name, variable] pairs with each name expanded, each pair once."""
+    known = tuple(known)
+    full = ((n, variable) for name, variable in pairs for n in expand(name, known))
+    return tuple(dict.fromkeys(full))
 
 
 def neurons_of(values: Values) -> set[str]:

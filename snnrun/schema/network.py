@@ -31,8 +31,8 @@ STRUCTURE = table(
     ),
     number(
         "INPUT_DELAY",
-        "Delay between one copy of the input channels and the next; rounded to steps.",
-        unit="ms", above=0, active_if=(unless("N_INPUT_DELAY", 0),),
+        "Delay between one copy of the input channels and the next; rounded to steps.", unit="ms",
+        above=0, active_if=(unless("N_INPUT_DELAY", 0),),
     ),
 )
 
@@ -42,8 +42,8 @@ NOISE = table(
         "HIDDEN_NOISE",
         "Amplitude A of noise on the potential of hidden neurons, in training: each step adds "
         "A*sqrt(DT_MS)*normal(0, 1), outside refractory periods, before the threshold is tested. "
-        "There is none in evaluation. rockpool's noise_std, per sqrt(s), is A*sqrt(1000). "
-        "A spike time is differentiated by the drift at the spike, without the noise.",
+        "There is none in evaluation. rockpool's noise_std, per sqrt(s), is A*sqrt(1000). A spike "
+        "time is differentiated by the drift at the spike, without the noise.",
         minimum=0, maximum=1e6,
     ),
 )
@@ -54,16 +54,12 @@ WEIGHTS = table(
         "INPUT_HIDDEN_MEAN",
         "Mean of the initial weights from the input to the first hidden layer.",
     ),
-    number(
-        "INPUT_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
-    ),
+    number("INPUT_HIDDEN_STD", "Standard deviation of these weights.", minimum=0),
     number(
         "HIDDEN_OUTPUT_MEAN",
         "Mean of the initial weights from the last hidden layer to the output.",
     ),
-    number(
-        "HIDDEN_OUTPUT_STD", "Standard deviation of these weights.", minimum=0,
-    ),
+    number("HIDDEN_OUTPUT_STD", "Standard deviation of these weights.", minimum=0),
     number(
         "HIDDEN_HIDDEN_MEAN", "Mean of the initial weights of the recurrent connections.",
         active_if=(when("RECURRENT", True), LAYERED),
@@ -73,8 +69,7 @@ WEIGHTS = table(
         active_if=(when("RECURRENT", True), LAYERED),
     ),
     number(
-        "HIDDEN_HIDDENFWD_MEAN",
-        "Mean of the initial weights from one hidden layer to the next.",
+        "HIDDEN_HIDDENFWD_MEAN", "Mean of the initial weights from one hidden layer to the next.",
         active_if=(unless("N_HID_LAYER", 1), LAYERED),
     ),
     number(
@@ -115,76 +110,70 @@ REWIRING = table(
 
 LEARNING = table(
     "learning parameters",
+    number("ETA", "Learning rate.", above=0),
+    number("ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1),
     number(
-        "ETA", "Learning rate.", above=0,
-        changeable=(RESUME,),
+        "ADAM_BETA2", "Decay of Adam's mean of the squared gradient, per update.", minimum=0,
+        below=1,
     ),
+    number("ADAM_EPS", "Added to the root of Adam's mean squared gradient.", above=0),
     number(
-        "ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
-        changeable=(RESUME,),
-    ),
-    number(
-        "ADAM_BETA2", "Decay of Adam's mean of the squared gradient, per update.",
-        minimum=0, below=1, changeable=(RESUME,),
-    ),
-    number(
-        "ADAM_EPS", "Added to the root of Adam's mean squared gradient.", above=0,
-        changeable=(RESUME,),
-    ),
-    number(
-        "ETA_DECAY", "Factor on the learning rate from one epoch to the next; 1: off.",
-        above=0, maximum=1, changeable=(RESUME,),
+        "ETA_DECAY", "Factor on the learning rate from one epoch to the next; 1: off.", above=0,
+        maximum=1,
     ),
     number(
         "LR_EASE_IN_FACTOR",
         "The learning rate starts at ETA/1000 and grows by this factor per training batch up to "
         "ETA; 1: it starts at ETA.",
-        minimum=1, changeable=(RESUME,),
+        minimum=1,
     ),
     number(
-        "EMA_ALPHA1", "Weight of the past in the fast moving average of the accuracy.",
-        minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
+        "EMA_ALPHA1", "Weight of the past in the fast moving average of the accuracy.", minimum=0,
+        below=1, active_if=SCHEDULED,
     ),
     number(
-        "EMA_ALPHA2", "Weight of the past in the slow moving average of the accuracy.",
-        minimum=0, below=1, active_if=SCHEDULED, changeable=(RESUME,),
+        "EMA_ALPHA2", "Weight of the past in the slow moving average of the accuracy.", minimum=0,
+        below=1, active_if=SCHEDULED,
     ),
     text(
         "EMA_WHICH",
         "The accuracy that the moving averages follow; validation is training where N_VALIDATE is "
         "0 and there is none.",
         choices=("validation", "training"), active_if=SCHEDULED,
-        changeable=(RESUME,),
     ),
     number(
         "ETA_FAC",
-        "Factor on the learning rate whenever the fast moving average of the accuracy is not above"
-        " the slow one; 1: off.", above=0, maximum=1,
-        changeable=(RESUME,),
+        "Factor on the learning rate whenever the fast moving average of the accuracy is not above "
+        "the slow one; 1: off.",
+        above=0, maximum=1,
     ),
     whole(
-        "MIN_EPOCH_ETA_FIXED", "Epochs that must pass between two changes by ETA_FAC.",
-        minimum=0, active_if=SCHEDULED, changeable=(RESUME,),
+        "MIN_EPOCH_ETA_FIXED", "Epochs that must pass between two changes by ETA_FAC.", minimum=0,
+        active_if=SCHEDULED,
     ),
     whole(
         "PATIENCE",
         "Early stopping: the training ends after so many epochs in a row without an accuracy "
-        "(PATIENCE_WHICH) above the best so far. The run counts as finished and is tested; resuming"
-        " it with more patience goes on.",
-        minimum=1, nullable=True, null="all of N_EPOCH", changeable=(RESUME,),
+        "(PATIENCE_WHICH) above the best so far. The run counts as finished and is tested; "
+        "resuming it with more patience goes on.",
+        minimum=1, nullable=True, null="all of N_EPOCH",
     ),
     text(
         "PATIENCE_WHICH",
         "The accuracy that PATIENCE waits for; validation is training where N_VALIDATE is 0.",
-        choices=("validation", "training"),
-        active_if=(unless("PATIENCE", None),), changeable=(RESUME,),
+        choices=("validation", "training"), active_if=(unless("PATIENCE", None),),
     ),
     row(
         "TIME_LIMIT",
         "Time after which the run stops as with Ctrl-C, with a checkpoint and exit code 124; "
         "`snnrun resume` goes on, for as long again. In a multirun it is the time of each run.",
-        kind=FLOAT, unit="min", above=0, nullable=True, null="no limit", changeable=(RESUME,),
+        kind=FLOAT, unit="min", above=0, nullable=True, null="no limit",
     ),
+    changeable=(RESUME,),
+)
+
+TRAINED = table(
+    "learning parameters",
     switch(
         "PIPELINE",
         "Run the backward pass of a mini-batch together with the forward pass of the next one, as "
@@ -205,8 +194,7 @@ OPTIONS = table(
     "options of the groups",
     text("network.name", "Name of the kind of network; a label."),
     text(
-        "network.integrator",
-        "How states advance by a step: exact with the closed form, or euler.",
+        "network.integrator", "How states advance by a step: exact with the closed form, or euler.",
         choices=("exact", "euler"),
     ),
     row(
@@ -231,15 +219,15 @@ OPTIONS = table(
     row(
         "network.layers",
         "The layers one by one, the output last or left out: a list of mappings with name, size, "
-        "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, or"
-        " true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
+        "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, "
+        "or true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
         "RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] for N_HID_LAYER alike layers. "
         "docs/networks.md shows networks.",
         kind=LAYERS,
     ),
     text(
-        "rule.name", "The learning rule, or the dotted path of your own.",
-        choices=tuple(RULES), dotted_path=True,
+        "rule.name", "The learning rule, or the dotted path of your own.", choices=tuple(RULES),
+        dotted_path=True,
     ),
 )
 # fmt: on

@@ -27,66 +27,90 @@ def _when(name: str, what: str, **more: Any) -> Row:
 # fmt: off
 RECORDING = table(
     "recording controls",
-    _when(
-        "W_OUTPUT_EPOCH_TRIAL", "all weights are written to weights.h5", changeable=(RESUME,),
-    ),
     whole(
-        "W_REPORT_INTERVAL",
-        "Write all weights to weights.h5 every so many trials, in the epochs that W_EPOCH_INTERVAL"
-        " chooses; 0: only at W_OUTPUT_EPOCH_TRIAL.",
-        minimum=0, changeable=(RESUME,),
-    ),
-    whole(
-        "W_EPOCH_INTERVAL", "The epochs in which W_REPORT_INTERVAL applies: every so many.",
-        minimum=1, active_if=(unless("W_REPORT_INTERVAL", 0),),
-        changeable=(RESUME,),
-    ),
-    _when(
-        "TAU_OUTPUT_EPOCH_TRIAL",
-        "the time constants of all populations where they are trained or drawn, and so differ from "
-        "neuron to neuron, are written to weights.h5, without the weights",
-        changeable=(RESUME,),
-    ),
-    whole(
-        "SPK_REC_STEPS",
-        "Steps of a trial whose spikes are buffered before they are written.",
+        "SPK_REC_STEPS", "Steps of a trial whose spikes are buffered before they are written.",
         minimum=1, nullable=True, null="TRIAL_MS/DT_MS, the whole trial",
-        active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
+        active_if=(unless("REC_SPIKES", ()),),
     ),
     _when(
         "REC_SPIKES_EPOCH_TRIAL", "the spikes of REC_SPIKES are recorded; empty: at every one",
-        active_if=(unless("REC_SPIKES", ()),), changeable=BOTH,
+        active_if=(unless("REC_SPIKES", ()),),
     ),
     row(
         "REC_SPIKES",
         "Populations whose spikes are written to spikes.h5: input, hidden (all hidden layers; or "
         "hidden0, hidden1, ...), and output where it spikes."
-        + EVERY_TRIAL.format("REC_SPIKES_EPOCH_TRIAL"),
-        kind=POPULATIONS, changeable=BOTH,
+        + EVERY_TRIAL.format("REC_SPIKES_EPOCH_TRIAL"), kind=POPULATIONS,
     ),
     _when(
         "REC_NEURONS_EPOCH_TRIAL", "the variables of REC_NEURONS are recorded; empty: at every one",
-        active_if=(unless("REC_NEURONS", ()),), changeable=BOTH,
+        active_if=(unless("REC_NEURONS", ()),),
     ),
     row(
         "REC_NEURONS",
         "[population, variable] pairs that are written to variables.h5 in every step. Variables: V"
         " potential, I synaptic current, B adaptation (ALIF)."
-        + EVERY_TRIAL.format("REC_NEURONS_EPOCH_TRIAL"),
-        kind=VARIABLES, changeable=BOTH,
+        + EVERY_TRIAL.format("REC_NEURONS_EPOCH_TRIAL"), kind=VARIABLES,
     ),
     _when(
         "REC_SYNAPSES_EPOCH_TRIAL", "the weights of REC_SYNAPSES are recorded; empty: at every one",
-        active_if=(unless("REC_SYNAPSES", ()),), changeable=BOTH,
+        active_if=(unless("REC_SYNAPSES", ()),),
     ),
     row(
         "REC_SYNAPSES",
         "[projection, g] pairs whose weights g are written to weights.h5. Projections: "
         "in_to_hid, hid_to_hid (RECURRENT), hid_to_hidfwd (from one hidden layer to the next), "
         "hid_to_out; of several hidden layers all, or with the layer's number, as in in_to_hid0."
-        + EVERY_TRIAL.format("REC_SYNAPSES_EPOCH_TRIAL"),
-        kind=SYNAPSES, changeable=BOTH,
+        + EVERY_TRIAL.format("REC_SYNAPSES_EPOCH_TRIAL"), kind=SYNAPSES,
     ),
+    switch("COLLECT_CONFUSION", "Record the confusion matrix of every epoch."),
+    switch("REC_PREDICTIONS", "Record the predicted class of every example."),
+    changeable=BOTH,
+) + table(
+    "recording controls",
+    _when("W_OUTPUT_EPOCH_TRIAL", "all weights are written to weights.h5"),
+    whole(
+        "W_REPORT_INTERVAL",
+        "Write all weights to weights.h5 every so many trials, in the epochs that W_EPOCH_INTERVAL "
+        "chooses; 0: only at W_OUTPUT_EPOCH_TRIAL.",
+        minimum=0,
+    ),
+    whole(
+        "W_EPOCH_INTERVAL", "The epochs in which W_REPORT_INTERVAL applies: every so many.",
+        minimum=1, active_if=(unless("W_REPORT_INTERVAL", 0),),
+    ),
+    _when(
+        "TAU_OUTPUT_EPOCH_TRIAL",
+        "the time constants of all populations where they are trained or drawn, and so differ from "
+        "neuron to neuron, are written to weights.h5, without the weights",
+    ),
+    switch(
+        "TRAINING_PLOT",
+        "Plot the course of the training to plots/training.png, and in a window where there is a "
+        "display. Needs matplotlib.",
+    ),
+    whole(
+        "TRAINING_PLOT_INTERVAL", "Plot every so many epochs, and at the end.", minimum=1,
+        active_if=PLOTTED,
+    ),
+    switch(
+        "FANCY_PLOTS",
+        "Make further plots in plots/: spikes of one example, weights, activity, time constants "
+        "and, with COLLECT_CONFUSION, the confusion matrix. Needs matplotlib.",
+    ),
+    switch(
+        "CHECKPOINT",
+        "Write checkpoints/last.h5 after each epoch, from which the run can be resumed.",
+    ),
+    text(
+        "CHECKPOINT_BEST",
+        "Write checkpoints/best.h5 whenever this accuracy is higher than ever before: validation "
+        "(training where N_VALIDATE is 0 and there is none), training, or neither.",
+        choices=("validation", "training", "neither"),
+    ),
+    changeable=(RESUME,),
+) + table(
+    "recording controls",
     switch(
         "WRITE_TO_DISK",
         "Keep a run folder; false: records live in a temporary folder until the run ends, no "
@@ -94,48 +118,15 @@ RECORDING = table(
         "and the build cache are used as ever).",
     ),
     switch(
-        "TRAINING_PLOT",
-        "Plot the course of the training to plots/training.png, and in a window where there is a "
-        "display. Needs matplotlib.",
-        changeable=(RESUME,),
-    ),
-    whole(
-        "TRAINING_PLOT_INTERVAL", "Plot every so many epochs, and at the end.",
-        minimum=1, active_if=PLOTTED, changeable=(RESUME,),
-    ),
-    switch(
-        "FANCY_PLOTS",
-        "Make further plots in plots/: spikes of one example, weights, activity, time constants "
-        "and, with COLLECT_CONFUSION, the confusion matrix. Needs matplotlib.",
-        changeable=(RESUME,),
-    ),
-    switch(
-        "CHECKPOINT",
-        "Write checkpoints/last.h5 after each epoch, from which the run can be resumed.",
-        changeable=(RESUME,),
-    ),
-    text(
-        "CHECKPOINT_BEST",
-        "Write checkpoints/best.h5 whenever this accuracy is higher than ever before: validation "
-        "(training where N_VALIDATE is 0 and there is none), training, or neither.",
-        choices=("validation", "training", "neither"), changeable=(RESUME,),
-    ),
-    switch(
         "LOAD_LAST",
-        "Start from the weights of the last checkpoint of the newest earlier run of this "
-        "NAME under OUT_DIR.",
+        "Start from the weights of the last checkpoint of the newest earlier run of this NAME "
+        "under OUT_DIR.",
     ),
     switch(
         "LOAD_BEST",
         "Start from the weights of the best checkpoint of the newest earlier run of this NAME "
         "under OUT_DIR. snnrun test: evaluate the run's best checkpoint, not its last.",
         changeable=(TEST,),
-    ),
-    switch(
-        "COLLECT_CONFUSION", "Record the confusion matrix of every epoch.", changeable=BOTH,
-    ),
-    switch(
-        "REC_PREDICTIONS", "Record the predicted class of every example.", changeable=BOTH,
     ),
 )
 
@@ -157,19 +148,21 @@ OPTIONS = table(
         choices=("native", "genn"), changeable=BOTH,
     ),
     text(
-        "backend.device", "The backend of GeNN.",
-        choices=("cuda", "hip", "single_threaded_cpu"), nullable=True,
-        null="the first of these that this PyGeNN has", active_if=GENN, changeable=BOTH,
+        "backend.device", "The backend of GeNN.", choices=("cuda", "hip", "single_threaded_cpu"),
+        nullable=True, null="the first of these that this PyGeNN has", active_if=GENN,
+        changeable=BOTH,
     ),
     whole(
         "backend.device_id",
         "Number of the GPU among those that the environment's CUDA_VISIBLE_DEVICES leaves, with "
-        "the key CUDA_VISIBLE_DEVICES true.", minimum=0, active_if=GENN, changeable=BOTH,
+        "the key CUDA_VISIBLE_DEVICES true.",
+        minimum=0, active_if=GENN, changeable=BOTH,
     ),
     switch(
         "backend.optimize_code",
         "Let GeNN build with -O3 and fast arithmetic that reorders sums; false: -O2, by the rules "
-        "of IEEE 754.", active_if=GENN,
+        "of IEEE 754.",
+        active_if=GENN,
     ),
     text(
         "backend.on_full_buffer",
@@ -200,8 +193,8 @@ OPTIONS = table(
     ),
     row("backend.flags", "Further flags for the compiler: C++, nvcc or hipcc.", kind=TEXTS),
     text(
-        "backend.cache_dir", "Folder in which compiled programs are kept.",
-        nullable=True, null="the folder that snnrun doctor shows", changeable=BOTH,
+        "backend.cache_dir", "Folder in which compiled programs are kept.", nullable=True,
+        null="the folder that snnrun doctor shows", changeable=BOTH,
     ),
     text("record.name", "Name of the choice of records; a label.", changeable=BOTH),
 )
