@@ -19,25 +19,11 @@ GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a name
 ALIASES = {"N_EPOCHS": "N_EPOCH"}  # other spellings, which are accepted
 
 _PLACES = {name: place for place, name in enumerate(GENERAL)}  # base.yaml has the order
+_MODULES = (data, network, neurons, regularisers, losses, recording)
 KEYS: dict[str, Key] = {
     key.name: key
     for key in sorted(
-        (
-            *data.GENERAL,
-            *data.EXPERIMENT,
-            *network.STRUCTURE,
-            *network.NOISE,
-            *network.WEIGHTS,
-            *network.REWIRING,
-            *network.LEARNING,
-            *network.TRAINED,
-            *neurons.KEYS,
-            *regularisers.KEYS,
-            *losses.KEYS,
-            *recording.RECORDING,
-            *recording.DEVICE,
-        ),
-        key=lambda key: _PLACES[key.name],
+        (key for module in _MODULES for key in module.KEYS), key=lambda key: _PLACES[key.name]
     )
 }
 OPTIONS = (

@@ -13,7 +13,7 @@ BOTH = (RESUME, TEST)
 PATTERN = with_option("target")
 
 # fmt: off
-GENERAL = table(
+KEYS = table(
     "general parameters",
     text(
         "NAME",
@@ -44,9 +44,7 @@ GENERAL = table(
         "GPU the passes instead.",
         changeable=(RESUME, TEST),
     ),
-)
-
-EXPERIMENT = table(
+) + table(
     "experiment parameters",
     whole(
         "TRAIN_DATA_SEED",
@@ -208,7 +206,6 @@ OPTIONS = table(
         maximum=128, active_if=with_option("downsample"),
     ),
 )
-
 PATTERN_OPTIONS = table(
     "options of dataset=pattern",
     text(

@@ -12,7 +12,7 @@ from snnrun.schema.layers import LAYERS
 SCHEDULED = (unless("ETA_FAC", 1.0),)
 
 # fmt: off
-STRUCTURE = table(
+KEYS = table(
     "network structure",
     whole(
         "NUM_HIDDEN", "Neurons in each hidden layer.", minimum=1,
@@ -34,9 +34,7 @@ STRUCTURE = table(
         "Delay between one copy of the input channels and the next; rounded to steps.", unit="ms",
         above=0, active_if=(unless("N_INPUT_DELAY", 0),),
     ),
-)
-
-NOISE = table(
+) + table(
     "model parameters",
     number(
         "HIDDEN_NOISE",
@@ -46,9 +44,7 @@ NOISE = table(
         "time is differentiated by the drift at the spike, without the noise.",
         minimum=0, maximum=1e6,
     ),
-)
-
-WEIGHTS = table(
+) + table(
     "initial weights and dropout",
     number(
         "INPUT_HIDDEN_MEAN",
@@ -89,9 +85,7 @@ WEIGHTS = table(
         "that spikes are delayed rather than dropped. Nothing is held back in evaluation.",
         minimum=0, below=1,
     ),
-)
-
-REWIRING = table(
+) + table(
     "regularisation",
     switch(
         "REWIRE_SILENT",
@@ -106,9 +100,7 @@ REWIRING = table(
         "silent neurons, and to no others; Adam's moments stay.",
         minimum=0, active_if=(when("REWIRE_SILENT", True),),
     ),
-)
-
-LEARNING = table(
+) + table(
     "learning parameters",
     number("ETA", "Learning rate.", above=0),
     number("ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1),
@@ -170,9 +162,7 @@ LEARNING = table(
         kind=FLOAT, unit="min", above=0, nullable=True, null="no limit",
     ),
     changeable=(RESUME,),
-)
-
-TRAINED = table(
+) + table(
     "learning parameters",
     switch(
         "PIPELINE",

@@ -25,7 +25,7 @@ def _when(name: str, what: str, **more: Any) -> Row:
 
 
 # fmt: off
-RECORDING = table(
+KEYS = table(
     "recording controls",
     whole(
         "SPK_REC_STEPS", "Steps of a trial whose spikes are buffered before they are written.",
@@ -128,9 +128,7 @@ RECORDING = table(
         "under OUT_DIR. snnrun test: evaluate the run's best checkpoint, not its last.",
         changeable=(TEST,),
     ),
-)
-
-DEVICE = table(
+) + table(
     "loss types and parameters",  # where the reference's table has it
     switch(
         "CUDA_VISIBLE_DEVICES",
