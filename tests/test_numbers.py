@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ctypes import Structure
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,16 +12,24 @@ import numpy as np
 import pytest
 import sympy as sp
 from oracle import problem
-from parity import constant, data_of, load_weights, native, program_of
+from parity import constant, data_of, genn, gradients_of, load_weights, native, program_of
+from superspike_problem import DATA, RULE
+from test_parity import assert_close
 
-from snnrun.backends.native.emit import Generated, generate
+from snnrun.backends.base import Backend
+from snnrun.backends.genn import description_of
+from snnrun.backends.genn.settings import Settings
+from snnrun.backends.native.emit import generate
+from snnrun.backends.native.emit_online import generate_online
 from snnrun.backends.native.interface import Job
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.derive import derive
+from snnrun.compile.program import Program
 from snnrun.config import from_dict
 from snnrun.errors import BuildError
 from snnrun.models.equations import symbol
 from snnrun.models.neurons import LIF
+from snnrun.rules.learning import Engine
 from snnrun.run import build_program
 
 FIRST_SPIKE = {"dataset": "yinyang"}
@@ -42,28 +51,66 @@ SWEPT: list[tuple[dict[str, Any], str, float, float]] = [
 ]
 
 
-def generated(keys: dict[str, Any]) -> Generated:
+ONLINE = {"dataset": DATA, "TRIAL_MS": 40.0, "TAU_REF": 2.0, "rule": RULE | {"het_rho": 0.3}}
+SWEPT += [
+    *((ONLINE, key, 11.0, 13.0) for key in ("TAU_MEM", "TAU_SYN", "rule.tau_decay")),
+    (ONLINE, "rule.tau_rise", 3.0, 4.0),
+    *((ONLINE, f"rule.{key}", 11.0, 13.0) for key in ("beta", "w_limit", "het_tau")),
+    *((ONLINE, key, 0.7, 0.9) for key in ("V_THRESH", "V_RESET", "rule.epsilon", "rule.het_rho")),
+]
+
+
+def program_with(keys: dict[str, Any], name: str, value: float) -> Program:
+    """Return the program of ``keys`` with the one called ``name`` at ``value``."""
+    group, _, name = name.rpartition(".")
+    changed: dict[str, Any] = {name: value}
+    if group:
+        changed = {group: {**keys[group], **changed}}
     data = SimpleNamespace(n_channels=5, n_classes=3)
-    config = from_dict({"MODEL_SEED": 1, "NUM_HIDDEN": 6, **keys})
+    config = from_dict({"MODEL_SEED": 1, "NUM_HIDDEN": 6, **keys, **changed})
     splits: Any = SimpleNamespace(train=SimpleNamespace(data=data))
-    return generate(build_program(config, splits), "float32")
+    return build_program(config, splits)
 
 
 @pytest.mark.parametrize(("base", "key", "one", "other"), SWEPT, ids=str)
 def test_a_sweep_over_a_number_builds_once(
     base: dict[str, Any], key: str, one: float, other: float
 ) -> None:
-    group, _, name = key.rpartition(".")
-
-    def at(value: float) -> Generated:
-        if group:
-            return generated({**base, group: {**base[group], name: value}})
-        return generated({**base, key: value})
-
-    before, after = at(one), at(other)
+    programs = [program_with(base, key, value) for value in (one, other)]
+    online = programs[0].engine is Engine.ONLINE
+    write = generate_online if online else generate
+    before, after = (write(program, "float32") for program in programs)
     assert before.source == after.source
     assert list(before.numbers) == list(after.numbers)
     assert before.numbers != after.numbers
+    if "genn" in programs[0].rule.backends:
+        models = [description_of(program, Settings()) for program in programs]
+        assert models[0].code() == models[1].code()
+        assert models[0].text() != models[1].text()
+
+
+@pytest.mark.genn
+def test_models_of_one_library_in_one_process_keep_their_own_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNNRUN_CACHE", str(tmp_path))
+    opened: list[tuple[Backend, Backend]] = []
+    for factor in (1.0, 0.7):
+        values = {"tau_mem": 20.0 * factor, "v_thresh": factor, "b_incr": 0.3 * factor}
+        case = constant(problem("alif", "max", seed=3, examples=4, parameters=values))
+        program = program_of(case, 0.2, train=(), noise=0.1 * factor, veto=0.3 * factor)
+        data, examples = data_of(case, 0.2), np.arange(4)
+        opened.append((native(program), genn(program, [data])))
+        for backend in opened[-1]:
+            load_weights(backend, case.weights)
+    assert len(list(tmp_path.rglob("librunner.so"))) == 1
+    found = []
+    for exact, other in (*opened, *opened):
+        for backend in (exact, other):
+            backend.gradient(data, examples, 0.0, 5, True)
+        assert_close(gradients_of(other), gradients_of(exact))
+        found.append(gradients_of(other)["hid_to_out"])
+    assert (found[0] != found[1]).any()
 
 
 def test_programs_of_one_library_in_one_process_keep_their_own_numbers() -> None:

@@ -7,6 +7,7 @@ arrays have the same names and meaning on every backend, so that a run may chang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +67,28 @@ def lag_steps(program: Program, layer: int) -> int:
     Spikes of the input arrive in their own step, those of a layer in the next one, if not delayed.
     """
     return delay_steps(online_of(program), program.dt) + (layer > 0)
+
+
+def numbers_of(program: Program) -> dict[str, float]:
+    """Return the numbers of the rule, by the names that generated code has for them."""
+    rule, dt = online_of(program), program.dt
+    numbers = {
+        "TAU_RISE": rule.tau_rise,
+        "TAU_DECAY": rule.tau_decay,
+        "BETA": rule.beta,
+        "FLOOR": rule.sigma_floor,
+        "NORM": kernel_of(rule).norm,
+        "RISE_DECAY": math.exp(-dt / rule.tau_rise),
+        "DECAY_DECAY": math.exp(-dt / rule.tau_decay),
+        "MEAN_DECAY": math.exp(-dt / rule.tau_error),
+        "TAU_RMS": rule.tau_rms,
+        "EPSILON": rule.epsilon,
+        "W_MAX": rule.w_limit,
+        "HET_RHO": rule.het_rho,
+        "HET_A": rule.het_a,
+        "OWN_DECAY": math.exp(-dt / rule.het_tau),
+    }
+    return {name: float(value) for name, value in numbers.items()}
 
 
 def carried_names(program: Program) -> list[str]:

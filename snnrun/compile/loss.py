@@ -1,4 +1,4 @@
-"""A loss bound to a program: its expressions with all keys as numbers, and its value on the host.
+"""A loss bound to a program: its expressions, the numbers in them, and its value on the host.
 
 L = -log softmax_k(score(y_k))_label + label_term(y_label), or with lags
 L = sum over k != label of lag_cost(y_k - y_label) + label_term(y_label)
@@ -6,7 +6,7 @@ L = sum over k != label of lag_cost(y_k - y_label) + label_term(y_label)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ Y, TIME, LAG, V = symbol("y"), symbol("t"), symbol("d"), symbol("V")
 
 @dataclass(frozen=True, kw_only=True)
 class BoundLoss:
-    """The expressions of a loss; only ``y``, and the names of keys where they are kept, are free.
+    """The expressions of a loss, of ``y`` and of the names in ``numbers``: its keys, and T.
 
     In ``weight`` it is the time ``t`` (ms), in ``integrand`` the potential ``V`` too, in
     ``lag_cost`` the lag ``d`` (ms). ``lags`` tells whether lags are compared instead of scores. In
@@ -43,11 +43,18 @@ class BoundLoss:
     silent_factor: sp.Expr
     accumulator_decay: float
     accumulator_weight: float
+    numbers: Mapping[sp.Symbol, float]
+
+    @property
+    def accumulator(self) -> dict[str, float]:
+        """What generated code names in a step of the input's activity."""
+        weight, decay = self.accumulator_weight, self.accumulator_decay
+        return {"ACCUMULATOR_WEIGHT": weight, "ACCUMULATOR_DECAY": decay}
 
     def weights(self, steps: int, dt: float) -> np.ndarray:
         """Return dt / T x weight(t_n) of every step [T], t_n = (n + 1) dt."""
         times = np.arange(1, steps + 1) * dt
-        weight = sp.lambdify(TIME, self.weight, "numpy")
+        weight = self._function(TIME, self.weight)
         return np.broadcast_to(weight(times), steps) / steps
 
     def values(self, y_BK: np.ndarray, labels: np.ndarray, latest: float = np.inf) -> np.ndarray:
@@ -73,15 +80,18 @@ class BoundLoss:
 
     @cached_property
     def _score(self) -> Callable[[np.ndarray], np.ndarray]:
-        return sp.lambdify(Y, self.score, "numpy")
+        return self._function(Y, self.score)
 
     @cached_property
     def _cost(self) -> Callable[[np.ndarray], np.ndarray]:
-        return sp.lambdify(LAG, self.lag_cost, "numpy")
+        return self._function(LAG, self.lag_cost)
 
     @cached_property
     def _term(self) -> Callable[[np.ndarray], np.ndarray]:
-        return sp.lambdify(Y, self.label_term, "numpy")
+        return self._function(Y, self.label_term)
+
+    def _function(self, of: sp.Symbol, expression: sp.Expr) -> Callable[[np.ndarray], np.ndarray]:
+        return sp.lambdify(of, expression.subs(self.numbers), "numpy")
 
 
 def kernel_of(program: Program) -> Kernel:
@@ -90,38 +100,31 @@ def kernel_of(program: Program) -> Kernel:
     return Kernel(rise=values["TAU_RISE"], decay=values["TAU_DECAY"])
 
 
-def bind_loss(program: Program, *, named: bool = False) -> BoundLoss:
-    """Return the expressions of the program's loss with the values of its keys.
-
-    ``named``: the keys stay names in them.
-    """
+def bind_loss(program: Program) -> BoundLoss:
+    """Return the expressions of the program's loss, with the values of its keys."""
     loss = program.loss
-    values = {symbol(key): value for key, value in program.loss_values.items()}
-    values[symbol("T")] = program.duration
-
-    def number(name: str) -> float:
-        return float(loss.expression(name).subs(values))
-
-    def bound(expression: sp.Expr) -> sp.Expr:
-        return sp.sympify(expression).subs({} if named else values)
-
+    numbers = {symbol(key): float(value) for key, value in program.loss_values.items()}
+    numbers[symbol("T")] = program.duration
+    score, term, cost = (loss.expression(n) for n in ("score", "label_term", "lag_cost"))
+    tau, weight = (
+        float(loss.expression(f"accumulator_{n}").subs(numbers)) for n in ("tau", "weight")
+    )
     integrand = loss.readout.of_potential()
-    score, term = loss.expression("score"), loss.expression("label_term")
-    cost, tau = loss.expression("lag_cost"), number("accumulator_tau")
     euler = program.integrator == "euler"
     return BoundLoss(
-        score=bound(score),
-        score_slope=bound(score.diff(Y)),
-        label_term=bound(term),
-        label_term_slope=bound(term.diff(Y)),
-        weight=bound(loss.expression("weight")),
-        silent_push=bound(loss.expression("silent_push")),
-        integrand=bound(integrand),
-        integrand_slope=bound(integrand.diff(V)),
+        score=score,
+        score_slope=score.diff(Y),
+        label_term=term,
+        label_term_slope=term.diff(Y),
+        weight=loss.expression("weight"),
+        silent_push=loss.expression("silent_push"),
+        integrand=integrand,
+        integrand_slope=integrand.diff(V),
         lags=loss.readout.lags,
-        lag_cost=bound(cost),
-        lag_slope=bound(cost.diff(LAG)),
-        silent_factor=bound(loss.expression("silent_factor")),
+        lag_cost=cost,
+        lag_slope=cost.diff(LAG),
+        silent_factor=loss.expression("silent_factor"),
         accumulator_decay=1 - program.dt / tau if euler else float(np.exp(-program.dt / tau)),
-        accumulator_weight=number("accumulator_weight"),
+        accumulator_weight=weight,
+        numbers=numbers,
     )

@@ -123,12 +123,11 @@ class Program:
         """Length of a trial (ms)."""
         return self.steps * self.dt
 
-    def push(self, compiled: CompiledPopulation, *, folded: bool = False) -> sp.Expr | None:
+    def push(self, compiled: CompiledPopulation) -> sp.Expr | None:
         """Return B times what the regulariser adds to dL/dV at each spike of a population.
 
         It is an expression of ``n`` and ``total`` (see models/regularisers.py) and of the
-        population's numbers, which are literals if ``folded``; None: nothing. Of discrete rules it
-        is added to dL/ds in each step.
+        population's numbers; None: nothing. Of discrete rules it is added to dL/ds in each step.
         """
         if self.regulariser is None or compiled is self.populations[-1]:
             return None
@@ -136,8 +135,7 @@ class Program:
             push = self.regulariser.penalty_slope()
         else:
             push = self.regulariser.strength(self.loss.readout)
-        push = push.subs({s: internal(s.name) for s in push.free_symbols})
-        return compiled.fold(push) if folded else push
+        return push.subs({s: internal(s.name) for s in push.free_symbols})
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -3,12 +3,15 @@
 What all neurons share is a number: parameters, entries of the propagators P (free) and H (held in
 the refractory period), their offsets u. What differs from neuron to neuron is a coefficient, an
 array that a backend keeps beside the states: of the same kinds, and the derivatives of propagators
-by trained parameters. Expressions hold the names of both, or, folded, numbers as literals.
+by trained parameters. Expressions hold the names of both.
 
     tau_mem          a parameter
     P_V_I, H_I_I     entry of the propagator, row V, column I
     Pu_V             offset of row V
     dP_tau_mem_V_I   derivative of P_V_I by tau_mem; column 1 stands for the offset
+
+Generated code holds these names too, so that programs which differ in numbers only are built once;
+see ``Steps.in_code`` for what becomes part of it.
 """
 
 from __future__ import annotations
@@ -31,12 +34,11 @@ class Steps:
     """The steps of one population.
 
     Linear steps are lists of terms, one list per state, in the order of the states: backends add
-    them in this order, and so does the reference. ``folded``: numbers are literals.
+    them in this order, and so does the reference.
     """
 
-    def __init__(self, compiled: CompiledPopulation, *, folded: bool = False) -> None:
+    def __init__(self, compiled: CompiledPopulation) -> None:
         self.compiled = compiled
-        self._of: Callable[[sp.Expr], sp.Expr] = compiled.fold if folded else sp.sympify
         self.dynamics = compiled.dynamics
         self.neuron = compiled.dynamics.neuron
         self.states = self.neuron.states
@@ -48,7 +50,7 @@ class Steps:
     def initial(self) -> dict[str, sp.Expr]:
         """State -> value at the start of a trial."""
         start = self.neuron.system.initial
-        return {s: self._of(start.get(s, sp.Integer(0))) for s in self.states}
+        return {s: sp.sympify(start.get(s, 0)) for s in self.states}
 
     @property
     def threshold_state(self) -> sp.Symbol:
@@ -58,7 +60,7 @@ class Steps:
     @property
     def threshold(self) -> sp.Expr:
         """The value on or above which the neuron spikes."""
-        return self._of(self.neuron.system.threshold_value)
+        return sp.sympify(self.neuron.system.threshold_value)
 
     @property
     def threshold_level(self) -> sp.Expr:
@@ -68,7 +70,7 @@ class Steps:
     @property
     def resets(self) -> dict[str, sp.Expr]:
         """State -> new value at a spike, of the values just before it."""
-        return {s: self._of(e) for s, e in self.neuron.system.resets.items()}
+        return {s: sp.sympify(e) for s, e in self.neuron.system.resets.items()}
 
     @property
     def rests(self) -> bool:
@@ -116,7 +118,7 @@ class Steps:
                 self._term(prefix, i, j, symbol(self.states[j])) for r, j in flow.entries if r == i
             ]
             if i in flow.offsets:
-                new[state].append(self._of(self.offset(prefix, i)))
+                new[state].append(self.offset(prefix, i))
         return new
 
     def adjoint(self, prefix: str = FREE) -> dict[str, list[sp.Expr]]:
@@ -131,7 +133,7 @@ class Steps:
         }
 
     def _term(self, prefix: str, i: int, j: int, factor: sp.Symbol) -> sp.Expr:
-        return sp.Mul(self._of(self.entry(prefix, i, j)), factor, evaluate=False)
+        return sp.Mul(self.entry(prefix, i, j), factor, evaluate=False)
 
     def parameter_gradients(self) -> dict[str, dict[str, sp.Expr]]:
         """Return lam . (dP/dp x + du/dp): trained parameter -> prefix of the flow -> expression."""
@@ -148,7 +150,7 @@ class Steps:
         return sums
 
     @cached_property
-    def numbers(self) -> Mapping[sp.Symbol, float]:
+    def numbers(self) -> dict[sp.Symbol, float]:
         """What all neurons share, by name."""
         bounds = {
             internal(f"bound_{state}"): self.compiled.fold(h) / MARGIN
@@ -156,6 +158,32 @@ class Steps:
         }
         known = {name: float(bound) for name, bound in bounds.items() if bound.is_number}
         return {**self.compiled.numbers, **known}
+
+    def in_code(self, expression: sp.Expr) -> sp.Expr:
+        """Return an expression as generated code has it, of ``constants`` and coefficients.
+
+        A number that is 0 takes its term out of the code, an entry of a propagator that is 1 the
+        factor. Code multiplies by the inverse of a number, ``inverse_tau_mem``, and never divides.
+        """
+        found, numbers = sp.sympify(expression), self.numbers
+        structure = {s: sp.Integer(int(numbers[s])) for s in found.free_symbols & self._structural}
+        return (found.xreplace(structure) if structure else found).replace(
+            lambda e: e.is_Pow and e.base in numbers and e.exp.is_negative,
+            lambda e: _inverse(e.base) ** -e.exp,
+        )
+
+    @cached_property
+    def constants(self) -> Mapping[sp.Symbol, float]:
+        """The numbers and their inverses, by the names that generated code has for them."""
+        return self.numbers | {_inverse(s): 1 / value for s, value in self.numbers.items() if value}
+
+    @cached_property
+    def _structural(self) -> set[sp.Symbol]:
+        entries = {
+            self.entry(prefix, *place) for prefix, flow in self.flows() for place in flow.entries
+        }
+        numbers = self.numbers.items()
+        return {s for s, value in numbers if value == 0 or (value == 1 and s in entries)}
 
     @cached_property
     def coefficients(self) -> tuple[sp.Symbol, ...]:
@@ -217,7 +245,7 @@ class Steps:
         names = [symbol(name) for name in self.compiled.per_neuron]
 
         def functions(table: sp.Matrix) -> list[Callable[..., np.ndarray]]:
-            return [sp.lambdify(names, cell, "numpy") for cell in table]
+            return [sp.lambdify(names, self.compiled.fold(cell), "numpy") for cell in table]
 
         return {
             prefix: [
@@ -233,7 +261,7 @@ class Steps:
 
     def table(self, flow: Flow) -> sp.Matrix:
         """Return [A, b]."""
-        return sp.Matrix.hstack(flow.A, flow.b).applyfunc(self._of)
+        return sp.Matrix.hstack(flow.A, flow.b)
 
     def shared(self, prefix: str) -> bool:
         """Return whether a propagator is the same for all neurons."""
@@ -268,3 +296,7 @@ class Steps:
                 if m == n or m in flow.offsets:
                     found.add((i, n))
         return sorted(found)
+
+
+def _inverse(number: sp.Symbol) -> sp.Symbol:
+    return internal(f"inverse_{number.name}")

@@ -33,8 +33,8 @@ class UpdateSteps(Steps):
 
     step, back = "F(x)", "F_x^T lam"
 
-    def __init__(self, compiled: CompiledPopulation, *, folded: bool = False) -> None:
-        super().__init__(compiled, folded=folded)
+    def __init__(self, compiled: CompiledPopulation) -> None:
+        super().__init__(compiled)
         self._hoisted: dict[sp.Expr, sp.Symbol] = {}  # what holds parameters only -> coefficient
 
     @property
@@ -102,7 +102,7 @@ class UpdateSteps(Steps):
         return (*(symbol(name) for name in self.compiled.per_neuron), *self.parts)
 
     @cached_property
-    def numbers(self) -> Mapping[sp.Symbol, float]:
+    def numbers(self) -> dict[sp.Symbol, float]:
         """What all neurons share, parts of F among it."""
         assert self._maps
         found = {part: self.compiled.fold(value) for value, part in self._hoisted.items()}
@@ -136,7 +136,7 @@ class UpdateSteps(Steps):
         if self.dynamics.held is not None:
             maps[HELD] = step_map(system.update, self.states, held)
         return {
-            prefix: tuple(self._hoist(self._of(value)) for value in values)
+            prefix: tuple(self._hoist(sp.sympify(value)) for value in values)
             for prefix, values in maps.items()
         }
 

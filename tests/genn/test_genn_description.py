@@ -89,7 +89,7 @@ def test_whatever_a_model_that_learns_online_refers_to_is_there(case: str) -> No
     made = build_program(config, load(config))
     description = describe_online(made, Settings(traced=True))
     check_names(description)
-    switches = {p.name for part in description.neurons for p in part.parameters}
+    switches = {p.name for part in description.neurons for p in part.parameters if not p.value}
     assert switches == {"live", "shift", "emit"}
     for update in description.updates:
         owners = {n.name: {t.name for t in n.tables} for n in description.neurons}
@@ -148,17 +148,21 @@ def test_names_that_are_taken_get_a_tail(names: tuple[str, str, str]) -> None:
 
 
 def test_every_name_of_the_generated_code_is_one_that_users_cannot_take() -> None:
-    found = set()
+    found, made = set(), []
+    for case in CASES.values():
+        config = config_of(case)
+        made.append(describe_online(build_program(config, load(config)), Settings(traced=True)))
     for name in PROGRAMS:
         for pipeline in (False, True):
-            text = describe(program(PROGRAMS[name]), Settings(pipeline=pipeline, traced=True))
-            for neurons in text.neurons[1:]:
-                code = neurons.sim_code + neurons.reset_code
-                found |= set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", code))
-    models = {"V", "I", "B", "tau_mem", "tau_syn"}
+            made.append(describe(program(PROGRAMS[name]), Settings(pipeline=pipeline, traced=True)))
+    for description in made:
+        for neurons in description.neurons[1:]:
+            code = neurons.sim_code + neurons.reset_code
+            found |= set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", code))
+    known = {"V", "I", "B", "tau_mem", "tau_syn", "v_thresh", "b_incr", "LEVEL_PER_STEP"}
     prefixed = re.compile("lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
-                          "next_|peak_|trace_|gradient_")  # fmt: skip
-    assert {n for n in found - models - TAKEN if not prefixed.match(n)} == set()
+                          "next_|peak_|trace_|gradient_|inverse_|shown_")  # fmt: skip
+    assert {n for n in found - known - TAKEN if not prefixed.match(n)} == set()
 
 
 def test_dropout_leaves_the_events_that_the_native_backend_leaves() -> None:

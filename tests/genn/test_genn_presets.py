@@ -88,7 +88,7 @@ def same_spikes(one: Backend, other: Backend, data: SpikeData, example: int) -> 
     compiled = one.program.populations[layer]
     values = {symbol(s): float(x[step, neuron]) for s, x in trials[0].states[layer].items()}
     steps = Steps(compiled)
-    distance = values[steps.threshold_state] - float(steps.threshold.subs(values))
+    distance = values[steps.threshold_state] - float(compiled.fold(steps.threshold.subs(values)))
     assert abs(distance) < 1e-4, (step, layer, neuron, distance)
     return False
 

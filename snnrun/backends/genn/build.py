@@ -79,7 +79,7 @@ class Target:
 
     def key(self, description: Description) -> str:
         """Return a hash of everything that the built library depends on."""
-        parts = [description.text(), self.device, self.command, self.compiler.version]
+        parts = [description.code(), self.device, self.command, self.compiler.version]
         parts += [str(self.optimize), repr(sorted(self.preferences.items(), key=str))]
         parts += [str(self.times_kernels), version_of_pygenn() or "", key_of(self.environment)]
         # GeNN compiles for the GPU that is there, of which its own hash knows nothing

@@ -47,7 +47,10 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A number that the host may change between steps (GeNN: dynamic parameter)."""
+    """A number that the host sets and may change between steps (GeNN: dynamic parameter).
+
+    ``value`` is set when a model is loaded, and no part of its code.
+    """
 
     name: str
     type: str
@@ -146,29 +149,36 @@ class Description:
     synapses: tuple[Synapses, ...]
     updates: tuple[Update, ...]
 
+    @property
+    def parts(self) -> tuple[Neurons | Synapses | Update, ...]:
+        """Populations, projections and updates."""
+        return (*self.neurons, *self.synapses, *self.updates)
+
     def text(self) -> str:
-        """Return the model as text, for people to read and for the cache to hash."""
-        lines = [self.program, f"\nt in steps, batch {self.batch}, {self.precision}"]
-        parts: tuple[Neurons | Synapses | Update, ...]
-        parts = (*self.neurons, *self.synapses, *self.updates)
-        for part in parts:
+        """Return the model as text, for people to read."""
+        return f"{self.program}\n\n{self.code(values=True)}"
+
+    def code(self, *, values: bool = False) -> str:
+        """Return what GeNN builds as text; without the ``values`` of parameters."""
+        lines = [f"t in steps, batch {self.batch}, {self.precision}"]
+        for part in self.parts:
             lines.append(f"\n== {type(part).__name__.lower()} {part.name}")
             for field, value in vars(part).items():
                 if field == "name" or value in ((), ""):
                     continue
-                lines += _field(field, value)
+                lines += _field(field, value, values=values)
         return "\n".join(lines) + "\n"
 
 
-def _field(name: str, value: object) -> list[str]:
+def _field(name: str, value: object, *, values: bool) -> list[str]:
     if isinstance(value, str) and "\n" in value:
         return [f"{name}:", *(f"    {line}" for line in value.splitlines())]
     if isinstance(value, tuple):
-        return [f"{name}:", *(f"    {_item(item)}" for item in value)]
+        return [f"{name}:", *(f"    {_item(item, values=values)}" for item in value)]
     return [f"{name}: {value}"]
 
 
-def _item(item: object) -> str:
+def _item(item: object, *, values: bool) -> str:
     if isinstance(item, Table):
         return f"{item.type} {item.name}[{len(item.values)}]"
     if isinstance(item, Variable):
@@ -180,5 +190,5 @@ def _item(item: object) -> str:
     if isinstance(item, Shared):
         return f"{item.type} {item.name}[] is {item.owner}.{item.table}"
     if isinstance(item, Parameter):
-        return f"{item.type} {item.name}"
+        return f"{item.type} {item.name}" + (f" = {item.value!r}" if values and item.value else "")
     return str(item)

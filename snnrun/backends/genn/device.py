@@ -67,6 +67,10 @@ class Device:
             ) from error
         self._loaded = True
         self._parameters.clear()
+        for part in self._description.parts:
+            for parameter in part.parameters:
+                if parameter.value:
+                    self.set_parameter(part.name, parameter.name, parameter.value)
 
     def close(self) -> None:
         """Free the memory."""

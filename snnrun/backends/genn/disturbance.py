@@ -7,51 +7,34 @@ spike comes, and then with the spike; see compile/derive.py for what becomes of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import sympy as sp
 
 from snnrun.backends.genn.description import Access, Parameter, Table, Variable
 from snnrun.backends.genn.events import dropout_limit
-from snnrun.backends.genn.printer import adjoint_name, at_once, fill, formula, state_name
+from snnrun.backends.genn.printer import Formulas, fill, formula, state_name
 from snnrun.backends.genn.settings import Settings
-from snnrun.compile.population import CompiledPopulation
-from snnrun.compile.steps import Steps
-from snnrun.models.equations import internal
 
 NONE = -9  # a step that is never compared with
 KEYS = ("noise_low", "noise_high", "veto_low", "veto_high")
 
 
 class Disturbance:
-    """What is added to the code of a population; nothing to that of one that is not disturbed.
+    """What is added to the code of a population; nothing to that of one that is not disturbed."""
 
-    ``renamed`` gives an expression of the states at another time, by a prefix.
-    """
-
-    def __init__(
-        self,
-        compiled: CompiledPopulation,
-        steps: Steps,
-        settings: Settings,
-        renamed: Callable[[sp.Expr, str], sp.Expr],
-    ) -> None:
+    def __init__(self, formulas: Formulas, settings: Settings) -> None:
+        compiled, steps = formulas.compiled, formulas.steps
         self.noise, self.veto = compiled.noise, compiled.population.veto
         self._any = self.noise > 0 or self.veto > 0
-        self._renamed = renamed
+        self._formula = formulas
         self._own = settings.batch * compiled.population.size
         self._spikes = settings.halves * self._own * settings.spikes
         self._precision = settings.precision
         self._jump = compiled.dynamics.jump
         self._input = compiled.dynamics.neuron.input
         self._state = str(steps.threshold_state)
-        self._level = steps.threshold if self._any else sp.Integer(0)
-        self._fold = compiled.fold
-        rounding = float(np.finfo(settings.precision).eps)
-        grazing = rounding * float(compiled.fold(internal("LEVEL_PER_STEP")))
         # not where the potential only grazes the threshold, by less than a rounding error in a step
-        self._moves = f"slope > {formula(sp.Float(grazing, 17))}"
+        rounding = formula(float(np.finfo(settings.precision).eps))
+        self._moves = f"slope > {rounding} * LEVEL_PER_STEP"
 
     @property
     def _records(self) -> tuple[str, ...]:
@@ -69,7 +52,9 @@ class Disturbance:
     @property
     def parameters(self) -> list[Parameter]:
         """What the host sets."""
-        return [Parameter(name="disturbed", type="uint8_t")] if self._any else []
+        found = [Parameter(name="disturbed", type="uint8_t")] if self._any else []
+        below = Parameter(name="veto_below", type="uint32_t", value=dropout_limit(self.veto))
+        return [*found, *([below] if self.veto else [])]
 
     @property
     def tables(self) -> list[Table]:
@@ -110,13 +95,7 @@ class Disturbance:
         if not self.noise:
             return []
         free = " && !held" if refractory else ""
-        text = fill(
-            "noise",
-            free=free,
-            state=state_name(self._state),
-            amplitude=formula(sp.Float(self.noise, 17)),
-        )
-        return text.splitlines()
+        return fill("noise", free=free, state=state_name(self._state)).splitlines()
 
     @property
     def hold_back(self) -> list[str]:
@@ -124,7 +103,7 @@ class Disturbance:
         if not self.veto:
             return []
         kept = [f"crossing_now_{s}[own] = {self._on_threshold(s)};" for s in self._records]
-        return fill("veto", limit=dropout_limit(self.veto), kept=" ".join(kept)).splitlines()
+        return fill("veto", kept=" ".join(kept)).splitlines()
 
     def at_spike(self, state: str) -> str:
         """Return the value of a state that is kept with a spike."""
@@ -136,7 +115,9 @@ class Disturbance:
         return "arrived" if state == self._input else state_name(state)
 
     def _on_threshold(self, state: str) -> str:
-        return formula(self._level) if state == self._state else self._now(state)
+        if state != self._state:
+            return self._now(state)
+        return self._formula(self._formula.steps.threshold)
 
     @property
     def kept(self) -> list[str]:
@@ -171,17 +152,12 @@ class Disturbance:
             return []
         assert self._jump is not None
         jump = self._jump
-
-        def text(e: sp.Expr) -> str:
-            return formula(self._renamed(e, "spike"))
-
         inner = [
             "const int at = pending_at[own];",
             *(f"const scalar spike_{s} = crossing_{s}[at];" for s in self._records),
-            f"const scalar slope = {text(jump.slope)};",
+            f"const scalar slope = {self._formula(jump.slope, 'spike')};",
             f"const scalar drive = {self._moves} ? pending[own] / slope : 0.0;",
-            *(f"gradient_{p} += {text(e)};" for p, e in jump.crossing_parameters.items()),
-            *at_once({adjoint_name(s): text(e) for s, e in jump.crossing.items()}),
+            *self._formula.changes(jump.crossing, jump.crossing_parameters),
             f"cross_due = {NONE};",
         ]
         return ["if (cross_due == m) {", *(f"    {line}" for line in inner), "}"]

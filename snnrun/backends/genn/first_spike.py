@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import sympy as sp
-
 from snnrun.backends.genn.description import Access, Reference, Update, Variable
-from snnrun.backends.genn.printer import formula
-from snnrun.backends.genn.readout import OF_EXAMPLE, OfOutput, of_y
+from snnrun.backends.genn.printer import factor, formula
+from snnrun.backends.genn.readout import OF_EXAMPLE, OfOutput
 from snnrun.compile.loss import LAG
 from snnrun.models.equations import internal
-
-
-def of_lag(expression: sp.Expr) -> str:
-    """Return an expression of the lag as code, with the lag called ``d``."""
-    return formula(sp.sympify(expression).subs(LAG, internal("d")))
 
 
 class FirstSpike(OfOutput):
@@ -47,7 +40,7 @@ class FirstSpike(OfOutput):
 
     def _time(self, silent: str) -> str:
         """Return code that defines y, which is ``silent`` without a spike."""
-        dt = formula(sp.Float(self.program.dt, 17))
+        dt = formula(self.program.dt)
         return f"const scalar y = first_step < 0 ? ({silent}) : (first_step + 1) * {dt};\n"
 
     def _read(self) -> tuple[Reference, ...]:
@@ -56,16 +49,16 @@ class FirstSpike(OfOutput):
     def updates(self) -> list[Update]:
         """Return the softmax over first spikes, dL/dt of each, and the push."""
         excluded = self.program.loss.silent_excluded
-        late = formula(sp.Float(self.program.duration + 1, 17))
+        late = formula(self.program.duration + 1)
         silent = f"id == label ? {late} : 1e9" if excluded else late
-        end = formula(sp.Float(self.program.duration, 17))
+        end = formula(self.program.duration)
         y = self._time(silent)
-        push = formula(-self.loss.silent_push)
+        push = factor(formula(-self.loss.silent_push))
         learns = "label_silent < 0.5 && " if excluded else ""
         delta = (
-            f"scalar slope = (p - (id == label ? 1.0 : 0.0)) * {of_y(self.loss.score_slope)};\n"
+            f"{self.slope()}\n"
             f"const scalar own = fmin(y, {end});\n"
-            f"if (id == label) slope += {of_y(self.loss.label_term_slope, 'own')};\n"
+            f"if (id == label) slope += {self.of_y(self.loss.label_term_slope, 'own')};\n"
             f"time_gradient = {learns}first_step >= 0 ? slope * scale : 0.0;\n"
             f"push = id == label && first_step < 0 ? {push} * scale : 0.0;\n"
         )
@@ -88,10 +81,11 @@ class FirstSpikeLag(FirstSpike):
 
     def updates(self) -> list[Update]:
         """Return the label's time, the others' derivatives by theirs, dL/dt, and the push."""
-        late, end = (formula(sp.Float(self.program.duration + x, 17)) for x in (1, 0))
+        late, end = (formula(self.program.duration + x) for x in (1, 0))
         y = self._time(late) + "const bool own = id == label;\n"
-        slope = f"const scalar d = y - top;\nconst scalar other = {of_lag(self.loss.lag_slope)};\n"
-        term = of_y(self.loss.label_term_slope, "counted")
+        of_lag = formula(self.loss.lag_slope.subs(LAG, internal("d")))
+        slope = f"const scalar d = y - top;\nconst scalar other = {of_lag};\n"
+        term = self.of_y(self.loss.label_term_slope, "counted")
         delta = (
             f"{slope}const scalar counted = fmin(y, {end});\n"
             f"const scalar slope = own ? {term} - total : other;\n"

@@ -5,12 +5,16 @@ The host gives ``rate`` = ETA / (1 - beta1^k) and ``correction`` = 1 / (1 - beta
 
 from __future__ import annotations
 
-from snnrun.backends.genn.description import Access, Parameter, Reference, Shared, Update, Variable
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from snnrun.backends.genn.description import Access, Reference, Shared, Update, Variable
 from snnrun.backends.genn.flags import flags_of, raise_unless
-from snnrun.backends.genn.printer import formula, genn_name
+from snnrun.backends.genn.printer import genn_name, used
 from snnrun.compile.program import Program, Tensor
 from snnrun.models.equations import symbol
 
+NO_NUMBERS: Mapping[str, float] = MappingProxyType({})
 ADAM = ("rate", "correction", "beta1", "beta2", "epsilon")
 MOMENTS = """\
 first = beta1 * first + (1.0 - beta1) * total;
@@ -47,16 +51,17 @@ def updates_of(program: Program) -> list[Update]:
             )
             continue
         for parameter in population.trained:
-            floor = population.floors.get(parameter)
-            new = STEP if floor is None else f"fmax({STEP}, {formula(floor)})"
+            lowest = f"LOWEST_{parameter}"
+            floored = parameter in population.floors
             found += _updates(
                 learned(tensor.name, parameter),
                 population.name,
                 genn_name(symbol(parameter)),
                 f"gradient_{parameter}",
-                f"value = {new};\n{check}\n",
+                f"value = {f'fmax({STEP}, {lowest})' if floored else STEP};\n{check}\n",
                 flags,
                 of_synapses=False,
+                numbers={lowest: population.floors[parameter]} if floored else {},
             )
     return found
 
@@ -70,6 +75,7 @@ def _updates(
     flags: Shared,
     *,
     of_synapses: bool,
+    numbers: Mapping[str, float] = NO_NUMBERS,
 ) -> list[Update]:
     return [
         Update(
@@ -89,7 +95,7 @@ def _updates(
                 Reference(name="total", owner=f"{name}_sum", variable="total"),
             ),
             variables=(Variable(name="first"), Variable(name="second")),
-            parameters=tuple(Parameter(name=n, type="scalar") for n in ADAM),
+            parameters=used(MOMENTS + step, {**dict.fromkeys(ADAM, 0.0), **numbers}),
             of_synapses=of_synapses,
             tables=(flags,),
         ),

@@ -1,4 +1,7 @@
-"""A description given to PyGeNN: the only module that calls its building functions."""
+"""A description given to PyGeNN: the only module that calls its building functions.
+
+Parameters are 0 here, as their values would enter GeNN's own hash of the code.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ class Assembler:
             neurons.name,
             neurons.size,
             model,
-            {p.name: p.value for p in neurons.parameters},
+            {p.name: 0.0 for p in neurons.parameters},
             {v.name: v.value for v in neurons.variables},
         )
         for parameter in neurons.parameters:
@@ -87,7 +90,7 @@ class Assembler:
             target,
             self._pygenn.init_weight_update(
                 model,
-                {p.name: p.value for p in synapses.parameters},
+                {p.name: 0.0 for p in synapses.parameters},
                 {v.name: v.value for v in synapses.variables},
                 pre_var_refs={v.name: refer(source, v.name) for v in synapses.before},
                 post_var_refs={v.name: refer(target, v.name) for v in synapses.after},
@@ -121,7 +124,7 @@ class Assembler:
             update.name,
             update.group,
             model,
-            {p.name: p.value for p in update.parameters},
+            {p.name: 0.0 for p in update.parameters},
             {v.name: v.value for v in update.variables},
             {r.name: self._refer(r, of_synapses=update.of_synapses) for r in update.references},
             {

@@ -42,6 +42,7 @@ class GennOnlineBackend(OnlineRuns):
         self._starts: dict[str, np.ndarray] = {}
         self._shown: list[list[Spikes]] = [[] for _ in self._layers]
         self._set_feedback()
+        self._state.rest()
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -17,27 +17,32 @@ shown to the synapses. Scaled as in the native backend: shown_trace is z~ dt dt 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-import sympy as sp
 
 from snnrun.backends.genn.description import Neurons, Parameter, Table, Variable
-from snnrun.backends.genn.printer import at_once, block, formula, state_name, sum_of
+from snnrun.backends.genn.printer import Formulas, block, state_name, used
 from snnrun.backends.genn.settings import Settings
-from snnrun.backends.online import delay_steps, kernel_of, lag_steps, online_of
+from snnrun.backends.online import delay_steps, lag_steps, numbers_of, online_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
-from snnrun.compile.steps import FREE, HELD, Steps
+from snnrun.compile.steps import FREE, HELD
 
 NONE = -9  # no event left: a step that is never compared with
 FEEDBACK = "Feedback"  # input of hidden neurons that sums errors
 LARGEST_PRODUCT = 8  # exponents up to it are written as products
 
 
-def number(value: float) -> str:
-    """Return a literal of the model's precision."""
-    return formula(sp.Float(value, 17))
+def numbers_in(program: Program) -> dict[str, float]:
+    """Return the numbers of the rule that GeNN's code may name."""
+    rule, dt = online_of(program), program.dt
+    return numbers_of(program) | {
+        "RISE_STEP": dt / rule.tau_rise,
+        "DECAY_STEP": dt / rule.tau_decay,
+        "KEEP_E": 1 - dt / rule.tau_rise,
+        "KEEP_LAMBDA": 1 - dt / rule.tau_decay,
+        "TRACE": dt * (dt / rule.tau_decay),
+        "OWN_PULL": 1e-3 * rule.het_rho,
+    }
 
 
 class OnlineNeurons:
@@ -54,12 +59,12 @@ class OnlineNeurons:
         self.delay = delay_steps(self.rule, program.dt)
         self.sends = layer < len(program.populations) - 1
         self.lag = lag_steps(program, layer + 1) if self.sends else 0
+        self.numbers = numbers_in(program)
 
     @property
     def shown(self) -> dict[str, str]:
         """Return what the synapses, or the update, take of the neurons: name -> code."""
-        trace = number(self.program.dt * (self.program.dt / self.rule.tau_decay))
-        return {"trace": f"z_filtered * {trace}"} if self.sends else {}
+        return {"trace": "z_filtered * TRACE"} if self.sends else {}
 
     def shift(self) -> list[str]:
         """Return how that becomes visible, after the delay."""
@@ -75,11 +80,10 @@ class OnlineNeurons:
         """Return the presynaptic traces: ``out`` spikes of this neuron arrive in this step."""
         if not self.sends:
             return []
-        dt = self.program.dt
         return [
             "z += out;",
-            f"z -= z * {number(dt / self.rule.tau_rise)};",
-            f"z_filtered += (z - z_filtered) * {number(dt / self.rule.tau_decay)};",
+            "z -= z * RISE_STEP;",
+            "z_filtered += (z - z_filtered) * DECAY_STEP;",
         ]
 
     def queue(self, spikes: str) -> list[str]:
@@ -117,10 +121,11 @@ class OnlineNeurons:
         """Return a table of numbers."""
         return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
 
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Return the switches."""
+    def parameters(self, code: str) -> tuple[Parameter, ...]:
+        """Return the switches, and the numbers that ``code`` names."""
         names = ["live", "shift", *(["emit"] if self.sends else [])]
-        return tuple(Parameter(name=name, type="int") for name in names)
+        switches = (Parameter(name=name, type="int") for name in names)
+        return (*switches, *used(code, self.numbers))
 
 
 def conditional(condition: str, lines: list[str]) -> list[str]:
@@ -162,14 +167,15 @@ def online_input(program: Program, settings: Settings) -> Neurons:
     lines = ["const int n = (int)t - 1;"]
     lines += conditional("shift", common.shift()) + conditional("live", live)
     lines += conditional("emit", read) if ahead else []
+    code = block(lines, 0)
     return Neurons(
         name=program.network.input.name,
         size=size,
-        sim_code=block(lines, 0),
+        sim_code=code,
         threshold="emit && out > 0",
         variables=(*common.variables(), Variable(name="due", type="int", value=NONE)),
         tables=(*common.tables(size), *event_tables("event", "next", size, 1)),
-        parameters=common.parameters(),
+        parameters=common.parameters(code),
     )
 
 
@@ -179,7 +185,9 @@ class OnlineLayer(OnlineNeurons):
     def __init__(self, program: Program, layer: int, settings: Settings) -> None:
         super().__init__(program, layer, settings)
         self.compiled: CompiledPopulation = program.populations[layer]
-        self.steps = Steps(self.compiled, folded=True)
+        self.formula = Formulas(self.compiled)
+        self.steps = self.formula.steps
+        self.numbers |= self.formula.numbers
         self.size = self.compiled.population.size
         self.output = not self.sends
         self.het = self.sends and self.rule.het_rho != 0
@@ -190,14 +198,15 @@ class OnlineLayer(OnlineNeurons):
         body += self._errors() if self.output else [*self.queue("fires ? 1 : 0"), *self._own()]
         lines = ["const int n = (int)t - 1;", *conditional("shift", self.shift())]
         lines += conditional("live", body)
+        code = block(lines, 0)
         return Neurons(
             name=self.compiled.population.name,
             size=self.size,
-            sim_code=block(lines, 0),
+            sim_code=code,
             threshold="emit && out > 0" if self.sends else "",
             variables=tuple(self.variables()),
             tables=tuple(self.tables(self.size)),
-            parameters=self.parameters(),
+            parameters=self.parameters(code),
             inputs=() if self.output else (FEEDBACK,),
         )
 
@@ -223,8 +232,7 @@ class OnlineLayer(OnlineNeurons):
 
     def variables(self) -> list[Variable]:
         """Return all variables."""
-        initial = self.steps.initial
-        found = [Variable(name=state_name(s), value=float(initial[s])) for s in self.steps.states]
+        found = [Variable(name=state_name(s)) for s in self.steps.states]  # set by the host
         found += [*super().variables(), Variable(name="slope")]
         if self.compiled.refractory_steps:
             found.append(Variable(name="left", type="int"))
@@ -254,10 +262,10 @@ class OnlineLayer(OnlineNeurons):
     def _advance(self) -> list[str]:
         """Return the neuron's step, and the surrogate derivative where it has arrived."""
         lines = [f"{state_name(self.steps.neuron.input)} += Isyn;"]
-        free = self._flow(FREE)
+        free = self.formula.advance(FREE)
         if self.compiled.refractory_steps:
             lines.append("const bool held = left > 0;")
-            lines += conditional("held", ["left--;", *self._flow(HELD)])
+            lines += conditional("held", ["left--;", *self.formula.advance(HELD)])
             lines += ["else {", *(f"    {line}" for line in free), "}"]
         else:
             lines += free
@@ -265,48 +273,39 @@ class OnlineLayer(OnlineNeurons):
             lines += [
                 f"trace_{s}[n * num_neurons + id] = {state_name(s)};" for s in self.steps.states
             ]
-        V, level = (formula(e) for e in (self.steps.threshold_state, self.steps.threshold))
-        beta, floor = number(self.rule.beta), number(self.rule.sigma_floor)
+        V, level = (self.formula(e) for e in (self.steps.threshold_state, self.steps.threshold))
         return [
             *lines,
-            f"const scalar away = 1.0 + fabs(({V} - ({level})) * {beta});",
-            f"slope = {V} < {floor} ? 0.0 : 1.0 / (away * away);",
+            f"const scalar away = 1.0 + fabs(({V} - ({level})) * BETA);",
+            f"slope = {V} < FLOOR ? 0.0 : 1.0 / (away * away);",
         ]
 
-    def _flow(self, prefix: str) -> list[str]:
-        terms = self.steps.advance(prefix)
-        return at_once({state_name(s): sum_of(t) for s, t in terms.items()})
-
     def _spiking(self) -> list[str]:
-        crossed = f"{formula(self.steps.threshold_state)} >= {formula(self.steps.threshold)}"
         held = self.compiled.refractory_steps
         inner = [
             f"if (count[id] < {self.room}) spike_step[id * {self.room} + count[id]] = n;",
             "count[id]++;",
-            *at_once({state_name(s): formula(e) for s, e in self.steps.resets.items()}),
+            *self.formula.resets(),
             *([f"left = {held};"] if held else []),
         ]
         return [
-            f"const bool fires = {'!held && ' if held else ''}{crossed};",
+            f"const bool fires = {'!held && ' if held else ''}{self.formula.crosses()};",
             *conditional("fires", inner),
         ]
 
     def _errors(self) -> list[str]:
         """Return the error of an output, and what is shown of it."""
-        rule, dt = self.rule, self.program.dt
-        rise, decay = (number(math.exp(-dt / tau)) for tau in (rule.tau_rise, rule.tau_decay))
         return [
             "scalar mismatch = fires ? -1.0 : 0.0;",
             "while (due == n) {",
             "    mismatch += 1.0;",
             *(f"    {line}" for line in next_event("target", "next")),
             "}",
-            f"error_rise = error_rise * {rise} + mismatch;",
-            f"error_decay = error_decay * {decay} + mismatch;",
-            f"error = (error_decay - error_rise) * {number(kernel_of(rule).norm)};",
+            "error_rise = error_rise * RISE_DECAY + mismatch;",
+            "error_decay = error_decay * DECAY_DECAY + mismatch;",
+            "error = (error_decay - error_rise) * NORM;",
             "const double squared = (double)error * (double)error;",
-            f"mean_square = mean_square * {math.exp(-dt / rule.tau_error)!r}d "
-            f"+ squared * {dt * 0.001!r}d;",
+            f"mean_square = mean_square * MEAN_DECAY + squared * {self.program.dt * 0.001!r}d;",
             "square += squared;",
         ]
 
@@ -314,8 +313,7 @@ class OnlineLayer(OnlineNeurons):
         """Return the trace of a hidden neuron's own spikes."""
         if not self.het:
             return []
-        kept = number(math.exp(-self.program.dt / self.rule.het_tau))
-        return [f"own_trace *= {kept};", "if (fires) own_trace += 1.0;"]
+        return ["own_trace *= OWN_DECAY;", "if (fires) own_trace += 1.0;"]
 
     def _raised(self) -> str:
         a = self.rule.het_a
@@ -323,4 +321,4 @@ class OnlineLayer(OnlineNeurons):
             return "1.0"
         if a == int(a) <= LARGEST_PRODUCT:
             return " * ".join(["own_trace"] * int(a))
-        return f"pow(own_trace, {number(a)})"
+        return "pow(own_trace, HET_A)"

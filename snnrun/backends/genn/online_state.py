@@ -49,7 +49,7 @@ class OnlineState:
                 values[:] = 0.0
         for layer in self._layers:
             initial = layer.steps.initial
-            start = [float(initial[s]) for s in layer.steps.states]
+            start = [float(layer.compiled.fold(initial[s])) for s in layer.steps.states]
             kept[f"{layer.compiled.population.name}_states"][:] = np.array(start)[:, None]
         self.write(kept)
 

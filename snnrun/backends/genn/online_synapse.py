@@ -22,11 +22,11 @@ from snnrun.backends.genn.flags import flags_of, raise_unless
 from snnrun.backends.genn.online_population import (
     FEEDBACK,
     OnlineLayer,
-    number,
+    numbers_in,
     online_input,
 )
+from snnrun.backends.genn.printer import used
 from snnrun.backends.genn.settings import Settings
-from snnrun.backends.online import online_of
 from snnrun.compile.program import Program
 
 FED_BACK = "feedback"  # the projection from the outputs to hidden neurons
@@ -61,15 +61,15 @@ def update_of(projection: str) -> str:
 
 
 def _forward(program: Program, index: int) -> Synapses:
-    rule, dt = online_of(program), program.dt
     projection = program.network.layers[index].forward
     lines = [
         "if (learn) {",
-        f"    e = e * {number(1 - dt / rule.tau_rise)} + shown_slope * shown_trace;",
-        f"    lambda = lambda * {number(1 - dt / rule.tau_decay)} + e;",
+        "    e = e * KEEP_E + shown_slope * shown_trace;",
+        "    lambda = lambda * KEEP_LAMBDA + e;",
         "    m += lambda * shown_error;",
         "}",
     ]
+    dynamics = "\n".join(lines)
     return Synapses(
         name=projection.name,
         source=projection.source,
@@ -84,8 +84,8 @@ def _forward(program: Program, index: int) -> Synapses:
             *((Variable(name="out", type="int"),) * (index == 0)),
         ),
         after=(Variable(name="shown_slope"), Variable(name="shown_error")),
-        dynamics="\n".join(lines),
-        parameters=(Parameter(name="learn", type="int"),),
+        dynamics=dynamics,
+        parameters=(Parameter(name="learn", type="int"), *used(dynamics, numbers_in(program))),
     )
 
 
@@ -104,20 +104,19 @@ def _feedback(program: Program) -> Synapses:
 
 def _update(program: Program, layer: OnlineLayer) -> Update:
     """Return RMaxProp; ``second`` is the root of the published leaking maximum."""
-    rule = online_of(program)
     name = program.network.layers[layer.layer].forward.name
-    limit, rho = number(rule.w_limit), number(1e-3 * rule.het_rho)
     lines = [
         "if (apply) {",
         f"    {raise_unless('m - m == 0.0', layer.layer)}",
-        f"    const scalar all = m{f' - g * {rho} * own_sum[{POST}]' if layer.het else ''};",
+        f"    const scalar all = m{f' - g * OWN_PULL * own_sum[{POST}]' if layer.het else ''};",
         "    const scalar mean = all / steps;",
         "    second = fmax(second * decay, fabs(mean));",
-        f"    g += mean / (second + {number(rule.epsilon)}) * rate;",
-        f"    g = fmax(-{limit}, fmin({limit}, g));",
+        "    g += mean / (second + EPSILON) * rate;",
+        "    g = fmax(-W_MAX, fmin(W_MAX, g));",
         "}",
         "m = 0.0;",
     ]
+    code = "\n".join(lines)
     tables = [flags_of(program.populations[-1].population.name)]
     if layer.het:
         own = layer.compiled.population.name
@@ -125,7 +124,7 @@ def _update(program: Program, layer: OnlineLayer) -> Update:
     return Update(
         name=update_of(name),
         group=UPDATE,
-        code="\n".join(lines),
+        code=code,
         references=tuple(
             Reference(name=n, owner=name, variable=n, written=True) for n in ("g", "m")
         ),
@@ -133,6 +132,7 @@ def _update(program: Program, layer: OnlineLayer) -> Update:
         parameters=(
             *(Parameter(name=n, type="scalar") for n in NUMBERS),
             Parameter(name="apply", type="int"),
+            *used(code, numbers_in(program)),
         ),
         of_synapses=True,
         tables=tuple(tables),

@@ -8,31 +8,30 @@ raised in step s; so a spike of step m - 1 is raised in step m, whose input adjo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import sympy as sp
 
 from snnrun.backends.genn.description import Access, Neurons, Parameter, Table, Variable
 from snnrun.backends.genn.disturbance import Disturbance
 from snnrun.backends.genn.printer import (
+    Formulas,
     adjoint_name,
-    at_once,
     block,
     fill,
     formula,
     genn_name,
     state_name,
-    sum_of,
+    used,
 )
 from snnrun.backends.genn.readout import Watched
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.derive import ARRIVAL, RELEASE, SPIKE_TIME_GRADIENT
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
-from snnrun.compile.steps import FREE, HELD, Steps
+from snnrun.compile.steps import FREE, HELD
 from snnrun.errors import ConfigError
-from snnrun.models.equations import internal, symbol
+from snnrun.models.equations import internal
 
 NONE = -9  # no spike left: a step that is never compared with
 # Set by the host after the forward pass: spikes of the layer, 1 / examples of the mini-batch
@@ -48,27 +47,31 @@ class PopulationWriter:
     ) -> None:
         self.program = program
         self.compiled = compiled
-        self.steps = Steps(compiled, folded=True)
+        self.formula = Formulas(compiled)
+        self.steps = self.formula.steps
         self.dynamics = compiled.dynamics
         self.states = compiled.dynamics.neuron.states
         self.settings = settings
         self.watched = watched
         self.size = compiled.population.size
         self.name = compiled.population.name
-        self.push = program.push(compiled, folded=True)  # at each spike, or None
-        self.disturbance = Disturbance(compiled, self.steps, settings, self._renamed)
+        self.push = program.push(compiled)  # at each spike, or None
+        self.disturbance = Disturbance(self.formula, settings)
 
     def write(self) -> Neurons:
         """Return the population."""
+        sim_code = self._sim_code()
+        reset_code = self._reset_code() if self.compiled.spiking else ""
+        numbers = used(sim_code + reset_code, {**self.formula.numbers, **self.watched.numbers})
         return Neurons(
             name=self.name,
             size=self.size,
-            sim_code=self._sim_code(),
+            sim_code=sim_code,
             threshold="fires" if self.compiled.spiking else "",
-            reset_code=self._reset_code() if self.compiled.spiking else "",
+            reset_code=reset_code,
             variables=tuple(self._variables()),
             tables=tuple(self._tables()),
-            parameters=tuple(self._parameters()),
+            parameters=(*self._switches(), *self.disturbance.parameters, *numbers),
             inputs=(*(("R",) if self._has_targets else ()), *self.watched.inputs),
         )
 
@@ -96,10 +99,8 @@ class PopulationWriter:
         """States whose past values the gradients of parameters need."""
         if not self.compiled.population.trained:
             return ()
-        used = self._symbols(
-            e for by_flow in self.steps.parameter_gradients().values() for e in by_flow.values()
-        )
-        return tuple(s for s in self.states if symbol(s) in used)
+        sums = self.steps.parameter_gradients().values()
+        return self.formula.states_in(*(e for by_flow in sums for e in by_flow.values()))
 
     @property
     def _released(self) -> tuple[str, ...]:
@@ -107,12 +108,7 @@ class PopulationWriter:
         jump = self.dynamics.jump
         if jump is None or jump.release is None:
             return ()
-        used = self._symbols([jump.release])
-        return tuple(s for s in self.states if symbol(s) in used)
-
-    @staticmethod
-    def _symbols(expressions: Iterable[sp.Expr]) -> set[sp.Symbol]:
-        return {s for e in expressions for s in sp.sympify(e).free_symbols}
+        return self.formula.states_in(jump.release)
 
     # What the neurons hold
     def _variables(self) -> list[Variable]:
@@ -166,10 +162,9 @@ class PopulationWriter:
     def _table(self, name: str, count: int) -> Table:
         return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
 
-    def _parameters(self) -> list[Parameter]:
+    def _switches(self) -> list[Parameter]:
         names = ["forward", "backward", *(("parity",) if self.settings.pipeline else ())]
-        found = [Parameter(name=name, type="uint8_t") for name in names]
-        return found + self.disturbance.parameters
+        return [Parameter(name=name, type="uint8_t") for name in names]
 
     # What they do in a step
     def _sim_code(self) -> str:
@@ -179,13 +174,13 @@ class PopulationWriter:
             declarations=block(self._declarations(), 0),
             steps=steps,
             last=steps - 1,
-            per_dt=formula(sp.Float(1 / self.program.dt, 17)),
+            per_dt=formula(1 / self.program.dt),
             input_adjoint=adjoint_name(self.dynamics.neuron.input),
             backward_start=block(self._backward_start(), 2),
             jump=block(self._jump(), 2),
             drive=block(self.watched.drive(self._row("m")), 2),
             gradient=block(self._parameter_gradients(), 2),
-            adjoint=block(self._by_flow(self._adjoint), 2),
+            adjoint=block(self._by_flow(self.formula.adjoint), 2),
             start=block(self._start(), 2),
             advance=block(self._advance(), 2),
             after=block(self.watched.after(self._row), 1),
@@ -219,8 +214,7 @@ class PopulationWriter:
         return f"({half} * num_neurons + id) * {self.settings.spikes} + {which}"
 
     def _start(self) -> list[str]:
-        initial = self.steps.initial
-        lines = [f"{state_name(s)} = {formula(initial[s])};" for s in self.states]
+        lines = [f"{state_name(s)} = {self.formula(e)};" for s, e in self.steps.initial.items()]
         if self.compiled.spiking:
             lines += ["count[own] = 0;", f"if (!backward) due = {NONE};"]
         if self._refractory:
@@ -236,15 +230,15 @@ class PopulationWriter:
             lines.append(f"tape_{s}[{self._row('n')}] = {state_name(s)};")
         if self._refractory:
             lines.append("const bool held = n < free_from;")
-        lines += self._by_flow(self._step)
+        lines += self._by_flow(self.formula.advance)
         lines += self.disturbance.add_noise(self._refractory > 0)
         lines += self.watched.observe(self._row("n"))
         if self.settings.traced:
             stores = [f"trace_{s}[n * num_neurons + id] = {state_name(s)};" for s in self.states]
             lines += ["if (batch == 0) {", *(f"    {line}" for line in stores), "}"]
         if self.compiled.spiking:
-            crossed = f"{formula(self.steps.threshold_state)} >= {formula(self.steps.threshold)}"
-            lines.append(f"fires = {'!held && ' if self._refractory else ''}{crossed};")
+            free = "!held && " if self._refractory else ""
+            lines.append(f"fires = {free}{self.formula.crosses()};")
         lines += self.disturbance.hold_back
         if self._refractory:
             lines += self._keep_released()
@@ -258,14 +252,6 @@ class PopulationWriter:
         held = step(HELD)
         inner = [f"    {line}" for line in held], [f"    {line}" for line in free]
         return ["if (held) {", *inner[0], "}", "else {", *inner[1], "}"]
-
-    def _step(self, prefix: str) -> list[str]:
-        terms = self.steps.advance(prefix)
-        return at_once({state_name(s): sum_of(t) for s, t in terms.items()})
-
-    def _adjoint(self, prefix: str) -> list[str]:
-        terms = self.steps.adjoint(prefix)
-        return at_once({adjoint_name(s): sum_of(t) for s, t in terms.items()})
 
     def _keep_released(self) -> list[str]:
         limit = self.settings.spikes
@@ -294,8 +280,7 @@ class PopulationWriter:
         ]
         if self._refractory:
             lines.append(f"free_from = n + 1 + {self._refractory};")
-        lines += at_once({state_name(s): formula(e) for s, e in self.steps.resets.items()})
-        return block(lines, 0)
+        return block([*lines, *self.formula.resets()], 0)
 
     # On the way back
     def _backward_start(self) -> list[str]:
@@ -315,12 +300,6 @@ class PopulationWriter:
         at = self._spike("remaining[own] - 1", back=True)
         return [f"due = remaining[own] > 0 ? (int)spike_step[{at}] : {NONE};"]
 
-    def _renamed(self, expression: sp.Expr, prefix: str) -> sp.Expr:
-        """Return an expression of values that states had at another time."""
-        return self.compiled.fold(expression).subs(
-            {symbol(s): internal(f"{prefix}_{s}") for s in self.states}
-        )
-
     def _load(self, table: str, states: Sequence[str], prefix: str, at: str) -> list[str]:
         return [f"const scalar {prefix}_{s} = {table}_{s}[{at}];" for s in states]
 
@@ -329,12 +308,11 @@ class PopulationWriter:
         jump = self.dynamics.jump
         assert jump is not None
         assert jump.release is not None
-        release = formula(self._renamed(jump.release, "released"))
         return [
             f"if (due >= 0 && m == due + {self._refractory}) {{",
             f"    const int at = {self._spike('remaining[own] - 1', back=True)};",
             *(f"    {x}" for x in self._load("at_release", self._released, "released", "at")),
-            f"    release[own] = {release};",
+            f"    release[own] = {self.formula(jump.release, 'released')};",
             "}",
         ]
 
@@ -345,7 +323,7 @@ class PopulationWriter:
         lines = self._release() if self._refractory else []
         lines += self.disturbance.cross
         timed = self.watched.timed
-        drive = self._renamed(jump.drive, "spike").subs(
+        drive = jump.drive.subs(
             ({} if timed else {SPIKE_TIME_GRADIENT: 0})
             | {RELEASE: internal("release_now")}
             | ({} if self._has_targets else {ARRIVAL: 0})
@@ -353,20 +331,11 @@ class PopulationWriter:
         inner = [
             f"const int at = {self._spike('remaining[own] - 1', back=True)};",
             *self._load("kept", jump.records, "spike", "at"),
-            f"const scalar slope = {formula(self._renamed(jump.slope, 'spike'))};",
+            f"const scalar slope = {self.formula(jump.slope, 'spike')};",
             "const scalar dl_dt = remaining[own] == 1 ? time_gradient : 0.0;" if timed else "",
             "const scalar release_now = release[own];" if self._refractory else "",
-            *self.disturbance.drive(formula(drive)),
-            *(
-                f"gradient_{p} += {formula(self._renamed(e, 'spike'))};"
-                for p, e in jump.parameters.items()
-            ),
-            *at_once(
-                {
-                    adjoint_name(s): formula(self._renamed(e, "spike"))
-                    for s, e in jump.adjoint.items()
-                }
-            ),
+            *self.disturbance.drive(self.formula(drive, "spike")),
+            *self.formula.changes(jump.adjoint, jump.parameters),
             *self._pushed(),
             "release[own] = 0.0;" if self._refractory else "",
             "remaining[own]--;",
@@ -382,7 +351,7 @@ class PopulationWriter:
         if self.push is None:
             return []
         pushed = adjoint_name(str(self.steps.threshold_state))
-        push = formula(self.push.subs({internal("n"): internal("spikes")}))
+        push = self.formula(self.push.subs({internal("n"): internal("spikes")}))
         seen = "average[id]" if self._averaged else "emitted[own]"
         return [f"const scalar spikes = {seen};", f"{pushed} += ({push}) * scale;"]
 
@@ -394,7 +363,7 @@ class PopulationWriter:
         lines += self._load("tape", self._taped, "past", "row")
         return lines + self._by_flow(
             lambda prefix: [
-                f"gradient_{p} += {formula(self._renamed(flows[prefix], 'past'))};"
+                f"gradient_{p} += {self.formula(flows[prefix], 'past')};"
                 for p, flows in sums.items()
             ]
         )

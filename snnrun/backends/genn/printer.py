@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 import sympy as sp
 
+from snnrun.backends.genn.description import Parameter, Variable
 from snnrun.backends.printer import Dialect, not_taken, print_in
 from snnrun.backends.templates import fill_template
 from snnrun.compile.derive import adjoint_symbol
-from snnrun.models.equations import symbol
+from snnrun.compile.population import CompiledPopulation
+from snnrun.compile.steps import Steps
+from snnrun.models.equations import internal, symbol
 
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
     """
@@ -20,16 +24,23 @@ TAKEN = frozenset(  # by GeNN, by the templates, and by C
     past own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
     mean_score loss at_output first_step label_silent potential slopes
     disturbed late waiting delayed strength pending pending_at cross_due crossed crossed_now
-    held_back exploded noise_low noise_high veto_low veto_high
+    held_back veto_below exploded noise_low noise_high veto_low veto_high
     spike_step event_step channel_start next left exp log sqrt tanh fabs pow fmin fmax rint
     min max abs id_pre id_post auto bool break case char const continue default do double else
     enum extern false float for goto if inline int long register return short signed sizeof static
     struct switch true typedef union unsigned void volatile while group INFINITY NAN
+    z z_filtered out live shift emit away mismatch error error_rise error_decay mean_square square
+    squared place underway underway_at past_at own_trace own_sum RISE_STEP DECAY_STEP KEEP_E
+    KEEP_LAMBDA TRACE OWN_PULL RISE_DECAY DECAY_DECAY MEAN_DECAY BETA FLOOR NORM EPSILON W_MAX
+    target_start target_step Feedback OWN_DECAY HET_A ACCUMULATOR_WEIGHT ACCUMULATOR_DECAY
     int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
     """.split()  # noqa: SIM905
 )
 PREFIXES = (
     "lam_",
+    "inverse_",
+    "loss_",
+    "shown_",
     "P_",
     "H_",
     "Pu_",
@@ -53,13 +64,14 @@ PREFIXES = (
     "gennrand",
 )
 
+DOUBLES = frozenset({"MEAN_DECAY"})  # numbers that are not rounded to the model's precision
 genn_name = not_taken(TAKEN, PREFIXES)
 # A literal with a point or an exponent has the model's precision
 DIALECT = Dialect(literal="{}", largest="fmax", smallest="fmin", name_of=genn_name)
 
 
-def formula(expression: sp.Expr) -> str:
-    """Return ``expression`` in GeNN's language."""
+def formula(expression: sp.Expr | float) -> str:
+    """Return ``expression``, or a number, in GeNN's language."""
     return print_in(DIALECT, sp.sympify(expression))
 
 
@@ -68,14 +80,76 @@ def state_name(state: str) -> str:
     return genn_name(symbol(state))
 
 
+def factor(code: str) -> str:
+    """Return code as a factor of a product."""
+    return f"({code})" if " " in code else code
+
+
 def adjoint_name(state: str) -> str:
     """Return the name of the variable that holds dL/d(state)."""
     return genn_name(adjoint_symbol(state))
 
 
-def sum_of(terms: Sequence[sp.Expr]) -> str:
-    """Return terms, added in their order."""
-    return " + ".join(formula(term) for term in terms) or "0.0"
+class Formulas:
+    """Prints expressions of a population, in which what all of its neurons share has names."""
+
+    def __init__(self, compiled: CompiledPopulation) -> None:
+        self.compiled = compiled
+        self.steps = Steps(compiled)
+        self.numbers = {genn_name(s): value for s, value in self.steps.constants.items()}
+
+    def __call__(self, expression: sp.Expr, at: str = "") -> str:
+        """Return an expression; ``at`` names another time at which its states are taken."""
+        there = {symbol(s): internal(f"{at}_{s}") for s in self.steps.states} if at else {}
+        return formula(self.steps.in_code(expression).xreplace(there))
+
+    def states_in(self, *expressions: sp.Expr) -> tuple[str, ...]:
+        """Return the states that expressions use."""
+        used = {s for e in expressions for s in self.steps.in_code(e).free_symbols}
+        return tuple(s for s in self.steps.states if symbol(s) in used)
+
+    def coefficients_in(self, expression: sp.Expr) -> list[Variable]:
+        """Return the variables for what differs from neuron to neuron in an expression."""
+        used = self.steps.in_code(expression).free_symbols
+        return [Variable(name=genn_name(s)) for s in self.steps.coefficients if s in used]
+
+    def advance(self, prefix: str) -> list[str]:
+        """Return x <- P x + u."""
+        return self._all(self.steps.advance(prefix), state_name)
+
+    def adjoint(self, prefix: str) -> list[str]:
+        """Return lam <- P^T lam."""
+        return self._all(self.steps.adjoint(prefix), adjoint_name)
+
+    def _all(self, new: Mapping[str, list[sp.Expr]], name_of: Callable[[str], str]) -> list[str]:
+        sums = {s: " + ".join(self(term) for term in terms) for s, terms in new.items()}
+        return at_once({name_of(s): code or "0.0" for s, code in sums.items()})
+
+    def changes(
+        self, adjoint: Mapping[str, sp.Expr], parameters: Mapping[str, sp.Expr]
+    ) -> list[str]:
+        """Return what a spike does to the adjoints, and adds to the gradients of parameters."""
+        new = {adjoint_name(s): self(e, "spike") for s, e in adjoint.items()}
+        added = [f"gradient_{p} += {self(e, 'spike')};" for p, e in parameters.items()]
+        return added + at_once(new)
+
+    def resets(self) -> list[str]:
+        """Return what a spike does to the states."""
+        return at_once({state_name(s): self(e) for s, e in self.steps.resets.items()})
+
+    def crosses(self) -> str:
+        """Return the condition on which a neuron spikes."""
+        return f"{self(self.steps.threshold_state)} >= {self(self.steps.threshold)}"
+
+
+def used(code: str, numbers: Mapping[str, float]) -> tuple[Parameter, ...]:
+    """Return parameters for the numbers that ``code`` names."""
+    names = set(re.findall(r"[A-Za-z_]\w*", code))
+    return tuple(
+        Parameter(name=name, type="double" if name in DOUBLES else "scalar", value=value)
+        for name, value in numbers.items()
+        if name in names
+    )
 
 
 def at_once(new: Mapping[str, str]) -> list[str]:

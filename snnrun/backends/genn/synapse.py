@@ -9,10 +9,8 @@ adjoints at the step m in which the spike arrived; lam is that of the input stat
 
 from __future__ import annotations
 
-import sympy as sp
-
-from snnrun.backends.genn.description import Access, Synapses, Variable
-from snnrun.backends.genn.printer import adjoint_name, formula, genn_name
+from snnrun.backends.genn.description import Access, Parameter, Synapses, Variable
+from snnrun.backends.genn.printer import Formulas, adjoint_name, factor, used
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
@@ -71,6 +69,7 @@ def _synapses(
 ) -> Synapses:
     adjoint = adjoint_name(_target(program, projection).dynamics.neuron.input)
     count = "-events_back" if settings.pipeline else "-events"
+    numbers: tuple[Parameter, ...] = ()
     event = [f"gradient += {adjoint}{f' * ({count})' if from_input else ''};"]
     if not projection.trained:
         event = []
@@ -79,9 +78,9 @@ def _synapses(
         back = "g * arrival_slope"
         after.append(Variable(name="arrival_slope"))
         if kinked:
-            pull, used = _pull(program)
+            pull, read, numbers = _pull(program)
             back += f" - kink * fmin({pull} * g, 0.0)"
-            after += [Variable(name="kink"), *used]
+            after += [Variable(name="kink"), *read]
         event.append(f"addToPre({back});")
     if from_input:
         condition = f"{count} > 0"
@@ -100,25 +99,29 @@ def _synapses(
         before=tuple(Variable(name=name, type="int") for name in names),
         after=tuple(after),
         back_into="" if from_input else "R",
+        parameters=numbers,
     )
 
 
 def _falling(program: Program, projection: Projection) -> Synapses:
-    pull, used = _pull(program)
+    pull, read, numbers = _pull(program)
     return Synapses(
         name=f"{projection.name}_{FALLING}",
         source=projection.source,
         target=projection.target,
         spike=f"addToPost(fmin({pull} * g, 0.0));",
         variables=(WEIGHT,),
-        after=tuple(used),
+        after=tuple(read),
         into="Falling",
+        parameters=numbers,
     )
 
 
-def _pull(program: Program) -> tuple[str, list[Variable]]:
-    """Return the change of the potential's rate by its input, and the variables it is made of."""
+def _pull(program: Program) -> tuple[str, list[Variable], tuple[Parameter, ...]]:
+    """Return the change of the potential's rate by its input, and the variables and parameters
+    that it is made of.
+    """
     output = program.populations[-1]
-    pull = output.fold(output.dynamics.readout_pull)
-    used = sorted(sp.sympify(pull).free_symbols, key=str)
-    return formula(pull), [Variable(name=genn_name(s)) for s in used]
+    formulas, pull = Formulas(output), output.dynamics.readout_pull
+    code = factor(formulas(pull))
+    return code, formulas.coefficients_in(pull), used(code, formulas.numbers)

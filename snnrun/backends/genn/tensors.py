@@ -23,7 +23,7 @@ class TensorStore:
         self._device = device
         self._program = program
         self._tensors = {tensor.name: tensor for tensor in program.tensors}
-        self._steps = [Steps(compiled, folded=True) for compiled in program.populations]
+        self._steps = [Steps(compiled) for compiled in program.populations]
         ends = f"_{FALLING}"
         self._copies = [s.name for s in description.synapses if s.name.endswith(ends)]
         self._updates = [u.name for u in description.updates if u.group == "learn"]

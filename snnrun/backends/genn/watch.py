@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from snnrun.backends.genn.first_spike import FirstSpike, FirstSpikeLag
-from snnrun.backends.genn.readout import (
+from snnrun.backends.genn.potential import (
     EachStep,
     InputWeightedSum,
     Integral,
     Maximum,
-    OfOutput,
     WeightedSum,
 )
+from snnrun.backends.genn.readout import OfOutput
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 
 import sympy as sp
 
@@ -11,7 +10,7 @@ from snnrun.backends.native.printer import cxx_name, indented, print_formula
 from snnrun.compile.derive import adjoint_symbol
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import Steps
-from snnrun.models.equations import internal, symbol
+from snnrun.models.equations import symbol
 
 
 class Body:
@@ -28,39 +27,11 @@ class Body:
 
     def print(self, expression: sp.Expr) -> str:
         """Return an expression as C++."""
-        return print_formula(self._in_code(expression))
-
-    def _in_code(self, expression: sp.Expr) -> sp.Expr:
-        """Return an expression that multiplies by inverses of numbers, and does not divide by them.
-
-        A number that is 0 takes its term out of the code, and a factor of 1 itself.
-        """
-        found, numbers = sp.sympify(expression), self.steps.numbers
-        structure = {s: sp.Integer(int(numbers[s])) for s in found.free_symbols & self._structural}
-        return (found.xreplace(structure) if structure else found).replace(
-            lambda e: e.is_Pow and e.base in numbers and e.exp.is_negative,
-            lambda e: self._inverse(e.base) ** -e.exp,
-        )
-
-    @cached_property
-    def _structural(self) -> set[sp.Symbol]:
-        """What all neurons share and is part of the code: zeros, and ones of propagators."""
-        entries = {
-            self.steps.entry(prefix, *place)
-            for prefix, flow in self.steps.flows()
-            for place in flow.entries
-        }
-        numbers = self.steps.numbers.items()
-        return {s for s, value in numbers if value == 0 or (value == 1 and s in entries)}
-
-    @staticmethod
-    def _inverse(number: sp.Symbol) -> sp.Symbol:
-        return internal(f"inverse_{number.name}")
+        return print_formula(self.steps.in_code(expression))
 
     def use(self, found: set[sp.Symbol]) -> list[str]:
         """Return the names of what all neurons share in ``found``, and enter it into numbers."""
-        shared = {**self.steps.numbers}
-        shared |= {self._inverse(s): 1 / value for s, value in shared.items() if value}
+        shared = self.steps.constants
         used = [s for s in shared if s in found]
         self.numbers |= {cxx_name(s): float(shared[s]) for s in used}
         return [cxx_name(s) for s in used]
@@ -80,7 +51,7 @@ class Body:
         ``states`` are those in the array x, in its order; without them all.
         """
         kind = "Real" if real else "vf"
-        found = {s for e in used for s in self._in_code(e).free_symbols}
+        found = {s for e in used for s in self.steps.in_code(e).free_symbols}
         lines = []
         for i, name in enumerate(self.states if states is None else states):
             if symbol(name) in found:

@@ -167,9 +167,8 @@ def _plasticity(program: Program, struct: Struct) -> str:
 
 
 def _formula(program: Program, struct: Struct) -> dict[str, str]:
-    loss, bound = program.loss, bind_loss(program, named=True)
-    keys = {symbol(key): value for key, value in program.loss_values.items()}
-    keys[symbol("T")] = program.duration
+    loss, bound = program.loss, bind_loss(program)
+    keys = bound.numbers
     used: set[sp.Symbol] = set()
 
     def of_kind(expression: sp.Expr) -> str:
@@ -203,7 +202,7 @@ def _formula(program: Program, struct: Struct) -> dict[str, str]:
             f"double lag_slope([[maybe_unused]] double d) const {{ return {slope}; }}",
             f"double silent_factor() const {{ return {factor}; }}",
         ]
-    struct.numbers |= {cxx_name(s): float(value) for s, value in keys.items() if s in used}
+    struct.numbers |= {cxx_name(s): value for s, value in keys.items() if s in used}
     struct.numbers |= _of_readout(program, bound)
     own = "".join(f"\n    {line}" for line in lines)
     return fields | {"own_part": own, "numbers": struct.declared()}
@@ -217,8 +216,5 @@ def _of_readout(program: Program, bound: BoundLoss) -> dict[str, float]:
         keep = {"KEEP_DECAY": kernel.decay, "KEEP_RISE": kernel.rise}  # in a step
         return {"NORM": kernel.norm, **{n: math.exp(-program.dt / tau) for n, tau in keep.items()}}
     if "accumulator_weight" in readout.fields:
-        return {
-            "ACCUMULATOR_WEIGHT": bound.accumulator_weight,
-            "ACCUMULATOR_DECAY": bound.accumulator_decay,  # in a step
-        }
+        return bound.accumulator
     return {}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from snnrun.backends.native.emit import REALS, Generated, Struct, all_numbers, quoted
 from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, fill
-from snnrun.backends.online import delay_steps, kernel_of, lag_steps, online_of
+from snnrun.backends.online import delay_steps, lag_steps, numbers_of, online_of
 from snnrun.compile.program import Program
 from snnrun.rules.learning import Online
 from snnrun.version import __version__
@@ -34,7 +32,7 @@ def generate_online(program: Program, precision: str) -> Generated:
         rows = size
     populations = "\n".join(emitter.emit() for emitter in emitters)
     struct = Struct("OnlineRule")
-    struct.numbers |= _numbers(program, rule)
+    struct.numbers |= numbers_of(program)
     numbers = all_numbers(emitters, struct)
     structure = "\n".join(f"    static constexpr {line};" for line in _structure(program, rule))
     source = fill(
@@ -53,27 +51,6 @@ def generate_online(program: Program, precision: str) -> Generated:
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
     )
     return Generated(source=source, numbers=numbers)
-
-
-def _numbers(program: Program, rule: Online) -> dict[str, float]:
-    dt = program.dt
-    numbers = {
-        "TAU_RISE": rule.tau_rise,
-        "TAU_DECAY": rule.tau_decay,
-        "BETA": rule.beta,
-        "FLOOR": rule.sigma_floor,
-        "NORM": kernel_of(rule).norm,
-        "RISE_DECAY": math.exp(-dt / rule.tau_rise),
-        "DECAY_DECAY": math.exp(-dt / rule.tau_decay),
-        "MEAN_DECAY": math.exp(-dt / rule.tau_error),
-        "TAU_RMS": rule.tau_rms,
-        "EPSILON": rule.epsilon,
-        "W_MAX": rule.w_limit,
-        "HET_RHO": rule.het_rho,
-        "HET_A": rule.het_a,
-        "OWN_DECAY": math.exp(-dt / rule.het_tau),
-    }
-    return {name: float(value) for name, value in numbers.items()}
 
 
 def _structure(program: Program, rule: Online) -> list[str]:
