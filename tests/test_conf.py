@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from runs import composed
 
 from snnrun.commands.arguments import groups, split
 from snnrun.commands.compose import configured as settled
-from snnrun.config import Config, conf_dir
+from snnrun.config import Config, conf_dir, flat
 from snnrun.errors import ConfigError
+from snnrun.keys.files import options_of
 from snnrun.keys.kinds import plain
 from snnrun.presets import NO_FIGURE, read
-from snnrun.schema import DATASETS, GROUP_NAMES, SCHEMA
+from snnrun.schema import DATASETS, SCHEMA
 
 GROUPS = groups([conf_dir()])
 PRESETS = [name for name in GROUPS["preset"] if name != "none"]
@@ -31,27 +31,10 @@ def checked(*overrides: str) -> Config:
     return settled(split(overrides))
 
 
-def flat(values: Any) -> dict[str, Any]:
-    """Return key -> value with options as group.option."""
-    found = {}
-    for name, value in values.items():
-        if name in GROUP_NAMES:
-            found |= {f"{name}.{option}": v for option, v in value.items()}
-        else:
-            found[name] = value
-    return found
-
-
-def options_of_rule(rule: str) -> set[str]:
-    """Return the options that the file of a rule has, as group.option."""
-    file = OmegaConf.load(conf_dir() / "rule" / f"{rule}.yaml")
-    return {f"rule.{option}" for option in OmegaConf.to_container(file)}
-
-
 def is_chosen(name: str, backend: str, rule: str) -> bool:
     """Return whether a key is one of a backend and a rule, or of none in particular."""
     if name.startswith("rule."):
-        return name in options_of_rule(rule)
+        return name in options_of("rule", rule)
     conditions = SCHEMA[name].active_if if name.startswith("backend.") else ()
     return not conditions or any(c.holds({"backend.name": backend}) for c in conditions)
 
@@ -65,26 +48,17 @@ def dataset_of(preset: str) -> str:
 @pytest.mark.parametrize("rule", GROUPS["rule"])
 @pytest.mark.parametrize("backend", GROUPS["backend"])
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_files_of_a_data_set_compose_the_schemas_defaults(
+def test_the_files_of_a_data_set_compose_the_defaults_and_no_other_key(
     dataset: str, backend: str, rule: str
 ) -> None:
     chosen = table(f"dataset={dataset}", f"backend={backend}", f"rule={rule}")
-    values = flat(OmegaConf.to_container(chosen))
+    values = flat(chosen)
     defaults = {
         name: plain(key.default_of(dataset))
         for name, key in SCHEMA.items()
         if is_chosen(name, backend, rule)
     }
     assert values == {**defaults, "backend.name": backend, "rule.name": rule}
-
-
-def test_every_option_of_a_rule_is_in_a_file() -> None:
-    filed = set().union(*map(options_of_rule, GROUPS["rule"]))
-    assert filed == {name for name in SCHEMA if name.startswith("rule.")}
-
-
-def test_there_is_a_file_for_every_data_set_and_no_other() -> None:
-    assert sorted(DATASETS) == GROUPS["dataset"]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -116,10 +90,6 @@ def test_every_choice_of_network_and_record_works_with_every_data_set(
 @pytest.mark.parametrize("record", GROUPS["record"])
 def test_every_choice_of_record_works_with_several_layers(record: str) -> None:
     checked("N_HID_LAYER=2", "RECURRENT=true", f"record={record}", "N_EPOCH=1")
-
-
-def test_the_general_name_of_a_recurrent_network_follows_the_key() -> None:
-    assert checked("RECURRENT=true").network.name == "recurrent"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
