@@ -3,9 +3,9 @@
 //
 // Some trials at a time (a wave; the whole mini-batch up to 2 where the regulariser sees averages
 // over it), all threads do
-//   1. the first layer's way there block by block, if it is not recurrent, so that the weights of
-//      a block are read from memory once for all trials;
-//   2. of each trial the rest of the way there and the walks back;
+//   1. the first layer's forward pass block by block, if it is not recurrent, so that the weights
+//      of a block are read from memory once for all trials;
+//   2. of each trial the rest of the forward pass and the backward pass;
 //   3. the gradients of weights. A thread takes a part of the neurons of a layer, for all trials:
 //      of a tiled layer it walks the part back, into a table that stays in its cache, and
 //      gathers from it.
@@ -13,8 +13,8 @@
 // it: the bits do not depend on the number of threads, or of trials in a wave.
 #pragma once
 #include "pool.hpp"
-#include "way_back.hpp"
-#include "way_there.hpp"
+#include "backward_pass.hpp"
+#include "forward_pass.hpp"
 
 namespace snn {
 
@@ -74,42 +74,42 @@ template <class P> class Deferred : Walk<P> {
 
     // The examples [from, from + size), one mini-batch; called by every thread t. `gradient` is
     // overwritten. Returns whether the losses that this thread has seen are finite.
-    bool run(int t, Pool& pool, Shares& shares, int64_t& part, const WayThere<P>& there,
-             const WayBack<P>& back, AllTensors& gradient, AllAverages& averages, int64_t from,
-             int64_t size) {
+    bool run(int t, Pool& pool, Shares& shares, int64_t& part, const ForwardPass<P>& forward,
+             const BackwardPass<P>& backward, AllTensors& gradient, AllAverages& averages,
+             int64_t from, int64_t size) {
         const double scale = 1.0 / double(size);
         bool finite = true;
         const auto each = [&](int64_t units, auto f) {
             shares.take(t, part++, units, f);
             pool.barrier.wait();
         };
-        const auto walk_there = [&](int i, int64_t example) {
+        const auto walk_forward = [&](int i, int64_t example) {
             Trial& trial = *trials_[i];
-            if constexpr (!BLOCKWISE) there.enter(trial, example);
-            there.template layers<false, BLOCKWISE>(trial);
-            finite &= std::isfinite(there.finish(trial, example, scale));
+            if constexpr (!BLOCKWISE) forward.enter(trial, example);
+            forward.template layers<false, BLOCKWISE>(trial);
+            finite &= std::isfinite(forward.finish(trial, example, scale));
         };
         const auto walk_back = [&](int i) {
             hold_tables(i);
-            back.walks(*trials_[i], scale, tiled_);
+            backward.walks(*trials_[i], scale, tiled_);
         };
         const auto blocks_there = [&](int count, int64_t first) {
             if constexpr (BLOCKWISE) {
-                each(count, [&](int i) { there.enter(*trials_[i], first + i); });
+                each(count, [&](int i) { forward.enter(*trials_[i], first + i); });
                 each(int64_t(First::BLOCKS) * count,
-                     [&](int u) { there.first_layer(*trials_[u % count], u / count); });
+                     [&](int u) { forward.first_layer(*trials_[u % count], u / count); });
             }
         };
         const auto gather = [&](int first, int end, bool fresh) {
             each(all_units(), [&](int u) {
-                gather_unit<0>(t, u, back, gradient, first, end, fresh);
+                gather_unit<0>(t, u, backward, gradient, first, end, fresh);
             });
         };
         const int waves = int((size + wave_ - 1) / wave_);
         const auto start = [&](int w) { return int(size * w / waves); };
         if constexpr (Trial::AVERAGED) {
             blocks_there(int(size), from);
-            each(size, [&](int i) { walk_there(i, from + i); });
+            each(size, [&](int i) { walk_forward(i, from + i); });
             if (t == 0) average_spikes(trials_, size, averages);
             pool.barrier.wait();
             for (int w = 0; w < waves; w++) {
@@ -121,7 +121,7 @@ template <class P> class Deferred : Walk<P> {
                 const int count = start(w + 1) - start(w);
                 blocks_there(count, from + start(w));
                 each(count, [&](int i) {
-                    walk_there(i, from + start(w) + i);
+                    walk_forward(i, from + start(w) + i);
                     walk_back(i);
                 });
                 gather(0, count, w == 0);
@@ -160,11 +160,11 @@ template <class P> class Deferred : Walk<P> {
     }
 
     template <int I>
-    void gather_unit(int t, int u, const WayBack<P>& back, AllTensors& gradient, int first, int end,
-                     bool fresh) {
+    void gather_unit(int t, int u, const BackwardPass<P>& backward, AllTensors& gradient,
+                     int first, int end, bool fresh) {
         if (u >= units<I>()) {
             if constexpr (I + 1 < COUNT)
-                gather_unit<I + 1>(t, u - units<I>(), back, gradient, first, end, fresh);
+                gather_unit<I + 1>(t, u - units<I>(), backward, gradient, first, end, fresh);
             return;
         }
         using L = Layer<I>;
@@ -176,7 +176,7 @@ template <class P> class Deferred : Walk<P> {
                 if constexpr (I == 0 && L::TILED)
                     if (tiled_) {
                         table = vectors(tables_[t].data());
-                        back.template first_layer<size()>(trial, b, p, table);
+                        backward.template first_layer<size()>(trial, b, p, table);
                     }
                 if (!table)
                     table = std::get<I>(trial.work).input_adjoint.part(b, p * Table<L>::S);

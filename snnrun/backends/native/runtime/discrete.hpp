@@ -1,4 +1,4 @@
-// discrete.hpp: the way back through a layer whose steps themselves are differentiated, with a
+// discrete.hpp: the backward pass of a layer whose steps themselves are differentiated, with a
 // surrogate for the derivative of its spikes (compile/discrete.py has the equations).
 //
 // lam is the derivative of the loss by the states. In step n, from its end to its start:
@@ -60,7 +60,7 @@ template <class L> struct ByTarget {
     }
 };
 
-// Keeps what the way back needs of the states before the threshold.
+// Keeps what the backward pass needs of the states before the threshold.
 template <class L> struct Taped {
     static constexpr bool WHOLE_TRIAL = true;
     static constexpr int TAPED = Discrete<typename L::Model>::TAPED;

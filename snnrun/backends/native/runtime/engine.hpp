@@ -115,7 +115,7 @@ template <class P> class Engine : Walk<P> {
             visit(&Tensors<L>::parameters, L::Model::PER_NEURON, L::Model::PER_NEURON > 0, nullptr,
                   [](int i, int j, bool) { return size_t(i) * L::WIDTH + j; });
         });
-        if (set && which == 0) refresh(), turn(0, 1);
+        if (set && which == 0) refresh(), transpose(0, 1);
     }
 
     void run(Job& job) {
@@ -141,7 +141,7 @@ template <class P> class Engine : Walk<P> {
                 if (bad_update == b) return;
                 if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE) {
                     if (t == 0) refresh();
-                    turn(t, int(threads_.size()));
+                    transpose(t, int(threads_.size()));
                     pool_.barrier.wait();
                 }
             }
@@ -177,7 +177,7 @@ template <class P> class Engine : Walk<P> {
         Trial& trial = *threads_[0];
         trial.allocate_trace();
         emitted_.resize(1);
-        way_there(job).template all<true>(trial, 0, 1.0);
+        forward_pass(job).template all<true>(trial, 0, 1.0);
     }
 
     // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
@@ -250,7 +250,7 @@ template <class P> class Engine : Walk<P> {
         });
     }
 
-    void turn(int t, int threads) {  // weights to ByTarget, this thread's share
+    void transpose(int t, int threads) {  // of weights, to ByTarget: this thread's share
         each_layer([&](auto l) {
             std::get<l()>(by_target_).refresh(std::get<l()>(value_), t, threads);
         });
@@ -283,7 +283,9 @@ template <class P> class Engine : Walk<P> {
         return bad;
     }
 
-    WayThere<P> way_there(const Job& job) { return {{}, value_, coefficients_, job, emitted_}; }
+    ForwardPass<P> forward_pass(const Job& job) {
+        return {{}, value_, coefficients_, job, emitted_};
+    }
 
     Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
         if (c == 0) return *threads_[t];
@@ -301,12 +303,12 @@ template <class P> class Engine : Walk<P> {
     // the losses that this thread has seen are finite.
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
                    int64_t size) {
-        const WayThere<P> there = way_there(job);
-        const WayBack<P> back{value_, coefficients_, by_target_, averages_, plasticity_};
+        const ForwardPass<P> forward = forward_pass(job);
+        const BackwardPass<P> backward{value_, coefficients_, by_target_, averages_, plasticity_};
         if constexpr (Deferred<P>::ON)
             if (job.train)
-                return deferred_.run(t, pool_, shares, part, there, back, gradient_, averages_,
-                                     from, size);
+                return deferred_.run(t, pool_, shares, part, forward, backward, gradient_,
+                                     averages_, from, size);
         const double scale = 1.0 / double(size);
         const int slots = slots_of(size);
         bool finite = true;
@@ -328,22 +330,22 @@ template <class P> class Engine : Walk<P> {
         if (AVERAGED && job.train) {
             each([&](int, int64_t i, int count, bool) {
                 for (int c = 0; c < count; c++)
-                    finite &= there.all(*trials_[i + c - from], i + c, scale);
+                    finite &= forward.all(*trials_[i + c - from], i + c, scale);
             });
             pool_.barrier.wait();
             if (t == 0) average_spikes(trials_, size, averages_);
             pool_.barrier.wait();
             each([&](int s, int64_t i, int count, bool fresh) {
                 for (int c = 0; c < count; c++) trials[c] = trials_[i + c - from].get();
-                back.all(trials, count, *slots_[s], scale, fresh);
+                backward.all(trials, count, *slots_[s], scale, fresh);
             });
         } else {
             each([&](int s, int64_t i, int count, bool fresh) {
                 for (int c = 0; c < count; c++) {
                     trials[c] = &trial_of(t, c);
-                    finite &= there.all(*trials[c], i + c, scale);
+                    finite &= forward.all(*trials[c], i + c, scale);
                 }
-                if (job.train) back.all(trials, count, *slots_[s], scale, fresh);
+                if (job.train) backward.all(trials, count, *slots_[s], scale, fresh);
             });
         }
         return finite;

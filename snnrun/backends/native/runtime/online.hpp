@@ -76,12 +76,12 @@ template <class P> class OnlineEngine : Walk<P> {
                                                Layer<layer()>::WIDTH);
             work.spikes.neuron.clear();
         });
-        shown_.clear();
+        recorded_.clear();
         Shares shares;
         int64_t clock = job.clock;
         pool_.run([&](int t) {
             const FlushDenormals guard;
-            Turn turn{t, shares, 0, {}};
+            Progress progress{t, shares, 0, {}};
             for (int64_t i = 0; i < job.count; i++) {
                 if (t == 0) begin_trial(job, i, steps);
                 for (int n = 0, count; n < steps; n += count) {
@@ -89,12 +89,12 @@ template <class P> class OnlineEngine : Walk<P> {
                     int64_t due = R::UPDATE_STEPS - now % R::UPDATE_STEPS;
                     if (R::ALIGNED) due = std::min<int64_t>(due, steps - n);
                     count = int(std::min<int64_t>({due, CHUNK, steps - n}));
-                    turn.clock = std::chrono::steady_clock::now();
+                    progress.clock = std::chrono::steady_clock::now();
                     if (t == 0) walk(job, i, n, count, steps);
                     pool_.barrier.wait();
-                    passed(turn, NEURONS);
-                    chunk(turn, job, count);
-                    if (job.learn && count == due) update(turn, job, i, n + count, steps);
+                    passed(progress, NEURONS);
+                    chunk(progress, job, count);
+                    if (job.learn && count == due) update(progress, job, i, n + count, steps);
                 }
                 if (t == 0) end_trial(job, i, steps);
                 pool_.barrier.wait();
@@ -106,7 +106,7 @@ template <class P> class OnlineEngine : Walk<P> {
     // Spikes of the last call: (step, neuron) of every trial, one trial after the other.
     int64_t spikes(int wanted, int32_t* step, int32_t* neuron) const {
         int64_t count = 0;
-        for (const auto& s : shown_)
+        for (const auto& s : recorded_)
             if (s.layer == wanted) {
                 for (size_t e = 0; step && e < s.step.size(); e++)
                     step[count + e] = s.step[e], neuron[count + e] = s.neuron[e];
@@ -126,24 +126,24 @@ template <class P> class OnlineEngine : Walk<P> {
     }
 
   private:
-    struct Turn {
+    struct Progress {
         int thread;
         Shares& shares;
         int64_t part;
         std::chrono::steady_clock::time_point clock;
     };
     enum Kernel { NEURONS, FEEDBACK, SYNAPSES, UPDATES, KERNELS };
-    struct Shown {
+    struct Recorded {
         int layer;
         std::vector<int32_t> step, neuron;
     };
 
     // Enters the time since the last call under `kernel`: that of one thread, waits included.
-    void passed(Turn& turn, Kernel kernel) {
-        if (turn.thread != 0) return;
+    void passed(Progress& progress, Kernel kernel) {
+        if (progress.thread != 0) return;
         const auto now = std::chrono::steady_clock::now();
-        times_[kernel] += std::chrono::duration<double>(now - turn.clock).count();
-        turn.clock = now;
+        times_[kernel] += std::chrono::duration<double>(now - progress.clock).count();
+        progress.clock = now;
     }
 
     void begin_trial(OnlineJob& job, int64_t i, int steps) {
@@ -189,15 +189,16 @@ template <class P> class OnlineEngine : Walk<P> {
         });
     }
 
-    void chunk(Turn& turn, const OnlineJob& job, int count) {
+    void chunk(Progress& progress, const OnlineJob& job, int count) {
         if (job.learn) {
             if constexpr (COUNT == 2) {
-                turn.shares.take(turn.thread, turn.part++, Synapses<Hidden>::PAIRS, [&](int task) {
+                constexpr int PAIRS = Synapses<Hidden>::PAIRS;
+                progress.shares.take(progress.thread, progress.part++, PAIRS, [&](int task) {
                     feed_back(std::get<0>(work_), std::get<1>(work_), feedback_.data(), task,
                               count, job.learn);
                 });
                 pool_.barrier.wait();
-                passed(turn, FEEDBACK);
+                passed(progress, FEEDBACK);
             }
             constexpr auto tasks = [](auto layer) {
                 using S = Synapses<Layer<decltype(layer)::value>>;
@@ -205,7 +206,7 @@ template <class P> class OnlineEngine : Walk<P> {
             };
             int total = 0;
             each_layer([&](auto layer) { total += tasks(layer); });
-            turn.shares.take(turn.thread, turn.part++, total, [&](int task) {
+            progress.shares.take(progress.thread, progress.part++, total, [&](int task) {
                 each_layer([&](auto layer) {
                     using S = Synapses<Layer<layer()>>;
                     if (task >= 0 && task < tasks(layer))
@@ -215,19 +216,19 @@ template <class P> class OnlineEngine : Walk<P> {
             });
             pool_.barrier.wait();
         }
-        if (turn.thread == 0)
+        if (progress.thread == 0)
             each_layer([&](auto layer) { std::get<layer()>(work_).keep_history(count); });
-        passed(turn, SYNAPSES);
+        passed(progress, SYNAPSES);
     }
 
-    void update(Turn& turn, OnlineJob& job, int64_t i, int n, int steps) {
+    void update(Progress& progress, OnlineJob& job, int64_t i, int n, int steps) {
         const int64_t rest = R::ALIGNED ? n % R::UPDATE_STEPS : 0;  // at the end of a trial
         const int64_t since = rest ? rest : R::UPDATE_STEPS;
         const int64_t now = job.clock + i * steps + n;
         const bool apply = now - since >= R::BURN_IN_STEPS;
         int total = 0;
         each_layer([&](auto layer) { total += Synapses<Layer<layer()>>::PARTS; });
-        turn.shares.take(turn.thread, turn.part++, total, [&](int task) {
+        progress.shares.take(progress.thread, progress.part++, total, [&](int task) {
             each_layer([&](auto layer) {
                 using S = Synapses<Layer<layer()>>;
                 if (task >= 0 && task < S::PARTS &&
@@ -237,14 +238,14 @@ template <class P> class OnlineEngine : Walk<P> {
             });
         });
         pool_.barrier.wait();
-        if (turn.thread == 0) {
+        if (progress.thread == 0) {
             each_layer([&](auto layer) {
                 if constexpr (Layer<layer()>::HET) std::get<layer()>(work_).own_sum.zero();
             });
             refresh();
             if (failed_) job.failed = i;
         }
-        passed(turn, UPDATES);
+        passed(progress, UPDATES);
     }
 
     // The feedback of symmetric networks is the forward connection.
@@ -271,11 +272,11 @@ template <class P> class OnlineEngine : Walk<P> {
             constexpr int I = decltype(layer)::value;
             const auto& spikes = std::get<I>(work_).spikes;
             job.layer_spikes[i * COUNT + I] = int32_t(spikes.neuron.size());
-            Shown shown{I, {}, spikes.neuron};
+            Recorded recorded{I, {}, spikes.neuron};
             for (int n = 0; n < steps; n++)
-                shown.step.insert(shown.step.end(), spikes.start[n + 1] - spikes.start[n], n);
+                recorded.step.insert(recorded.step.end(), spikes.start[n + 1] - spikes.start[n], n);
             for (int32_t at : spikes.neuron) job.neuron_spikes[neuron + at]++;
-            shown_.push_back(std::move(shown));
+            recorded_.push_back(std::move(recorded));
             neuron += Layer<I>::SIZE;
         });
         const auto& mean = std::get<COUNT - 1>(work_).mean_square;
@@ -288,7 +289,7 @@ template <class P> class OnlineEngine : Walk<P> {
     std::vector<Field> fields_;
     typename Map<OnlineWork, Layers>::type work_;
     Buffer<Real> feedback_;  // [outputs][Hidden::WIDTH]
-    std::vector<Shown> shown_;
+    std::vector<Recorded> recorded_;
     std::atomic<bool> failed_{false};
     double times_[KERNELS] = {};
 };

@@ -164,7 +164,8 @@ void pair_spikes(const typename L::Rule& rule, Work<L>& work, const Each& each, 
     }
 }
 
-// pair_spikes for layer I of a program. It needs nothing of the way back, whose tables it takes.
+// pair_spikes for layer I of a program. It needs nothing of the backward pass, and takes its
+// tables.
 template <int I, class P, class Trial, class AllTensors>
 void pair_layer(const typename P::Plasticity& rule, Trial& trial, const AllTensors& values,
                 AllTensors& slot, Real weight, bool fresh) {

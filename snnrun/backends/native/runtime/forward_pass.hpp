@@ -1,4 +1,4 @@
-// way_there.hpp: trials walked forward through all layers, up to the loss.
+// forward_pass.hpp: trials walked forward through all layers, up to the loss.
 #pragma once
 #include "discrete.hpp"
 #include "job.hpp"
@@ -11,7 +11,7 @@ namespace snn {
 // Spikes that the outputs emitted in one example.
 struct Emitted { std::vector<int32_t> step, neuron; };
 
-template <class P> struct WayThere : Walk<P> {
+template <class P> struct ForwardPass : Walk<P> {
     using Walk<P>::each_layer;
     using Layers = typename P::Layers;
     using Trial = snn::Trial<P>;
@@ -59,7 +59,7 @@ template <class P> struct WayThere : Walk<P> {
                 trial.template arrivals<0>(), seen, b, b + 1);
     }
 
-    // Loss of example i, what is reported of it, and what its way back needs. Returns the loss.
+    // Loss of example i, what is reported of it, what its backward pass needs. Returns the loss.
     double finish(Trial& trial, int64_t i, double scale) const {
         if (job.train) trial.sort_spikes();
         const int label = job.data->labels[job.examples[i]];

@@ -1,5 +1,5 @@
-// way_back.hpp: trials walked back through all layers, the output first, and the gradients that
-// they leave in a slot.
+// backward_pass.hpp: trials walked back through all layers, the output first, and the gradients
+// that they leave in a slot.
 #pragma once
 #include "backward_part.hpp"
 #include "discrete.hpp"
@@ -10,7 +10,7 @@
 
 namespace snn {
 
-template <class P> struct WayBack {
+template <class P> struct BackwardPass {
     using Layers = typename P::Layers;
     using AllTensors = typename Map<Tensors, Layers>::type;
     using Trial = snn::Trial<P>;
