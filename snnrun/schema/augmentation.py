@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from snnrun.keys.kinds import FLOAT, Kind
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One augmentation: what its value must be, in words and as a test of the clean value."""
-
-    allowed: str
-    holds: Callable[[Any], bool]
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _numbers(value: Any, least: int) -> bool:
-    return isinstance(value, tuple) and len(value) >= least and not any(map(_no_number, value))
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) >= 2 and all(map(_is_number, value))
 
 
-def _no_number(value: Any) -> bool:
-    return isinstance(value, bool) or not isinstance(value, int | float)
-
-
-ENTRIES = {
-    "random_shift": Entry(
-        allowed="a number of channels above 1",
-        holds=lambda value: not _no_number(value) and value > 1,
+# Name -> what its value must be, in words and as a test of the clean value.
+ENTRIES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "random_shift": ("a number of channels above 1", lambda v: _is_number(v) and v > 1),
+    "image_shift": ("a number of pixels above 1", lambda v: _is_number(v) and v > 1),
+    "random_dilate": (
+        "[least, most], two factors above 0 in this order",
+        lambda v: _are_numbers(v) and len(v) == 2 and 0 < v[0] <= v[1],
     ),
-    "image_shift": Entry(
-        allowed="a number of pixels above 1",
-        holds=lambda value: not _no_number(value) and value > 1,
+    "ID_jitter": (
+        "a standard deviation above 0, in channels",
+        lambda v: _is_number(v) and v > 0,
     ),
-    "random_dilate": Entry(
-        allowed="[least, most], two factors above 0 in this order",
-        holds=lambda value: _numbers(value, 2) and len(value) == 2 and 0 < value[0] <= value[1],
+    "blend": (
+        "[p1, p2, ...], for each of two or more examples the share of events to keep, above 0 and "
+        "up to 1",
+        lambda v: _are_numbers(v) and all(0 < share <= 1 for share in v),
     ),
-    "ID_jitter": Entry(
-        allowed="a standard deviation above 0, in channels",
-        holds=lambda value: not _no_number(value) and value > 0,
-    ),
-    "blend": Entry(
-        allowed="[p1, p2, ...], for each of two or more examples the share of events to keep, "
-        "above 0 and up to 1",
-        holds=lambda value: _numbers(value, 2) and all(0 < share <= 1 for share in value),
-    ),
-    "NORMALISE_SPIKE_NUMBER": Entry(
-        allowed="true or false", holds=lambda value: isinstance(value, bool)
-    ),
+    "NORMALISE_SPIKE_NUMBER": ("true or false", lambda v: isinstance(v, bool)),
 }
 
 

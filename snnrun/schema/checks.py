@@ -194,8 +194,8 @@ def _known_entries(values: Values) -> Iterator[str]:
                 f"AUGMENTATION.{name}: there is no such augmentation."
                 f"{did_you_mean(name, ENTRIES)} There are: {', '.join(ENTRIES)}"
             )
-        elif not ENTRIES[name].holds(value):
-            yield f"AUGMENTATION.{name}={shown(value)}: must be {ENTRIES[name].allowed}"
+        elif not ENTRIES[name][1](value):
+            yield f"AUGMENTATION.{name}={shown(value)}: must be {ENTRIES[name][0]}"
 
 
 @CHECKS.add
