@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean
+
+Kind = TypeVar("Kind")
 
 
 def load_object(name: str, where: str) -> Any:
@@ -43,6 +46,16 @@ def load_object(name: str, where: str) -> Any:
             f"{where}={name}: module {module_name!r} ({module.__file__}) has no {attribute!r}."
             + did_you_mean(attribute, public)
         ) from None
+
+
+def find(name: str, known: Mapping[str, Kind], kind: type[Kind], where: str) -> Kind:
+    """Return the built-in ``known[name]``, or the object of a dotted path, which must be a kind."""
+    found = known.get(name) or load_object(name, where)
+    if not isinstance(found, kind):
+        raise ConfigError(
+            f"{where}={name}: a snnrun {kind.__name__} is needed, not a {type(found).__name__}"
+        )
+    return found
 
 
 def where_and_what(error: Exception, file: str = "") -> str:

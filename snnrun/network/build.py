@@ -14,7 +14,7 @@ from snnrun.config import Config, listed
 from snnrun.connectivity import find_connectivity
 from snnrun.connectivity.synapses import connect
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.load import load_object
+from snnrun.load import find
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import BUILT_IN, Loss
 from snnrun.models.neurons import NEURON_TYPES
@@ -72,13 +72,7 @@ def find_loss(config: Config) -> Loss:
     """Return the loss that LOSS_TYPE names: a built-in one or a dotted path."""
     if own := find_rule(config).loss:
         return replace(BUILT_IN[own], keys=())  # they are options of the rule
-    loss = BUILT_IN.get(config.LOSS_TYPE)
-    if loss is None:
-        loss = load_object(config.LOSS_TYPE, "LOSS_TYPE")
-    if not isinstance(loss, Loss):
-        raise ConfigError(
-            f"LOSS_TYPE={config.LOSS_TYPE}: a snnrun Loss is needed, not a {type(loss).__name__}"
-        )
+    loss = find(config.LOSS_TYPE, BUILT_IN, Loss, "LOSS_TYPE")
     # of a built-in loss the schema knows its keys; of a user's own only the loss itself
     of_losses = [
         name
@@ -125,10 +119,7 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     """Return a built-in or user's neuron, and which of its parameters are heterogeneous."""
     if name in NEURON_TYPES:
         return NEURON_TYPES[name]
-    neuron = load_object(name, key)
-    if not isinstance(neuron, Neuron):
-        raise ConfigError(f"{key}={name}: a snnrun Neuron is needed, not a {type(neuron).__name__}")
-    return neuron, ()
+    return find(name, {}, Neuron, key), ()
 
 
 def _projection(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from snnrun.errors import ConfigError
-from snnrun.load import load_object
+from snnrun.load import find
 from snnrun.rules.base import Rule
 from snnrun.rules.eventprop import EVENTPROP
 from snnrun.rules.stdp import STDP
@@ -15,7 +14,4 @@ RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, SUPERSPIKE, STDP)}
 
 def find_rule(name: str, where: str = "rule.name") -> Rule:
     """Return the built-in rule ``name``, or the one of a dotted path that ``where`` holds."""
-    rule = RULES.get(name) or load_object(name, where)
-    if not isinstance(rule, Rule):
-        raise ConfigError(f"{where}={name}: a snnrun Rule is needed, not a {type(rule).__name__}")
-    return rule
+    return find(name, RULES, Rule, where)

@@ -7,7 +7,7 @@ from typing import Any
 from snnrun.errors import ConfigError
 from snnrun.keys.key import unless, when
 from snnrun.keys.kinds import BOOL, FLOAT, TEXT
-from snnrun.load import load_object
+from snnrun.load import find
 from snnrun.models.surrogates import KEYS, SURROGATES, SpikeDerivative, Surrogate
 from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Gradient
@@ -45,12 +45,7 @@ OPTIONS = (
 
 
 def _bind(options: Any) -> Gradient:
-    name = options.surrogate
-    surrogate = SURROGATES.get(name) or load_object(name, "rule.surrogate")
-    if not isinstance(surrogate, Surrogate):
-        raise ConfigError(
-            f"rule.surrogate={name}: a snnrun Surrogate is needed, not a {type(surrogate).__name__}"
-        )
+    surrogate = find(options.surrogate, SURROGATES, Surrogate, "rule.surrogate")
     given = {key: getattr(options, key) for key in KEYS}
     values = {key: float(value) for key, value in given.items() if value is not None}
     for key in values:
