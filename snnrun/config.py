@@ -300,7 +300,7 @@ def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
         of_none = [key for key in OF_VALIDATION if values[key] == "validation"]
         full |= dict.fromkeys(set(of_none) & set(used_keys(values)), "training")
     if full["MODEL_SEED"] is None:
-        full["MODEL_SEED"] = new_seed()
+        full["MODEL_SEED"] = secrets.randbits(31)
     if full["SPK_REC_STEPS"] is None:
         full["SPK_REC_STEPS"] = steps_of(values)
     populations = population_names(values)
@@ -327,8 +327,3 @@ def _assemble(values: Mapping[str, Any], own_options: dict[str, Any]) -> Config:
         options = {n[len(start) :]: v for n, v in values.items() if n.startswith(start)}
         keys[group] = Options(options | own_options if group == "dataset" else options)
     return Config(keys)
-
-
-def new_seed() -> int:
-    """Return a seed that no other run has, for MODEL_SEED=null."""
-    return secrets.randbits(31)

@@ -224,8 +224,6 @@ def test_what_makes_a_run_what_it_is_cannot_change_later(name: str) -> None:
         ("ETAA", "Did you mean 'ETA'?"),
         ("num_hiden", "Did you mean 'NUM_HIDDEN'?"),
         ("backend.thread", "Did you mean 'backend.threads'?"),
-        ("DATA_SET", "`dataset=shd`"),
-        ("PDROP", "PDROP_INPUT"),
         ("QQQQ", "snnrun keys"),
     ],
 )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from snnrun.keys.files import DATASETS, GENERAL
-from snnrun.keys.key import Key
+from snnrun.keys.files import DATASETS as DATASETS
+from snnrun.keys.files import GENERAL
+from snnrun.keys.key import Key as Key
 from snnrun.models import losses, neurons, regularisers
 from snnrun.rules import RULES
 from snnrun.schema import data, network, recording
@@ -35,14 +36,3 @@ OPTIONS = (
 )
 SCHEMA: dict[str, Key] = KEYS | {key.name: key for key in OPTIONS}
 SECTIONS = [list(keys) for _, keys in groupby(SCHEMA.values(), key=lambda key: key.section)]
-
-__all__ = [
-    "ALIASES",
-    "BASE",
-    "DATASETS",
-    "GROUP_NAMES",
-    "KEYS",
-    "SCHEMA",
-    "SECTIONS",
-    "Key",
-]

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from snnrun.errors import did_you_mean
 from snnrun.keys.check import Checks, Values, count_of, steps_of
 from snnrun.keys.files import DATASETS, defaults_of, having
-from snnrun.keys.kinds import shown
+from snnrun.keys.kinds import EPOCH_TRIALS, shown
 from snnrun.models.losses import BUILT_IN, using
 from snnrun.models.neurons import DRAWN, NEURON_TYPES
 from snnrun.rules import find_rule
+from snnrun.schema import KEYS
 from snnrun.schema.augmentation import ENTRIES
 from snnrun.schema.layers import (
     FROZEN,
@@ -23,14 +24,7 @@ from snnrun.schema.layers import (
     projection_names,
 )
 
-EPOCH_TRIAL_KEYS = (
-    "W_OUTPUT_EPOCH_TRIAL",
-    "TAU_OUTPUT_EPOCH_TRIAL",
-    "REC_SPIKES_EPOCH_TRIAL",
-    "REC_NEURONS_EPOCH_TRIAL",
-    "REC_SYNAPSES_EPOCH_TRIAL",
-)
-
+EPOCH_TRIAL_KEYS = tuple(name for name, key in KEYS.items() if key.kind is EPOCH_TRIALS)
 ALL_ALIKE = (
     "no time constant differs from neuron to neuron; train them with TRAIN_TAU=true, draw them "
     "with HIDDEN_NEURON_TYPE=hetLIF, or leave this out"
@@ -215,27 +209,17 @@ def _blend_adds_examples(values: Values) -> Iterator[str]:
 
 
 @CHECKS.add
-def _speakers(values: Values) -> Iterator[str]:
-    left = values["SPEAKER_LEFT"]
-    if left is None:
-        return
-    if not left or min(left) < 0 or len(set(left)) < len(left):
-        yield (
-            f"SPEAKER_LEFT={shown(left)}: must be one or more different places in the list of "
-            "speakers, counted from 0"
-        )
-
-
-@CHECKS.add
-def _classes(values: Values) -> Iterator[str]:
-    classes = values["REDUCED_CLASSES"]
-    if classes is None:
-        return
-    if len(classes) < 2 or min(classes) < 0 or len(set(classes)) < len(classes):
-        yield (
-            f"REDUCED_CLASSES={shown(classes)}: must be two or more different classes, counted "
-            "from 0, or null for all"
-        )
+def _different_places(values: Values) -> Iterator[str]:
+    wanted = {
+        "SPEAKER_LEFT": (1, "one or more different places in the list of speakers, counted from 0"),
+        "REDUCED_CLASSES": (2, "two or more different classes, counted from 0, or null for all"),
+    }
+    for key, (fewest, must) in wanted.items():
+        given = values.get(key)  # a wrong one is told already
+        if given is None:
+            continue
+        if len(given) < fewest or min(given) < 0 or len(set(given)) < len(given):
+            yield f"{key}={shown(given)}: must be {must}"
 
 
 @CHECKS.add
@@ -291,16 +275,13 @@ def _neuron_variables(values: Values) -> Iterator[str]:
             continue
         for full in expand(name, known):
             neuron = neurons[full]
-            if neuron not in NEURON_TYPES:
-                continue
-            variables = NEURON_TYPES[neuron][0].variables
-            if variable in variables:
-                continue
-            yield (
-                f"REC_NEURONS=[{name}, {variable}]: {neuron} has no variable {variable}; it has "
-                f"{', '.join(variables)}"
-            )
-            break
+            known_of = NEURON_TYPES[neuron][0].variables if neuron in NEURON_TYPES else (variable,)
+            if variable not in known_of:
+                yield (
+                    f"REC_NEURONS=[{name}, {variable}]: {neuron} has no variable {variable}; "
+                    f"it has {', '.join(known_of)}"
+                )
+                break
 
 
 @CHECKS.add
