@@ -1,13 +1,15 @@
-"""What is known of one configuration key, and the check of one value against it."""
+"""What is known of a configuration key, the check of a value against it, and tables of keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.keys.kinds import BOOL, TEXT, Kind, Problems, shown
+from snnrun.keys.files import GENERAL, defaults_of, having
+from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT, Kind, Problems, shown
 from snnrun.keys.synonyms import value_hint
 
 NULLS = ("null", "None", "none", "~")  # how people write null where a number or a list belongs
@@ -159,3 +161,37 @@ class Key:
 def _is_dotted_path(value: str) -> bool:
     parts = value.split(".")
     return len(parts) > 1 and all(part.isidentifier() for part in parts)
+
+
+# Short ways to write tables of keys
+
+Row = dict[str, Any]
+
+
+def table(section: str, *rows: Row, **all_: Any) -> tuple[Key, ...]:
+    """Return keys of one section, with the defaults that the files have.
+
+    ``all_`` is what the rows have in common.
+    """
+    keys = []
+    for given in rows:
+        name = given["name"]
+        usual = {"default": GENERAL[name], "datasets": defaults_of(name)}
+        keys.append(Key(**usual | all_ | given, section=section))
+    return tuple(keys)
+
+
+def row(name: str, meaning: str, kind: Kind, **more: Any) -> Row:
+    """Return a row; ``more``: what else Key has."""
+    return {"name": name, "meaning": meaning, "kind": kind, **more}
+
+
+number = partial(row, kind=FLOAT)
+whole = partial(row, kind=INT)
+switch = partial(row, kind=BOOL)
+text = partial(row, kind=TEXT)  # with choices one of several words
+
+
+def with_option(name: str) -> tuple[Condition, ...]:
+    """Return the condition that the data set uses the option ``dataset.name``."""
+    return (when("dataset.name", *having(f"dataset.{name}")),)

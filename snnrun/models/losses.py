@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snnrun.errors import ModelError
-from snnrun.keys.key import when
-from snnrun.keys.table import number, table, text
+from snnrun.keys.key import number, table, text, when
 from snnrun.models.equations import parse_expression, read_expression
 from snnrun.models.readouts import Readout
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snnrun.keys.files import GENERAL
-from snnrun.keys.key import unless, when
-from snnrun.keys.table import Row, number, table, text
+from snnrun.keys.key import Row, number, table, text, unless, when
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import BUILT_IN
 

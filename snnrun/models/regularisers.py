@@ -32,8 +32,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from snnrun.keys.key import Condition, unless, when
-from snnrun.keys.table import number, switch, table, text
+from snnrun.keys.key import Condition, number, switch, table, text, unless, when
 from snnrun.models.equations import parse_expression, read_expression
 from snnrun.models.losses import NOWOTNY
 from snnrun.models.readouts import Readout

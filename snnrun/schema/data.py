@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from snnrun.keys.files import DATASETS
-from snnrun.keys.key import RESUME, TEST, unless, when
+from snnrun.keys.key import (
+    RESUME,
+    TEST,
+    number,
+    row,
+    switch,
+    table,
+    text,
+    unless,
+    when,
+    whole,
+    with_option,
+)
 from snnrun.keys.kinds import COUNT, FLOAT, INTS, START
-from snnrun.keys.table import number, row, switch, table, text, whole, with_option
 from snnrun.schema.augmentation import AUGMENTATIONS
 
 ALL_REST = "all that remain"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from snnrun.keys.key import RESUME, unless, when
+from snnrun.keys.key import RESUME, number, row, switch, table, text, unless, when, whole
 from snnrun.keys.kinds import FLOAT, NUMBERS, TEXTS
-from snnrun.keys.table import number, row, switch, table, text, whole
 from snnrun.models.neurons import LAYERED
 from snnrun.rules import RULES
 from snnrun.schema.layers import LAYERS

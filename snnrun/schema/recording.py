@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnrun.keys.key import RESUME, TEST, unless, when
+from snnrun.keys.key import RESUME, TEST, Row, row, switch, table, text, unless, when, whole
 from snnrun.keys.kinds import EPOCH_TRIALS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
-from snnrun.keys.table import Row, row, switch, table, text, whole
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
