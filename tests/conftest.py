@@ -66,6 +66,7 @@ def users_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNNRUN_CXXFLAGS")
 
 
+@pytest.hookimpl(trylast=True)  # of what -m leaves
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs PyGeNN where it is not installed, and count it."""
     needing = [item for item in items if item.get_closest_marker("genn")]

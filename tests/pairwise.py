@@ -40,3 +40,16 @@ def pairwise(
 def pairs_of(chosen: dict[str, Any], keys: list[str]) -> set:
     present = [key for key in keys if key in chosen]
     return {((a, chosen[a]), (b, chosen[b])) for a, b in combinations(present, 2)}
+
+
+def cover(found: Sequence[dict[str, Any]], but: str = "") -> list[dict[str, Any]]:
+    """Return few of the combinations, in which every value of every key is, ``but`` of one."""
+
+    def values(chosen: dict[str, Any]) -> set[tuple[str, Any]]:
+        return {(key, value) for key, value in chosen.items() if key != but}
+
+    missing, chosen = set().union(*map(values, found)), []
+    while missing:
+        chosen.append(max(found, key=lambda one: len(values(one) & missing)))
+        missing -= values(chosen[-1])
+    return chosen

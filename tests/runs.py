@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import h5py
 import numpy as np
@@ -20,6 +21,8 @@ import pytest
 from omegaconf import DictConfig
 
 from snnrun import run as story
+from snnrun.backends.native.build import cache_folder
+from snnrun.cli import main
 from snnrun.commands import arguments, compose
 from snnrun.config import Config, from_dict
 from snnrun.interruption import Interrupted
@@ -92,11 +95,30 @@ def overrides(keys: Mapping[str, Any]) -> list[str]:
     return [f"{key}={str(value).replace(' ', '')}" for key, value in given.items()]
 
 
+def own_cache(folder: Path) -> Path:
+    """Make a build cache in which no program is; compilers' headers are those of all tests."""
+    folder.mkdir()
+    for header in cache_folder(None).glob("headers-*"):
+        (folder / header.name).symlink_to(header)
+    return folder
+
+
 def snnrun(*words: str, **options: Any) -> subprocess.CompletedProcess:
     """Run a command to its end."""
     return subprocess.run(
         command(*words), capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options
     )
+
+
+def here(*words: str) -> subprocess.CompletedProcess:
+    """Carry out a command in this process, which takes a fraction of the time of ``snnrun``."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    argv = patch.object(sys, "argv", ["snnrun", *words])
+    with redirect_stdout(out), redirect_stderr(err), argv:
+        code = main(words)
+    for file in (out, err):
+        file.seek(0)
+    return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
 
 def start(*words: str) -> subprocess.Popen:
@@ -154,15 +176,15 @@ class StopAt(Stop):
         return super().__bool__()
 
 
-def stopped_at(look: int, config: Config, folder: Path, patch: pytest.MonkeyPatch) -> bool:
+def stopped_at(look: int, config: Config, folder: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Train until the loop has looked for requests that often; return whether it came to that."""
 
     @contextmanager
     def requests() -> Iterator[Stop]:
         yield StopAt(look)
 
-    with patch.context() as here:
-        here.setattr(story, "stop_requests", requests)
+    with monkeypatch.context() as changed:
+        changed.setattr(story, "stop_requests", requests)
         try:
             train(config, folder)
         except Interrupted:
@@ -170,13 +192,18 @@ def stopped_at(look: int, config: Config, folder: Path, patch: pytest.MonkeyPatc
     return False
 
 
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+    """Wait until something has happened that a process is to do."""
+    limit = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit, "it has not happened"
+        time.sleep(0.02)
+
+
 def wait_for_epochs(folder: Path, count: int, process: subprocess.Popen) -> None:
     """Wait until a run has ended ``count`` epochs."""
-    limit = time.monotonic() + TIMEOUT_S
-    while epochs_done(folder) < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < limit, "no epoch has ended"
-        time.sleep(0.01)
+    wait_for(lambda: epochs_done(folder) >= count, process)
 
 
 def numbers(value: Any, name: str = "") -> Iterator[tuple[str, bytes]]:

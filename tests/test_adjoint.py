@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import oracle
 import pytest
+from long import long_but
 from oracle import Problem
 from parity import (
     MODELS,
@@ -39,6 +40,12 @@ CHOSEN["lif, first_spike_wp"] = replace(
     CASES["lif, first_spike"], loss=oracle.Loss(name="first_spike_wp")
 )
 
+SOME = (
+    "lif, sum_weigh_exp, recurrent",
+    "lif_subtract, first_spike_exp, recurrent",
+    "alif, first_spike, two layers, v_reset below 0",
+)
+
 
 def trained_parameters(problem: Problem) -> tuple[str, ...]:
     """Return the parameters that any layer of the problem can train."""
@@ -46,7 +53,7 @@ def trained_parameters(problem: Problem) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("name", long_but(CHOSEN, SOME))
 def test_gradients_converge_in_first_order_to_the_exact_ones(name: str) -> None:
     case = CHOSEN[name]
     exact = oracle.finite_differences(case)

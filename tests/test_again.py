@@ -15,14 +15,25 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from runs import SMALL, assert_same_run, command, end, overrides, snnrun, start, wait_for_epochs
+from runs import (
+    SMALL,
+    assert_same_run,
+    command,
+    end,
+    here,
+    overrides,
+    snnrun,
+    start,
+    wait_for,
+    wait_for_epochs,
+)
 
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.streams import stream
 from snnrun.training import checkpoint
 
-KILLS = int(os.environ.get("SNNRUN_KILLS", "3"))
+KILLS = int(os.environ.get("SNNRUN_KILLS", "1"))
 KEYS = {**SMALL, "N_EPOCH": 6, "N_TRAIN": 10010, "PDROP_INPUT": 0.05}
 
 
@@ -67,27 +78,27 @@ def test_a_seed_that_was_drawn_stays_when_the_command_is_started_again(tmp_path:
     process.terminate()
     assert end(process)[0] == 143
     seed = OmegaConf.load(RunPaths(folder).config).MODEL_SEED
-    done = snnrun(*line)
+    done = here(*line)
     assert done.returncode == 0, done.stderr
     assert re.search("resumed +from epoch", done.stdout), done.stdout
     assert seed == OmegaConf.load(RunPaths(folder).config).MODEL_SEED
-    assert snnrun(*words(tmp_path / "at once", MODEL_SEED=seed)).returncode == 0
+    assert here(*words(tmp_path / "at once", MODEL_SEED=seed)).returncode == 0
     assert_same_run(folder, tmp_path / "at once")
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     line = words(folder, N_EPOCH=1, N_TRAIN=130)
-    assert snnrun(*line).returncode == 0
+    assert here(*line).returncode == 0
     before = contents(folder)
-    done = snnrun(*line)
+    done = here(*line)
     assert done.returncode == 0, done.stderr
     assert f"{folder}: finished, all of its 1 epochs are done; nothing was" in done.stdout
     assert contents(folder) == before
     further = done.stdout.partition("To train it for longer:\n  snnrun ")[2]
-    assert snnrun(*shlex.split(further)).returncode == 0
+    assert here(*shlex.split(further)).returncode == 0
     assert len(load_run(folder).epochs["epoch"]) == 2
-    done = snnrun(*line)  # what was given to `resume` holds from then on
+    done = here(*line)  # what was given to `resume` holds from then on
     assert done.returncode == 0, done.stderr
     assert "all of its 2 epochs are done" in done.stdout
 
@@ -95,9 +106,9 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 def test_another_configuration_is_refused_with_what_differs(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     small = {"N_EPOCH": 1, "N_TRAIN": 130}
-    assert snnrun(*words(folder, **small)).returncode == 0
+    assert here(*words(folder, **small)).returncode == 0
     before = contents(folder)
-    done = snnrun(*words(folder, **small, ETA=0.25, NUM_HIDDEN=31))
+    done = here(*words(folder, **small, ETA=0.25, NUM_HIDDEN=31))
     assert done.returncode == 2
     assert done.stderr == (
         f"snnrun: error: {folder}: holds a run already, with another configuration:\n"
@@ -106,12 +117,12 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path: Path) -> N
         f"Go on with it by `snnrun resume {folder}`, or choose another folder\n"
     )
     assert contents(folder) == before
-    done = snnrun(*words(folder, N_TRAIN=130, N_EPOCH=2))
+    done = here(*words(folder, N_TRAIN=130, N_EPOCH=2))
     assert done.returncode == 2
     assert contents(folder) == before
     advice = re.search(r"`snnrun (.*)`", done.stderr)
     assert advice, done.stderr
-    assert snnrun(*shlex.split(advice[1])).returncode == 0
+    assert here(*shlex.split(advice[1])).returncode == 0
     assert len(load_run(folder).epochs["epoch"]) == 2
 
 
@@ -123,8 +134,7 @@ def test_a_run_that_still_builds_is_not_disturbed_by_a_second_command(tmp_path: 
     )
     slow.chmod(0o755)
     process = start(*words(folder, f"backend.compiler={slow}"))
-    while not (RunPaths(folder).code / "program.cpp").exists():
-        assert process.poll() is None, process.communicate()
+    wait_for((RunPaths(folder).code / "program.cpp").exists, process)
     before = contents(RunPaths(folder).hydra)
     done = snnrun(*words(folder, ETA=0.25))
     assert done.returncode == 2
@@ -136,20 +146,20 @@ def test_a_run_that_still_builds_is_not_disturbed_by_a_second_command(tmp_path: 
 
 def test_a_sweep_that_is_run_again_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
-    line = ["train", "-m", *overrides({**KEYS, "N_EPOCH": 4}), "MODEL_SEED=1,2,3",
+    line = ["train", "-m", *overrides({**KEYS, "N_EPOCH": 4, "N_TRAIN": 3010}), "MODEL_SEED=1,2,3",
             f"hydra.sweep.dir={sweep}"]  # fmt: skip
     process = start(*line)
     wait_for_epochs(sweep / "1", 2, process)
     process.kill()
     end(process)
     first = contents(sweep / "0")
-    done = snnrun(*line)
+    done = here(*line)
     assert done.returncode == 0, done.stderr
     assert contents(sweep / "0") == first
     assert done.stdout.count("all of its 4 epochs are done") == 1
     assert all(load_run(sweep / name).finished for name in "012")
     assert len(load_run(sweep / "1").sessions) in (1, 2)
-    done = snnrun(*line, "ETA=0.1")
+    done = here(*line, "ETA=0.1")
     assert done.returncode == 2
     assert done.stderr.count("  ETA: 0.005 there, 0.1 now") >= 3
     assert contents(sweep / "0") == first

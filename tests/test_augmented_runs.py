@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, end, overrides, start, wait_for_epochs, write_shd
+from runs import assert_same_run, end, here, overrides, start, wait_for_epochs, write_shd
 
 from snnrun import run as run_module
 from snnrun.backends.base import Results
@@ -258,12 +258,12 @@ def test_an_error_while_preparing_data_ends_the_run_with_its_message(
 
 def test_ctrl_c_while_data_are_prepared_stops_with_a_checkpoint(tmp_path: Path) -> None:
     given = {
-        "N_TRAIN": 5010, "N_VALIDATE": 100, "N_TEST": 100, "N_EPOCH": 3, "MODEL_SEED": 1,
+        "N_TRAIN": 5010, "N_VALIDATE": 100, "N_TEST": 100, "N_EPOCH": 2, "MODEL_SEED": 1,
         "N_INPUT_DELAY": 3, "INPUT_DELAY": 5,
         "AUGMENTATION": "{random_shift:2,ID_jitter:1}", "NUM_HIDDEN": 30, "DT_MS": 0.2,
     }  # fmt: skip
     whole, folder = tmp_path / "whole", tmp_path / "run"
-    assert end(start("train", *overrides(given), f"hydra.run.dir={whole}"))[0] == 0
+    assert here("train", *overrides(given), f"hydra.run.dir={whole}").returncode == 0
     process = start("train", *overrides(given), f"hydra.run.dir={folder}")
     wait_for_epochs(folder, 1, process)
     time.sleep(0.1)
@@ -271,5 +271,5 @@ def test_ctrl_c_while_data_are_prepared_stops_with_a_checkpoint(tmp_path: Path) 
     code, said = end(process)
     assert code == 130, said
     assert "stopped: by Ctrl-C" in said
-    assert end(start("resume", str(folder), "backend.threads=3"))[0] == 0
+    assert here("resume", str(folder), "backend.threads=3").returncode == 0
     assert_same_run(folder, whole)

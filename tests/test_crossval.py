@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from runs import assert_same_run, end, start, wait_for_epochs, write_shd
+from runs import assert_same_run, end, here, start, wait_for_epochs, write_shd
 
 from snnrun import crossval
 from snnrun.cli import main
@@ -148,7 +148,7 @@ def test_a_cross_validation_that_was_stopped_goes_on_in_the_middle(
     assert code == 130
     assert f"snnrun crossval {folder}" in " ".join(said.split())
     assert not load_run(FoldPaths(folder).fold(1)).finished
-    assert end(start("crossval", str(folder)))[0] == 0
+    assert here("crossval", str(folder)).returncode == 0
     run = load_run(FoldPaths(folder).fold(1))
     assert (len(run.epochs["epoch"]), len(run.sessions)) == (200, 2)
     first = load_run(FoldPaths(done).fold(1)).epochs["train_loss"]

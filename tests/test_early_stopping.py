@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import LONG, SMALL, assert_same_run, overrides, small, snnrun
+from runs import LONG, SMALL, assert_same_run, here, overrides, small, snnrun
 
 from snnrun import train as train_from_python
 from snnrun.cli import main
@@ -143,7 +143,7 @@ def test_a_run_whose_time_is_up_stops_and_goes_on_to_the_same_bits(tmp_path: Pat
     assert f"stopped: by TIME_LIMIT={TOO_SHORT} (minutes)" in done.stdout
     assert read_end(paths, False).state == "stopped"
     end = 2 + len(load_run(paths.root).epochs.get("epoch", ()))
-    done = snnrun("resume", str(paths.root), "TIME_LIMIT=null", f"N_EPOCH={end}")
+    done = here("resume", str(paths.root), "TIME_LIMIT=null", f"N_EPOCH={end}")
     assert done.returncode == 0, done.stderr
     train(from_dict({**keys, "N_EPOCH": end}), tmp_path / "whole")
     assert_same_run(paths.root, tmp_path / "whole")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from every_key import ROWS, ROWS_OF, UNSET, Row
+from long import long_but
 from runs import numbers, write_mnist, write_shd
 
 from snnrun import Run, train
@@ -37,6 +38,9 @@ from snnrun.training import checkpoint
 
 with (Path(__file__).parent / "parameters.csv").open(newline="") as file:
     TABLE = [(row["benchmark"], row["name"]) for row in csv.DictReader(file)]
+
+# Each key of the table in one data set, and in those where it acts otherwise
+SOME = [*ROWS_OF, *{name: (benchmark, name) for benchmark, name in TABLE}.values()]
 
 SHAPES = {"yinyang": (5, 3), "mnist": (784, 10), "shd": (700, 20)}  # inputs, outputs
 SMALL = {
@@ -357,7 +361,7 @@ SEE: dict[str, See] = {
 
 
 @pytest.mark.usefixtures("places")
-@pytest.mark.parametrize(("benchmark", "name"), TABLE, ids=str)
+@pytest.mark.parametrize(("benchmark", "name"), long_but(TABLE, SOME, "-".join))
 def test_the_key_changes_what_it_says(benchmark: str, name: str, labs: dict[str, Lab]) -> None:
     row = ROWS_OF.get((benchmark, name), ROWS[name])
     lab, see = labs[benchmark], SEE[row.see]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import SMALL, comparable, overrides, small, snnrun
+from runs import SMALL, comparable, here, overrides, small
 
 from snnrun import resume
 from snnrun.record import load_run
@@ -16,14 +16,14 @@ from snnrun.run import train
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return the folder of a finished run of one epoch."""
-    done = snnrun("train", *overrides({**SMALL, "N_EPOCH": 1}), f"hydra.run.dir={tmp_path}/run")
+    done = here("train", *overrides({**SMALL, "N_EPOCH": 1}), f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     return tmp_path / "run"
 
 
 def test_the_command_adds_a_result_and_shows_it_beside_the_others(folder: Path) -> None:
     before, numbers = load_run(folder), comparable(folder)
-    done = snnrun("test", str(folder), "LOAD_BEST=true", "N_TEST=80", "TEST_DATA_SEED=9")
+    done = here("test", str(folder), "LOAD_BEST=true", "N_TEST=80", "TEST_DATA_SEED=9")
     assert done.returncode == 0, done.stderr
     own, later = load_run(folder).tests
     assert (own.weights.kind, own.weights.epochs, own.final, own.n_examples) == (
@@ -68,7 +68,7 @@ def test_a_finished_run_is_not_resumed_but_says_how_to_train_it_for_longer(folde
         return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
     before = contents()
-    done = snnrun("resume", str(folder), "REC_SPIKES=[hidden]")
+    done = here("resume", str(folder), "REC_SPIKES=[hidden]")
     assert (done.returncode, done.stderr) == (0, "")
     first, told, command = done.stdout.split("\n", 2)
     assert first.startswith(f"snnrun resume {folder} ")
@@ -78,7 +78,7 @@ def test_a_finished_run_is_not_resumed_but_says_how_to_train_it_for_longer(folde
     assert words == ["snnrun", "resume", str(folder), "N_EPOCH=2"]
     assert resume(folder, progress=False).finished == load_run(folder).finished
     assert contents() == before
-    assert snnrun(*words[1:]).returncode == 0  # what it says works as it is
+    assert here(*words[1:]).returncode == 0  # what it says works as it is
     run = load_run(folder)
     assert (len(run.epochs["epoch"]), run.state) == (2, "finished")
     assert [test.weights.epochs for test in run.tests] == [1, 2]

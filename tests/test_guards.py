@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from long import long_but
 from oracle import problem
 from parity import data_of, load_weights, native, program_of
-from runs import SMALL, end, overrides, small, snnrun, start, write_mnist
+from runs import SMALL, end, overrides, own_cache, small, snnrun, start, write_mnist
 
 from snnrun.backends.base import Adam
 from snnrun.errors import (
@@ -52,7 +53,7 @@ def refused(*words: str, **options: Any) -> str:
 # numbers
 
 
-@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("threads", long_but([1, 2, 4], [4]))
 def test_an_exploding_learning_rate_stops_the_run(tmp_path: Path, threads: int) -> None:
     code, said = end(start("train", *overrides(SMALL), "ETA=1e9", f"hydra.run.dir={tmp_path}/run",
                            f"backend.threads={threads}"))  # fmt: skip
@@ -157,7 +158,7 @@ def test_a_compiler_error_shows_the_command_and_the_end_of_its_log(tmp_path: Pat
 
 
 def test_a_program_that_is_not_built_is_refused_with_build_false(tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
+    cache = own_cache(tmp_path / "cache")
     config = small(BUILD=False, backend={"cache_dir": str(cache)})
     assert message(BuildError, config, tmp_path / "run") == (
         f"BUILD=false, but this program has not been built before (looked in {cache}). Run once "
@@ -168,13 +169,14 @@ def test_a_program_that_is_not_built_is_refused_with_build_false(tmp_path: Path)
 
 
 def test_a_damaged_library_in_the_cache_is_named(tmp_path: Path) -> None:
-    config = small(backend={"cache_dir": str(tmp_path / "cache")}, N_EPOCH=1)
+    cache = own_cache(tmp_path / "cache")
+    config = small(backend={"cache_dir": str(cache)}, N_EPOCH=1)
     train(config, tmp_path / "a")
-    [library] = (tmp_path / "cache").glob("*/program.so")
+    [library] = cache.glob("*/program.so")
     library.unlink()  # this process has it open
     library.write_bytes(b"not a library")
     said = refused(
-        "train", *overrides(SMALL), "N_EPOCH=1", f"backend.cache_dir={tmp_path}/cache",
+        "train", *overrides(SMALL), "N_EPOCH=1", f"backend.cache_dir={cache}",
         f"hydra.run.dir={tmp_path}/b",
     )  # fmt: skip
     assert said.startswith(f"{library} cannot be loaded: ")

@@ -18,9 +18,9 @@ from runs import (
     TABLE,
     TIMEOUT_S,
     assert_same_run,
+    here,
     overrides,
     small,
-    snnrun,
     stopped_at_an_epoch,
     write_shd,
 )
@@ -96,7 +96,7 @@ def test_what_the_package_does_not_have_is_an_attribute_error() -> None:
 
 def test_it_is_the_run_of_the_command(kept: Run, tmp_path: Path) -> None:
     words = overrides({**SMALL, **RECORDS, "REC_SPIKES": "[hidden]", "REC_NEURONS": "[[hidden,V]]"})
-    done = snnrun("train", *words, f"hydra.run.dir={tmp_path}/command")
+    done = here("train", *words, f"hydra.run.dir={tmp_path}/command")
     assert done.returncode == 0, done.stderr
     assert_same_run(kept.paths.root, tmp_path / "command")
 
@@ -149,7 +149,7 @@ def test_without_a_folder_the_run_is_where_the_command_would_put_it(
 def test_the_command_resumes_and_tests_the_run(tmp_path: Path) -> None:
     keys = {**TABLE, **SMALL, "W_OUTPUT_EPOCH_TRIAL": [[-1, 0]]}
     run = train({**keys, "N_EPOCH": 2}, progress=False)
-    done = snnrun("resume", "N_EPOCH=4")
+    done = here("resume", "N_EPOCH=4")
     assert done.returncode == 0, done.stderr
     whole = train({**keys, "N_EPOCH": 4}, tmp_path / "whole", progress=False)
     for column in ("train_loss", "validation_loss", "validation_accuracy"):
@@ -157,7 +157,7 @@ def test_the_command_resumes_and_tests_the_run(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, whole.epochs[column])
     # epochs that count from the end do so for the longer run too
     assert load_run(run.paths.root).recorded()["weights"] == [(1, 0), (3, 0)]
-    done = snnrun("test", str(run.paths.root), "LOAD_BEST=true")
+    done = here("test", str(run.paths.root), "LOAD_BEST=true")
     assert done.returncode == 0, done.stderr
     assert load_run(run.paths.root).config["MODEL_SEED"] == SMALL["MODEL_SEED"]
 

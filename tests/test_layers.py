@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from runs import small, snnrun
+from runs import here, small
 
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.settings import Settings
@@ -253,7 +253,7 @@ def test_yaml_and_the_command_line_give_layers(tmp_path: Path) -> None:
         "# @package _global_\nnetwork:\n  name: mine\n  layers:\n"
         "    - {size: 6, forward: {std: 1.0}}\n    - {size: 5, recurrent: true}\n"
     )
-    done = snnrun(
+    done = here(
         "train", "--config-dir", str(tmp_path), "preset=none", "network=mine",
         "+network.integrator=exact",
         "N_TRAIN=40", "N_VALIDATE=20", "N_TEST=20", "N_EPOCH=1", f"OUT_DIR={tmp_path}",

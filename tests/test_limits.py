@@ -197,10 +197,11 @@ print("ratio", estimates[-1] / (resource.getrusage(resource.RUSAGE_SELF).ru_maxr
 @pytest.mark.parametrize(
     "keys",
     [
-        {"NUM_HIDDEN": 2500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0},
         {"NUM_HIDDEN": 4000, "DT_MS": 0.01, "TRIAL_MS": 60.0},
-        {"NUM_HIDDEN": 1500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0, "rule": "surrogate",
-         "LOSS_TYPE": "max"},
+        pytest.param({"NUM_HIDDEN": 2500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0},
+                     marks=pytest.mark.long),
+        pytest.param({"NUM_HIDDEN": 1500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0,
+                      "rule": "surrogate", "LOSS_TYPE": "max"}, marks=pytest.mark.long),
     ],
 )  # fmt: skip
 def test_the_estimate_is_within_a_factor_of_two_of_what_a_run_takes(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 import reference
+from long import long_but
 from oracle import Problem, problem
 from parity import (
     TAUS,
@@ -35,6 +37,10 @@ from snnrun.testing.declaration import loss_findings
 DT, EXAMPLES = 0.1, 3
 NEURONS = ("lif", "lif_subtract", "lif_rest", "alif")
 NAMES = ("sum_weigh_input", "relative_mse")
+SOME = [
+    ("lif", 2, "sum_weigh_input"), ("lif_subtract", 3, "relative_mse"),
+    ("lif_rest", 35, "sum_weigh_input"), ("alif", 2, "relative_mse"),
+]  # fmt: skip
 Make = Callable[[Program, Sequence[SpikeData]], Backend]
 
 
@@ -75,9 +81,9 @@ def assert_equal(case: Problem, make: Make) -> list[reference.Result]:
 
 
 @pytest.mark.parametrize("make", BACKENDS)
-@pytest.mark.parametrize("loss", NAMES)
-@pytest.mark.parametrize("classes", [2, 3, 35])
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize(
+    ("neuron", "classes", "loss"), long_but(product(NEURONS, (2, 3, 35), NAMES), SOME)
+)
 def test_every_neuron_and_number_of_classes_is_that_of_the_reference(
     neuron: str, classes: int, loss: str, make: Make
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import reference
 from draws import disturbances, exact_normal, hashes, normal
+from long import long_but
 from oracle import problem
 from parity import (
     TAUS,
@@ -59,6 +60,9 @@ CASES: dict[str, tuple[Case, float, float]] = {
 }  # fmt: skip
 
 
+SOME = ("recurrent, refractory", "adaptive, two layers", "spike times")
+
+
 @cache
 def built(name: str) -> NativeBackend:
     one, noise, veto = CASES[name]
@@ -68,7 +72,7 @@ def built(name: str) -> NativeBackend:
     return backend
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, SOME))
 def test_spikes_and_gradients_are_those_of_the_reference_with_the_same_draws(name: str) -> None:
     backend, given = built(name), CASES[name][0].problem
     data, maps, results = data_of(given, DT), reference.step_maps(given, DT), []
@@ -92,7 +96,7 @@ def test_spikes_and_gradients_are_those_of_the_reference_with_the_same_draws(nam
     assert (late > 5) == (CASES[name][2] > 0)  # the case has what it is there for
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, SOME))
 def test_evaluation_has_neither(name: str) -> None:
     backend, given = built(name), CASES[name][0].problem
     data, plain = data_of(given, DT), native(program_of(given, DT, train=CASES[name][0].train))
@@ -157,7 +161,7 @@ def test_neurons_are_kept_from_spiking_with_the_probability_that_is_given() -> N
     assert abs((delays == 0).mean() - (1 - VETO)) < 4 * (VETO * (1 - VETO) / 200) ** 0.5
 
 
-@pytest.mark.parametrize("model", ["lif", "lif_subtract", "alif"])
+@pytest.mark.parametrize("model", long_but(["lif", "lif_subtract", "alif"], ["lif"]))
 def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model: str) -> None:
     # The loss is a staircase in a weight, whose steps say nothing of its slope: the slope is
     # integrated over weights that move the crossing by many steps, and held against the difference.

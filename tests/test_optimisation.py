@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from oracle import Problem
 from parity import data_of, gradients_of, load_parameters, load_weights, native, program_of
-from runs import SMALL, assert_same_run, overrides, small, snnrun
+from runs import SMALL, assert_same_run, here, overrides, small
 from test_parity import CASES, DT, LARGE, drawn_again
 
 from snnrun.backends.native.compiler import find_compiler, flags
@@ -33,8 +33,8 @@ def surrogate(given: Problem, name: str) -> Program:
     ("name", "program"),
     [
         ("recurrent, refractory", eventprop),  # trained time constants, as a large layer
-        ("two large layers", eventprop),
-        ("spike times of two layers", eventprop),
+        pytest.param("two large layers", eventprop, marks=pytest.mark.long),
+        pytest.param("spike times of two layers", eventprop, marks=pytest.mark.long),
         ("adaptive, peaks", surrogate),
     ],
 )
@@ -79,9 +79,9 @@ def test_users_get_the_highest_level(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_run_with_the_users_flags_learns_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     words = overrides({**SMALL, "N_TRAIN": 1000, "N_EPOCH": 4, "backend.threads": 2})
     for folder, more in (("whole", []), ("parts", ["N_EPOCH=2"])):
-        done = snnrun("train", *words, *more, f"hydra.run.dir={tmp_path / folder}")
+        done = here("train", *words, *more, f"hydra.run.dir={tmp_path / folder}")
         assert done.returncode == 0, done.stderr
-    done = snnrun("resume", str(tmp_path / "parts"), "N_EPOCH=4", "backend.threads=1")
+    done = here("resume", str(tmp_path / "parts"), "N_EPOCH=4", "backend.threads=1")
     assert done.returncode == 0, done.stderr
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
     accuracy = load_run(tmp_path / "whole").epochs["train_accuracy"]

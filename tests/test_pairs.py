@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import reference
 from draws import disturbances
+from long import long_but
 from oracle import problem
-from pairwise import pairwise
+from pairwise import cover, pairwise
 from parity import (
     LARGE,
     TAUS,
@@ -51,11 +52,14 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 
 
+FOUND = pairwise(FACTORS)
+
+
 def name_of(choice: Choice) -> str:
     return "-".join(str(choice[name]) for name in FACTORS)
 
 
-@pytest.mark.parametrize("choice", pairwise(FACTORS), ids=name_of)
+@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND), name_of))
 def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
     case = problem(
         choice["model"], choice["loss"], choice["recurrent"], choice["hidden_layers"], seed=4,

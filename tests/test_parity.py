@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import reference
+from long import long_but
 from oracle import Problem, problem
 from parity import (
     LARGE,
@@ -115,6 +116,13 @@ CASES = {
 }  # fmt: skip
 
 
+SOME = (
+    "constants", "recurrent, refractory", "adaptive, peaks", "driven", "wide, refractory",
+    "subtracted, refractory", "spike times of two layers", "lags of spike times",
+    "input's activity, 35 outputs", "euler",
+)  # fmt: skip
+
+
 @cache
 def built(name: str) -> NativeBackend:
     one = CASES[name]
@@ -170,7 +178,7 @@ def assert_close(
         assert np.linalg.norm(array - wanted[key]) <= tolerance * length, key
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, SOME))
 def test_spikes_losses_and_gradients_are_those_of_the_reference(name: str) -> None:
     given = CASES[name].problem
     results = assert_equal(name, given)
@@ -180,6 +188,7 @@ def test_spikes_losses_and_gradients_are_those_of_the_reference(name: str) -> No
 
 
 SPIKE_TIMES = [name for name, one in CASES.items() if one.problem.loss.of_spikes]
+SPIKE_TIMES_OF_SOME = [name for name in SPIKE_TIMES if name in SOME]
 
 
 def with_late_events(given: Problem) -> Problem:
@@ -197,13 +206,13 @@ def with_late_events(given: Problem) -> Problem:
     return replace(given, weights=weights, examples=examples)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, SOME))
 def test_spikes_of_the_last_steps_are_those_of_the_reference(name: str) -> None:
     results = assert_equal(name, with_late_events(CASES[name].problem))
     assert any(tape.spikes[-1].any() for result in results for tape in result.tapes)
 
 
-@pytest.mark.parametrize("name", SPIKE_TIMES)
+@pytest.mark.parametrize("name", long_but(SPIKE_TIMES, SPIKE_TIMES_OF_SOME))
 @pytest.mark.parametrize("silent", ["label", "all"])
 def test_silent_outputs_are_those_of_the_reference(name: str, silent: str) -> None:
     given = with_late_events(CASES[name].problem)
@@ -235,7 +244,10 @@ def test_a_neuron_that_spikes_without_input_is_that_of_the_reference() -> None:
     assert results[0].counts[0].min() > 0
 
 
-@pytest.mark.parametrize("name", ["recurrent, refractory", "two large layers", "euler"])
+@pytest.mark.parametrize(
+    "name",
+    long_but(["recurrent, refractory", "two large layers", "euler"], ["recurrent, refractory"]),
+)
 def test_examples_without_input_and_events_in_one_step_are_those_of_the_reference(
     name: str,
 ) -> None:
@@ -255,7 +267,7 @@ def early(given: Problem) -> Problem:
     return replace(given, examples=examples)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, SOME))
 def test_trials_that_end_early_are_those_that_are_walked_to_their_end(name: str) -> None:
     given = early(CASES[name].problem)
     assert_equal(name, given)
@@ -293,7 +305,7 @@ FAST_SEEDS = range(20, 28)
 FAST = ("recurrent, refractory", "adaptive, peaks", "spike times of two layers")
 
 
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", long_but(FAST, FAST[:1]))
 def test_the_fast_build_differs_by_the_rounding_of_float32(name: str) -> None:
     one = CASES[name]
     program = program_of(one.problem, DT, train=one.train, integrator=one.integrator)

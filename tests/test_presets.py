@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import test_pairs
 import test_surrogate
-from pairwise import Pair, pairs_of, pairwise
+from long import long_but
+from pairwise import Pair, cover, pairs_of, pairwise
 from parity import TAUS
 from runs import write_dvs, write_mnist, write_shd, write_ssc
 
@@ -27,6 +28,16 @@ from snnrun.schema import SCHEMA
 from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
+SOME = (
+    "dvs",
+    "mnist",
+    "mnist_stdp",
+    "pattern",
+    "shd_mlgenn_blend",
+    "smnist",
+    "ssc",
+    "yinyang_wp2021",
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +78,7 @@ def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
     return configured(split(words))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", long_but(PRESETS, SOME))
 def test_every_preset_trains(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
     config = preset(name, folders)
     train(config, tmp_path)
@@ -147,14 +158,18 @@ BOTH = (
     (CHOICES, held_by(test_pairs.FACTORS)),
     (SURROGATE_CHOICES, held_by(test_surrogate.FACTORS)),
 )
-COMBINATIONS = [chosen for choices, held in BOTH for chosen in pairwise(choices, held)]
+FOUND = [pairwise(choices, held) for choices, held in BOTH]
 
 
 def name_of(chosen: dict[str, Any]) -> str:
     return "-".join(map(str, chosen.values()))
 
 
-@pytest.mark.parametrize("chosen", COMBINATIONS, ids=name_of)
+# every loss is held against the reference elsewhere
+SOME_FOUND = cover(FOUND[0], "LOSS_TYPE") + cover(FOUND[1])
+
+
+@pytest.mark.parametrize("chosen", long_but(FOUND[0] + FOUND[1], SOME_FOUND, name_of))
 def test_every_pair_of_choices_trains(
     chosen: dict[str, Any], folders: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import reference
+from long import long_but
 from oracle import Layer, Problem
 from oracle_loss import Loss
 from runs import comparable, end, numbers, overrides, small, start, write_shd
@@ -153,7 +154,7 @@ def test_the_first_weights_are_the_initial_ones_and_later_ones_those_of_that_mom
         np.testing.assert_array_equal(weights, tensors[name]["value"])
 
 
-@pytest.mark.parametrize("steps", [1, 40, 150])
+@pytest.mark.parametrize("steps", long_but([1, 40, 150], [40]))
 def test_the_spike_buffer_changes_no_record(run: Run, tmp_path: Path, steps: int) -> None:
     train(small(**KEYS, SPK_REC_STEPS=steps), tmp_path)
     found, wanted = (dict(numbers(comparable(f))) for f in (tmp_path, run.paths.root))

@@ -9,6 +9,7 @@ import numpy as np
 import oracle
 import pytest
 import reference
+from long import long_but
 from oracle import Layer, Problem, problem
 from oracle_loss import Loss
 from reference import IN, MODELS, B, V
@@ -62,7 +63,13 @@ def largest_error(result: reference.Result, exact: oracle.Exact) -> float:
     return max(errors)
 
 
-@pytest.mark.parametrize("name", CASES)
+SOME = (
+    "lif, sum_weigh_exp, recurrent", "lif, max", "lif, relative_mse", "lif_rest, first_spike_exp",
+    "alif, first_spike, two layers, v_reset below 0", "refractory alif, avg_xentropy, recurrent",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", long_but(CASES, SOME))
 def test_gradient_converges_in_first_order_to_the_exact_one(name: str) -> None:
     case = CASES[name]
     exact = oracle.finite_differences(case)

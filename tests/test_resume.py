@@ -17,16 +17,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from long import long_but
 from runs import (
     SMALL,
     assert_same_run,
     end,
     epochs_done,
+    here,
     overrides,
     small,
     snnrun,
     start,
     stopped_at,
+    wait_for,
     wait_for_epochs,
 )
 
@@ -42,7 +45,7 @@ from snnrun.training.loop import Trainer
 
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
 SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))
-EPOCHS = 6
+EPOCHS = 4
 # Everything that a run keeps from batch to batch: moments, trained time constants, the schedule,
 # the place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of
 # epochs.
@@ -89,6 +92,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_killed_and_resumed_runs_end_with_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
     moments = stream(SEED, "kill moments")
     kills, runs = 0, 0
@@ -114,10 +118,10 @@ def test_killed_and_resumed_runs_end_with_the_same_bits(tmp_path: Path, undistur
 @pytest.mark.parametrize(
     ("number", "name", "code"),
     [
-        (signal.SIGINT, "Ctrl-C", 130),
         (signal.SIGTERM, "SIGTERM", 143),
-        (signal.SIGUSR2, "SIGUSR2", 140),
-        (signal.SIGHUP, "SIGHUP", 129),
+        pytest.param(signal.SIGINT, "Ctrl-C", 130, marks=pytest.mark.long),
+        pytest.param(signal.SIGUSR2, "SIGUSR2", 140, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, "SIGHUP", 129, marks=pytest.mark.long),
     ],
 )
 def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(
@@ -141,7 +145,7 @@ def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(
     wait_for_epochs(folder, epochs_done(folder) + 1, process)
     process.send_signal(number)
     assert end(process)[0] == code
-    done = snnrun("resume", str(folder), "backend.threads=1")
+    done = here("resume", str(folder), "backend.threads=1")
     assert done.returncode == 0, done.stderr
     assert_same_run(folder, undisturbed)
 
@@ -151,12 +155,11 @@ def test_a_run_stopped_before_its_first_batch_can_be_resumed(
 ) -> None:
     folder = tmp_path / "run"
     process = start(*words(folder))
-    while not RunPaths(folder).pid.exists():
-        time.sleep(0.005)
+    wait_for(RunPaths(folder).pid.exists, process)
     process.send_signal(signal.SIGTERM)
     code, said = end(process)
     assert code in (143, -signal.SIGTERM), said
-    assert snnrun("resume", str(folder)).returncode == 0
+    assert here("resume", str(folder)).returncode == 0
     assert_same_run(folder, undisturbed)
 
 
@@ -270,8 +273,9 @@ def killed_at_a_file(folder: Path, config: Config, number: int) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeper, "SHARE", 1e9)  # a checkpoint after each epoch, short as they are
     config = small(
@@ -287,7 +291,7 @@ def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
         train(config, folder, resume=True)
         assert_same_run(folder, tmp_path / "undisturbed")
         shutil.rmtree(folder)
-        number += 1
+        number += every
     assert number > 20
 
 
@@ -306,7 +310,7 @@ KINDS: dict[str, Callable[[], Config]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", long_but(KINDS, ["surrogate", "superspike"]))
 def test_runs_with_other_losses_and_rules_go_on_to_the_same_bits_after_a_stop_or_a_kill(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,7 +374,7 @@ def test_without_checkpoints_a_stopped_run_is_kept_and_ends_with_its_last_weight
     process.send_signal(signal.SIGTERM)
     assert end(process)[0] == 143
     assert checkpoint.load(RunPaths(folder).last)["epoch"] > 0
-    assert snnrun("resume", str(folder)).returncode == 0
+    assert here("resume", str(folder)).returncode == 0
     assert_same_run(folder, undisturbed)  # the checkpoint of the stop is not left behind, stale
 
 

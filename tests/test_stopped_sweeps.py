@@ -12,7 +12,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from runs import SMALL, assert_same_run, command, end, overrides, snnrun, wait_for_epochs
+from long import long_but
+from runs import (
+    SMALL,
+    assert_same_run,
+    command,
+    end,
+    here,
+    overrides,
+    snnrun,
+    wait_for,
+    wait_for_epochs,
+)
 
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
@@ -72,9 +83,7 @@ def test_a_second_ctrl_c_ends_the_jobs_of_joblib_at_once(tmp_path: Path) -> None
     # a mini-batch of half a minute
     long = ["N_BATCH=10000", "N_TRAIN=10000", "DT_MS=0.02", "NUM_HIDDEN=2000"]
     process = started(sweep, *JOBLIB, "MODEL_SEED=1,2", *long)
-    while not all(RunPaths(sweep / name).run.exists() for name in "01"):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
+    wait_for(lambda: all(RunPaths(sweep / name).run.exists() for name in "01"), process)
     time.sleep(2.0)
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)
@@ -85,13 +94,14 @@ def test_a_second_ctrl_c_ends_the_jobs_of_joblib_at_once(tmp_path: Path) -> None
     assert not any(RunPaths(sweep / name).last.exists() for name in "01")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", long_but([signal.SIGINT, signal.SIGTERM], [signal.SIGINT], lambda number: number.name)
+)
 def test_jobs_that_run_one_after_the_other_are_counted_as_well(tmp_path: Path, number: int) -> None:
     sweep = tmp_path / "sweep"
     process = started(sweep, "MODEL_SEED=1,2,3", "N_EPOCH=3")
-    while not (RunPaths(sweep / "1").last.exists() or RunPaths(sweep / "2").pid.exists()):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    begun = (RunPaths(sweep / "1").last, RunPaths(sweep / "2").pid)
+    wait_for(lambda: any(path.exists() for path in begun), process)
     process.send_signal(number)
     code, said = end(process)
     assert code == 128 + number, said
@@ -101,10 +111,10 @@ def test_jobs_that_run_one_after_the_other_are_counted_as_well(tmp_path: Path, n
     assert int(counted[1]) >= 1
     again = re.search(r"\n  snnrun (train .*)\n", said)
     assert again, said
-    done = snnrun(*shlex.split(again[1]))
+    done = here(*shlex.split(again[1]))
     assert done.returncode == 0, done.stderr
     assert all(load_run(sweep / name).finished for name in "012")
     if number == signal.SIGINT:
         last = [*overrides({**KEYS, "N_EPOCH": 3, "MODEL_SEED": 2})]
-        assert snnrun("train", *last, f"hydra.run.dir={tmp_path}/alone").returncode == 0
+        assert here("train", *last, f"hydra.run.dir={tmp_path}/alone").returncode == 0
         assert_same_run(sweep / "1", tmp_path / "alone")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import LONG, SMALL, command, end, overrides, snnrun, start, wait_for_epochs
+from runs import LONG, SMALL, command, end, here, overrides, start, wait_for, wait_for_epochs
 
 from snnrun.backends.native import processes
 from snnrun.record import load_run
@@ -50,10 +50,10 @@ def wait_for_end(pids: list[int]) -> None:
     ("number", "name"),
     [
         (signal.SIGINT, "Ctrl-C"),
-        (signal.SIGTERM, "SIGTERM"),
-        (signal.SIGUSR1, "SIGUSR1"),
-        (signal.SIGUSR2, "SIGUSR2"),
-        (signal.SIGHUP, "SIGHUP"),
+        pytest.param(signal.SIGTERM, "SIGTERM", marks=pytest.mark.long),
+        pytest.param(signal.SIGUSR1, "SIGUSR1", marks=pytest.mark.long),
+        pytest.param(signal.SIGUSR2, "SIGUSR2", marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, "SIGHUP", marks=pytest.mark.long),
     ],
 )
 def test_a_signal_while_the_compiler_runs_ends_it_and_the_run_with_a_message(
@@ -68,8 +68,7 @@ def test_a_signal_while_the_compiler_runs_ends_it_and_the_run_with_a_message(
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-    while not (compiling.exists() and len(compiling.read_text().split()) >= 2):
-        assert process.poll() is None, process.communicate()
+    wait_for(lambda: compiling.exists() and len(compiling.read_text().split()) >= 2, process)
     os.killpg(process.pid, number)  # as a terminal does it
     code, said = end(process)
     assert code == 128 + number, said
@@ -81,7 +80,7 @@ def test_a_signal_while_the_compiler_runs_ends_it_and_the_run_with_a_message(
     assert list(cache.iterdir()) == []  # nothing half built
     assert "stopped: by" in RunPaths(folder).log.read_text()
     own = ["backend.compiler=null", "backend.cache_dir=null"]
-    done = snnrun("resume", str(folder), *own, "N_EPOCH=1")
+    done = here("resume", str(folder), *own, "N_EPOCH=1")
     assert done.returncode == 0, done.stderr
 
 
@@ -130,7 +129,7 @@ sys.exit(main({words!r}))
 """
 
 
-@pytest.mark.parametrize("first", [(), (signal.SIGTERM,)])
+@pytest.mark.parametrize("first", [(signal.SIGTERM,), pytest.param((), marks=pytest.mark.long)])
 def test_a_launchers_own_handler_is_called_when_everything_is_saved(
     tmp_path: Path, first: tuple[int, ...]
 ) -> None:

@@ -12,8 +12,9 @@ import pytest
 import reference
 import reference_discrete
 from draws import disturbances
+from long import long_but
 from oracle import Problem, problem
-from pairwise import pairwise
+from pairwise import cover, pairwise
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from test_parity import assert_close
 from test_regularisers import STRENGTHS
@@ -53,6 +54,9 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 
 
+FOUND = pairwise(FACTORS)
+
+
 def name_of(choice: Choice) -> str:
     return "-".join(str(choice[name]) for name in FACTORS)
 
@@ -72,7 +76,7 @@ def penalty_of(name: str, averaged: Mapping[int, np.ndarray] | None) -> Callable
     return penalty
 
 
-@pytest.mark.parametrize("choice", pairwise(FACTORS), ids=name_of)
+@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND), name_of))
 def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
     case = problem(
         choice["model"], choice["loss"], choice["recurrent"], choice["hidden_layers"], seed=4,

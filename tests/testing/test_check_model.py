@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from long import long_but
 
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
@@ -37,7 +38,7 @@ def test_lif_passes_with_everything_compared() -> None:
     assert text.endswith("passed")
 
 
-@pytest.mark.parametrize("neuron", [LIF_SUBTRACT, ALIF, LI], ids=lambda neuron: neuron.name)
+@pytest.mark.parametrize("neuron", long_but([LIF_SUBTRACT, ALIF, LI], [LI], lambda n: n.name))
 def test_every_built_in_neuron_passes(neuron: Neuron) -> None:
     report = check_model(neuron, dts=FINE)
     compared = {row.name.split(".")[-1] for row in report.comparison.rows}
@@ -46,7 +47,9 @@ def test_every_built_in_neuron_passes(neuron: Neuron) -> None:
 
 
 # a spike time moves both by half a step, and the softmax of spike times divides that by 0.5 ms
-@pytest.mark.parametrize("loss", [FIRST_SPIKE_EXP, MAX], ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", long_but([FIRST_SPIKE_EXP, MAX], [FIRST_SPIKE_EXP], lambda loss: loss.name)
+)
 def test_losses_on_spike_times_and_maxima_pass(loss: Loss) -> None:
     assert check_model(loss, dts=(0.0016,)).passed
 

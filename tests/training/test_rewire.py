@@ -139,8 +139,9 @@ def test_a_run_rewires_the_neurons_that_its_recorded_spikes_show_to_be_silent(
     assert "rewired_neurons/output" not in run.epochs
 
 
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
 def test_a_run_stopped_at_any_mini_batch_goes_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHUNK_S", 0.0)  # one mini-batch at a time
     config = small(**QUIET, DEBUG_HIDDEN_N=True, N_EPOCH=2,
@@ -151,7 +152,7 @@ def test_a_run_stopped_at_any_mini_batch_goes_on_to_the_same_bits(
     while stopped_at(look, config, tmp_path / f"stopped{look}", monkeypatch):
         train(config, tmp_path / f"stopped{look}", resume=True)
         assert_same_run(tmp_path / f"stopped{look}", tmp_path / "undisturbed")
-        look += 1
+        look += every
     assert look == 2 * (7 + 3) + 1  # once before each mini-batch
 
 
