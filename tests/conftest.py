@@ -16,10 +16,10 @@ import yaml  # type: ignore[import-untyped]
 # Programs that tests build are kept between tests and between runs of the suite, apart from the
 # user's.
 os.environ.setdefault("SNNRUN_CACHE", str(Path(tempfile.gettempdir()) / "snnrun-test-cache"))
-# Most tests train for a fraction of a second, for which optimisation does not pay. Those that are
-# about the bits of training ask for the flags that users get (``users_flags``), and all do with
+# Most tests train for a fraction of a second, for which optimisation does not pay. Those that train
+# for longer (``runs.OPTIMISED``) or are about the bits that users get ask for it; all do with
 # SNNRUN_CXXFLAGS= pytest.
-os.environ.setdefault("SNNRUN_CXXFLAGS", "-O1")
+os.environ.setdefault("SNNRUN_CXXFLAGS", "-O0")
 
 # Several hundred processes are started, each of which would compile what it imports by itself
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

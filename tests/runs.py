@@ -49,7 +49,8 @@ SMALL: dict[str, Any] = {  # a Yin-Yang network that learns something in a fract
     "MODEL_SEED": 1,
     "W_REPORT_INTERVAL": 0,
 }
-LONG: dict[str, Any] = {**SMALL, "N_TRAIN": 10000, "N_EPOCH": 1000}
+LONG: dict[str, Any] = {**SMALL, "N_TRAIN": 3000, "N_EPOCH": 1000}
+OPTIMISED: dict[str, Any] = {"backend.flags": ["-O1"]}  # pays from some thousand examples on
 RECORDS: dict[str, Any] = {  # some of each kind
     "REC_SPIKES": ["hidden"],
     "REC_SPIKES_EPOCH_TRIAL": [[0, 0], [-1, 9]],

@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
     "DT_MS": 0.5, "TRIAL_MS": 40.0, "NUM_HIDDEN": HIDDEN, "MODEL_SEED": 3, "TAU_REF": 2.0,
 }  # fmt: skip
 DATA = {"name": "pattern", "channels": CHANNELS, "outputs": OUTPUTS, "rate": 100.0}
-EXACT = {"precision": "float64", "contraction": False, "threads": 2, "flags": ["-O1"]}
+EXACT = {"precision": "float64", "contraction": False, "threads": 2, "flags": ["-O0"]}
 RULE = {"name": "superspike", "update_ms": 50.0, "w0": 250.0, "w_limit": 120.0}
 CASES: dict[str, dict[str, Any]] = {
     "symmetric": {"sigma_floor": -1.0},

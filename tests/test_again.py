@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 from runs import (
+    OPTIMISED,
     SMALL,
     assert_same_run,
     command,
@@ -34,7 +35,7 @@ from snnrun.streams import stream
 from snnrun.training import checkpoint
 
 KILLS = int(os.environ.get("SNNRUN_KILLS", "1"))
-KEYS = {**SMALL, "N_EPOCH": 6, "N_TRAIN": 10010, "PDROP_INPUT": 0.05}
+KEYS = {**SMALL, **OPTIMISED, "N_EPOCH": 6, "N_TRAIN": 10010, "PDROP_INPUT": 0.05}
 
 
 def words(folder: Path, *more: str, **keys: object) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, end, here, overrides, start, wait_for_epochs, write_shd
+from runs import OPTIMISED, assert_same_run, end, here, overrides, start, wait_for_epochs, write_shd
 
 from snnrun import run as run_module
 from snnrun.backends.base import Results
@@ -258,6 +258,7 @@ def test_an_error_while_preparing_data_ends_the_run_with_its_message(
 
 def test_ctrl_c_while_data_are_prepared_stops_with_a_checkpoint(tmp_path: Path) -> None:
     given = {
+        **OPTIMISED,
         "N_TRAIN": 5010, "N_VALIDATE": 100, "N_TEST": 100, "N_EPOCH": 2, "MODEL_SEED": 1,
         "N_INPUT_DELAY": 3, "INPUT_DELAY": 5,
         "AUGMENTATION": "{random_shift:2,ID_jitter:1}", "NUM_HIDDEN": 30, "DT_MS": 0.2,

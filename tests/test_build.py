@@ -144,7 +144,7 @@ def test_the_cache_lies_where_it_is_asked_for(
 
 def test_the_code_in_a_run_folder_builds_by_itself(tmp_path: Path) -> None:
     program = program_of(problem(), 0.2, train=())
-    opened = open_native(program, small(backend={"flags": ["-O0"]}), tmp_path / "code")
+    opened = open_native(program, small(), tmp_path / "code")
     assert (tmp_path / "code" / "program.cpp").read_text() == emit(program, "float32")
     assert isinstance(opened.files["command"], Line)  # which is shown unbroken, to be copied
     command = shlex.split(opened.files["command"])
@@ -182,6 +182,6 @@ def test_other_compilers_build_the_same_program(name: str, tmp_path: Path) -> No
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed")
     program, cache = program_of(problem(), 0.2, train=()), own_cache(tmp_path / "cache")
-    config = small(backend={"compiler": name, "flags": ["-O0"], "cache_dir": str(cache)})
+    config = small(backend={"compiler": name, "cache_dir": str(cache)})
     opened = open_native(program, config, tmp_path / "code")
     assert opened.backend.lanes in (4, 8, 16)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import LONG, SMALL, assert_same_run, here, overrides, small, snnrun
+from runs import LONG, OPTIMISED, SMALL, assert_same_run, here, overrides, small, snnrun
 
 from snnrun import train as train_from_python
 from snnrun.cli import main
@@ -25,8 +25,8 @@ from snnrun.tasks import CLASSIFICATION
 from snnrun.training.early import out_of_patience
 
 # learns within three epochs, after which the accuracy goes up and down
-KEYS: dict[str, Any] = {"N_TRAIN": 1000, "N_VALIDATE": 60, "ETA": 0.02, "ETA_DECAY": 1.0,
-                        "N_EPOCH": 14}  # fmt: skip
+KEYS: dict[str, Any] = {**OPTIMISED, "N_TRAIN": 1000, "N_VALIDATE": 60, "ETA": 0.02,
+                        "ETA_DECAY": 1.0, "N_EPOCH": 14}  # fmt: skip
 TOO_SHORT = 0.02  # minutes
 
 

@@ -88,7 +88,7 @@ class Lab:
         return self._once(self._runs, keys, lambda: self.train(keys, WRITE_TO_DISK=False, **more))
 
     def train(self, keys: Keys, folder: Path | None = None, **more: Any) -> Run:
-        backend = {"flags": ["-O0"], "threads": 1}
+        backend = {"threads": 1}
         chosen = {"dataset": self._group, "preset": "none", "backend": backend, **keys, **more}
         return train(chosen, folder, progress=False)
 
@@ -269,7 +269,7 @@ def refusal(lab: Lab, keys: Keys) -> str:
 def refusal_of_an_empty_cache(lab: Lab, keys: Keys) -> str:
     if keys.get("BUILD", True):
         return refusal(lab, keys)
-    backend = {"flags": ["-O0"], "cache_dir": "nothing"}
+    backend = {"cache_dir": "nothing"}
     return refusal(lab, {**keys, "backend": backend})
 
 

@@ -189,7 +189,7 @@ OWN = ("--config-dir", "my_conf", "preset=mine")
 
 
 def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None:
-    done = snnrun(folder, "train", *OWN, "backend.threads=1", "backend.flags=[-O1]")
+    done = snnrun(folder, "train", *OWN, "backend.threads=1")
     assert done.returncode == 0, done.stderr
     [run] = (folder / "outputs").glob("*/*")
     record = load_run(run)
@@ -208,7 +208,7 @@ def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(
     folder: Path,
 ) -> None:
     sizes = ("N_TRAIN=64", "N_VALIDATE=8", "N_TEST=8", "N_EPOCH=1", "NUM_HIDDEN=9")
-    words = ("preset=none", *sizes, "backend.threads=1", "backend.flags=[-O1]")
+    words = ("preset=none", *sizes, "backend.threads=1")
     own = ("rule.name=mylab.rules.CALM", "+rule.loss=0.4", "rule.a_plus=3")
     refused = snnrun(folder, "train", *words, *own)
     assert "rule.a_plus=3.0: has no effect" in refused.stderr

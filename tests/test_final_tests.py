@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import SMALL, small
+from runs import OPTIMISED, SMALL, small
 
 from snnrun import Run
 from snnrun import run as story
@@ -22,7 +22,7 @@ from snnrun.run import train
 from snnrun.training.evaluate import make_final_tests
 
 # by seed 1 the best epoch is neither the first nor the last
-KEYS: dict[str, Any] = {"N_TRAIN": 1000, "N_VALIDATE": 60, "N_TEST": 200, "ETA": 0.02,
+KEYS: dict[str, Any] = {**OPTIMISED, "N_TRAIN": 1000, "N_VALIDATE": 60, "N_TEST": 200, "ETA": 0.02,
                         "ETA_DECAY": 1.0, "N_EPOCH": 8}  # fmt: skip
 
 

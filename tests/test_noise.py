@@ -196,7 +196,7 @@ def test_neurons_without_a_threshold_are_refused() -> None:
 @pytest.mark.parametrize("key", ["HIDDEN_NOISE", "PDROP_HIDDEN"])
 def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_path: Path) -> None:
     common = {
-        "dataset": "yinyang", "backend": {"flags": ["-O0"]}, "NUM_HIDDEN": 20, "N_TRAIN": 40,
+        "dataset": "yinyang", "NUM_HIDDEN": 20, "N_TRAIN": 40,
         "N_VALIDATE": 20, "N_TEST": 0, "N_BATCH": 20, "N_EPOCH": 1, "DT_MS": 0.5, "ETA": 1e-9,
         "MODEL_SEED": 1, "REC_SPIKES": ["hidden"],
     }  # fmt: skip

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import SMALL, assert_same_run, overrides, small, stopped_at
+from runs import OPTIMISED, SMALL, assert_same_run, overrides, small, stopped_at
 
 from snnrun.cli import main
 from snnrun.record import load_run
 from snnrun.run import train
 from snnrun.training import loop
 
-LEARNS: dict[str, Any] = {"N_TRAIN": 5000, "N_VALIDATE": 200, "ETA_DECAY": 1.0}
+LEARNS: dict[str, Any] = {**OPTIMISED, "N_TRAIN": 5000, "N_VALIDATE": 200, "ETA_DECAY": 1.0}
 GONE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "weights too small": ({"INPUT_HIDDEN_MEAN": 0.0, "INPUT_HIDDEN_STD": 0.01}, "silent layer"),
     "weights too negative": ({"INPUT_HIDDEN_MEAN": -1.0, "N_EPOCH": 4}, "silent layer"),

@@ -183,7 +183,6 @@ def test_every_pair_of_choices_trains(
             "rule": {"name": "surrogate", **rule} if rule else "eventprop",
             "dataset": {"name": "shd", "path": str(folders["shd"])},
             "network": {"integrator": chosen.get("integrator", "exact")},
-            "backend": {"flags": ["-O0"]},  # halves the time of the builds
             "DT_MS": 2.0,
             "TRIAL_MS": 100.0,
             "NUM_HIDDEN": 17,

@@ -185,7 +185,6 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Run]:
     config = from_dict(
         {
             "dataset": {"name": "shd", "path": str(data)},
-            "backend": {"flags": ["-O0"]},
             "TRIAL_MS": 100.0, "NUM_HIDDEN": 8, "N_TRAIN": 16, "N_VALIDATE": 4, "N_TEST": 0,
             "N_BATCH": 8, "N_EPOCH": 2, "PDROP_INPUT": 0.3, "MODEL_SEED": 1,
             "REC_SPIKES": ["input"],

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from long import long_but
 from runs import (
+    OPTIMISED,
     SMALL,
     assert_same_run,
     command,
@@ -29,7 +30,7 @@ from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.training import checkpoint
 
-KEYS = {**SMALL, "N_TRAIN": 3000, "N_EPOCH": 400}
+KEYS = {**SMALL, **OPTIMISED, "N_TRAIN": 3000, "N_EPOCH": 400}
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 needs_joblib = pytest.mark.skipif(
     not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_joblib_launcher")),

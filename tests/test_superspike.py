@@ -29,7 +29,7 @@ def test_bits_depend_neither_on_threads_nor_on_how_trials_are_cut(tmp_path: Path
     rule = CASES["random, delay, het"]
     ends = []
     for threads, calls in ((1, (6,)), (2, (2, 1, 3)), (3, (6,))):
-        config = config_of(rule, {"threads": threads, "flags": ["-O1"]})
+        config = config_of(rule, {"threads": threads})
         with opened(config, tmp_path) as (backend, data):
             for count in calls:
                 learn(backend, data, np.ones(count))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import assert_same_run, end, epochs_done, overrides, start, wait_for_epochs
+from runs import OPTIMISED, assert_same_run, end, epochs_done, overrides, start, wait_for_epochs
 
 from snnrun import Run, load_run, train
 from snnrun.cli import main
@@ -24,6 +24,7 @@ from snnrun.training import checkpoint
 # Everything that a run carries from trial to trial, updates that are not aligned with trials, and
 # recordings in all kinds of epochs; an epoch takes a second or more.
 KEYS: dict[str, Any] = {
+    **OPTIMISED,
     "dataset": "pattern", "dataset.channels": 30, "dataset.outputs": 20, "dataset.rate": 30,
     "rule.feedback": "random", "rule.delay_ms": 0.8, "rule.het_rho": 0.1, "rule.update_ms": 70,
     "rule.cut_every": 900, "TRIAL_MS": 200, "NUM_HIDDEN": 40, "MODEL_SEED": 1, "N_EPOCH": 4,
@@ -46,6 +47,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_killed_and_a_stopped_run_end_with_the_same_bits(
     tmp_path: Path, undisturbed: Path
 ) -> None:
@@ -133,7 +135,7 @@ def test_hidden_neurons_and_symmetric_feedback_lower_the_error() -> None:
 def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
     config = {
         "dataset": {"name": "pattern", **data}, "rule": {"name": "superspike", **rule},
-        "MODEL_SEED": 1, "WRITE_TO_DISK": False, "preset": "none", **keys,
+        **OPTIMISED, "MODEL_SEED": 1, "WRITE_TO_DISK": False, "preset": "none", **keys,
     }  # fmt: skip
     return train(config, progress=False)
 
