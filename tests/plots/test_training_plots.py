@@ -36,8 +36,7 @@ from snnrun.tasks import CLASSIFICATION
 matplotlib = pytest.importorskip("matplotlib")
 
 PLOTS: dict[str, Any] = {
-    "TRAINING_PLOT": True, "FANCY_PLOTS": True, "TRAINING_PLOT_INTERVAL": 2,
-    "COLLECT_CONFUSION": True, "TRAIN_TAU": True,
+    "TRAINING_PLOT": True, "FANCY_PLOTS": True, "COLLECT_CONFUSION": True, "TRAIN_TAU": True,
 }  # fmt: skip
 ALL = {"training", "raster", "weights", "activity", "confusion", "time_constants"}
 
@@ -106,7 +105,7 @@ def test_pictures_are_made_at_the_interval_and_at_the_end(
 
     monkeypatch.setattr(live.LivePlots, "_fancy", note_fancy)
     monkeypatch.setattr(live.LivePlots, "_training", note_course)
-    train(small(**PLOTS, N_EPOCH=5), tmp_path)
+    train(small(**PLOTS, TRAINING_PLOT_INTERVAL=2, N_EPOCH=5), tmp_path)
     assert [epoch for kind, epoch in drawn if kind == "fancy"] == [1, 3, 4]
     assert [epoch for kind, epoch in drawn if kind == "course"] == [1, 3, 4, 4]  # with the test
 
@@ -248,7 +247,7 @@ def test_a_picture_that_fails_ends_no_run_but_a_full_disk_does(
         raise ValueError("wrong shape")
 
     monkeypatch.setattr(live, "raster", fail)
-    train(small(**{**PLOTS, "TRAINING_PLOT_INTERVAL": 1}), tmp_path / "a")
+    train(small(**PLOTS, TRAINING_PLOT_INTERVAL=2), tmp_path / "a")
     assert pictures(tmp_path / "a") == ALL - {"raster"}
     assert capsys.readouterr().out.count("no more plots of the raster: ValueError: wrong") == 1
     (tmp_path / "b" / "plots").mkdir(parents=True)
