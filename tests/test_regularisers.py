@@ -75,57 +75,42 @@ def make_native(program: Program, data: Sequence[SpikeData]) -> Backend:
 
 
 @pytest.mark.parametrize("make", [make_native, pytest.param(genn, marks=pytest.mark.genn)])
-@pytest.mark.parametrize("loss", long_but(COMPARED, ["max", "first_spike_exp"]))
+@pytest.mark.parametrize(
+    ("loss", "averaged"),
+    long_but([*((loss, False) for loss in COMPARED), ("sum_weigh_exp", True)],
+             [("max", False), ("sum_weigh_exp", True)]),
+)  # fmt: skip
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_the_push_is_that_of_the_reference(
-    name: str, loss: str, make: Callable[[Program, Sequence[SpikeData]], Backend]
+    name: str, loss: str, averaged: bool, make: Callable[[Program, Sequence[SpikeData]], Backend]
 ) -> None:
     case, data = given(loss), data_of(given(loss), DT)
     assert case.duration == 24.0
-    program = program_of(case, DT, train=TAUS, regulariser=REGULARISERS[name], strengths=STRENGTHS)
+    program = program_of(case, DT, train=TAUS, regulariser=REGULARISERS[name],
+                         strengths=STRENGTHS, average_spikes=averaged)  # fmt: skip
     backend = make(program, [data])
     load_weights(backend, case.weights)
     load_parameters(backend, case)
-    maps = reference.step_maps(case, DT)
-    push = push_of(name, loss)
-    wanted = [reference.gradient(case, DT, e, maps, push) for e in range(EXAMPLES)]
-    plain = [reference.gradient(case, DT, e, maps) for e in range(EXAMPLES)]
-    counts = np.array([r.counts[0] for r in wanted])
+    maps, push = reference.step_maps(case, DT), push_of(name, loss)
+
+    def results(of: Callable[[np.ndarray], np.ndarray] | None) -> list[reference.Result]:
+        return [reference.gradient(case, DT, e, maps, of) for e in range(EXAMPLES)]
+
+    plain = results(None)
+    counts = np.array([result.counts[0] for result in plain])
     assert counts.min() < STRENGTHS["NU_UPPER"] < counts.max()
     assert counts.sum(1).max() > STRENGTHS["RHO_UPPER"]
+
+    def of_the_mean(own: np.ndarray) -> np.ndarray:
+        (layer,) = {i for r in plain for i, n in enumerate(r.counts) if np.array_equal(n, own)}
+        return push(np.mean([result.counts[layer] for result in plain], axis=0))
+
+    wanted, other = (results(of_the_mean), results(push)) if averaged else (results(push), plain)
     backend.gradient(data, np.arange(EXAMPLES))
     found = gradients_of(backend)
     assert_close(found, reference.mean_gradients(wanted))
-    without = reference.mean_gradients(plain)["in_to_hid0"]
-    assert np.linalg.norm(found["in_to_hid0"] - without) > 1e-3 * np.linalg.norm(without)
-
-
-@pytest.mark.parametrize("make", [make_native, pytest.param(genn, marks=pytest.mark.genn)])
-@pytest.mark.parametrize("name", REGULARISERS)
-def test_counts_averaged_over_the_mini_batch_push_all_examples_alike(
-    name: str, make: Callable[[Program, Sequence[SpikeData]], Backend]
-) -> None:
-    case, data = given("sum_weigh_exp"), data_of(given("sum_weigh_exp"), DT)
-    program = program_of(case, DT, train=TAUS, regulariser=REGULARISERS[name],
-                         strengths=STRENGTHS, average_spikes=True)  # fmt: skip
-    backend = make(program, [data])
-    load_weights(backend, case.weights)
-    load_parameters(backend, case)
-    maps = reference.step_maps(case, DT)
-    counts = [reference.gradient(case, DT, e, maps).counts for e in range(EXAMPLES)]
-    push = push_of(name, "sum_weigh_exp")
-
-    def average(own: np.ndarray) -> np.ndarray:
-        (layer,) = {i for one in counts for i, n in enumerate(one) if np.array_equal(n, own)}
-        return push(np.mean([one[layer] for one in counts], axis=0))
-
-    each = [reference.gradient(case, DT, e, maps, push) for e in range(EXAMPLES)]
-    wanted = [reference.gradient(case, DT, e, maps, average) for e in range(EXAMPLES)]
-    backend.gradient(data, np.arange(EXAMPLES))
-    found = gradients_of(backend)
-    assert_close(found, reference.mean_gradients(wanted))
-    own = reference.mean_gradients(each)["in_to_hid0"]
-    assert np.linalg.norm(found["in_to_hid0"] - own) > 1e-4 * np.linalg.norm(own)
+    without = reference.mean_gradients(other)["in_to_hid0"]
+    assert np.linalg.norm(found["in_to_hid0"] - without) > 1e-4 * np.linalg.norm(without)
 
 
 @pytest.mark.parametrize(

@@ -197,14 +197,6 @@ def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(
     assert len(load_run(tmp_path / "in parts").sessions) == 2
 
 
-def test_a_finished_run_that_is_resumed_stays_as_it_is(tmp_path: Path) -> None:
-    config = small(COLLECT_CONFUSION=True, REC_PREDICTIONS=True, REC_SPIKES=["hidden"])
-    train(config, tmp_path / "run")
-    shutil.copytree(tmp_path / "run", tmp_path / "before")
-    train(config, tmp_path / "run", resume=True)
-    assert_same_run(tmp_path / "run", tmp_path / "before")
-
-
 def test_fewer_epochs_than_are_done_are_refused(tmp_path: Path) -> None:
     train(small(N_EPOCH=3), tmp_path)
     with pytest.raises(ConfigError) as error:

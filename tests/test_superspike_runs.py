@@ -1,15 +1,13 @@
-"""Runs with rule=superspike: what they learn and record, and that a kill changes no bit of them."""
+"""Runs with rule=superspike: what they learn and record; test_resume.py stops and kills some."""
 
 from __future__ import annotations
 
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from runs import OPTIMISED, assert_same_run, end, epochs_done, overrides, start, wait_for_epochs
+from runs import OPTIMISED, here, overrides
 
 from snnrun import Run, load_run, train
 from snnrun.cli import main
@@ -17,12 +15,9 @@ from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 from snnrun.gradcheck import check_gradients
 from snnrun.record.paths import RunPaths
-from snnrun.streams import stream
 from snnrun.tasks.spike_pattern import FIGURES
-from snnrun.training import checkpoint
 
-# Everything that a run carries from trial to trial, updates that are not aligned with trials, and
-# recordings in all kinds of epochs; an epoch takes a second or more.
+# Updates that are not aligned with trials, and recordings in all kinds of epochs
 KEYS: dict[str, Any] = {
     **OPTIMISED,
     "dataset": "pattern", "dataset.channels": 30, "dataset.outputs": 20, "dataset.rate": 30,
@@ -34,45 +29,16 @@ KEYS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def words(folder: Path) -> list[str]:
-    return ["train", *overrides(KEYS), f"hydra.run.dir={folder}"]
-
-
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that is never stopped."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    code, said = end(start(*words(folder)))
-    assert code == 0, said
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    done = here("train", *overrides(KEYS), f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
     return folder
 
 
-@pytest.mark.long
-def test_a_killed_and_a_stopped_run_end_with_the_same_bits(
-    tmp_path: Path, undisturbed: Path
-) -> None:
-    folder = tmp_path / "run"
-    process = start(*words(folder))
-    wait_for_epochs(folder, 1, process)
-    time.sleep(float(stream(1, "superspike kill").uniform(0.0, 0.5)))
-    process.kill()
-    assert end(process)[0] == -signal.SIGKILL
-    process = start("resume", str(folder), "backend.threads=3")
-    wait_for_epochs(folder, epochs_done(folder) + 1, process)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    code, said = end(process)
-    assert code == 143, said
-    state = checkpoint.load(RunPaths(folder).last)
-    assert state["trial"] > 0, "the stop came between two epochs"
-    assert state["carried"]["hidden_e"].any()
-    code, said = end(start("resume", str(folder), "backend.threads=1"))
-    assert code == 0, said
-    assert_same_run(folder, undisturbed)
-
-
-def test_records_have_the_figures_of_patterns(undisturbed: Path) -> None:
-    run = load_run(undisturbed)
+def test_records_have_the_figures_of_patterns(finished: Path) -> None:
+    run = load_run(finished)
     trials = run.trials
     train_rows = trials["phase"] == 0
     assert set(FIGURES) <= trials.keys()
@@ -91,8 +57,8 @@ def test_records_have_the_figures_of_patterns(undisturbed: Path) -> None:
     assert np.unique(trials["learning_rate"][train_rows]).tolist() == pytest.approx([0.1, 1.0])
 
 
-def test_recorded_spikes_are_those_of_the_trial(undisturbed: Path) -> None:
-    run = load_run(undisturbed)
+def test_recorded_spikes_are_those_of_the_trial(finished: Path) -> None:
+    run = load_run(finished)
     assert run.recorded()["spikes"] == [(0, 0), (1, 401), (2, 300), (3, 399)]
     trials = run.trials
     for epoch, trial in run.recorded()["spikes"]:
@@ -107,10 +73,10 @@ def test_recorded_spikes_are_those_of_the_trial(undisturbed: Path) -> None:
     assert first.ids.tolist() == later.ids.tolist()  # the input is frozen
 
 
-def test_the_pattern_is_drawn(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pattern_is_drawn(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    assert main(["plot", str(undisturbed)]) == 0
-    picture = RunPaths(undisturbed).plot("pattern")
+    assert main(["plot", str(finished)]) == 0
+    picture = RunPaths(finished).plot("pattern")
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert str(picture.parent) in capsys.readouterr().out
 
