@@ -19,10 +19,14 @@ namespace snn {
 //   reset B = B + b_incr
 struct Hidden {
     static constexpr int SIZE = 64, STATES = 3, INPUT = 1, READOUT = 0;
+    static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
+    static constexpr int TAPED = 0;
     static constexpr int RECORDS = 2, REFRACTORY = 2;  // steps
     static constexpr int PER_NEURON = 2, TRAINED = 2, ARRAYS = 14;
     static constexpr bool SPIKING = true, TIMED = false, RESTS = true;
-    static constexpr bool REGULARISED = false;
+    static constexpr bool REGULARISED = false, COUNTED = false;
+    static constexpr bool DISCRETE = false, LINEAR = true;
+    static constexpr bool NOISY = false, VETOED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
     // what all neurons share
     static constexpr int NUMBERS = 7;
@@ -229,10 +233,14 @@ struct Hidden {
 //   dI/dt = -I/tau_syn
 struct Output {
     static constexpr int SIZE = 20, STATES = 2, INPUT = 1, READOUT = 0;
+    static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
+    static constexpr int TAPED = 0;
     static constexpr int RECORDS = 0, REFRACTORY = 0;  // steps
     static constexpr int PER_NEURON = 0, TRAINED = 0, ARRAYS = 0;
     static constexpr bool SPIKING = false, TIMED = false, RESTS = false;
-    static constexpr bool REGULARISED = false;
+    static constexpr bool REGULARISED = false, COUNTED = false;
+    static constexpr bool DISCRETE = false, LINEAR = true;
+    static constexpr bool NOISY = false, VETOED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
     // what all neurons share
     static constexpr int NUMBERS = 4;

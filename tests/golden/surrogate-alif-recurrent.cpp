@@ -19,10 +19,14 @@ namespace snn {
 //   reset B = B + b_incr
 struct Hidden {
     static constexpr int SIZE = 64, STATES = 3, INPUT = 1, READOUT = 0;
+    static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
+    static constexpr int TAPED = 2;
     static constexpr int RECORDS = 0, REFRACTORY = 2;  // steps
     static constexpr int PER_NEURON = 0, TRAINED = 0, ARRAYS = 0;
     static constexpr bool SPIKING = true, TIMED = false, RESTS = false;
-    static constexpr bool REGULARISED = true;
+    static constexpr bool REGULARISED = true, COUNTED = false;
+    static constexpr bool DISCRETE = true, LINEAR = true;
+    static constexpr bool NOISY = false, VETOED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
     // what all neurons share
     static constexpr int NUMBERS = 13;
@@ -103,7 +107,6 @@ struct Hidden {
         return vi{} - 1;
     }
     // the steps themselves are differentiated, for which these states are kept before the threshold
-    static constexpr int TAPED = 2;
     static inline void tape(const vf* x, vf* kept) {
         kept[0] = x[0];
         kept[1] = x[2];
@@ -170,10 +173,14 @@ struct Hidden {
 //   dI/dt = -I/tau_syn
 struct Output {
     static constexpr int SIZE = 20, STATES = 2, INPUT = 1, READOUT = 0;
+    static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
+    static constexpr int TAPED = 0;
     static constexpr int RECORDS = 0, REFRACTORY = 0;  // steps
     static constexpr int PER_NEURON = 0, TRAINED = 0, ARRAYS = 0;
     static constexpr bool SPIKING = false, TIMED = false, RESTS = false;
-    static constexpr bool REGULARISED = false;
+    static constexpr bool REGULARISED = false, COUNTED = false;
+    static constexpr bool DISCRETE = false, LINEAR = true;
+    static constexpr bool NOISY = false, VETOED = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
     // what all neurons share
     static constexpr int NUMBERS = 4;

@@ -14,9 +14,8 @@ from snnrun.version import __version__
 class OnlinePopulationEmitter(PopulationEmitter):
     """Writes a population together with the threshold that the surrogate derivative needs."""
 
-    def _disturbed(self) -> str:
-        state = self.states.index(str(self.steps.threshold_state))
-        return fill("online_level", state=state, level=self.body.returned(self.steps.threshold))
+    def _perturbed(self) -> str:
+        return fill("level", level=self.body.returned(self.steps.threshold))
 
 
 def generate_online(program: Program, precision: str) -> Generated:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 
 import sympy as sp
 
 from snnrun.backends.native.body import Body
+from snnrun.backends.native.per_neuron import PerNeuron
 from snnrun.backends.native.printer import (
     boolean,
     cxx_name,
     fill,
     indented,
-    print_formula,
     wrapped,
 )
-from snnrun.compile.derive import Flow
 from snnrun.compile.discrete import REACH, StepBack
 from snnrun.compile.population import CompiledPopulation
-from snnrun.compile.steps import FREE, HELD
+from snnrun.compile.steps import HELD
 from snnrun.compile.update import steps_of
 from snnrun.models.equations import internal, symbol
 
@@ -33,6 +31,8 @@ class PopulationEmitter:
     ``timed``: its spike times enter the loss. ``push``: of the regulariser at each spike, or None;
     ``averaged``: it sees means over the mini-batch.
     """
+
+    per_neuron: type[PerNeuron] = PerNeuron
 
     def __init__(
         self,
@@ -84,6 +84,14 @@ class PopulationEmitter:
             "spiking": boolean(compiled.spiking),
             "timed": boolean(self.timed),
             "regularised": boolean(self.push is not None),
+            "threshold_state": self._threshold_state,
+            "most_spikes": compiled.population.most_spikes,
+            "counted": boolean(self.neuron.count is not None),
+            "taped": 0 if self.step_back is None else len(self.step_back.taped),
+            "discrete": boolean(self.step_back is not None),
+            "linear": boolean(self.steps.linear),
+            "noisy": boolean(compiled.noise > 0),
+            "vetoed": boolean(compiled.population.veto > 0),
             "step": self.steps.step,
             "back": self.steps.back,
             "before": self._before,
@@ -113,9 +121,9 @@ class PopulationEmitter:
             yield self._regularised()
         if self.dynamics.held:
             yield self._refractory()
-        yield self._disturbed()
+        yield self._perturbed()
         if self.compiled.per_neuron:
-            yield self._per_neuron()
+            yield self.per_neuron(self.body).write()
 
     @property
     def _before(self) -> str:
@@ -194,7 +202,6 @@ class PopulationEmitter:
             value = f"{' & '.join(bounds)} ? {value} : vf{{}}"
         return fill(
             "discrete",
-            taped=len(taped),
             tape=indented(tape),
             surrogate=indented([*self.body.lines(used, states=taped), *inner, f"return {value};"]),
             reset="its reset counts as a constant" if step.reset_change is None else "all of it",
@@ -271,17 +278,20 @@ class PopulationEmitter:
         flags = {name: boolean(expression is not None) for name, expression in found.items()}
         return fill("signals", **flags) + "".join(parts)
 
-    def _disturbed(self) -> str:
-        """Return noise and vetoes, and what spikes need that come steps after the crossing."""
-        noise, veto = self.compiled.noise, self.compiled.population.veto
-        if not noise and not veto:
+    @property
+    def _threshold_state(self) -> int:
+        """Number of the state that is compared with the threshold; 0 where there is none."""
+        if not self.compiled.spiking:
+            return 0
+        return self.states.index(str(self.steps.threshold_state))
+
+    def _perturbed(self) -> str:
+        """Return what noise needs, and spikes that come steps after the crossing."""
+        strength = {"NOISE": self.compiled.noise, "VETO": self.compiled.population.veto}
+        self.body.use({internal(name) for name, value in strength.items() if value > 0})
+        if not strength["VETO"]:
             return ""
-        state = self.states.index(str(self.steps.threshold_state))
-        self.body.use({internal("NOISE"), internal("VETO")})
-        text = fill("disturbed", state=state, noisy=boolean(noise > 0), vetoed=boolean(veto > 0))
-        if not veto:
-            return text
-        text += fill("level", level=self.body.returned(self.steps.threshold))
+        text = fill("level", level=self.body.returned(self.steps.threshold))
         jump = self.dynamics.jump
         if jump is None:
             return text
@@ -305,7 +315,6 @@ class PopulationEmitter:
             "regularised",
             push=push,
             averaged=boolean(self.averaged),
-            state=self.states.index(str(self.steps.threshold_state)),
         )
 
     def _refractory(self) -> str:
@@ -320,80 +329,3 @@ class PopulationEmitter:
             before=self._before,
             release_part=release,
         )
-
-    def _per_neuron(self) -> str:
-        trained = self.compiled.population.trained
-        lowest = []
-        for p in trained:
-            floor = self.compiled.population.floors.get(p, -math.inf)
-            lowest.append("-INFINITY" if floor == -math.inf else f"n.LOWEST_{cxx_name(symbol(p))}")
-            if floor != -math.inf:
-                self.numbers[f"LOWEST_{cxx_name(symbol(p))}"] = float(floor)
-        return fill(
-            "per_neuron",
-            names=", ".join(self.compiled.per_neuron),
-            prepare=indented(self._prepare_lines()),
-            gradient=indented(self._gradient_lines()),
-            lowest=", ".join(lowest) or "0",
-        )
-
-    def _prepare_lines(self) -> list[str]:
-        own = [symbol(name) for name in self.compiled.per_neuron]
-        lines = self.body.loads(
-            cell
-            for prefix, flow in self.steps.flows()
-            if not self.steps.shared(prefix)
-            for cell in self.steps.table(flow)
-        )
-        at = {entry: i for i, entry in enumerate(self.arrays)}
-        lines += [f"k[{at[s]} * STRIDE] = Real({cxx_name(s)});" for s in own]
-        n = len(self.states)
-        for prefix, flow in self.steps.flows():
-            if self.steps.shared(prefix):
-                continue
-            directions: list[str | None] = [*self.compiled.population.trained] or [None]
-            for number, parameter in enumerate(directions):
-                lines.append("{")
-                lines.append(f"    const double A[{n}][{n + 1}] = {self._table(flow, None)};")
-                lines.append(f"    const double dA[{n}][{n + 1}] = {self._table(flow, parameter)};")
-                lines.append(f"    const Step<{n}> step(A, dA, DT, EULER);")
-                stored = []
-                if number == 0:
-                    stored += [
-                        (self.steps.entry(prefix, i, j), f"P[{i}][{j}]") for i, j in flow.entries
-                    ]
-                    stored += [(self.steps.offset(prefix, i), f"P[{i}][{n}]") for i in flow.offsets]
-                if parameter is not None:
-                    moved = self.steps.moved(flow, parameter)
-                    stored += [
-                        (self.steps.slope(prefix, parameter, i, j), f"dP[{i}][{j}]")
-                        for i, j in moved
-                    ]
-                for name, entry in stored:
-                    lines.append(f"    k[{at[name]} * STRIDE] = Real(step.{entry});")
-                lines.append("}")
-        return lines
-
-    def _table(self, flow: Flow, parameter: str | None) -> str:
-        """Return [A, b], or its derivative by ``parameter``, as a C++ initialiser."""
-        table = self.steps.table(flow)
-        if parameter is not None:
-            table = table.diff(symbol(parameter))
-        rows = [
-            "{" + ", ".join(print_formula(cell, "{}") for cell in table[i, :]) + "}"
-            for i in range(table.rows)
-        ]
-        return "{" + ", ".join(rows) + "}"
-
-    def _gradient_lines(self) -> list[str]:
-        sums = self.steps.parameter_gradients()
-        used = [e for by_flow in sums.values() for e in by_flow.values()]
-        lines = self.body.lines(used, states=self.states)
-        for p, parameter in enumerate(self.compiled.population.trained):
-            free = self.body.print(sums[parameter][FREE])
-            if HELD in sums[parameter]:
-                held = self.body.print(sums[parameter][HELD])
-                lines.append(f"g[{p}] = held ? splat({held}) : splat({free});")
-            else:
-                lines.append(f"g[{p}] = splat({free});")
-        return lines

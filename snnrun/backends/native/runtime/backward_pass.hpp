@@ -70,7 +70,7 @@ template <class P> struct BackwardPass {
         auto& gradient = std::get<I>(slot);
         if (fresh) gradient.parameters.zero();
         for (int i = 0; i < count; i++) prepare<I>(*trials[i], scale);
-        if constexpr (Discrete<typename L::Model>::ON) {
+        if constexpr (L::Model::DISCRETE) {
             constexpr int ABOVE = I + 1 < COUNT ? I + 1 : I;
             Group<L> group;
             for (int i = 0; i < count; i++)
@@ -87,7 +87,7 @@ template <class P> struct BackwardPass {
                               sent);
         }
         for (int i = 0; i < count; i++) {
-            if constexpr (!Discrete<typename L::Model>::ON)
+            if constexpr (!L::Model::DISCRETE)
                 walk<I>(*trials[i], gradient.parameters.data());
             gather_all<I>(*trials[i], gradient, fresh && i == 0);
         }
@@ -99,7 +99,7 @@ template <class P> struct BackwardPass {
         if constexpr (L::Model::REGULARISED)
             work.scale = Real(scale), work.total = Trial::AVERAGED ? std::get<I>(averages).total
                                                                    : Real(work.spike_count());
-        if constexpr (L::Model::SPIKING && !Discrete<typename L::Model>::ON) {
+        if constexpr (L::Model::SPIKING && !L::Model::DISCRETE) {
             if constexpr (I + 1 < COUNT)
                 gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value));
             if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
@@ -140,7 +140,7 @@ template <class P> struct BackwardPass {
             Real* forward = gradient.forward.data();
             const Wiring& wiring = *gradient.wiring;
             constexpr int BELOW = I == 0 ? 0 : I - 1;
-            constexpr bool FORWARD = L::TRAIN_FORWARD && !Plastic<L>::FORWARD;
+            constexpr bool FORWARD = L::TRAIN_FORWARD && !L::PLASTIC_FORWARD;
             if constexpr (FORWARD && I == 0 && L::SPARSE_FORWARD)
                 gather_synapses(work, forward, wiring.forward, b, 0, L::PRE, events.channel_start,
                                 events.step, 0, fresh);
@@ -151,7 +151,7 @@ template <class P> struct BackwardPass {
                 gather_from<L::SPARSE_FORWARD, Layer<BELOW>>(
                     work, std::get<BELOW>(trial.work), forward, Tensors<L>::forward_at(b, 0),
                     wiring.forward, b, fresh);
-            if constexpr (L::TRAIN_RECURRENT && !Plastic<L>::RECURRENT)
+            if constexpr (L::TRAIN_RECURRENT && !L::PLASTIC_RECURRENT)
                 gather_from<L::SPARSE_RECURRENT, L>(work, work, gradient.recurrent.data(),
                                                     Tensors<L>::recurrent_at(b, 0),
                                                     wiring.recurrent, b, fresh);

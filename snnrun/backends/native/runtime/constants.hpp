@@ -13,7 +13,23 @@ template <class X, class Y> inline X number(Y y) {
     else return X(y);
 }
 
-// What the functions of a population M read beside its states: the numbers that all of its neurons
+// A generated population M is a struct with these constants, and the functions that they call for:
+//   SIZE, STATES, INPUT, READOUT, THRESHOLD_STATE   neurons, states, and which state is which
+//   SPIKING           crosses, reset, keep, can_spike; RECORDS of states are kept with each spike
+//   TIMED             the loss looks at its spike times
+//   RESTS             a trial may end once nobody can spike any more
+//   REFRACTORY        steps in which neurons are held after a spike: advance_held, adjoint_held
+//   COUNTED           several spikes a step, at most MOST_SPIKES: count
+//   DISCRETE          its steps are differentiated: tape, surrogate, step_back; TAPED states
+//   LINEAR            adjoint does not look at the states
+//   REGULARISED       push; AVERAGED: of spike counts averaged over the mini-batch
+//   NOISY, VETOED     noise in each step; neurons on the threshold that are kept from spiking:
+//                     level, late_drive, cross
+//   SIGNAL_PLUS, SIGNAL_MINUS    signal_plus, signal_minus
+//   PER_NEURON, TRAINED, ARRAYS  parameters and coefficients that differ: prepare,
+//                     parameter_gradient, lowest
+//   NUMBERS           what all neurons share
+// What the functions of M read beside its states: the numbers that all of its neurons
 // share, and the coefficients of those that differ, [ARRAYS][width], from one neuron on. X: Real
 // for one neuron, vf for a register of them.
 template <class M, class X> struct Constants {

@@ -21,8 +21,8 @@ template <class L> struct ByTarget {
         if constexpr (ON) return size_t(L::Model::SIZE) * Shape<Source::SIZE>::width;
         else return 0;
     }
-    static constexpr bool FORWARD = Discrete<typename L::Source>::ON;
-    static constexpr bool RECURRENT = L::RECURRENT && Discrete<typename L::Model>::ON;
+    static constexpr bool FORWARD = L::source_discrete();
+    static constexpr bool RECURRENT = L::RECURRENT && L::Model::DISCRETE;
     void allocate() {
         forward.allocate_dense(size<typename L::Source, FORWARD>());
         recurrent.allocate_dense(size<typename L::Model, RECURRENT>());
@@ -63,7 +63,7 @@ template <class L> struct ByTarget {
 // Keeps what the backward pass needs of the states before the threshold.
 template <class L> struct Taped {
     static constexpr bool WHOLE_TRIAL = true;
-    static constexpr int TAPED = Discrete<typename L::Model>::TAPED;
+    static constexpr int TAPED = L::Model::TAPED;
     Work<L>& work;
     inline void operator()(int n, int v, const vf* x) {
         vf kept[TAPED];
@@ -73,7 +73,7 @@ template <class L> struct Taped {
     }
 };
 template <class L>
-using Seen = std::conditional_t<Discrete<typename L::Model>::ON, Taped<L>, Unobserved>;
+using Seen = std::conditional_t<L::Model::DISCRETE, Taped<L>, Unobserved>;
 
 // The input adjoint of target k, step by step: `stride` numbers from one to the next.
 template <class L> struct Deltas {
@@ -179,7 +179,7 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
             held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
             slope = held ? vf{} : slope;
         }
-        if constexpr (Disturbed<M>::VETO)
+        if constexpr (M::VETOED)
             if (work.draws.on) slope = vetoed(work.draws, v, n) ? vf{} : slope;
         M::step_back(l, s, spiking, dl_ds[x], slope, k, g);
         if constexpr (M::TRAINED > 0) {

@@ -6,14 +6,6 @@
 
 namespace snn {
 
-// What a population has: declared in its struct only if it is used.
-template <class M, class = void> struct Disturbed {
-    static constexpr bool ANY = false, NOISE = false, VETO = false;
-};
-template <class M> struct Disturbed<M, std::void_t<decltype(M::DISTURBED)>> {
-    static constexpr bool ANY = true, NOISE = M::NOISY, VETO = M::VETOED;
-};
-
 typedef std::conditional_t<sizeof(Real) == 4, uint32_t, uint64_t> Word;
 typedef Word vu __attribute__((vector_size(VECTOR_BYTES)));
 
@@ -102,14 +94,14 @@ static inline vf normal(vu h) {
 
 // Draws below it are vetoes.
 template <class M> static inline Word vetoes_below(const typename M::template Numbers<double>& n) {
-    if constexpr (Disturbed<M>::VETO) return Word(uint32_t(n.VETO * 4294967295.0));
+    if constexpr (M::VETOED) return Word(uint32_t(n.VETO * 4294967295.0));
     else return 0;
 }
 
 // Noise of step n for the neurons of vector v.
 template <class M>
 static inline void add_noise(const Draws& draws, vf* x, const Constants<M, vf>& k, int v, int n) {
-    if (draws.on) x[M::DISTURBED] += normal(hash_lanes(draws.noise, v, n)) * k.shared.NOISE;
+    if (draws.on) x[M::THRESHOLD_STATE] += normal(hash_lanes(draws.noise, v, n)) * k.shared.NOISE;
 }
 
 // Whether the neurons of vector v are kept from spiking in step n.

@@ -220,7 +220,7 @@ template <class P> class Engine : Walk<P> {
 
     // What a call with batches of up to `batch` examples begins with.
     void prepare(const Job& job, int64_t batch) {
-        if constexpr (Aims<typename P::Loss>::value) emitted_.assign(job.count, {});
+        if constexpr (P::Loss::TARGETS) emitted_.assign(job.count, {});
         if constexpr (AVERAGED && !Deferred<P>::ON)
             for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
                 trials_.push_back(std::make_unique<Trial>(formula_));

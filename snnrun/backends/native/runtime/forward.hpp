@@ -73,7 +73,7 @@ template <class L> struct Signals {
 template <class L>
 static inline void prepare_draws(Work<L>& work, const Coefficients<L>& coefficients, bool on,
                                  uint64_t key, int number) {
-    if constexpr (Disturbed<typename L::Model>::ANY)
+    if constexpr (L::Model::NOISY || L::Model::VETOED)
         work.draws = {on, mix(key + 2 * number + 1), mix(key + 2 * number + 2),
                       vetoes_below<typename L::Model>(coefficients.exact)};
 }
@@ -136,7 +136,6 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
                               const WideConstantsOf<L>& constants, const Arrivals& arrivals,
                               Observer& observe, vf* state, int stride, int b, int n, bool tail) {
     using M = typename L::Model;
-    using D = Disturbed<M>;
     constexpr int B = L::B;
     [[maybe_unused]] vf many[B];  // spikes of each neuron that spikes
     vf in[B], kept[M::RECORDS + 1][B];
@@ -166,20 +165,20 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
     vi alive = {};
     // What vector x does on its threshold: spikes are entered, states kept, and reset.
     [[maybe_unused]] const auto spike = [&](vf* s, const WideConstantsOf<L>& k, vi spiking, int x) {
-        if constexpr (D::VETO) {
+        if constexpr (M::VETOED) {
             vi first = {}, delayed = {};
             if (work.draws.on) delayed = hold_back(work, spiking, first, b * B + x, n);
             crossed[x * LANES / 64] |= uint64_t(bits(first)) << (x * LANES % 64);
             late[x * LANES / 64] |= uint64_t(bits(delayed)) << (x * LANES % 64);
             vf there[M::STATES];  // a neuron that was not kept from spiking is on its threshold
             for (int i = 0; i < M::STATES; i++) there[i] = s[i];
-            there[M::DISTURBED] = delayed ? s[M::DISTURBED] : M::level(s, k);
+            there[M::THRESHOLD_STATE] = delayed ? s[M::THRESHOLD_STATE] : M::level(s, k);
             M::template keep<B>(in[x], there, kept, x);
         } else if constexpr (M::SPIKING) {
             M::template keep<B>(in[x], s, kept, x);
         }
         hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
-        if constexpr (Counted<M>::ON) many[x] = M::count(s, k), M::reset(s, spiking, many[x], k);
+        if constexpr (M::COUNTED) many[x] = M::count(s, k), M::reset(s, spiking, many[x], k);
         else if constexpr (M::SPIKING) M::reset(s, spiking, k);
     };
     SNN_UNROLL for (int x = 0; x < B; x++) {
@@ -196,14 +195,14 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
             vf h[M::STATES];
             for (int i = 0; i < M::STATES; i++) h[i] = s[i];
             M::advance_held(h, k), M::advance(s, k);
-            if constexpr (D::NOISE) add_noise<M>(work.draws, s, k, v, n);
+            if constexpr (M::NOISY) add_noise<M>(work.draws, s, k, v, n);
             for (int i = 0; i < M::STATES; i++) s[i] = held ? h[i] : s[i];
             const vi spiking = M::crosses(s, k) & ~held;
             observe(n, v, s);
             spike(s, k, spiking, x);
         } else {
             M::advance(s, k);
-            if constexpr (D::NOISE) add_noise<M>(work.draws, s, k, v, n);
+            if constexpr (M::NOISY) add_noise<M>(work.draws, s, k, v, n);
             observe(n, v, s);
             if constexpr (M::SPIKING) spike(s, k, M::crosses(s, k), x);
         }
@@ -220,7 +219,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         const uint32_t first = spikes.start[n];
         uint32_t count = first;
         clear_padding<L>(hit, b);  // padding is no neuron
-        if constexpr (D::VETO) {
+        if constexpr (M::VETOED) {
             clear_padding<L>(crossed, b);
             keep_crossings(work, crossed, kept[0], n, b);
         }
@@ -228,14 +227,14 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
             for (uint64_t h = hit[q]; h; h &= h - 1) {
                 const int i = int(q * 64) + __builtin_ctzll(h);
                 int times = 1;
-                if constexpr (Counted<M>::ON) times = int(reinterpret_cast<Real*>(many)[i]);
+                if constexpr (M::COUNTED) times = int(reinterpret_cast<Real*>(many)[i]);
                 for (; times > 0; times--) spikes.neuron[count++] = uint16_t(i);
             }
         spikes.start[n + 1] = count;
         if constexpr (L::TILED) enter_parts(spikes, hit, first, n);
         for (uint32_t e = first; e < count; e++) {
             const int i = spikes.neuron[e];
-            if constexpr (D::VETO) spikes.late[e] = late[i / 64] >> i % 64 & 1;
+            if constexpr (M::VETOED) spikes.late[e] = late[i / 64] >> i % 64 & 1;
             for (int r = 0; r < M::RECORDS; r++)
                 spikes.state[r * BlockSpikes<L>::CAPACITY + e] =
                     reinterpret_cast<const Real*>(kept[r])[i];
@@ -286,15 +285,15 @@ void forward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& one
     const WideConstantsOf<L> constants{numbers, one.own};
     constexpr bool rests = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
     // noise can make every neuron spike; one that was kept from spiking counts as able to
-    const bool may_rest = rests && !(Disturbed<M>::NOISE && work.draws.on);
+    const bool may_rest = rests && !(M::NOISY && work.draws.on);
     const int last = may_rest ? arrivals.last_step(T) : T;
     if constexpr (M::REFRACTORY > 0)
         std::fill_n(work.free_from.data() + from_block * L::BW, (to_block - from_block) * L::BW, 0);
-    if constexpr (Disturbed<M>::VETO) work.waiting.zero();
+    if constexpr (M::VETOED) work.waiting.zero();
     auto finish = [&](int b, int n) {
         if constexpr (M::SPIKING)
             work.spikes[b].rest_from(n);
-        if constexpr (Disturbed<M>::VETO)
+        if constexpr (M::VETOED)
             for (int t = n + 1; t <= T; t++)
                 work.crossings[b].start[t] = work.crossings[b].start[n];
     };

@@ -45,7 +45,7 @@ template <class P> struct ForwardPass : Walk<P> {
             using L = Layer<I>;
             if constexpr (I >= FIRST) {
                 Seen<L> seen{std::get<I>(trial.work)};
-                if constexpr (I == COUNT - 1 && !Aims<typename P::Loss>::value)
+                if constexpr (I == COUNT - 1 && !P::Loss::TARGETS)
                     walk<I, TRACE>(trial, trial.loss);
                 else walk<I, TRACE>(trial, seen);
             }
@@ -63,7 +63,7 @@ template <class P> struct ForwardPass : Walk<P> {
     double finish(Trial& trial, int64_t i, double scale) const {
         if (job.train) trial.sort_spikes();
         const int label = job.data->labels[job.examples[i]];
-        if constexpr (Aims<typename P::Loss>::value) {
+        if constexpr (P::Loss::TARGETS) {
             trial.loss.aim(*job.data, job.examples[i]);
             auto& kept = emitted[i];
             kept.step.resize(trial.spikes(COUNT - 1, nullptr, nullptr));

@@ -13,26 +13,11 @@
 
 namespace snn {
 
-// Whether the steps of a population are differentiated, and how many of its states are kept in
-// each: declared in its struct only then.
-template <class M, class = void> struct Discrete {
-    static constexpr bool ON = false;
-    static constexpr int TAPED = 0;
-};
-template <class M> struct Discrete<M, std::void_t<decltype(M::TAPED)>> {
-    static constexpr bool ON = true;
-    static constexpr int TAPED = M::TAPED;
-};
-constexpr int STEPS_AT_ONCE = 16;  // of such a layer: sums over targets are made for all of them
-constexpr int MOST_TOGETHER = 4;   // trials that are walked back through such a layer together
+// Of layers whose steps are differentiated: sums over targets are made for so many steps at once,
+// and so many trials are walked back together.
+constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 4;
 
-// Whether a population's adjoint of a step is the same in all states: lam <- J^T lam.
-template <class M, class = void> struct Linear : std::false_type {};
-template <class M>
-struct Linear<M, std::void_t<decltype(M::adjoint((vf*)nullptr, std::declval<Constants<M, vf>>()))>>
-    : std::true_type {};
-
-// Model:    a generated population (see population.cpp.tmpl for what it must have)
+// Model:    a generated population (see constants.hpp)
 // PRE:      rows of the forward weights: input channels, or the padded width of the layer below
 // SOURCE:   the generated population below, or void for the input
 // SPARSE_: not all neurons are connected by the projection
@@ -46,10 +31,11 @@ struct LayerSpec {
     static constexpr int BLOCKS = shape::blocks, WIDTH = shape::width;
     static constexpr bool RECURRENT = RECURRENT_, TRAIN_FORWARD = TRAIN_FORWARD_;
     static constexpr bool TRAIN_RECURRENT = RECURRENT_ && TRAIN_RECURRENT_;
+    static constexpr bool PLASTIC = false, PLASTIC_FORWARD = false, PLASTIC_RECURRENT = false;
     static constexpr bool SPARSE_FORWARD = SPARSE_FORWARD_, SPARSE_RECURRENT = SPARSE_RECURRENT_;
     static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
     // states of every step are kept
-    static constexpr bool TAPE = Model::TRAINED > 0 || !Linear<Model>::value;
+    static constexpr bool TAPE = Model::TRAINED > 0 || !Model::LINEAR;
     // of the adjoints of all steps, and of the gradients of weights
     static constexpr size_t TABLE_BYTES = size_t(STEPS) * WIDTH * sizeof(Real);
     static constexpr size_t GRADIENT_BYTES =
@@ -61,7 +47,11 @@ struct LayerSpec {
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&
-                                  !Disturbed<Model>::VETO && !Discrete<Model>::ON;
+                                  !Model::VETOED && !Model::DISCRETE;
+    static constexpr bool source_discrete() {  // whether the layer below wants sums over targets
+        if constexpr (ABOVE_SPIKES) return Source::DISCRETE;
+        else return false;
+    }
     static constexpr int rows() {  // of the forward weights, without padding
         if constexpr (ABOVE_SPIKES) return Source::SIZE;
         else return PRE;
@@ -145,16 +135,6 @@ template <class L, int ROWS> struct InParts {
     }
 };
 
-// What a population of neurons has that may spike several times in a step.
-template <class M, class = void> struct Counted {
-    static constexpr bool ON = false;
-    static constexpr int MOST = 1;
-};
-template <class M> struct Counted<M, std::void_t<decltype(M::MOST_SPIKES)>> {
-    static constexpr bool ON = true;
-    static constexpr int MOST = M::MOST_SPIKES;
-};
-
 // Spikes of a block of neurons in one example, in order of time and then of neuron. A neuron that
 // spikes several times in a step stands there as often.
 template <class L> struct BlockSpikes {
@@ -168,7 +148,7 @@ template <class L> struct BlockSpikes {
     std::vector<uint32_t> by_neuron;  // spikes of neuron i: by_neuron[i] .. by_neuron[i + 1]
     Buffer<uint16_t> step;            // of each spike, by neuron
     static constexpr size_t CAPACITY =
-        size_t(L::STEPS) * L::BW * Counted<typename L::Model>::MOST;
+        size_t(L::STEPS) * L::BW * L::Model::MOST_SPIKES;
 
     void allocate() {
         start.assign(L::STEPS + 1, 0), by_neuron.assign(L::BW + 1, 0);
@@ -176,7 +156,7 @@ template <class L> struct BlockSpikes {
         neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
         state.allocate(CAPACITY * L::Model::RECORDS);
         inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
-        if (Disturbed<typename L::Model>::VETO) late.allocate(CAPACITY);
+        if (L::Model::VETOED) late.allocate(CAPACITY);
         if (L::Model::TIMED) time_gradient.allocate(CAPACITY);
         if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
     }
@@ -237,7 +217,7 @@ template <class L> struct Work {
     const Real* average = nullptr;  // [WIDTH] spikes of each neuron, per example of the mini-batch
     Draws draws;
     Buffer<Int> waiting;  // [WIDTH] mask: above the threshold, and kept from spiking
-    BlockCrossings<L> crossings[Disturbed<M>::VETO ? L::BLOCKS : 1];
+    BlockCrossings<L> crossings[M::VETOED ? L::BLOCKS : 1];
     Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
@@ -247,12 +227,12 @@ template <class L> struct Work {
         state.allocate(size_t(M::STATES) * L::WIDTH),
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
-        if constexpr (Discrete<M>::ON) {
-            taped.allocate(size_t(L::STEPS) * Discrete<M>::TAPED * L::WIDTH);
+        if constexpr (M::DISCRETE) {
+            taped.allocate(size_t(L::STEPS) * M::TAPED * L::WIDTH);
             dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
         }
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
-        if constexpr (Disturbed<M>::VETO) {
+        if constexpr (M::VETOED) {
             waiting.allocate(L::WIDTH);
             for (auto& c : crossings) c.allocate();
         }

@@ -67,6 +67,7 @@ Outcome finish_numbers(const F& f, const vf* numbers, vf* delta, int label, doub
 template <class L, class F> struct WeightedSum {
     F f;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
+    static constexpr bool TARGETS = false;
     vf sums[L::WIDTH / LANES], delta[L::WIDTH / LANES];
     Buffer<Real> weight;
 
@@ -102,6 +103,7 @@ template <class L, class F> struct InputWeightedSum : WeightedSum<L, F> {
 template <class L, class F> struct Integral {
     F f;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
+    static constexpr bool TARGETS = false;
     static constexpr int V = L::WIDTH / LANES;
     vf sums[V], delta[V];
     Buffer<Real> rows;  // [step][WIDTH] the potentials
@@ -137,6 +139,7 @@ template <class L> Real weight_of(const Tensors<L>& weights, int pre, int k) {
 template <class L, class F> struct Maximum {
     F f;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = true;
+    static constexpr bool TARGETS = false;
     static constexpr int S = L::Model::STATES;
     vf highest[L::WIDTH / LANES], delta[L::WIDTH / LANES], peak[S][L::WIDTH / LANES];
     vi at[L::WIDTH / LANES];  // first step of the maximum
@@ -188,6 +191,7 @@ template <class L, class F> struct Maximum {
 template <class L, class F> struct EachStep {
     F formula;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
+    static constexpr bool TARGETS = false;
     static constexpr int V = L::WIDTH / LANES, N = L::Model::SIZE;
     Buffer<Real> rows;  // [step][WIDTH] the potentials, then the drive
 
@@ -239,6 +243,7 @@ template <class L, class F> struct EachStep {
 template <class L, class F, bool LAGS = false> struct FirstSpike {
     F f;
     static constexpr bool ACTIVE = false, WHOLE_TRIAL = false, MOVES_WITH_SPIKES = false;
+    static constexpr bool TARGETS = false;
 
     void allocate() {}
     void start(const Events&) {}

@@ -199,7 +199,7 @@ static inline vf step_vector(OnlineWork<L>& work, const WideConstantsOf<L>& k, i
         M::advance_held(h, k);
         for (int i = 0; i < STATES; i++) x[i] = held ? h[i] : x[i];
     }
-    const vf slope = surrogate(work.rule, x[M::MEETS], M::level(x, k));
+    const vf slope = surrogate(work.rule, x[M::THRESHOLD_STATE], M::level(x, k));
     const vi spiking = M::crosses(x, k) & ~held;
     for (int i = 0; trace && i < STATES; i++) vectors(trace + size_t(i) * trace_stride)[v] = x[i];
     uint32_t hit = bits(spiking);

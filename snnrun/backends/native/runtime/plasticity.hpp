@@ -20,20 +20,13 @@ namespace snn {
 // A layer with such projections. Rule: the generated constants.
 template <class Layer, class Rule_, bool FORWARD, bool RECURRENT_> struct PlasticLayer : Layer {
     using Rule = Rule_;
+    static constexpr bool PLASTIC = true;
     static constexpr bool PLASTIC_FORWARD = FORWARD, PLASTIC_RECURRENT = RECURRENT_;
 };
-template <class L, class = void> struct Plastic {
-    static constexpr bool ANY = false, FORWARD = false, RECURRENT = false;
-};
-template <class L> struct Plastic<L, std::void_t<typename L::Rule>> {
-    static constexpr bool ANY = true;
-    static constexpr bool FORWARD = L::PLASTIC_FORWARD, RECURRENT = L::PLASTIC_RECURRENT;
-};
-
 // Whether the adjoint of a layer is asked for by what learns from gradients there.
 template <class L> constexpr bool learns_by_gradient() {
-    return (L::TRAIN_FORWARD && !Plastic<L>::FORWARD) || L::Model::TRAINED > 0 ||
-           (L::TRAIN_RECURRENT && !Plastic<L>::RECURRENT);
+    return (L::TRAIN_FORWARD && !L::PLASTIC_FORWARD) || L::Model::TRAINED > 0 ||
+           (L::TRAIN_RECURRENT && !L::PLASTIC_RECURRENT);
 }
 
 // The same for layer I and all below it.
@@ -185,11 +178,11 @@ void pair_layer(const typename P::Plasticity& rule, Trial& trial, const AllTenso
         const Tensors<L>& weights = std::get<I>(values);
         Real* rows = gradient.forward.data() + forward;
         const Real* w = weights.forward.data() + forward;
-        if constexpr (Plastic<L>::FORWARD && I == 0)
+        if constexpr (L::PLASTIC_FORWARD && I == 0)
             f(rows, w, L::PRE, trial.events.channel_start, trial.events.step, 0);
-        if constexpr (Plastic<L>::FORWARD && I > 0)
+        if constexpr (L::PLASTIC_FORWARD && I > 0)
             from_layer(std::get<BELOW>(trial.work), Below::BW, rows, w, f);
-        if constexpr (Plastic<L>::RECURRENT)
+        if constexpr (L::PLASTIC_RECURRENT)
             from_layer(work, L::BW, gradient.recurrent.data() + own, weights.recurrent.data() + own,
                        f);
     };
@@ -201,7 +194,7 @@ void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTens
                  AllTensors& slot, double scale, bool fresh) {
     if constexpr (I < std::tuple_size_v<typename P::Layers>) {
         using L = std::tuple_element_t<I, typename P::Layers>;
-        if constexpr (Plastic<L>::ANY) {
+        if constexpr (L::PLASTIC) {
             const double factor = rule.third_factor(trial.right, trial.loss_value);
             pair_layer<I, P>(rule, trial, values, slot, Real(scale * factor), fresh);
         }
@@ -235,8 +228,8 @@ bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gr
 template <class L, class R, class Gradient>
 bool update_weights(const R& rule, Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
                     const Gradient& gradient, size_t from, size_t to, const Adam& a, Real floor) {
-    if constexpr (Plastic<L>::ANY)
-        if (member == &Tensors<L>::forward ? Plastic<L>::FORWARD : Plastic<L>::RECURRENT)
+    if constexpr (L::PLASTIC)
+        if (member == &Tensors<L>::forward ? L::PLASTIC_FORWARD : L::PLASTIC_RECURRENT)
             return plastic_update(rule, w, m, v, gradient, from, to, a);
     return adam(w, m, v, gradient, from, to, a, floor);
 }

@@ -10,14 +10,9 @@
 
 namespace snn {
 
-// Whether a loss compares with target spikes: it declares TARGETS only then.
-template <class Loss, class = void> struct Aims : std::false_type {};
-template <class Loss>
-struct Aims<Loss, std::void_t<decltype(Loss::TARGETS)>> : std::true_type {};
-
 template <class L, class F> struct SpikeTrain {
     static constexpr bool ACTIVE = false, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
-    static constexpr bool TARGETS = true;
+    static constexpr bool TARGETS = true;  // compares with target spikes
     static constexpr int V = L::WIDTH / LANES;
     F f;
     Buffer<Real> rows;  // [step][WIDTH] target - spikes, then err, then dL/ds

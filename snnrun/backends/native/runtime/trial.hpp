@@ -16,11 +16,11 @@ template <class P> struct Trial : Walk<P> {
     }
     static constexpr bool AVERAGED = averaged(static_cast<Layers*>(nullptr));
     template <class... Ls> static constexpr bool discrete(std::tuple<Ls...>*) {
-        return (Discrete<typename Ls::Model>::ON || ...);
+        return (Ls::Model::DISCRETE || ...);
     }
     static constexpr bool DISCRETE = discrete(static_cast<Layers*>(nullptr));
     template <class... Ls> static constexpr bool shared(std::tuple<Ls...>*) {
-        return ((Discrete<typename Ls::Model>::ON && Ls::RECURRENT) || ...);
+        return ((Ls::Model::DISCRETE && Ls::RECURRENT) || ...);
     }
     // Trials of a slot that a thread walks back together, since they then share the reading of
     // recurrent weights.
