@@ -35,7 +35,7 @@ _REFRACTORY = number(
     "Refractory period: for so long after a spike the potential is held and no spike is "
     "emitted. Rounded to whole steps.", unit="ms", minimum=0,
 )
-_ADAPTATION = (
+_OF_SOME = (
     number(
         "TAU_B", "Time constant with which the adaptation B of ALIF neurons decays.", unit="ms",
         above=0,
@@ -52,9 +52,9 @@ TAU_SYN = follows(_SYNAPSE, "tau_syn", positive=True, floor_key="MIN_TAU_SYN")
 V_THRESH = follows(_THRESHOLD, "v_thresh")
 V_RESET = follows(_RESET, "v_reset")
 T_REF = follows(_REFRACTORY, "t_ref", low=0.0)
-TAU_B = follows(_ADAPTATION[0], "tau_b", positive=True)
-B_INCR = follows(_ADAPTATION[1], "b_incr")
-B_INIT = follows(_ADAPTATION[2], "b_init")
+TAU_B = follows(_OF_SOME[0], "tau_b", positive=True)
+B_INCR = follows(_OF_SOME[1], "b_incr")
+B_INIT = follows(_OF_SOME[2], "b_init")
 
 MEMBRANE = """
     dV/dt = (I - V) / tau_mem
@@ -214,6 +214,7 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
 
 HIDDEN_NEURONS = tuple(name for name, (neuron, _) in NEURON_TYPES.items() if neuron.threshold)
 OUTPUT_NEURONS = tuple(name for name in NEURON_TYPES if name not in HIDDEN_NEURONS)
+NEURON_KEYS = [row["name"] for row in (*_OF_SOME, _REFRACTORY)]  # of some neurons only
 DISCRETE = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.discrete]
 DRAWN = [name for name, (_, drawn) in NEURON_TYPES.items() if drawn]
 LAYERED = unless("network.layers", ())  # whose neurons and recurrence are each layer's own
@@ -229,7 +230,7 @@ _RESET["active_if"] = (
     when("LOSS_TYPE", *(name for name, loss in BUILT_IN.items() if loss.spiking)),  # of the outputs
     LAYERED,
 )
-for _row in _ADAPTATION:
+for _row in _OF_SOME:
     _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), LAYERED)
 _DIFFERING = (
     when("TRAIN_TAU", True),
@@ -265,7 +266,7 @@ KEYS = table(
         "and spytorch_LI for spytorch_LIF.",
         choices=OUTPUT_NEURONS, dotted_path=True,
     ),
-    *_ADAPTATION,
+    *_OF_SOME,
 ) + table(
     "learning parameters",
     number(

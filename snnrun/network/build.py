@@ -17,7 +17,7 @@ from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import find
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import BUILT_IN, Loss
-from snnrun.models.neurons import NEURON_TYPES
+from snnrun.models.neurons import NEURON_KEYS, NEURON_TYPES
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules.base import Rule
@@ -28,7 +28,6 @@ from snnrun.schema.effect import no_effect
 from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
 from snnrun.streams import stream
 
-NEURON_KEYS = ("TAU_B", "B_INCR", "B_INIT", "TAU_REF")  # of some neurons only
 GAMMA_SHAPE = 3.0  # of the distribution of heterogeneous time constants (Perez-Nieves et al. 2021)
 SMALLEST_PART = 0.01  # of its start that learning leaves of a parameter that must be positive
 HETEROGENEOUS_CEILING = 3.0  # times the mean
