@@ -20,7 +20,7 @@ GONE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "weights too negative": ({"INPUT_HIDDEN_MEAN": -1.0, "N_EPOCH": 4}, "silent layer"),
     # learns in the first epoch; then the rate has grown to what no network survives
     "steps too large": (
-        {**LEARNS, "ETA": 1.0, "LR_EASE_IN_FACTOR": 1.01, "N_EPOCH": 5},
+        {**LEARNS, "ETA": 2.0, "LR_EASE_IN_FACTOR": 1.01, "N_EPOCH": 5},
         "collapse",
     ),
     "steps too small": ({"ETA": 1e-7, "N_EPOCH": 4}, "nothing learned"),
