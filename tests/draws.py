@@ -1,4 +1,4 @@
-"""The draws of a training trial in NumPy: hashes of (key, neuron, step), noise and vetoes.
+"""The draws of a training trial in NumPy: hashes of (key, neuron, step), noise and spike dropout.
 
 Backends must draw these numbers; whether they are normal is judged by the standard library.
 """
@@ -58,7 +58,7 @@ def _tail(h: np.ndarray) -> np.ndarray:
 
 
 def layer_keys(key: int, example: int, layer: int) -> tuple[int, int]:
-    """Return the keys of the noise and of the vetoes of an example in a layer."""
+    """Return the keys of the noise and of spike dropout of an example in a layer."""
     base = mix(key ^ example)
     return mix((base + 2 * layer + 1) & MASK), mix((base + 2 * layer + 2) & MASK)
 
@@ -69,10 +69,12 @@ def disturbances(program: Program, key: int, example: int) -> list[Disturbance]:
     for index, compiled in enumerate(program.populations[:-1]):
         population = compiled.population
         shape = (program.steps, population.size)
-        noise_key, veto_key = layer_keys(key, example, index)
+        noise_key, spike_dropout_key = layer_keys(key, example, index)
         noise = np.zeros(shape)
         if population.noise:
             noise = population.noise * program.dt**0.5 * normal(hashes(noise_key, *shape))
-        veto = hashes(veto_key, *shape) < int(population.veto * 4294967295.0)
-        found.append(Disturbance(noise=noise, veto=veto))
+        spike_dropout = hashes(spike_dropout_key, *shape) < int(
+            population.spike_dropout * 4294967295.0
+        )
+        found.append(Disturbance(noise=noise, spike_dropout=spike_dropout))
     return found

@@ -52,7 +52,11 @@ MODELS = {**NEURONS, "lif_rest": LIF_REST}
 
 
 def network_of(
-    problem: Problem, *, train: tuple[str, ...] = TAUS, noise: float = 0.0, veto: float = 0.0
+    problem: Problem,
+    *,
+    train: tuple[str, ...] = TAUS,
+    noise: float = 0.0,
+    spike_dropout: float = 0.0,
 ) -> Network:
     """Return the problem's network; equal values of all neurons become one constant."""
     n_inputs = len(problem.weights[problem.layers[0].feedforward])
@@ -69,7 +73,7 @@ def network_of(
             values["t_ref"] = layer.t_ref
         hidden = layer is not problem.layers[-1]
         population = Population(
-            noise=noise * hidden, veto=veto * hidden,
+            noise=noise * hidden, spike_dropout=spike_dropout * hidden,
             name=layer.name, size=layer.size, neuron=neuron, values=values,
             trained=tuple(n for n in train if n in layer.parameters), floors={},
         )  # fmt: skip
@@ -102,7 +106,7 @@ def program_of(
     strengths: Mapping[str, float] | None = None,
     average_spikes: bool = False,
     noise: float = 0.0,
-    veto: float = 0.0,
+    spike_dropout: float = 0.0,
     spikes: SpikeDerivative | None = None,
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms; ``spikes``: with rule=surrogate."""
@@ -110,7 +114,7 @@ def program_of(
     loss = {**LOSSES, **TARGET_LOSSES}[problem.loss.name]
     values = {**problem.loss.values, "TAU_MEM": tau_mem[0]}
     return compile_program(
-        network_of(problem, train=train, noise=noise, veto=veto),
+        network_of(problem, train=train, noise=noise, spike_dropout=spike_dropout),
         loss,
         {key: value for key, value in values.items() if key in loss.keys},
         steps=problem.steps(dt),

@@ -110,7 +110,7 @@ class Disturbance:
     """What training does to a layer: noise added to V, and who may not spike."""
 
     noise: Array  # [T, N]
-    veto: Array  # [T, N] bool
+    spike_dropout: Array  # [T, N] bool
 
 
 def simulate(
@@ -153,7 +153,7 @@ def simulate(
                 fires = (x[V] >= model.rhs(x, layer.parameters)) & ~tape.refractory[n]
                 tape.crossed[n] = n
                 if disturbance:
-                    kept_back, since = fires & disturbance.veto[n], waiting[index]
+                    kept_back, since = fires & disturbance.spike_dropout[n], waiting[index]
                     tape.crossed[n] = np.where(since >= 0, since, n)
                     waiting[index] = np.where(kept_back, tape.crossed[n], -1)
                     fires &= ~kept_back

@@ -91,7 +91,7 @@ def gradient(
                     dl_ds += penalty(tape.spikes.sum(0), index)
                 active = ~tape.refractory[n]
                 if index < len(disturbances):
-                    active &= ~disturbances[index].veto[n]
+                    active &= ~disturbances[index].spike_dropout[n]
                 lam = _through_spike(layer, tape, n, lam, dl_ds, active, surrogate, detach,
                                      gradients)  # fmt: skip
             end[index][n] = lam

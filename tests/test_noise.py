@@ -1,4 +1,4 @@
-"""Noise and vetoes of training trials: HIDDEN_NOISE and PDROP_HIDDEN on the native backend."""
+"""Noise and spike dropout in training: HIDDEN_NOISE and PDROP_HIDDEN on the native backend."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ from snnrun.run import train
 
 KEY = 2**63 + 12345
 EXAMPLES = np.arange(4)
-NOISE, VETO = 0.08, 0.6
+NOISE, DROPOUT = 0.08, 0.6
 # Every model, refractory period, recurrence, second layer, trained time constants; both, and each
 CASES: dict[str, tuple[Case, float, float]] = {
-    "both": (case("lif", "sum", spread=0.0), NOISE, VETO),
+    "both": (case("lif", "sum", spread=0.0), NOISE, DROPOUT),
     "noise": (case("lif", "sum_weigh_exp", recurrent=True, train=TAUS), NOISE, 0.0),
-    "vetoes": (case("lif", "sum_weigh_exp", recurrent=True, train=TAUS), 0.0, VETO),
+    "spike dropout": (case("lif", "sum_weigh_exp", recurrent=True, train=TAUS), 0.0, DROPOUT),
     "recurrent, refractory": (
-        case("lif", "max", recurrent=True, t_ref=1.5, train=ALL, sizes=(5, 11, 3)), NOISE, VETO
+        case("lif", "max", recurrent=True, t_ref=1.5, train=ALL, sizes=(5, 11, 3)), NOISE, DROPOUT
     ),
     "adaptive, two layers": (
         case("alif", "sum_weigh_sigmoid", hidden_layers=2, train=(*ALL, "tau_b", "b_incr")),
-        NOISE, VETO,
+        NOISE, DROPOUT,
     ),
     "subtracted, two large layers": (
         case("lif_subtract", "avg_xentropy", recurrent=True, hidden_layers=2, sizes=(9, 140, 20)),
-        NOISE, VETO,
+        NOISE, DROPOUT,
     ),
     "subtracted, refractory": (
-        case("lif_subtract", "avg_xentropy", t_ref=0.5, train=(*TAUS, "v_thresh")), NOISE, VETO
+        case("lif_subtract", "avg_xentropy", t_ref=0.5, train=(*TAUS, "v_thresh")), NOISE, DROPOUT
     ),
-    "driven": (case("lif_rest", "sum", t_ref=1.0, train=(*ALL, "v_rest")), NOISE, VETO),
-    "spike times": (case("lif", "first_spike_exp", hidden_layers=2), NOISE, VETO),
+    "driven": (case("lif_rest", "sum", t_ref=1.0, train=(*ALL, "v_rest")), NOISE, DROPOUT),
+    "spike times": (case("lif", "first_spike_exp", hidden_layers=2), NOISE, DROPOUT),
 }  # fmt: skip
 
 
@@ -65,8 +65,10 @@ SOME = ("recurrent, refractory", "adaptive, two layers", "spike times")
 
 @cache
 def built(name: str) -> NativeBackend:
-    one, noise, veto = CASES[name]
-    backend = native(program_of(one.problem, DT, train=one.train, noise=noise, veto=veto))
+    one, noise, spike_dropout = CASES[name]
+    backend = native(
+        program_of(one.problem, DT, train=one.train, noise=noise, spike_dropout=spike_dropout)
+    )
     load_weights(backend, one.problem.weights)
     load_parameters(backend, one.problem)
     return backend
@@ -150,15 +152,18 @@ def test_a_neuron_without_input_has_the_noise_of_an_autoregressive_process(preci
 def test_neurons_are_kept_from_spiking_with_the_probability_that_is_given() -> None:
     given = problem("lif", "sum", spread=0.0, sizes=(3, 200, 2), t_ref=50.0)
     given = replace(given, examples=(((0.0, 0),),))
-    backend = native(program_of(given, DT, veto=VETO))
+    backend = native(program_of(given, DT, spike_dropout=DROPOUT))
     load_weights(backend, {k: np.full_like(w, 900.0 * (k == "in_to_hid"))
                            for k, w in given.weights.items()})  # fmt: skip
     load_parameters(backend, given)
     trial = backend.trial(data_of(given, DT), 0, 0.0, KEY, True)
     delays = trial.steps[0]  # all cross in step 0, stay above, and are then refractory
     assert len(delays) == 200
-    assert abs(delays.mean() - VETO / (1 - VETO)) < 4 * (VETO / (1 - VETO) ** 2 / 200) ** 0.5
-    assert abs((delays == 0).mean() - (1 - VETO)) < 4 * (VETO * (1 - VETO) / 200) ** 0.5
+    assert (
+        abs(delays.mean() - DROPOUT / (1 - DROPOUT))
+        < 4 * (DROPOUT / (1 - DROPOUT) ** 2 / 200) ** 0.5
+    )
+    assert abs((delays == 0).mean() - (1 - DROPOUT)) < 4 * (DROPOUT * (1 - DROPOUT) / 200) ** 0.5
 
 
 @pytest.mark.parametrize("model", long_but(["lif", "lif_subtract", "alif"], ["lif"]))
@@ -166,11 +171,11 @@ def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model:
     # The loss is a staircase in a weight, whose steps say nothing of its slope: the slope is
     # integrated over weights that move the crossing by many steps, and held against the difference.
     # Its noise averages over the weights, each with draws of its own; that of the ends does not
-    examples, veto = 10000, 0.9
+    examples, spike_dropout = 10000, 0.9
     given = problem(model, "sum_weigh_exp", spread=0.0, sizes=(1, 1, 2), duration=30.0, t_ref=30.0)
     one = (((2.0, 0),),)
     given = replace(given, examples=one * examples, labels=(0,) * examples)
-    backend, data = native(program_of(given, DT, veto=veto)), data_of(given, DT)
+    backend, data = native(program_of(given, DT, spike_dropout=spike_dropout)), data_of(given, DT)
     load_weights(backend, {"hid_to_out": np.array([[2.0, -1.0]])})
     load_parameters(backend, given)
     weights = np.linspace(9.0, 14.0, 101)
@@ -216,7 +221,10 @@ def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_
 def test_training_has_the_same_bits_with_any_number_of_threads_and_calls(batch: int) -> None:
     given = problem("alif", "sum", recurrent=True, hidden_layers=2, sizes=(9, 150, 20),
                     examples=50, grid=DT)  # fmt: skip
-    program, data = program_of(given, DT, noise=NOISE, veto=VETO), data_of(given, DT)
+    program, data = (
+        program_of(given, DT, noise=NOISE, spike_dropout=DROPOUT),
+        data_of(given, DT),
+    )
     adam, results = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8), []
     for threads, calls in ((1, [50]), (3, [50]), (2, [batch] * (50 // batch) + [50 % batch])):
         backend = native(program, precision="float32", contraction=True, threads=threads)

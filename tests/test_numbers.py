@@ -98,7 +98,7 @@ def test_models_of_one_library_in_one_process_keep_their_own_numbers(
     for factor in (1.0, 0.7):
         values = {"tau_mem": 20.0 * factor, "v_thresh": factor, "b_incr": 0.3 * factor}
         case = constant(problem("alif", "max", seed=3, examples=4, parameters=values))
-        program = program_of(case, 0.2, train=(), noise=0.1 * factor, veto=0.3 * factor)
+        program = program_of(case, 0.2, train=(), noise=0.1 * factor, spike_dropout=0.3 * factor)
         data, examples = data_of(case, 0.2), np.arange(4)
         opened.append((native(program), genn(program, [data])))
         for backend in opened[-1]:

@@ -89,7 +89,7 @@ def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
     program = program_of(
         case, DT, train=choice["train"], integrator=choice["integrator"], regulariser=regulariser,
         strengths=STRENGTHS, average_spikes=choice["averaged"], spikes=spikes,
-        **({"noise": 0.05, "veto": 0.4} if choice["disturbed"] else {}),
+        **({"noise": 0.05, "spike_dropout": 0.4} if choice["disturbed"] else {}),
     )  # fmt: skip
     backend = native(program)
     load_weights(backend, case.weights)

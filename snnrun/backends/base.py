@@ -103,7 +103,7 @@ class Backend(Protocol):
     ) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors.
 
-        ``disturbed``: with the noise and the vetoes of training, drawn by ``dropout_key``.
+        ``disturbed``: with the noise and the spike dropout of training, drawn by ``dropout_key``.
         """
 
     def trial(

@@ -12,9 +12,9 @@ With f the ODE (f = A x + b), g = X - value the threshold function, r the reset,
     parameters   dL/dp += lam . (dP/dp x + du/dp)    in every step
 
 x- is the state at the spike, on the threshold; x+ = r(x-). Where a neuron may be kept from spiking
-(``vetoed``), a spike that comes a number of steps after the crossing moves with the crossing, since
-that number is drawn and depends on nothing: S is taken at the spike, with x- as it was there, and
-g_x S / D and g_p S / D are subtracted at the crossing, D being the slope there.
+(``spike_dropout``), a spike that comes a number of steps after the crossing moves with the
+crossing, since that number is drawn and depends on nothing: S is taken at the spike, with x- as it
+was there, and g_x S / D and g_p S / D are subtracted at the crossing, D being the slope there.
 
 Source: Wunderlich & Pehle 2021, Sci Rep 11:12829, generalised to any linear f and any g and r by
 the same variation of the event times.
@@ -105,7 +105,7 @@ def derive(
     neuron: Neuron,
     trained: tuple[str, ...],
     refractory: bool,
-    vetoed: bool = False,
+    spike_dropout: bool = False,
     timed: bool = True,
 ) -> Dynamics:
     """Derive both passes of ``neuron``; of one that is declared by an update, the forward pass.
@@ -113,7 +113,7 @@ def derive(
     Args:
         trained: Names of the parameters whose gradients are wanted.
         refractory: Whether the refractory period is longer than 0.
-        vetoed: Whether a neuron on its threshold may be kept from spiking.
+        spike_dropout: Whether a neuron on its threshold may be kept from spiking.
         timed: Whether spike times are differentiated; otherwise there is no jump.
 
     Raises:
@@ -135,7 +135,9 @@ def derive(
         neuron=neuron,
         free=flow,
         held=held,
-        jump=_jump(neuron, flow, held, trained, vetoed) if timed and neuron.threshold else None,
+        jump=_jump(neuron, flow, held, trained, spike_dropout)
+        if timed and neuron.threshold
+        else None,
         readout_rate=neuron.system.rates[0],
         readout_pull=flow.A[0, index],
         spike_bound=_spike_bound(neuron, flow),
@@ -186,7 +188,7 @@ def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:
 
 
 def _jump(
-    neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...], vetoed: bool
+    neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...], spike_dropout: bool
 ) -> Jump:
     system = neuron.system
     names = neuron.states
@@ -198,7 +200,7 @@ def _jump(
     if g_x[names.index(neuron.input)] != 0:
         raise ModelError(NO_FLOW.format(neuron))
     on_threshold = {threshold: system.threshold_value}
-    at_spike = {} if vetoed else on_threshold
+    at_spike = {} if spike_dropout else on_threshold
     before = state.subs(at_spike)
     reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
     r_x = reset.jacobian(state).subs(at_spike)

@@ -34,8 +34,8 @@ class CompiledPopulation:
     ``per_neuron`` are the parameters that differ between neurons, the trained ones first.
     ``numbers`` is what all neurons share, by the symbol that stands for it in derived expressions:
     the other parameters, the entries of propagators where no parameter of the flow differs, keys of
-    the regulariser and of the surrogate, NOISE and VETO, and LEVEL_PER_STEP, the threshold (1 where
-    it differs or is 0) per step. ``step_back`` is what a discrete rule needs.
+    the regulariser and of the surrogate, NOISE and SPIKE_DROPOUT, and LEVEL_PER_STEP, the
+    threshold (1 where it differs or is 0) per step. ``step_back`` is what a discrete rule needs.
     """
 
     population: Population
@@ -82,7 +82,9 @@ def compile_population(
         raise ModelError(f"population {population.name} has no neuron model")
     refractory_steps = population.refractory_steps(dt)
     trained = population.trained
-    dynamics = derive(neuron, trained, refractory_steps > 0, population.veto > 0, spikes is None)
+    dynamics = derive(
+        neuron, trained, refractory_steps > 0, population.spike_dropout > 0, spikes is None
+    )
     others = tuple(name for name in population.per_neuron if name not in population.trained)
     per_neuron = population.trained + others
     noise = population.noise * dt**0.5
@@ -98,7 +100,11 @@ def compile_population(
         if flow is not None:
             numbers |= _propagator_entries(prefix, flow, neuron.states, numbers, dt, integrator)
     numbers |= {internal("size"): float(population.size), internal("LEVEL_PER_STEP"): level / dt}
-    numbers |= {internal("NOISE"): noise, internal("VETO"): population.veto, **shared}
+    numbers |= {
+        internal("NOISE"): noise,
+        internal("SPIKE_DROPOUT"): population.spike_dropout,
+        **shared,
+    }
     return CompiledPopulation(
         population=population,
         dynamics=dynamics,

@@ -310,8 +310,10 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
         lines.append(f"    {neuron.count} spikes a step, at most {population.most_spikes}")
     if population.noise > 0:
         lines.append(f"    in training: noise of {population.noise:g} sqrt(dt) normal in each step")
-    if population.veto > 0:
-        lines.append(f"    in training: kept from spiking with probability {population.veto:g}")
+    if population.spike_dropout > 0:
+        lines.append(
+            f"    in training: kept from spiking with probability {population.spike_dropout:g}"
+        )
     if compiled.step_back is not None:
         lines += compiled.step_back.describe()
     if dynamics.jump is not None:

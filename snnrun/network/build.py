@@ -184,7 +184,7 @@ def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Populati
         if parameter_name not in floors and (p.positive or p.low > -math.inf):
             start = float(np.min(values[parameter_name]))
             floors[parameter_name] = SMALLEST_PART * start if p.positive else p.low
-    noise, veto = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if hidden else (0.0, 0.0)
+    noise, spike_dropout = (config.HIDDEN_NOISE, config.PDROP_HIDDEN) if hidden else (0.0, 0.0)
     return Population(
         name=name,
         size=size,
@@ -193,7 +193,7 @@ def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Populati
         trained=trained,
         floors=floors,
         noise=noise,
-        veto=veto,
+        spike_dropout=spike_dropout,
     )
 
 

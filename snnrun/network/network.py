@@ -26,7 +26,8 @@ class Population:
     ``values`` holds every parameter of the model, a number or one per neuron [N]. ``trained`` names
     the parameters that learning changes, each from its own start value and not below ``floors``.
     In training, the state that meets the threshold gets ``noise`` x sqrt(dt / ms) x normal(0, 1) in
-    each step, and a neuron on its threshold is kept from spiking with probability ``veto``.
+    each step, and a neuron on its threshold is kept from spiking with probability
+    ``spike_dropout``.
     """
 
     name: str
@@ -36,18 +37,18 @@ class Population:
     trained: tuple[str, ...] = ()
     floors: Mapping[str, float]
     noise: float = 0.0
-    veto: float = 0.0
+    spike_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 1:
             raise ModelError(f"population {self.name}: {self.size} neurons; at least 1 is needed")
         if self.neuron is None:
             return
-        if self.neuron.threshold is None and (self.noise or self.veto):
+        if self.neuron.threshold is None and (self.noise or self.spike_dropout):
             raise ModelError(
                 f"population {self.name}: HIDDEN_NOISE={self.noise:g} and PDROP_HIDDEN="
-                f"{self.veto:g} are for neurons with a threshold, and {self.neuron.name} has none; "
-                "set both to 0"
+                f"{self.spike_dropout:g} are for neurons with a threshold, and {self.neuron.name} "
+                "has none; set both to 0"
             )
         for parameter in self.neuron.parameters:
             value = np.atleast_1d(np.asarray(self.values[parameter.name], float))

@@ -1,4 +1,4 @@
-"""Noise and vetoes on GeNN's CPU backend: the draws, spikes and gradients of the reference."""
+"""Noise and spike dropout on GeNN's CPU backend: draws, spikes and gradients of the reference."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.genn
 )
 @pytest.mark.parametrize("pipeline", [False, True])
 def test_spikes_and_gradients_are_those_of_the_reference(name: str, pipeline: bool) -> None:
-    one, noise, veto = CASES[name]
+    one, noise, spike_dropout = CASES[name]
     given = one.problem
     data, maps, results = data_of(given, DT), reference.step_maps(given, DT), []
-    program = program_of(given, DT, train=one.train, noise=noise, veto=veto)
+    program = program_of(given, DT, train=one.train, noise=noise, spike_dropout=spike_dropout)
     backend = genn(program, [data], pipeline=pipeline, traced=True)
     load_weights(backend, given.weights)
     load_parameters(backend, given)

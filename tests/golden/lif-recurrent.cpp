@@ -24,7 +24,7 @@ struct Hidden {
     static constexpr bool SPIKING = true, TIMED = false, RESTS = true;
     static constexpr bool REGULARISED = false, COUNTED = false;
     static constexpr bool DISCRETE = false, LINEAR = true;
-    static constexpr bool NOISY = false, VETOED = false;
+    static constexpr bool NOISY = false, DROPS_SPIKES = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
     // what all neurons share
     static constexpr int NUMBERS = 7;
@@ -128,7 +128,7 @@ struct Output {
     static constexpr bool SPIKING = false, TIMED = false, RESTS = false;
     static constexpr bool REGULARISED = false, COUNTED = false;
     static constexpr bool DISCRETE = false, LINEAR = true;
-    static constexpr bool NOISY = false, VETOED = false;
+    static constexpr bool NOISY = false, DROPS_SPIKES = false;
     static constexpr size_t STRIDE = Shape<SIZE>::width;
     // what all neurons share
     static constexpr int NUMBERS = 4;

@@ -74,7 +74,7 @@ class GennBackend:
         self._disturbed = [
             (layer, c.population.name)
             for layer, c in enumerate(program.populations)
-            if c.population.noise or c.population.veto
+            if c.population.noise or c.population.spike_dropout
         ]
         self._trains_input = program.network.layers[0].forward.trained
         self._parity = 0
@@ -152,7 +152,7 @@ class GennBackend:
         return call.results()
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Run ``examples`` without learning, dropout, noise and vetoes."""
+        """Run ``examples`` without learning, dropout, noise and spike dropout."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
         self._begin(data, 0.0, disturbed=False)
         for unit in units(examples, self._settings.batch):

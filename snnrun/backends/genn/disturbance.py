@@ -1,4 +1,5 @@
-"""Noise and vetoes of training trials, and the way back of spikes that come after their crossing.
+"""Noise and spike dropout of training trials, and the way back of spikes that come after their
+crossing.
 
 Draws are those of the native backend (runtime/draws.hpp): hashes of (key of example and layer,
 neuron, step), so that both backends draw the same. A crossing is kept beside the neuron until the
@@ -15,7 +16,7 @@ from snnrun.backends.genn.printer import Formulas, fill, formula, state_name
 from snnrun.backends.genn.settings import Settings
 
 NONE = -9  # a step that is never compared with
-KEYS = ("noise_low", "noise_high", "veto_low", "veto_high")
+KEYS = ("noise_low", "noise_high", "spike_dropout_low", "spike_dropout_high")
 
 
 class Disturbance:
@@ -23,8 +24,8 @@ class Disturbance:
 
     def __init__(self, formulas: Formulas, settings: Settings) -> None:
         compiled, steps = formulas.compiled, formulas.steps
-        self.noise, self.veto = compiled.noise, compiled.population.veto
-        self._any = self.noise > 0 or self.veto > 0
+        self.noise, self.spike_dropout = compiled.noise, compiled.population.spike_dropout
+        self._any = self.noise > 0 or self.spike_dropout > 0
         self._formula = formulas
         self._own = settings.batch * compiled.population.size
         self._spikes = settings.halves * self._own * settings.spikes
@@ -47,19 +48,23 @@ class Disturbance:
         if not self._any:
             return []
         keys = [Variable(name=n, type="uint32_t", access=Access.OF_EXAMPLE) for n in KEYS]
-        return keys + ([Variable(name="cross_due", type="int", value=NONE)] if self.veto else [])
+        return keys + (
+            [Variable(name="cross_due", type="int", value=NONE)] if self.spike_dropout else []
+        )
 
     @property
     def parameters(self) -> list[Parameter]:
         """What the host sets."""
         found = [Parameter(name="disturbed", type="uint8_t")] if self._any else []
-        below = Parameter(name="veto_below", type="uint32_t", value=dropout_limit(self.veto))
-        return [*found, *([below] if self.veto else [])]
+        below = Parameter(
+            name="spike_dropout_below", type="uint32_t", value=dropout_limit(self.spike_dropout)
+        )
+        return [*found, *([below] if self.spike_dropout else [])]
 
     @property
     def tables(self) -> list[Table]:
         """``_now`` is the crossing that waits for its spike, the others are kept with spikes."""
-        if not self.veto:
+        if not self.spike_dropout:
             return []
         steps = np.zeros(self._own, np.int32)
         names = ("held_back", "crossed_now", "pending_at")
@@ -78,17 +83,17 @@ class Disturbance:
     @property
     def declarations(self) -> list[str]:
         """Return what the code of resets sees too."""
-        return ["bool late = false;"] if self.veto else []
+        return ["bool late = false;"] if self.spike_dropout else []
 
     @property
     def start(self) -> list[str]:
         """Return what a trial begins with."""
-        return [f"held_back[own] = {NONE};"] if self.veto else []
+        return [f"held_back[own] = {NONE};"] if self.spike_dropout else []
 
     @property
     def backward_start(self) -> list[str]:
         """Return what the way back begins with."""
-        return [f"cross_due = {NONE};"] if self.veto else []
+        return [f"cross_due = {NONE};"] if self.spike_dropout else []
 
     def add_noise(self, refractory: bool) -> list[str]:
         """Return what adds noise to the state that meets the threshold, after the step."""
@@ -100,14 +105,14 @@ class Disturbance:
     @property
     def hold_back(self) -> list[str]:
         """Return what keeps neurons from spiking."""
-        if not self.veto:
+        if not self.spike_dropout:
             return []
         kept = [f"crossing_now_{s}[own] = {self._on_threshold(s)};" for s in self._records]
-        return fill("veto", kept=" ".join(kept)).splitlines()
+        return fill("spike_dropout", kept=" ".join(kept)).splitlines()
 
     def at_spike(self, state: str) -> str:
         """Return the value of a state that is kept with a spike."""
-        if self.veto and state == self._state:
+        if self.spike_dropout and state == self._state:
             return f"late ? {state_name(state)} : {self._on_threshold(state)}"
         return self._now(state)
 
@@ -122,7 +127,7 @@ class Disturbance:
     @property
     def kept(self) -> list[str]:
         """Return what is kept with a spike besides the states at it."""
-        if not self.veto:
+        if not self.spike_dropout:
             return []
         kept = [f"crossing_{s}[at] = crossing_now_{s}[own];" for s in self._records]
         return [
@@ -132,7 +137,7 @@ class Disturbance:
 
     def drive(self, strength: str) -> list[str]:
         """Return the drive of a spike; that of a late one waits for the crossing."""
-        if not self.veto:
+        if not self.spike_dropout:
             return [f"const scalar drive = {self._moves} ? ({strength}) / slope : 0.0;"]
         return [
             f"const scalar strength = {strength};",
@@ -148,7 +153,7 @@ class Disturbance:
     @property
     def cross(self) -> list[str]:
         """Return what the crossing of a late spike does on the way back."""
-        if not self.veto:
+        if not self.spike_dropout:
             return []
         assert self._jump is not None
         jump = self._jump

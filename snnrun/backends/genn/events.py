@@ -116,10 +116,10 @@ def dropout_keys(key: int, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def draw_keys(key: int, examples: np.ndarray, layer: int) -> dict[str, np.ndarray]:
     """Return the halves of each example's keys of the draws in a layer, as in the native backend:
-    noise_low, noise_high, veto_low, veto_high.
+    noise_low, noise_high, spike_dropout_low, spike_dropout_high.
     """
     found = {}
-    for number, name in enumerate(("noise", "veto"), 1):
+    for number, name in enumerate(("noise", "spike_dropout"), 1):
         with np.errstate(over="ignore"):
             keys = mix(_example_keys(key, examples) + np.uint64(2 * layer + number))
         found[f"{name}_low"], found[f"{name}_high"] = halves(keys)

@@ -24,7 +24,7 @@ TAKEN = frozenset(  # by GeNN, by the templates, and by C
     past own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
     mean_score loss at_output first_step label_silent potential slopes
     disturbed late waiting delayed strength pending pending_at cross_due crossed crossed_now
-    held_back veto_below exploded noise_low noise_high veto_low veto_high
+    held_back spike_dropout_below exploded noise_low noise_high spike_dropout_low spike_dropout_high
     spike_step event_step channel_start next left exp log sqrt tanh fabs pow fmin fmax rint
     min max abs id_pre id_post auto bool break case char const continue default do double else
     enum extern false float for goto if inline int long register return short signed sizeof static

@@ -197,7 +197,7 @@ class NativeBackend(CompiledProgram):
         return self._call(self._lib.snn_run, job, data, examples)
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Run ``examples`` without learning, dropout, noise and vetoes."""
+        """Run ``examples`` without learning, dropout, noise and spike dropout."""
         return self._call(self._lib.snn_run, Job(batch=EVALUATION_BATCH), data, examples)
 
     def gradient(

@@ -91,7 +91,7 @@ class PopulationEmitter:
             "discrete": boolean(self.step_back is not None),
             "linear": boolean(self.steps.linear),
             "noisy": boolean(compiled.noise > 0),
-            "vetoed": boolean(compiled.population.veto > 0),
+            "drops_spikes": boolean(compiled.population.spike_dropout > 0),
             "step": self.steps.step,
             "back": self.steps.back,
             "before": self._before,
@@ -287,9 +287,12 @@ class PopulationEmitter:
 
     def _perturbed(self) -> str:
         """Return what noise needs, and spikes that come steps after the crossing."""
-        strength = {"NOISE": self.compiled.noise, "VETO": self.compiled.population.veto}
+        strength = {
+            "NOISE": self.compiled.noise,
+            "SPIKE_DROPOUT": self.compiled.population.spike_dropout,
+        }
         self.body.use({internal(name) for name, value in strength.items() if value > 0})
-        if not strength["VETO"]:
+        if not strength["SPIKE_DROPOUT"]:
             return ""
         text = fill("level", level=self.body.returned(self.steps.threshold))
         jump = self.dynamics.jump

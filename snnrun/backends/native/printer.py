@@ -16,10 +16,10 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     """
     x k v lam input kept spiking gradient inverse_slope R dl_dt release drive held g value step
     A dA DT EULER SIZE STATES INPUT READOUT RECORDS REFRACTORY PER_NEURON TRAINED ARRAYS SPIKING
-    TIMED RESTS REGULARISED AVERAGED THRESHOLD_STATE COUNTED DISCRETE LINEAR NOISE VETO STRIDE
-    DURATION SILENT_EXCLUDED push n total
+    TIMED RESTS REGULARISED AVERAGED THRESHOLD_STATE COUNTED DISCRETE LINEAR NOISE STRIDE
+    DURATION SILENT_EXCLUDED SPIKE_DROPOUT push n total
     distance reach change slope dl_ds kept TAPED
-    X Y K KV own bound rises shared of Numbers NUMBERS NOISY VETOED LEVEL_PER_STEP
+    X Y K KV own bound rises shared of Numbers NUMBERS NOISY DROPS_SPIKES LEVEL_PER_STEP
     Number Real Int vf vi vectors splat maximum minimum
     exp log sqrt tanh fabs pow floor sign side count count_of MOST_SPIKES alignas and asm auto bool
     break case catch char class const constexpr continue default delete do double else enum explicit

@@ -155,7 +155,7 @@ static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Re
     for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
     const Real dl_dt = M::TIMED ? s.time_gradient[e] : Real(0);
     const Real release = M::REFRACTORY ? s.released[e] : Real(0);
-    if constexpr (M::VETOED)
+    if constexpr (M::DROPS_SPIKES)
         work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
             M::late_drive(lam, state, s.from_targets[e], dl_dt, release, constants + j) : 0;
     M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, constants + j,
@@ -178,7 +178,7 @@ static inline void jump_block(Work<L>& work, const ConstantsOf<L>& constants, Re
     if constexpr (M::REFRACTORY > 0)
         if (const int m = n - M::REFRACTORY; m >= 0)
             release(work, constants, held_after, load, b, m, s.start[m], s.start[m + 1]);
-    if constexpr (M::VETOED) cross_block(work, constants, parameters, b, n);
+    if constexpr (M::DROPS_SPIKES) cross_block(work, constants, parameters, b, n);
     for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
         const int j = b * L::BW + s.neuron[e];
         Real lam[M::STATES];
@@ -264,7 +264,7 @@ template <class L> void invert_slopes(Work<L>& work, const ConstantsOf<L>& const
             const int j = M::PER_NEURON ? b * L::BW + s.neuron[e] : 0;
             const Real slope = M::slope(state, constants + j);
             s.inverse_slope[e] = moves(slope, constants) ? 1 / slope : 0;
-            if constexpr (M::VETOED)
+            if constexpr (M::DROPS_SPIKES)
                 if (s.late[e]) s.inverse_slope[e] = 0;  // it does not move with its own state
         }
     }
@@ -301,7 +301,7 @@ void backward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& co
     work.adjoint.zero();
     if constexpr (M::SPIKING) {
         top = active_steps(work);
-        if constexpr (M::VETOED)
+        if constexpr (M::DROPS_SPIKES)
             for (auto& c : work.crossings) c.pending.zero();
         if (work.pushed)
             for (int j = 0; j < L::WIDTH; j++)

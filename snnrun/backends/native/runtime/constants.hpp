@@ -23,7 +23,7 @@ template <class X, class Y> inline X number(Y y) {
 //   DISCRETE          its steps are differentiated: tape, surrogate, step_back; TAPED states
 //   LINEAR            adjoint does not look at the states
 //   REGULARISED       push; AVERAGED: of spike counts averaged over the mini-batch
-//   NOISY, VETOED     noise in each step; neurons on the threshold that are kept from spiking:
+//   NOISY, DROPS_SPIKES  noise in each step; neurons on the threshold may be kept from spiking:
 //                     level, late_drive, cross
 //   SIGNAL_PLUS, SIGNAL_MINUS    signal_plus, signal_minus
 //   PER_NEURON, TRAINED, ARRAYS  parameters and coefficients that differ: prepare,

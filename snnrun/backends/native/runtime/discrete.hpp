@@ -179,8 +179,8 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
             held = reinterpret_cast<const vi*>(held_after.data())[v] < vi{} + n;
             slope = held ? vf{} : slope;
         }
-        if constexpr (M::VETOED)
-            if (work.draws.on) slope = vetoed(work.draws, v, n) ? vf{} : slope;
+        if constexpr (M::DROPS_SPIKES)
+            if (work.draws.on) slope = drops_spikes(work.draws, v, n) ? vf{} : slope;
         M::step_back(l, s, spiking, dl_ds[x], slope, k, g);
         if constexpr (M::TRAINED > 0) {
             vf start[M::STATES], flow[M::TRAINED];

@@ -11,8 +11,8 @@ typedef Word vu __attribute__((vector_size(VECTOR_BYTES)));
 
 struct Draws {
     bool on = false;
-    uint64_t noise = 0, veto = 0;  // keys
-    Word vetoes_below = 0;         // of 2^32: the probability of a veto
+    uint64_t noise = 0, spike_dropout = 0;  // keys
+    Word spikes_dropped_below = 0;  // of 2^32: the probability of spike dropout
 };
 
 // 32 bits for each lane of vector v at step n: the hash of Dropout (events.hpp), in which neurons
@@ -92,9 +92,10 @@ static inline vf normal(vu h) {
     return negative ? -z : z;
 }
 
-// Draws below it are vetoes.
-template <class M> static inline Word vetoes_below(const typename M::template Numbers<double>& n) {
-    if constexpr (M::VETOED) return Word(uint32_t(n.VETO * 4294967295.0));
+// Draws below it drop a spike.
+template <class M>
+static inline Word spikes_dropped_below(const typename M::template Numbers<double>& n) {
+    if constexpr (M::DROPS_SPIKES) return Word(uint32_t(n.SPIKE_DROPOUT * 4294967295.0));
     else return 0;
 }
 
@@ -105,8 +106,8 @@ static inline void add_noise(const Draws& draws, vf* x, const Constants<M, vf>& 
 }
 
 // Whether the neurons of vector v are kept from spiking in step n.
-static inline vi vetoed(const Draws& draws, int v, int n) {
-    return hash_lanes(draws.veto, v, n) < draws.vetoes_below;
+static inline vi drops_spikes(const Draws& draws, int v, int n) {
+    return hash_lanes(draws.spike_dropout, v, n) < draws.spikes_dropped_below;
 }
 
 }  // namespace snn

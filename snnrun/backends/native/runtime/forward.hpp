@@ -73,9 +73,9 @@ template <class L> struct Signals {
 template <class L>
 static inline void prepare_draws(Work<L>& work, const Coefficients<L>& coefficients, bool on,
                                  uint64_t key, int number) {
-    if constexpr (L::Model::NOISY || L::Model::VETOED)
+    if constexpr (L::Model::NOISY || L::Model::DROPS_SPIKES)
         work.draws = {on, mix(key + 2 * number + 1), mix(key + 2 * number + 2),
-                      vetoes_below<typename L::Model>(coefficients.exact)};
+                      spikes_dropped_below<typename L::Model>(coefficients.exact)};
 }
 
 // Takes from `spiking` the neurons of vector v that are kept from spiking in step n. Those that
@@ -84,7 +84,7 @@ template <class L>
 static inline vi hold_back(Work<L>& work, vi& spiking, vi& crossed, int v, int n) {
     vi& waiting = reinterpret_cast<vi*>(work.waiting.data())[v];
     const vi before = waiting;
-    waiting = bits(spiking) ? spiking & vetoed(work.draws, v, n) : vi{};
+    waiting = bits(spiking) ? spiking & drops_spikes(work.draws, v, n) : vi{};
     spiking &= ~waiting, crossed = waiting & ~before;
     return spiking & before;
 }
@@ -165,7 +165,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
     vi alive = {};
     // What vector x does on its threshold: spikes are entered, states kept, and reset.
     [[maybe_unused]] const auto spike = [&](vf* s, const WideConstantsOf<L>& k, vi spiking, int x) {
-        if constexpr (M::VETOED) {
+        if constexpr (M::DROPS_SPIKES) {
             vi first = {}, delayed = {};
             if (work.draws.on) delayed = hold_back(work, spiking, first, b * B + x, n);
             crossed[x * LANES / 64] |= uint64_t(bits(first)) << (x * LANES % 64);
@@ -219,7 +219,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         const uint32_t first = spikes.start[n];
         uint32_t count = first;
         clear_padding<L>(hit, b);  // padding is no neuron
-        if constexpr (M::VETOED) {
+        if constexpr (M::DROPS_SPIKES) {
             clear_padding<L>(crossed, b);
             keep_crossings(work, crossed, kept[0], n, b);
         }
@@ -234,7 +234,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         if constexpr (L::TILED) enter_parts(spikes, hit, first, n);
         for (uint32_t e = first; e < count; e++) {
             const int i = spikes.neuron[e];
-            if constexpr (M::VETOED) spikes.late[e] = late[i / 64] >> i % 64 & 1;
+            if constexpr (M::DROPS_SPIKES) spikes.late[e] = late[i / 64] >> i % 64 & 1;
             for (int r = 0; r < M::RECORDS; r++)
                 spikes.state[r * BlockSpikes<L>::CAPACITY + e] =
                     reinterpret_cast<const Real*>(kept[r])[i];
@@ -289,11 +289,11 @@ void forward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& one
     const int last = may_rest ? arrivals.last_step(T) : T;
     if constexpr (M::REFRACTORY > 0)
         std::fill_n(work.free_from.data() + from_block * L::BW, (to_block - from_block) * L::BW, 0);
-    if constexpr (M::VETOED) work.waiting.zero();
+    if constexpr (M::DROPS_SPIKES) work.waiting.zero();
     auto finish = [&](int b, int n) {
         if constexpr (M::SPIKING)
             work.spikes[b].rest_from(n);
-        if constexpr (M::VETOED)
+        if constexpr (M::DROPS_SPIKES)
             for (int t = n + 1; t <= T; t++)
                 work.crossings[b].start[t] = work.crossings[b].start[n];
     };

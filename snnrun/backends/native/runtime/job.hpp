@@ -20,7 +20,7 @@ constexpr int SLOTS = 16;
     F(int64_t, updates) /* Adam steps before this call */                                          \
     F(double, dropout)                                                                             \
     F(uint64_t, dropout_key)                                                                       \
-    F(int64_t, disturbed)      /* noise and vetoes of hidden neurons, drawn by dropout_key */      \
+    F(int64_t, disturbed)      /* noise, spike dropout of hidden neurons, by dropout_key */        \
     F(double*, loss)           /* [count] */                                                       \
     F(int32_t*, prediction)    /* [count] */                                                       \
     F(int32_t*, layer_spikes)  /* [count][layers] */                                               \

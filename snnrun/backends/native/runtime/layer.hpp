@@ -47,7 +47,7 @@ struct LayerSpec {
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&
-                                  !Model::VETOED && !Model::DISCRETE;
+                                  !Model::DROPS_SPIKES && !Model::DISCRETE;
     static constexpr bool source_discrete() {  // whether the layer below wants sums over targets
         if constexpr (ABOVE_SPIKES) return Source::DISCRETE;
         else return false;
@@ -156,7 +156,7 @@ template <class L> struct BlockSpikes {
         neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
         state.allocate(CAPACITY * L::Model::RECORDS);
         inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
-        if (L::Model::VETOED) late.allocate(CAPACITY);
+        if (L::Model::DROPS_SPIKES) late.allocate(CAPACITY);
         if (L::Model::TIMED) time_gradient.allocate(CAPACITY);
         if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
     }
@@ -217,7 +217,7 @@ template <class L> struct Work {
     const Real* average = nullptr;  // [WIDTH] spikes of each neuron, per example of the mini-batch
     Draws draws;
     Buffer<Int> waiting;  // [WIDTH] mask: above the threshold, and kept from spiking
-    BlockCrossings<L> crossings[M::VETOED ? L::BLOCKS : 1];
+    BlockCrossings<L> crossings[M::DROPS_SPIKES ? L::BLOCKS : 1];
     Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
@@ -232,7 +232,7 @@ template <class L> struct Work {
             dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
         }
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
-        if constexpr (M::VETOED) {
+        if constexpr (M::DROPS_SPIKES) {
             waiting.allocate(L::WIDTH);
             for (auto& c : crossings) c.allocate();
         }
