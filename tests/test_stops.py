@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import LONG, SMALL, command, end, here, overrides, start, wait_for, wait_for_epochs
+from runs import (
+    LONG,
+    OPTIMISED,
+    SMALL,
+    command,
+    end,
+    here,
+    overrides,
+    start,
+    wait_for,
+    wait_for_epochs,
+)
 
 from snnrun.backends.native import processes
 from snnrun.record import load_run
@@ -150,7 +161,7 @@ def test_a_launchers_own_handler_is_called_when_everything_is_saved(
 
 def test_a_signal_during_the_final_test_lets_the_run_end(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    keys = {**SMALL, "N_EPOCH": 1, "N_TEST": 100000}
+    keys = {**SMALL, **OPTIMISED, "N_EPOCH": 1, "N_TEST": 100000}
     process = start("train", *overrides(keys), f"hydra.run.dir={folder}")
     wait_for_epochs(folder, 1, process)
     process.send_signal(signal.SIGTERM)
