@@ -146,7 +146,7 @@ ROWS: dict[str, Row] = {
     "LBD_UPPER": source(0.0077, **REGULARISED),
     "LBD_LOWER": source(0.0077, **REGULARISED),
     "NU_UPPER": source(7.5, **REGULARISED),
-    "RHO_UPPER": source(77.5, "RHO_UPPER = 77.5;", **LAYERWISE),
+    "RHO_UPPER": source(77.5, "reg_RHO_UPPER = 77.5;", **LAYERWISE),
     "GLB_UPPER": source(0.0077, **LAYERWISE),
     "REWIRE_SILENT": result(
         True, "trained_tensors", lambda before, after: {*after} - {*before} == {"in_to_hid"},

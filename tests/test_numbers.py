@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ctypes import Structure
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,11 +25,13 @@ from snnrun.backends.native.emit_online import generate_online
 from snnrun.backends.native.interface import Job
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.derive import derive
-from snnrun.compile.program import Program
+from snnrun.compile.program import Program, compile_program
 from snnrun.config import from_dict
 from snnrun.errors import BuildError
+from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.equations import symbol
 from snnrun.models.neurons import LIF
+from snnrun.models.regularisers import REGULARISERS
 from snnrun.rules.learning import Engine
 from snnrun.run import build_program
 
@@ -134,6 +137,42 @@ def test_programs_of_one_library_in_one_process_keep_their_own_numbers() -> None
     load_weights(there, case.weights)
     for a, b in zip(alone, gradients(None, beside=there), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_parameters_of_a_neuron_may_be_called_as_what_a_regulariser_sees() -> None:
+    odd = Neuron(
+        name="odd",
+        equations="dV/dt = (I - V) / TAU_MEM\ndI/dt = -I / T",
+        threshold="V >= size",
+        reset="V = 0",
+        input="I",
+        parameters=tuple(
+            Parameter(name=name, default=value, unit="ms", positive=True, meaning="odd")
+            for name, value in (("TAU_MEM", 20.0), ("T", 5.0), ("size", 1.5))
+        ),
+        meaning="odd",
+        source="this test",
+    )
+    case = constant(problem("lif", seed=3, examples=4))
+    program = program_of(
+        case, 0.2, train=(), regulariser=REGULARISERS["Thomas1"],
+        strengths={"TAU_MEM": 11.0, "LBD_UPPER": 1.0, "LBD_LOWER": 1.0, "NU_UPPER": 2.0,
+                   "RHO_UPPER": 3.0, "GLB_UPPER": 1.0},
+    )  # fmt: skip
+    hidden = program.network.layers[0]
+    values = {"TAU_MEM": 20.0, "T": 5.0, "size": 1.5}
+    population = replace(hidden.population, neuron=odd, values=values)
+    layers = (replace(hidden, population=population), *program.network.layers[1:])
+    made = compile_program(
+        replace(program.network, layers=layers), program.loss, program.loss_values,
+        steps=program.steps, dt=0.2, regulariser=program.regulariser,
+        regulariser_values=program.regulariser_values,
+    )  # fmt: skip
+    numbers = generate(made, "float64").numbers
+    assert numbers["Hidden.size"] == 1.5
+    assert numbers["Hidden.inverse_reg_size"] == 1 / population.size
+    assert numbers["Hidden.inverse_TAU_MEM"] == 1 / 20
+    assert numbers["Hidden.reg_TAU_MEM"] == 11
 
 
 def test_a_library_of_another_program_or_interface_is_refused(

@@ -99,7 +99,10 @@ def compile_population(
     for prefix, flow in ((FREE, dynamics.free), (HELD, dynamics.held)):
         if flow is not None:
             numbers |= _propagator_entries(prefix, flow, neuron.states, numbers, dt, integrator)
-    numbers |= {internal("size"): float(population.size), internal("LEVEL_PER_STEP"): level / dt}
+    numbers |= {
+        internal("reg_size"): float(population.size),
+        internal("LEVEL_PER_STEP"): level / dt,
+    }
     numbers |= {
         internal("NOISE"): noise,
         internal("SPIKE_DROPOUT"): population.spike_dropout,

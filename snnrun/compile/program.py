@@ -14,7 +14,7 @@ from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.population import CompiledPopulation, compile_population
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError
-from snnrun.models.equations import internal
+from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
@@ -135,7 +135,9 @@ class Program:
             push = self.regulariser.penalty_slope()
         else:
             push = self.regulariser.strength(self.loss.readout)
-        return push.subs({s: internal(s.name) for s in push.free_symbols})
+        # apart from parameters of the neuron that have the same names
+        names = {s: internal(f"reg_{s.name}") for s in push.free_symbols}
+        return push.subs({**names, **{symbol(n): internal(n) for n in ("n", "total")}})
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -246,8 +248,8 @@ def compile_program(
     if len(plastic := {p.plastic for p in network.projections if p.plastic}) > 1:
         raise ModelError(f"projections learn by pairs of spikes in {len(plastic)} ways; use one")
     spikes = _spikes_of(learning)
-    shared = {internal(key): value for key, value in (regulariser_values or {}).items()}
-    shared[internal("T")] = steps * dt
+    shared = {internal(f"reg_{key}"): value for key, value in (regulariser_values or {}).items()}
+    shared[internal("reg_T")] = steps * dt
     compiled = tuple(
         compile_population(layer, dt, integrator, spikes, shared) for layer in network.layers
     )

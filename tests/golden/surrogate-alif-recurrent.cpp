@@ -32,7 +32,8 @@ struct Hidden {
     static constexpr int NUMBERS = 13;
     template <class X> struct Numbers {
         X P_V_V, P_V_I, P_I_I, P_B_B, inverse_tau_mem, v_thresh, b_incr,
-            surrogate_window, LBD_UPPER, LBD_LOWER, NU_UPPER, H_I_I, H_B_B;
+            surrogate_window, reg_LBD_UPPER, reg_LBD_LOWER, reg_NU_UPPER, H_I_I,
+            H_B_B;
         template <class Y> static Numbers of([[maybe_unused]] const Y* v) {
             return {number<X>(v[0]), number<X>(v[1]), number<X>(v[2]), number<X>(v[3]),
             number<X>(v[4]), number<X>(v[5]), number<X>(v[6]), number<X>(v[7]),
@@ -140,10 +141,10 @@ struct Hidden {
     // mini-batch
     static constexpr bool AVERAGED = false;
     static inline Real push([[maybe_unused]] Real n, [[maybe_unused]] Real total, K k) {
-        const Real LBD_UPPER = k.shared.LBD_UPPER;
-        const Real LBD_LOWER = k.shared.LBD_LOWER;
-        const Real NU_UPPER = k.shared.NU_UPPER;
-        return LBD_LOWER*minimum(Real(0.0), -NU_UPPER + n) + LBD_UPPER*maximum(Real(0.0), -NU_UPPER + n);
+        const Real reg_LBD_UPPER = k.shared.reg_LBD_UPPER;
+        const Real reg_LBD_LOWER = k.shared.reg_LBD_LOWER;
+        const Real reg_NU_UPPER = k.shared.reg_NU_UPPER;
+        return reg_LBD_LOWER*minimum(Real(0.0), n - reg_NU_UPPER) + reg_LBD_UPPER*maximum(Real(0.0), n - reg_NU_UPPER);
     }
     // the same with V held
     static inline void advance_held(vf* x, KV k) {
@@ -284,9 +285,9 @@ struct Program {
         "Hidden.v_thresh "
         "Hidden.b_incr "
         "Hidden.surrogate_window "
-        "Hidden.LBD_UPPER "
-        "Hidden.LBD_LOWER "
-        "Hidden.NU_UPPER "
+        "Hidden.reg_LBD_UPPER "
+        "Hidden.reg_LBD_LOWER "
+        "Hidden.reg_NU_UPPER "
         "Hidden.H_I_I "
         "Hidden.H_B_B "
         "Output.P_V_V "

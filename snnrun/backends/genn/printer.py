@@ -39,6 +39,7 @@ TAKEN = frozenset(  # by GeNN, by the templates, and by C
 PREFIXES = (
     "lam_",
     "inverse_",
+    "reg_",
     "loss_",
     "shown_",
     "P_",

@@ -32,6 +32,7 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
 PREFIXES = (
     "lam_",
     "inverse_",
+    "reg_",
     "bound_",
     "P_",
     "H_",
