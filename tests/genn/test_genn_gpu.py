@@ -145,12 +145,23 @@ def test_a_gpu_is_chosen_by_its_number_or_by_genn(gpu: Path) -> None:
     assert target.preferences == {}
 
 
+def groups_of(description: Description) -> dict[str, SimpleNamespace]:
+    """Return what stands for the groups of a loaded model, which are given their numbers."""
+    given: dict[str, float] = {}
+    return {
+        part.name: SimpleNamespace(set_dynamic_param_value=lambda *number: given.update([number]))
+        for part in description.parts
+    }
+
+
 def test_kernels_are_timed_where_that_costs_nothing(gpu: Path) -> None:
     """On a GPU each step would wait for its kernels: there, passes are timed."""
     for timing in (True, False):
         assert not built(TIMING=timing)[1].times_kernels
     assert Target(device=CPU, compiler=compiler_for(CPU, None), timing=True).times_kernels
-    device = Device(SimpleNamespace(load=lambda: None), {}, built()[0], apart=True)
+    description = built()[0]
+    model = SimpleNamespace(load=lambda: None)
+    device = Device(model, groups_of(description), description, apart=True)
     assert device.times() == {}
     with device.timed("forward"):
         subprocess.run(["sleep", "0.05"], check=True)
@@ -239,8 +250,10 @@ def test_tables_that_grow_beyond_the_memory_are_refused_before_they_are_loaded(g
     loads, unloads = [], []
     model = SimpleNamespace(load=lambda: loads.append(1), unload=lambda: unloads.append(1))
     table = SimpleNamespace(set_init_values=lambda values: None)
-    groups = {"input": SimpleNamespace(extra_global_params={"event_step": table})}
-    device = Device(model, groups, built()[0], apart=True, free=lambda: GIGABYTE)
+    description = built()[0]
+    groups = groups_of(description)
+    groups["input"].extra_global_params = {"event_step": table}
+    device = Device(model, groups, description, apart=True, free=lambda: GIGABYTE)
     device.resize("input", {"event_step": np.zeros(10**6, np.uint16)})
     with pytest.raises(ConfigError, match=r"1\.00 GB are free.* the events of the data"):
         device.resize("input", {"event_step": np.zeros(10**9, np.uint16)})
