@@ -43,7 +43,6 @@ CHOSEN["lif, first_spike_wp"] = replace(
 SOME = (
     "lif, sum_weigh_exp, recurrent",
     "lif_subtract, first_spike_exp, recurrent",
-    "alif, first_spike, two layers, v_reset below 0",
 )
 
 

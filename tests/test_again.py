@@ -71,6 +71,7 @@ def test_a_command_that_is_killed_and_started_again_ends_with_the_same_bits(
     assert_same_run(folder, undisturbed)
 
 
+@pytest.mark.long
 def test_a_seed_that_was_drawn_stays_when_the_command_is_started_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     line = words(folder, MODEL_SEED="null")
@@ -145,6 +146,7 @@ def test_a_run_that_still_builds_is_not_disturbed_by_a_second_command(tmp_path: 
     assert end(process)[0] == 143
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_run_again_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     line = ["train", "-m", *overrides({**KEYS, "N_EPOCH": 4, "N_TRAIN": 3010}), "MODEL_SEED=1,2,3",

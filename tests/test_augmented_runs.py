@@ -255,6 +255,7 @@ def test_an_error_while_preparing_data_ends_the_run_with_its_message(
     assert not RunPaths(tmp_path).pid.exists()
 
 
+@pytest.mark.long
 def test_ctrl_c_while_data_are_prepared_stops_with_a_checkpoint(tmp_path: Path) -> None:
     given = {
         **OPTIMISED,

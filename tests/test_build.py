@@ -107,6 +107,7 @@ print(made(Path(sys.argv[1])).library)
 """
 
 
+@pytest.mark.long
 def test_processes_that_build_at_the_same_time_meet_in_one_library(tmp_path: Path) -> None:
     folder = str(Path(__file__).parent)
     processes = [
@@ -142,6 +143,7 @@ def test_the_cache_lies_where_it_is_asked_for(
     assert cache_folder("~/mine") == tmp_path / "mine"
 
 
+@pytest.mark.long
 def test_the_code_in_a_run_folder_builds_by_itself(tmp_path: Path) -> None:
     program = program_of(problem(), 0.2, train=())
     opened = open_native(program, small(), tmp_path / "code")

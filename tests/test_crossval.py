@@ -136,6 +136,7 @@ def test_runs_that_are_finished_are_not_run_again(
     assert re.search(r"^ +mean ", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_a_cross_validation_that_was_stopped_goes_on_in_the_middle(
     done: Path, data: Path, tmp_path: Path
 ) -> None:

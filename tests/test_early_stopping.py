@@ -134,6 +134,7 @@ def test_patience_needs_what_it_waits_for() -> None:
         small(TIME_LIMIT=0)
 
 
+@pytest.mark.long
 def test_a_run_whose_time_is_up_stops_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     keys = {**SMALL, "N_TRAIN": 2000, "N_EPOCH": 1000}
     paths = RunPaths(tmp_path / "stopped")

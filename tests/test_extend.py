@@ -254,6 +254,7 @@ def test_a_projection_takes_a_rule_of_a_users_own_and_its_options() -> None:
         from_dict({"rule": "mylab.neurons.tired"})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("importable")
 def test_the_users_neuron_and_loss_pass_the_check() -> None:
     neuron = load_object("mylab.neurons.tired", "HIDDEN_NEURON_TYPE")

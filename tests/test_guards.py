@@ -331,6 +331,7 @@ def test_data_of_another_shape_are_refused_by_the_backend(tmp_path: Path) -> Non
     assert str(error.value) == ("the data has 120 steps and 5 channels, the program 240 and 5")
 
 
+@pytest.mark.long
 def test_all_threads_stop_after_the_batch_that_failed(tmp_path: Path) -> None:
     given = problem(spread=0.0, examples=8, seed=3)
     program, data = program_of(given, 0.1, train=()), data_of(given, 0.1)

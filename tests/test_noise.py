@@ -198,7 +198,9 @@ def test_neurons_without_a_threshold_are_refused() -> None:
                    values={p.name: p.default for p in LI.parameters})  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ["HIDDEN_NOISE", "PDROP_HIDDEN"])
+@pytest.mark.parametrize(
+    "key", [pytest.param("HIDDEN_NOISE", marks=pytest.mark.long), "PDROP_HIDDEN"]
+)
 def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_path: Path) -> None:
     common = {
         "dataset": "yinyang", "NUM_HIDDEN": 20, "N_TRAIN": 40,
@@ -217,7 +219,7 @@ def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_
         assert len(first.times_ms) == spikes > 0
 
 
-@pytest.mark.parametrize("batch", [32, 5])
+@pytest.mark.parametrize("batch", [pytest.param(32, marks=pytest.mark.long), 5])
 def test_training_has_the_same_bits_with_any_number_of_threads_and_calls(batch: int) -> None:
     given = problem("alif", "sum", recurrent=True, hidden_layers=2, sizes=(9, 150, 20),
                     examples=50, grid=DT)  # fmt: skip

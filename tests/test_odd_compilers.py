@@ -74,6 +74,7 @@ def test_a_c_compiler_is_refused_with_the_name_of_one_for_cpp(
         load_library(built.library)
 
 
+@pytest.mark.long
 def test_nothing_says_building_that_is_in_the_cache(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):

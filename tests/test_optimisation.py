@@ -32,7 +32,8 @@ def surrogate(given: Problem, name: str) -> Program:
 @pytest.mark.parametrize(
     ("name", "program"),
     [
-        ("recurrent, refractory", eventprop),  # trained time constants, as a large layer
+        # trained time constants, as a large layer
+        pytest.param("recurrent, refractory", eventprop, marks=pytest.mark.long),
         pytest.param("two large layers", eventprop, marks=pytest.mark.long),
         pytest.param("spike times of two layers", eventprop, marks=pytest.mark.long),
         ("adaptive, peaks", surrogate),

@@ -75,6 +75,7 @@ def test_the_first_build_leaves_the_header_that_the_following_ones_take(tmp_path
     assert [path for path in cache.iterdir() if path.name.startswith(".")] == []
 
 
+@pytest.mark.long
 def test_a_program_has_the_same_bits_with_and_without_the_header(tmp_path: Path) -> None:
     source, options = emit(program_of(problem(), 0.2, train=()), "float32"), {"contraction": True}
     found = []

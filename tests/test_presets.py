@@ -30,11 +30,9 @@ from snnrun.training import checkpoint
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
 SOME = (
     "dvs",
-    "mnist",
     "mnist_stdp",
     "pattern",
     "shd_mlgenn_blend",
-    "smnist",
     "ssc",
     "yinyang_wp2021",
 )

@@ -311,6 +311,7 @@ def test_the_adaptation_of_the_threshold_is_recorded(tmp_path: Path) -> None:
     assert (V >= 1.0 + B).sum() == len(run.spikes(0, 0, "hidden").ids) > 0
 
 
+@pytest.mark.long
 def test_records_can_be_read_while_a_run_goes_on_and_after_a_kill(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     keys = {"dataset": "yinyang", "NUM_HIDDEN": 30, "DT_MS": 0.2, "N_TRAIN": 2000, "N_BATCH": 20}

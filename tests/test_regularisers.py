@@ -116,7 +116,7 @@ def test_the_push_is_that_of_the_reference(
 @pytest.mark.parametrize(
     "backend",
     [
-        *long_but(["native", "native, large"], ["native, large"]),
+        *long_but(["native", "native, large"], ["native"]),
         pytest.param("genn", marks=pytest.mark.genn),
     ],
 )
@@ -152,7 +152,7 @@ def test_pipelined_averages_need_the_whole_mini_batch_at_once(tmp_path: Path) ->
         train(config, tmp_path / "run")
 
 
-@pytest.mark.parametrize("target", [0.5, 6.0])
+@pytest.mark.parametrize("target", [pytest.param(0.5, marks=pytest.mark.long), 6.0])
 def test_activity_moves_towards_the_target(target: float, tmp_path: Path) -> None:
     def spikes(name: str, **keys: object) -> np.ndarray:
         config = small(LOSS_TYPE="sum", N_EPOCH=6, N_TRAIN=400, INPUT_HIDDEN_MEAN=2.5, **keys)
@@ -165,6 +165,7 @@ def test_activity_moves_towards_the_target(target: float, tmp_path: Path) -> Non
     assert abs(drawn[-1] - target) < abs(drawn[0] - target)
 
 
+@pytest.mark.long
 def test_the_layers_total_is_drawn_below_its_bound(tmp_path: Path) -> None:
     found = {}
     for name in ("simple", "Thomas1"):

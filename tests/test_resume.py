@@ -163,6 +163,7 @@ def test_a_run_stopped_before_its_first_batch_can_be_resumed(
     assert_same_run(folder, undisturbed)
 
 
+@pytest.mark.long
 def test_a_second_process_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start(*words(folder), "N_EPOCH=1000")
@@ -302,7 +303,7 @@ KINDS: dict[str, Callable[[], Config]] = {
 }
 
 
-@pytest.mark.parametrize("kind", long_but(KINDS, ["surrogate", "superspike"]))
+@pytest.mark.parametrize("kind", long_but(KINDS, ["surrogate"]))
 def test_runs_with_other_losses_and_rules_go_on_to_the_same_bits_after_a_stop_or_a_kill(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +357,7 @@ def test_without_checkpoints_a_resume_begins_again(tmp_path: Path) -> None:
     assert_same_run(tmp_path / "run", tmp_path / "before", checkpoints=False)
 
 
+@pytest.mark.long
 def test_without_checkpoints_a_stopped_run_is_kept_and_ends_with_its_last_weights(
     tmp_path: Path, undisturbed: Path
 ) -> None:

@@ -272,6 +272,7 @@ def test_adam_takes_pseudo_gradients_and_keeps_the_bounds() -> None:
     assert {wanted.min(), wanted.max()} == {-0.5, 4.0}
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_with_the_same_bits(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"N_EPOCH": 4, "network.layers": LAYERS, **FROM_LAYERS}
     for optimiser in ("sgd", "adam"):

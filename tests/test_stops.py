@@ -159,6 +159,7 @@ def test_a_launchers_own_handler_is_called_when_everything_is_saved(
     assert checkpoint.load(RunPaths(folder).last)["epoch"] >= 1
 
 
+@pytest.mark.long
 def test_a_signal_during_the_final_test_lets_the_run_end(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     keys = {**SMALL, **OPTIMISED, "N_EPOCH": 1, "N_TEST": 100000}

@@ -37,6 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_records_have_the_figures_of_patterns(finished: Path) -> None:
     run = load_run(finished)
     trials = run.trials

@@ -166,6 +166,7 @@ def unkept() -> list[str]:
     return ["train", "--multirun", *keys, "--config-dir", "my_conf", "preset=mine"]
 
 
+@pytest.mark.long
 def test_a_sweep_that_a_file_says_not_to_keep_leaves_nothing(
     unkept: list[str], places: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -174,6 +174,7 @@ def both() -> tuple[NativeBackend, NativeBackend]:
     return one, other
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -172,6 +172,7 @@ def test_the_printed_configuration_is_the_one_that_runs(calls: Calls, capsys: Sa
         }
 
 
+@pytest.mark.long
 def test_python_takes_it_alike() -> None:
     keys = {"N_TRAIN": 32, "N_VALIDATE": 32, "N_TEST": 0, "N_EPOCH": 1, "WRITE_TO_DISK": False}
     run = snnrun.train(keys, progress=False)

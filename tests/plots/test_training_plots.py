@@ -146,6 +146,7 @@ def test_the_axis_of_epochs_has_whole_numbers_that_do_not_overlap(count: int) ->
         assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
 
 
+@pytest.mark.long
 def test_a_run_that_is_resumed_goes_on_with_its_plots(tmp_path: Path, plotted: Path) -> None:
     train(small(**PLOTS, N_EPOCH=1), tmp_path)
     RunPaths(tmp_path).plot("training").unlink()
@@ -240,6 +241,7 @@ def test_a_window_that_fails_is_given_up_with_one_warning(monkeypatch: Any) -> N
     plt.close("all")
 
 
+@pytest.mark.long
 def test_a_picture_that_fails_ends_no_run_but_a_full_disk_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

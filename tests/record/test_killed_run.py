@@ -43,6 +43,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_killed_and_resumed_run_has_the_same_bits(tmp_path: Path, undisturbed: Path) -> None:
     folder = tmp_path / "run"
     paths = RunPaths(folder)

@@ -23,6 +23,7 @@ STEPS = (0.1, 0.02, 0.004)
 FINE = STEPS[-1:]  # one program instead of three: these tests compile for most of their time
 
 
+@pytest.mark.long
 def test_lif_passes_with_everything_compared() -> None:
     report = check_model(LIF)
     assert report.passed
@@ -65,6 +66,7 @@ def test_a_wrong_sign_in_the_derivation_fails_with_a_table() -> None:
     assert lines[-1] == "FAILED"
 
 
+@pytest.mark.long
 def test_equal_and_nearly_equal_time_constants_agree_and_are_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

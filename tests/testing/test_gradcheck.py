@@ -23,6 +23,7 @@ RECURRENT = {
 }
 
 
+@pytest.mark.long
 def test_the_default_configuration_passes(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_gradients(from_dict({"dataset": "yinyang", "MODEL_SEED": 1}), (0.02, 0.004))
     said = capsys.readouterr().out
