@@ -30,7 +30,6 @@ CHOSEN = {  # every loss, and every mechanism of the spiking neurons
         "lif, relative_mse",
         "lif, sum_weigh_input, recurrent",
         "lif, max, two layers",
-        "lif_subtract, first_spike_exp, recurrent",
         "alif, first_spike, two layers, v_reset below 0",
         "refractory alif, avg_xentropy, recurrent",
         "lif with tau_syn = tau_mem, sum",

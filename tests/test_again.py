@@ -54,6 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_command_that_is_killed_and_started_again_ends_with_the_same_bits(
     tmp_path: Path, undisturbed: Path
 ) -> None:

@@ -101,6 +101,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 CHANGES["blend"]["N_TRAIN"] = 100
 
 
+@pytest.mark.long
 def test_every_key_changes_what_is_learned_or_how_it_is_judged(
     tmp_path: Path, config_of: Callable[..., Config]
 ) -> None:

@@ -223,6 +223,7 @@ def small_disk(tmp_path: Path) -> Any:
 # the run folder
 
 
+@pytest.mark.long
 def test_a_full_disk_is_one_message_and_the_run_can_go_on(small_disk: Path) -> None:
     folder = small_disk / "run"
     config = small(NUM_HIDDEN=300, N_EPOCH=20, W_REPORT_INTERVAL=1, W_EPOCH_INTERVAL=1)

@@ -193,6 +193,7 @@ print("ratio", estimates[-1] / (resource.getrusage(resource.RUSAGE_SELF).ru_maxr
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kB")
 @pytest.mark.parametrize(
     "keys",

@@ -68,6 +68,7 @@ def bits(backend: NativeBackend, case: Problem) -> dict[str, bytes]:
     return {"loss": results.loss.tobytes(), **gradients, **states}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("users_flags")
 def test_users_get_the_highest_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = flags(find_compiler(), contraction=True, extra=())

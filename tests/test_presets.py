@@ -29,7 +29,6 @@ from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
 SOME = (
-    "dvs",
     "mnist_stdp",
     "pattern",
     "shd_mlgenn_blend",

@@ -55,6 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Run:
     return load_run(folder)
 
 
+@pytest.mark.long
 def test_everything_is_recorded_where_it_was_asked_for(run: Run) -> None:
     assert run.recorded() == dict.fromkeys(("spikes", "variables", "weights"), CURSORS)
     with h5py.File(RunPaths(run.paths.root).index("spikes")) as file:

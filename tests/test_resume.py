@@ -150,6 +150,7 @@ def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(
     assert_same_run(folder, undisturbed)
 
 
+@pytest.mark.long
 def test_a_run_stopped_before_its_first_batch_can_be_resumed(
     tmp_path: Path, undisturbed: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_compiler_that_is_just_being_started_is_ended_too(
     assert started[0].poll() == -signal.SIGTERM
 
 
+@pytest.mark.long
 def test_a_run_that_is_started_with_nohup_survives_the_end_of_its_terminal(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     words = ["nohup", *command("train", *overrides(LONG), f"hydra.run.dir={folder}")]

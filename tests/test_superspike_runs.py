@@ -82,6 +82,7 @@ def test_the_pattern_is_drawn(finished: Path, capsys: pytest.CaptureFixture[str]
     assert str(picture.parent) in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_one_neuron_learns_five_spikes() -> None:
     """Zenke & Ganguli 2018, Fig. 2; theirs is solved after some 500 trials, this one sooner."""
     run = learn({"channels": 100, "outputs": 1}, {"feedback": "none"}, N_EPOCH=50, TRIAL_MS=500.0)

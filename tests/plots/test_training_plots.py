@@ -206,6 +206,7 @@ def test_plots_without_effect_are_refused(keys: dict[str, Any], message: str) ->
         from_dict(keys)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("places")
 def test_a_broken_display_costs_one_warning_and_no_picture(monkeypatch: Any) -> None:
     monkeypatch.setenv("DISPLAY", ":4711")

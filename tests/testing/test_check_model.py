@@ -55,6 +55,7 @@ def test_losses_on_spike_times_and_maxima_pass(loss: Loss) -> None:
     assert check_model(loss, dts=(0.0016,)).passed
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("wrong_sign")
 def test_a_wrong_sign_in_the_derivation_fails_with_a_table() -> None:
     with pytest.raises(ModelError) as caught:
