@@ -30,6 +30,7 @@ CHOSEN = {  # every loss, and every mechanism of the spiking neurons
         "lif, relative_mse",
         "lif, sum_weigh_input, recurrent",
         "lif, max, two layers",
+        "lif_subtract, first_spike_exp, recurrent",
         "alif, first_spike, two layers, v_reset below 0",
         "refractory alif, avg_xentropy, recurrent",
         "lif with tau_syn = tau_mem, sum",
@@ -39,10 +40,7 @@ CHOSEN["lif, first_spike_wp"] = replace(
     CASES["lif, first_spike"], loss=oracle.Loss(name="first_spike_wp")
 )
 
-SOME = (
-    "lif, sum_weigh_exp, recurrent",
-    "lif_subtract, first_spike_exp, recurrent",
-)
+SOME = ("lif, sum_weigh_exp, recurrent",)
 
 
 def trained_parameters(problem: Problem) -> tuple[str, ...]:
