@@ -40,8 +40,9 @@ def population(
 ) -> Population:
     """Return neurons with the ``given`` parameters and defaults otherwise."""
     values = {p.name: given.get(p.name, p.default) for p in neuron.parameters}
-    return Population(name=name, size=size, neuron=neuron, values=values, floors={},
-                      trained=trained, noise=noise)  # fmt: skip
+    return Population(
+        name=name, size=size, neuron=neuron, values=values, floors={}, trained=trained, noise=noise
+    )
 
 
 def network(

@@ -149,7 +149,9 @@ ROWS: dict[str, Row] = {
     "RHO_UPPER": source(77.5, "reg_RHO_UPPER = 77.5;", **LAYERWISE),
     "GLB_UPPER": source(0.0077, **LAYERWISE),
     "REWIRE_SILENT": result(
-        True, "trained_tensors", lambda before, after: {*after} - {*before} == {"in_to_hid"},
+        True,
+        "trained_tensors",
+        lambda before, after: {*after} - {*before} == {"in_to_hid"},
         **SILENT,
     ),
     "REWIRE_LIFT": result(0.125, "lifts", is_([0.25]), REWIRE_SILENT=True, **SILENT),
@@ -162,11 +164,18 @@ ROWS: dict[str, Row] = {
     "EMA_ALPHA1": result(0.1, "rates", MIN_EPOCH_ETA_FIXED=0, EMA_ALPHA2=0.5, **FALLS),
     "EMA_ALPHA2": result(0.5, "rates", MIN_EPOCH_ETA_FIXED=0, **FALLS),
     "ETA_FAC": result(
-        0.25, "rates", lambda before, after: before[-1] == 2 * after[-1], EMA_ALPHA2=0.5,
-        MIN_EPOCH_ETA_FIXED=0, **FALLS,
+        0.25,
+        "rates",
+        lambda before, after: before[-1] == 2 * after[-1],
+        EMA_ALPHA2=0.5,
+        MIN_EPOCH_ETA_FIXED=0,
+        **FALLS,
     ),
     "MIN_EPOCH_ETA_FIXED": result(
-        0, "rates", lambda before, after: len(set(before)) == 1 < len(set(after)), EMA_ALPHA2=0.5,
+        0,
+        "rates",
+        lambda before, after: len(set(before)) == 1 < len(set(after)),
+        EMA_ALPHA2=0.5,
         **FALLS,
     ),
     "TRAIN_TAU": source(True, TRAIN_TAU=UNSET),
@@ -185,7 +194,10 @@ ROWS: dict[str, Row] = {
         2, "recorded_weights", is_([(0, 0), (0, 2), (2, 0), (2, 2), (2, 3)]), W_REPORT_INTERVAL=2
     ),
     "SPK_REC_STEPS": result(
-        5, "writes_of_spikes", lambda before, after: before < after / 3, REC_SPIKES=SPIKES,
+        5,
+        "writes_of_spikes",
+        lambda before, after: before < after / 3,
+        REC_SPIKES=SPIKES,
         REC_SPIKES_EPOCH_TRIAL=AT,
     ),
     "REC_SPIKES_EPOCH_TRIAL": result(AT, "recorded_spikes", is_([(1, 0)]), REC_SPIKES=SPIKES),
@@ -195,9 +207,7 @@ ROWS: dict[str, Row] = {
     "REC_SYNAPSES_EPOCH_TRIAL": result(
         AT, "recorded_weights", is_([(0, 0), (1, 0), (2, 3)]), REC_SYNAPSES=G
     ),
-    "REC_SYNAPSES": result(
-        G, "recorded_weights", lambda old, new: len(old) < len(new) == 12
-    ),
+    "REC_SYNAPSES": result(G, "recorded_weights", lambda old, new: len(old) < len(new) == 12),
     "TRAINING_PLOT": result(True, "pictures", is_(["training"], [])),
     "TRAINING_PLOT_INTERVAL": result(
         1, "courses_drawn", lambda before, after: before < after, TRAINING_PLOT=True
@@ -212,9 +222,7 @@ ROWS: dict[str, Row] = {
     "LOSS_TYPE": source("max"),
     "EVALUATION": Row(value="speaker", see="validation_set", drop=("N_VALIDATE",)),
     "SPEAKER_LEFT": result([2], "validation_set", **BY_SPEAKER),
-    "CUDA_VISIBLE_DEVICES": result(
-        False, "genn_device", is_({"device_select_method": "OPTIMAL"})
-    ),
+    "CUDA_VISIBLE_DEVICES": result(False, "genn_device", is_({"device_select_method": "OPTIMAL"})),
     "AVG_SNSUM": source(True, **REGULARISED),
     "REDUCED_CLASSES": result([1, 4, 7], "classes", is_(([1, 4, 7], 3)), **ALL),
     "TAU_0": source(7.7, **SPIKE_TIMES),
@@ -223,7 +231,7 @@ ROWS: dict[str, Row] = {
     "AUGMENTATION": result({"random_shift": 40}, "train_input_channels", REC_SPIKES=["input"]),
     "COLLECT_CONFUSION": result(True, "confusion", is_(15, 0)),
     "REC_PREDICTIONS": result(True, "predictions", is_(15, 0), REC_PREDICTIONS=UNSET),
-}  # fmt: skip
+}
 
 # Where a key acts otherwise in one data set.
 ROWS_OF: dict[tuple[str, str], Row] = {

@@ -37,10 +37,14 @@ class Loss:
     def values(self) -> dict[str, float]:
         """The configuration keys' values."""
         return {
-            "TAU_0": self.tau_0, "TAU_1": self.tau_1, "ALPHA": self.alpha,
-            "DELTA_T": self.delta_t, "TAU_ACCUMULATOR": self.tau_accumulator,
-            "TAU_RISE": self.tau_rise, "TAU_DECAY": self.tau_decay,
-        }  # fmt: skip
+            "TAU_0": self.tau_0,
+            "TAU_1": self.tau_1,
+            "ALPHA": self.alpha,
+            "DELTA_T": self.delta_t,
+            "TAU_ACCUMULATOR": self.tau_accumulator,
+            "TAU_RISE": self.tau_rise,
+            "TAU_DECAY": self.tau_decay,
+        }
 
 
 def spikes_enter(name: str) -> bool:

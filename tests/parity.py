@@ -73,10 +73,15 @@ def network_of(
             values["t_ref"] = layer.t_ref
         hidden = layer is not problem.layers[-1]
         population = Population(
-            noise=noise * hidden, spike_dropout=spike_dropout * hidden,
-            name=layer.name, size=layer.size, neuron=neuron, values=values,
-            trained=tuple(n for n in train if n in layer.parameters), floors={},
-        )  # fmt: skip
+            noise=noise * hidden,
+            spike_dropout=spike_dropout * hidden,
+            name=layer.name,
+            size=layer.size,
+            neuron=neuron,
+            values=values,
+            trained=tuple(n for n in train if n in layer.parameters),
+            floors={},
+        )
         layers.append(
             Layer(
                 population=population,
@@ -151,8 +156,9 @@ def with_targets(data: SpikeData, targets_ETK: np.ndarray) -> SpikeData:
     counts = targets_ETK.sum((1, 2))
     targets = Targets(
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        steps=steps.astype(np.uint16), neurons=neurons.astype(np.uint16),
-    )  # fmt: skip
+        steps=steps.astype(np.uint16),
+        neurons=neurons.astype(np.uint16),
+    )
     return replace(data, targets=targets)
 
 

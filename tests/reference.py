@@ -200,10 +200,8 @@ def gradient(
     arrivals = np.zeros((steps, len(problem.weights[layers[0].feedforward])))
     for event in problem.events(dt, example):
         arrivals[event] += 1.0
-    readout = read_out(
-        problem.loss, layers[-1], voltage, spikes, dt, problem.labels[example], arrivals.sum(1),
-        euler,
-    )  # fmt: skip
+    label, activity = problem.labels[example], arrivals.sum(1)
+    readout = read_out(problem.loss, layers[-1], voltage, spikes, dt, label, activity, euler)
     drive = np.zeros(tapes[-1].spikes.shape) + readout.drive
     dl_dt = [np.zeros(tape.spikes.shape) for tape in tapes]  # by the spike times of every layer
     dl_dt[-1] += readout.dl_dt

@@ -68,10 +68,9 @@ def gradient(
     for event in problem.events(dt, example):
         arrivals[event] += 1.0
     if target is None:
-        readout = read_out(
-            problem.loss, layers[-1], tapes[-1].stepped[:, V], tapes[-1].spikes, dt,
-            problem.labels[example], arrivals.sum(1), euler,
-        )  # fmt: skip
+        label, activity = problem.labels[example], arrivals.sum(1)
+        V_of, spikes = tapes[-1].stepped[:, V], tapes[-1].spikes
+        readout = read_out(problem.loss, layers[-1], V_of, spikes, dt, label, activity, euler)
     else:
         value, sent_by_loss = van_rossum(problem.loss, target, tapes[-1].spikes, dt)
         readout = Readout(loss=value, prediction=-1)
@@ -92,8 +91,9 @@ def gradient(
                 active = ~tape.refractory[n]
                 if index < len(disturbances):
                     active &= ~disturbances[index].spike_dropout[n]
-                lam = _through_spike(layer, tape, n, lam, dl_ds, active, surrogate, detach,
-                                     gradients)  # fmt: skip
+                lam = _through_spike(
+                    layer, tape, n, lam, dl_ds, active, surrogate, detach, gradients
+                )
             end[index][n] = lam
             P = np.where(tape.refractory[n][:, None, None], tape.held.P, tape.free.P)
             start[index][n] = np.einsum("nij,in->jn", P, lam)
@@ -122,9 +122,16 @@ def _sent(problem: Problem, index: int, n: int, start: list[Array]) -> Array:
 
 
 def _through_spike(
-    layer: Layer, tape: Tape, n: int, lam: Array, dl_ds: Array, active: Array,
-    surrogate: Callable[[Array, Array], Array], detach: bool, gradients: Gradients,
-) -> Array:  # fmt: skip
+    layer: Layer,
+    tape: Tape,
+    n: int,
+    lam: Array,
+    dl_ds: Array,
+    active: Array,
+    surrogate: Callable[[Array, Array], Array],
+    detach: bool,
+    gradients: Gradients,
+) -> Array:
     """Take lam from behind the reset to before the threshold."""
     model, p, x, spikes = MODELS[layer.model], layer.parameters, tape.stepped[n], tape.spikes[n]
     if not detach:

@@ -21,26 +21,47 @@ from snnrun.run import build_program
 
 CHANNELS, HIDDEN, OUTPUTS = 12, 7, 5
 SMALL: dict[str, Any] = {
-    "DT_MS": 0.5, "TRIAL_MS": 40.0, "NUM_HIDDEN": HIDDEN, "MODEL_SEED": 3, "TAU_REF": 2.0,
-}  # fmt: skip
+    "DT_MS": 0.5,
+    "TRIAL_MS": 40.0,
+    "NUM_HIDDEN": HIDDEN,
+    "MODEL_SEED": 3,
+    "TAU_REF": 2.0,
+}
 DATA = {"name": "pattern", "channels": CHANNELS, "outputs": OUTPUTS, "rate": 100.0}
 EXACT = {"precision": "float64", "contraction": False, "threads": 2, "flags": ["-O0"]}
 RULE = {"name": "superspike", "update_ms": 50.0, "w0": 250.0, "w_limit": 120.0}
 CASES: dict[str, dict[str, Any]] = {
     "symmetric": {"sigma_floor": -1.0},
     "random, delay, het": {
-        "feedback": "random", "feedback_seed": 5, "feedback_sd": 0.5, "delay_ms": 1.0,
-        "het_rho": 0.3, "het_tau": 20.0,
+        "feedback": "random",
+        "feedback_seed": 5,
+        "feedback_sd": 0.5,
+        "delay_ms": 1.0,
+        "het_rho": 0.3,
+        "het_tau": 20.0,
     },
     "uniform, aligned, reset, het with error": {
-        "feedback": "uniform", "update_aligned": True, "update_ms": 15.0, "het_a": 2.5,
-        "reset_state_per_trial": True, "het_rho": 1.0, "het_error_scaled": True, "delay_ms": 1.5,
+        "feedback": "uniform",
+        "update_aligned": True,
+        "update_ms": 15.0,
+        "het_a": 2.5,
+        "reset_state_per_trial": True,
+        "het_rho": 1.0,
+        "het_error_scaled": True,
+        "delay_ms": 1.5,
     },
     "no hidden layer, delay, burn-in": {
-        "feedback": "none", "delay_ms": 2.0, "burn_in_ms": 20.0, "beta": 0.5, "tau_rise": 3.0,
-        "tau_decay": 8.0, "tau_rms": 200.0, "tau_error": 50.0, "epsilon": 1e-3,
+        "feedback": "none",
+        "delay_ms": 2.0,
+        "burn_in_ms": 20.0,
+        "beta": 0.5,
+        "tau_rise": 3.0,
+        "tau_decay": 8.0,
+        "tau_rms": 200.0,
+        "tau_error": 50.0,
+        "epsilon": 1e-3,
     },
-}  # fmt: skip
+}
 
 
 def config_of(rule: dict[str, Any], backend: dict[str, Any] = EXACT, **keys: Any) -> Config:
@@ -72,9 +93,15 @@ def reference_of(config: Config, backend: OnlineRuns) -> Reference:
     weights = [backend.get(t.name) for t in backend.program.tensors]
     fixed = backend.fixed_feedback()
     return Reference(
-        weights, config.rule, dt=config.DT_MS, tau_mem=config.TAU_MEM, tau_syn=config.TAU_SYN,
-        threshold=config.V_THRESH, t_ref=config.TAU_REF, feedback=fixed,
-    )  # fmt: skip
+        weights,
+        config.rule,
+        dt=config.DT_MS,
+        tau_mem=config.TAU_MEM,
+        tau_syn=config.TAU_SYN,
+        threshold=config.V_THRESH,
+        t_ref=config.TAU_REF,
+        feedback=fixed,
+    )
 
 
 def dense(steps: np.ndarray, ids: np.ndarray, n_steps: int, size: int) -> np.ndarray:
@@ -129,15 +156,18 @@ def assert_every_step(backend: OnlineRuns, data: SpikeData, config: Config, ever
     before = [layer.w.copy() for layer in reference.layers]
     for trial, r0 in enumerate((2.0, 3.0, 0.7)):
         kept, rate = backend.carried(), np.array([r0])
-        tensors = {(t.name, which): backend.get(t.name, which)
-                   for t in backend.program.tensors
-                   for which in ("value", "first", "second")}  # fmt: skip
+        tensors = {
+            (t.name, which): backend.get(t.name, which)
+            for t in backend.program.tensors
+            for which in ("value", "first", "second")
+        }
         reference.begin_trial()
         for n in range(steps):
             reference.step(inputs[n], targets[n], r0, last=n == steps - 1)
             whole = reference.o.update_aligned and n < steps - 1
-            spikes = [s + int(x.spikes.sum())
-                      for s, x in zip(spikes, reference.layers, strict=True)]  # fmt: skip
+            spikes = [
+                s + int(x.spikes.sum()) for s, x in zip(spikes, reference.layers, strict=True)
+            ]
             if whole and (n + 1) % round(reference.o.update_ms / reference.dt):
                 continue  # a trial that stops here would have its last update here
             if n % (7 * every if trial > 1 else every) and n != steps - 1:
@@ -150,8 +180,7 @@ def assert_every_step(backend: OnlineRuns, data: SpikeData, config: Config, ever
             compare(backend, reference, f"trial {trial}, step {n}")
     assert min(spikes) > 20, "the comparison needs spikes"
     assert reference.updates >= 2
-    changed = [not np.array_equal(w, x.w)
-               for w, x in zip(before, reference.layers, strict=True)]  # fmt: skip
+    changed = [not np.array_equal(w, x.w) for w, x in zip(before, reference.layers, strict=True)]
     assert all(changed)
     assert any((np.abs(x.w) == config.rule.w_limit).any() for x in reference.layers) or (
         config.rule.feedback == "none"

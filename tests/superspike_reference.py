@@ -41,9 +41,18 @@ class Layer:
 class Reference:
     """A network input -> (hidden ->) output. ``options`` are those of the rule, times in ms."""
 
-    def __init__(self, weights: list[np.ndarray], options: Any, *, dt: float, tau_mem: float,
-                 tau_syn: float, threshold: float, t_ref: float,
-                 feedback: np.ndarray | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        weights: list[np.ndarray],
+        options: Any,
+        *,
+        dt: float,
+        tau_mem: float,
+        tau_syn: float,
+        threshold: float,
+        t_ref: float,
+        feedback: np.ndarray | None = None,
+    ) -> None:
         self.o, self.dt = options, dt
         self.delay = round(options.delay_ms / dt)
         self.layers = [Layer(w.copy(), self.delay + (k > 0)) for k, w in enumerate(weights)]

@@ -150,8 +150,13 @@ def test_a_run_that_still_builds_is_not_disturbed_by_a_second_command(tmp_path: 
 @pytest.mark.long
 def test_a_sweep_that_is_run_again_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
-    line = ["train", "-m", *overrides({**KEYS, "N_EPOCH": 4, "N_TRAIN": 3010}), "MODEL_SEED=1,2,3",
-            f"hydra.sweep.dir={sweep}"]  # fmt: skip
+    line = [
+        "train",
+        "-m",
+        *overrides({**KEYS, "N_EPOCH": 4, "N_TRAIN": 3010}),
+        "MODEL_SEED=1,2,3",
+        f"hydra.sweep.dir={sweep}",
+    ]
     process = start(*line)
     wait_for_epochs(sweep / "1", 2, process)
     process.kill()
@@ -178,10 +183,18 @@ def test_a_job_of_submitit_that_is_preempted_is_requeued_and_goes_on(
 ) -> None:
     sweep = tmp_path / "sweep"
     process = subprocess.Popen(
-        command("train", "-m", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=30",
-                *overrides(KEYS), f"hydra.sweep.dir={sweep}"),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        command(
+            "train",
+            "-m",
+            "hydra/launcher=submitit_local",
+            "hydra.launcher.timeout_min=30",
+            *overrides(KEYS),
+            f"hydra.sweep.dir={sweep}",
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     wait_for_epochs(sweep / "0", 1, process)
     job = json.loads(RunPaths(sweep / "0").pid.read_text())["pid"]
     os.kill(job, signal.SIGUSR2)

@@ -260,10 +260,17 @@ def test_an_error_while_preparing_data_ends_the_run_with_its_message(
 def test_ctrl_c_while_data_are_prepared_stops_with_a_checkpoint(tmp_path: Path) -> None:
     given = {
         **OPTIMISED,
-        "N_TRAIN": 5010, "N_VALIDATE": 100, "N_TEST": 100, "N_EPOCH": 12, "MODEL_SEED": 1,
-        "N_INPUT_DELAY": 3, "INPUT_DELAY": 5,
-        "AUGMENTATION": "{random_shift:2,ID_jitter:1}", "NUM_HIDDEN": 30, "DT_MS": 0.2,
-    }  # fmt: skip
+        "N_TRAIN": 5010,
+        "N_VALIDATE": 100,
+        "N_TEST": 100,
+        "N_EPOCH": 12,
+        "MODEL_SEED": 1,
+        "N_INPUT_DELAY": 3,
+        "INPUT_DELAY": 5,
+        "AUGMENTATION": "{random_shift:2,ID_jitter:1}",
+        "NUM_HIDDEN": 30,
+        "DT_MS": 0.2,
+    }
     whole, folder = tmp_path / "whole", tmp_path / "run"
     assert here("train", *overrides(given), f"hydra.run.dir={whole}").returncode == 0
     process = start("train", *overrides(given), f"hydra.run.dir={folder}")

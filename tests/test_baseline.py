@@ -63,9 +63,14 @@ def test_features_are_roots_of_the_counts_in_parts_of_the_trial_and_groups_of_ch
             steps=np.array([0, 0, 4, 9, 2, 5, 5, 5]),
             channels=np.array([0, 1, 5, 5, 0, 3, 3, 2]),
         ),
-        labels=np.zeros(3, np.int64), n_steps=10, n_channels=6, n_classes=2, dt_ms=1.0,
-        merge=False, source="these events",
-    )  # fmt: skip
+        labels=np.zeros(3, np.int64),
+        n_steps=10,
+        n_channels=6,
+        n_classes=2,
+        dt_ms=1.0,
+        merge=False,
+        source="these events",
+    )
     split = Split(name="train", data=data, examples=np.array([2, 0]))
     root = np.sqrt
     assert pooled(split, bins=2, groups=3).tolist() == [

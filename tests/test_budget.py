@@ -185,8 +185,10 @@ def test_every_file_says_what_it_is(path: Path) -> None:
 def test_no_file_names_a_folder_of_one_machine() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=TOP, capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=TOP,
+        capture_output=True,
+        check=False,
+    )
     if listed.returncode != 0:
         pytest.skip("this is no git checkout")
     wrong = []

@@ -34,9 +34,7 @@ HEADERS = {"small.hpp": "#include <cstdint>\n"}  # what they include is compiled
 def made(
     cache: Path, source: str = SOURCE, headers: Mapping[str, str] = HEADERS, **options: object
 ) -> Build:
-    settings: dict = {
-        "compiler": find_compiler(), "contraction": True, "cache": cache, **options
-    }  # fmt: skip
+    settings: dict = {"compiler": find_compiler(), "contraction": True, "cache": cache, **options}
     with patch.object(module, "runtime_headers", lambda: dict(headers)):
         return build(source, **settings)
 
@@ -63,8 +61,10 @@ def test_flags_of_the_environment_come_before_those_of_the_configuration(
     monkeypatch.setenv("SNNRUN_CXXFLAGS", "-O1 -DNAME='two words'")
     words = shlex.split(made(tmp_path, extra_flags=("-O0",)).command)
     assert [word for word in words if word not in shlex.split(plain.command)] == [
-        "-O1", "-DNAME=two words", "-O0"
-    ]  # fmt: skip
+        "-O1",
+        "-DNAME=two words",
+        "-O0",
+    ]
     assert words.index("-O3") < words.index("-O1") < words.index("-O0")
     monkeypatch.setenv("SNNRUN_CXXFLAGS", "-DNAME='two")
     with pytest.raises(BuildError, match=r"^SNNRUN_CXXFLAGS=-DNAME='two: No closing quotation\. "):
@@ -111,10 +111,13 @@ print(made(Path(sys.argv[1])).library)
 def test_processes_that_build_at_the_same_time_meet_in_one_library(tmp_path: Path) -> None:
     folder = str(Path(__file__).parent)
     processes = [
-        subprocess.Popen([sys.executable, "-c", BUILDING, str(tmp_path), folder],
-                         stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", BUILDING, str(tmp_path), folder],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     said = {process.communicate(timeout=120)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 3
     assert len(said) == 1
@@ -163,8 +166,11 @@ def test_the_code_compiles_without_warnings(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     done = subprocess.run(
         [*compiler.command, *options, "program.cpp"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 

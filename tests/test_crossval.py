@@ -24,9 +24,16 @@ from snnrun.run import train
 
 KEYS = [
     "preset=none",
-    "dataset=shd", "NUM_HIDDEN=20", "N_EPOCH=2", "N_BATCH=5", "TRIAL_MS=80", "MODEL_SEED=1",
-    "INPUT_HIDDEN_MEAN=0.4", "ETA_FAC=1", "AUGMENTATION={random_shift: 5}",
-]  # fmt: skip
+    "dataset=shd",
+    "NUM_HIDDEN=20",
+    "N_EPOCH=2",
+    "N_BATCH=5",
+    "TRIAL_MS=80",
+    "MODEL_SEED=1",
+    "INPUT_HIDDEN_MEAN=0.4",
+    "ETA_FAC=1",
+    "AUGMENTATION={random_shift: 5}",
+]
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +77,10 @@ def test_each_speaker_is_left_out_by_a_run_of_its_own(done: Path) -> None:
 def test_the_table_holds_the_accuracies_their_mean_and_their_deviation(done: Path) -> None:
     *folds, mean, sd = table(done)
     assert [(fold["speaker_left"], fold["speaker"]) for fold in folds] == [
-        ("0", "0"), ("1", "1"), ("2", "2"),
-    ]  # fmt: skip
+        ("0", "0"),
+        ("1", "1"),
+        ("2", "2"),
+    ]
     for place, fold in enumerate(folds):
         epochs = load_run(FoldPaths(done).fold(place)).epochs
         accuracy = epochs["validation_accuracy"]
@@ -88,9 +97,14 @@ def test_the_table_holds_the_accuracies_their_mean_and_their_deviation(done: Pat
 
 def fold(place: int, best: float) -> Fold:
     return Fold(
-        speaker_left=place, speaker=place + 6, epochs=3, best_accuracy=best, best_epoch=1,
-        last_accuracy=best / 2, train_accuracy=1.0,
-    )  # fmt: skip
+        speaker_left=place,
+        speaker=place + 6,
+        epochs=3,
+        best_accuracy=best,
+        best_epoch=1,
+        last_accuracy=best / 2,
+        train_accuracy=1.0,
+    )
 
 
 def test_the_printed_table_is_that_of_the_file(

@@ -298,13 +298,16 @@ UNDERIVABLE = [
         "linear in the states between spikes",
     ),
     (
-        {"equations": "dV/dt = (I - V) / tau", "input": "V",
-         "parameters": (*GOOD["parameters"], replace(THETA, name="I"))},
+        {
+            "equations": "dV/dt = (I - V) / tau",
+            "input": "V",
+            "parameters": (*GOOD["parameters"], replace(THETA, name="I")),
+        },
         "neuron mine: arrivals add to V, which stands in the threshold 'V >= theta', so that "
         "spikes would be caused by arrivals and not by the flow; rule eventprop has no derivative "
         "there. Let arrivals add to a current",
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("change", "said"), UNDERIVABLE, ids=["nonlinear", "jumping"])

@@ -116,7 +116,7 @@ BAD_UPDATES = [
         "neuron mine: the reset names 'input', which is no state. States: V, I",
     ),
     ({"readout": "W"}, "neuron mine: readout 'W' is no state. States: I, V"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

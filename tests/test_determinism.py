@@ -50,9 +50,11 @@ def backend_of(
     drawn, _ = given(name)
     train = () if name in ("large", "wide") else TAUS
     backend = native(
-        program_of(drawn, DT, train=train, spikes=SPIKES.get(name)), precision=precision,
-        contraction=contraction, threads=threads,
-    )  # fmt: skip
+        program_of(drawn, DT, train=train, spikes=SPIKES.get(name)),
+        precision=precision,
+        contraction=contraction,
+        threads=threads,
+    )
     load_weights(backend, drawn.weights)
     load_parameters(backend, drawn)
     return backend
@@ -70,9 +72,10 @@ def train(
         last = min(first + count, batches)
         examples = np.ascontiguousarray(order[first * batch : last * batch])
         results.append(
-            backend.train(given(name)[1], examples, batch, rates[first:last].copy(), ADAM, first,
-                          dropout, 77)
-        )  # fmt: skip
+            backend.train(
+                given(name)[1], examples, batch, rates[first:last].copy(), ADAM, first, dropout, 77
+            )
+        )
         first = last
     assert first == batches
     return results

@@ -25,14 +25,23 @@ from snnrun.tasks import CLASSIFICATION
 from snnrun.training.early import out_of_patience
 
 # learns within three epochs, after which the accuracy goes up and down
-KEYS: dict[str, Any] = {**OPTIMISED, "N_TRAIN": 1000, "N_VALIDATE": 60, "ETA": 0.02,
-                        "ETA_DECAY": 1.0, "N_EPOCH": 14}  # fmt: skip
+KEYS: dict[str, Any] = {
+    **OPTIMISED,
+    "N_TRAIN": 1000,
+    "N_VALIDATE": 60,
+    "ETA": 0.02,
+    "ETA_DECAY": 1.0,
+    "N_EPOCH": 14,
+}
 TOO_SHORT = 0.02  # minutes
 
 
 def patience(column: list[float], epochs: int, which: str = "validation") -> str:
-    figures = {"epoch": np.arange(len(column)), "train_accuracy": np.array(column[::-1]),
-               "validation_accuracy": np.array(column)}  # fmt: skip
+    figures = {
+        "epoch": np.arange(len(column)),
+        "train_accuracy": np.array(column[::-1]),
+        "validation_accuracy": np.array(column),
+    }
     return out_of_patience(figures, small(PATIENCE=epochs, PATIENCE_WHICH=which), CLASSIFICATION)
 
 
@@ -182,8 +191,10 @@ def test_a_function_is_given_each_epoch_and_may_end_the_training(tmp_path: Path)
     for number, folder in enumerate(folders):
         train_in(
             small(**KEYS | {"N_EPOCH": 3 if number else 14}),
-            RunPaths(folder), progress=False, on_epoch=None if number else stop,
-        )  # fmt: skip
+            RunPaths(folder),
+            progress=False,
+            on_epoch=None if number else stop,
+        )
     run = load_run(folders[0])
     assert [row["epoch"] for row in seen] == [0, 1, 2]
     for name in run.epochs:

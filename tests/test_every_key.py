@@ -44,16 +44,30 @@ SOME = [*ROWS_OF, *{name: (benchmark, name) for benchmark, name in TABLE}.values
 
 SHAPES = {"yinyang": (5, 3), "mnist": (784, 10), "shd": (700, 20)}  # inputs, outputs
 SMALL = {
-    "DT_MS": 0.5, "NUM_HIDDEN": 12, "N_BATCH": 5, "N_TRAIN": 15, "N_VALIDATE": 5, "N_TEST": 5,
-    "N_EPOCH": 3, "MODEL_SEED": 1, "REC_PREDICTIONS": True,
+    "DT_MS": 0.5,
+    "NUM_HIDDEN": 12,
+    "N_BATCH": 5,
+    "N_TRAIN": 15,
+    "N_VALIDATE": 5,
+    "N_TEST": 5,
+    "N_EPOCH": 3,
+    "MODEL_SEED": 1,
+    "REC_PREDICTIONS": True,
     "W_OUTPUT_EPOCH_TRIAL": [[0, 0], [-1, 3]],  # at first, and after the last training batch
-}  # fmt: skip
+}
 BASE: dict[str, dict[str, Any]] = {
     "yinyang": SMALL | {"W_REPORT_INTERVAL": 0},
     "mnist": SMALL,
-    "shd": SMALL | {"DT_MS": 1.0, "TRIAL_MS": 80.0, "TRAIN_TAU": True, "ETA": 0.05,
-                    "INPUT_HIDDEN_MEAN": 0.3, "LR_EASE_IN_FACTOR": 1.0},
-}  # fmt: skip
+    "shd": SMALL
+    | {
+        "DT_MS": 1.0,
+        "TRIAL_MS": 80.0,
+        "TRAIN_TAU": True,
+        "ETA": 0.05,
+        "INPUT_HIDDEN_MEAN": 0.3,
+        "LR_EASE_IN_FACTOR": 1.0,
+    },
+}
 
 Keys = dict[str, Any]
 See = Callable[["Lab", Keys], Any]

@@ -181,8 +181,13 @@ def snnrun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "SNNRUN_TRACEBACK"}
     return subprocess.run(
         [sys.executable, "-m", "snnrun", *words],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
 
 
 OWN = ("--config-dir", "my_conf", "preset=mine")

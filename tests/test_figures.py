@@ -32,17 +32,32 @@ N_TRAIN: 130
 N_VALIDATE: 50
 N_EPOCH: 3
 """
-KEYS = {"NUM_HIDDEN": 30, "DT_MS": 0.2, "N_BATCH": 20, "N_TRAIN": 130, "N_VALIDATE": 50,
-        "N_TEST": 500, "N_EPOCH": 3, "WRITE_TO_DISK": False, "preset": "none"}  # fmt: skip
-EARLIER = "# here: test 50 % (MODEL_SEED=1; last epoch, one run); on a hill; commit abc; and a\n" \
-          "#   second line\n"  # fmt: skip
+KEYS = {
+    "NUM_HIDDEN": 30,
+    "DT_MS": 0.2,
+    "N_BATCH": 20,
+    "N_TRAIN": 130,
+    "N_VALIDATE": 50,
+    "N_TEST": 500,
+    "N_EPOCH": 3,
+    "WRITE_TO_DISK": False,
+    "preset": "none",
+}
+EARLIER = (
+    "# here: test 50 % (MODEL_SEED=1; last epoch, one run); on a hill; commit abc; and a\n"
+    "#   second line\n"
+)
 
 
 def figures(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *words], capture_output=True, text=True, timeout=TIMEOUT_S,
-        check=False, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
+        [sys.executable, str(SCRIPT), *words],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
 
 
 @pytest.mark.usefixtures("places")

@@ -63,8 +63,11 @@ def test_a_temporary_cache_is_gone_with_the_process(tmp_path: Path) -> None:
     code = "from snnrun.backends.native.build import cache_folder; print(cache_folder(None))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "HOME": "/proc/none"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env={**os.environ, "HOME": "/proc/none"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert not Path(done.stdout.strip()).exists()
 
 
@@ -85,8 +88,11 @@ def test_a_home_that_may_not_be_entered_is_no_home(tmp_path: Path) -> None:
         folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "HOME": str(home)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     home.chmod(0o755)
     assert done.stdout.split("\n")[:2] == ["Permission denied", "True"], done.stderr
 

@@ -22,8 +22,15 @@ from snnrun.run import train
 from snnrun.training.evaluate import make_final_tests
 
 # by seed 1 the best epoch is neither the first nor the last
-KEYS: dict[str, Any] = {**OPTIMISED, "N_TRAIN": 1000, "N_VALIDATE": 60, "N_TEST": 200, "ETA": 0.02,
-                        "ETA_DECAY": 1.0, "N_EPOCH": 8}  # fmt: skip
+KEYS: dict[str, Any] = {
+    **OPTIMISED,
+    "N_TRAIN": 1000,
+    "N_VALIDATE": 60,
+    "N_TEST": 200,
+    "ETA": 0.02,
+    "ETA_DECAY": 1.0,
+    "N_EPOCH": 8,
+}
 
 
 @pytest.fixture(scope="module")

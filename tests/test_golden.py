@@ -32,23 +32,30 @@ PROGRAMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "lif-recurrent": {"RECURRENT": True, "LOSS_TYPE": "sum_weigh_exp"},
         "alif-trained-taus": {
-            "HIDDEN_NEURON_TYPE": "ALIF", "TRAIN_TAU": True, "TAU_REF": 2.0, "LOSS_TYPE": "max",
+            "HIDDEN_NEURON_TYPE": "ALIF",
+            "TRAIN_TAU": True,
+            "TAU_REF": 2.0,
+            "LOSS_TYPE": "max",
         },
         "first-spike": {"LOSS_TYPE": "first_spike", "HIDDEN_NEURON_TYPE": "LIF_subtract"},
     }
-)  # fmt: skip
+)
 NATIVE: Mapping[str, Mapping[str, Any]] = MappingProxyType(  # of rules that no other backend runs
     {
         "surrogate-alif-recurrent": {
             "rule": {"name": "surrogate", "surrogate": "piecewise_linear", "detach_reset": False},
-            "HIDDEN_NEURON_TYPE": "ALIF", "RECURRENT": True, "LOSS_TYPE": "max", "TAU_REF": 2.0,
+            "HIDDEN_NEURON_TYPE": "ALIF",
+            "RECURRENT": True,
+            "LOSS_TYPE": "max",
+            "TAU_REF": 2.0,
             "REG_TYPE": "simple",
         },
         "stdp": {
-            "rule": {"name": "stdp", "bound": "multiplicative", "reward": True}, "RECURRENT": True,
+            "rule": {"name": "stdp", "bound": "multiplicative", "reward": True},
+            "RECURRENT": True,
         },
     }
-)  # fmt: skip
+)
 ALL = {**PROGRAMS, **NATIVE}
 
 

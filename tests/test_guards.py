@@ -55,8 +55,15 @@ def refused(*words: str, **options: Any) -> str:
 
 @pytest.mark.parametrize("threads", long_but([1, 2, 4], [4]))
 def test_an_exploding_learning_rate_stops_the_run(tmp_path: Path, threads: int) -> None:
-    code, said = end(start("train", *overrides(SMALL), "ETA=1e9", f"hydra.run.dir={tmp_path}/run",
-                           f"backend.threads={threads}"))  # fmt: skip
+    code, said = end(
+        start(
+            "train",
+            *overrides(SMALL),
+            "ETA=1e9",
+            f"hydra.run.dir={tmp_path}/run",
+            f"backend.threads={threads}",
+        )
+    )
     assert code == 2, said
     assert re.search(
         "snnrun: error: training has exploded: the gradient or the values of "
@@ -176,9 +183,12 @@ def test_a_damaged_library_in_the_cache_is_named(tmp_path: Path) -> None:
     library.unlink()  # this process has it open
     library.write_bytes(b"not a library")
     said = refused(
-        "train", *overrides(SMALL), "N_EPOCH=1", f"backend.cache_dir={cache}",
+        "train",
+        *overrides(SMALL),
+        "N_EPOCH=1",
+        f"backend.cache_dir={cache}",
         f"hydra.run.dir={tmp_path}/b",
-    )  # fmt: skip
+    )
     assert said.startswith(f"{library} cannot be loaded: ")
     assert said.endswith(
         "Delete its folder to build it anew; if the disk does not allow programs to run (noexec), "
@@ -272,8 +282,10 @@ def test_missing_data_are_named_with_what_to_do(tmp_path: Path) -> None:
 def test_more_examples_than_there_are_are_refused_before_the_build(tmp_path: Path) -> None:
     config = small(
         dataset={"name": "mnist", "path": str(write_mnist(tmp_path / "data"))},
-        N_TRAIN=1000, N_VALIDATE=5, backend={"flags": ["--nonsense"]},
-    )  # fmt: skip
+        N_TRAIN=1000,
+        N_VALIDATE=5,
+        backend={"flags": ["--nonsense"]},
+    )
     said = message(DataError, config, tmp_path / "run")
     assert said.startswith("N_TRAIN=1000 with N_VALIDATE=5 asks for 1005 examples, but ")
 

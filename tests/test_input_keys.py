@@ -10,8 +10,13 @@ from snnrun.config import from_dict
 from snnrun.errors import ConfigError
 
 AUGMENTATIONS = [
-    ("random_shfit", 4, "AUGMENTATION.random_shfit: there is no such augmentation. Did you mean "
-     "'random_shift'? There are: random_shift, image_shift, random_dilate, ID_jitter, blend, NORM"),
+    (
+        "random_shfit",
+        4,
+        "AUGMENTATION.random_shfit: there is no such augmentation. Did you mean "
+        "'random_shift'? There are: random_shift, image_shift, random_dilate, ID_jitter, blend, "
+        "NORM",
+    ),
     ("image_shift", 1, "image_shift=1.0: must be a number of pixels above 1"),
     ("random_shift", 0.5, "random_shift=0.5: must be a number of channels above 1"),
     ("random_shift", 1, "random_shift=1.0: must be a number of channels above 1"),
@@ -27,7 +32,7 @@ AUGMENTATIONS = [
     ("blend", [0.5, 1.5], "blend=[0.5, 1.5]: must be [p1, p2, ...]"),
     ("blend", [0.5, True], "blend=[0.5, true]: must be [p1, p2, ...]"),
     ("NORMALISE_SPIKE_NUMBER", 3, "NORMALISE_SPIKE_NUMBER=3.0: must be true or false"),
-]  # fmt: skip
+]
 
 OTHERS: list[tuple[dict[str, Any], str]] = [
     ({"AUGMENTATION": [["blend", 1]]}, "AUGMENTATION=[[blend, 1]]: must be a mapping of augment"),
@@ -78,7 +83,11 @@ def test_a_wrong_value_or_combination_is_refused(source: dict[str, Any], expecte
 
 
 def test_augmentations_keep_their_order_and_those_that_are_off_are_gone() -> None:
-    given = {"blend": [0.5, 1], "random_shift": None, "NORMALISE_SPIKE_NUMBER": False,
-             "ID_jitter": "2e0"}  # fmt: skip
+    given = {
+        "blend": [0.5, 1],
+        "random_shift": None,
+        "NORMALISE_SPIKE_NUMBER": False,
+        "ID_jitter": "2e0",
+    }
     found = from_dict({"dataset": "shd", "AUGMENTATION": given}).AUGMENTATION
     assert list(found.items()) == [("blend", (0.5, 1.0)), ("ID_jitter", 2.0)]

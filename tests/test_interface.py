@@ -189,8 +189,17 @@ def test_choices_of_groups_bring_what_their_files_say() -> None:
 def test_the_defaults_are_those_of_the_data_set_beside_a_named_network(named: Any) -> None:
     Path("own_bars.py").write_text(OWN_DATA)
     options = {"path": str(write_shd(Path("shd")))} if named["name"] == "shd" else {}
-    keys = {"TRIAL_MS": 100.0, "NUM_HIDDEN": 8, "N_TRAIN": 16, "N_VALIDATE": 4, "N_TEST": 0,
-            "N_BATCH": 8, "N_EPOCH": 1, "MODEL_SEED": 1, "WRITE_TO_DISK": False}  # fmt: skip
+    keys = {
+        "TRIAL_MS": 100.0,
+        "NUM_HIDDEN": 8,
+        "N_TRAIN": 16,
+        "N_VALIDATE": 4,
+        "N_TEST": 0,
+        "N_BATCH": 8,
+        "N_EPOCH": 1,
+        "MODEL_SEED": 1,
+        "WRITE_TO_DISK": False,
+    }
     keys["dataset"] = {**named, **options}
     run = train({**TABLE, **keys, "network": "recurrent"}, progress=False)
     wanted = from_dict({**keys, "RECURRENT": True}).to_dict()
@@ -210,11 +219,14 @@ def test_numbers_of_numpy_and_paths_are_taken() -> None:
     thresholds = np.linspace(0.9, 1.1, SMALL["NUM_HIDDEN"])
     run = train(
         {
-            **SMALL, "N_EPOCH": np.int64(1), "ETA": np.float32(0.5), "WRITE_TO_DISK": np.False_,
+            **SMALL,
+            "N_EPOCH": np.int64(1),
+            "ETA": np.float32(0.5),
+            "WRITE_TO_DISK": np.False_,
             "network": {"hidden_parameters": {"v_thresh": thresholds}},
         },
         progress=False,
-    )  # fmt: skip
+    )
     assert run.config["ETA"] == 0.5
     assert run.config["network"]["hidden_parameters"]["v_thresh"] == thresholds.tolist()
 

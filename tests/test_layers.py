@@ -26,15 +26,21 @@ from snnrun.training import checkpoint
 
 LAYERS: list[dict[str, Any]] = [
     {
-        "name": "fast", "size": 12, "neuron": "ALIF", "parameters": {"tau_b": 40.0},
-        "forward": {"mean": 2.0, "std": 0.8}, "recurrent": {"mean": 0.0, "std": 0.1},
+        "name": "fast",
+        "size": 12,
+        "neuron": "ALIF",
+        "parameters": {"tau_b": 40.0},
+        "forward": {"mean": 2.0, "std": 0.8},
+        "recurrent": {"mean": 0.0, "std": 0.1},
     },
     {
-        "size": 9, "neuron": "snnrun.models.neurons.LIF", "train_tau": True,
+        "size": 9,
+        "neuron": "snnrun.models.neurons.LIF",
+        "train_tau": True,
         "forward": {"name": "up", "mean": 2.0, "std": 0.9, "rule": "frozen"},
     },
     {"name": "output", "forward": {"mean": 0.5}},
-]  # fmt: skip
+]
 
 
 def layered(layers: list[dict[str, Any]] = LAYERS, **keys: Any) -> Config:
@@ -55,11 +61,15 @@ SAME = {
         {"N_HID_LAYER": 3, "RECURRENT": True, "HIDDEN_HIDDENFWD_STD": 0.3, "TRAIN_TAU": True},
         [{"train_tau": True, "recurrent": True, "forward": {"std": s}} for s in (0.78, 0.3, 0.3)],
     ),
-    "frozen": ({"TRAIN_W": False}, [{"forward": {"rule": "frozen"}},
-                                    {"name": "output", "forward": {"rule": "frozen"}}]),
-    "read-out only": ({"RECURRENT": True, "HIDDEN_NEURON_TYPE": "hetLIF"},
-                      [{"neuron": "hetLIF", "size": 30, "recurrent": {}}, {"name": "output"}]),
-}  # fmt: skip
+    "frozen": (
+        {"TRAIN_W": False},
+        [{"forward": {"rule": "frozen"}}, {"name": "output", "forward": {"rule": "frozen"}}],
+    ),
+    "read-out only": (
+        {"RECURRENT": True, "HIDDEN_NEURON_TYPE": "hetLIF"},
+        [{"neuron": "hetLIF", "size": 30, "recurrent": {}}, {"name": "output"}],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -85,8 +95,11 @@ def test_each_layer_has_its_own_size_neuron_parameters_and_projections() -> None
     ]
     assert [p.trained for p in network.projections] == [True, True, False, True]
     assert [(p.mean, p.std) for p in network.projections] == [
-        (2.0, 0.8), (0.0, 0.1), (2.0, 0.9), (0.5, 0.1),
-    ]  # fmt: skip
+        (2.0, 0.8),
+        (0.0, 0.1),
+        (2.0, 0.9),
+        (0.5, 0.1),
+    ]
     fast, second, _ = (layer.population for layer in network.layers)
     assert fast.values["tau_b"] == 40.0
     assert (fast.trained, second.trained) == ((), ("tau_mem", "tau_syn"))
@@ -117,10 +130,14 @@ def test_a_layer_of_the_gists_kind_wraps_any_projection() -> None:
 
 def test_only_what_is_trained_changes_and_everything_named_is_recorded(tmp_path: Path) -> None:
     config = layered(
-        N_EPOCH=2, REC_SPIKES=["fast", "hidden1"], REC_NEURONS=[["fast", "B"], ["hidden1", "V"]],
-        REC_SYNAPSES=[["up", "g"], ["hid_to_hid0", "g"]], REC_NEURONS_EPOCH_TRIAL=[[1, 0]],
-        REC_SYNAPSES_EPOCH_TRIAL=[[0, 0], [1, 0]], REC_SPIKES_EPOCH_TRIAL=[[1, 0]],
-    )  # fmt: skip
+        N_EPOCH=2,
+        REC_SPIKES=["fast", "hidden1"],
+        REC_NEURONS=[["fast", "B"], ["hidden1", "V"]],
+        REC_SYNAPSES=[["up", "g"], ["hid_to_hid0", "g"]],
+        REC_NEURONS_EPOCH_TRIAL=[[1, 0]],
+        REC_SYNAPSES_EPOCH_TRIAL=[[0, 0], [1, 0]],
+        REC_SPIKES_EPOCH_TRIAL=[[1, 0]],
+    )
     train(config, tmp_path)
     run = load_run(tmp_path)
     for name in ("fast", "hidden1"):
@@ -163,8 +180,11 @@ def test_hidden_stands_for_every_layer_between_input_and_output() -> None:
 
 def test_a_number_that_another_layer_has_is_left_out() -> None:
     assert layered([{"name": "hidden1"}, {}]).populations == (
-        "input", "hidden1", "hidden2", "output",
-    )  # fmt: skip
+        "input",
+        "hidden1",
+        "hidden2",
+        "output",
+    )
 
 
 REFUSED = {
@@ -180,7 +200,8 @@ REFUSED = {
         {"neuron": "ALF"}
     ],
     "network.layers[1].neuron=LIF: must be one of LI, hetLI": [
-        {}, {"name": "output", "neuron": "LIF"},
+        {},
+        {"name": "output", "neuron": "LIF"},
     ],
     "network.layers[0].forward.rule=frozn: must be one of": [{"forward": {"rule": "frozn"}}],
     "network.layers[0].recurrent=5: must be true, false or a mapping": [{"recurrent": 5}],
@@ -196,7 +217,7 @@ REFUSED = {
     "network.layers[0].name=output: at least one layer": [{"name": "output"}],
     "network.layers[1].size=3: the data decide": [{}, {"name": "output", "size": 3}],
     "network.layers[1].recurrent: the output has no": [{}, {"name": "output", "recurrent": True}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("message", REFUSED)
@@ -254,11 +275,21 @@ def test_yaml_and_the_command_line_give_layers(tmp_path: Path) -> None:
         "    - {size: 6, forward: {std: 1.0}}\n    - {size: 5, recurrent: true}\n"
     )
     done = here(
-        "train", "--config-dir", str(tmp_path), "preset=none", "network=mine",
+        "train",
+        "--config-dir",
+        str(tmp_path),
+        "preset=none",
+        "network=mine",
         "+network.integrator=exact",
-        "N_TRAIN=40", "N_VALIDATE=20", "N_TEST=20", "N_EPOCH=1", f"OUT_DIR={tmp_path}",
-        "network.layers.1.size=7", "network.layers.1.name=second", "HIDDEN_HIDDENFWD_STD=0.5",
-    )  # fmt: skip
+        "N_TRAIN=40",
+        "N_VALIDATE=20",
+        "N_TEST=20",
+        "N_EPOCH=1",
+        f"OUT_DIR={tmp_path}",
+        "network.layers.1.size=7",
+        "network.layers.1.name=second",
+        "HIDDEN_HIDDENFWD_STD=0.5",
+    )
     assert done.returncode == 0, done.stderr
     (folder,) = {file.parent for file in (tmp_path / "outputs").glob("**/run.h5")}
     layers = load_run(folder).config["network"]["layers"]

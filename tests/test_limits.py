@@ -51,8 +51,9 @@ def scarce(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = find_compiler(None)
     subprocess.run(
         [*compiler.command, "-xc", "scarce.c", "-shared", "-fPIC", "-ldl", "-o", "scarce.so"],
-        cwd=folder, check=True,
-    )  # fmt: skip
+        cwd=folder,
+        check=True,
+    )
     return folder / "scarce.so"
 
 
@@ -110,9 +111,13 @@ except ResourceError as error:
 def test_memory_that_ends_inside_a_thread_is_an_error_and_stays_one(scarce: Path) -> None:
     script = MEMORY.format(tests=str(Path(__file__).parent))
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
         env={**os.environ, "LD_PRELOAD": str(scarce), "THREADS_GIVEN": "1000"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert "told: not enough memory for 3 threads; set backend.threads to fewer" in done.stdout
     assert "afterwards: not enough memory" in done.stdout
@@ -161,13 +166,29 @@ def test_a_network_that_needs_too_much_memory_is_refused_before_its_build(tmp_pa
         ({"NUM_HIDDEN": 3000000, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0}, "RECURRENT=true"),
         ({"NUM_HIDDEN": 300000, "N_HID_LAYER": 2}, "N_HID_LAYER=2"),
         ({"NUM_HIDDEN": 1000000, "N_INPUT_DELAY": 100, "INPUT_DELAY": 0.2}, "N_INPUT_DELAY=100"),
-        ({"NUM_HIDDEN": 2000, "TRIAL_MS": 2000.0, "LOSS_TYPE": "sum", "backend": {"threads": 500}},
-         "TRIAL_MS=2000.0, DT_MS=0.2, backend.threads=500"),
-        ({"NUM_HIDDEN": 20000, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0, "N_BATCH": 512,
-          "rule": "surrogate", "LOSS_TYPE": "max"}, "N_BATCH=512"),
+        (
+            {
+                "NUM_HIDDEN": 2000,
+                "TRIAL_MS": 2000.0,
+                "LOSS_TYPE": "sum",
+                "backend": {"threads": 500},
+            },
+            "TRIAL_MS=2000.0, DT_MS=0.2, backend.threads=500",
+        ),
+        (
+            {
+                "NUM_HIDDEN": 20000,
+                "RECURRENT": True,
+                "HIDDEN_HIDDEN_MEAN": 0.0,
+                "N_BATCH": 512,
+                "rule": "surrogate",
+                "LOSS_TYPE": "max",
+            },
+            "N_BATCH=512",
+        ),
         ({"N_TRAIN": 10**10}, "N_TRAIN=10000000000"),
     ],
-)  # fmt: skip
+)
 def test_each_key_that_makes_a_run_large_is_named(
     keys: dict, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,12 +220,22 @@ print("ratio", estimates[-1] / (resource.getrusage(resource.RUSAGE_SELF).ru_maxr
     "keys",
     [
         {"NUM_HIDDEN": 4000, "DT_MS": 0.01, "TRIAL_MS": 60.0},
-        pytest.param({"NUM_HIDDEN": 2500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0},
-                     marks=pytest.mark.long),
-        pytest.param({"NUM_HIDDEN": 1500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0,
-                      "rule": "surrogate", "LOSS_TYPE": "max"}, marks=pytest.mark.long),
+        pytest.param(
+            {"NUM_HIDDEN": 2500, "RECURRENT": True, "HIDDEN_HIDDEN_MEAN": 0.0},
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {
+                "NUM_HIDDEN": 1500,
+                "RECURRENT": True,
+                "HIDDEN_HIDDEN_MEAN": 0.0,
+                "rule": "surrogate",
+                "LOSS_TYPE": "max",
+            },
+            marks=pytest.mark.long,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_estimate_is_within_a_factor_of_two_of_what_a_run_takes(
     keys: dict, tmp_path: Path
 ) -> None:
@@ -234,8 +265,14 @@ def test_the_memory_that_is_left_is_the_least_of_system_and_groups(tmp_path: Pat
     system(root, proc__self__cgroup="0::/job/step\n")
     system(group, **{"memory.max": "max", "memory.current": "5"})
     assert available_memory(root) == 4000 * 1024
-    system(group.parent, **{"memory.max": "1000000", "memory.current": "400000",
-                            "memory.stat": "anon 3\ninactive_file 100000\n"})  # fmt: skip
+    system(
+        group.parent,
+        **{
+            "memory.max": "1000000",
+            "memory.current": "400000",
+            "memory.stat": "anon 3\ninactive_file 100000\n",
+        },
+    )
     assert available_memory(root) == 700000
     system(root, proc__self__cgroup="4:cpu:/x\n5:memory:/docker/1\n")
     old = root / "sys/fs/cgroup/memory"

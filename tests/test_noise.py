@@ -42,22 +42,28 @@ CASES: dict[str, tuple[Case, float, float]] = {
     "noise": (case("lif", "sum_weigh_exp", recurrent=True, train=TAUS), NOISE, 0.0),
     "spike dropout": (case("lif", "sum_weigh_exp", recurrent=True, train=TAUS), 0.0, DROPOUT),
     "recurrent, refractory": (
-        case("lif", "max", recurrent=True, t_ref=1.5, train=ALL, sizes=(5, 11, 3)), NOISE, DROPOUT
+        case("lif", "max", recurrent=True, t_ref=1.5, train=ALL, sizes=(5, 11, 3)),
+        NOISE,
+        DROPOUT,
     ),
     "adaptive, two layers": (
         case("alif", "sum_weigh_sigmoid", hidden_layers=2, train=(*ALL, "tau_b", "b_incr")),
-        NOISE, DROPOUT,
+        NOISE,
+        DROPOUT,
     ),
     "subtracted, two large layers": (
         case("lif_subtract", "avg_xentropy", recurrent=True, hidden_layers=2, sizes=(9, 140, 20)),
-        NOISE, DROPOUT,
+        NOISE,
+        DROPOUT,
     ),
     "subtracted, refractory": (
-        case("lif_subtract", "avg_xentropy", t_ref=0.5, train=(*TAUS, "v_thresh")), NOISE, DROPOUT
+        case("lif_subtract", "avg_xentropy", t_ref=0.5, train=(*TAUS, "v_thresh")),
+        NOISE,
+        DROPOUT,
     ),
     "driven": (case("lif_rest", "sum", t_ref=1.0, train=(*ALL, "v_rest")), NOISE, DROPOUT),
     "spike times": (case("lif", "first_spike_exp", hidden_layers=2), NOISE, DROPOUT),
-}  # fmt: skip
+}
 
 
 SOME = ("recurrent, refractory", "adaptive, two layers", "spike times")
@@ -153,8 +159,9 @@ def test_neurons_are_kept_from_spiking_with_the_probability_that_is_given() -> N
     given = problem("lif", "sum", spread=0.0, sizes=(3, 200, 2), t_ref=50.0)
     given = replace(given, examples=(((0.0, 0),),))
     backend = native(program_of(given, DT, spike_dropout=DROPOUT))
-    load_weights(backend, {k: np.full_like(w, 900.0 * (k == "in_to_hid"))
-                           for k, w in given.weights.items()})  # fmt: skip
+    load_weights(
+        backend, {k: np.full_like(w, 900.0 * (k == "in_to_hid")) for k, w in given.weights.items()}
+    )
     load_parameters(backend, given)
     trial = backend.trial(data_of(given, DT), 0, 0.0, KEY, True)
     delays = trial.steps[0]  # all cross in step 0, stay above, and are then refractory
@@ -194,8 +201,14 @@ def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model:
 
 def test_neurons_without_a_threshold_are_refused() -> None:
     with pytest.raises(ModelError, match=r"HIDDEN_NOISE=0.1 and PDROP_HIDDEN=0.*none; set"):
-        Population(name="h", size=1, neuron=LI, noise=0.1, floors={},
-                   values={p.name: p.default for p in LI.parameters})  # fmt: skip
+        Population(
+            name="h",
+            size=1,
+            neuron=LI,
+            noise=0.1,
+            floors={},
+            values={p.name: p.default for p in LI.parameters},
+        )
 
 
 @pytest.mark.parametrize(
@@ -203,10 +216,18 @@ def test_neurons_without_a_threshold_are_refused() -> None:
 )
 def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_path: Path) -> None:
     common = {
-        "dataset": "yinyang", "NUM_HIDDEN": 20, "N_TRAIN": 40,
-        "N_VALIDATE": 20, "N_TEST": 0, "N_BATCH": 20, "N_EPOCH": 1, "DT_MS": 0.5, "ETA": 1e-9,
-        "MODEL_SEED": 1, "REC_SPIKES": ["hidden"],
-    }  # fmt: skip
+        "dataset": "yinyang",
+        "NUM_HIDDEN": 20,
+        "N_TRAIN": 40,
+        "N_VALIDATE": 20,
+        "N_TEST": 0,
+        "N_BATCH": 20,
+        "N_EPOCH": 1,
+        "DT_MS": 0.5,
+        "ETA": 1e-9,
+        "MODEL_SEED": 1,
+        "REC_SPIKES": ["hidden"],
+    }
     runs = []
     for name, value in (("none", 0.0), ("first", 0.3), ("again", 0.3)):
         train(from_dict({**common, key: value}), tmp_path / name)
@@ -221,8 +242,9 @@ def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_
 
 @pytest.mark.parametrize("batch", [pytest.param(32, marks=pytest.mark.long), 5])
 def test_training_has_the_same_bits_with_any_number_of_threads_and_calls(batch: int) -> None:
-    given = problem("alif", "sum", recurrent=True, hidden_layers=2, sizes=(9, 150, 20),
-                    examples=50, grid=DT)  # fmt: skip
+    given = problem(
+        "alif", "sum", recurrent=True, hidden_layers=2, sizes=(9, 150, 20), examples=50, grid=DT
+    )
     program, data = (
         program_of(given, DT, noise=NOISE, spike_dropout=DROPOUT),
         data_of(given, DT),
@@ -236,8 +258,18 @@ def test_training_has_the_same_bits_with_any_number_of_threads_and_calls(batch: 
         for count in calls:
             rates = np.full(-(-count // batch), 0.01)
             if count:
-                losses.append(backend.train(data, np.arange(first, first + count), batch, rates,
-                                            adam, first // batch, 0.2, KEY).loss)  # fmt: skip
+                losses.append(
+                    backend.train(
+                        data,
+                        np.arange(first, first + count),
+                        batch,
+                        rates,
+                        adam,
+                        first // batch,
+                        0.2,
+                        KEY,
+                    ).loss
+                )
             first += count
         weights = [backend.get(t.name).tobytes() for t in program.tensors]
         results.append((np.concatenate(losses).tobytes(), weights))

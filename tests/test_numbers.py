@@ -155,19 +155,32 @@ def test_parameters_of_a_neuron_may_be_called_as_what_a_regulariser_sees() -> No
     )
     case = constant(problem("lif", seed=3, examples=4))
     program = program_of(
-        case, 0.2, train=(), regulariser=REGULARISERS["Thomas1"],
-        strengths={"TAU_MEM": 11.0, "LBD_UPPER": 1.0, "LBD_LOWER": 1.0, "NU_UPPER": 2.0,
-                   "RHO_UPPER": 3.0, "GLB_UPPER": 1.0},
-    )  # fmt: skip
+        case,
+        0.2,
+        train=(),
+        regulariser=REGULARISERS["Thomas1"],
+        strengths={
+            "TAU_MEM": 11.0,
+            "LBD_UPPER": 1.0,
+            "LBD_LOWER": 1.0,
+            "NU_UPPER": 2.0,
+            "RHO_UPPER": 3.0,
+            "GLB_UPPER": 1.0,
+        },
+    )
     hidden = program.network.layers[0]
     values = {"TAU_MEM": 20.0, "T": 5.0, "size": 1.5}
     population = replace(hidden.population, neuron=odd, values=values)
     layers = (replace(hidden, population=population), *program.network.layers[1:])
     made = compile_program(
-        replace(program.network, layers=layers), program.loss, program.loss_values,
-        steps=program.steps, dt=0.2, regulariser=program.regulariser,
+        replace(program.network, layers=layers),
+        program.loss,
+        program.loss_values,
+        steps=program.steps,
+        dt=0.2,
+        regulariser=program.regulariser,
         regulariser_values=program.regulariser_values,
-    )  # fmt: skip
+    )
     numbers = generate(made, "float64").numbers
     assert numbers["Hidden.size"] == 1.5
     assert numbers["Hidden.inverse_reg_size"] == 1 / population.size

@@ -79,7 +79,10 @@ def test_nothing_says_building_that_is_in_the_cache(tmp_path: Path) -> None:
     said: list[str] = []
     for _ in range(2):
         build(
-            CPP, find_compiler(), contraction=True, cache=tmp_path,
+            CPP,
+            find_compiler(),
+            contraction=True,
+            cache=tmp_path,
             say=lambda: said.append("building"),
-        )  # fmt: skip
+        )
     assert said == ["building"]

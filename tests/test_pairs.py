@@ -62,16 +62,27 @@ def name_of(choice: Choice) -> str:
 @pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND), name_of))
 def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
     case = problem(
-        choice["model"], choice["loss"], choice["recurrent"], choice["hidden_layers"], seed=4,
-        examples=EXAMPLES, t_ref=choice["t_ref"], spread=choice["spread"],
+        choice["model"],
+        choice["loss"],
+        choice["recurrent"],
+        choice["hidden_layers"],
+        seed=4,
+        examples=EXAMPLES,
+        t_ref=choice["t_ref"],
+        spread=choice["spread"],
         parameters={"v_reset": choice["v_reset"]},
-    )  # fmt: skip
+    )
     regulariser = REGULARISERS.get(choice["regulariser"])
     program = program_of(
-        case, DT, train=choice["train"], integrator=choice["integrator"], regulariser=regulariser,
-        strengths=STRENGTHS, average_spikes=choice["averaged"],
+        case,
+        DT,
+        train=choice["train"],
+        integrator=choice["integrator"],
+        regulariser=regulariser,
+        strengths=STRENGTHS,
+        average_spikes=choice["averaged"],
         **({"noise": 0.05, "spike_dropout": 0.4} if choice["disturbed"] else {}),
-    )  # fmt: skip
+    )
     backend = native(program, flags=LARGE if choice["large"] else ())
     load_weights(backend, case.weights)
     load_parameters(backend, case)

@@ -88,7 +88,11 @@ CASES = {
         "lif", "max", hidden_layers=2, parameters={"v_reset": -0.3}, spread=0.0, seed=16, large=True
     ),
     "driven": case(
-        "lif_rest", "avg_xentropy", recurrent=True, t_ref=1.0, parameters={"v_reset": 0.2},
+        "lif_rest",
+        "avg_xentropy",
+        recurrent=True,
+        t_ref=1.0,
+        parameters={"v_reset": 0.2},
         train=(*ALL, "v_rest"),
     ),
     "driven, constants": case("lif_rest", "sum", spread=0.0, t_ref=0.5, sizes=(5, 21, 17)),
@@ -113,14 +117,21 @@ CASES = {
         "lif_subtract", "relative_mse", recurrent=True, sizes=(9, 40, 35), spread=0.0, large=True
     ),
     "euler": case("lif", "sum", recurrent=True, train=TAUS, integrator="euler"),
-}  # fmt: skip
+}
 
 
 SOME = (
-    "constants", "recurrent, refractory", "adaptive, peaks", "driven", "wide, refractory",
-    "subtracted, refractory", "spike times of two layers", "lags of spike times",
-    "input's activity, 35 outputs", "euler",
-)  # fmt: skip
+    "constants",
+    "recurrent, refractory",
+    "adaptive, peaks",
+    "driven",
+    "wide, refractory",
+    "subtracted, refractory",
+    "spike times of two layers",
+    "lags of spike times",
+    "input's activity, 35 outputs",
+    "euler",
+)
 
 
 @cache
@@ -142,9 +153,14 @@ def drawn_again(given: Problem, seed: int) -> Problem:
     layers = given.layers
     sizes = (len(given.weights[layers[0].feedforward]), layers[0].size, layers[-1].size)
     other = problem(
-        layers[0].model, given.loss.name, bool(layers[0].recurrent), len(layers) - 1, seed, sizes,
+        layers[0].model,
+        given.loss.name,
+        bool(layers[0].recurrent),
+        len(layers) - 1,
+        seed,
+        sizes,
         examples=EXAMPLES,
-    )  # fmt: skip
+    )
     return replace(given, weights=other.weights, examples=other.examples, labels=other.labels)
 
 

@@ -67,9 +67,16 @@ class Case:
     @property
     def problem(self) -> Problem:
         return problem(
-            self.model, self.loss, self.recurrent, self.layers, seed=7, sizes=(6, 19, 4),
-            examples=EXAMPLES, grid=DT, duration=30.0,
-        )  # fmt: skip
+            self.model,
+            self.loss,
+            self.recurrent,
+            self.layers,
+            seed=7,
+            sizes=(6, 19, 4),
+            examples=EXAMPLES,
+            grid=DT,
+            duration=30.0,
+        )
 
 
 CASES = [
@@ -106,10 +113,12 @@ def test_gradients_are_those_of_autograd(case: Case) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [Case("lif", "fast_sigmoid", True, "van_rossum", recurrent=True),
-     Case("alif", "sigmoid", False, "van_rossum", layers=2)],
+    [
+        Case("lif", "fast_sigmoid", True, "van_rossum", recurrent=True),
+        Case("alif", "sigmoid", False, "van_rossum", layers=2),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_gradients_of_the_van_rossum_loss_are_those_of_autograd(case: Case) -> None:
     given, trained = case.problem, ("tau_mem", "tau_syn", "v_thresh")
     spikes = SpikeDerivative(surrogate=SURROGATES[case.surrogate], detach_reset=case.detach)

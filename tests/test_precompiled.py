@@ -37,9 +37,12 @@ def made(
 ) -> Build:
     with patch.object(module, "runtime_headers", lambda: HEADERS):
         return build(
-            SOURCE % answer, find_compiler(compiler), contraction=True, extra_flags=tuple(flags),
+            SOURCE % answer,
+            find_compiler(compiler),
+            contraction=True,
+            extra_flags=tuple(flags),
             cache=cache,
-        )  # fmt: skip
+        )
 
 
 def compiler_that(folder: Path, does: str) -> str:

@@ -44,8 +44,11 @@ def test_the_header_of_a_preset_is_read_with_lines_that_go_on(tmp_path: Path) ->
     assert found.source == "a paper, and its second line"
     assert found.published == "test 97.5 +- 0.12 % (10 seeds, last epoch)"
     assert (found.name, found.dataset, found.here, found.run_time) == (
-        "mine", "mnist", "", "an hour",
-    )  # fmt: skip
+        "mine",
+        "mnist",
+        "",
+        "an hour",
+    )
 
 
 @pytest.mark.parametrize(("published", "figure", "rank"), PUBLISHED)

@@ -127,10 +127,14 @@ WHOLE = ("rockpool_LIF_delta", "spytorch_LIF")  # to whose potential the whole w
 # Pairs of these are in programs whose gradients are held against a reference: only what else a
 # configuration can choose is combined here.
 FACTORS = {
-    "HIDDEN_NEURON_TYPE": "model", "LOSS_TYPE": "loss", "RECURRENT": "recurrent",
-    "N_HID_LAYER": "hidden_layers", "integrator": "integrator", "surrogate": "surrogate",
+    "HIDDEN_NEURON_TYPE": "model",
+    "LOSS_TYPE": "loss",
+    "RECURRENT": "recurrent",
+    "N_HID_LAYER": "hidden_layers",
+    "integrator": "integrator",
+    "surrogate": "surrogate",
     "detach_reset": "detach",
-}  # fmt: skip
+}
 VALUES: dict[tuple[str, Any], tuple[str, Any]] = {
     ("HIDDEN_NEURON_TYPE", "hetLIF"): ("spread", 0.1),
     ("TAU_REF", 0.0): ("t_ref", 0.0),

@@ -124,8 +124,12 @@ def test_the_command_line_works_without_a_warning_of_pythons_or_hydras(tmp_path:
     words = ["train", "--multirun", "NAME=a,b", "N_EPOCH=0"]  # refused, once it is composed
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "snnrun", *words],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert "Warning" not in done.stderr
     assert "in job 1 (NAME=b,N_EPOCH=0): N_EPOCH=0: must be" in done.stderr
     assert done.returncode == 2

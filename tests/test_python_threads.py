@@ -57,8 +57,12 @@ def test_threads_compose_at_once() -> None:
 def test_threads_compose_while_an_application_of_hydras_runs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", APPLICATION],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(list(range(8)))
 

@@ -201,9 +201,12 @@ def test_the_readmes_neuron_can_be_derived_and_its_preset_names_it() -> None:
 def test_the_readmes_data_set_learns_as_it_is_pasted() -> None:
     [pasted] = [words for words in SNNRUN if "dataset=bars" in words]
     done = subprocess.run(
-        [sys.executable, "-m", "snnrun", *pasted, "MODEL_SEED=1"], capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "snnrun", *pasted, "MODEL_SEED=1"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "bars: 400 train, 100 validation, 500 test; 20 inputs, 2 classes" in done.stdout
     [run] = Path("outputs").glob("*/*")
@@ -232,8 +235,10 @@ def test_the_declarations_of_the_models_readme_are_accepted() -> None:
     assert isinstance(names["late"], Loss)
     assert derive(names["tired"], ("tau_mem", "tau_w"), refractory=True).jump is not None
     bursting = names["bursting"].system
-    assert (bursting.update, bursting.count) == (ROCKPOOL_LIF.system.update,
-                                                 ROCKPOOL_LIF.system.count)  # fmt: skip
+    assert (bursting.update, bursting.count) == (
+        ROCKPOOL_LIF.system.update,
+        ROCKPOOL_LIF.system.count,
+    )
 
 
 def test_the_error_that_the_models_readme_shows_is_the_one_that_is_raised() -> None:
@@ -269,8 +274,12 @@ def test_the_changelog_has_the_version_of_the_package() -> None:
 
 
 def test_the_continuous_integration_runs_the_readmes_test_command() -> None:
-    [command] = [line for block in blocks(README, "sh") for line in block.splitlines()
-                 if line.endswith("-m pytest -n auto")]  # fmt: skip
+    [command] = [
+        line
+        for block in blocks(README, "sh")
+        for line in block.splitlines()
+        if line.endswith("-m pytest -n auto")
+    ]
     run = (ROOT / ".ci" / "run").read_text().replace('"', "").replace("$venv", ".venv-test")
     at = [run.index(part) for part in command.split(" && ")]
     assert at == sorted(at)

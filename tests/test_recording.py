@@ -72,9 +72,12 @@ def problem_of(run: Run, config: Config, cursor: tuple[int, int]) -> Problem:
         size = run.spikes(*cursor, name).n_neurons
         values = {"tau_mem": 20.0, "tau_syn": 5.0, "v_thresh": 1.0, "v_reset": 0.0}
         return Layer(
-            name=name, model="lif", feedforward=feedforward, recurrent=recurrent,
+            name=name,
+            model="lif",
+            feedforward=feedforward,
+            recurrent=recurrent,
             parameters={key: np.full(size, value) for key, value in values.items()},
-        )  # fmt: skip
+        )
 
     inputs = run.spikes(*cursor, "input")
     assert inputs.labels is not None
@@ -186,11 +189,18 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Run]:
     config = from_dict(
         {
             "dataset": {"name": "shd", "path": str(data)},
-            "TRIAL_MS": 100.0, "NUM_HIDDEN": 8, "N_TRAIN": 16, "N_VALIDATE": 4, "N_TEST": 0,
-            "N_BATCH": 8, "N_EPOCH": 2, "PDROP_INPUT": 0.3, "MODEL_SEED": 1,
+            "TRIAL_MS": 100.0,
+            "NUM_HIDDEN": 8,
+            "N_TRAIN": 16,
+            "N_VALIDATE": 4,
+            "N_TEST": 0,
+            "N_BATCH": 8,
+            "N_EPOCH": 2,
+            "PDROP_INPUT": 0.3,
+            "MODEL_SEED": 1,
             "REC_SPIKES": ["input"],
         }
-    )  # fmt: skip
+    )
     train(config, top / "run")
     return config, load_run(top / "run")
 
@@ -248,9 +258,11 @@ def test_synapses_are_recorded_alone_and_trained_time_constants_with_the_weights
     tmp_path: Path,
 ) -> None:
     config = small(
-        REC_SYNAPSES=[["hid_to_out", "g"]], REC_SYNAPSES_EPOCH_TRIAL=[[0, 1]],
-        W_OUTPUT_EPOCH_TRIAL=[[1, 0]], TRAIN_TAU=True,
-    )  # fmt: skip
+        REC_SYNAPSES=[["hid_to_out", "g"]],
+        REC_SYNAPSES_EPOCH_TRIAL=[[0, 1]],
+        W_OUTPUT_EPOCH_TRIAL=[[1, 0]],
+        TRAIN_TAU=True,
+    )
     train(config, tmp_path)
     run = load_run(tmp_path)
     assert run.recorded()["weights"] == [(0, 1), (1, 0)]
@@ -274,8 +286,11 @@ def test_time_constants_are_written_without_the_weights_as_they_are_then(tmp_pat
     assert run.recorded()["weights"] == [(0, 0), (1, 2), (2, 9)]
     assert run.weights(0, 0) == run.weights(2, 9) == {}
     assert run.weights(1, 2).keys() == {"in_to_hid", "hid_to_out"}
-    names = [f"{population}/{tau}" for population in ("hidden", "output")
-             for tau in ("tau_mem", "tau_syn")]  # fmt: skip
+    names = [
+        f"{population}/{tau}"
+        for population in ("hidden", "output")
+        for tau in ("tau_mem", "tau_syn")
+    ]
     first, later, last = (run.parameters(*cursor) for cursor in run.recorded()["weights"])
     assert sorted(first) == sorted(later) == sorted(last) == names
     np.testing.assert_array_equal(first["hidden/tau_mem"], 20.0)  # what training starts from
@@ -301,10 +316,14 @@ def test_time_constants_alone_and_no_other_parameter_are_written(tmp_path: Path)
 
 def test_the_adaptation_of_the_threshold_is_recorded(tmp_path: Path) -> None:
     config = small(
-        HIDDEN_NEURON_TYPE="ALIF", N_EPOCH=1, REC_NEURONS=[["hidden", "V"], ["hidden", "B"]],
-        REC_NEURONS_EPOCH_TRIAL=[[0, 0]], REC_SPIKES=["hidden"], REC_SPIKES_EPOCH_TRIAL=[[0, 0]],
+        HIDDEN_NEURON_TYPE="ALIF",
+        N_EPOCH=1,
+        REC_NEURONS=[["hidden", "V"], ["hidden", "B"]],
+        REC_NEURONS_EPOCH_TRIAL=[[0, 0]],
+        REC_SPIKES=["hidden"],
+        REC_SPIKES_EPOCH_TRIAL=[[0, 0]],
         backend={"precision": "float32"},
-    )  # fmt: skip
+    )
     train(config, tmp_path)
     run = load_run(tmp_path)
     V, B = (run.variables(0, 0, "hidden", name) for name in "VB")

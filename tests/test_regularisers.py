@@ -36,13 +36,22 @@ from snnrun.run import train
 
 DT, EXAMPLES = 0.1, 3
 STRENGTHS = {
-    "LBD_UPPER": 2e-3, "LBD_LOWER": 5e-3, "NU_UPPER": 4.5, "RHO_UPPER": 15.0, "GLB_UPPER": 4e-2,
+    "LBD_UPPER": 2e-3,
+    "LBD_LOWER": 5e-3,
+    "NU_UPPER": 4.5,
+    "RHO_UPPER": 15.0,
+    "GLB_UPPER": 4e-2,
     "TAU_MEM": 11.0,
-}  # fmt: skip
+}
 # What the losses of the reference are too weak by: TAU_MEM, or the 24 ms of a trial
 COMPARED = (
-    "sum_weigh_exp", "sum_weigh_input", "avg_xentropy", "max", "first_spike_exp", "relative_mse",
-)  # fmt: skip
+    "sum_weigh_exp",
+    "sum_weigh_input",
+    "avg_xentropy",
+    "max",
+    "first_spike_exp",
+    "relative_mse",
+)
 
 
 def balance_of(loss: str) -> float:
@@ -66,8 +75,9 @@ def push_of(name: str, loss: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def given(loss: str) -> Problem:
-    return problem("alif", loss, recurrent=True, hidden_layers=2, t_ref=1.0, seed=4,
-                   examples=EXAMPLES)  # fmt: skip
+    return problem(
+        "alif", loss, recurrent=True, hidden_layers=2, t_ref=1.0, seed=4, examples=EXAMPLES
+    )
 
 
 def make_native(program: Program, data: Sequence[SpikeData]) -> Backend:
@@ -77,17 +87,25 @@ def make_native(program: Program, data: Sequence[SpikeData]) -> Backend:
 @pytest.mark.parametrize("make", [make_native, pytest.param(genn, marks=pytest.mark.genn)])
 @pytest.mark.parametrize(
     ("loss", "averaged"),
-    long_but([*((loss, False) for loss in COMPARED), ("sum_weigh_exp", True)],
-             [("max", False), ("sum_weigh_exp", True)]),
-)  # fmt: skip
+    long_but(
+        [*((loss, False) for loss in COMPARED), ("sum_weigh_exp", True)],
+        [("max", False), ("sum_weigh_exp", True)],
+    ),
+)
 @pytest.mark.parametrize("name", REGULARISERS)
 def test_the_push_is_that_of_the_reference(
     name: str, loss: str, averaged: bool, make: Callable[[Program, Sequence[SpikeData]], Backend]
 ) -> None:
     case, data = given(loss), data_of(given(loss), DT)
     assert case.duration == 24.0
-    program = program_of(case, DT, train=TAUS, regulariser=REGULARISERS[name],
-                         strengths=STRENGTHS, average_spikes=averaged)  # fmt: skip
+    program = program_of(
+        case,
+        DT,
+        train=TAUS,
+        regulariser=REGULARISERS[name],
+        strengths=STRENGTHS,
+        average_spikes=averaged,
+    )
     backend = make(program, [data])
     load_weights(backend, case.weights)
     load_parameters(backend, case)
@@ -124,8 +142,11 @@ def test_averaged_counts_train_alike_for_any_number_of_threads(
     backend: str, tmp_path: Path
 ) -> None:
     keys: dict[str, Any] = {
-        "REG_TYPE": "simple", "NU_UPPER": 3, "LBD_UPPER": 1e-3, "LBD_LOWER": 1e-3,
-    }  # fmt: skip
+        "REG_TYPE": "simple",
+        "NU_UPPER": 3,
+        "LBD_UPPER": 1e-3,
+        "LBD_LOWER": 1e-3,
+    }
     found = {}
     native: dict[str, Any] = {"name": "native"}
     if backend == "native, large":  # a batch is then several waves of trials
@@ -170,8 +191,16 @@ def test_the_layers_total_is_drawn_below_its_bound(tmp_path: Path) -> None:
     found = {}
     for name in ("simple", "Thomas1"):
         layer = {"RHO_UPPER": 10.0, "GLB_UPPER": 1e-3} if name == "Thomas1" else {}
-        config = small(LOSS_TYPE="sum", REG_TYPE=name, NU_UPPER=4, LBD_UPPER=1e-9, LBD_LOWER=0.0,
-                       N_EPOCH=6, N_TRAIN=400, **layer)  # fmt: skip
+        config = small(
+            LOSS_TYPE="sum",
+            REG_TYPE=name,
+            NU_UPPER=4,
+            LBD_UPPER=1e-9,
+            LBD_LOWER=0.0,
+            N_EPOCH=6,
+            N_TRAIN=400,
+            **layer,
+        )
         train(config, tmp_path / name)
         found[name] = load_run(tmp_path / name).epochs["spikes_per_neuron/hidden"][-1]
     assert found["Thomas1"] < 0.8 * found["simple"]

@@ -273,10 +273,14 @@ def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
 ) -> None:
     monkeypatch.setattr(keeper, "SHARE", 1e9)  # a checkpoint after each epoch, short as they are
     config = small(
-        COLLECT_CONFUSION=True, REC_PREDICTIONS=True, CHECKPOINT_BEST="training", ETA=0.02,
-        REC_SPIKES=["hidden"], REC_SPIKES_EPOCH_TRIAL=[[1, 1], [2, 8]],
+        COLLECT_CONFUSION=True,
+        REC_PREDICTIONS=True,
+        CHECKPOINT_BEST="training",
+        ETA=0.02,
+        REC_SPIKES=["hidden"],
+        REC_SPIKES_EPOCH_TRIAL=[[1, 1], [2, 8]],
         W_OUTPUT_EPOCH_TRIAL=[[0, 0], [2, 3]],
-    )  # fmt: skip
+    )
     train(config, tmp_path / "undisturbed")
     number, killed = 0, True
     while killed:
@@ -291,10 +295,16 @@ def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
 
 TRAINED = {"PDROP_INPUT": 0.2, "RECURRENT": True, "TRAIN_TAU": True, "ETA": 0.02}
 ONLINE = {  # rule=superspike, whose traces and clock run on from one presentation to the next
-    "dataset": {"name": "pattern", "channels": 8, "outputs": 5, "rate": 100.0}, "NUM_HIDDEN": 6,
-    "TRIAL_MS": 60.0, "N_TRAIN": 10, "N_VALIDATE": 2, "N_TEST": 2, "N_EPOCH": 3, "MODEL_SEED": 1,
+    "dataset": {"name": "pattern", "channels": 8, "outputs": 5, "rate": 100.0},
+    "NUM_HIDDEN": 6,
+    "TRIAL_MS": 60.0,
+    "N_TRAIN": 10,
+    "N_VALIDATE": 2,
+    "N_TEST": 2,
+    "N_EPOCH": 3,
+    "MODEL_SEED": 1,
     "rule": {"name": "superspike", "update_ms": 35.0, "w0": 90.0, "feedback": "random"},
-}  # fmt: skip
+}
 KINDS: dict[str, Callable[[], Config]] = {
     "sum_weigh_input": lambda: small(LOSS_TYPE="sum_weigh_input", **TRAINED),
     "relative_mse": lambda: small(LOSS_TYPE="relative_mse", **TRAINED),

@@ -42,9 +42,12 @@ def wide(dtype: Any) -> Any:
 def theirs(neuron: Neuron, most: int, recurrent: Any, dtype: Any) -> Any:
     """Return rockpool's module with the parameters of the test, in seconds."""
     options: dict[str, Any] = {
-        "tau_mem": torch.tensor(TAUS / 1000), "threshold": torch.full((N,), THETA),
-        "bias": torch.tensor(BIAS), "dt": DT / 1000, "max_spikes_per_dt": torch.tensor(float(most)),
-    }  # fmt: skip
+        "tau_mem": torch.tensor(TAUS / 1000),
+        "threshold": torch.full((N,), THETA),
+        "bias": torch.tensor(BIAS),
+        "dt": DT / 1000,
+        "max_spikes_per_dt": torch.tensor(float(most)),
+    }
     if neuron is ROCKPOOL_LIF_DELTA:
         module = modules.LIFNeuronTorch((N,), **options)
     else:

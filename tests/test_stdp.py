@@ -37,14 +37,23 @@ TOLERANCE = 1e-12
 ADAM = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8)
 LAYERS: list[dict[str, Any]] = [
     {"size": 20, "forward": {"mean": 1.5, "std": 0.8}, "recurrent": {"mean": 0.2, "std": 0.3}},
-    {"size": 70, "neuron": "ALIF", "forward": {"mean": 0.6, "std": 0.3},
-     "recurrent": {"mean": 0.0, "std": 0.1}},
-]  # fmt: skip
+    {
+        "size": 70,
+        "neuron": "ALIF",
+        "forward": {"mean": 0.6, "std": 0.3},
+        "recurrent": {"mean": 0.0, "std": 0.1},
+    },
+]
 ADDITIVE = {"name": "stdp", "w_min": -0.5, "w_max": 4.0, "tau_plus": 7.0, "tau_minus": 15.0}
 MULTIPLICATIVE = {
-    **ADDITIVE, "bound": "multiplicative", "mu": 0.4, "a_plus": 0.7, "a_minus": 0.3,
-    "reward": True, "punish": -0.25,
-}  # fmt: skip
+    **ADDITIVE,
+    "bound": "multiplicative",
+    "mu": 0.4,
+    "a_plus": 0.7,
+    "a_minus": 0.3,
+    "reward": True,
+    "punish": -0.25,
+}
 FROM_LAYERS: dict[str, Any] = {"NUM_HIDDEN": 200, "DT_MS": 0.5}  # 200: the default, of no layer
 CASES: dict[str, tuple[Mapping[str, Any], list[dict[str, Any]]]] = {
     "additive": (ADDITIVE, LAYERS),
@@ -342,15 +351,24 @@ def wave(config: Config, channels: int) -> SpikeData:
 def test_the_response_to_a_repeated_wave_of_spikes_comes_ever_earlier() -> None:
     """Song, Miller & Abbott 2000; Guyonneau, VanRullen & Thorpe 2005, Neural Comput 17:859."""
     config = small(
-        rule={"name": "stdp", "w_max": 0.6, "a_minus": 0.85}, NUM_HIDDEN=8, TRIAL_MS=40.0,
-        DT_MS=0.1, INPUT_HIDDEN_MEAN=0.15, INPUT_HIDDEN_STD=0.02, TRAIN_W_OUTPUT=False,
+        rule={"name": "stdp", "w_max": 0.6, "a_minus": 0.85},
+        NUM_HIDDEN=8,
+        TRIAL_MS=40.0,
+        DT_MS=0.1,
+        INPUT_HIDDEN_MEAN=0.15,
+        INPUT_HIDDEN_STD=0.02,
+        TRAIN_W_OUTPUT=False,
         LOSS_TYPE="sum",
-    )  # fmt: skip
+    )
     loss, data = find_loss(config), wave(config, 100)
     program = compile_program(
-        build_network(config, n_inputs=100, n_outputs=2), loss, {}, steps=config.steps,
-        dt=config.DT_MS, rule=find_rule(config),
-    )  # fmt: skip
+        build_network(config, n_inputs=100, n_outputs=2),
+        loss,
+        {},
+        steps=config.steps,
+        dt=config.DT_MS,
+        rule=find_rule(config),
+    )
     backend = native(program)
     start(backend, config)
 

@@ -43,9 +43,12 @@ def started(sweep: Path, *words: str) -> subprocess.Popen:
     keys = overrides({key: value for key, value in KEYS.items() if key != "MODEL_SEED"})
     line = ["train", "-m", *keys, *words, f"hydra.sweep.dir={sweep}"]
     return subprocess.Popen(
-        command(*line), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command(*line),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
 
 
 @needs_joblib

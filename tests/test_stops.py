@@ -74,8 +74,13 @@ def test_a_signal_while_the_compiler_runs_ends_it_and_the_run_with_a_message(
     slow.write_text(SLOW.format(python=sys.executable, compiling=str(compiling)))
     slow.chmod(0o755)
     cache = tmp_path / "cache"
-    words = command("train", *overrides(SMALL), f"backend.compiler={slow}",
-                    f"backend.cache_dir={cache}", f"hydra.run.dir={folder}")  # fmt: skip
+    words = command(
+        "train",
+        *overrides(SMALL),
+        f"backend.compiler={slow}",
+        f"backend.cache_dir={cache}",
+        f"hydra.run.dir={folder}",
+    )
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -149,8 +154,10 @@ def test_a_launchers_own_handler_is_called_when_everything_is_saved(
     words = ["train", *overrides(LONG), f"hydra.run.dir={folder}"]
     process = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER.format(folder=str(folder), words=words)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     wait_for_epochs(folder, 1, process)
     for number in (*first, signal.SIGUSR2):  # Slurm may send both at once
         process.send_signal(number)

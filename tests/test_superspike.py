@@ -54,17 +54,23 @@ def test_a_recorded_trial_is_the_one_that_is_learned(tmp_path: Path) -> None:
             assert [len(s) for s in shown.steps] == results.layer_spikes[0].tolist()
             assert shown.loss == results.loss[0]
             V = shown.states[1]["V"]
-            assert np.array_equal(V[shown.steps[1], shown.neurons[1]] >= 10.0,
-                                  np.ones(len(shown.steps[1]), bool))  # fmt: skip
+            assert np.array_equal(
+                V[shown.steps[1], shown.neurons[1]] >= 10.0, np.ones(len(shown.steps[1]), bool)
+            )
         assert frozen.loss != shown.loss  # an update falls into the third trial
 
 
 def test_a_silent_output_has_the_published_error(tmp_path: Path) -> None:
     """Isolated target spikes: each adds the integral of the squared kernel, 13.333 ms."""
-    config = from_dict({
-        "dataset": {"name": "pattern", "outputs": 3, "target_spikes": 2, "channels": 2},
-        "rule": {"name": "superspike"}, "MODEL_SEED": 1, "TRIAL_MS": 1000.0, "NUM_HIDDEN": 4,
-    })  # fmt: skip
+    config = from_dict(
+        {
+            "dataset": {"name": "pattern", "outputs": 3, "target_spikes": 2, "channels": 2},
+            "rule": {"name": "superspike"},
+            "MODEL_SEED": 1,
+            "TRIAL_MS": 1000.0,
+            "NUM_HIDDEN": 4,
+        }
+    )
     splits = load(config)
     program = build_program(config, splits)
     targets = splits.train.data.targets

@@ -20,13 +20,29 @@ from snnrun.tasks.spike_pattern import FIGURES
 # Updates that are not aligned with trials, and recordings in all kinds of epochs
 KEYS: dict[str, Any] = {
     **OPTIMISED,
-    "dataset": "pattern", "dataset.channels": 30, "dataset.outputs": 20, "dataset.rate": 30,
-    "rule.feedback": "random", "rule.delay_ms": 0.8, "rule.het_rho": 0.1, "rule.update_ms": 70,
-    "rule.cut_every": 900, "TRIAL_MS": 200, "NUM_HIDDEN": 40, "MODEL_SEED": 1, "N_EPOCH": 4,
-    "N_TRAIN": 400, "N_VALIDATE": 2, "N_TEST": 2, "REC_SPIKES": "[input,hidden,output]",
-    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,300],[-1,399],[1,401]]", "REC_NEURONS": "[[output,V]]",
-    "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]", "W_REPORT_INTERVAL": 300, "W_EPOCH_INTERVAL": 2,
-}  # fmt: skip
+    "dataset": "pattern",
+    "dataset.channels": 30,
+    "dataset.outputs": 20,
+    "dataset.rate": 30,
+    "rule.feedback": "random",
+    "rule.delay_ms": 0.8,
+    "rule.het_rho": 0.1,
+    "rule.update_ms": 70,
+    "rule.cut_every": 900,
+    "TRIAL_MS": 200,
+    "NUM_HIDDEN": 40,
+    "MODEL_SEED": 1,
+    "N_EPOCH": 4,
+    "N_TRAIN": 400,
+    "N_VALIDATE": 2,
+    "N_TEST": 2,
+    "REC_SPIKES": "[input,hidden,output]",
+    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,300],[-1,399],[1,401]]",
+    "REC_NEURONS": "[[output,V]]",
+    "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]",
+    "W_REPORT_INTERVAL": 300,
+    "W_EPOCH_INTERVAL": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +69,11 @@ def test_records_have_the_figures_of_patterns(finished: Path) -> None:
     assert np.isfinite(run.epochs["validation_skill"]).all()
     assert run.epochs["error_ratio"][-1] < 0.7 < trials["error_ratio"][0]
     assert {n for n in run.timings if n.startswith("kernel_")} == {
-        "kernel_neurons", "kernel_feedback", "kernel_synapses", "kernel_updates"
-    }  # fmt: skip
+        "kernel_neurons",
+        "kernel_feedback",
+        "kernel_synapses",
+        "kernel_updates",
+    }
     assert np.unique(trials["learning_rate"][train_rows]).tolist() == pytest.approx([0.1, 1.0])
 
 
@@ -102,9 +121,14 @@ def test_hidden_neurons_and_symmetric_feedback_lower_the_error() -> None:
 
 def learn(data: dict[str, Any], rule: dict[str, Any], **keys: Any) -> Run:
     config = {
-        "dataset": {"name": "pattern", **data}, "rule": {"name": "superspike", **rule},
-        **OPTIMISED, "MODEL_SEED": 1, "WRITE_TO_DISK": False, "preset": "none", **keys,
-    }  # fmt: skip
+        "dataset": {"name": "pattern", **data},
+        "rule": {"name": "superspike", **rule},
+        **OPTIMISED,
+        "MODEL_SEED": 1,
+        "WRITE_TO_DISK": False,
+        "preset": "none",
+        **keys,
+    }
     return train(config, progress=False)
 
 

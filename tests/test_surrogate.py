@@ -79,18 +79,32 @@ def penalty_of(name: str, averaged: Mapping[int, np.ndarray] | None) -> Callable
 @pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND), name_of))
 def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
     case = problem(
-        choice["model"], choice["loss"], choice["recurrent"], choice["hidden_layers"], seed=4,
-        examples=EXAMPLES, t_ref=choice["t_ref"], spread=choice["spread"], sizes=choice["sizes"],
+        choice["model"],
+        choice["loss"],
+        choice["recurrent"],
+        choice["hidden_layers"],
+        seed=4,
+        examples=EXAMPLES,
+        t_ref=choice["t_ref"],
+        spread=choice["spread"],
+        sizes=choice["sizes"],
         parameters={"v_reset": choice["v_reset"]},
-    )  # fmt: skip
+    )
     regulariser = REGULARISERS.get(choice["regulariser"])
-    spikes = SpikeDerivative(surrogate=SURROGATES[choice["surrogate"]],
-                             detach_reset=choice["detach"])  # fmt: skip
+    spikes = SpikeDerivative(
+        surrogate=SURROGATES[choice["surrogate"]], detach_reset=choice["detach"]
+    )
     program = program_of(
-        case, DT, train=choice["train"], integrator=choice["integrator"], regulariser=regulariser,
-        strengths=STRENGTHS, average_spikes=choice["averaged"], spikes=spikes,
+        case,
+        DT,
+        train=choice["train"],
+        integrator=choice["integrator"],
+        regulariser=regulariser,
+        strengths=STRENGTHS,
+        average_spikes=choice["averaged"],
+        spikes=spikes,
         **({"noise": 0.05, "spike_dropout": 0.4} if choice["disturbed"] else {}),
-    )  # fmt: skip
+    )
     backend = native(program)
     load_weights(backend, case.weights)
     load_parameters(backend, case)
@@ -98,11 +112,16 @@ def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
 
     def gradient(e: int, penalty: Callable | None) -> reference.Result:
         return reference_discrete.gradient(
-            case, DT, e, reference_discrete.SURROGATES[choice["surrogate"]],
-            detach=choice["detach"], maps=maps, penalty=penalty,
+            case,
+            DT,
+            e,
+            reference_discrete.SURROGATES[choice["surrogate"]],
+            detach=choice["detach"],
+            maps=maps,
+            penalty=penalty,
             disturbances=disturbances(program, KEY, e) if choice["disturbed"] else (),
             euler=choice["integrator"] == "euler",
-        )  # fmt: skip
+        )
 
     wanted = plain = [gradient(e, None) for e in range(EXAMPLES)]
     assert all(one.counts[0].sum() > 0 for one in plain)  # else there would be nothing to compare
@@ -111,8 +130,9 @@ def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
         mean = {i: np.mean([one.counts[i] for one in plain], axis=0) for i in layers}
         penalty = penalty_of(regulariser.name, mean if choice["averaged"] else None)
         wanted = [gradient(e, partial(penalty)) for e in range(EXAMPLES)]
-    results = backend.gradient(data_of(case, DT), np.arange(EXAMPLES), 0.0, KEY,
-                               choice["disturbed"])  # fmt: skip
+    results = backend.gradient(
+        data_of(case, DT), np.arange(EXAMPLES), 0.0, KEY, choice["disturbed"]
+    )
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
     assert_close(gradients_of(backend), reference.mean_gradients(wanted), TOLERANCE)
 
@@ -183,9 +203,14 @@ def test_neurons_that_never_spike_learn() -> None:
 def test_a_threshold_that_arrivals_reach_is_differentiated() -> None:
     """rule=eventprop refuses it, since such spikes move with the arrival and not with the flow."""
     delta = Neuron(
-        name="delta", equations="dV/dt = -V / tau_mem", input="V", threshold="V >= v_thresh",
-        reset="V = 0", parameters=(TAU_MEM, V_THRESH), meaning="arrivals add to the potential",
-    )  # fmt: skip
+        name="delta",
+        equations="dV/dt = -V / tau_mem",
+        input="V",
+        threshold="V >= v_thresh",
+        reset="V = 0",
+        parameters=(TAU_MEM, V_THRESH),
+        meaning="arrivals add to the potential",
+    )
     with pytest.raises(ModelError, match="no derivative"):
         derive(delta, (), refractory=False)
     dynamics = derive(delta, (), refractory=False, timed=False)

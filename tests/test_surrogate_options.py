@@ -38,9 +38,14 @@ def config(rule: dict[str, Any] | str = "surrogate", **keys: Any) -> Config:
 def program(chosen: Config) -> Program:
     loss = find_loss(chosen)
     return compile_program(
-        build_network(chosen, 5, 3), loss, {}, steps=chosen.steps, dt=chosen.DT_MS,
-        rule=find_rule(chosen), learning=find_learning(chosen),
-    )  # fmt: skip
+        build_network(chosen, 5, 3),
+        loss,
+        {},
+        steps=chosen.steps,
+        dt=chosen.DT_MS,
+        rule=find_rule(chosen),
+        learning=find_learning(chosen),
+    )
 
 
 @pytest.mark.parametrize("name", SURROGATES)
@@ -89,8 +94,9 @@ def test_losses_of_spike_times_are_refused_with_those_that_work(name: str) -> No
     )
     given = config("eventprop", LOSS_TYPE=name)
     with pytest.raises(ModelError, match=f"rule=surrogate: loss {name} looks at spike times"):
-        compile_program(build_network(given, 5, 3), LOSSES[name], {}, steps=9, dt=1.0,
-                        rule=SURROGATE)  # fmt: skip
+        compile_program(
+            build_network(given, 5, 3), LOSSES[name], {}, steps=9, dt=1.0, rule=SURROGATE
+        )
 
 
 def test_backend_genn_and_gradcheck_are_refused() -> None:

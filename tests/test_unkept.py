@@ -64,8 +64,10 @@ def test_what_is_held_is_what_would_have_been_written(kept: Run, held: Run) -> N
     assert (held.accuracy, held.loss) == (kept.accuracy, kept.loss)
     assert held.recorded() == kept.recorded()
     assert {kind: len(at) for kind, at in held.recorded().items()} == {
-        "spikes": 2, "variables": 1, "weights": 2,
-    }  # fmt: skip
+        "spikes": 2,
+        "variables": 1,
+        "weights": 2,
+    }
     for run in (held, pickle.loads(pickle.dumps(held))):
         found, wanted = (
             {

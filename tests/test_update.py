@@ -102,18 +102,26 @@ def spytorch(x: dict[str, Array], arriving: Array) -> tuple[Array, dict[str, Arr
 BIAS = np.random.default_rng(5).normal(0, 0.02, N)
 CASES: dict[str, tuple[Neuron, dict[str, Any], Any, tuple[float, float, float]]] = {
     "rockpool, delta": (
-        ROCKPOOL_LIF_DELTA, {"bias": BIAS}, rockpool_delta(BIAS, 15), (0.2, 0.5, 0.05)
+        ROCKPOOL_LIF_DELTA,
+        {"bias": BIAS},
+        rockpool_delta(BIAS, 15),
+        (0.2, 0.5, 0.05),
     ),
     "rockpool, delta, at most 3": (
-        ROCKPOOL_LIF_DELTA, {"bias": 0.01, "max_spikes_per_dt": 3}, rockpool_delta(0.01, 3),
+        ROCKPOOL_LIF_DELTA,
+        {"bias": 0.01, "max_spikes_per_dt": 3},
+        rockpool_delta(0.01, 3),
         (0.3, 0.5, 0.0),
     ),
     "rockpool, current": (
-        ROCKPOOL_LIF, {"bias": -0.02}, rockpool_current(-0.02, 15), (0.1, 0.2, 0.02)
+        ROCKPOOL_LIF,
+        {"bias": -0.02},
+        rockpool_current(-0.02, 15),
+        (0.1, 0.2, 0.02),
     ),
     "flux": (FLUX_LIF, {}, gist, (2.0, 2.0, 0.5)),
     "spytorch": (SPYTORCH_LIF, {}, spytorch, (0.02, 0.05, 0.02)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -210,8 +218,13 @@ def test_a_closed_form_written_as_an_update_does_what_the_equations_do(
 
 def test_noise_comes_before_the_threshold_as_in_rockpool() -> None:
     noise_std, key = 1.5, 2**63 + 5  # rockpool's, per square root of a second
-    net = network((P, N), ROCKPOOL_LIF_DELTA, given_to(ROCKPOOL_LIF_DELTA, bias=0.01),
-                  recurrent=True, noise=noise_std / 1000**0.5)  # fmt: skip
+    net = network(
+        (P, N),
+        ROCKPOOL_LIF_DELTA,
+        given_to(ROCKPOOL_LIF_DELTA, bias=0.01),
+        recurrent=True,
+        noise=noise_std / 1000**0.5,
+    )
     backend, w, x = native(program(net, T, DT)), weights(3, 0.1, 0.5, 0.05), inputs(4)
     load_weights(backend, w)
     trial = backend.trial(data_of(x), 0, 0.0, key, True)

@@ -165,9 +165,13 @@ def rockpool(current: bool, most: int = 15) -> Callable[..., Any]:
 
 
 def theirs(
-    run: Callable[..., Any], x: Array, w: dict[str, Array], p: dict[str, Array], detach: bool,
+    run: Callable[..., Any],
+    x: Array,
+    w: dict[str, Array],
+    p: dict[str, Array],
+    detach: bool,
     loss: str,
-) -> tuple[Array, dict[str, Array]]:  # fmt: skip
+) -> tuple[Array, dict[str, Array]]:
     """Return spike counts [E, T, N] and gradients of the mean loss."""
     inputs = torch.tensor(x, dtype=torch.float64)
     leaves = {k: torch.tensor(v, requires_grad=True) for k, v in {**w, **p}.items()}
@@ -192,7 +196,11 @@ CASES: dict[str, Case] = {
     # neuron, PyTorch's, mean and spread of weights and spread of recurrent ones, detached, loss
     "rockpool, delta": (ROCKPOOL_LIF_DELTA, rockpool(False), (0.2, 0.5, 0.0), False, "sum"),
     "rockpool, at most 2": (
-        ROCKPOOL_LIF_DELTA, rockpool(False, most=2), (0.2, 0.5, 0.0), False, "sum"
+        ROCKPOOL_LIF_DELTA,
+        rockpool(False, most=2),
+        (0.2, 0.5, 0.0),
+        False,
+        "sum",
     ),
     "rockpool, current": (ROCKPOOL_LIF, rockpool(True), (0.02, 0.1, 0.01), False, "max"),
     "flux": (FLUX_LIF, loop(flux), (2.0, 2.0, 0.5), False, "max"),
@@ -201,7 +209,7 @@ CASES: dict[str, Case] = {
     "odd, detached": (ODD, loop(odd), (0.9, 0.9, 0.3), True, "max"),
     "spytorch": (SPYTORCH_LIF, loop(spytorch), (0.02, 0.05, 0.02), False, "sum"),
     "spytorch, detached": (SPYTORCH_LIF, loop(spytorch), (0.02, 0.05, 0.02), True, "max"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -211,8 +219,15 @@ def test_gradients_are_those_of_autograd(name: str) -> None:
     trained = tuple(p.name for p in neuron.parameters if p.name != neuron.max_spikes)
     own = {k: START[k] * draw.uniform(0.8, 1.2, N) for k in trained}
     most = {neuron.max_spikes: 2 if "at most 2" in name else 15} if neuron.max_spikes else {}
-    net = network((P, N), neuron, {**own, **most}, recurrent=recurrent > 0, trained=trained,
-                  output=SPYTORCH_LI, of_output=given_to(SPYTORCH_LI))  # fmt: skip
+    net = network(
+        (P, N),
+        neuron,
+        {**own, **most},
+        recurrent=recurrent > 0,
+        trained=trained,
+        output=SPYTORCH_LI,
+        of_output=given_to(SPYTORCH_LI),
+    )
     surrogate = PIECEWISE_LINEAR if neuron.count else FAST_SIGMOID
     values = {} if neuron.count else {"scale": SCALE}
     spikes = SpikeDerivative(surrogate=surrogate, values=values, detach_reset=detach)

@@ -44,16 +44,27 @@ DT, EXAMPLES, TOLERANCE = 0.1, 3, 1e-11
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "two recurrent layers, beyond a block": {
-        "recurrent": True, "hidden_layers": 2, "sizes": (5, 140, 150), "surrogate": "sigmoid",
+        "recurrent": True,
+        "hidden_layers": 2,
+        "sizes": (5, 140, 150),
+        "surrogate": "sigmoid",
     },
     "resets differentiated, refractory outputs": {
-        "detach": False, "t_ref": 1.0, "surrogate": "arctan", "model": "alif",
+        "detach": False,
+        "t_ref": 1.0,
+        "surrogate": "arctan",
+        "model": "alif",
     },
     "parameters of outputs trained, penalty": {
-        "spread": 0.1, "train": (*TAUS, "v_thresh", "v_reset"), "model": "lif_subtract",
-        "recurrent": True, "surrogate": "triangular", "t_ref": 0.5, "regulariser": "Thomas1",
+        "spread": 0.1,
+        "train": (*TAUS, "v_thresh", "v_reset"),
+        "model": "lif_subtract",
+        "recurrent": True,
+        "surrogate": "triangular",
+        "t_ref": 0.5,
+        "regulariser": "Thomas1",
     },
-}  # fmt: skip
+}
 
 
 def drawn(model: str = "lif", t_ref: float = 0.0, spread: float = 0.0, **more: Any) -> Problem:
@@ -87,9 +98,14 @@ def test_the_gradient_is_that_of_the_steps(name: str) -> None:
 
     def gradient(e: int, penalty: Callable | None) -> reference.Result:
         return reference_discrete.gradient(
-            case, DT, e, reference_discrete.SURROGATES[surrogate], detach=detach,
-            target=targets[e], penalty=penalty,
-        )  # fmt: skip
+            case,
+            DT,
+            e,
+            reference_discrete.SURROGATES[surrogate],
+            detach=detach,
+            target=targets[e],
+            penalty=penalty,
+        )
 
     wanted = plain = [gradient(e, None) for e in range(EXAMPLES)]
     assert all(one.counts[layer].sum() for one in plain for layer in range(len(case.layers)))
@@ -140,10 +156,16 @@ def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
 
 KEYS: dict[str, Any] = {
     "dataset": {"name": "pattern", "channels": 30, "outputs": 10, "rate": 30.0},
-    "rule": {"name": "surrogate", "scale": 1.0}, "LOSS_TYPE": "van_rossum",
-    "TRIAL_MS": 200.0, "NUM_HIDDEN": 40,
-    "N_EPOCH": 12, "MODEL_SEED": 1, "N_TEST": 2, "INPUT_HIDDEN_STD": 9.0, "HIDDEN_OUTPUT_STD": 8.0,
-}  # fmt: skip
+    "rule": {"name": "surrogate", "scale": 1.0},
+    "LOSS_TYPE": "van_rossum",
+    "TRIAL_MS": 200.0,
+    "NUM_HIDDEN": 40,
+    "N_EPOCH": 12,
+    "MODEL_SEED": 1,
+    "N_TEST": 2,
+    "INPUT_HIDDEN_STD": 9.0,
+    "HIDDEN_OUTPUT_STD": 8.0,
+}
 
 
 def test_the_keys_reach_the_filter() -> None:

@@ -18,14 +18,26 @@ from snnrun.keys.synonyms import Meaning, meanings, of_words, plain_word
 from snnrun.schema import SCHEMA
 from snnrun.schema.hints import unknown_key
 
-GIVEN = {"NAME": "mine", "OUT_DIR": "out", "dataset.path": "data", "backend.compiler": "g++",
-         "TRIAL_MS": "60"}  # fmt: skip
+GIVEN = {
+    "NAME": "mine",
+    "OUT_DIR": "out",
+    "dataset.path": "data",
+    "backend.compiler": "g++",
+    "TRIAL_MS": "60",
+}
 VALUES = read_yaml(Path(synonyms.__file__).with_name("words.yaml"))["values"]
 SURROGATE = "rule=surrogate dataset=shd"
-NEEDED = {"rule.scale": SURROGATE, "rule.surrogate": SURROGATE, "rule=surrogate": "dataset=shd",
-          "backend.device": "backend=genn", "TAU_B": "HIDDEN_NEURON_TYPE=ALIF",
-          "NU_UPPER": "REG_TYPE=simple", "EVALUATION": "preset=none", "dataset.path": "dataset=shd",
-          "dataset.fetch": "dataset=shd"}  # fmt: skip
+NEEDED = {
+    "rule.scale": SURROGATE,
+    "rule.surrogate": SURROGATE,
+    "rule=surrogate": "dataset=shd",
+    "backend.device": "backend=genn",
+    "TAU_B": "HIDDEN_NEURON_TYPE=ALIF",
+    "NU_UPPER": "REG_TYPE=simple",
+    "EVALUATION": "preset=none",
+    "dataset.path": "dataset=shd",
+    "dataset.fetch": "dataset=shd",
+}
 
 
 def accepted(setting: str) -> None:

@@ -13,17 +13,23 @@ import numpy as np
 
 TRAIN, TEST, EVENTS = 8156, 512, 8000
 PLAIN = (
-    "dataset=shd", "preset=none", "N_TRAIN=7644", "N_VALIDATE=512", "INPUT_HIDDEN_MEAN=0.02",
-    "INPUT_HIDDEN_STD=0.01", "HIDDEN_OUTPUT_MEAN=0.0", "HIDDEN_OUTPUT_STD=0.03", "PDROP_INPUT=0.0",
-    "ETA=1e-9", "N_EPOCH=5",
-)  # fmt: skip
+    "dataset=shd",
+    "preset=none",
+    "N_TRAIN=7644",
+    "N_VALIDATE=512",
+    "INPUT_HIDDEN_MEAN=0.02",
+    "INPUT_HIDDEN_STD=0.01",
+    "HIDDEN_OUTPUT_MEAN=0.0",
+    "HIDDEN_OUTPUT_STD=0.03",
+    "PDROP_INPUT=0.0",
+    "ETA=1e-9",
+    "N_EPOCH=5",
+)
 SETTINGS = {
     "feed-forward": PLAIN,
-    "recurrent": (
-        *PLAIN, "network=recurrent", "HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02"
-    ),
+    "recurrent": (*PLAIN, "network=recurrent", "HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02"),
     "shd_best": ("preset=shd_best", "N_EPOCH=3"),
-}  # fmt: skip
+}
 
 
 def write_data(folder: Path) -> None:

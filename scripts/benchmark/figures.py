@@ -107,9 +107,12 @@ def write_here(file: Path, text: str) -> None:
         while lines[end].startswith("#   "):
             end += 1
     new = textwrap.wrap(
-        f"# {HERE}: {text}", COLUMNS, subsequent_indent="#   ", break_long_words=False,
+        f"# {HERE}: {text}",
+        COLUMNS,
+        subsequent_indent="#   ",
+        break_long_words=False,
         break_on_hyphens=False,
-    )  # fmt: skip
+    )
     file.write_text("\n".join([*lines[:first], *new, *lines[end:]]) + "\n", encoding="utf-8")
 
 

@@ -154,8 +154,11 @@ def _run(backend: NativeBackend, data: SpikeData) -> float:
 def _run_floor(command: list[object]) -> tuple[float, float]:
     done = subprocess.run(
         [*map(str, command), "--batches", "80", "--lr", str(RATE)],
-        capture_output=True, text=True, check=True, env={"OMP_WAIT_POLICY": "passive"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"OMP_WAIT_POLICY": "passive"},
+    )
     milliseconds = re.search(r"wall median ([\d.]+)", done.stdout)
     spikes = re.search(r"([\d.]+) hidden spikes per neuron", done.stdout)
     if milliseconds is None or spikes is None:

@@ -23,17 +23,23 @@ N_TRAIN: 16000
     ("words", "found"),
     [
         (["AUGMENTATION={random_shift: 20}"], {"random_shift": 20.0, "blend": (0.5, 0.5)}),
-        (["AUGMENTATION.ID_jitter=3"],
-         {"random_shift": 40.0, "blend": (0.5, 0.5), "ID_jitter": 3.0}),
+        (
+            ["AUGMENTATION.ID_jitter=3"],
+            {"random_shift": 40.0, "blend": (0.5, 0.5), "ID_jitter": 3.0},
+        ),
         (["AUGMENTATION.blend=null"], {"random_shift": 40.0}),
         (["~AUGMENTATION.random_shift"], {"blend": (0.5, 0.5)}),
-        (["AUGMENTATION.NORMALISE_SPIKE_NUMBER=true"],
-         {"random_shift": 40.0, "blend": (0.5, 0.5), "NORMALISE_SPIKE_NUMBER": True}),
+        (
+            ["AUGMENTATION.NORMALISE_SPIKE_NUMBER=true"],
+            {"random_shift": 40.0, "blend": (0.5, 0.5), "NORMALISE_SPIKE_NUMBER": True},
+        ),
         (["network.hidden_parameters.tau_i=4", "AUGMENTATION.blend=null"], {"random_shift": 40.0}),
-        (["network.hidden_parameters={tau_i: 4}", "AUGMENTATION.blend=null"],
-         {"random_shift": 40.0}),
+        (
+            ["network.hidden_parameters={tau_i: 4}", "AUGMENTATION.blend=null"],
+            {"random_shift": 40.0},
+        ),
     ],
-)  # fmt: skip
+)
 def test_entries_of_the_command_line_join_those_of_a_preset(
     words: list[str], found: dict[str, Any], calls: Calls
 ) -> None:

@@ -60,8 +60,9 @@ def test_a_sweep_takes_that_of_each_data_set(calls: Calls) -> None:
         calls.clear()
         assert main(["train", "-m", *words]) == 0
         assert [named["setting"] for *_, named in calls] == [
-            by_default("yinyang"), by_default("mnist"),
-        ]  # fmt: skip
+            by_default("yinyang"),
+            by_default("mnist"),
+        ]
         assert [config.dataset.name for _, config, *_ in calls] == ["yinyang", "mnist"]
 
 
@@ -137,10 +138,10 @@ def test_data_sets_of_ones_own_have_none_or_their_own(calls: Calls, capsys: Say)
         "dataset/dots.yaml": "# @package _global_\ndataset:\n  name: mylab.data.dots\n",
         "preset/dots.yaml": "# @package _global_\nETA: 0.25\n",
         "preset/mine.yaml": "# @package _global_\ndefaults:\n  - shd\n  - _self_\n"
-                            "  - override /dataset: shd\nETA: 0.5\n",
+        "  - override /dataset: shd\nETA: 0.5\n",
         "dataset/lines.yaml": "# @package _global_\ndataset:\n  name: mylab.data.lines\n",
         "preset/lines.yaml": "# @package _global_\ndefaults:\n  - override /network: recurrent\n",
-    }.items():  # fmt: skip
+    }.items():
         file = Path("my_conf", name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

@@ -15,8 +15,11 @@ SNNRUN = f"'{sys.executable}' -m snnrun"
 def shell(line: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         ["bash", "-c", line],
-        env={**os.environ, **environment}, capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
+        env={**os.environ, **environment},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_a_full_disk_behind_standard_output_is_one_message() -> None:
@@ -56,8 +59,10 @@ def test_every_text_can_be_written_to_every_encoding(encoding: str, tmp_path: Pa
     line = b"cd '" + os.fsencode(tmp_path) + b"'; " + SNNRUN.encode() + b" resume '" + folder + b"'"
     done = subprocess.run(
         ["bash", "-c", line],
-        env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert b"does not exist" in done.stderr
     assert b"Traceback" not in done.stderr

@@ -109,8 +109,12 @@ def test_commas_sweep_in_a_multirun_only() -> None:
         return [getattr(value, "text", value) for value in override.value().list]
 
     assert values("-m", "NAME=1e3,it's,SHD (1),'a,b',~/x") == [
-        "1e3", "it's", "SHD (1)", "a,b", "~/x",
-    ]  # fmt: skip
+        "1e3",
+        "it's",
+        "SHD (1)",
+        "a,b",
+        "~/x",
+    ]
     assert values("NAME=a,${now:%d,%m}", "hydra.mode=MULTIRUN")[:1] == ["a"]
     assert reading("NAME", "NAME=a,b") == "a,b"
     assert as_typed("NAME=choice(a,b)", sweeps=True) == "NAME=choice(a,b)"

@@ -61,8 +61,11 @@ def test_an_image_moves_along_its_rows_and_columns(
     ):
         down, right = (math.trunc(shift) for shift in random.uniform(-limit, limit, 2))
         moved = [(t, y + down, x + right, p) for t, y, x, p in events]
-        inside = [(t, (y * columns + x) * depth + p) for t, y, x, p in moved
-                  if 0 <= y < rows and 0 <= x < columns]  # fmt: skip
+        inside = [
+            (t, (y * columns + x) * depth + p)
+            for t, y, x, p in moved
+            if 0 <= y < rows and 0 <= x < columns
+        ]
         assert changed == inside
 
 
@@ -97,8 +100,9 @@ def mean(values: list[int]) -> float:
 
 
 @settings(deadline=None)
-@given(st.lists(examples, min_size=2, max_size=3).filter(lambda x: len(set(map(len, x))) == 1),
-       seeds)  # fmt: skip
+@given(
+    st.lists(examples, min_size=2, max_size=3).filter(lambda x: len(set(map(len, x))) == 1), seeds
+)
 def test_blending_aligns_examples_and_keeps_shares_of_their_events(
     sources: list[list[Example]], seed: int
 ) -> None:

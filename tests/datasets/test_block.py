@@ -30,9 +30,12 @@ def data_of(given: list[Example], *, merge: bool = True, channels: int = CHANNEL
             steps=np.array([step for step, _ in flat], int),
             channels=np.array([channel for _, channel in flat], int),
         ),
-        labels=np.arange(len(given)) % 3, n_steps=STEPS, n_channels=channels, n_classes=3,
+        labels=np.arange(len(given)) % 3,
+        n_steps=STEPS,
+        n_channels=channels,
+        n_classes=3,
         merge=merge,
-    )  # fmt: skip
+    )
 
 
 def block_of(given: list[Example]) -> Block:

@@ -65,9 +65,11 @@ UNFIT: dict[str, tuple[Change, list[str]]] = {
     "date": (lambda t, n: t + 1.7e9 + n, ["dataset.start=first"]),
     "same offset": (lambda t, n: t + 60.0, ["dataset.start=60000"]),
     "negative": (lambda t, n: t - 2.0, ["dataset.start=-2000"]),
-    "ms of one clock": (lambda t, n: (t + 3 * n + 50) * 1e3, ["RESCALE_T=0.001",
-                                                              "dataset.start=first"]),
-}  # fmt: skip
+    "ms of one clock": (
+        lambda t, n: (t + 3 * n + 50) * 1e3,
+        ["RESCALE_T=0.001", "dataset.start=first"],
+    ),
+}
 
 
 @pytest.mark.parametrize("case", UNFIT)
@@ -165,8 +167,9 @@ def nothing(times: np.ndarray, number: int) -> np.ndarray:
     return times[:0]
 
 
-@pytest.mark.parametrize(("silent", "outcome"), [(30, "refused"), (29, "refused"), (6, "noticed"),
-                                                 (2, "nothing")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("silent", "outcome"), [(30, "refused"), (29, "refused"), (6, "noticed"), (2, "nothing")]
+)
 def test_examples_without_events_are_counted(tmp_path: Path, silent: int, outcome: str) -> None:
     examples = [([], []) if n < silent else e for n, e in enumerate(recordings())]
     write_shd(tmp_path / "shd_train.h5", examples, dtype=np.float64)

@@ -125,8 +125,9 @@ def test_bright_pixels_of_a_picture_are_spikes(tmp_path: Path) -> None:
     file = picture(tmp_path / "figure.pgm", grey)
     data = splits_of(target=file, jitter=False).train.data  # ten columns of 10 ms
     assert targets_of(data) == [(70, 3), (190, 0)]
-    jittered = [targets_of(splits_of({"TRAIN_DATA_SEED": s}, target=file).train.data)
-                for s in (1, 1, 2)]  # fmt: skip
+    jittered = [
+        targets_of(splits_of({"TRAIN_DATA_SEED": s}, target=file).train.data) for s in (1, 1, 2)
+    ]
     assert jittered[0] == jittered[1] != jittered[2]
     assert all(60 <= t < 80 for t, neuron in jittered[0] if neuron == 3)
     dark = splits_of(target=file, invert=True, jitter=False).train.data
@@ -157,8 +158,9 @@ def test_a_dark_picture_has_no_target(tmp_path: Path) -> None:
 def test_targets_must_fit_the_data() -> None:
     data = splits_of().train.data
     parts = {name: getattr(data, name) for name in data.__dataclass_fields__}
-    wrong = Targets(offsets=np.array([0, 1]), steps=np.array([200], np.uint16),
-                    neurons=np.zeros(1, np.uint16))  # fmt: skip
+    wrong = Targets(
+        offsets=np.array([0, 1]), steps=np.array([200], np.uint16), neurons=np.zeros(1, np.uint16)
+    )
     with pytest.raises(DataError, match=r"steps must be 0 \.\. 199, got 200"):
         SpikeData(**{**parts, "targets": wrong})
 
@@ -177,17 +179,23 @@ def test_distances_are_to_the_nearest_spike_of_the_same_neuron() -> None:
 
 def test_hits_and_spurious_spikes_of_each_trial() -> None:
     targets = Targets(
-        offsets=np.array([0, 3]), steps=np.array([100, 200, 300], np.uint16),
+        offsets=np.array([0, 3]),
+        steps=np.array([100, 200, 300], np.uint16),
         neurons=np.array([0, 1, 1], np.uint16),
-    )  # fmt: skip
+    )
     population = SimpleNamespace(population=SimpleNamespace(name="output", size=2))
     program: Any = SimpleNamespace(dt=0.1, duration=100.0, populations=[population])
     # first trial: 2 ms late, 5 ms early, and one of a neuron without a target there; second: none
     output = np.array([120, 150, 300]), np.array([0, 1, 0])
     figures = figures_of(
-        program, targets, np.zeros(2, np.int64), np.array([0.5, 1.0]), np.array([10.0, 20.0]),
-        np.array([[3], [0]]), output,
-    )  # fmt: skip
+        program,
+        targets,
+        np.zeros(2, np.int64),
+        np.array([0.5, 1.0]),
+        np.array([10.0, 20.0]),
+        np.array([[3], [0]]),
+        output,
+    )
     assert figures["hits_2ms"].tolist() == [1 / 3, 0]
     assert figures["hits_5ms"].tolist() == [2 / 3, 0]
     assert figures["spurious_5ms"][0] == pytest.approx(1 / 3)

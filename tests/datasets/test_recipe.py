@@ -37,8 +37,11 @@ def split_of(name: str = "train") -> Split:
             steps=random.integers(0, STEPS, counts.sum()),
             channels=random.integers(0, CHANNELS, counts.sum()),
         ),
-        labels=labels, n_steps=STEPS, n_channels=CHANNELS, n_classes=CLASSES,
-    )  # fmt: skip
+        labels=labels,
+        n_steps=STEPS,
+        n_channels=CHANNELS,
+        n_classes=CLASSES,
+    )
     return Split(name=name, data=data, examples=np.arange(len(labels)))
 
 

@@ -61,10 +61,19 @@ def test_both_orders_of_events_agree_after_rescaling_channels(shd_folder: Path) 
 def test_events_that_fall_together_are_kept_apart_without_merging(shd_folder: Path) -> None:
     folder = {"name": "shd", "path": str(shd_folder), "merge": False}
     apart, plain = (
-        load(from_dict({"dataset": folder, "TRIAL_MS": 20.0, "N_TRAIN": None, "N_VALIDATE": 10,
-                        "RESCALE_X": x})).train.data
+        load(
+            from_dict(
+                {
+                    "dataset": folder,
+                    "TRIAL_MS": 20.0,
+                    "N_TRAIN": None,
+                    "N_VALIDATE": 10,
+                    "RESCALE_X": x,
+                }
+            )
+        ).train.data
         for x in (0.01, 1.0)
-    )  # fmt: skip
+    )
     assert apart.n_events == plain.n_events
 
 

@@ -111,13 +111,22 @@ def test_reduced_classes_and_speakers_go_together(shd_folder: Path) -> None:
         ({"REDUCED_CLASSES": [0, 20]}, "REDUCED_CLASSES=[0, 20]: shd has 20 classes, 0 to 19"),
         ({"REDUCED_CLASSES": [4]}, "must be two or more different classes"),
         ({"REDUCED_CLASSES": [4, 4]}, "must be two or more different classes"),
-        ({"REDUCED_CLASSES": [0, 1], "N_TRAIN": 5, "N_VALIDATE": 0, "CHECKPOINT_BEST": "training",
-          "EMA_WHICH": "training"},
-         "of the classes and speakers asked for, holds 4"),
-        ({"REDUCED_CLASSES": [0, 1], "N_TEST": 3, "N_VALIDATE": 1},
-         "N_TEST=3 asks for more than the 2 examples"),
+        (
+            {
+                "REDUCED_CLASSES": [0, 1],
+                "N_TRAIN": 5,
+                "N_VALIDATE": 0,
+                "CHECKPOINT_BEST": "training",
+                "EMA_WHICH": "training",
+            },
+            "of the classes and speakers asked for, holds 4",
+        ),
+        (
+            {"REDUCED_CLASSES": [0, 1], "N_TEST": 3, "N_VALIDATE": 1},
+            "N_TEST=3 asks for more than the 2 examples",
+        ),
     ],
-)  # fmt: skip
+)
 def test_classes_that_cannot_be_used_are_refused(
     shd_folder: Path, keys: dict[str, Any], message: str
 ) -> None:

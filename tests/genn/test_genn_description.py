@@ -113,10 +113,21 @@ def awkward(names: tuple[str, str, str]) -> Program:
         meaning="a neuron with names that GeNN or its code uses",
         source="tests only",
     )
-    hidden = Population(name="hidden", size=3, neuron=neuron, values={tau: np.full(3, 5.0)},
-                        trained=(tau,), floors={})  # fmt: skip
-    output = Population(name="output", size=2, neuron=LI, floors={},
-                        values={p.name: p.default for p in LI.parameters})  # fmt: skip
+    hidden = Population(
+        name="hidden",
+        size=3,
+        neuron=neuron,
+        values={tau: np.full(3, 5.0)},
+        trained=(tau,),
+        floors={},
+    )
+    output = Population(
+        name="output",
+        size=2,
+        neuron=LI,
+        floors={},
+        values={p.name: p.default for p in LI.parameters},
+    )
 
     def projection(name: str, source: str, target: str) -> Projection:
         return Projection(name=name, source=source, target=target, mean=1.0, std=0.1)
@@ -132,9 +143,14 @@ def awkward(names: tuple[str, str, str]) -> Program:
 
 
 AWKWARD = [
-    ("t", "dt", "id"), ("count", "due", "batch"), ("lam_V", "spike_V", "P_V_V"), ("n", "m", "step"),
-    ("Isyn", "drive", "slope"), ("R", "dl_dt", "scalar"), ("tape_V", "next_V", "gradient_x"),
-]  # fmt: skip
+    ("t", "dt", "id"),
+    ("count", "due", "batch"),
+    ("lam_V", "spike_V", "P_V_V"),
+    ("n", "m", "step"),
+    ("Isyn", "drive", "slope"),
+    ("R", "dl_dt", "scalar"),
+    ("tape_V", "next_V", "gradient_x"),
+]
 
 
 @pytest.mark.parametrize("names", AWKWARD, ids="-".join)
@@ -160,8 +176,10 @@ def test_every_name_of_the_generated_code_is_one_that_users_cannot_take() -> Non
             code = neurons.sim_code + neurons.reset_code
             found |= set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", code))
     known = {"V", "I", "B", "tau_mem", "tau_syn", "v_thresh", "b_incr", "LEVEL_PER_STEP"}
-    prefixed = re.compile("lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
-                          "next_|peak_|trace_|gradient_|inverse_|shown_")  # fmt: skip
+    prefixed = re.compile(
+        "lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
+        "next_|peak_|trace_|gradient_|inverse_|shown_"
+    )
     assert {n for n in found - known - TAKEN if not prefixed.match(n)} == set()
 
 

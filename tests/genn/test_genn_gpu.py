@@ -46,8 +46,12 @@ def script(file: Path, *lines: str) -> None:
 def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Let there be a GPU of 80 GB, and the compilers for it in the folder that is returned."""
     toolkit = tmp_path / "toolkit"
-    script(toolkit / "bin" / "nvcc", "echo 'nvcc: NVIDIA (R) Cuda compiler driver'",
-           "echo 'Cuda compilation tools, release 13.0, V13.0.88'", "echo Build")  # fmt: skip
+    script(
+        toolkit / "bin" / "nvcc",
+        "echo 'nvcc: NVIDIA (R) Cuda compiler driver'",
+        "echo 'Cuda compilation tools, release 13.0, V13.0.88'",
+        "echo Build",
+    )
     script(toolkit / "bin" / "hipcc", "echo 'HIP version: 6.2.0'")
     for name in ("CUDA_PATH", "HIP_PATH"):
         monkeypatch.setenv(name, str(toolkit))
@@ -208,8 +212,11 @@ def test_gradients_of_each_example_have_no_memory_on_the_host(name: str) -> None
         for v in s.variables
         if v.hidden
     }
-    trained = {s.name for s in describe(program(PROGRAMS[name]), SETTINGS[name]).synapses
-               if not s.name.endswith("_falling")}  # fmt: skip
+    trained = {
+        s.name
+        for s in describe(program(PROGRAMS[name]), SETTINGS[name]).synapses
+        if not s.name.endswith("_falling")
+    }
     assert hidden == {(projection, "gradient") for projection in trained}
 
 
@@ -281,18 +288,28 @@ int contexts(void) { return held + (now != 0); }
 def test_the_driver_is_asked_for_the_free_memory_of_the_gpu_that_runs(tmp_path: Path) -> None:
     (tmp_path / "driver.c").write_text(DRIVER)
     library = tmp_path / "libcuda.so.1"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "driver.c")],
-                   check=True)  # fmt: skip
-    code = ("import ctypes; from snnrun.backends.genn.driver import free_memory as f;"
-            "print(f(0), f(1), f(None), f(7), ctypes.CDLL('libcuda.so.1').contexts())")  # fmt: skip
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "driver.c")], check=True
+    )
+    code = (
+        "import ctypes; from snnrun.backends.genn.driver import free_memory as f;"
+        "print(f(0), f(1), f(None), f(7), ctypes.CDLL('libcuda.so.1').contexts())"
+    )
     for folder, wanted in (
         (tmp_path, "5000000000 10000000000 10000000000 None 0"),
         (tmp_path / "nowhere", "None None None None"),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", code if folder == tmp_path else code.replace(
-                ", ctypes.CDLL('libcuda.so.1').contexts()", "")],
+            [
+                sys.executable,
+                "-c",
+                code
+                if folder == tmp_path
+                else code.replace(", ctypes.CDLL('libcuda.so.1').contexts()", ""),
+            ],
             env={**os.environ, "LD_LIBRARY_PATH": str(folder)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.split() == wanted.split()

@@ -33,8 +33,12 @@ from snnrun.run import test as evaluate_run
 from snnrun.training import checkpoint
 
 pytestmark = pytest.mark.genn
-EXACT = {"name": "genn", "device": "single_threaded_cpu", "precision": "float64",
-         "optimize_code": False}  # fmt: skip
+EXACT = {
+    "name": "genn",
+    "device": "single_threaded_cpu",
+    "precision": "float64",
+    "optimize_code": False,
+}
 NATIVE = {"name": "native", "precision": "float64", "contraction": False}
 
 
@@ -105,9 +109,15 @@ def test_learning_curves_differ_by_less_than_those_of_other_seeds(
     data = write_shd(tmp_path / "data", examples=72, events=3000)
     words = {
         "yinyang": ["preset=yinyang_wp2021", "N_TRAIN=960", "N_VALIDATE=64", "N_TEST=32"],
-        "shd": ["preset=shd_plain", f"dataset.path={data}", "TRIAL_MS=100", "N_BATCH=4",
-                "N_TRAIN=60", "N_VALIDATE=12"],
-    }[name]  # fmt: skip
+        "shd": [
+            "preset=shd_plain",
+            f"dataset.path={data}",
+            "TRIAL_MS=100",
+            "N_BATCH=4",
+            "N_TRAIN=60",
+            "N_VALIDATE=12",
+        ],
+    }[name]
     curves = learning_curves([*words, "N_EPOCH=1"], tmp_path, range(1, 4))
     assert curves[0, :, 0].mean() > curves[0, :, -3:].mean()  # it learns
     between_backends = np.abs(curves[0] - curves[1]).mean()
@@ -127,8 +137,16 @@ def test_a_checkpoint_of_one_backend_continues_on_the_other(tmp_path: Path) -> N
 
 def test_the_command_line_resumes_and_tests_with_the_other_backend(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    keys = {"N_EPOCH": 1, "N_TRAIN": 40, "N_VALIDATE": 20, "N_TEST": 20, "N_BATCH": 20,
-            "DT_MS": 0.2, "NUM_HIDDEN": 20, "MODEL_SEED": 1}  # fmt: skip
+    keys = {
+        "N_EPOCH": 1,
+        "N_TRAIN": 40,
+        "N_VALIDATE": 20,
+        "N_TEST": 20,
+        "N_BATCH": 20,
+        "DT_MS": 0.2,
+        "NUM_HIDDEN": 20,
+        "MODEL_SEED": 1,
+    }
     done = snnrun("train", *overrides(keys), f"hydra.run.dir={run}")
     assert done.returncode == 0, done.stderr
     device = "backend.device=single_threaded_cpu"
@@ -156,18 +174,30 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_never_was(
     pipeline: bool, tmp_path: Path
 ) -> None:
     keys = {
-        "backend": "genn", "backend.device": "single_threaded_cpu", "N_EPOCH": 5, "N_TRAIN": 1500,
-        "N_VALIDATE": 40, "N_TEST": 20, "N_BATCH": 10, "DT_MS": 0.2, "NUM_HIDDEN": 20,
-        "MODEL_SEED": 1, "PIPELINE": str(pipeline).lower(), "PDROP_INPUT": 0.05,
-        "HIDDEN_NOISE": 0.05, "PDROP_HIDDEN": 0.2,
-    }  # fmt: skip
+        "backend": "genn",
+        "backend.device": "single_threaded_cpu",
+        "N_EPOCH": 5,
+        "N_TRAIN": 1500,
+        "N_VALIDATE": 40,
+        "N_TEST": 20,
+        "N_BATCH": 10,
+        "DT_MS": 0.2,
+        "NUM_HIDDEN": 20,
+        "MODEL_SEED": 1,
+        "PIPELINE": str(pipeline).lower(),
+        "PDROP_INPUT": 0.05,
+        "HIDDEN_NOISE": 0.05,
+        "PDROP_HIDDEN": 0.2,
+    }
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     code, said = end(start("train", *overrides(keys), f"hydra.run.dir={undisturbed}"))
     assert code == 0, said
     for number in (signal.SIGKILL, signal.SIGTERM):
-        words = ["resume", str(killed)] if killed.exists() else [
-            "train", *overrides(keys), f"hydra.run.dir={killed}"
-        ]  # fmt: skip
+        words = (
+            ["resume", str(killed)]
+            if killed.exists()
+            else ["train", *overrides(keys), f"hydra.run.dir={killed}"]
+        )
         process = start(*words)
         wait_for_epochs(killed, epochs_done(killed) + 1, process)
         time.sleep(0.1)
@@ -256,11 +286,22 @@ def test_keys_of_the_other_backend_are_refused() -> None:
 def test_data_that_change_in_every_epoch_are_those_of_the_native_backend(tmp_path: Path) -> None:
     data = write_shd(tmp_path / "data", examples=48, events=1500)
     keys: dict[str, Any] = {
-        "dataset": {"name": "shd", "path": str(data)}, "DT_MS": 2.0, "TRIAL_MS": 100.0,
-        "AUGMENTATION": {"random_shift": 40, "blend": [0.5, 0.5]}, "N_INPUT_DELAY": 2,
-        "INPUT_DELAY": 10.0, "PDROP_INPUT": 0.1, "N_TRAIN": 60, "N_VALIDATE": 8, "N_TEST": 8,
-        "N_BATCH": 10, "NUM_HIDDEN": 12, "INPUT_HIDDEN_MEAN": 0.02, "N_EPOCH": 2, "MODEL_SEED": 1,
-    }  # fmt: skip
+        "dataset": {"name": "shd", "path": str(data)},
+        "DT_MS": 2.0,
+        "TRIAL_MS": 100.0,
+        "AUGMENTATION": {"random_shift": 40, "blend": [0.5, 0.5]},
+        "N_INPUT_DELAY": 2,
+        "INPUT_DELAY": 10.0,
+        "PDROP_INPUT": 0.1,
+        "N_TRAIN": 60,
+        "N_VALIDATE": 8,
+        "N_TEST": 8,
+        "N_BATCH": 10,
+        "NUM_HIDDEN": 12,
+        "INPUT_HIDDEN_MEAN": 0.02,
+        "N_EPOCH": 2,
+        "MODEL_SEED": 1,
+    }
     for name, backend in (("native", NATIVE), ("genn", EXACT)):
         train(from_dict({**keys, "backend": backend}), tmp_path / name)
     one, other = (load_run(tmp_path / name) for name in ("genn", "native"))

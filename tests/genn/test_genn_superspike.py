@@ -26,21 +26,32 @@ from snnrun.run import train
 from snnrun.training import checkpoint
 
 pytestmark = pytest.mark.genn
-GENN = {"name": "genn", "device": "single_threaded_cpu", "precision": "float64",
-        "optimize_code": False}  # fmt: skip
+GENN = {
+    "name": "genn",
+    "device": "single_threaded_cpu",
+    "precision": "float64",
+    "optimize_code": False,
+}
 FAST = {"name": "genn", "device": "single_threaded_cpu"}  # float32 with -O3 and fast arithmetic
 SHORT = {  # a delay of one step, and segments of one and of two steps
-    "delay_ms": 0.5, "update_ms": 1.0, "feedback": "symmetric", "het_rho": 0.2, "het_a": 1.0,
+    "delay_ms": 0.5,
+    "update_ms": 1.0,
+    "feedback": "symmetric",
+    "het_rho": 0.2,
+    "het_a": 1.0,
     "w_limit": 90.0,
-}  # fmt: skip
+}
 RICH = CASES["random, delay, het"] | {"delay_ms": 6.0}  # everything that can be carried
 
 
 @contextmanager
 def both(
-    folder: Path, rule: dict[str, Any], native: dict[str, Any] = EXACT,
-    genn: dict[str, Any] = GENN, **keys: Any,
-) -> Iterator[tuple[OnlineRuns, OnlineRuns, SpikeData]]:  # fmt: skip
+    folder: Path,
+    rule: dict[str, Any],
+    native: dict[str, Any] = EXACT,
+    genn: dict[str, Any] = GENN,
+    **keys: Any,
+) -> Iterator[tuple[OnlineRuns, OnlineRuns, SpikeData]]:
     with ExitStack() as stack:
         one, data = stack.enter_context(opened(config_of(rule, native, **keys), folder / "native"))
         two, _ = stack.enter_context(opened(config_of(rule, genn, **keys), folder / "genn"))
@@ -49,8 +60,11 @@ def both(
 
 
 def everything(backend: OnlineRuns) -> dict[str, np.ndarray]:
-    tensors = {f"{t.name} {which}": backend.get(t.name, which)
-               for t in backend.program.tensors for which in WHICH}  # fmt: skip
+    tensors = {
+        f"{t.name} {which}": backend.get(t.name, which)
+        for t in backend.program.tensors
+        for which in WHICH
+    }
     return {**backend.carried(), **tensors}
 
 
@@ -103,9 +117,12 @@ def test_in_single_precision_spikes_are_those_of_the_native_backend(tmp_path: Pa
             assert a.layer_spikes.min() > 50
             for tensor in native.program.tensors:
                 np.testing.assert_allclose(
-                    genn.get(tensor.name), native.get(tensor.name), rtol=1e-4, atol=1e-3,
+                    genn.get(tensor.name),
+                    native.get(tensor.name),
+                    rtol=1e-4,
+                    atol=1e-3,
                     err_msg=f"{tensor.name} after trial {trial}",
-                )  # fmt: skip
+                )
 
 
 def test_what_is_only_looked_at_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -132,9 +149,16 @@ def test_what_is_only_looked_at_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_other_data_and_more_of_it_are_taken(tmp_path: Path) -> None:
-    more = config_of(RICH, dataset={
-        "name": "pattern", "channels": 12, "outputs": 5, "rate": 400.0, "target_spikes": 9,
-    })  # fmt: skip
+    more = config_of(
+        RICH,
+        dataset={
+            "name": "pattern",
+            "channels": 12,
+            "outputs": 5,
+            "rate": 400.0,
+            "target_spikes": 9,
+        },
+    )
     other = load(more).train.data
     with both(tmp_path, RICH) as (native, genn, data):
         assert other.n_events > data.n_events
@@ -172,13 +196,28 @@ def test_no_spike_is_dropped_for_a_gradient() -> None:
 
 
 KEYS: dict[str, Any] = {
-    "dataset": "pattern", "dataset.channels": 20, "dataset.outputs": 10, "dataset.rate": 30,
-    "rule.feedback": "random", "rule.delay_ms": 0.8, "rule.het_rho": 0.1, "rule.update_ms": 70,
-    "TRIAL_MS": 200, "NUM_HIDDEN": 20, "MODEL_SEED": 1, "N_EPOCH": 3, "N_TRAIN": 120,
-    "N_VALIDATE": 2, "N_TEST": 2, "backend": "genn", "backend.device": "single_threaded_cpu",
-    "REC_SPIKES": "[input,hidden,output]", "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,60]]",
-    "REC_NEURONS": "[[output,V]]", "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]",
-}  # fmt: skip
+    "dataset": "pattern",
+    "dataset.channels": 20,
+    "dataset.outputs": 10,
+    "dataset.rate": 30,
+    "rule.feedback": "random",
+    "rule.delay_ms": 0.8,
+    "rule.het_rho": 0.1,
+    "rule.update_ms": 70,
+    "TRIAL_MS": 200,
+    "NUM_HIDDEN": 20,
+    "MODEL_SEED": 1,
+    "N_EPOCH": 3,
+    "N_TRAIN": 120,
+    "N_VALIDATE": 2,
+    "N_TEST": 2,
+    "backend": "genn",
+    "backend.device": "single_threaded_cpu",
+    "REC_SPIKES": "[input,hidden,output]",
+    "REC_SPIKES_EPOCH_TRIAL": "[[0,0],[2,60]]",
+    "REC_NEURONS": "[[output,V]]",
+    "REC_NEURONS_EPOCH_TRIAL": "[[1,7]]",
+}
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
@@ -199,12 +238,21 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
 
 def test_a_run_learns_as_on_the_native_backend_and_changes_over(tmp_path: Path) -> None:
     def keys(backend: dict[str, Any], epochs: int) -> Any:
-        return from_dict({
-            "dataset": {"name": "pattern", "channels": 20, "outputs": 10, "rate": 30.0},
-            "rule": {"name": "superspike", "update_ms": 70.0}, "backend": backend,
-            "TRIAL_MS": 200.0, "DT_MS": 0.2, "NUM_HIDDEN": 20, "MODEL_SEED": 1,
-            "N_EPOCH": epochs, "N_TRAIN": 20, "N_VALIDATE": 1, "N_TEST": 1,
-        })  # fmt: skip
+        return from_dict(
+            {
+                "dataset": {"name": "pattern", "channels": 20, "outputs": 10, "rate": 30.0},
+                "rule": {"name": "superspike", "update_ms": 70.0},
+                "backend": backend,
+                "TRIAL_MS": 200.0,
+                "DT_MS": 0.2,
+                "NUM_HIDDEN": 20,
+                "MODEL_SEED": 1,
+                "N_EPOCH": epochs,
+                "N_TRAIN": 20,
+                "N_VALIDATE": 1,
+                "N_TEST": 1,
+            }
+        )
 
     exact = {"precision": "float64", "contraction": False}
     for name, first, second in (("a", exact, exact), ("b", exact, GENN), ("c", GENN, exact)):

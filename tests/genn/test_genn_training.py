@@ -32,8 +32,13 @@ DT, EXAMPLES, BATCH = 0.2, 10, 4
 ADAM = Adam(beta1=0.8, beta2=0.95, epsilon=1e-8)
 RATES = np.array([0.01, 0.02, 0.015])
 LOSSES = (
-    "sum_weigh_exp", "sum_weigh_input", "max", "avg_xentropy", "first_spike_exp", "relative_mse",
-)  # fmt: skip
+    "sum_weigh_exp",
+    "sum_weigh_input",
+    "max",
+    "avg_xentropy",
+    "first_spike_exp",
+    "relative_mse",
+)
 
 
 @cache

@@ -38,11 +38,17 @@ def test_runs_on_images_get_the_picture(tmp_path: Path, monkeypatch: pytest.Monk
     path = str(write_mnist(tmp_path / "mnist"))
     config = from_dict(
         {
-            "dataset": {"name": "mnist", "path": path}, "N_TRAIN": 4, "N_VALIDATE": 4, "N_TEST": 0,
-            "N_EPOCH": 1, "NUM_HIDDEN": 5, "MODEL_SEED": 1, "FANCY_PLOTS": True,
+            "dataset": {"name": "mnist", "path": path},
+            "N_TRAIN": 4,
+            "N_VALIDATE": 4,
+            "N_TEST": 0,
+            "N_EPOCH": 1,
+            "NUM_HIDDEN": 5,
+            "MODEL_SEED": 1,
+            "FANCY_PLOTS": True,
             "backend": {"cache_dir": None},
         }
-    )  # fmt: skip
+    )
     train(config, tmp_path / "run")
     file = RunPaths(tmp_path / "run").plot("fields")
     first = file.read_bytes()

@@ -63,10 +63,17 @@ def test_the_axes_of_the_confusion_have_the_names_of_the_classes_without_the_dat
         with h5py.File(file, "a") as opened:
             opened["extra/keys"] = np.array(digits, "S")
     config = from_dict(
-        {"dataset": {"name": "shd", "path": str(folder)}, "NUM_HIDDEN": 4, "N_EPOCH": 1,
-         "TRIAL_MS": 20.0, "N_TRAIN": 6, "N_VALIDATE": 4, "REDUCED_CLASSES": [1, 13],
-         "COLLECT_CONFUSION": True}
-    )  # fmt: skip
+        {
+            "dataset": {"name": "shd", "path": str(folder)},
+            "NUM_HIDDEN": 4,
+            "N_EPOCH": 1,
+            "TRIAL_MS": 20.0,
+            "N_TRAIN": 6,
+            "N_VALIDATE": 4,
+            "REDUCED_CLASSES": [1, 13],
+            "COLLECT_CONFUSION": True,
+        }
+    )
     train(config, tmp_path / "run")
     shutil.rmtree(folder)
     axes = []

@@ -36,8 +36,11 @@ from snnrun.tasks import CLASSIFICATION
 matplotlib = pytest.importorskip("matplotlib")
 
 PLOTS: dict[str, Any] = {
-    "TRAINING_PLOT": True, "FANCY_PLOTS": True, "COLLECT_CONFUSION": True, "TRAIN_TAU": True,
-}  # fmt: skip
+    "TRAINING_PLOT": True,
+    "FANCY_PLOTS": True,
+    "COLLECT_CONFUSION": True,
+    "TRAIN_TAU": True,
+}
 ALL = {"training", "raster", "weights", "activity", "confusion", "time_constants"}
 
 

@@ -93,9 +93,12 @@ def test_an_exploded_run_is_listed_so_and_its_log_says_why(tmp_path: Path) -> No
 def test_a_refused_run_is_listed_with_its_name_and_the_reason(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "run"
     done = snnrun(
-        "train", "dataset=shd", f"dataset.path={tmp_path}/nowhere", "NAME=mine",
+        "train",
+        "dataset=shd",
+        f"dataset.path={tmp_path}/nowhere",
+        "NAME=mine",
         f"hydra.run.dir={folder}",
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     why = done.stderr.removeprefix("snnrun: error: ").strip()
     assert why in (folder / "run.log").read_text()
@@ -106,9 +109,7 @@ def test_a_refused_run_is_listed_with_its_name_and_the_reason(tmp_path: Path) ->
 
 def test_a_refused_job_of_a_multirun_is_listed_too(tmp_path: Path) -> None:
     sweep = tmp_path / "outputs" / "multirun"
-    done = snnrun(
-        "train", "-m", "TAU_MEM=-1,-2", *overrides(TINY), f"hydra.sweep.dir={sweep}"
-    )  # fmt: skip
+    done = snnrun("train", "-m", "TAU_MEM=-1,-2", *overrides(TINY), f"hydra.sweep.dir={sweep}")
     assert done.returncode == 2
     assert listed(tmp_path).count("refused") == 2
     assert "TAU_MEM" in (sweep / "1" / "run.log").read_text()

@@ -47,8 +47,11 @@ def test_every_notice_is_a_row_with_its_epoch_and_share(paths: RunPaths) -> None
         assert found["what"].tolist() == ["late spikes", "threads", "silent layer"]
         assert found["where"].tolist() == ["", "", "hidden"]
         np.testing.assert_array_equal(found["share"], [0.5, np.nan, 1.0])
-        assert found["message"].tolist() == [OF_DATA.message, "9 threads on 2 cores",
-                                             "hidden \u00e9tait silent"]  # fmt: skip
+        assert found["message"].tolist() == [
+            OF_DATA.message,
+            "9 threads on 2 cores",
+            "hidden \u00e9tait silent",
+        ]
     with h5py.File(paths.run) as file:
         assert all(file[f"warnings/{name}"].attrs["meaning"] for name in found)
 

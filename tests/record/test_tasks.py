@@ -43,9 +43,13 @@ def pattern_test() -> Evaluation:
     assert (found["loss"], found["skill"], found["error_ratio"]) == (2.0, 0.5, 0.5)
     assert found["hits_5ms"] == 0.75
     return Evaluation(
-        weights=Weights(kind="last", epochs=2), figures=found, final=True, n_examples=2,
-        when=now(), origin=origin(),
-    )  # fmt: skip
+        weights=Weights(kind="last", epochs=2),
+        figures=found,
+        final=True,
+        n_examples=2,
+        when=now(),
+        origin=origin(),
+    )
 
 
 @pytest.fixture

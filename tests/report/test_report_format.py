@@ -90,12 +90,16 @@ def test_row_of_several_layers_shows_each_of_them() -> None:
 
 
 NOTED = {
-    **{f"{before}spikes_per_neuron{tail}/hidden1": value
-       for before in ("", "validation_")
-       for tail, value in (("", 12.346), ("_std", 10.5), ("_min", 0.0), ("_max", 321.0))},
-    "silent_neurons/hidden1": 3, "validation_silent_neurons/hidden1": 1234,
-    "rewired_neurons/hidden0": 1, "rewired_neurons/hidden1": 0,
-}  # fmt: skip
+    **{
+        f"{before}spikes_per_neuron{tail}/hidden1": value
+        for before in ("", "validation_")
+        for tail, value in (("", 12.346), ("_std", 10.5), ("_min", 0.0), ("_max", 321.0))
+    },
+    "silent_neurons/hidden1": 3,
+    "validation_silent_neurons/hidden1": 1234,
+    "rewired_neurons/hidden0": 1,
+    "rewired_neurons/hidden1": 0,
+}
 
 
 def test_notes_below_an_epoch_are_what_was_recorded_beside_the_usual_figures() -> None:

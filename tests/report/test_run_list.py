@@ -29,10 +29,14 @@ def make_run(
         record.epoch({"epoch": 2, "train_accuracy": 0.9, "validation_accuracy": 0.8})
         record.add_test(
             Evaluation(
-                weights=Weights(kind="last", epochs=3), figures={"accuracy": 0.75}, final=True,
-                n_examples=4, when=now(), origin=origin,
+                weights=Weights(kind="last", epochs=3),
+                figures={"accuracy": 0.75},
+                final=True,
+                n_examples=4,
+                when=now(),
+                origin=origin,
             )
-        )  # fmt: skip
+        )
         record.finish()
     record.write()
     return paths

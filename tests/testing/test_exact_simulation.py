@@ -52,7 +52,7 @@ def of_oracle(case: oracle.Problem) -> Problem:
         channels=np.array(channels),
         label=case.labels[0],
         duration=case.duration,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -114,9 +114,11 @@ def one_neuron(neuron: Neuron, weight: float, times: list[float]) -> History:
     for layer in task.network.layers:
         assert layer.population.neuron is not None
         values.append(
-            {p.name: np.full((1, layer.population.size), p.default)
-             for p in layer.population.neuron.parameters}
-        )  # fmt: skip
+            {
+                p.name: np.full((1, layer.population.size), p.default)
+                for p in layer.population.neuron.parameters
+            }
+        )
     return simulate(task, weights, values)
 
 
@@ -155,9 +157,11 @@ def test_silent_outputs_count_as_late_or_are_left_out() -> None:
 
 def test_a_neuron_that_never_leaves_its_threshold_is_refused() -> None:
     stuck = Neuron(
-        name="stuck", equations=MEMBRANE, threshold="V >= v_thresh",
+        name="stuck",
+        equations=MEMBRANE,
+        threshold="V >= v_thresh",
         parameters=tuple(p for p in LIF.parameters if p.name in ("tau_mem", "tau_syn", "v_thresh")),
-    )  # fmt: skip
+    )
     with pytest.raises(ModelError, match="stuck: the reset leaves the state on or above"):
         one_neuron(stuck, 20.0, [1.0])
 
@@ -199,8 +203,11 @@ def test_the_maximum_lies_between_and_at_the_ends_of_pieces() -> None:
     values = [{k: v[None] for k, v in task.values(x).items()} for x in task.network.layers]
     history = simulate(task, {name: w[None] for name, w in task.weights.items()}, values)
     loss = exact_loss(history, MAX, {}, task.label)[0]
-    V = np.concatenate([
-        np.polynomial.polynomial.polyval(np.linspace(0, p.length[0], 400), p.readout[:, 0])
-        for p in history.pieces
-    ], axis=1).max(1)  # fmt: skip
+    V = np.concatenate(
+        [
+            np.polynomial.polynomial.polyval(np.linspace(0, p.length[0], 400), p.readout[:, 0])
+            for p in history.pieces
+        ],
+        axis=1,
+    ).max(1)
     assert loss == pytest.approx(np.log(np.exp(V - V[task.label]).sum()), abs=1e-6)

@@ -58,8 +58,9 @@ def test_figures_of_every_layer_and_phase_are_those_of_the_recorded_spikes(
                 for name, figure in FIGURES.items():
                     found = run.epochs[f"{before}{name}/{layer}"][epoch]
                     assert found == pytest.approx(figure(rates), rel=1e-12), name
-    assert not any("_std/output" in name or "_silent" in name for name in run.epochs
-                   if "hidden" not in name)  # fmt: skip
+    assert not any(
+        "_std/output" in name or "_silent" in name for name in run.epochs if "hidden" not in name
+    )
     assert {"spikes_per_neuron_std/hidden0", "spikes_per_neuron_max/hidden1"} <= set(run.test)
     with h5py.File(RunPaths(tmp_path).run) as file:
         meaning = file["epochs/validation_spikes_per_neuron_std/hidden0"].attrs["meaning"]
@@ -75,17 +76,20 @@ def test_figures_are_shown_below_each_epoch(tmp_path: Path) -> None:
     lines = RunPaths(tmp_path).log.read_text().splitlines()
     shown = [line.split() for line in lines if "  sd " in line]
     assert [line[:2] for line in shown[:4]] == [
-        ["hidden0", "train"], ["hidden0", "validation"],
-        ["hidden1", "train"], ["hidden1", "validation"],
-    ]  # fmt: skip
+        ["hidden0", "train"],
+        ["hidden0", "validation"],
+        ["hidden1", "train"],
+        ["hidden1", "validation"],
+    ]
     assert len(shown) == 8
     values = [found[f"validation_{name}/hidden1"][1] for name in FIGURES]
     texts = [f"{value:.2f}" for value in values[:4]] + [f"{values[4]:.0f}"]
     assert shown[-1][3::2] == texts
 
 
-@pytest.mark.parametrize("keys", [{}, {"DEBUG_HIDDEN_N": True, "N_VALIDATE": 0,
-                                       "CHECKPOINT_BEST": "training"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "keys", [{}, {"DEBUG_HIDDEN_N": True, "N_VALIDATE": 0, "CHECKPOINT_BEST": "training"}]
+)
 def test_nothing_is_recorded_that_was_not_asked_for_or_not_run(
     keys: dict[str, Any], tmp_path: Path
 ) -> None:

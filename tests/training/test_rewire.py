@@ -25,8 +25,12 @@ from snnrun.training import checkpoint, loop
 from snnrun.training.rewire import rewire
 from snnrun.training.state import from_checkpoint, start_state, to_checkpoint
 
-GENN = {"name": "genn", "device": "single_threaded_cpu", "precision": "float64",
-        "optimize_code": False}  # fmt: skip
+GENN = {
+    "name": "genn",
+    "device": "single_threaded_cpu",
+    "precision": "float64",
+    "optimize_code": False,
+}
 NATIVE = {"name": "native", "precision": "float64", "contraction": False}
 BACKENDS = ["native", pytest.param("genn", marks=pytest.mark.genn)]
 OF: dict[str, dict[str, Any]] = {"native": NATIVE, "genn": GENN}
@@ -107,8 +111,14 @@ def test_draws_differ_between_epochs_layers_and_seeds_and_are_those_of_the_seed(
 ) -> None:
     drawn = []
     for seed, epoch in ((1, 3), (1, 4), (2, 3), (1, 3)):
-        config = small(N_HID_LAYER=2, NUM_HIDDEN=5, MODEL_SEED=seed, REWIRE_SILENT=True,
-                       INPUT_HIDDEN_MEAN=0.02, INPUT_HIDDEN_STD=0.01)  # fmt: skip
+        config = small(
+            N_HID_LAYER=2,
+            NUM_HIDDEN=5,
+            MODEL_SEED=seed,
+            REWIRE_SILENT=True,
+            INPUT_HIDDEN_MEAN=0.02,
+            INPUT_HIDDEN_STD=0.01,
+        )
         with opened(config, tmp_path) as backend:
             rewire(config, backend, np.zeros(13, np.int64), epoch)
             drawn += [backend.get(name) for name in ("in_to_hid0", "hid_to_hidfwd0")]
@@ -144,8 +154,7 @@ def test_a_run_stopped_at_any_mini_batch_goes_on_to_the_same_bits(
     every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHUNK_S", 0.0)  # one mini-batch at a time
-    config = small(**QUIET, DEBUG_HIDDEN_N=True, N_EPOCH=2,
-                   W_OUTPUT_EPOCH_TRIAL=[[1, 0]])  # fmt: skip
+    config = small(**QUIET, DEBUG_HIDDEN_N=True, N_EPOCH=2, W_OUTPUT_EPOCH_TRIAL=[[1, 0]])
     train(config, tmp_path / "undisturbed")
     assert load_run(tmp_path / "undisturbed").epochs["rewired_neurons/hidden"][1] > 0
     look = 1
@@ -184,8 +193,18 @@ def test_a_run_stopped_with_genn_goes_on_to_the_same_bits(
 @pytest.mark.genn
 def test_both_backends_rewire_the_same_neurons_with_the_same_weights(tmp_path: Path) -> None:
     for name, backend in OF.items():
-        train(small(**QUIET, N_HID_LAYER=2, HIDDEN_HIDDENFWD_MEAN=1.0, HIDDEN_HIDDENFWD_STD=0.7,
-                    N_TRAIN=50, DEBUG_HIDDEN_N=True, backend=backend), tmp_path / name)  # fmt: skip
+        train(
+            small(
+                **QUIET,
+                N_HID_LAYER=2,
+                HIDDEN_HIDDENFWD_MEAN=1.0,
+                HIDDEN_HIDDENFWD_STD=0.7,
+                N_TRAIN=50,
+                DEBUG_HIDDEN_N=True,
+                backend=backend,
+            ),
+            tmp_path / name,
+        )
     one, other = (load_run(tmp_path / name).epochs for name in OF)
     assert (one["rewired_neurons/hidden0"][1:] > 0).all()
     assert (one["rewired_neurons/hidden1"][1:] > 0).all()

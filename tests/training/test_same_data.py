@@ -77,9 +77,19 @@ def test_differences_name_what_differs() -> None:
     assert differences(before, fingerprint(points(N_TEST=60), 60)) == ""  # another test was asked
 
 
-KEYS = ["dataset=shd", "preset=none", "NUM_HIDDEN=20", "N_BATCH=5", "TRIAL_MS=80", "ETA_FAC=1",
-        "N_TEST=0", "N_TRAIN=null", "N_VALIDATE=10", "INPUT_HIDDEN_MEAN=0.4",
-        "MODEL_SEED=1"]  # fmt: skip
+KEYS = [
+    "dataset=shd",
+    "preset=none",
+    "NUM_HIDDEN=20",
+    "N_BATCH=5",
+    "TRIAL_MS=80",
+    "ETA_FAC=1",
+    "N_TEST=0",
+    "N_TRAIN=null",
+    "N_VALIDATE=10",
+    "INPUT_HIDDEN_MEAN=0.4",
+    "MODEL_SEED=1",
+]
 
 
 @pytest.fixture(scope="module")
