@@ -17,15 +17,7 @@ from snnrun.keys.files import conf_dir as conf_dir
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
 from snnrun.rules import RULES
-from snnrun.schema import (
-    ALIASES,
-    BASE,
-    DATASETS,
-    GROUP_NAMES,
-    SCHEMA,
-    checks,
-    rules,
-)
+from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, checks, rules
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
 from snnrun.schema.hints import unknown_key
 from snnrun.schema.layers import (

@@ -30,12 +30,7 @@ UNKEPT = "nothing is kept, as WRITE_TO_DISK is false"
 
 
 def found(
-    config: Config,
-    splits: Splits,
-    opened: Opened,
-    paths: RunPaths,
-    state: State,
-    setting: Setting,
+    config: Config, splits: Splits, opened: Opened, paths: RunPaths, state: State, setting: Setting
 ) -> Info:
     """Return what the run found before its first batch: setting, data, network, backend, plan."""
     program = opened.backend.program
@@ -72,11 +67,7 @@ def found(
 
 
 def outcome(
-    config: Config,
-    record: RunRecord,
-    state: State,
-    paths: RunPaths,
-    seconds: float,
+    config: Config, record: RunRecord, state: State, paths: RunPaths, seconds: float
 ) -> Info:
     """Return how the run ended: accuracies, where everything is, and how to look further."""
     info: Info = {"ended": record.ended_early} if record.ended_early else {}
@@ -175,7 +166,7 @@ def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -
         written.append(Line(f"{_shown(paths.plots)}: plots"))
     info["files"] = written
     further: list[str] = [
-        Line(f"in Python: from snnrun import load_run; run = load_run({_shown(paths.root)!r})"),
+        Line(f"in Python: from snnrun import load_run; run = load_run({_shown(paths.root)!r})")
     ]
     if paths.last.exists():
         further += [command("test", _short(paths.root))] if tested else []

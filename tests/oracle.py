@@ -13,14 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from oracle_loss import (
-    TIME_WEIGHTS,
-    Loss,
-    activity,
-    cross_entropy,
-    relative_mse,
-    spikes_enter,
-)
+from oracle_loss import TIME_WEIGHTS, Loss, activity, cross_entropy, relative_mse, spikes_enter
 
 from snnrun.streams import stream
 

@@ -9,15 +9,7 @@ import oracle
 import pytest
 from long import long_but
 from oracle import Problem
-from parity import (
-    MODELS,
-    data_of,
-    gradients_of,
-    load_parameters,
-    load_weights,
-    native,
-    program_of,
-)
+from parity import MODELS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from test_reference import CASES
 
 DTS = (0.05, 0.002)  # ms; each is a build, so tests/test_reference.py has more cases and steps

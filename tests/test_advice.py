@@ -127,15 +127,7 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
         ("shd", {"dataset": "shd", "N_TRAIN": 8, "N_VALIDATE": 4, "AUGMENTATION": BLEND}),
         ("mnist", {"dataset": "mnist"}),
         ("ssc", {"dataset": "ssc", "N_VALIDATE": 900}),
-        (
-            "many",
-            {
-                "dataset": "mnist",
-                "N_TRAIN": 9,
-                "N_TEST": 9,
-                "EVALUATION": "speaker",
-            },
-        ),
+        ("many", {"dataset": "mnist", "N_TRAIN": 9, "N_TEST": 9, "EVALUATION": "speaker"}),
     ],
     ids=str,
 )

@@ -236,10 +236,7 @@ BAD = [
         "    V > theta\n"
         "    ^",
     ),
-    (
-        {"threshold": "V >= theta + V"},
-        "neuron mine: V stands on both sides of the threshold",
-    ),
+    ({"threshold": "V >= theta + V"}, "neuron mine: V stands on both sides of the threshold"),
     (
         {"threshold": "V >= 1\nI >= 1"},
         "neuron mine, threshold: one condition is needed, as in V >= v_thresh; got 2",
@@ -263,10 +260,7 @@ BAD = [
         "neuron mine: a reset without a threshold never happens; give a threshold",
     ),
     ({"input": "J"}, "neuron mine: input 'J' is no state. States: V, I"),
-    (
-        {"refractory": "t_ref"},
-        "neuron mine has no parameter 't_ref'. It has: tau, theta",
-    ),
+    ({"refractory": "t_ref"}, "neuron mine has no parameter 't_ref'. It has: tau, theta"),
     (
         {"refractory": "tau"},
         "neuron mine: a refractory period needs a threshold and at least one held state",

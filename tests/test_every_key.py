@@ -46,10 +46,8 @@ SHAPES = {"yinyang": (5, 3), "mnist": (784, 10), "shd": (700, 20)}  # inputs, ou
 SMALL = {
     "DT_MS": 0.5,
     "NUM_HIDDEN": 12,
-    "N_BATCH": 5,
     "N_TRAIN": 15,
-    "N_VALIDATE": 5,
-    "N_TEST": 5,
+    **dict.fromkeys(("N_BATCH", "N_VALIDATE", "N_TEST"), 5),
     "N_EPOCH": 3,
     "MODEL_SEED": 1,
     "REC_PREDICTIONS": True,

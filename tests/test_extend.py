@@ -209,9 +209,7 @@ def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None
     assert "loss late" in code
 
 
-def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(
-    folder: Path,
-) -> None:
+def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(folder: Path) -> None:
     sizes = ("N_TRAIN=64", "N_VALIDATE=8", "N_TEST=8", "N_EPOCH=1", "NUM_HIDDEN=9")
     words = ("preset=none", *sizes, "backend.threads=1")
     own = ("rule.name=mylab.rules.CALM", "+rule.loss=0.4", "rule.a_plus=3")

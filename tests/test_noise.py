@@ -12,15 +12,7 @@ import reference
 from draws import disturbances, exact_normal, hashes, normal
 from long import long_but
 from oracle import problem
-from parity import (
-    TAUS,
-    data_of,
-    gradients_of,
-    load_parameters,
-    load_weights,
-    native,
-    program_of,
-)
+from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from reference_models import V
 from test_parity import ALL, DT, TOLERANCE, Case, assert_close, case
 
@@ -245,10 +237,7 @@ def test_training_has_the_same_bits_with_any_number_of_threads_and_calls(batch: 
     given = problem(
         "alif", "sum", recurrent=True, hidden_layers=2, sizes=(9, 150, 20), examples=50, grid=DT
     )
-    program, data = (
-        program_of(given, DT, noise=NOISE, spike_dropout=DROPOUT),
-        data_of(given, DT),
-    )
+    program, data = (program_of(given, DT, noise=NOISE, spike_dropout=DROPOUT), data_of(given, DT))
     adam, results = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8), []
     for threads, calls in ((1, [50]), (3, [50]), (2, [batch] * (50 // batch) + [50 % batch])):
         backend = native(program, precision="float32", contraction=True, threads=threads)

@@ -139,10 +139,7 @@ def test_gradients_of_the_van_rossum_loss_are_those_of_autograd(case: Case) -> N
 
 
 def autograd(
-    given: Problem,
-    case: Case,
-    trained: tuple[str, ...],
-    targets_ETK: np.ndarray | None = None,
+    given: Problem, case: Case, trained: tuple[str, ...], targets_ETK: np.ndarray | None = None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return PyTorch's gradients of the mean loss, and the losses."""
     leaves = {name: torch.tensor(w, requires_grad=True) for name, w in given.weights.items()}

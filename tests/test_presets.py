@@ -28,13 +28,7 @@ from snnrun.schema import SCHEMA
 from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
-SOME = (
-    "mnist_stdp",
-    "pattern",
-    "shd_mlgenn_blend",
-    "ssc",
-    "yinyang_wp2021",
-)
+SOME = ("mnist_stdp", "pattern", "shd_mlgenn_blend", "ssc", "yinyang_wp2021")
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,7 @@ from snnrun.datasets import load
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError, ModelError
-from snnrun.network.build import (
-    build_network,
-    find_loss,
-    find_rule,
-    initial_weights,
-)
+from snnrun.network.build import build_network, find_loss, find_rule, initial_weights
 from snnrun.network.network import Projection
 from snnrun.record.paths import RunPaths
 from snnrun.run import build_program, train
@@ -360,15 +355,10 @@ def test_the_response_to_a_repeated_wave_of_spikes_comes_ever_earlier() -> None:
         TRAIN_W_OUTPUT=False,
         LOSS_TYPE="sum",
     )
-    loss, data = find_loss(config), wave(config, 100)
-    program = compile_program(
-        build_network(config, n_inputs=100, n_outputs=2),
-        loss,
-        {},
-        steps=config.steps,
-        dt=config.DT_MS,
-        rule=find_rule(config),
-    )
+    data = wave(config, 100)
+    network = build_network(config, n_inputs=100, n_outputs=2)
+    options = {"steps": config.steps, "dt": config.DT_MS, "rule": find_rule(config)}
+    program = compile_program(network, find_loss(config), {}, **options)
     backend = native(program)
     start(backend, config)
 

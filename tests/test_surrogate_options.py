@@ -18,12 +18,7 @@ from snnrun.errors import ConfigError, ModelError
 from snnrun.gradcheck import check_gradients
 from snnrun.models.losses import LOSSES
 from snnrun.models.surrogates import SURROGATES, SpikeDerivative, Surrogate
-from snnrun.network.build import (
-    build_network,
-    find_learning,
-    find_loss,
-    find_rule,
-)
+from snnrun.network.build import build_network, find_learning, find_loss, find_rule
 from snnrun.record import load_run
 from snnrun.rules import SURROGATE
 from snnrun.run import train

@@ -9,16 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import (
-    LONG,
-    RECORDS,
-    SMALL,
-    TABLE,
-    numbers,
-    overrides,
-    snnrun,
-    stopped_at_an_epoch,
-)
+from runs import LONG, RECORDS, SMALL, TABLE, numbers, overrides, snnrun, stopped_at_an_epoch
 
 from snnrun import Run, train
 from snnrun.cli import main

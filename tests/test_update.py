@@ -15,13 +15,7 @@ from parity import gradients_of, load_weights, native
 
 from snnrun.backends.native.library import NativeBackend
 from snnrun.models.declare import Neuron
-from snnrun.models.neurons import (
-    FLUX_LIF,
-    LIF,
-    ROCKPOOL_LIF,
-    ROCKPOOL_LIF_DELTA,
-    SPYTORCH_LIF,
-)
+from snnrun.models.neurons import FLUX_LIF, LIF, ROCKPOOL_LIF, ROCKPOOL_LIF_DELTA, SPYTORCH_LIF
 from snnrun.models.surrogates import SpikeDerivative
 
 DT, TAU_MEM, TAU_SYN, THETA = 0.5, 9.0, 4.0, 0.7
@@ -125,8 +119,7 @@ CASES: dict[str, tuple[Neuron, dict[str, Any], Any, tuple[float, float, float]]]
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"),
-    [*((name, "float64") for name in CASES), ("rockpool, delta", "float32")],
+    ("name", "precision"), [*((name, "float64") for name in CASES), ("rockpool, delta", "float32")]
 )
 def test_steps_are_those_of_the_formulas(name: str, precision: str) -> None:
     neuron, more, step, (mean, std, recurrent) = CASES[name]

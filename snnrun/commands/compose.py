@@ -127,10 +127,7 @@ def composed(line: CommandLine) -> tuple[DictConfig, Origin]:
 
 
 def compose_words(
-    overrides: Sequence[str],
-    folders: Sequence[Path],
-    main: str | None = None,
-    name: str = "config",
+    overrides: Sequence[str], folders: Sequence[Path], main: str | None = None, name: str = "config"
 ) -> DictConfig:
     """Return what Hydra composes, with its own node ``hydra``.
 

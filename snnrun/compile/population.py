@@ -8,15 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from snnrun.compile.derive import (
-    FREE,
-    HELD,
-    Dynamics,
-    Flow,
-    derive,
-    entry_symbol,
-    offset_symbol,
-)
+from snnrun.compile.derive import FREE, HELD, Dynamics, Flow, derive, entry_symbol, offset_symbol
 from snnrun.compile.discrete import StepBack, derive_step_back, numbers_of
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError

@@ -21,14 +21,7 @@ from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
-from snnrun.rules.learning import (
-    SPIKE_TIMES,
-    SPIKE_TRAINS,
-    Engine,
-    Gradient,
-    Learning,
-    Plasticity,
-)
+from snnrun.rules.learning import SPIKE_TIMES, SPIKE_TRAINS, Engine, Gradient, Learning, Plasticity
 from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
 
 NO_SPIKE_TIMES = (

@@ -84,9 +84,7 @@ def blend(sources: Sequence[Block], shares: Sequence[float], random: Generators)
         by_channels = _distance(first_channel, _means(source, "channels"))
         few = _sparse(source, np.full(len(source), share), random)
         moved = replace(
-            few,
-            steps=few.steps + few.each(by_steps),
-            channels=few.channels + few.each(by_channels),
+            few, steps=few.steps + few.each(by_steps), channels=few.channels + few.each(by_channels)
         )
         parts.append(moved.cropped())
     return overlaid(parts).sorted()

@@ -22,7 +22,7 @@ from snnrun.streams import stream
 # Published targets by the names of their files, which are not ours to hand on: where they are.
 PUBLISHED = {
     "oxford-target.ras": "the Oxford target of Zenke & Ganguli 2018, themes/oxford-target.ras of "
-    "https://github.com/fzenke/pub2018superspike",
+    "https://github.com/fzenke/pub2018superspike"
 }
 Spikes = tuple[np.ndarray, np.ndarray]  # times (ms) and neurons
 

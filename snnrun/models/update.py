@@ -44,10 +44,7 @@ def assigned_names(text: str, where: str) -> tuple[str, ...]:
 
 
 def parse_update(
-    text: str,
-    parameters: set[str],
-    where: str,
-    parse: Callable[..., Any] = parse_expression,
+    text: str, parameters: set[str], where: str, parse: Callable[..., Any] = parse_expression
 ) -> tuple[Assignment, ...]:
     """Return the lines of ``text``, their values as ``parse`` makes them.
 

@@ -19,14 +19,7 @@ from snnrun.record.notices import read_warnings
 from snnrun.record.outcomes import TEST_NAME, read_predictions
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, epoch_name
 from snnrun.record.provenance import CONFIG
-from snnrun.record.runfile import (
-    Held,
-    open_recorded,
-    open_run,
-    read_figures,
-    sessions,
-    task_of,
-)
+from snnrun.record.runfile import Held, open_recorded, open_run, read_figures, sessions, task_of
 from snnrun.record.shown import as_html, as_text
 from snnrun.record.spikes import SpikeRecord, read_spikes
 from snnrun.record.table import read_columns

@@ -16,14 +16,7 @@ import numpy as np
 
 from snnrun.files import make_folders, sync_folder, write_error
 from snnrun.record.hdf5 import atomic_hdf5
-from snnrun.record.paths import (
-    RECORDING_KINDS,
-    SPIKES,
-    VARIABLES,
-    WEIGHTS,
-    RunPaths,
-    part_name,
-)
+from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, part_name
 from snnrun.record.spikes import GZIP, SpikePartWriter
 
 _CHUNK_BYTES = 2**20  # the size of HDF5's chunk cache
@@ -51,13 +44,7 @@ class Recordings:
 
     @contextmanager
     def spike_writer(
-        self,
-        epoch: int,
-        trial: int,
-        n_neurons: Mapping[str, int],
-        *,
-        phase: str,
-        buffer_steps: int,
+        self, epoch: int, trial: int, n_neurons: Mapping[str, int], *, phase: str, buffer_steps: int
     ) -> Iterator[SpikePartWriter]:
         """Give a writer that takes example after example and holds ``buffer_steps`` steps of them.
 

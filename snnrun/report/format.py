@@ -57,11 +57,7 @@ def epoch_heading(layers: Sequence[str], columns: Sequence[int], task: Task) -> 
 
 
 def epoch_cells(
-    row: Row,
-    layers: Sequence[str],
-    task: Task,
-    seconds_left: float | None,
-    best: bool = False,
+    row: Row, layers: Sequence[str], task: Task, seconds_left: float | None, best: bool = False
 ) -> list[str]:
     """Return the cells of an epoch, each with the blanks that separate it from the one before.
 

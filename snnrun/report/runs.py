@@ -154,12 +154,7 @@ def _tested(run: Run) -> float:
 
 
 def _cells(line: RunLine, root: Path | None) -> tuple[str, ...]:
-    shares = (
-        line.train_score,
-        line.validation_score,
-        line.test_score,
-        line.test_best_score,
-    )
+    shares = (line.train_score, line.validation_score, line.test_score, line.test_best_score)
     accuracies = ["-" if math.isnan(share) else f"{100 * share:.2f}" for share in shares]
     folder = line.folder.relative_to(root) if root else line.folder
     epochs = f"{line.epochs}/{line.n_epochs}" if line.n_epochs else ""

@@ -24,10 +24,7 @@ ENTRIES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "[least, most], two factors above 0 in this order",
         lambda v: _are_numbers(v) and len(v) == 2 and 0 < v[0] <= v[1],
     ),
-    "ID_jitter": (
-        "a standard deviation above 0, in channels",
-        lambda v: _is_number(v) and v > 0,
-    ),
+    "ID_jitter": ("a standard deviation above 0, in channels", lambda v: _is_number(v) and v > 0),
     "blend": (
         "[p1, p2, ...], for each of two or more examples the share of events to keep, above 0 and "
         "up to 1",

@@ -43,11 +43,7 @@ class SpikePattern(Task):
 
     def of_epoch(self, batches: Columns) -> Figures:
         figures = {name: float(batches[name][-1]) for name in FIGURES if name in batches}
-        return {
-            "loss": float(batches["loss"][-1]),
-            self.score: 1.0 - figures[RATIO],
-            **figures,
-        }
+        return {"loss": float(batches["loss"][-1]), self.score: 1.0 - figures[RATIO], **figures}
 
     def of_test(
         self, loss: np.ndarray, prediction: np.ndarray, labels: np.ndarray, figures: Columns

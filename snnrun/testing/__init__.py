@@ -17,14 +17,7 @@ from snnrun.testing.comparison import compare
 from snnrun.testing.declaration import loss_findings, neuron_findings
 from snnrun.testing.grid import BuildOptions
 from snnrun.testing.limits import constant_finding, equality_findings, propagator_findings
-from snnrun.testing.networks import (
-    DURATION,
-    STEPS,
-    loss_parts,
-    make_setup,
-    neuron_parts,
-    values_of,
-)
+from snnrun.testing.networks import DURATION, STEPS, loss_parts, make_setup, neuron_parts, values_of
 from snnrun.testing.problems import time_scale
 from snnrun.testing.report import Report
 

@@ -60,9 +60,7 @@ class Grid:
     folder: tempfile.TemporaryDirectory[str] | None = None  # with GeNN's code, while it is loaded
 
     def run(
-        self,
-        problem: Problem,
-        values: Mapping[str, Sequence[float] | Array | float] | None = None,
+        self, problem: Problem, values: Mapping[str, Sequence[float] | Array | float] | None = None
     ) -> GridResult:
         """Return what comes of ``problem``, which differs from the built one in numbers only.
 

@@ -54,9 +54,7 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 
 
 @pytest.mark.parametrize(
-    "words",
-    [["--help"], ["train", "--help"], ["keys", "ETA"], ["-sc", "query=bash"]],
-    ids=" ".join,
+    "words", [["--help"], ["train", "--help"], ["keys", "ETA"], ["-sc", "query=bash"]], ids=" ".join
 )
 def test_nothing_heavy_is_imported_for_help_keys_and_completion(words: list[str]) -> None:
     environment = {**os.environ, "COMP_LINE": "snnrun train dataset=s"}

@@ -21,10 +21,7 @@ from snnrun.cli import main
         ),
         (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, pattern"),
         (["train", "-m", "rule=eventprop,bptt"], "rule=bptt: must be one of eventprop, stdp"),
-        (
-            ["train", "backend=gen"],
-            "must be one of genn, native. Did you mean 'genn'?",
-        ),
+        (["train", "backend=gen"], "must be one of genn, native. Did you mean 'genn'?"),
         (["train", "PIPELINE=true"], "PIPELINE=true: has no effect unless backend.name is genn"),
         (["train", "rule.scale=3"], "rule.scale=3.0: has no effect unless rule.name is surrogate"),
         (["train", "rule.scale=3"], "use rule=surrogate LOSS_TYPE=max, leave it out"),
@@ -35,10 +32,7 @@ from snnrun.cli import main
         (["train", "rule.mut=3"], "'rule.mu'? It is an option of rule=stdp."),
         (["train", "network.layers={size: 3}"], "network.layers={size: 3}: must be a list of lay"),
         (["train", "AUGMENTATION=[3]"], "AUGMENTATION=[3]: must be a mapping of augmentations"),
-        (
-            ["train", "network.layers.size=3"],
-            "its entries have numbers, from 0, as in network",
-        ),
+        (["train", "network.layers.size=3"], "its entries have numbers, from 0, as in network"),
         (["train", "network.layers.0.size=3"], "the list that is chosen has no such entry"),
         (["train", "dataset=mylab.data.x"], "dataset.name=mylab.data.x"),
         (["train", "datset=shd"], "datset: there is no such group or key. Did you mean 'dataset'?"),

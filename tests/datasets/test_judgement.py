@@ -91,9 +91,7 @@ def test_times_that_do_not_fit_are_refused_with_settings_that_do(case: str, tmp_
         assert sorted(channels) == sorted(known[1].tolist())
 
 
-def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
-    tmp_path: Path,
-) -> None:
+def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(tmp_path: Path) -> None:
     folder = written(tmp_path, lambda t, n: t * 1e3)
     with pytest.raises(DataError, match=r"they fit with RESCALE_T=0.001$"):
         read(folder, TRIAL_MS=400.0)
@@ -103,9 +101,7 @@ def test_the_unit_is_found_where_the_trial_is_shorter_than_the_recordings(
 
 
 def test_the_settings_work_in_the_words_of_a_command_line(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = written(tmp_path, lambda t, n: (t + 3 * n + 50) * 1e3)
     monkeypatch.chdir(folder)
@@ -139,9 +135,7 @@ def test_verify_says_what_becomes_of_the_events_that_a_run_does_not_use(
     assert used + beyond + sum(map(int, merged)) == 2400
 
 
-def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(
-    tmp_path: Path,
-) -> None:
+def test_a_trial_that_is_shorter_than_the_recordings_is_noticed(tmp_path: Path) -> None:
     folder = written(tmp_path, lambda t, n: t)
     splits = read(folder, TRIAL_MS=100.0)
     train, test = splits.notices

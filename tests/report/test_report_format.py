@@ -71,21 +71,12 @@ def test_row_of_an_epoch_fits_80_columns_below_its_heading() -> None:
 def test_row_of_several_layers_shows_each_of_them() -> None:
     row = {"epoch": 0, "learning_rate": None}
     for layer, spikes in enumerate((1.25, 0.5, 12.0)):
-        row |= {
-            f"spikes_per_neuron/hidden{layer}": spikes,
-            f"silent_neurons/hidden{layer}": layer,
-        }
+        row |= {f"spikes_per_neuron/hidden{layer}": spikes, f"silent_neurons/hidden{layer}": layer}
     row |= {"spikes_per_neuron/output": 3.0}
     layers = hidden_layers(row)
     assert layers == ["hidden0", "hidden1", "hidden2"]
     cells = epoch_cells(row, layers, CLASSIFICATION, None)
-    assert [cell.strip() for cell in cells] == [
-        "0",
-        *"----",
-        "1.2/0.5/12.0",
-        "0/1/2",
-        *"---",
-    ]
+    assert [cell.strip() for cell in cells] == ["0", *"----", "1.2/0.5/12.0", "0/1/2", *"---"]
     assert len("".join(cells)) == len(epoch_heading(layers, range(10), CLASSIFICATION)[1])
 
 

@@ -196,9 +196,7 @@ def test_a_learning_rate_is_judged_by_the_size_of_the_weights(runs: Mapping[str,
     assert not noticed(figures, runs["plain"], {})  # nothing is trained by it
 
 
-def test_spikes_without_gradient_are_noticed_with_their_share(
-    runs: Mapping[str, Watched],
-) -> None:
+def test_spikes_without_gradient_are_noticed_with_their_share(runs: Mapping[str, Watched]) -> None:
     (notice,) = found_in(runs["plain"], WELL, dropped_spikes__hidden=600)
     assert (notice.what, notice.where) == ("spikes without gradient", "hidden")
     assert notice.share == 600 / (HIDDEN * 1000)

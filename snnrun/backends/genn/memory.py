@@ -108,9 +108,7 @@ def gigabytes(count: int) -> str:
 
 
 def require_memory(
-    description: Description,
-    free: int | None,
-    grown: Mapping[tuple[str, str], int] | None = None,
+    description: Description, free: int | None, grown: Mapping[tuple[str, str], int] | None = None
 ) -> None:
     """Raise ConfigError where a model needs more than the ``free`` bytes (None: not known)."""
     if free is None:

@@ -80,11 +80,7 @@ class OnlineNeurons:
         """Return the presynaptic traces: ``out`` spikes of this neuron arrive in this step."""
         if not self.sends:
             return []
-        return [
-            "z += out;",
-            "z -= z * RISE_STEP;",
-            "z_filtered += (z - z_filtered) * DECAY_STEP;",
-        ]
+        return ["z += out;", "z -= z * RISE_STEP;", "z_filtered += (z - z_filtered) * DECAY_STEP;"]
 
     def queue(self, spikes: str) -> list[str]:
         """Return what makes ``spikes`` of this step arrive ``lag`` steps later, lag > 0."""

@@ -19,12 +19,7 @@ from snnrun.backends.genn.description import (
     Variable,
 )
 from snnrun.backends.genn.flags import flags_of, raise_unless
-from snnrun.backends.genn.online_population import (
-    FEEDBACK,
-    OnlineLayer,
-    numbers_in,
-    online_input,
-)
+from snnrun.backends.genn.online_population import FEEDBACK, OnlineLayer, numbers_in, online_input
 from snnrun.backends.genn.printer import used
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program

@@ -83,10 +83,7 @@ class InputWeightedSum(WeightedSum):
 
     def observe(self, row: str) -> list[str]:
         """Return the sum's next term."""
-        return [
-            f"activities[{row}] = activity;",
-            f"y += weight[n] * activity * {self.potential};",
-        ]
+        return [f"activities[{row}] = activity;", f"y += weight[n] * activity * {self.potential};"]
 
     def drive(self, row: str) -> list[str]:
         """Return dL/dV of a step."""

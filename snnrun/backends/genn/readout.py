@@ -14,14 +14,7 @@ from types import MappingProxyType
 import sympy as sp
 
 from snnrun.backends.genn.description import Access, Reference, Table, Update, Variable
-from snnrun.backends.genn.printer import (
-    adjoint_name,
-    factor,
-    formula,
-    genn_name,
-    state_name,
-    used,
-)
+from snnrun.backends.genn.printer import adjoint_name, factor, formula, genn_name, state_name, used
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.loss import BoundLoss, bind_loss
 from snnrun.compile.population import CompiledPopulation

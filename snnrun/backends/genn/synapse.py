@@ -60,12 +60,7 @@ def _target(program: Program, projection: Projection) -> CompiledPopulation:
 
 
 def _synapses(
-    program: Program,
-    projection: Projection,
-    settings: Settings,
-    *,
-    from_input: bool,
-    kinked: bool,
+    program: Program, projection: Projection, settings: Settings, *, from_input: bool, kinked: bool
 ) -> Synapses:
     adjoint = adjoint_name(_target(program, projection).dynamics.neuron.input)
     count = "-events_back" if settings.pipeline else "-events"

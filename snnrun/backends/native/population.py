@@ -9,13 +9,7 @@ import sympy as sp
 
 from snnrun.backends.native.body import Body
 from snnrun.backends.native.per_neuron import PerNeuron
-from snnrun.backends.native.printer import (
-    boolean,
-    cxx_name,
-    fill,
-    indented,
-    wrapped,
-)
+from snnrun.backends.native.printer import boolean, cxx_name, fill, indented, wrapped
 from snnrun.compile.discrete import REACH, StepBack
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import HELD
@@ -314,11 +308,7 @@ class PopulationEmitter:
         push = indented([*lines, f"return {self.body.print(self.push)};"])
         if self.step_back is not None:
             return fill("penalised", push=push, averaged=boolean(self.averaged))
-        return fill(
-            "regularised",
-            push=push,
-            averaged=boolean(self.averaged),
-        )
+        return fill("regularised", push=push, averaged=boolean(self.averaged))
 
     def _refractory(self) -> str:
         jump, release = self.dynamics.jump, ""
