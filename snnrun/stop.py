@@ -108,10 +108,10 @@ def requests_wait() -> Iterator[None]:
 def stop_requests() -> Iterator[Stop]:
     """Turn signals into a request for the length of the block; a second Ctrl-C stops at once.
 
-    Blocks may stand within each other: all are asked. What commands/sweep.py had blocked while no
-    job runs is let in. Where a launcher has handlers of its own (the
-    one of submitit puts a job back into the queue), they are called after a block that a request
-    has ended, when everything is saved. SIGHUP stays ignored where it is, as `nohup` wants it.
+    Blocks may stand within each other: all are asked. What commands/multirun.py had blocked while
+    no job runs is let in. Where a launcher has handlers of its own (the one of submitit puts a job
+    back into the queue), they are called after a block that a request has ended, when everything is
+    saved. SIGHUP stays ignored where it is, as `nohup` wants it.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

@@ -115,7 +115,7 @@ class Application:
         overrides = [*self.settings, *check(line)]
         announce(self.name, arguments)
         if _asks_for_many(line, overrides) or not self._run_once(line, overrides):
-            from snnrun.commands.sweep import whole_sweep  # with HDF5, after the first line
+            from snnrun.commands.multirun import whole_sweep  # with HDF5, after the first line
 
             with whole_sweep(self.name, arguments):
                 self._through_hydra(line, overrides)

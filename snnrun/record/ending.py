@@ -22,7 +22,7 @@ STATES = {
     "exploded": "its numbers were no longer finite",
     "failed": "an error ended it while it trained",
     "refused": "an error ended it before it trained: a setting, the data, the build",
-    "unfinished": "it ended and nothing says why: killed, or the machine went down",
+    "killed": "it ended and nothing says why: killed, or the machine went down",
     "unreadable": "its run.h5 cannot be read",
 }
 
@@ -79,7 +79,7 @@ def read_end(paths: RunPaths, finished: bool) -> End:
     try:
         return End(**json.loads(paths.end.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return End("unfinished")
+        return End("killed")
 
 
 def _end_by(error: BaseException, trains: bool) -> End:

@@ -68,9 +68,9 @@ def test_a_resume_that_is_refused_leaves_the_run_as_it_ended(tmp_path: Path) -> 
 
 def test_an_end_that_nothing_tells_is_said_to_be_unknown(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path)
-    assert read_end(paths, finished=False).state == "unfinished"
+    assert read_end(paths, finished=False).state == "killed"
     paths.end.write_text("{ half")
-    assert read_end(paths, finished=False).state == "unfinished"
+    assert read_end(paths, finished=False).state == "killed"
     assert read_end(paths, finished=True).state == "finished"
 
 

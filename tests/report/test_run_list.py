@@ -56,10 +56,10 @@ def test_runs_are_listed_newest_first_with_state_and_accuracies(tmp_path: Path) 
     with claim(active):
         text = listed(tmp_path)
     assert text == (
-        "run                            name dataset epochs state      train% valid% test% best%\n"
-        "outputs/2026-11-21/22-33-01    demo yinyang    2/3 running     60.00      -     -     -\n"
-        "multirun/2026-11-20/10-00-00/0 demo yinyang    2/3 unfinished  60.00      -     -     -\n"
-        "outputs/2026-11-19/10-00-00    demo yinyang    3/3 finished    90.00  80.00 75.00     -\n"
+        "run                            name dataset epochs state    train% valid% test% best%\n"
+        "outputs/2026-11-21/22-33-01    demo yinyang    2/3 running   60.00      -     -     -\n"
+        "multirun/2026-11-20/10-00-00/0 demo yinyang    2/3 killed    60.00      -     -     -\n"
+        "outputs/2026-11-19/10-00-00    demo yinyang    3/3 finished  90.00  80.00 75.00     -\n"
     )
 
 
@@ -94,7 +94,7 @@ def test_run_that_has_written_nothing_yet_is_listed(tmp_path: Path) -> None:
     assert find_runs(tmp_path) == []
     paths.pid.write_bytes(owner_file.replace(b'"started": "', b'"started": "9'))
     (line,) = find_runs(tmp_path)
-    assert line.state == "unfinished"
+    assert line.state == "killed"
 
 
 def test_unreadable_run_is_listed_with_the_reason(tmp_path: Path) -> None:

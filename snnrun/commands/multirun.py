@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -25,11 +26,13 @@ from hydra.experimental.callback import Callback
 
 import snnrun.commands.compose  # noqa: F401  registers what conf/config.yaml asks for
 from snnrun.commands.arguments import parse
+from snnrun.commands.jobs import asked_of
 from snnrun.record.owner import read_owner, running
-from snnrun.record.paths import MULTIRUN, RunPaths
+from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
 from snnrun.report.runs import RunLine, find_runs
 from snnrun.shell import command
 from snnrun.stop import NAMES, stop_requests
+from snnrun.sweeps.asked import write_once
 
 WAIT_S = 120.0  # for the checkpoints of jobs that were asked to stop
 LOOK_S = 0.1
@@ -41,12 +44,16 @@ class SweepFolder(Callback):
     """Notes the folder of a multirun; conf/config.yaml names it, as Hydra tells nobody else."""
 
     latest: ClassVar[Path | None] = None
+    given: ClassVar[tuple[str, tuple[str, ...]]] = ("", ())  # the command and its words
     relay: ClassVar[Relay | None] = None
     open: ClassVar[ExitStack] = ExitStack()
 
     def on_multirun_start(self, config: Any, **_: Any) -> None:
-        """Note the folder, which Hydra makes next, and be ready to stop the jobs."""
+        """Note the folder, write there what was asked, and be ready to stop the jobs."""
         SweepFolder.latest = Path(config.hydra.sweep.dir).absolute()
+        name, words = SweepFolder.given
+        if name == "train" and config.get("WRITE_TO_DISK", True):
+            write_once(SweepFolder.latest, asked_of(config, name, words))
         launcher = str(config.hydra.launcher.get("_target_", ""))
         if launcher.endswith(HERE):
             SweepFolder.open.enter_context(stop_requests())
@@ -138,6 +145,7 @@ def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
         words: What it was given, to say how to go on.
     """
     SweepFolder.latest = SweepFolder.relay = None
+    SweepFolder.given = name, tuple(words)
     ended: BaseException | None = None
     try:
         with SweepFolder.open:
@@ -206,9 +214,10 @@ def _remove_empty_sweep(folder: Path | None) -> None:
 
     So are those around it, up to ``outputs``, that are empty without it.
     """
-    if not folder or not folder.is_dir() or [p.name for p in folder.iterdir()] != [MULTIRUN]:
+    if not folder or not folder.is_dir() or {p.name for p in folder.iterdir()} - {MULTIRUN, ASKED}:
         return
-    (folder / MULTIRUN).unlink()
+    (folder / MULTIRUN).unlink(missing_ok=True)
+    shutil.rmtree(folder / ASKED, ignore_errors=True)
     with suppress(OSError):  # not empty: there are other runs
         for place in (folder, *folder.parents):
             if place == Path.cwd() or (place != folder and "outputs" not in place.parts):

@@ -1,0 +1,159 @@
+"""A sweep as it stands: its jobs by what was asked, and the state of each by its run folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
+
+from snnrun.record.ending import STATES as ENDINGS
+from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
+from snnrun.record.summary import Summary, read_summary, run_folders
+from snnrun.sweeps.asked import Asked, AskedJob, overrides_of, read_asked
+
+WAITING = "waiting"
+STATES: Mapping[str, str] = {WAITING: "it has not begun", **ENDINGS}
+DONE = "finished"
+FAILED = ("exploded", "failed", "refused", "unreadable")  # as they would again
+OPEN = ("stopped", "killed", WAITING)  # what a sweep that goes on has still to do
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Summary):
+    """A job of a sweep, and its run as snnrun.record.summary.Summary has it.
+
+    Args:
+        number: From 0.
+        words: What it has besides the words of all jobs, as KEY=VALUE of Hydra.
+        state: One of STATES.
+    """
+
+    number: int
+    words: tuple[str, ...] = ()
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """Key -> value as text, of what it has besides the words of all jobs."""
+        return overrides_of(self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A sweep. Made by ``read_sweep``; read again to see what has come since.
+
+    Args:
+        folder: In which its run folders are.
+        asked: The requests, oldest first; empty of a folder whose runs were no sweep of ours.
+        jobs: By number.
+    """
+
+    folder: Path
+    asked: tuple[Asked, ...]
+    jobs: tuple[Job, ...]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """State -> how many jobs, in the order of STATES, of those that there are."""
+        found = Counter(job.state for job in self.jobs)
+        return {state: found[state] for state in STATES if found[state]}
+
+    @property
+    def base(self) -> tuple[str, ...]:
+        """The overrides that all jobs of the first request have."""
+        return next((asked.base for asked in self.asked if asked.words), ())
+
+    def of_state(self, *states: str) -> tuple[Job, ...]:
+        """Return the jobs that are in one of these states."""
+        return tuple(job for job in self.jobs if job.state in states)
+
+
+def read_sweep(folder: str | Path, known: Iterable[Job] = ()) -> Sweep:
+    """Return how the sweep in a folder stands; also while it runs, and of any folder with runs.
+
+    Args:
+        folder: Of the sweep. One without a request of ours (of an older version, or several runs
+            that were put there) has a job for each run, numbered in their order.
+        known: Jobs that have ended, of an earlier reading; they are not read again.
+
+    Raises:
+        RecordError: What was asked cannot be read.
+    """
+    top = Path(folder)
+    asked = read_asked(top)
+    jobs = [job for request in asked for job in request.jobs]
+    if not jobs:
+        return Sweep(folder=top, asked=tuple(asked), jobs=tuple(_by_folders(top)))
+    places = _places(top, jobs)
+    ended = {job.number: job for job in known}
+    read = {job.number: ended.get(job.number) or _job(job, places[job.number], top) for job in jobs}
+    return Sweep(
+        folder=top, asked=tuple(asked), jobs=tuple(read[number] for number in sorted(read))
+    )
+
+
+def find_sweeps(top: Path) -> list[Path]:
+    """Return the folders of multiruns in ``top`` (itself, or up to four levels below), by name."""
+    places = {
+        file.parent
+        for depth in range(5)
+        for name in (MULTIRUN, ASKED)
+        for file in top.glob("/".join(["*"] * depth + [name]))
+    }
+    return sorted(places)
+
+
+def words_of(folder: Path) -> tuple[str, ...]:
+    """Return the overrides with which the run in a folder was composed; none where it says none."""
+    try:
+        text = RunPaths(folder).overrides.read_text(encoding="utf-8")
+        return tuple(map(str, yaml.load(text, Loader=_LOADER) or ()))
+    except (OSError, ValueError, yaml.YAMLError):
+        return ()
+
+
+def _job(asked: AskedJob, folder: Path | None, top: Path) -> Job:
+    if folder is None or not _begun(folder):
+        place = folder or top / asked.folder
+        return Job(number=asked.number, words=asked.words, folder=place, created=0.0, state=WAITING)
+    return _with(read_summary(folder), asked.number, asked.words)
+
+
+def _begun(folder: Path) -> bool:
+    paths = RunPaths(folder)
+    return any(path.exists() for path in (paths.run, paths.pid, paths.end))
+
+
+def _with(summary: Summary, number: int, words: tuple[str, ...]) -> Job:
+    values = {field.name: getattr(summary, field.name) for field in fields(Summary)}
+    return Job(number=number, words=words, **values)
+
+
+def _places(top: Path, jobs: Iterable[AskedJob]) -> dict[int, Path | None]:
+    """Return number -> run folder; None of a job whose folder is not known before it begins."""
+    known: dict[int, Path | None] = {
+        job.number: top / job.folder if job.folder else None for job in jobs
+    }
+    if None not in known.values():
+        return known
+    found = {frozenset(words_of(folder)): folder for folder in run_folders(top)}
+    for job in jobs:
+        if known[job.number] is None:
+            mine = set(job.words)
+            known[job.number] = next((f for words, f in found.items() if mine <= words), None)
+    return known
+
+
+def _by_folders(top: Path) -> Iterator[Job]:
+    folders = sorted(run_folders(top), key=_natural)
+    for number, folder in enumerate(folders):
+        yield _with(read_summary(folder), number, words_of(folder))
+
+
+def _natural(folder: Path) -> tuple[tuple[int, str], ...]:
+    """Return a key by which 10 comes after 9."""
+    return tuple((int(part) if part.isdecimal() else -1, part) for part in folder.parts)
