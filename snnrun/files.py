@@ -130,17 +130,19 @@ def remove_stale(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one process at a time into the block, of all that name the same folder.
+def one_at_a_time(place: Path) -> Iterator[None]:
+    """Let one process at a time into the block, of all that name the same place.
 
-    The folder must exist; nothing is written to it, and a process that dies holds no lock. Where
-    there are no locks (some network disks, systems without ``fcntl``) all are let in at once: what
-    the block writes must appear whole or not at all in any case.
+    That is a folder that exists, to which nothing is written, or else a file, which is made if need
+    be: NFS has locks of files only. A process that dies holds no lock. Where there are none (some
+    network disks, systems without ``fcntl``) all are let in at once: what the block writes must
+    appear whole or not at all in any case.
     """
     if fcntl is None:
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    how = os.O_RDONLY if place.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(place, how, 0o666)
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)

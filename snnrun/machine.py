@@ -1,4 +1,4 @@
-"""How much memory there is for this process: of the system, its container, its limits."""
+"""What there is for this process: memory and cores, of the system, its container, its job."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def available_memory(root: Path = Path("/")) -> int | None:
 def resident_memory(root: Path = Path("/")) -> int:
     """Return the bytes that this process holds in memory now; 0 where the system does not say."""
     return _kilobytes(root / "proc/self/status", "VmRSS:")
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use.
+
+    In a job of Slurm it is what its task was given. Not every cluster binds tasks to their cores,
+    so the system would say too many.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):  # the first only if it was asked for
+        given = os.environ.get(name, "")
+        if given.isdecimal():
+            return max(1, min(cores, int(given)))
+    return cores
 
 
 def _of_system(root: Path) -> Iterator[int]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from snnrun.backends.native import usable_cores
 from snnrun.config import Config
 from snnrun.datasets import find
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
-from snnrun.machine import available_memory, resident_memory
+from snnrun.machine import available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_neuron, find_regulariser, find_rule
 from snnrun.schema.layers import FROZEN, LayerChoice
 

@@ -27,7 +27,7 @@ MEDIAN_FILE, MEDIAN_FUNCTION = 150, 10
 # project alone: it imports nothing but the ground.
 ERRORS = {"errors"}
 GROUND = ERRORS | {"console", "files", "load", "machine", "notice", "numbers"}
-GROUND |= {"shell", "stop", "streams", "tasks", "version"}
+GROUND |= {"shell", "slurm", "stop", "streams", "tasks", "version"}
 CONFIGURED = GROUND | {"config", "keys", "rules", "schema"}
 STORY = CONFIGURED | {"backends", "compile", "datasets", "models", "network", "presets", "record"}
 STORY |= {"report", "training"}

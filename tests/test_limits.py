@@ -12,11 +12,11 @@ import pytest
 from runs import SMALL, command, overrides, small, snnrun
 
 from snnrun import errors, needs
-from snnrun.backends.native import of_threads, usable_cores
+from snnrun.backends.native import of_threads
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError, ResourceError
-from snnrun.machine import available_memory
+from snnrun.machine import available_memory, usable_cores
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train

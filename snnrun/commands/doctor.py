@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from snnrun.errors import BuildError, ConfigError
 from snnrun.files import cache_root, home, why_not
+from snnrun.machine import usable_cores
 from snnrun.version import __version__
 
 PYTHONS = ((3, 10), (3, 15))  # from, up to but not including
@@ -106,7 +107,7 @@ def _compiler() -> Finding:
 
 def _cores() -> str:
     count = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count
+    usable = usable_cores()
     return f"{usable} of {count} usable" if usable != count else str(count)
 
 

@@ -8,7 +8,6 @@ other threads run while it works, so threads do as well as processes and need no
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 
 from snnrun.datasets.recipe import Recipe, recipe_of
 from snnrun.datasets.spikes import SpikeData, Split, Splits
+from snnrun.machine import usable_cores
 
 BLOCK_EVENTS = 1 << 21  # of a prepared block, on average: 8 MB
 BLOCK_POINTERS = 1 << 21
@@ -127,7 +127,7 @@ class _Ahead:
     def __init__(
         self, prepare: Callable[[Place], SpikeData], following: Callable[[Place], Place | None]
     ) -> None:
-        workers = min(MOST_WORKERS, max(1, _cores() // 2))
+        workers = min(MOST_WORKERS, max(1, usable_cores() // 2))
         self._prepare = prepare
         self._following = following
         self._depth = workers + 1
@@ -165,9 +165,3 @@ def _trials_per_block(recipe: Recipe, batch: int) -> int:
     pointers = data.n_steps + data.n_channels * copies
     most = min(BLOCK_EVENTS / max(events, 1.0), BLOCK_POINTERS / pointers)
     return max(1, int(most) // batch)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

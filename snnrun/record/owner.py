@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from snnrun import slurm
 from snnrun.errors import RecordError, told
 from snnrun.files import atomic_file, one_at_a_time, remove_stale, write_error
 from snnrun.record.paths import RunPaths
@@ -30,12 +31,19 @@ class Owner:
     started: str  # in the units of the system; only compared
     machine: str  # boot id and process namespace: the same machine, not started anew since
     host: str
+    job: str = ""  # of Slurm, as squeue and scancel name it; empty outside of one
 
     @classmethod
     def current(cls) -> Owner:
         """Return this process."""
         pid = os.getpid()
-        return cls(pid=pid, started=_started(pid), machine=_machine(), host=socket.gethostname())
+        return cls(
+            pid=pid,
+            started=_started(pid),
+            machine=_machine(),
+            host=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+            job=slurm.job(),
+        )
 
 
 def read_owner(paths: RunPaths) -> Owner | None:

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from omegaconf import OmegaConf
 
+from snnrun.machine import usable_cores
 from snnrun.version import __version__
 
 CONFIG = "config"  # the one entry that is a text of many lines
@@ -63,7 +64,7 @@ def provenance(
         "hostname": socket.gethostname(),
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 0,
-        "cores_usable": _usable_cores(),
+        "cores_usable": usable_cores(),
         CONFIG: OmegaConf.to_yaml(OmegaConf.create(dict(config))),
     }
     return {
@@ -104,13 +105,6 @@ def _cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 0
 
 
 def printable(value: str) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from snnrun.backends.base import Backend
 from snnrun.backends.genn import open_for_check
 from snnrun.backends.genn.settings import Settings
-from snnrun.backends.native import usable_cores
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
@@ -21,6 +20,7 @@ from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
+from snnrun.machine import usable_cores
 from snnrun.network.network import Network
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,16 +17,10 @@ from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
 from snnrun.files import write_error
+from snnrun.machine import usable_cores
 from snnrun.notice import Notice
 from snnrun.rules.learning import Engine
 from snnrun.shell import Line
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def require_native(config: Config) -> None:

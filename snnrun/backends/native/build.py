@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -15,7 +16,7 @@ from snnrun.backends.native.compiler import Compiler, flags, processor
 from snnrun.backends.native.precompiled import precompiled
 from snnrun.backends.native.processes import run
 from snnrun.errors import BuildError
-from snnrun.files import cache_root, usable
+from snnrun.files import cache_root, one_at_a_time, usable
 
 LOG_LINES = 40
 
@@ -65,8 +66,9 @@ def build(
     """Return the shared library of ``source``, built unless the cache has it.
 
     The key covers source, headers, flags, compiler and processor, since nodes of a cluster share
-    the cache. Libraries appear under their final name complete, so builds of several processes may
-    meet. ``say`` is called before something is compiled.
+    the cache. Processes that want the same library at the same time wait for the one that builds
+    it, and where the disk has no locks all build: it appears under its final name complete.
+    ``say`` is called before something is compiled.
 
     Raises:
         BuildError: The compiler failed (with the command and the end of its log), the cache folder
@@ -89,17 +91,21 @@ def build(
     say()
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as folder:
-            with precompiled(cache, headers, compiler, options) as include:
-                _compile(Path(folder), source, headers, [*compiler.command, *options], include)
-            if not (Path(folder) / "program.so").is_file():
-                raise BuildError(
-                    f"{compiler.path}: made nothing, though it reports no error; this is no C++ "
-                    f"compiler. It was asked for by backend.compiler or CXX.\nCommand: {command}"
-                )
-            (cache / key).mkdir(exist_ok=True)
-            for name in (*headers, "program.cpp", "program.so"):
-                os.replace(Path(folder) / name, cache / key / name)
+        with _alone(cache / f".{key}.lock"):
+            if _is_there(library):
+                return Build(library=library, cached=True, command=command)
+            with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as folder:
+                with precompiled(cache, headers, compiler, options) as include:
+                    _compile(Path(folder), source, headers, [*compiler.command, *options], include)
+                if not (Path(folder) / "program.so").is_file():
+                    raise BuildError(
+                        f"{compiler.path}: made nothing, though it reports no error; this is no "
+                        "C++ compiler. It was asked for by backend.compiler or CXX.\n"
+                        f"Command: {command}"
+                    )
+                (cache / key).mkdir(exist_ok=True)
+                for name in (*headers, "program.cpp", "program.so"):
+                    os.replace(Path(folder) / name, cache / key / name)
     except BlockingIOError:  # no process for the compiler: not the folder's fault
         raise
     except OSError as error:
@@ -108,6 +114,16 @@ def build(
             "writable, or name another one with backend.cache_dir=FOLDER"
         ) from error
     return Build(library=library, cached=False, command=command)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process into the block; who comes after the lock is removed finds what was built."""
+    with one_at_a_time(lock):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _is_there(file: Path) -> bool:
