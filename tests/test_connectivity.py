@@ -10,7 +10,7 @@ import pytest
 from parity import native
 from runs import small
 
-from snnrun.backends.base import Adam
+from snnrun.backends.base import Adam, Noise
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program
@@ -87,7 +87,7 @@ def test_gradients_are_those_of_dense_projections_at_the_synapses(name: str) -> 
     for backend in (sparse, full):
         for tensor, value in weights.items():
             backend.set(tensor, value)
-        found.append(backend.gradient(data, np.arange(6), 0.0, 7, disturbed=True))
+        found.append(backend.gradient(data, np.arange(6), Noise(key=7, in_network=True)))
     np.testing.assert_array_equal(found[0].layer_spikes, found[1].layer_spikes)
     assert found[0].layer_spikes.min(axis=0)[0] > 0
     np.testing.assert_allclose(found[0].loss, found[1].loss, rtol=1e-12)
@@ -114,7 +114,7 @@ def test_learning_changes_synapses_only_and_is_the_same_for_any_threads() -> Non
         for tensor, value in weights.items():
             backend.set(tensor, value)
         adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
-        backend.train(data, np.arange(30), 10, np.full(3, 0.01), adam, 0, 0.1, 5)
+        backend.train(data, np.arange(30), 10, np.full(3, 0.01), adam, 0, Noise(dropout=0.1, key=5))
         learned.append({t.name: backend.get(t.name) for t in program.tensors})
     for tensor in program.tensors:
         assert tensor.synapses is not None

@@ -13,7 +13,7 @@ from long import long_but
 from oracle import Problem, problem
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 
-from snnrun.backends.base import Adam, Results
+from snnrun.backends.base import Adam, Noise, Results
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import compile_program
 from snnrun.datasets.spikes import SpikeData
@@ -73,7 +73,13 @@ def train(
         examples = np.ascontiguousarray(order[first * batch : last * batch])
         results.append(
             backend.train(
-                given(name)[1], examples, batch, rates[first:last].copy(), ADAM, first, dropout, 77
+                given(name)[1],
+                examples,
+                batch,
+                rates[first:last].copy(),
+                ADAM,
+                first,
+                Noise(dropout=dropout, key=77),
             )
         )
         first = last
@@ -137,7 +143,7 @@ def test_looking_at_a_network_changes_nothing_of_its_training(name: str) -> None
     alone, watched = backend_of(name, 2), backend_of(name, 2)
     data = given(name)[1]
     first = train(alone, name, 9)
-    watched.trial(data, 3, 0.5, 1)
+    watched.trial(data, 3, Noise(dropout=0.5, key=1))
     watched.evaluate(data, np.arange(EXAMPLES))
     watched.gradient(data, np.arange(7))
     assert_same_results(first, train(watched, name, 9))

@@ -16,7 +16,7 @@ from oracle import problem
 from parity import data_of, load_weights, native, program_of
 from runs import SMALL, end, overrides, own_cache, small, snnrun, start, write_mnist
 
-from snnrun.backends.base import Adam
+from snnrun.backends.base import NO_NOISE, Adam
 from snnrun.errors import (
     BuildError,
     CheckpointError,
@@ -356,7 +356,7 @@ def test_all_threads_stop_after_the_batch_that_failed(tmp_path: Path) -> None:
         backend = native(program, precision="float32", contraction=True, threads=3)
         for _ in range(400):
             load_weights(backend, given.weights)
-            failed.append(backend.train(data, examples, 8, rates, adam, 0, 0.0, 0).failed_batch)
+            failed.append(backend.train(data, examples, 8, rates, adam, 0, NO_NOISE).failed_batch)
             backend.set("hid_to_out", np.full_like(given.weights["hid_to_out"], np.nan))
             failed.append(backend.evaluate(data, np.tile(examples, 40)).failed_batch)
 

@@ -24,7 +24,7 @@ from parity import (
 )
 from test_parity import assert_close
 
-from snnrun.backends.base import Backend
+from snnrun.backends.base import Backend, Noise
 from snnrun.compile.loss import bind_loss
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
@@ -101,12 +101,12 @@ def test_the_activity_is_that_of_the_input_which_dropout_leaves(dropout: float, 
     case = given("sum_weigh_input", recurrent=True)
     backend, data = loaded(case, make)
     for e in range(EXAMPLES):
-        trial = backend.trial(data, e, dropout, 12345)
+        trial = backend.trial(data, e, Noise(dropout=dropout, key=12345))
         kept = zip(trial.input_steps * DT, trial.input_channels.tolist(), strict=True)
         left = replace(case, examples=(tuple(kept),), labels=(case.labels[e],))
         assert 0 < len(left.examples[0]) < len(case.examples[e])
         wanted = reference.gradient(left, DT)
-        found = backend.gradient(data, np.array([e]), dropout, 12345)
+        found = backend.gradient(data, np.array([e]), Noise(dropout=dropout, key=12345))
         assert found.loss[0] == pytest.approx(wanted.loss, rel=1e-12)
         assert trial.loss == pytest.approx(wanted.loss, rel=1e-12)
         assert_close(gradients_of(backend), wanted.gradients)

@@ -16,7 +16,7 @@ from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, n
 from reference_models import V
 from test_parity import ALL, DT, TOLERANCE, Case, assert_close, case
 
-from snnrun.backends.base import Adam
+from snnrun.backends.base import Adam, Noise
 from snnrun.backends.native.library import NativeBackend
 from snnrun.config import from_dict
 from snnrun.errors import ModelError
@@ -79,18 +79,18 @@ def test_spikes_and_gradients_are_those_of_the_reference_with_the_same_draws(nam
     for e in EXAMPLES:
         drawn = disturbances(backend.program, KEY, int(e))
         wanted = reference.gradient(given, DT, int(e), maps, disturbances=drawn)
-        found = backend.gradient(data, np.array([e]), 0.0, KEY, True)
+        found = backend.gradient(data, np.array([e]), Noise(key=KEY, in_network=True))
         np.testing.assert_array_equal(found.neuron_spikes, np.concatenate(wanted.counts))
         assert found.loss[0] == pytest.approx(wanted.loss, rel=1e-11)
         assert_close(gradients_of(backend), wanted.gradients)
-        trial = backend.trial(data, int(e), 0.0, KEY, True)
+        trial = backend.trial(data, int(e), Noise(key=KEY, in_network=True))
         for layer, tape in enumerate(wanted.tapes):
             steps, neurons = np.nonzero(tape.spikes)
             np.testing.assert_array_equal(trial.steps[layer], steps)
             np.testing.assert_array_equal(trial.neurons[layer], neurons)
             np.testing.assert_allclose(trial.states[layer]["V"], tape.stepped[:, V], atol=1e-11)
         results.append(wanted)
-    backend.gradient(data, EXAMPLES, 0.0, KEY, True)
+    backend.gradient(data, EXAMPLES, Noise(key=KEY, in_network=True))
     assert_close(gradients_of(backend), reference.mean_gradients(results))
     late = sum(tape.late.sum() for result in results for tape in result.tapes)
     assert (late > 5) == (CASES[name][2] > 0)  # the case has what it is there for
@@ -134,7 +134,7 @@ def test_a_neuron_without_input_has_the_noise_of_an_autoregressive_process(preci
     backend = native(program_of(given, DT, noise=noise), precision=precision)
     load_weights(backend, {k: np.zeros_like(w) for k, w in given.weights.items()})
     load_parameters(backend, given)
-    trial = backend.trial(data_of(given, DT), 0, 0.0, KEY, True)
+    trial = backend.trial(data_of(given, DT), 0, Noise(key=KEY, in_network=True))
     decay = np.exp(-DT / given.layers[0].parameters["tau_mem"][0])
     n = np.arange(1, backend.program.steps + 1)
     expected = noise**2 * DT * (1 - decay ** (2 * n)) / (1 - decay**2)
@@ -155,7 +155,7 @@ def test_neurons_are_kept_from_spiking_with_the_probability_that_is_given() -> N
         backend, {k: np.full_like(w, 900.0 * (k == "in_to_hid")) for k, w in given.weights.items()}
     )
     load_parameters(backend, given)
-    trial = backend.trial(data_of(given, DT), 0, 0.0, KEY, True)
+    trial = backend.trial(data_of(given, DT), 0, Noise(key=KEY, in_network=True))
     delays = trial.steps[0]  # all cross in step 0, stay above, and are then refractory
     assert len(delays) == 200
     assert (
@@ -182,7 +182,7 @@ def test_the_mean_gradient_is_that_of_the_mean_loss_where_spikes_are_late(model:
     for k, weight in enumerate(weights):
         backend.set("in_to_hid", np.array([[weight]]))
         drawn = np.arange(examples if weight in weights[[0, -1]] else 300)
-        found = backend.gradient(data, drawn, 0.0, KEY + k, True)
+        found = backend.gradient(data, drawn, Noise(key=KEY + k, in_network=True))
         assert (found.layer_spikes[:, 0] <= 1).all()
         losses.append(found.loss.mean())
         slopes.append(backend.get("in_to_hid", "gradient")[0, 0])
@@ -255,14 +255,17 @@ def test_training_has_the_same_bits_with_any_number_of_threads_and_calls(batch: 
                         rates,
                         adam,
                         first // batch,
-                        0.2,
-                        KEY,
+                        Noise(dropout=0.2, key=KEY),
                     ).loss
                 )
             first += count
         weights = [backend.get(t.name).tobytes() for t in program.tensors]
         results.append((np.concatenate(losses).tobytes(), weights))
     assert results[0] == results[1] == results[2]
-    assert backend.train(data, np.arange(5), 5, np.zeros(1), adam, 9, 0.2, KEY).loss.tolist() != (
-        backend.train(data, np.arange(5), 5, np.zeros(1), adam, 9, 0.2, KEY + 1).loss.tolist()
+    assert backend.train(
+        data, np.arange(5), 5, np.zeros(1), adam, 9, Noise(dropout=0.2, key=KEY)
+    ).loss.tolist() != (
+        backend.train(
+            data, np.arange(5), 5, np.zeros(1), adam, 9, Noise(dropout=0.2, key=KEY + 1)
+        ).loss.tolist()
     )

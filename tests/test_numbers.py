@@ -17,7 +17,7 @@ from parity import constant, data_of, genn, gradients_of, load_weights, native, 
 from superspike_problem import DATA, RULE
 from test_parity import assert_close
 
-from snnrun.backends.base import Backend
+from snnrun.backends.base import Backend, Noise
 from snnrun.backends.genn import description_of
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.native.emit import generate
@@ -110,7 +110,7 @@ def test_models_of_one_library_in_one_process_keep_their_own_numbers(
     found = []
     for exact, other in (*opened, *opened):
         for backend in (exact, other):
-            backend.gradient(data, examples, 0.0, 5, True)
+            backend.gradient(data, examples, Noise(key=5, in_network=True))
         assert_close(gradients_of(other), gradients_of(exact))
         found.append(gradients_of(other)["hid_to_out"])
     assert (found[0] != found[1]).any()

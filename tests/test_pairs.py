@@ -30,6 +30,7 @@ from parity import (
 from test_parity import assert_close
 from test_regularisers import STRENGTHS, push_of
 
+from snnrun.backends.base import Noise
 from snnrun.models.losses import LOSSES
 from snnrun.models.regularisers import REGULARISERS
 
@@ -109,6 +110,8 @@ def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
 
         wanted = [gradient(e, partial(seen, e)) for e in range(EXAMPLES)]
     data = data_of(case, DT)
-    results = backend.gradient(data, np.arange(EXAMPLES), 0.0, KEY, choice["disturbed"])
+    results = backend.gradient(
+        data, np.arange(EXAMPLES), Noise(key=KEY, in_network=choice["disturbed"])
+    )
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
     assert_close(gradients_of(backend), reference.mean_gradients(wanted))

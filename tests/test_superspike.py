@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from superspike_problem import CASES, assert_every_step, config_of, dense, learn, opened
 
+from snnrun.backends.base import Noise
 from snnrun.backends.online import online_of, silent_loss
 from snnrun.config import from_dict
 from snnrun.datasets import load
@@ -34,7 +35,7 @@ def test_bits_depend_neither_on_threads_nor_on_how_trials_are_cut(tmp_path: Path
             for count in calls:
                 learn(backend, data, np.ones(count))
                 backend.evaluate(data, np.zeros(1, np.int64))  # leaves nothing behind
-                backend.trial(data, 0, disturbed=True)
+                backend.trial(data, 0, Noise(in_network=True))
             state = {**backend.carried()}
             for tensor in backend.program.tensors:
                 for which in ("value", "first", "second"):
@@ -48,7 +49,7 @@ def test_bits_depend_neither_on_threads_nor_on_how_trials_are_cut(tmp_path: Path
 def test_a_recorded_trial_is_the_one_that_is_learned(tmp_path: Path) -> None:
     with opened(config_of(CASES["symmetric"]), tmp_path) as (backend, data):
         for _ in range(3):
-            shown = backend.trial(data, 0, disturbed=True)
+            shown = backend.trial(data, 0, Noise(in_network=True))
             frozen = backend.trial(data, 0)
             results = learn(backend, data, np.ones(1))
             assert [len(s) for s in shown.steps] == results.layer_spikes[0].tolist()

@@ -19,6 +19,7 @@ from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, n
 from test_parity import assert_close
 from test_regularisers import STRENGTHS
 
+from snnrun.backends.base import Noise
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.derive import derive
 from snnrun.compile.discrete import derive_step_back
@@ -131,7 +132,7 @@ def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
         penalty = penalty_of(regulariser.name, mean if choice["averaged"] else None)
         wanted = [gradient(e, partial(penalty)) for e in range(EXAMPLES)]
     results = backend.gradient(
-        data_of(case, DT), np.arange(EXAMPLES), 0.0, KEY, choice["disturbed"]
+        data_of(case, DT), np.arange(EXAMPLES), Noise(key=KEY, in_network=choice["disturbed"])
     )
     np.testing.assert_allclose(results.loss, [one.loss for one in wanted], rtol=1e-12)
     assert_close(gradients_of(backend), reference.mean_gradients(wanted), TOLERANCE)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parity import gradients_of, load_weights, native
 
+from snnrun.backends.base import Noise
 from snnrun.backends.native.library import NativeBackend
 from snnrun.models.declare import Neuron
 from snnrun.models.neurons import FLUX_LIF, LIF, ROCKPOOL_LIF, ROCKPOOL_LIF_DELTA, SPYTORCH_LIF
@@ -220,7 +221,7 @@ def test_noise_comes_before_the_threshold_as_in_rockpool() -> None:
     )
     backend, w, x = native(program(net, T, DT)), weights(3, 0.1, 0.5, 0.05), inputs(4)
     load_weights(backend, w)
-    trial = backend.trial(data_of(x), 0, 0.0, key, True)
+    trial = backend.trial(data_of(x), 0, Noise(key=key, in_network=True))
     zeta = normal(hashes(layer_keys(key, 0, 0)[0], T, N))
     assert abs(zeta.std() - 1) < 0.02
     steps = iter(noise_std * np.sqrt(DT / 1000) * zeta)

@@ -27,7 +27,7 @@ from test_regularisers import STRENGTHS
 from test_surrogate import penalty_of
 
 from snnrun import load_run, train
-from snnrun.backends.base import Adam
+from snnrun.backends.base import NO_NOISE, Adam
 from snnrun.backends.native.library import NativeBackend
 from snnrun.backends.pattern import distances_ms
 from snnrun.compile.loss import kernel_of
@@ -148,7 +148,9 @@ def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
     found = []
     for threads in (1, 3):
         backend = loaded(case, threads=threads)
-        results = backend.train(data, np.tile(np.arange(3), 4), 1, np.full(12, 0.01), adam, 0, 0, 0)
+        results = backend.train(
+            data, np.tile(np.arange(3), 4), 1, np.full(12, 0.01), adam, 0, NO_NOISE
+        )
         found.append([results.loss, *results.figures.values(), backend.get("in_to_hid")])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.base import Adam
+from snnrun.backends.base import NO_NOISE, Adam
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import emit
@@ -146,7 +146,7 @@ def _run(backend: NativeBackend, data: SpikeData) -> float:
         for start in range(0, EXAMPLES, BATCH):
             chosen = examples[start : start + BATCH]
             began = time.perf_counter()
-            backend.train(data, chosen, BATCH, rates, adam, 0, 0.0, 0)
+            backend.train(data, chosen, BATCH, rates, adam, 0, NO_NOISE)
             times.append(1e3 * (time.perf_counter() - began))
     return statistics.median(times)
 

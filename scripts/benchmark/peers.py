@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmark.kernels import _load as load
 from benchmark.kernels import _program as network
-from snnrun.backends.base import Adam
+from snnrun.backends.base import NO_NOISE, Adam
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
@@ -76,7 +76,7 @@ def native_step(data: SpikeData, recurrent: bool, threads: int) -> tuple[Callabl
     updates = iter(range(10**9))
 
     def step() -> None:
-        backend.train(data, examples, BATCH, rates, adam, next(updates), 0.0, 0)
+        backend.train(data, examples, BATCH, rates, adam, next(updates), NO_NOISE)
 
     return step, backend
 

@@ -49,6 +49,24 @@ class Trial:
     input_channels: np.ndarray
 
 
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What acts at random on examples in training, and never in evaluation.
+
+    Args:
+        dropout: Probability with which an input spike is dropped.
+        key: Chooses the random numbers.
+        in_network: Noise and spike dropout of the hidden neurons act too.
+    """
+
+    dropout: float = 0.0
+    key: int = 0
+    in_network: bool = False
+
+
+NO_NOISE = Noise()
+
+
 class Backend(Protocol):
     """A compiled program that holds weights and runs examples.
 
@@ -85,35 +103,17 @@ class Backend(Protocol):
         rates: np.ndarray,
         adam: Adam,
         updates: int,
-        dropout: float,
-        dropout_key: int,
+        noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches; ``rates`` holds one learning rate per batch."""
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
-        """Run ``examples`` without learning, undisturbed."""
+        """Run ``examples`` without learning and without noise."""
 
-    def gradient(
-        self,
-        data: SpikeData,
-        examples: np.ndarray,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Results:
-        """Leave the gradient of the examples' mean loss in the tensors.
+    def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
+        """Leave the gradient of the examples' mean loss in the tensors."""
 
-        ``disturbed``: with the noise and the spike dropout of training, drawn by ``dropout_key``.
-        """
-
-    def trial(
-        self,
-        data: SpikeData,
-        example: int,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Trial:
+    def trial(self, data: SpikeData, example: int, noise: Noise = NO_NOISE) -> Trial:
         """Run one example and return everything that happened."""
 
 

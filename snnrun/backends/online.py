@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Backend, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
 from snnrun.backends.pattern import PatternFigures, Spikes
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
@@ -162,8 +162,7 @@ class OnlineRuns(Backend):
         rates: np.ndarray,
         adam: Adam,
         updates: int,
-        dropout: float,
-        dropout_key: int,
+        noise: Noise,
     ) -> Results:
         """Present ``examples`` in order while the synapses learn; one step size per example."""
         results = self._call(data, examples, rates=rates)
@@ -182,31 +181,17 @@ class OnlineRuns(Backend):
             self.carry({**kept, "clock": np.array(0, np.int64)})
             return self._call(data, examples)
 
-    def gradient(
-        self,
-        data: SpikeData,
-        examples: np.ndarray,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Results:
+    def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
         """Refuse: the rule follows no gradient of a loss."""
         raise ConfigError(
             f"rule {self.program.rule.name} has no gradient that could be compared; snnrun "
             "gradcheck is for rule=eventprop"
         )
 
-    def trial(
-        self,
-        data: SpikeData,
-        example: int,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Trial:
+    def trial(self, data: SpikeData, example: int, noise: Noise = NO_NOISE) -> Trial:
         """Run one example and return everything that happened; what follows is unaffected.
 
-        ``disturbed``: in training, with the weights changing as they will in the trial to come.
+        With ``noise`` in the network, the weights change as they will in the trial to come.
         """
         weights = {
             t.name: [self.get(t.name, which) for which in WHICH] for t in self.program.tensors
@@ -215,7 +200,10 @@ class OnlineRuns(Backend):
         rates = np.array([self.rule.rate(trials, self.program.duration)])
         with self._put_back():
             results = self._call(
-                data, np.array([example], np.int64), rates=rates if disturbed else None, trace=True
+                data,
+                np.array([example], np.int64),
+                rates=rates if noise.in_network else None,
+                trace=True,
             )
             trial = self._traced(data, example, results)
         for name, arrays in weights.items():

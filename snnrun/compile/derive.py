@@ -68,7 +68,7 @@ class Jump:
     adjoint: dict[str, sp.Expr]  # state -> new lam, in terms of lam and DRIVE
     parameters: dict[str, sp.Expr]  # parameter -> what is added to its gradient
     release: sp.Expr | None  # at the end of a refractory period
-    crossing: dict[str, sp.Expr]  # at the crossing of a late spike: state -> new lam
+    crossing: dict[str, sp.Expr]  # at the crossing of a postponed spike: state -> new lam
     crossing_parameters: dict[str, sp.Expr]  # there, as ``parameters``
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Backend, Results
+from snnrun.backends.base import Adam, Backend, Noise, Results
 from snnrun.config import Config
 from snnrun.datasets.feed import Feed, Served, feed
 from snnrun.datasets.spikes import Splits
@@ -34,7 +34,7 @@ from snnrun.training.activity import Figures, activity, by_population, of_valida
 from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience
 from snnrun.training.guard import Guard
 from snnrun.training.keeper import Keeper
-from snnrun.training.recorder import Noise, Recorder
+from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
 from snnrun.training.state import State
 from snnrun.training.watch import noticed, sizes, watched
@@ -230,14 +230,7 @@ class Trainer:
             rates = state.schedule.rates(self.config, learning, epoch, state.updates, batches)
             noise = self._noise(epoch, phase, served)
             results = self.backend.train(
-                served.data,
-                examples,
-                self.config.N_BATCH,
-                rates,
-                self._adam,
-                state.updates,
-                noise.dropout,
-                noise.key,
+                served.data, examples, self.config.N_BATCH, rates, self._adam, state.updates, noise
             )
             self._guard.training(results, epoch, served.first, state.updates, rates)
             state.updates += batches

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from snnrun.backends.base import Backend, Trial
+from snnrun.backends.base import Backend, Noise, Trial
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.feed import Served
@@ -22,21 +21,6 @@ from snnrun.record.recordings import Recordings
 Pair = tuple[str, str]
 UNIT = "1"  # states and weights are in units of the model
 MS = "ms"  # the unit of time constants
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noise:
-    """What acts on examples in training, and never in evaluation.
-
-    Args:
-        dropout: Probability with which an input spike is dropped.
-        key: Chooses the random numbers of dropout and noise.
-        in_network: Noise and spike dropout of the hidden neurons act too.
-    """
-
-    dropout: float
-    key: int
-    in_network: bool
 
 
 class Recorder:
@@ -59,13 +43,7 @@ class Recorder:
         """Record mini-batch ``batch``, which is about to run: its spikes, variables and weights."""
         spikes, variables, weights, synapses, taus = self._what(epoch, batch)
         if spikes or variables:
-            run = partial(
-                self._backend.trial,
-                served.data,
-                dropout=noise.dropout,
-                dropout_key=noise.key,
-                disturbed=noise.in_network,
-            )
+            run = partial(self._backend.trial, served.data, noise=noise)
             self._record_examples(epoch, batch, served, phase, run, spikes, variables)
         if weights or synapses or taus:
             self._record_learned(epoch, batch, phase, weights, synapses, taus)

@@ -15,6 +15,7 @@ from parity import data_of, native, program_of
 from superspike_problem import CASES, config_of
 from test_golden import PROGRAMS, program, rounded
 
+from snnrun.backends.base import Noise
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.events import EventTables, kept_events
@@ -189,7 +190,7 @@ def test_dropout_leaves_the_events_that_the_native_backend_leaves() -> None:
     lengths = set()
     for example in range(3):
         for dropout, key in ((0.0, 5), (0.3, 5), (0.3, 2**64 - 3), (0.9, 77)):
-            trial = backend.trial(data, example, dropout, key)
+            trial = backend.trial(data, example, Noise(dropout=dropout, key=key))
             steps, channels = kept_events(data, example, dropout, key)
             np.testing.assert_array_equal(steps, trial.input_steps)
             np.testing.assert_array_equal(channels, trial.input_channels)

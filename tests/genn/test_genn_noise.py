@@ -11,6 +11,8 @@ from reference_models import V
 from test_noise import CASES, EXAMPLES, KEY
 from test_parity import DT, assert_close
 
+from snnrun.backends.base import Noise
+
 pytestmark = pytest.mark.genn
 
 
@@ -29,15 +31,15 @@ def test_spikes_and_gradients_are_those_of_the_reference(name: str, pipeline: bo
     for e in EXAMPLES:
         drawn = disturbances(program, KEY, int(e))
         wanted = reference.gradient(given, DT, int(e), maps, disturbances=drawn)
-        found = backend.gradient(data, np.array([e]), 0.0, KEY, True)
+        found = backend.gradient(data, np.array([e]), Noise(key=KEY, in_network=True))
         np.testing.assert_array_equal(found.neuron_spikes, np.concatenate(wanted.counts))
         assert found.loss[0] == pytest.approx(wanted.loss, rel=1e-11)
         assert_close(gradients_of(backend), wanted.gradients)
-        trial = backend.trial(data, int(e), 0.0, KEY, True)
+        trial = backend.trial(data, int(e), Noise(key=KEY, in_network=True))
         for layer, tape in enumerate(wanted.tapes):
             np.testing.assert_allclose(trial.states[layer]["V"], tape.stepped[:, V], atol=1e-11)
         results.append(wanted)
-    backend.gradient(data, EXAMPLES, 0.0, KEY, True)
+    backend.gradient(data, EXAMPLES, Noise(key=KEY, in_network=True))
     assert_close(gradients_of(backend), reference.mean_gradients(results))
     undisturbed = reference.gradient(given, DT, 0, maps)
     assert backend.evaluate(data, EXAMPLES[:1]).loss[0] == pytest.approx(

@@ -22,6 +22,7 @@ from test_parity import (
     with_late_events,
 )
 
+from snnrun.backends.base import Noise
 from snnrun.backends.genn.backend import GennBackend
 from snnrun.datasets.spikes import SpikeData
 
@@ -95,7 +96,10 @@ def test_recorded_trials_are_those_of_the_native_backend(name: str) -> None:
     load_parameters(other, given)
     for dropout in (0.0, 0.3):
         for example in range(EXAMPLES):
-            a, b = (x.trial(data, example, dropout, 99) for x in (loaded(name, given), other))
+            a, b = (
+                x.trial(data, example, Noise(dropout=dropout, key=99))
+                for x in (loaded(name, given), other)
+            )
             np.testing.assert_array_equal(a.input_steps, b.input_steps)
             np.testing.assert_array_equal(a.input_channels, b.input_channels)
             assert a.prediction == b.prediction
@@ -121,7 +125,7 @@ def test_gradients_with_dropout_are_those_of_the_native_backend(name: str) -> No
     load_parameters(backends[1], given)
     data = data_of(given, DT)
     for backend in backends:
-        backend.gradient(data, np.arange(EXAMPLES), 0.4, 2**63 + 12345)
+        backend.gradient(data, np.arange(EXAMPLES), Noise(dropout=0.4, key=2**63 + 12345))
     assert_close(*(gradients_of(backend) for backend in backends))
 
 

@@ -13,6 +13,7 @@ import pytest
 from runs import assert_same_run, end, overrides, start, wait_for_epochs
 from superspike_problem import CASES, EXACT, assert_every_step, config_of, learn, opened
 
+from snnrun.backends.base import Noise
 from snnrun.backends.genn.flags import raised
 from snnrun.backends.genn.online import GennOnlineBackend
 from snnrun.backends.online import WHICH, OnlineRuns
@@ -111,7 +112,7 @@ def test_in_single_precision_spikes_are_those_of_the_native_backend(tmp_path: Pa
             a, b = (learn(x, data, np.ones(1)) for x in (native, genn))
             np.testing.assert_array_equal(a.layer_spikes, b.layer_spikes)
             for layer in range(2):
-                shown = [x.trial(data, 0, disturbed=True) for x in (native, genn)]
+                shown = [x.trial(data, 0, Noise(in_network=True)) for x in (native, genn)]
                 np.testing.assert_array_equal(shown[0].steps[layer], shown[1].steps[layer])
                 np.testing.assert_array_equal(shown[0].neurons[layer], shown[1].neurons[layer])
             assert a.layer_spikes.min() > 50
@@ -135,7 +136,7 @@ def test_what_is_only_looked_at_leaves_nothing_behind(tmp_path: Path) -> None:
             looks = [x.evaluate(data, np.zeros(3, np.int64)) for x in (native, genn)]
             np.testing.assert_allclose(looks[0].loss, looks[1].loss, rtol=1e-10)
             for disturbed in (False, True):
-                one, two = (x.trial(data, 0, disturbed=disturbed) for x in (native, genn))
+                one, two = (x.trial(data, 0, Noise(in_network=disturbed)) for x in (native, genn))
                 assert one.loss == pytest.approx(two.loss, rel=1e-10)
                 for k in range(2):
                     np.testing.assert_array_equal(one.steps[k], two.steps[k])

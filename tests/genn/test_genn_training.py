@@ -21,7 +21,7 @@ from parity import (
     program_of,
 )
 
-from snnrun.backends.base import Adam, Backend
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise
 from snnrun.backends.genn.backend import GennBackend
 from snnrun.backends.genn.flags import raised
 from snnrun.datasets.spikes import SpikeData
@@ -69,7 +69,7 @@ def learn(
 ) -> np.ndarray:
     data = data_of(given(loss), DT)
     order = np.arange(EXAMPLES)[::-1].copy()
-    return backend.train(data, order, BATCH, rates, ADAM, 3, dropout, 7).loss
+    return backend.train(data, order, BATCH, rates, ADAM, 3, Noise(dropout=dropout, key=7)).loss
 
 
 def tensors(backend: Backend) -> dict[str, np.ndarray]:
@@ -141,7 +141,7 @@ def test_the_pipeline_goes_back_with_weights_that_are_one_update_newer(
     rates = 0.02 / np.arange(1, EXAMPLES + 1)
     data = data_of(given(loss), DT)
     piped.train(
-        data, np.arange(EXAMPLES), 1, rates, ADAM, 3, 0.0, 0
+        data, np.arange(EXAMPLES), 1, rates, ADAM, 3, NO_NOISE
     )  # as many as GeNN runs at once
     names = list(given(loss).weights)
     weights = [given(loss).weights] * 2  # before the first batch, and while the second runs
@@ -224,11 +224,13 @@ def test_an_explosion_names_the_batch_and_the_tensor(
     data = data_of(given("sum_weigh_exp"), DT)
     for rates in ([1e-3, 1e9, 1e-3], [1e-3, np.nan, 1e-3]):
         fresh(backend, "sum_weigh_exp")
-        results = backend.train(data, np.arange(EXAMPLES), BATCH, np.array(rates), ADAM, 0, 0.0, 0)
+        results = backend.train(
+            data, np.arange(EXAMPLES), BATCH, np.array(rates), ADAM, 0, NO_NOISE
+        )
         assert results.failed_batch == 1
         assert results.failed_tensor == backend.program.tensors[0].name
     fresh(backend, "sum_weigh_exp")  # the flags are lowered
-    results = backend.train(data, np.arange(EXAMPLES), BATCH, RATES, ADAM, 0, 0.0, 0)
+    results = backend.train(data, np.arange(EXAMPLES), BATCH, RATES, ADAM, 0, NO_NOISE)
     assert results.failed_batch == -1
 
 

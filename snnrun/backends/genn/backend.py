@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
@@ -71,7 +71,7 @@ class GennBackend:
             for layer, compiled in enumerate(program.populations)
             if program.push(compiled) is not None
         ]
-        self._disturbed = [
+        self._noisy = [
             (layer, c.population.name)
             for layer, c in enumerate(program.populations)
             if c.population.noise or c.population.spike_dropout
@@ -112,12 +112,11 @@ class GennBackend:
         rates: np.ndarray,
         adam: Adam,
         updates: int,
-        dropout: float,
-        dropout_key: int,
+        noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
-        self._begin(data, dropout, disturbed=True)
+        self._begin(data, noise)
 
         def ended(unit: Unit) -> bool:
             """Learn the mini-batch that ends with a unit; return whether training can go on."""
@@ -133,9 +132,9 @@ class GennBackend:
 
         behind: Unit | None = None  # its backward pass is still to come
         for ahead in mini_batches(examples, batch, self._settings.batch):
-            self._count_ahead(data, ahead, dropout_key)
+            self._count_ahead(data, ahead, noise.key)
             for unit in ahead:
-                self._forward(data, unit, dropout_key, behind)
+                self._forward(data, unit, noise.key, behind)
                 if behind is not None and not ended(behind):
                     return call.results()
                 if not self._collect(call, unit, learning=True):
@@ -143,63 +142,49 @@ class GennBackend:
                 if self._settings.pipeline:
                     behind = unit
                     continue
-                self._backward(data, unit, dropout_key)
+                self._backward(data, unit, noise.key)
                 if not ended(unit):
                     return call.results()
         if behind is not None:
-            self._backward(data, behind, dropout_key)
+            self._backward(data, behind, noise.key)
             ended(behind)
         return call.results()
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
-        self._begin(data, 0.0, disturbed=False)
+        self._begin(data, NO_NOISE)
         for unit in units(examples, self._settings.batch):
-            self._forward(data, unit, 0, None)
+            self._forward(data, unit, NO_NOISE.key, None)
             self._collect(call, unit, learning=False)
         return call.results()
 
-    def gradient(
-        self,
-        data: SpikeData,
-        examples: np.ndarray,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Results:
+    def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
         call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
-        self._begin(data, dropout, disturbed=disturbed)
+        self._begin(data, noise)
         ahead = units(examples, self._settings.batch)
-        self._count_ahead(data, ahead, dropout_key)
+        self._count_ahead(data, ahead, noise.key)
         for unit in ahead:
-            self._forward(data, unit, dropout_key, None)
+            self._forward(data, unit, noise.key, None)
             self._collect(call, unit, learning=True)
-            self._backward(data, unit, dropout_key)
+            self._backward(data, unit, noise.key)
         self._tensors.add_up()
         return call.results()
 
-    def trial(
-        self,
-        data: SpikeData,
-        example: int,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Trial:
+    def trial(self, data: SpikeData, example: int, noise: Noise = NO_NOISE) -> Trial:
         """Run one example and return everything that happened, with the weights as they are.
 
         States are there only if the model was built to be traced.
         """
         examples = np.array([example], np.int64)
         call = Call(self.program, data.labels[examples], drop=False)  # records hold every spike
-        self._begin(data, dropout, disturbed=disturbed)
+        self._begin(data, noise)
         (unit,) = units(examples, self._settings.batch)
-        self._forward(data, unit, dropout_key, None)
+        self._forward(data, unit, noise.key, None)
         self._collect(call, unit, learning=True)
         spikes = [self._spikes(compiled) for compiled in self.program.populations]
-        input_steps, input_channels = kept_events(data, example, dropout, dropout_key)
+        input_steps, input_channels = kept_events(data, example, noise.dropout, noise.key)
         return Trial(
             loss=float(call.loss[0]),
             prediction=int(call.prediction[0]),
@@ -210,7 +195,7 @@ class GennBackend:
             input_channels=input_channels,
         )
 
-    def _begin(self, data: SpikeData, dropout: float, *, disturbed: bool) -> None:
+    def _begin(self, data: SpikeData, noise: Noise) -> None:
         """Have the data on the device, and set what holds for a whole call."""
         network = self.program.network
         if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
@@ -226,9 +211,9 @@ class GennBackend:
             else:
                 self._events.write(placed, data, *self._event_memory())
                 self._push_events()
-        self._device.set_parameter(network.input.name, "drop_below", dropout_limit(dropout))
-        for _, name in self._disturbed:
-            self._device.set_parameter(name, "disturbed", int(disturbed))
+        self._device.set_parameter(network.input.name, "drop_below", dropout_limit(noise.dropout))
+        for _, name in self._noisy:
+            self._device.set_parameter(name, "noise_acts", int(noise.in_network))
 
     def _grow_tables(self) -> None:
         saved = self._tensors.snapshot()
@@ -253,28 +238,28 @@ class GennBackend:
         for name in TABLES:
             self._device.push(self.program.network.input.name, name)
 
-    def _forward(self, data: SpikeData, unit: Unit, dropout_key: int, behind: Unit | None) -> None:
+    def _forward(self, data: SpikeData, unit: Unit, key: int, behind: Unit | None) -> None:
         """Run a unit forward and, pipelined, the one behind it backward in the same steps."""
         with self._device.timed("forward"):
             self._turn()
-            self._place(data, unit, dropout_key)
-            for layer, name in self._disturbed:
-                for key, array in draw_keys(dropout_key, unit.examples, layer).items():
-                    self._device.write(name, key, array)
+            self._place(data, unit, key)
+            for layer, name in self._noisy:
+                for name_of_key, array in draw_keys(key, unit.examples, layer).items():
+                    self._device.write(name, name_of_key, array)
             output = self.program.populations[-1].population.name
             real = unit.examples >= 0
             labels = np.where(real, data.labels[np.where(real, unit.examples, 0)], -1)
             self._device.write(output, "label", labels)
             self._device.write(output, "scale", np.where(real, unit.scale, 0.0))
             if behind is not None:
-                self._place(data, behind, dropout_key, "_back")
+                self._place(data, behind, key, "_back")
             self._run(forward=True, backward=behind is not None)
 
-    def _backward(self, data: SpikeData, unit: Unit, dropout_key: int) -> None:
+    def _backward(self, data: SpikeData, unit: Unit, key: int) -> None:
         with self._device.timed("backward"):
             self._turn()
             if self._settings.pipeline:
-                self._place(data, unit, dropout_key, "_back")
+                self._place(data, unit, key, "_back")
             self._run(forward=False, backward=True)
 
     def _turn(self) -> None:
@@ -285,13 +270,13 @@ class GennBackend:
         for compiled in self.program.populations:
             self._device.set_parameter(compiled.population.name, "parity", self._parity)
 
-    def _place(self, data: SpikeData, unit: Unit, dropout_key: int, back: str = "") -> None:
+    def _place(self, data: SpikeData, unit: Unit, key: int, back: str = "") -> None:
         """Tell the input population where its examples begin."""
         if back and not self._trains_input:
             return
         source = self.program.network.input.name
         values = self._events.beginnings(data, unit.examples)
-        values["low"], values["high"] = dropout_keys(dropout_key, unit.examples)
+        values["low"], values["high"] = dropout_keys(key, unit.examples)
         for name, array in values.items():
             self._device.write(source, f"{name}{back}", array)
 
@@ -328,13 +313,13 @@ class GennBackend:
             total[: unit.count] = call.layer_spikes[unit.place, layer]
             self._device.write(name, "total", total)
 
-    def _count_ahead(self, data: SpikeData, ahead: list[Unit], dropout_key: int) -> None:
+    def _count_ahead(self, data: SpikeData, ahead: list[Unit], key: int) -> None:
         """Average the spikes of a mini-batch of several units, before the first is learned."""
         if not self.program.average_spikes or not self._regularised or len(ahead) < 2:
             return
         sums: dict[str, np.ndarray | int] = {name: 0 for _, name in self._regularised}
         for unit in ahead:
-            self._forward(data, unit, dropout_key, None)
+            self._forward(data, unit, key, None)
             for name in sums:
                 sums[name] = sums[name] + self._spikes_of_neurons(name, unit)
         for name, spikes in sums.items():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from snnrun.backends.genn.description import Access, Neurons, Parameter, Table, Variable
-from snnrun.backends.genn.disturbance import Disturbance
+from snnrun.backends.genn.network_noise import NetworkNoise
 from snnrun.backends.genn.printer import (
     Formulas,
     adjoint_name,
@@ -56,7 +56,7 @@ class PopulationWriter:
         self.size = compiled.population.size
         self.name = compiled.population.name
         self.push = program.push(compiled)  # at each spike, or None
-        self.disturbance = Disturbance(self.formula, settings)
+        self.network_noise = NetworkNoise(self.formula, settings)
 
     def write(self) -> Neurons:
         """Return the population."""
@@ -71,7 +71,7 @@ class PopulationWriter:
             reset_code=reset_code,
             variables=tuple(self._variables()),
             tables=tuple(self._tables()),
-            parameters=(*self._switches(), *self.disturbance.parameters, *numbers),
+            parameters=(*self._switches(), *self.network_noise.parameters, *numbers),
             inputs=(*(("R",) if self._has_targets else ()), *self.watched.inputs),
         )
 
@@ -125,7 +125,7 @@ class PopulationWriter:
             found.append(Variable(name="free_from", type="int"))
         if self.push is not None:
             found += REGULARISED
-        return [*found, *self.disturbance.variables, *self.watched.variables]
+        return [*found, *self.network_noise.variables, *self.watched.variables]
 
     def _tables(self) -> list[Table]:
         neurons = self.settings.halves * self.settings.batch * self.size
@@ -157,7 +157,7 @@ class PopulationWriter:
             found += [
                 self._table(f"trace_{s}", self.size * self.program.steps) for s in self.states
             ]
-        return [*found, *self.disturbance.tables, *self.watched.tables]
+        return [*found, *self.network_noise.tables, *self.watched.tables]
 
     def _table(self, name: str, count: int) -> Table:
         return Table(name=name, type="scalar", values=np.zeros(count, self.settings.precision))
@@ -194,7 +194,7 @@ class PopulationWriter:
             "bool fires = false;",
             "scalar arrived = 0.0;",
             "const int own = batch * num_neurons + id;",
-            *self.disturbance.declarations,
+            *self.network_noise.declarations,
         ]
 
     def _half(self, *, back: bool) -> str:
@@ -219,7 +219,7 @@ class PopulationWriter:
             lines += ["count[own] = 0;", f"if (!backward) due = {NONE};"]
         if self._refractory:
             lines.append("free_from = 0;")
-        return [*lines, *self.disturbance.start, *self.watched.start]
+        return [*lines, *self.network_noise.start, *self.watched.start]
 
     def _advance(self) -> list[str]:
         source = state_name(self.dynamics.neuron.input)
@@ -231,7 +231,7 @@ class PopulationWriter:
         if self._refractory:
             lines.append("const bool held = n < free_from;")
         lines += self._by_flow(self.formula.advance)
-        lines += self.disturbance.add_noise(self._refractory > 0)
+        lines += self.network_noise.add_noise(self._refractory > 0)
         lines += self.watched.observe(self._row("n"))
         if self.settings.traced:
             stores = [f"trace_{s}[n * num_neurons + id] = {state_name(s)};" for s in self.states]
@@ -239,7 +239,7 @@ class PopulationWriter:
         if self.compiled.spiking:
             free = "!held && " if self._refractory else ""
             lines.append(f"fires = {free}{self.formula.crosses()};")
-        lines += self.disturbance.hold_back
+        lines += self.network_noise.drop_spikes
         if self._refractory:
             lines += self._keep_released()
         return lines
@@ -267,8 +267,8 @@ class PopulationWriter:
         jump = self.dynamics.jump
         assert jump is not None
         at = self._spike("count[own]", back=False)
-        kept = [f"    kept_{s}[at] = {self.disturbance.at_spike(s)};" for s in jump.records]
-        kept += self.disturbance.kept
+        kept = [f"    kept_{s}[at] = {self.network_noise.at_spike(s)};" for s in jump.records]
+        kept += self.network_noise.kept
         lines = [
             f"if (count[own] < {self.settings.spikes}) {{",
             f"    const int at = {at};",
@@ -293,7 +293,7 @@ class PopulationWriter:
             lines += self._next_spike()
         if self._refractory:
             lines.append("release[own] = 0.0;")
-        lines += self.disturbance.backward_start
+        lines += self.network_noise.backward_start
         return lines + self.watched.backward_start(adjoint_name(self.states[0]))
 
     def _next_spike(self) -> list[str]:
@@ -321,7 +321,7 @@ class PopulationWriter:
         if jump is None:
             return []
         lines = self._release() if self._refractory else []
-        lines += self.disturbance.cross
+        lines += self.network_noise.cross
         timed = self.watched.timed
         drive = jump.drive.subs(
             ({} if timed else {SPIKE_TIME_GRADIENT: 0})
@@ -334,7 +334,7 @@ class PopulationWriter:
             f"const scalar slope = {self.formula(jump.slope, 'spike')};",
             "const scalar dl_dt = remaining[own] == 1 ? time_gradient : 0.0;" if timed else "",
             "const scalar release_now = release[own];" if self._refractory else "",
-            *self.disturbance.drive(self.formula(drive, "spike")),
+            *self.network_noise.drive(self.formula(drive, "spike")),
             *self.formula.changes(jump.adjoint, jump.parameters),
             *self._pushed(),
             "release[own] = 0.0;" if self._refractory else "",

@@ -23,8 +23,9 @@ TAKEN = frozenset(  # by GeNN, by the templates, and by C
     forward backward parity drive slope dl_dt R Falling y label scale delta weight total top first
     past own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
     mean_score loss at_output first_step label_silent potential slopes
-    disturbed late waiting delayed strength pending pending_at cross_due crossed crossed_now
-    held_back spike_dropout_below exploded noise_low noise_high spike_dropout_low spike_dropout_high
+    noise_acts postponed delayed strength pending pending_at cross_due crossed crossed_now
+    suppressed_at spike_dropout_below exploded noise_low noise_high spike_dropout_low
+    spike_dropout_high
     spike_step event_step channel_start next left exp log sqrt tanh fabs pow fmin fmax rint
     min max abs id_pre id_post auto bool break case char const continue default do double else
     enum extern false float for goto if inline int long register return short signed sizeof static

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
 from snnrun.backends.native.emit import generate
 from snnrun.backends.native.interface import (
     Connected,
@@ -176,8 +176,7 @@ class NativeBackend(CompiledProgram):
         rates: np.ndarray,
         adam: Adam,
         updates: int,
-        dropout: float,
-        dropout_key: int,
+        noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
         if self._patterns is not None and batch != 1:
@@ -190,9 +189,7 @@ class NativeBackend(CompiledProgram):
             beta2=adam.beta2,
             epsilon=adam.epsilon,
             updates=updates,
-            dropout=dropout,
-            dropout_key=dropout_key,
-            disturbed=1,
+            **vars(noise),
         )
         return self._call(self._lib.snn_run, job, data, examples)
 
@@ -200,34 +197,14 @@ class NativeBackend(CompiledProgram):
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
         return self._call(self._lib.snn_run, Job(batch=EVALUATION_BATCH), data, examples)
 
-    def gradient(
-        self,
-        data: SpikeData,
-        examples: np.ndarray,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Results:
+    def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
-        job = Job(
-            batch=len(examples),
-            train=1,
-            dropout=dropout,
-            dropout_key=dropout_key,
-            disturbed=disturbed,
-        )
+        job = Job(batch=len(examples), train=1, **vars(noise))
         return self._call(self._lib.snn_gradient, job, data, examples)
 
-    def trial(
-        self,
-        data: SpikeData,
-        example: int,
-        dropout: float = 0.0,
-        dropout_key: int = 0,
-        disturbed: bool = False,
-    ) -> Trial:
+    def trial(self, data: SpikeData, example: int, noise: Noise = NO_NOISE) -> Trial:
         """Run one example and return everything that happened, with the weights as they are."""
-        job = Job(batch=1, dropout=dropout, dropout_key=dropout_key, disturbed=disturbed)
+        job = Job(batch=1, **vars(noise))
         results = self._call(self._lib.snn_trial, job, data, np.array([example], np.int64))
         input_steps, input_channels = self._spikes(-1)
         steps, neurons, states = [], [], []

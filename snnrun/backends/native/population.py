@@ -297,8 +297,8 @@ class PopulationEmitter:
         used = [*adjoint.values(), *gradients.values()]
         cross = self.body.lines(used, real=True, states=jump.records)
         return text + fill(
-            "late",
-            late_drive=self.body.returned(jump.drive, real=True, states=jump.records),
+            "postponed",
+            postponed_drive=self.body.returned(jump.drive, real=True, states=jump.records),
             cross=indented([*cross, *self._changes(adjoint, gradients)]),
         )
 

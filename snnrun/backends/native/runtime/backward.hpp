@@ -156,8 +156,8 @@ static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Re
     const Real dl_dt = M::TIMED ? s.time_gradient[e] : Real(0);
     const Real release = M::REFRACTORY ? s.released[e] : Real(0);
     if constexpr (M::DROPS_SPIKES)
-        work.crossings[b].pending[s.neuron[e]] = s.late[e] ?
-            M::late_drive(lam, state, s.from_targets[e], dl_dt, release, constants + j) : 0;
+        work.crossings[b].pending[s.neuron[e]] = s.postponed[e] ?
+            M::postponed_drive(lam, state, s.from_targets[e], dl_dt, release, constants + j) : 0;
     M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, constants + j,
             parameters + j);
     if constexpr (M::REGULARISED) {
@@ -265,7 +265,7 @@ template <class L> void invert_slopes(Work<L>& work, const ConstantsOf<L>& const
             const Real slope = M::slope(state, constants + j);
             s.inverse_slope[e] = moves(slope, constants) ? 1 / slope : 0;
             if constexpr (M::DROPS_SPIKES)
-                if (s.late[e]) s.inverse_slope[e] = 0;  // it does not move with its own state
+                if (s.postponed[e]) s.inverse_slope[e] = 0;  // it does not move with its own state
         }
     }
 }

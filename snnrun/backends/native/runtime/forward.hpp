@@ -81,11 +81,11 @@ static inline void prepare_draws(Work<L>& work, const Coefficients<L>& coefficie
 // Takes from `spiking` the neurons of vector v that are kept from spiking in step n. Those that
 // were not so in the step before are `crossed`; those that spike although they were are returned.
 template <class L>
-static inline vi hold_back(Work<L>& work, vi& spiking, vi& crossed, int v, int n) {
-    vi& waiting = reinterpret_cast<vi*>(work.waiting.data())[v];
-    const vi before = waiting;
-    waiting = bits(spiking) ? spiking & drops_spikes(work.draws, v, n) : vi{};
-    spiking &= ~waiting, crossed = waiting & ~before;
+static inline vi drop_spikes(Work<L>& work, vi& spiking, vi& crossed, int v, int n) {
+    vi& suppressed = reinterpret_cast<vi*>(work.suppressed.data())[v];
+    const vi before = suppressed;
+    suppressed = bits(spiking) ? spiking & drops_spikes(work.draws, v, n) : vi{};
+    spiking &= ~suppressed, crossed = suppressed & ~before;
     return spiking & before;
 }
 
@@ -161,15 +161,15 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         });
     }
     uint64_t hit[(L::BW + 63) / 64] = {};
-    [[maybe_unused]] uint64_t late[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
+    [[maybe_unused]] uint64_t postponed[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
     vi alive = {};
     // What vector x does on its threshold: spikes are entered, states kept, and reset.
     [[maybe_unused]] const auto spike = [&](vf* s, const WideConstantsOf<L>& k, vi spiking, int x) {
         if constexpr (M::DROPS_SPIKES) {
             vi first = {}, delayed = {};
-            if (work.draws.on) delayed = hold_back(work, spiking, first, b * B + x, n);
+            if (work.draws.on) delayed = drop_spikes(work, spiking, first, b * B + x, n);
             crossed[x * LANES / 64] |= uint64_t(bits(first)) << (x * LANES % 64);
-            late[x * LANES / 64] |= uint64_t(bits(delayed)) << (x * LANES % 64);
+            postponed[x * LANES / 64] |= uint64_t(bits(delayed)) << (x * LANES % 64);
             vf there[M::STATES];  // a neuron that was not kept from spiking is on its threshold
             for (int i = 0; i < M::STATES; i++) there[i] = s[i];
             there[M::THRESHOLD_STATE] = delayed ? s[M::THRESHOLD_STATE] : M::level(s, k);
@@ -234,7 +234,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         if constexpr (L::TILED) enter_parts(spikes, hit, first, n);
         for (uint32_t e = first; e < count; e++) {
             const int i = spikes.neuron[e];
-            if constexpr (M::DROPS_SPIKES) spikes.late[e] = late[i / 64] >> i % 64 & 1;
+            if constexpr (M::DROPS_SPIKES) spikes.postponed[e] = postponed[i / 64] >> i % 64 & 1;
             for (int r = 0; r < M::RECORDS; r++)
                 spikes.state[r * BlockSpikes<L>::CAPACITY + e] =
                     reinterpret_cast<const Real*>(kept[r])[i];
@@ -289,7 +289,7 @@ void forward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& one
     const int last = may_rest ? arrivals.last_step(T) : T;
     if constexpr (M::REFRACTORY > 0)
         std::fill_n(work.free_from.data() + from_block * L::BW, (to_block - from_block) * L::BW, 0);
-    if constexpr (M::DROPS_SPIKES) work.waiting.zero();
+    if constexpr (M::DROPS_SPIKES) work.suppressed.zero();
     auto finish = [&](int b, int n) {
         if constexpr (M::SPIKING)
             work.spikes[b].rest_from(n);

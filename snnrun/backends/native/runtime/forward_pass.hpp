@@ -28,10 +28,10 @@ template <class P> struct ForwardPass : Walk<P> {
         const int64_t example = job.examples[i];
         const Data& d = *job.data;
         const Events all = Events::of(d, example);
-        const uint64_t key = mix(job.dropout_key ^ uint64_t(example));
+        const uint64_t key = mix(job.key ^ uint64_t(example));
         each_layer(
             [&](auto l) { prepare_draws(std::get<l()>(trial.work), std::get<l()>(coefficients),
-                              job.disturbed, key, l()); });
+                              job.in_network, key, l()); });
         trial.events = job.dropout <= 0 ? all
                                         : trial.dropout.filter(all, d.steps, d.channels, key,
                                                                Dropout::limit(job.dropout));

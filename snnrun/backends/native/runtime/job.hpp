@@ -19,8 +19,8 @@ constexpr int SLOTS = 16;
     F(double, epsilon)                                                                             \
     F(int64_t, updates) /* Adam steps before this call */                                          \
     F(double, dropout)                                                                             \
-    F(uint64_t, dropout_key)                                                                       \
-    F(int64_t, disturbed)      /* noise, spike dropout of hidden neurons, by dropout_key */        \
+    F(uint64_t, key)           /* of the random numbers */                                         \
+    F(int64_t, in_network)     /* noise and spike dropout of hidden neurons act too */             \
     F(double*, loss)           /* [count] */                                                       \
     F(int32_t*, prediction)    /* [count] */                                                       \
     F(int32_t*, layer_spikes)  /* [count][layers] */                                               \

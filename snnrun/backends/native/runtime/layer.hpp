@@ -144,7 +144,7 @@ template <class L> struct BlockSpikes {
     Buffer<Real> state;           // [record][spike] states at the spike
     Buffer<Real> released;        // [state][spike] states at the end of the refractory period
     Buffer<Real> inverse_slope, from_targets, time_gradient;
-    Buffer<uint8_t> late;             // [spike] it came steps after the crossing
+    Buffer<uint8_t> postponed;        // [spike] it came steps after the crossing
     std::vector<uint32_t> by_neuron;  // spikes of neuron i: by_neuron[i] .. by_neuron[i + 1]
     Buffer<uint16_t> step;            // of each spike, by neuron
     static constexpr size_t CAPACITY =
@@ -156,7 +156,7 @@ template <class L> struct BlockSpikes {
         neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
         state.allocate(CAPACITY * L::Model::RECORDS);
         inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
-        if (L::Model::DROPS_SPIKES) late.allocate(CAPACITY);
+        if (L::Model::DROPS_SPIKES) postponed.allocate(CAPACITY);
         if (L::Model::TIMED) time_gradient.allocate(CAPACITY);
         if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
     }
@@ -192,7 +192,7 @@ template <class L> struct BlockCrossings {
     std::vector<uint32_t> start;  // crossings of step n: start[n] .. start[n + 1]
     Buffer<uint16_t> neuron;      // within the block
     Buffer<Real> state;           // [record][crossing] states on the threshold
-    Buffer<Real> pending;         // [BW] drive of the late spike that the crossing led to
+    Buffer<Real> pending;         // [BW] drive of the postponed spike that the crossing led to
 
     void allocate() {
         constexpr size_t CAPACITY = BlockSpikes<L>::CAPACITY;
@@ -216,7 +216,7 @@ template <class L> struct Work {
     Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes that the regulariser sees
     const Real* average = nullptr;  // [WIDTH] spikes of each neuron, per example of the mini-batch
     Draws draws;
-    Buffer<Int> waiting;  // [WIDTH] mask: above the threshold, and kept from spiking
+    Buffer<Int> suppressed;  // [WIDTH] mask: above the threshold, spike dropped
     BlockCrossings<L> crossings[M::DROPS_SPIKES ? L::BLOCKS : 1];
     Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
@@ -233,7 +233,7 @@ template <class L> struct Work {
         }
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
         if constexpr (M::DROPS_SPIKES) {
-            waiting.allocate(L::WIDTH);
+            suppressed.allocate(L::WIDTH);
             for (auto& c : crossings) c.allocate();
         }
         if (table) input_adjoint.allocate();

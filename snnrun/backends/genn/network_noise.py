@@ -19,8 +19,8 @@ NONE = -9  # a step that is never compared with
 KEYS = ("noise_low", "noise_high", "spike_dropout_low", "spike_dropout_high")
 
 
-class Disturbance:
-    """What is added to the code of a population; nothing to that of one that is not disturbed."""
+class NetworkNoise:
+    """What is added to the code of a population; nothing to that of one without noise."""
 
     def __init__(self, formulas: Formulas, settings: Settings) -> None:
         compiled, steps = formulas.compiled, formulas.steps
@@ -55,7 +55,7 @@ class Disturbance:
     @property
     def parameters(self) -> list[Parameter]:
         """What the host sets."""
-        found = [Parameter(name="disturbed", type="uint8_t")] if self._any else []
+        found = [Parameter(name="noise_acts", type="uint8_t")] if self._any else []
         below = Parameter(
             name="spike_dropout_below", type="uint32_t", value=dropout_limit(self.spike_dropout)
         )
@@ -67,7 +67,7 @@ class Disturbance:
         if not self.spike_dropout:
             return []
         steps = np.zeros(self._own, np.int32)
-        names = ("held_back", "crossed_now", "pending_at")
+        names = ("suppressed_at", "crossed_now", "pending_at")
         found = [Table(name=name, type="int", values=steps) for name in names]
         found.append(
             Table(name="crossed", type="uint16_t", values=np.zeros(self._spikes, np.uint16))
@@ -83,12 +83,12 @@ class Disturbance:
     @property
     def declarations(self) -> list[str]:
         """Return what the code of resets sees too."""
-        return ["bool late = false;"] if self.spike_dropout else []
+        return ["bool postponed = false;"] if self.spike_dropout else []
 
     @property
     def start(self) -> list[str]:
         """Return what a trial begins with."""
-        return [f"held_back[own] = {NONE};"] if self.spike_dropout else []
+        return [f"suppressed_at[own] = {NONE};"] if self.spike_dropout else []
 
     @property
     def backward_start(self) -> list[str]:
@@ -103,7 +103,7 @@ class Disturbance:
         return fill("noise", free=free, state=state_name(self._state)).splitlines()
 
     @property
-    def hold_back(self) -> list[str]:
+    def drop_spikes(self) -> list[str]:
         """Return what keeps neurons from spiking."""
         if not self.spike_dropout:
             return []
@@ -113,7 +113,7 @@ class Disturbance:
     def at_spike(self, state: str) -> str:
         """Return the value of a state that is kept with a spike."""
         if self.spike_dropout and state == self._state:
-            return f"late ? {state_name(state)} : {self._on_threshold(state)}"
+            return f"postponed ? {state_name(state)} : {self._on_threshold(state)}"
         return self._now(state)
 
     def _now(self, state: str) -> str:
@@ -132,11 +132,11 @@ class Disturbance:
         kept = [f"crossing_{s}[at] = crossing_now_{s}[own];" for s in self._records]
         return [
             "    crossed[at] = n;",
-            f"    if (late) {{ crossed[at] = crossed_now[own]; {' '.join(kept)} }}",
+            f"    if (postponed) {{ crossed[at] = crossed_now[own]; {' '.join(kept)} }}",
         ]
 
     def drive(self, strength: str) -> list[str]:
-        """Return the drive of a spike; that of a late one waits for the crossing."""
+        """Return the drive of a spike; that of a postponed one waits for the crossing."""
         if not self.spike_dropout:
             return [f"const scalar drive = {self._moves} ? ({strength}) / slope : 0.0;"]
         return [
@@ -152,7 +152,7 @@ class Disturbance:
 
     @property
     def cross(self) -> list[str]:
-        """Return what the crossing of a late spike does on the way back."""
+        """Return what the crossing of a postponed spike does on the way back."""
         if not self.spike_dropout:
             return []
         assert self._jump is not None
