@@ -17,7 +17,7 @@ from snnrun.backends.genn.backend import GennBackend
 from snnrun.backends.genn.settings import CPU, Settings
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
-from snnrun.backends.native.emit import emit
+from snnrun.backends.native.emit import generate
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
@@ -177,14 +177,15 @@ def native(
     (test_optimisation.py), so that it is left out, which takes half the time. With contraction
     the build is the one that users get.
     """
+    code = generate(program, precision)
     built = build(
-        emit(program, precision),
+        code.source,
         find_compiler(),
         contraction=contraction,
         extra_flags=("-O3" if contraction else "-O0", *flags),
         cache=cache_folder(None),
     )
-    return NativeBackend(built.library, program, threads, numbers)
+    return NativeBackend(built.library, program, threads, numbers or code.numbers)
 
 
 def genn(program: Program, data: Sequence[SpikeData], **settings: Any) -> GennBackend:

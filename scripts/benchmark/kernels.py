@@ -14,7 +14,7 @@ import numpy as np
 from snnrun.backends.base import NO_NOISE, Adam
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
-from snnrun.backends.native.emit import emit
+from snnrun.backends.native.emit import generate
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
@@ -127,10 +127,9 @@ def _program(
 
 
 def _load(program: Program, threads: int, mean: float, std: float) -> NativeBackend:
-    built = build(
-        emit(program, "float32"), find_compiler(), contraction=True, cache=cache_folder(None)
-    )
-    backend = NativeBackend(built.library, program, threads)
+    code = generate(program, "float32")
+    built = build(code.source, find_compiler(), contraction=True, cache=cache_folder(None))
+    backend = NativeBackend(built.library, program, threads, code.numbers)
     draw = np.random.default_rng(1)
     spread = {"in_to_hid": (mean, std), "hid_to_hid": (0.0, 0.02), "hid_to_out": (0.0, 0.03)}
     for tensor in program.tensors:

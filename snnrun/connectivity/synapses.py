@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,6 @@ class Synapses:
     pre: np.ndarray
     post: np.ndarray
     shape: tuple[int, int]
-    mask: np.ndarray = field(init=False, repr=False)  # bool [P, Q]
 
     def __post_init__(self) -> None:
         for end, size, name in zip(
@@ -38,13 +38,17 @@ class Synapses:
             raise ModelError(
                 f"{len(self.pre)} presynaptic ends of synapses, but {len(self.post)} others"
             )
-        mask = np.zeros(self.shape, bool)
-        mask[self.pre, self.post] = True
-        if mask.sum() < len(self.pre):
-            raise ModelError(f"{len(self.pre) - mask.sum()} pairs of neurons are connected twice")
+        if twice := len(self.pre) - self.mask.sum():
+            raise ModelError(f"{twice} pairs of neurons are connected twice")
         for name in ("pre", "post"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.int32))
-        object.__setattr__(self, "mask", mask)
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """Which pairs of neurons have a synapse, bool [P, Q]."""
+        mask = np.zeros(self.shape, bool)
+        mask[self.pre, self.post] = True
+        return mask
 
 
 def connect(

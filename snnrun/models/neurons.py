@@ -212,6 +212,9 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "spytorch_LI": (SPYTORCH_LI, ()),
 }
 
+# What stands for an output that is read out where a loss takes its spikes: the same membrane.
+SPIKING = {LI.name: LIF, SPYTORCH_LI.name: SPYTORCH_LIF}
+
 HIDDEN_NEURONS = tuple(name for name, (neuron, _) in NEURON_TYPES.items() if neuron.threshold)
 OUTPUT_NEURONS = tuple(name for name in NEURON_TYPES if name not in HIDDEN_NEURONS)
 NEURON_KEYS = [row["name"] for row in (*_OF_SOME, _REFRACTORY)]  # of some neurons only

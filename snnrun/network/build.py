@@ -17,7 +17,7 @@ from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import find
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import BUILT_IN, Loss
-from snnrun.models.neurons import NEURON_KEYS, NEURON_TYPES
+from snnrun.models.neurons import NEURON_KEYS, NEURON_TYPES, SPIKING
 from snnrun.models.regularisers import REGULARISERS, Regulariser
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules.base import Rule
@@ -130,12 +130,12 @@ def _projection(
             config.rule
         )
     mean, std, bounds = (learning or Learning()).start(source.size, choice.mean, choice.std)
-    where = f"connectivity of projection {choice.name}"
+    where = f"network.layers, projection {choice.name}"
     synapses = connect(
-        find_connectivity(choice.connectivity, where),
+        find_connectivity(choice.connectivity, f"{where}.connectivity"),
         (source.size, size),
         stream(config.MODEL_SEED, f"synapses {choice.name}"),
-        f"projection {choice.name}",
+        where,
     )
     return Projection(
         name=choice.name,
@@ -227,8 +227,7 @@ def _neuron_of(config: Config, choice: LayerChoice) -> tuple[Neuron, tuple[str, 
     hidden = choice.size is not None
     if hidden or not find_loss(config).spiking or neuron.threshold is not None:
         return neuron, heterogeneous
-    same = "spytorch_LIF" if choice.neuron == "spytorch_LI" else "LIF"
-    return NEURON_TYPES[same][0], heterogeneous  # the same membrane, with the threshold
+    return SPIKING.get(neuron.name, neuron), heterogeneous
 
 
 def _gamma(mean: float, floor: float, size: int, seed: int, name: str) -> np.ndarray:

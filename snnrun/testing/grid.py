@@ -15,7 +15,7 @@ from snnrun.backends.genn import open_for_check
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
-from snnrun.backends.native.emit import emit
+from snnrun.backends.native.emit import generate
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
@@ -124,7 +124,7 @@ def build_grids(
 def _native_grids(
     programs: Sequence[Program], problem: Problem, options: BuildOptions
 ) -> tuple[Grid, ...]:
-    sources = [emit(program, "float64") for program in programs]
+    generated = [generate(program, "float64") for program in programs]
     compiler = find_compiler(options.compiler)
 
     def library(source: str) -> Path:
@@ -138,10 +138,10 @@ def _native_grids(
         ).library
 
     with ThreadPoolExecutor(usable_cores()) as pool:  # each waits for a compiler
-        libraries = list(pool.map(library, sources))
+        libraries = list(pool.map(library, [g.source for g in generated]))
     return tuple(
-        Grid(dt=program.dt, backend=NativeBackend(built, program, threads=1))
-        for built, program in zip(libraries, programs, strict=True)
+        Grid(dt=program.dt, backend=NativeBackend(built, program, 1, code.numbers))
+        for built, program, code in zip(libraries, programs, generated, strict=True)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
@@ -55,7 +55,7 @@ def generate(program: Program, precision: str) -> Generated:
     formula, plasticity = Struct("Formula"), Struct("Plasticity")
     layers = _layers(program, emitters)
     fields = _formula(program, formula) | {"plasticity": _plasticity(program, plasticity)}
-    numbers = all_numbers(emitters, formula, plasticity)
+    numbers = all_numbers([*emitters, formula, plasticity])
     source = fill(
         "program",
         version=__version__,
@@ -99,10 +99,9 @@ class Struct:
         ).rstrip("\n")
 
 
-def all_numbers(*structs: Sequence[PopulationEmitter] | Struct) -> dict[str, float]:
+def all_numbers(structs: Iterable[PopulationEmitter | Struct]) -> dict[str, float]:
     """Return the numbers of structs as ``struct.name``, in order."""
-    each = [s for given in structs for s in ([given] if isinstance(given, Struct) else given)]
-    return {f"{s.struct}.{name}": value for s in each for name, value in s.numbers.items()}
+    return {f"{s.struct}.{name}": value for s in structs for name, value in s.numbers.items()}
 
 
 def quoted(names: Iterable[str]) -> str:
@@ -137,7 +136,7 @@ def _plastic(layer: Layer, spec: str) -> str:
 
 
 def _plasticity(program: Program, struct: Struct) -> str:
-    """Return the constants of STDP, where a projection learns by it."""
+    """Return the constants of the plasticity that projections have, if any."""
     stdp, adam, multiplicative, factor = program.plasticity, False, False, sp.Integer(1)
     if stdp is not None:
         factor = parse_expression(stdp.factor, {"right", "loss", "punish"}, "third factor")

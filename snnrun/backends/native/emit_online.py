@@ -32,7 +32,7 @@ def generate_online(program: Program, precision: str) -> Generated:
     populations = "\n".join(emitter.emit() for emitter in emitters)
     struct = Struct("OnlineRule")
     struct.numbers |= numbers_of(program)
-    numbers = all_numbers(emitters, struct)
+    numbers = all_numbers([*emitters, struct])
     structure = "\n".join(f"    static constexpr {line};" for line in _structure(program, rule))
     source = fill(
         "online",

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
-from snnrun.backends.native.emit import generate
 from snnrun.backends.native.interface import (
     Connected,
     Data,
@@ -140,14 +139,8 @@ class NativeBackend(CompiledProgram):
     job = Job
 
     def __init__(
-        self,
-        library: Path,
-        program: Program,
-        threads: int,
-        numbers: Mapping[str, float] | None = None,
+        self, library: Path, program: Program, threads: int, numbers: Mapping[str, float]
     ) -> None:
-        if numbers is None:
-            numbers = generate(program, "float32").numbers
         super().__init__(library, program, threads, numbers)
         trains = program.loss.readout.targets
         self._patterns = (
