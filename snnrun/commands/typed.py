@@ -32,6 +32,7 @@ HYDRAS = (  # settings of Hydra's that are texts
 NULLABLE = ("hydra.output_subdir",)
 NO_CHOICES: Mapping[str, Collection[str]] = MappingProxyType({})
 PATHS = ("OUT_DIR", "hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes, and expands no ~ in
+QUOTES = ("'", '"')
 _SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 _WORD = re.compile(r"(?P<add>\+{0,2})(?P<name>[A-Za-z_][\w.]*)=(?P<value>.*)", re.DOTALL)
 
@@ -59,9 +60,15 @@ def as_typed(
     sweeps = sweeps and not name.startswith("hydra.")
     if sweeps and _SWEEP.fullmatch(value):
         return word
-    values = split_commas(value) if sweeps else [value]
+    values = map(_without_space, split_commas(value)) if sweeps else [value]
     read = [each if own and each not in own else _element(name, each, bool(own)) for each in values]
     return f"{match['add']}{name}={','.join(read)}"
+
+
+def _without_space(text: str) -> str:
+    """Return one of several values; before quotes there may be space."""
+    stripped = text.lstrip()
+    return stripped if stripped.startswith(QUOTES) else text
 
 
 def _may_be_text(name: str) -> bool:
@@ -81,7 +88,7 @@ def _element(name: str, text: str, is_choice: bool) -> str:
     if name in PATHS and text.startswith("~"):
         text = os.path.expanduser(text)
     value = _reading(text)
-    if value == text or isinstance(value, QuotedString):
+    if value == text or (isinstance(value, QuotedString) and text.startswith(QUOTES)):
         return text
     if isinstance(value, HydraException) or is_choice:
         return hydra_quoted(text)

@@ -28,6 +28,7 @@ ODD = [
         "a\\",
         "tab\tbed",
         "two\nlines",
+        ' ""',
         "choice(a,b)",
         "é/ü",
     ),
