@@ -38,7 +38,7 @@ from snnrun.record.ending import noting_end
 from snnrun.record.evaluation import Weights, add_test
 from snnrun.record.owner import claim, refuse_old_run
 from snnrun.record.paths import RunPaths
-from snnrun.record.provenance import provenance
+from snnrun.record.provenance import SEEDS, provenance
 from snnrun.record.reader import load_run
 from snnrun.record.recordings import Recordings
 from snnrun.record.scratch import scratch
@@ -280,13 +280,12 @@ def _record(
 
 
 def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:
-    keys = ("TRAIN_DATA_SEED", "TEST_DATA_SEED", "MODEL_SEED")
     return provenance(
         config.to_dict(),
         name=config.NAME,
         dataset=config.dataset.name,
         epochs=config.N_EPOCH,
-        seeds={key: getattr(config, key) for key in keys},
+        seeds={key: getattr(config, key) for key in SEEDS},
         data=to_text(data),
     )
 

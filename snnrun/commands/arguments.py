@@ -146,6 +146,44 @@ def taken(words: Sequence[str], option: str, needs: str) -> tuple[str | None, li
     return None, rest
 
 
+def taken_all(words: Sequence[str], option: str, needs: str) -> tuple[list[str], list[str]]:
+    """Return every value of an option that may be given again, and the words without it.
+
+    Raises:
+        ConfigError: A value is missing; ``needs`` says what it should be.
+    """
+    found: list[str] = []
+    value, rest = taken(words, option, needs)
+    while value is not None:
+        found.append(value)
+        value, rest = taken(rest, option, needs)
+    return found, rest
+
+
+def choice_among(
+    words: Sequence[str], choices: Sequence[str], others: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Return which of some options without values was given ("": none), and the other words.
+
+    Args:
+        words: Those that are left once the values of other options are taken.
+        choices: Which exclude each other.
+        others: Further options that there are, for the message.
+
+    Raises:
+        ConfigError: Two of them, or an option that there is not.
+    """
+    given = [word for word in words if word.startswith("-")]
+    for word in given:
+        if word not in choices:
+            known = [*others, *choices]
+            hint = did_you_mean(word, known)
+            raise ConfigError(f"{word}: there is no such option.{hint} Options: {', '.join(known)}")
+    if len(set(given)) > 1:
+        raise ConfigError(f"{' and '.join(given)} exclude each other: give one of them")
+    return (given or [""])[0], [word for word in words if word not in given]
+
+
 def path_of(word: str) -> Path:
     """Return the path that an argument means, with the home folder for ``~``."""
     return Path(os.path.expanduser(word))

@@ -29,10 +29,11 @@ from snnrun.commands.arguments import parse
 from snnrun.commands.jobs import asked_of
 from snnrun.record.owner import read_owner, running
 from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
-from snnrun.report.runs import RunLine, find_runs
 from snnrun.shell import command
 from snnrun.stop import NAMES, stop_requests
 from snnrun.sweeps.asked import write_once
+from snnrun.sweeps.runs import find_runs
+from snnrun.sweeps.sweep import Job
 
 WAIT_S = 120.0  # for the checkpoints of jobs that were asked to stop
 LOOK_S = 0.1
@@ -189,7 +190,7 @@ def _told(folder: Path, words: Sequence[str]) -> str:
     )
 
 
-def _state(run: RunLine) -> str:
+def _state(run: Job) -> str:
     if run.state in ("exploded", "failed", "refused", "finished"):
         return "finished" if run.state == "finished" else "failed"
     return "kept" if RunPaths(run.folder).last.exists() else "begun"

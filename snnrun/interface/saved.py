@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,10 @@ from snnrun.errors import ConfigError
 from snnrun.numbers import table
 from snnrun.plots.library import require_matplotlib
 from snnrun.record.reader import Run
-from snnrun.report.runs import find_runs
+from snnrun.record.summary import Summary
+from snnrun.sweeps.runs import find_runs
+from snnrun.sweeps.settings import differing, value_of
+from snnrun.sweeps.sweep import Job
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,13 +59,17 @@ class RunTable(list[Row]):
 def runs(folder: str | Path = ".") -> RunTable:
     """Return the runs below ``folder``/outputs, the newest first, as `snnrun runs` lists them.
 
+    Keys that were given and that differ between the runs have columns of their own, as texts.
+
     Raises:
         ConfigError: There is no such folder.
     """
     root = Path(folder)
     if not root.is_dir():
         raise ConfigError(f"{root}: there is no such folder")
-    return RunTable(_row(asdict(line)) for line in find_runs(root))
+    jobs = find_runs(root)
+    keys = differing(jobs)
+    return RunTable(_row(job, keys) for job in jobs)
 
 
 @brief
@@ -95,10 +102,11 @@ def plot(
     return figure
 
 
-def _row(values: Row) -> Row:
-    values["folder"] = str(values["folder"])
-    values["created"] = datetime.fromtimestamp(values["created"]).replace(microsecond=0)
-    return values
+def _row(job: Job, keys: Sequence[str]) -> Row:
+    row = {field.name: getattr(job, field.name) for field in fields(Summary)}
+    row["folder"] = str(job.folder)
+    row["created"] = datetime.fromtimestamp(job.created).replace(microsecond=0)
+    return {**row, **{key: value_of(job, key) for key in keys}}
 
 
 def _text(value: Any) -> str:

@@ -24,12 +24,12 @@ from snnrun.plots.learned import learned, pictures_of
 from snnrun.plots.pattern import Shown, chosen, patterns
 from snnrun.plots.raster import Spikes, target_spikes
 from snnrun.plots.style import Picture, new_figure
+from snnrun.record.provenance import SEEDS
 from snnrun.record.reader import Run, load_run
 from snnrun.schema import SCHEMA
 from snnrun.schema.effect import used_keys
 from snnrun.training.checkpoint import load
 
-SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")
 NO_DIFFERENCE = (  # of what is learned
     *SEEDS,
     "NAME",

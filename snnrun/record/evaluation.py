@@ -111,23 +111,6 @@ def final_tests(tests: Sequence[Evaluation]) -> list[Evaluation]:
     return own[last[-1] :] if last else []
 
 
-def latest_figures(file: h5py.File) -> h5py.Group | None:
-    """Return the figures of the latest test; None where there is none."""
-    tests = file.get(GROUP, {})
-    return tests[max(tests, key=int)][_FIGURES] if tests else None
-
-
-def best_of_final_tests(file: h5py.File) -> h5py.Group | None:
-    """Return the figures of the best weights among ``final_tests``, read without the others."""
-    tests = file.get(GROUP, {})
-    found = None
-    for number in sorted(tests, key=int):
-        group = tests[number]
-        if group.attrs["final"]:
-            found = group[_FIGURES] if group.attrs["weights"] == "best" else None
-    return found
-
-
 def now() -> str:
     """Return the time as a record has it, ISO 8601 with seconds."""
     return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -21,6 +21,7 @@ from snnrun.machine import usable_cores
 from snnrun.version import __version__
 
 CONFIG = "config"  # the one entry that is a text of many lines
+SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")  # the keys of all seeds
 DATA = "data"  # what tells the data apart from others, as JSON
 
 

@@ -9,22 +9,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from snnrun.errors import SnnrunError
 from snnrun.record.ending import read_end
-from snnrun.record.evaluation import best_of_final_tests, latest_figures
+from snnrun.record.evaluation import GROUP as TESTS
 from snnrun.record.owner import read_owner
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import CONFIG
-from snnrun.record.runfile import open_run, task_of
-from snnrun.tasks import Task
+from snnrun.record.runfile import open_run
+from snnrun.tasks import CLASSIFICATION, TASKS, Task
 from snnrun.tasks.task import SPLITS
 
 _TOP = re.compile(r"^(NAME|CHECKPOINT_BEST): (.*)$", re.MULTILINE)
 _DATASET = re.compile(r"^dataset:\n(?: .*\n)*?  name: (.*)$", re.MULTILINE)
+_NONE = object()
 _RECENT = 5  # epochs by which the time of those to come is judged
 
 
@@ -116,56 +118,87 @@ def _entry(text: str, name: str) -> str:
 
 
 def _from_record(paths: RunPaths, file: h5py.File) -> Summary:
-    about, task, epochs = file.attrs, task_of(file), file["epochs"]
-    end, owner = read_end(paths, bool(about["finished"])), read_owner(paths)
-    done = len(epochs["epoch"]) if "epoch" in epochs else 0
-    n_epochs, seconds = int(about["n_epochs"]), _column(epochs, task, "seconds")
+    task = TASKS.get(_attribute(file, "task", CLASSIFICATION.name), CLASSIFICATION)
+    finished, n_epochs = bool(_attribute(file, "finished")), int(_attribute(file, "n_epochs"))
+    end, owner = read_end(paths, finished), read_owner(paths)
+    seconds = _column(file, "epochs", task, "seconds")
+    done = len(_data(file, "epochs/epoch"))
     left = float(np.mean(seconds[-_RECENT:]) * (n_epochs - done)) if len(seconds) else None
-    watched = SPLITS.get(_entry(file[CONFIG].asstr()[()], "CHECKPOINT_BEST"), "")
-    scores = _column(epochs, task, task.column(watched))
-    best = float(np.nanmax(scores)) if np.isfinite(scores).any() else math.nan
-    tested, tested_best = _tests(file, task)
-    if np.isfinite(scores).any() and int(np.nanargmax(scores)) == len(scores) - 1:
-        tested_best = _figure(file["test"], task)
+    watched = SPLITS.get(_entry(bytes(_data(file, CONFIG)[()]).decode(), "CHECKPOINT_BEST"), "")
+    train, validation = (_column(file, "epochs", task, task.column(s)) for s in SPLITS.values())
+    scores = {"train": train, "validation": validation}.get(watched, np.empty(0))
+    best = int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
+    tested, tested_best = _tests(file, task, best is not None and best == len(scores) - 1)
     return Summary(
         folder=paths.root,
-        created=datetime.fromisoformat(str(about["created"])).timestamp(),
+        created=datetime.fromisoformat(_attribute(file, "created")).timestamp(),
         state=end.state,
         reason=end.reason,
-        name=str(about["name"]),
-        dataset=str(about["dataset"]),
+        name=_attribute(file, "name"),
+        dataset=_attribute(file, "dataset"),
         epochs=done,
         n_epochs=n_epochs,
-        host=owner.host if owner else str(about.get("hostname", "")),
+        host=owner.host if owner else _attribute(file, "hostname", ""),
         seconds=float(np.nansum(seconds)),
         seconds_left=left if end.state == "running" else None,
-        train_score=_last(_column(epochs, task, task.column("train"))),
-        validation_score=_last(_column(epochs, task, task.column("validation"))),
-        best_score=best,
+        train_score=_last(train),
+        validation_score=_last(validation),
+        best_score=math.nan if best is None else float(scores[best]),
         test_score=tested,
         test_best_score=tested_best,
     )
 
 
-def _tests(file: h5py.File, task: Task) -> tuple[float, float]:
-    """Return the score of the last weights on the test set, and that of the best ones."""
-    own, best = _figure(file["test"], task), best_of_final_tests(file)
-    later = latest_figures(file)
-    if math.isnan(own) and later is not None:
-        own = _figure(later, task)
-    return own, math.nan if best is None else _figure(best, task)
+def _tests(file: h5py.File, task: Task, last_is_best: bool) -> tuple[float, float]:
+    """Return the score of the last weights on the test set, and that of the best ones.
+
+    As snnrun.record.reader has them, who reads all of each test.
+    """
+    own, latest = _last(_column(file, "test", task, task.score)), math.nan
+    best = own if last_is_best else math.nan
+    group = f"{TESTS}/0"
+    while (final := _attribute(file, "final", _NONE, of=group)) is not _NONE:
+        latest = _last(_column(file, f"{group}/figures", task, task.score))
+        if final and not last_is_best:
+            kind = _attribute(file, "weights", of=group)
+            best = latest if kind == "best" else math.nan
+        group = f"{TESTS}/{int(group.partition('/')[2]) + 1}"
+    return latest if math.isnan(own) else own, best
 
 
-def _figure(group: h5py.Group, task: Task) -> float:
-    values = _column(group, task, task.score)
-    return float(values) if values.ndim == 0 else math.nan
+# HDF5 by h5py's inner interface: its outer one takes three times as long, for some hundred runs
 
 
-def _column(group: h5py.Group, task: Task, name: str) -> np.ndarray:
+def _attribute(file: h5py.File, name: str, other: Any = None, of: str = ".") -> Any:
+    """Return a single number or text among the attributes, or ``other`` where there is none."""
+    try:
+        attribute = h5py.h5a.open(file.id, name.encode(), obj_name=of.encode())
+    except KeyError:
+        if other is None:
+            raise
+        return other
+    values = np.empty(attribute.shape, attribute.dtype)
+    attribute.read(values)
+    value = values[()]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _data(file: h5py.File, name: str) -> np.ndarray:
+    """Return a data set; empty where there is none."""
+    try:
+        data = h5py.h5d.open(file.id, name.encode())
+    except KeyError:
+        return np.empty(0)
+    values = np.empty(data.shape, data.dtype)
+    data.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    return values
+
+
+def _column(file: h5py.File, group: str, task: Task, name: str) -> np.ndarray:
     """Return a column by the name that it has today; empty where there is none."""
     for stored in (name, *(old for old, today in task.older_names.items() if today == name)):
-        if stored in group:
-            return np.asarray(group[stored][()], float)
+        if (values := _data(file, f"{group}/{stored}")).size:
+            return np.atleast_1d(values.astype(float))
     return np.empty(0)
 
 

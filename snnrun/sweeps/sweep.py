@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
@@ -20,7 +22,7 @@ STATES: Mapping[str, str] = {WAITING: "it has not begun", **ENDINGS}
 DONE = "finished"
 FAILED = ("exploded", "failed", "refused", "unreadable")  # as they would again
 OPEN = ("stopped", "killed", WAITING)  # what a sweep that goes on has still to do
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +32,23 @@ class Job(Summary):
     Args:
         number: From 0.
         words: What it has besides the words of all jobs, as KEY=VALUE of Hydra.
+        base: The words of all jobs of its request.
         state: One of STATES.
     """
 
     number: int
     words: tuple[str, ...] = ()
+    base: tuple[str, ...] = ()
 
     @property
     def overrides(self) -> dict[str, str]:
         """Key -> value as text, of what it has besides the words of all jobs."""
         return overrides_of(self.words)
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """Key -> value as text, of all that was given."""
+        return overrides_of((*self.base, *self.words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,13 +96,22 @@ def read_sweep(folder: str | Path, known: Iterable[Job] = ()) -> Sweep:
     asked = read_asked(top)
     jobs = [job for request in asked for job in request.jobs]
     if not jobs:
-        return Sweep(folder=top, asked=tuple(asked), jobs=tuple(_by_folders(top)))
-    places = _places(top, jobs)
-    ended = {job.number: job for job in known}
-    read = {job.number: ended.get(job.number) or _job(job, places[job.number], top) for job in jobs}
-    return Sweep(
-        folder=top, asked=tuple(asked), jobs=tuple(read[number] for number in sorted(read))
-    )
+        return Sweep(folder=top, asked=tuple(asked), jobs=tuple(read_runs(top)))
+    places, read = _places(top, jobs), {job.number: job for job in known}
+    base: tuple[str, ...] = ()
+    for request in asked:
+        base = request.base or base  # of jobs that were added, that of the request before
+        for job in request.jobs:
+            if job.number not in read:
+                read[job.number] = _read(job, base, places[job.number], top)
+    ordered = tuple(read[number] for number in sorted(read))
+    return Sweep(folder=top, asked=tuple(asked), jobs=ordered)
+
+
+def read_runs(top: Path, deepest: float = math.inf) -> Iterator[Job]:
+    """Yield a job for each run folder in ``top``, numbered in the order of their names."""
+    for number, folder in enumerate(sorted(run_folders(top, deepest), key=_natural)):
+        yield _with(read_summary(folder), number=number, words=words_of(folder))
 
 
 def find_sweeps(top: Path) -> list[Path]:
@@ -107,20 +125,26 @@ def find_sweeps(top: Path) -> list[Path]:
     return sorted(places)
 
 
+def newest_sweep(top: Path = Path()) -> Path | None:
+    """Return the folder of the sweep below ``top``/outputs that was begun last, if any."""
+    found = [folder for name in ("outputs", "multirun") for folder in find_sweeps(top / name)]
+    return max(found, key=_begun_at, default=None)
+
+
 def words_of(folder: Path) -> tuple[str, ...]:
     """Return the overrides with which the run in a folder was composed; none where it says none."""
     try:
         text = RunPaths(folder).overrides.read_text(encoding="utf-8")
-        return tuple(map(str, yaml.load(text, Loader=_LOADER) or ()))
+        return tuple(map(str, yaml.load(text, Loader=LOADER) or ()))
     except (OSError, ValueError, yaml.YAMLError):
         return ()
 
 
-def _job(asked: AskedJob, folder: Path | None, top: Path) -> Job:
+def _read(asked: AskedJob, base: tuple[str, ...], folder: Path | None, top: Path) -> Job:
+    told: dict[str, Any] = {"number": asked.number, "words": asked.words, "base": base}
     if folder is None or not _begun(folder):
-        place = folder or top / asked.folder
-        return Job(number=asked.number, words=asked.words, folder=place, created=0.0, state=WAITING)
-    return _with(read_summary(folder), asked.number, asked.words)
+        return Job(folder=folder or top, created=0.0, state=WAITING, **told)
+    return _with(read_summary(folder), **told)
 
 
 def _begun(folder: Path) -> bool:
@@ -128,9 +152,8 @@ def _begun(folder: Path) -> bool:
     return any(path.exists() for path in (paths.run, paths.pid, paths.end))
 
 
-def _with(summary: Summary, number: int, words: tuple[str, ...]) -> Job:
-    values = {field.name: getattr(summary, field.name) for field in fields(Summary)}
-    return Job(number=number, words=words, **values)
+def _with(summary: Summary, **told: Any) -> Job:
+    return Job(**{field.name: getattr(summary, field.name) for field in fields(Summary)}, **told)
 
 
 def _places(top: Path, jobs: Iterable[AskedJob]) -> dict[int, Path | None]:
@@ -148,10 +171,9 @@ def _places(top: Path, jobs: Iterable[AskedJob]) -> dict[int, Path | None]:
     return known
 
 
-def _by_folders(top: Path) -> Iterator[Job]:
-    folders = sorted(run_folders(top), key=_natural)
-    for number, folder in enumerate(folders):
-        yield _with(read_summary(folder), number, words_of(folder))
+def _begun_at(folder: Path) -> tuple[float, str]:
+    file = folder / MULTIRUN
+    return (file if file.exists() else folder).stat().st_mtime, str(folder)
 
 
 def _natural(folder: Path) -> tuple[tuple[int, str], ...]:

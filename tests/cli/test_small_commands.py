@@ -47,10 +47,10 @@ def test_data_info_without_a_choice_is_about_all(data_calls: Calls) -> None:
 
 
 def test_runs_lists_the_runs_of_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from snnrun.report import runs
+    from snnrun.sweeps import runs
 
     roots: list[Path] = []
-    monkeypatch.setattr(runs, "list_runs", lambda root, stream: roots.append(root))
+    monkeypatch.setattr(runs, "find_runs", lambda root: roots.append(root) or [])
     assert main(["runs"]) == main(["runs", str(tmp_path)]) == 0
     assert roots == [Path(), tmp_path]
 

@@ -12,7 +12,7 @@ from snnrun.record.owner import claim
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.writer import RunRecord
-from snnrun.report.runs import find_runs, list_runs
+from snnrun.sweeps.runs import find_runs, no_runs, show_runs
 
 
 def make_run(
@@ -43,8 +43,10 @@ def make_run(
 
 
 def listed(root: Path) -> str:
-    out = io.StringIO()
-    list_runs(root, out)
+    out, jobs = io.StringIO(), find_runs(root)
+    if not jobs:
+        return no_runs(root)
+    show_runs(jobs, root, out)
     return out.getvalue()
 
 
@@ -70,7 +72,7 @@ def test_on_a_narrow_terminal_each_folder_has_a_line_of_its_own(
     monkeypatch.setenv("COLUMNS", "60")
     out = io.StringIO()
     monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
-    list_runs(tmp_path, out)
+    show_runs(find_runs(tmp_path), tmp_path, out)
     assert out.getvalue() == (
         "run\n"
         " name dataset epochs state    train% valid% test% best%\n"

@@ -1,0 +1,166 @@
+"""The table of a sweep: a row for each setting, as text, Markdown, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from snnrun.numbers import duration, table
+from snnrun.sweeps.settings import FIGURES, SCORES, Figure, Setting, best_of, differing, judged_by
+from snnrun.sweeps.sweep import DONE, FAILED, STATES, Job
+
+MEANING = """\
+Means of finished runs +- sample standard deviation, in %; train, valid: after the last epoch; best:
+the epoch that CHECKPOINT_BEST chose; test: with the last weights. * the best setting by {word}."""
+HEADINGS = {"train": "train%", "validation": "valid%", "best": "best%", "test": "test%"}
+WORDS = {"validation": "validation", "train": "training, as nothing is validated"}
+_LONGEST_REASON = 200
+_MOST_REASONS = 10
+
+
+def as_text(settings: Sequence[Setting]) -> list[str]:
+    """Return the table as lines, with what its columns mean and why jobs failed."""
+    jobs = [job for setting in settings for job in setting.jobs]
+    lines = table(_cells(settings), _left(settings), gap="  ")
+    word = WORDS[judged_by(jobs)]
+    return [*lines, *MEANING.format(word=word).splitlines(), *reasons(jobs)]
+
+
+def as_markdown(settings: Sequence[Setting]) -> str:
+    """Return the table in Markdown."""
+    heading, *rows = (row[1:] for row in _cells(settings))
+    star = [setting is best_of(settings) for setting in settings]
+    shown = [
+        [f"**{cell}**" if best and cell else cell for cell in row]
+        for row, best in zip(rows, star, strict=True)
+    ]
+    lines = [heading, ["---"] * len(heading), *shown]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines
+    )
+
+
+def as_csv(settings: Sequence[Setting]) -> str:
+    """Return the table as CSV with all digits: scores as shares of 1, times in seconds."""
+    text = io.StringIO()
+    keys = _keys(settings)
+    ends = [f"{name}_{part}" for name in FIGURES for part in ("mean", "sd")]
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*keys, "jobs", "finished", *ends, "states", "folders"])
+    for setting in settings:
+        figures = [value for name in FIGURES for value in setting.figure(name)[:2]]
+        numbers = ["" if math.isnan(value) else repr(value) for value in figures]
+        counts = [str(len(setting.jobs)), str(len(setting.finished))]
+        folders = " ".join(str(job.folder) for job in setting.jobs)
+        values = [setting.values[key] for key in keys]
+        writer.writerow([*values, *counts, *numbers, _states(setting.jobs), folders])
+    return text.getvalue()
+
+
+def as_json(settings: Sequence[Setting]) -> str:
+    """Return the table, and the jobs of each row, as JSON with all digits."""
+    best = best_of(settings)
+    rows = [
+        {
+            "settings": setting.values,
+            "best": setting is best,
+            **{name: _as_object(setting.figure(name)) for name in FIGURES},
+            "jobs": [job_as_object(job) for job in setting.jobs],
+        }
+        for setting in settings
+    ]
+    return json.dumps(rows, indent=1)
+
+
+def job_as_object(job: Job) -> dict[str, Any]:
+    """Return a job for JSON; what is not known is null."""
+    scores = {name: _or_null(getattr(job, f"{name}_score")) for name in SCORES}
+    return {
+        "number": job.number,
+        "folder": str(job.folder),
+        "state": job.state,
+        "reason": job.reason,
+        "overrides": job.overrides,
+        "epochs": job.epochs,
+        "n_epochs": job.n_epochs,
+        "host": job.host,
+        "seconds": job.seconds,
+        "seconds_left": job.seconds_left,
+        **scores,
+    }
+
+
+def reasons(jobs: Sequence[Job]) -> list[str]:
+    """Return a line for each job that failed, which says why."""
+    failed = [job for job in jobs if job.state in FAILED]
+    keys = differing(jobs)
+    lines = [
+        f"{job.state}: {name_of(job, keys)}: {in_short(job.reason)}"
+        for job in failed[:_MOST_REASONS]
+    ]
+    more = len(failed) - _MOST_REASONS
+    return [*lines, *([f"and {more} more failed"] if more > 0 else [])]
+
+
+def name_of(job: Job, keys: Sequence[str]) -> str:
+    """Return how a job is called: its number, and the keys that tell it from others."""
+    told = " ".join(f"{key}={job.settings[key]}" for key in keys if key in job.settings)
+    return f"job {job.number} {told}".rstrip()
+
+
+def in_short(reason: str) -> str:
+    """Return a message as one line, if need be cut: all of it is in run.log."""
+    return textwrap.shorten(reason, _LONGEST_REASON, placeholder=" ...")
+
+
+def percent(figure: Figure) -> str:
+    """Return mean and deviation of a score in percent."""
+    if math.isnan(figure.mean):
+        return "-"
+    spread = "" if math.isnan(figure.sd) else f" +- {100 * figure.sd:.2f}"
+    return f"{100 * figure.mean:.2f}{spread}"
+
+
+def _keys(settings: Sequence[Setting]) -> list[str]:
+    return list(settings[0].values) if settings else []
+
+
+def _left(settings: Sequence[Setting]) -> set[int]:
+    return {*range(len(_keys(settings)) + 1), len(_keys(settings)) + len(HEADINGS) + 3}
+
+
+def _cells(settings: Sequence[Setting]) -> list[list[str]]:
+    keys, best = _keys(settings), best_of(settings)
+    rows = [["", *keys, "runs", *HEADINGS.values(), "time", ""]]
+    for setting in settings:
+        done, all_jobs = len(setting.finished), len(setting.jobs)
+        rows.append(
+            [
+                "*" if setting is best else "",
+                *(setting.values[key] or "-" for key in keys),
+                str(done) if done == all_jobs else f"{done} of {all_jobs}",
+                *(percent(setting.figure(name)) for name in HEADINGS),
+                duration(setting.figure("seconds").mean),
+                _states(job for job in setting.jobs if job.state != DONE),
+            ]
+        )
+    return rows
+
+
+def _states(jobs: Any) -> str:
+    found: Mapping[str, int] = Counter(job.state for job in jobs)
+    return ", ".join(f"{found[state]} {state}" for state in STATES if state in found)
+
+
+def _as_object(figure: Figure) -> dict[str, Any]:
+    return {"mean": _or_null(figure.mean), "sd": _or_null(figure.sd), "n": figure.n}
+
+
+def _or_null(value: float) -> float | None:
+    return None if math.isnan(value) else value
