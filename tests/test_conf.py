@@ -61,6 +61,7 @@ def test_the_files_of_a_data_set_compose_the_defaults_and_no_other_key(
     assert values == {**defaults, "backend.name": backend, "rule.name": rule}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("network", GROUPS["network"])
 @pytest.mark.parametrize(

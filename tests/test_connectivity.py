@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from long import long_but
 from parity import native
 from runs import small
 
@@ -76,7 +77,7 @@ def dense(program: Program) -> Program:
     return replace(program, network=network)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, ["maxima"]))
 def test_gradients_are_those_of_dense_projections_at_the_synapses(name: str) -> None:
     config = small(**{"network.layers": LAYERS}, **USUAL, **CASES[name])
     splits = load(config)

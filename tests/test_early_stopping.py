@@ -76,6 +76,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Mapping[int, Path]:
     return folders
 
 
+@pytest.mark.long
 def test_a_run_out_of_patience_is_finished_and_tested(impatient: Mapping[int, Path]) -> None:
     whole = load_run(impatient[100])
     accuracy = whole.epochs["validation_accuracy"]

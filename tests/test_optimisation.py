@@ -29,13 +29,14 @@ def surrogate(given: Problem, name: str) -> Program:
     return program_of(given, DT, train=CASES[name].train, spikes=SpikeDerivative())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "program"),
     [
         # trained time constants, as a large layer
-        pytest.param("recurrent, refractory", eventprop, marks=pytest.mark.long),
-        pytest.param("two large layers", eventprop, marks=pytest.mark.long),
-        pytest.param("spike times of two layers", eventprop, marks=pytest.mark.long),
+        ("recurrent, refractory", eventprop),
+        ("two large layers", eventprop),
+        ("spike times of two layers", eventprop),
         ("adaptive, peaks", surrogate),
     ],
 )

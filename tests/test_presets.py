@@ -28,7 +28,7 @@ from snnrun.schema import SCHEMA
 from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
-SOME = ("mnist_stdp", "pattern", "shd_mlgenn_blend", "ssc", "yinyang_wp2021")
+SOME = ("shd_mlgenn_blend", "yinyang_wp2021")
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def name_of(chosen: dict[str, Any]) -> str:
 
 
 # every loss is held against the reference elsewhere
-SOME_FOUND = cover(FOUND[0], "LOSS_TYPE") + cover(FOUND[1])
+SOME_FOUND = (cover(FOUND[0], "LOSS_TYPE") + cover(FOUND[1]))[::2]
 
 
 @pytest.mark.parametrize("chosen", long_but(FOUND[0] + FOUND[1], SOME_FOUND, name_of))

@@ -115,13 +115,14 @@ def test_killed_and_resumed_runs_end_with_the_same_bits(tmp_path: Path, undistur
         shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "name", "code"),
     [
         (signal.SIGTERM, "SIGTERM", 143),
-        pytest.param(signal.SIGINT, "Ctrl-C", 130, marks=pytest.mark.long),
-        pytest.param(signal.SIGUSR2, "SIGUSR2", 140, marks=pytest.mark.long),
-        pytest.param(signal.SIGHUP, "SIGHUP", 129, marks=pytest.mark.long),
+        (signal.SIGINT, "Ctrl-C", 130),
+        (signal.SIGUSR2, "SIGUSR2", 140),
+        (signal.SIGHUP, "SIGHUP", 129),
     ],
 )
 def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(

@@ -77,7 +77,7 @@ def penalty_of(name: str, averaged: Mapping[int, np.ndarray] | None) -> Callable
     return penalty
 
 
-@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND), name_of))
+@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::2], name_of))
 def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
     case = problem(
         choice["model"],
@@ -221,6 +221,7 @@ def test_a_threshold_that_arrivals_reach_is_differentiated() -> None:
     assert step.taped == ("V",)
 
 
+@pytest.mark.long
 def test_the_fast_build_differs_by_the_rounding_of_float32() -> None:
     case = lif_problem()
     slow, data = loaded(case), data_of(case, DT)

@@ -11,6 +11,7 @@ from discrete import Array, Run, data_of, network, program, walk
 from draws import hashes, layer_keys, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from long import long_but
 from parity import gradients_of, load_weights, native
 
 from snnrun.backends.base import Noise
@@ -120,7 +121,11 @@ CASES: dict[str, tuple[Neuron, dict[str, Any], Any, tuple[float, float, float]]]
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"), [*((name, "float64") for name in CASES), ("rockpool, delta", "float32")]
+    ("name", "precision"),
+    long_but(
+        [*((name, "float64") for name in CASES), ("rockpool, delta", "float32")],
+        [("flux", "float64"), ("rockpool, delta", "float32")],
+    ),
 )
 def test_steps_are_those_of_the_formulas(name: str, precision: str) -> None:
     neuron, more, step, (mean, std, recurrent) = CASES[name]

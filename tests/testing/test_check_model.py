@@ -39,7 +39,8 @@ def test_lif_passes_with_everything_compared() -> None:
     assert text.endswith("passed")
 
 
-@pytest.mark.parametrize("neuron", long_but([LIF_SUBTRACT, ALIF, LI], [LI], lambda n: n.name))
+@pytest.mark.long
+@pytest.mark.parametrize("neuron", [LIF_SUBTRACT, ALIF, LI], ids=lambda n: n.name)
 def test_every_built_in_neuron_passes(neuron: Neuron) -> None:
     report = check_model(neuron, dts=FINE)
     compared = {row.name.split(".")[-1] for row in report.comparison.rows}
