@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from runs import LONG, OPTIMISED, SMALL, assert_same_run, here, overrides, small, snnrun
+from snnrun.report.runs import list_runs
 
 from snnrun import train as train_from_python
 from snnrun.cli import main
@@ -19,7 +20,6 @@ from snnrun.interruption import Interrupted
 from snnrun.record import load_run
 from snnrun.record.ending import read_end
 from snnrun.record.paths import RunPaths
-from snnrun.report.runs import list_runs
 from snnrun.run import train, train_in
 from snnrun.tasks import CLASSIFICATION
 from snnrun.training.early import out_of_patience
