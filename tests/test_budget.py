@@ -33,10 +33,11 @@ STORY = CONFIGURED | {"backends", "compile", "datasets", "models", "network", "p
 STORY |= {"report", "training"}
 TOLD = STORY | {"interruption", "plots", "run"}
 MAY_IMPORT: dict[str, set[str]] = {
-    **{part: set() for part in GROUND - {"console", "files", "load", "tasks"}},
+    **{part: set() for part in GROUND - {"console", "files", "load", "slurm", "tasks"}},
     "console": {"errors", "shell"},
     "files": ERRORS,
     "load": ERRORS,
+    "slurm": ERRORS | {"files"},
     "tasks": {"numbers"},
     "keys": ERRORS,
     "connectivity": {"errors", "load"},

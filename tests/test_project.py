@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 TOP = Path(__file__).parents[1]
-FOLDERS = {"conf", "docs", "outputs", "scripts", "snnrun", "tests"}
+FOLDERS = {"conf", "docs", "hydra_plugins", "outputs", "scripts", "snnrun", "tests"}
 FILES = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
 OPTIONAL = {"pygenn"}  # of the genn backend, which says how to install it
 DRAWING = (  # what may import matplotlib

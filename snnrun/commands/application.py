@@ -147,6 +147,37 @@ class Application:
             show(error, f"job {own.job.num} ({own.job.override_dirname})")
             raise
 
+    def run_of_sweep(
+        self,
+        overrides: Sequence[str],
+        *,
+        folders: Sequence[Path],
+        config_name: str,
+        number: int,
+        before: Callable[[Path], object] = lambda folder: None,
+    ) -> JobReturn:
+        """Carry out one job of a multirun by itself, in its folder of the sweep.
+
+        Args:
+            overrides: All of it; ``hydra.sweep.dir`` says where.
+            folders: Of the user's configuration files.
+            config_name: Of the first file.
+            number: Of the job.
+            before: Called with the run folder.
+        """
+        cfg = compose_words(overrides, folders, name=config_name)
+        with open_dict(cfg):
+            cfg.hydra.mode = RunMode.MULTIRUN
+            cfg.hydra.job.id = cfg.hydra.job.num = number
+        before(Path(cfg.hydra.sweep.dir) / str(cfg.hydra.sweep.subdir))
+        return run_job(
+            task_function=self,
+            config=cfg,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=_context(Callbacks(cfg)),
+        )
+
     def _run_once(self, line: CommandLine, overrides: Sequence[str]) -> bool:
         """Carry out a single run; return False where a file of the user's asks for a multirun."""
         cfg = compose_words(
@@ -243,17 +274,21 @@ class Application:
 def _run_job(task: Callable[[DictConfig], Any], cfg: DictConfig) -> JobReturn:
     """Run one job as Hydra's application does, from a configuration that is composed already."""
     callbacks, name = Callbacks(cfg), cfg.hydra.job.config_name
-    nobody: Any = None  # composes further jobs, which there are not
     callbacks.on_run_start(config=cfg, config_name=name)
     done = run_job(
         task_function=task,
         config=cfg,
         job_dir_key="hydra.run.dir",
         job_subdir_key=None,
-        hydra_context=HydraContext(config_loader=nobody, callbacks=callbacks, **WHITELIST),
+        hydra_context=_context(callbacks),
     )
     callbacks.on_run_end(config=cfg, config_name=name, job_return=done)
     return done
+
+
+def _context(callbacks: Callbacks) -> HydraContext:
+    nobody: Any = None  # composes further jobs, which there are not
+    return HydraContext(config_loader=nobody, callbacks=callbacks, **WHITELIST)
 
 
 def _asks_for_many(line: CommandLine, overrides: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from hydra.experimental.callback import Callback
 import snnrun.commands.compose  # noqa: F401  registers what conf/config.yaml asks for
 from snnrun.commands.arguments import parse
 from snnrun.commands.jobs import asked_of
+from snnrun.commands.slurm import Left
 from snnrun.record.owner import read_owner, running
 from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
 from snnrun.shell import command
@@ -152,6 +153,8 @@ def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
         with SweepFolder.open:
             try:
                 yield
+            except Left:
+                raise
             except (SystemExit, KeyboardInterrupt) as error:
                 ended = error
                 raise

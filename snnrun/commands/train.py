@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from snnrun import slurm
 from snnrun.commands.arguments import describe_groups
 
 if TYPE_CHECKING:
-    from snnrun.commands.application import Job
+    from snnrun.commands.application import Application, Job
 
 HELP = """\
 usage: snnrun train [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
@@ -49,9 +50,14 @@ def help_text() -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
+    return application().run(arguments)
+
+
+def application() -> Application:
+    """Return the command as Hydra runs it."""
     from snnrun.commands.application import Application
 
-    return Application(name="train", work=_train).run(arguments)
+    return Application(name="train", work=_train)
 
 
 def _train(job: Job) -> Any:
@@ -78,6 +84,7 @@ def _train(job: Job) -> Any:
                 return again.score(folder, config)
             return train(config, folder, resume=resume, setting=job.setting)
     except Interrupted as stopped:
+        slurm.requeue_if_preempted()
         if HydraConfig.get().mode != RunMode.MULTIRUN or not stopped.time_is_up:
             raise
         return stopped.score  # TIME_LIMIT is of one run, and the others go on

@@ -1,0 +1,134 @@
+"""The jobs of a multirun with `hydra/launcher=slurm`: submitted, and waited for or left."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from subprocess import SubprocessError
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from snnrun.commands.compose import Origin
+from snnrun.config import conf_dir
+from snnrun.errors import ConfigError, SnnrunError
+from snnrun.shell import Line, command
+from snnrun.slurm.submit import Batch, queued, submit
+from snnrun.stop import stop_requests
+from snnrun.sweeps.sweep import DONE, FAILED, Job, read_sweep
+
+LOOK_S = 2.0
+NO_SLURM = (
+    "hydra/launcher=slurm: there is no sbatch here, Slurm's command. Start it on a machine of the "
+    "cluster, or run the jobs here with hydra/launcher=joblib"
+)
+
+
+class Left(SystemExit):
+    """A multirun was left whose jobs go on by themselves."""
+
+
+def launch(
+    runs: Sequence[Sequence[str]], first: int, config: Any, task: Any, settings: Mapping[str, Any]
+) -> list[JobReturn]:
+    """Submit the runs of a multirun, and wait for them unless ``detach`` asks to leave.
+
+    Args:
+        runs: The overrides of each.
+        first: The number of the first.
+        config: As Hydra has composed it, with its own node.
+        task: The application, of `snnrun train`.
+        settings: As conf/hydra/launcher/slurm.yaml has them.
+
+    Raises:
+        ConfigError: There is no Slurm, it refuses the jobs, or has some of this sweep already.
+        Left: The jobs go on without this process.
+    """
+    if task.name != "train":
+        raise ConfigError(f"hydra/launcher=slurm: runs `snnrun train` only, not {task.name}")
+    own = config.hydra
+    sweep = Path(own.sweep.dir).absolute()
+    settings = {
+        k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in settings.items()
+    }
+    batch = Batch(
+        sweep=str(sweep),
+        words=[word for word in map(str, own.overrides.hydra) if not _of_sweep(word)],
+        folders=[str(f) for f in Origin.of(own).folders if f != conf_dir()],
+        config_name=own.job.config_name,
+        first=first,
+        runs=[list(run) for run in runs],
+        runs_per_job=settings["runs_per_job"],
+    )
+    try:
+        if there := queued(sweep):
+            raise ConfigError(
+                f"{sweep}: jobs of this sweep are in Slurm's queue already. Wait for them, or end "
+                f"them first: {cancel(there)}"
+            )
+        number = submit(batch, settings)
+    except FileNotFoundError as error:
+        raise ConfigError(NO_SLURM) from error
+    print(f"submitted to Slurm: {len(runs)} runs as job {number}", flush=True)
+    if settings["detach"]:
+        leave(sweep, 0)
+    wait(sweep)
+    jobs = {job.number: job for job in read_sweep(sweep).jobs}
+    return [_returned(jobs.get(number)) for number in range(first, first + len(runs))]
+
+
+def wait(sweep: Path) -> None:
+    """Wait until Slurm has no job of a sweep any more.
+
+    Raises:
+        Left: A signal asked for the end of the wait.
+    """
+    with stop_requests() as stop:
+        while True:
+            try:
+                if not queued(sweep):
+                    return
+            except SubprocessError:
+                pass  # squeue does not answer now
+            end = time.monotonic() + LOOK_S
+            while time.monotonic() < end:
+                if stop:
+                    leave(sweep, stop.exit_code)
+                time.sleep(0.1)
+
+
+def leave(sweep: Path, code: int) -> None:
+    """Say how to look after jobs that go on, and end with an exit code."""
+    print(
+        f"The jobs go on by themselves. How they stand, from any machine that has this folder:\n"
+        f"  {command('sweep', 'status', sweep)}\n"
+        f"To end them, each with a checkpoint:\n  {cancel(queued(sweep))}",
+        flush=True,
+    )
+    raise Left(code)
+
+
+def cancel(numbers: Sequence[str]) -> Line:
+    """Return the command that ends jobs."""
+    return Line(" ".join(["scancel", *numbers]))
+
+
+def _of_sweep(word: str) -> bool:
+    return word.startswith(("hydra.sweep.dir=", "hydra.mode="))
+
+
+def _returned(job: Job | None) -> JobReturn:
+    """Return what a sweeper is told of a run: its score, NaN of one that has to go on."""
+    done = JobReturn()
+    done.status, done.return_value = JobStatus.COMPLETED, math.nan
+    if job is not None and job.state in FAILED:
+        done.status, done.return_value = (
+            JobStatus.FAILED,
+            SnnrunError(f"job {job.number}: {job.reason}"),
+        )
+    elif job is not None and job.state == DONE:
+        done.return_value = job.train_score if math.isnan(job.best_score) else job.best_score
+    return done
