@@ -32,6 +32,10 @@ from snnrun.training import checkpoint
 
 KEYS = {**SMALL, **OPTIMISED, "N_TRAIN": 3000, "N_EPOCH": 400}
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+needs_submitit = pytest.mark.skipif(
+    not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_submitit_launcher")),
+    reason="no plugin",
+)
 needs_joblib = pytest.mark.skipif(
     not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_joblib_launcher")),
     reason="no plugin",
@@ -79,6 +83,28 @@ def test_every_job_of_joblib_writes_a_checkpoint_and_the_same_command_goes_on(
     done = snnrun(*shlex.split(again[1]), "N_EPOCH=3")  # another one, which is refused
     assert done.returncode == 2
     assert "N_EPOCH: 400 there, 3 now" in done.stderr
+
+
+@needs_submitit
+@pytest.mark.long
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_jobs_of_submitit_on_this_machine_stop_with_who_started_them(
+    tmp_path: Path, whole_group: bool
+) -> None:
+    sweep = tmp_path / "sweep"
+    process = started(sweep, "hydra/launcher=submitit_local", "MODEL_SEED=1,2")
+    for name in "01":
+        wait_for_epochs(sweep / name, 1, process)
+    if whole_group:  # Ctrl-C
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    code, said = end(process)
+    assert code == (130 if whole_group else 143), said
+    assert "of 2 jobs 0 finished, 2 stopped with a checkpoint, 0 not begun" in said
+    for name in "01":
+        assert checkpoint.load(RunPaths(sweep / name).last)["epoch"] >= 1
+        assert not RunPaths(sweep / name).pid.exists()
 
 
 @needs_joblib

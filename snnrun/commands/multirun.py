@@ -1,8 +1,8 @@
 """A multirun as a whole: its folder, and how it is stopped.
 
-The jobs of Hydra's own launcher run one after the other in this process, those of joblib at the
-same time in processes of their own. Asked to stop, all that are at work write a checkpoint and
-no further one begins; the message counts them.
+The jobs of Hydra's own launcher run one after the other in this process, those of joblib and of
+submitit_local at the same time in processes of their own. Asked to stop, all that are at work write
+a checkpoint and no further one begins; the message counts them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from snnrun.sweeps.sweep import Job
 WAIT_S = 120.0  # for the checkpoints of jobs that were asked to stop
 LOOK_S = 0.1
 STOPPING = "stopping: the jobs at work write their checkpoints; Ctrl-C again ends them at once"
-HERE, PROCESSES = "BasicLauncher", "JoblibLauncher"
+HERE = "BasicLauncher"
+PROCESSES = ("JoblibLauncher", "LocalLauncher")  # the second is submitit_local
 
 
 class SweepFolder(Callback):
@@ -158,7 +159,7 @@ def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
             except (SystemExit, KeyboardInterrupt) as error:
                 ended = error
                 raise
-            except Exception:  # joblib's, of processes that were ended at once
+            except Exception:  # joblib's of processes that were ended at once, submitit's of all
                 if SweepFolder.relay is None or SweepFolder.relay.signal is None:
                     raise
             finally:

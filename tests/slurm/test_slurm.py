@@ -58,6 +58,14 @@ def log(sweep: Path) -> str:
     return "".join(path.read_text() for path in sorted((sweep / FOLDER).glob("*.log")))
 
 
+def preempt(slurm: Slurm, folder: Path) -> None:
+    """Let another job take the node on which a run is at work."""
+    owner = read_owner(RunPaths(folder))
+    assert owner
+    urgent = ["--partition=urgent", f"--nodelist={owner.host}", "--exclusive", "--time=1"]
+    slurm.ask("sbatch", *urgent, "--output=/dev/null", "--wrap=sleep 1")
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A long run by itself."""
@@ -136,13 +144,26 @@ def test_a_job_that_is_preempted_goes_on_later_with_the_same_bits(
     sweep = tmp_path / "sweep"
     process = start(*words(LONG, sweep, "MODEL_SEED=1", "hydra.launcher.cpus_per_task=4"))
     until(lambda: epochs_done(sweep / "0") >= 2)
-    owner = read_owner(RunPaths(sweep / "0"))
-    assert owner
-    urgent = ["--partition=urgent", f"--nodelist={owner.host}", "--exclusive", "--time=1"]
-    slurm.ask("sbatch", *urgent, "--output=/dev/null", "--wrap=sleep 1")
+    preempt(slurm, sweep / "0")
     code, said = end(process)
     assert code == 0, said + log(sweep)
     assert "stopped: by SIGTERM" in log(sweep)
+    assert_same_run(sweep / "0", undisturbed)
+
+
+def test_a_job_of_submitits_launcher_that_is_preempted_goes_on_too(
+    slurm: Slurm, tmp_path: Path, undisturbed: Path
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    sweep = tmp_path / "sweep"
+    launcher = ["hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=4"]
+    where = [f"hydra.sweep.dir={sweep}", "MODEL_SEED=1"]
+    process = start("train", "-m", *overrides(LONG), *where, *launcher)
+    until(lambda: epochs_done(sweep / "0") >= 2)
+    preempt(slurm, sweep / "0")
+    code, said = end(process)
+    assert code == 0, said
+    assert len(load_run(sweep / "0").sessions) == 2
     assert_same_run(sweep / "0", undisturbed)
 
 
