@@ -12,7 +12,8 @@ from snnrun.errors import told
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.reporter import Reporter
-from snnrun.stop import TIME_IS_UP, Stop, StopNow
+from snnrun.shell import command
+from snnrun.stop import TIME_IS_UP, Pruned, Stop, StopNow
 from snnrun.summary import stopped, stopped_early
 from snnrun.training.loop import Stopped
 from snnrun.training.state import State
@@ -73,6 +74,11 @@ def stoppable(
             plots.ended()
         how_to_go_on = stopped(config, stop, state, paths)
         _interrupt(how_to_go_on, stop, reporter, score(state, record))
+    except Pruned as pruned:
+        if plots:
+            plots.ended()
+        reporter.interrupted(f"{pruned}\nTo its end: {command('resume', paths.root)}")
+        raise
 
 
 def score(state: State, record: RunRecord) -> float:

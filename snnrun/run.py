@@ -66,11 +66,14 @@ def train(
     *,
     setting: Setting = UNKNOWN,
     read: Callable[[Config], Splits] | None = None,
+    progress: bool = True,
+    on_epoch: OnEpoch | None = None,
 ) -> float:
     """Train what ``config`` describes, in the run folder ``folder``.
 
     ``setting`` is where its values are from, which the run says at its start.
     ``read`` gives the data that the configuration asks for; without it, snnrun.datasets.load does.
+    ``progress`` and ``on_epoch`` are those of ``train_in``.
     With WRITE_TO_DISK false nothing is written to the folder, but to a temporary one.
 
     Returns the score that a sweep optimises: of the best epoch's validation, or of training
@@ -81,9 +84,14 @@ def train(
         SystemExit: The run was stopped by a signal; its checkpoint is written.
     """
     if config.WRITE_TO_DISK:
-        return train_in(config, RunPaths(Path(folder)), resume, setting=setting, read=read)
+        paths = RunPaths(Path(folder))
+        return train_in(
+            config, paths, resume, progress=progress, setting=setting, read=read, on_epoch=on_epoch
+        )
     with scratch() as paths:
-        return train_in(config, paths, setting=setting, read=read)
+        return train_in(
+            config, paths, progress=progress, setting=setting, read=read, on_epoch=on_epoch
+        )
 
 
 def train_in(

@@ -23,6 +23,10 @@ class StopNow(BaseException):
     """A stop was asked for where there is nothing to save yet; see ``Stop.at_once``."""
 
 
+class Pruned(BaseException):
+    """A search gives up a run that does worse than others did; its checkpoint is written."""
+
+
 class Stop:
     """Remembers that the run was asked to stop; the loop looks at it between batches.
 

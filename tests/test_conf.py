@@ -9,7 +9,8 @@ import pytest
 from omegaconf import DictConfig
 from runs import composed
 
-from snnrun.commands.arguments import groups, split
+from snnrun.commands.arguments import split
+from snnrun.commands.choices import groups
 from snnrun.commands.compose import configured as settled
 from snnrun.config import Config, conf_dir, flat
 from snnrun.errors import ConfigError

@@ -16,7 +16,8 @@ from pairwise import Pair, cover, pairs_of, pairwise
 from parity import TAUS
 from runs import write_dvs, write_mnist, write_shd, write_ssc
 
-from snnrun.commands.arguments import groups, split
+from snnrun.commands.arguments import split
+from snnrun.commands.choices import groups
 from snnrun.commands.compose import configured
 from snnrun.config import Config, conf_dir, from_dict
 from snnrun.models.losses import TARGET_LOSSES

@@ -26,7 +26,7 @@ from hydra.core.utils import JobReturn, run_job
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from snnrun.commands.arguments import CommandLine, check, parse, split
+from snnrun.commands.arguments import ONE_OF, CommandLine, check, parse, split
 from snnrun.commands.compose import (
     IS_1_3,
     VERSION,
@@ -237,7 +237,8 @@ class Application:
     def _through_hydra(self, line: CommandLine, overrides: Sequence[str]) -> None:
         """Let Hydra's own application do what a command line asks for."""
         saved = sys.argv
-        sys.argv = [saved[0], *line.option_words(), *overrides]
+        many = ["--multirun"] * (line.searches and not line.options.keys() & set(ONE_OF))
+        sys.argv = [saved[0], *line.option_words(), *many, *overrides]
         os.environ["HYDRA_FULL_ERROR"] = "1"  # it then raises errors, and prints no tracebacks
         decorate = hydra.main(config_path=str(conf_dir()), config_name="config", **OPTIONS)
         try:

@@ -6,18 +6,18 @@ Hydra would find most mistakes too, but later, one at a time, and in its own wor
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snnrun.commands.choices import choices_of, with_data_set, without_package
+from snnrun.commands.choices import choices_of, groups, with_data_set, without_package
 from snnrun.config import conf_dir, listed
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.synonyms import value_hint
-from snnrun.schema import ALIASES, GROUP_NAMES, SCHEMA
+from snnrun.schema import ALIASES, SCHEMA
 from snnrun.schema.hints import meant, unknown_key
+from snnrun.search import settings as search
 from snnrun.shell import hydra_quoted, quoted
 
 WITH_VALUE = {
@@ -75,7 +75,13 @@ class CommandLine:
     @property
     def sweeps(self) -> bool:
         """Whether commas separate the values of several runs."""
-        return "--multirun" in self.options or "hydra.mode=MULTIRUN" in self.overrides
+        mode = "hydra.mode=MULTIRUN"
+        return "--multirun" in self.options or mode in self.overrides or self.searches
+
+    @property
+    def searches(self) -> bool:
+        """Whether they may be ranges as well."""
+        return any(word.startswith(f"{search.GROUP}=") for word in self.overrides)
 
 
 def split(arguments: Iterable[str]) -> CommandLine:
@@ -189,17 +195,6 @@ def path_of(word: str) -> Path:
     return Path(os.path.expanduser(word))
 
 
-def groups(folders: Iterable[Path]) -> dict[str, list[str]]:
-    """Return group -> its choices, from the configuration files in ``folders``."""
-    found: dict[str, set[str]] = {}
-    for folder in folders:
-        for file in Path(folder).glob("*/**/*.yaml"):
-            group, *rest = file.relative_to(folder).with_suffix("").parts
-            if group != "hydra":
-                found.setdefault(group, set()).add("/".join(rest))
-    return {group: sorted(choices) for group, choices in sorted(found.items())}
-
-
 def parse(overrides: Sequence[str]) -> list[Any]:
     """Return Hydra's reading of the overrides.
 
@@ -249,10 +244,12 @@ def check(line: CommandLine) -> list[str]:
         raise ConfigError(listed(wrong, "on the command line"))
     words = typed(line, known)
     parsed = parse(words)
+    searches = line.searches or bool(line.own_folders())
+    wrong = [problem for one in parsed if (problem := search.misplaced(one, searches))]
     for override in parsed:
         left_to_hydra = override.is_add() or override.is_delete() or override.package is not None
         name = override.key_or_group
-        if left_to_hydra or name.startswith(("hydra.", "hydra/")):
+        if left_to_hydra or name.startswith(("hydra.", "hydra/", f"{search.GROUP}.")):
             continue
         if name in known:
             wrong += _wrong_choices(override, known[name], anywhere=_searches_more(parsed))
@@ -379,17 +376,3 @@ def _canonical(word: str) -> str:
 def _of_some_choice(name: str) -> bool:
     """Return whether ``name`` is an option that only some choices of its group have."""
     return name in SCHEMA and name.partition(".")[0] in ("rule", "backend")
-
-
-def describe_groups() -> str:
-    """Return the groups and their choices, each on lines of its own, for help texts."""
-    found = groups([conf_dir()])
-    first = [name for name in GROUP_NAMES if name in found]
-    order = first + [name for name in found if name not in first]
-    lines = []
-    for name in order:
-        start = f"  {name}="
-        choices = textwrap.wrap("| ".join(found[name]), 96 - len(start))  # breaks after a |
-        indent = "\n" + " " * len(start)
-        lines.append(start + indent.join(line.replace("| ", "|") for line in choices))
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What is chosen of the configuration groups on a command line, where one choice asks for another.
+"""The configuration groups, and what is chosen of them on a command line.
 
 Hydra's defaults list takes the preset of the data set's name. That a preset of a data set's name
 brings the data set with it is beyond that list, as each would follow the other.
@@ -7,16 +7,44 @@ brings the data set with it is beyond that list, as each would follow the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from snnrun.config import conf_dir
 from snnrun.errors import ConfigError, either
 from snnrun.presets import NONE, file_of, read
+from snnrun.schema import GROUP_NAMES
 
 DATASET, PRESET = "dataset", "preset"
 PACKAGE = "# @package _global_"
 _HEADER = re.compile(r"\s*#\s*@package\s")
+
+
+def groups(folders: Iterable[Path]) -> dict[str, list[str]]:
+    """Return group -> its choices, from the configuration files in ``folders``."""
+    found: dict[str, set[str]] = {}
+    for folder in folders:
+        for file in Path(folder).glob("*/**/*.yaml"):
+            group, *rest = file.relative_to(folder).with_suffix("").parts
+            if group != "hydra":
+                found.setdefault(group, set()).add("/".join(rest))
+    return {group: sorted(choices) for group, choices in sorted(found.items())}
+
+
+def describe_groups() -> str:
+    """Return the groups and their choices, each on lines of its own, for help texts."""
+    found = groups([conf_dir()])
+    first = [name for name in GROUP_NAMES if name in found]
+    order = first + [name for name in found if name not in first]
+    lines = []
+    for name in order:
+        start = f"  {name}="
+        choices = textwrap.wrap("| ".join(found[name]), 96 - len(start))  # breaks after a |
+        indent = "\n" + " " * len(start)
+        lines.append(start + indent.join(line.replace("| ", "|") for line in choices))
+    return "\n".join(lines)
 
 
 def choices_of(override: Any) -> list[str]:

@@ -11,7 +11,8 @@ import io
 import os
 from collections.abc import Collection, Sequence
 
-from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, groups, split
+from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, split
+from snnrun.commands.choices import groups
 from snnrun.commands.names import COMMANDS
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError

@@ -13,6 +13,8 @@ from snnrun.keys.kinds import shown
 from snnrun.keys.synonyms import of_words, plain_word
 from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, SECTIONS, Key
 from snnrun.schema.hints import NOT_NEEDED, OTHERWISE, REFERENCE, RENAMED, meaning_of, unknown_key
+from snnrun.search.settings import GROUP
+from snnrun.search.settings import KEYS as SEARCH
 from snnrun.shell import text_width, wrapped
 
 MOST = 12  # keys that a search by meaning finds at most
@@ -36,12 +38,16 @@ examples:
   snnrun keys TAU
   snnrun keys 'REC_*'
   snnrun keys backend
+  snnrun keys sweep
 """
 
 
 def run(arguments: Sequence[str]) -> int:
     if not arguments:
         _print_sections(list(SCHEMA.values()))
+        return 0
+    if of_search := _of_a_search(arguments):
+        print("\n\n".join(map(describe, of_search)))
         return 0
     found = find(arguments)
     if not found.ranked:
@@ -67,6 +73,14 @@ def describe(key: Key) -> str:
     if key.name in OTHERWISE:
         lines += _wrapped(f"other than in {REFERENCE}: {OTHERWISE[key.name]}")
     return "\n".join(lines)
+
+
+def _of_a_search(words: Sequence[str]) -> list[Key]:
+    """Return the keys of searches that one word names; all of them for the group."""
+    if len(words) != 1 or not words[0].startswith(GROUP):
+        return []
+    glob = f"{GROUP}.*" if words[0] == GROUP else words[0]
+    return [key for name, key in SEARCH.items() if fnmatchcase(name, glob)]
 
 
 def _print_ranked(keys: Sequence[Key]) -> None:

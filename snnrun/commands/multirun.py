@@ -41,6 +41,7 @@ LOOK_S = 0.1
 STOPPING = "stopping: the jobs at work write their checkpoints; Ctrl-C again ends them at once"
 HERE = "BasicLauncher"
 PROCESSES = ("JoblibLauncher", "LocalLauncher")  # the second is submitit_local
+OF_A_SWEEPER = ("sweep", "hydra/sweeper", "hydra.sweeper.params")  # who alone knows the jobs
 
 
 class SweepFolder(Callback):
@@ -55,7 +56,8 @@ class SweepFolder(Callback):
         """Note the folder, write there what was asked, and be ready to stop the jobs."""
         SweepFolder.latest = Path(config.hydra.sweep.dir).absolute()
         name, words = SweepFolder.given
-        if name == "train" and config.get("WRITE_TO_DISK", True):
+        searched = "sweep" in config  # a search writes it once it is known to be the same
+        if name == "train" and config.get("WRITE_TO_DISK", True) and not searched:
             write_once(SweepFolder.latest, asked_of(config, name, words))
         launcher = str(config.hydra.launcher.get("_target_", ""))
         if launcher.endswith(HERE):
@@ -205,7 +207,7 @@ def _jobs(words: Sequence[str]) -> int | None:
     total = 1
     try:
         for override in parse([word for word in words if not word.startswith("-")]):
-            if override.key_or_group.startswith(("hydra/sweeper", "hydra.sweeper.params")):
+            if override.key_or_group.startswith(OF_A_SWEEPER):
                 return None
             if override.is_sweep_override():
                 total *= len(list(override.sweep_string_iterator()))

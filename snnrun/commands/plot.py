@@ -11,6 +11,7 @@ from snnrun.errors import ConfigError, did_you_mean
 OUTPUT = "--output"
 FORMATS = (".png", ".pdf", ".svg")
 COMPARISON = "comparison.png"
+SEARCH = "search.png"
 
 HELP = f"""\
 usage: snnrun plot [RUN ...] [{OUTPUT} FILE]
@@ -18,8 +19,10 @@ usage: snnrun plot [RUN ...] [{OUTPUT} FILE]
 One run (without RUN, the newest below ./outputs): its course, weights, time constants and, with
 COLLECT_CONFUSION, confusion matrix, to RUN/plots; with {OUTPUT}, its course to FILE.
 Several runs: their courses in one picture, {COMPARISON} or FILE. Runs that differ only by seeds
-are shown as mean and standard deviation. The format is that of FILE's suffix: .png, .pdf, .svg.
-Needs matplotlib. During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
+are shown as mean and standard deviation. The folder of a search: its trials, how much each key
+matters, and the keys of the trials, to FOLDER/{SEARCH} or FILE.
+The format is that of FILE's suffix: .png, .pdf, .svg. Needs matplotlib.
+During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
 
 examples:
   snnrun plot
@@ -32,7 +35,11 @@ def run(arguments: Sequence[str]) -> int:
     folders, output = read(arguments)
     from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.library import require_matplotlib
+    from snnrun.search.study import is_search
 
+    if len(folders) == 1 and is_search(path_of(folders[0])):
+        print(_search(path_of(folders[0]), output))
+        return 0
     runs = [run_folder(folder, "plot") for folder in _each_run(folders)]
     runs = runs or [find_run([], "plot")[0]]
     require_matplotlib("snnrun plot")
@@ -49,6 +56,20 @@ def run(arguments: Sequence[str]) -> int:
         written = plot_run(runs[0])
     print(written)
     return 0
+
+
+def _search(folder: Path, output: Path | None) -> Path:
+    """Make the picture of a search, and return its file."""
+    from snnrun.plots.library import require_matplotlib
+
+    require_matplotlib("snnrun plot")
+    from snnrun.plots.search import search_picture
+    from snnrun.plots.style import save
+    from snnrun.search.report import read_search
+
+    written = output or folder / SEARCH
+    save(search_picture(read_search(folder)), written)
+    return written
 
 
 def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:

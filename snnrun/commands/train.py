@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snnrun import slurm
-from snnrun.commands.arguments import describe_groups
+from snnrun.commands.choices import describe_groups
 
 if TYPE_CHECKING:
     from snnrun.commands.application import Application, Job
+    from snnrun.training.early import OnEpoch
 
 HELP = """\
 usage: snnrun train [KEY=VALUE ...] [GROUP=CHOICE ...] [options]
@@ -27,6 +29,7 @@ examples:
   snnrun train dataset=mnist dataset.path=/data/mnist N_TRAIN=null
   snnrun train record=spikes backend.threads=2 MODEL_SEED=1
   snnrun train --multirun MODEL_SEED=1,2,3 ETA=1e-3,5e-3
+  snnrun train sweep=optuna 'ETA=interval(1e-4,1e-2)' NUM_HIDDEN=64,128
   snnrun train HIDDEN_NEURON_TYPE=mylab.neurons.alif2 --config-dir my_conf preset=mine
 
 groups and their choices:
@@ -37,6 +40,7 @@ Values with brackets or spaces need quotes: 'REC_SPIKES=[hidden]' 'N_TRAIN="100 
 
 options:
   -m, --multirun         one run for each combination of comma-separated values
+  sweep=optuna           a search: Optuna chooses which values to try next (docs/search.md)
   --cfg job              print the composed configuration instead of running
   --config-dir FOLDER    a folder with your own dataset/, preset/, ... files
   --info                 where the configuration comes from
@@ -57,10 +61,21 @@ def application() -> Application:
     """Return the command as Hydra runs it."""
     from snnrun.commands.application import Application
 
-    return Application(name="train", work=_train)
+    return Application(name="train", work=train_job)
 
 
-def _train(job: Job) -> Any:
+def train_job(
+    job: Job, *, progress: bool = True, watch: Callable[[Path], OnEpoch] | None = None
+) -> Any:
+    """Train in the folder of a job, from its checkpoint if there is one.
+
+    Args:
+        job: What to train.
+        progress: Show how it goes on; run.log has it in any case.
+        watch: Given the run folder, returns what is called after each epoch.
+
+    Returns what a sweep optimises.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -80,9 +95,18 @@ def _train(job: Job) -> Any:
         with stop_requests(), claim(RunPaths(folder)):
             config, resume = again.begin(job)
             if resume and (told := nothing_left(config, folder)):
-                print(told, flush=True)
+                if progress:
+                    print(told, flush=True)
                 return again.score(folder, config)
-            return train(config, folder, resume=resume, setting=job.setting)
+            on_epoch = watch(folder) if watch else None
+            return train(
+                config,
+                folder,
+                resume=resume,
+                setting=job.setting,
+                progress=progress,
+                on_epoch=on_epoch,
+            )
     except Interrupted as stopped:
         slurm.requeue_if_preempted()
         if HydraConfig.get().mode != RunMode.MULTIRUN or not stopped.time_is_up:

@@ -14,11 +14,14 @@ from snnrun.errors import NumericalError, RecordError, SnnrunError
 from snnrun.files import atomic_file
 from snnrun.record.owner import running
 from snnrun.record.paths import RunPaths
+from snnrun.stop import Pruned
 
+PRUNED = "pruned"
 STATES = {
     "running": "a process works on it now",
     "finished": "all its epochs are done, or it stopped early",
     "stopped": "Ctrl-C, a signal or TIME_LIMIT ended it; snnrun resume goes on with it",
+    PRUNED: "a search gave it up, as others did better; snnrun resume trains it to its end",
     "exploded": "its numbers were no longer finite",
     "failed": "an error ended it while it trained",
     "refused": "an error ended it before it trained: a setting, the data, the build",
@@ -88,4 +91,6 @@ def _end_by(error: BaseException, trains: bool) -> End:
         return End(state if trains else "refused", str(error))
     if isinstance(error, Exception):
         return End("failed", f"{type(error).__name__}: {error}")
+    if isinstance(error, Pruned):
+        return End(PRUNED, str(error))
     return End("stopped", "" if trains else "before it trained")

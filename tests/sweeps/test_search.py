@@ -1,0 +1,356 @@
+"""Searches with Optuna: what is searched, which trials there are, how they go on after a kill."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import (
+    SMALL,
+    assert_same_run,
+    command,
+    end,
+    here,
+    overrides,
+    small,
+    snnrun,
+    start,
+    wait_for,
+    wait_for_epochs,
+)
+
+from snnrun.commands.arguments import parse
+from snnrun.errors import ConfigError
+from snnrun.record import load_run
+from snnrun.record.ending import read_end
+from snnrun.record.paths import RunPaths
+from snnrun.sweeps.sweep import read_sweep
+
+pytest.importorskip("optuna", reason="no search is tested: Optuna is not installed", minversion="5")
+
+from snnrun.search.methods import pruner_of, sampler_of
+from snnrun.search.objective import Objective, objectives_of
+from snnrun.search.report import Report, read_search
+from snnrun.search.settings import settings_of
+from snnrun.search.space import Space, space_of
+from snnrun.search.study import Book, Definition
+
+KEYS = overrides({key: value for key, value in SMALL.items() if key != "MODEL_SEED"})
+LOG_ETA = "ETA=tag(log,interval(1e-4,1e-1))"
+TAU = "TAU_MEM=interval(15,40)"
+PRUNED = ["sweep.pruner=median", "sweep.min_epochs=1", "sweep.startup_trials=2"]
+
+
+def search(folder: Path, *words: str) -> list[str]:
+    return ["train", *KEYS, "sweep=optuna", *words, f"hydra.sweep.dir={folder}"]
+
+
+def searched(*words: str, sampler: str = "tpe") -> Space:
+    return space_of(parse(words), sampler)
+
+
+def book(folder: Path, space: Space, n_trials: int = 50, **given: Any) -> Book:
+    settings = settings_of({"startup_trials": 2, **given})
+    folder.mkdir(exist_ok=True)
+    return Book(
+        folder=folder,
+        definition=Definition(values={"seed": settings.seed}),
+        directions=["maximize"],
+        distributions=space.distributions(),
+        sampler=sampler_of(settings),
+        seed=settings.seed,
+        pruner=pruner_of(settings, 10),
+        n_trials=n_trials,
+        grid=space.grid() if settings.sampler == "grid" else [],
+    )
+
+
+def quadratic(parameters: Mapping[str, Any]) -> float:
+    return -((parameters["TAU_MEM"] - 20) ** 2)
+
+
+def suggested(trials: Book, count: int) -> list[dict[str, Any]]:
+    found = []
+    for _ in range(count):
+        with trials.next_trial() as trial:
+            if trial is None:
+                break
+            found.append(trial.params)
+            trials.tell(trial.number, "COMPLETE", [quadratic(trial.params)])
+    return found
+
+
+def told(report: Report) -> list[tuple[Any, ...]]:
+    """Return what must be the same after a kill."""
+    return [(t.number, t.state, t.parameters, t.values, t.reason, t.epochs) for t in report.trials]
+
+
+def test_ranges_and_choices_are_drawn_as_their_keys_are(tmp_path: Path) -> None:
+    space = searched(
+        LOG_ETA, "NUM_HIDDEN=interval(10,30)", "TAU_MEM=range(10,50,5)", "LOSS_TYPE=sum,max",
+        "N_EPOCH=3",
+    )  # fmt: skip
+    eta, hidden, tau, loss = (dimension.distribution for dimension in space.dimensions)
+    assert (eta.low, eta.high, eta.log) == (1e-4, 1e-1, True)
+    assert type(hidden).__name__ == "IntDistribution"
+    assert (tau.low, tau.high, tau.step) == (10, 45, 5)
+    assert loss.choices == ("sum", "max")
+    assert space.fixed == ("N_EPOCH=3",)
+    words = space.overrides({"ETA": 0.001, "NUM_HIDDEN": 12, "TAU_MEM": 15.0, "LOSS_TYPE": "max"})
+    assert words == ["ETA=0.001", "NUM_HIDDEN=12", "TAU_MEM=15.0", "LOSS_TYPE=max"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sampler", "says"),
+    [
+        ([], "tpe", "nothing is to be searched"),
+        (["LOSS_TYPE=interval(1,2)"], "tpe", "LOSS_TYPE is one of several choices, not a number"),
+        (["NAME=range(1,3)"], "tpe", "NAME is a text, not a number"),
+        (["ETA=interval(1e-2,1e-4)"], "tpe", "the first of the two must be less"),
+        (["ETA=interval(-1,1)"], "tpe", "ETA=-1.0: must be a number > 0"),
+        (["NUM_HIDDEN=20,-3"], "tpe", "NUM_HIDDEN=-3: must be a whole number >= 1"),
+        (["ETA=tag(log,interval(0,1))"], "tpe", "must begin above 0"),
+        (["ETA=tag(log,range(1,9))"], "tpe", "a range has even steps"),
+        (["ETA=tag(lg,interval(1,2))"], "tpe", "lg is no tag"),
+        (["MODEL_SEED=1,2,3"], "tpe", "sweep.seeds=3"),
+        ([LOG_ETA, "NUM_HIDDEN=10,20"], "cmaes", "NUM_HIDDEN has choices"),
+        ([LOG_ETA], "cmaes", "needs two ranges"),
+        ([LOG_ETA], "grid", "ETA is any number from 0.0001 to 0.1"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(words: list[str], sampler: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        searched(*words, sampler=sampler)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"sampler": "tp"}, "Did you mean 'tpe'"),
+        ({"pruner": "medan"}, "Did you mean 'median'"),
+        ({"n_trials": 0}, "must be a whole number >= 1"),
+        ({"n_trails": 3}, "Did you mean 'sweep.n_trials'"),
+        ({"min_epochs": 3}, "has no effect with sweep.pruner=none"),
+        ({"pruner": "median", "objective": ["train_loss", "seconds"]}, "several objectives"),
+        ({"objective": "test_accuracy"}, "nothing is chosen by the test set"),
+        ({"objective": "time"}, "Did you mean 'seconds'"),
+        ({"pruner": "median", "objective": "seconds"}, "needs a score or a loss"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(given: dict[str, Any], says: str) -> None:
+    def read() -> None:
+        settings = settings_of(given)
+        objectives_of(settings.objective, settings.prunes, small())
+
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        read()
+
+
+def test_the_command_line_refuses_what_only_a_search_takes(tmp_path: Path) -> None:
+    for words, says in (
+        ([LOG_ETA], "only a search draws from an interval; add sweep=optuna"),
+        (["-m", "ETA=1e-3,2e-3", "sweep.n_trials=3"], "sweep.n_trials=3: is of a search"),
+        (["sweep=optuna", LOG_ETA, "hydra/launcher=joblib"], "takes no hydra/launcher"),
+        (["sweep=optuna", LOG_ETA, "sweep.pruner=median"], "less than the 3 epochs of a trial"),
+    ):
+        done = here("train", *KEYS, *words, f"hydra.sweep.dir={tmp_path}/s")
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+        assert not (tmp_path / "s").exists()
+    assert "is for snnrun train" in here("compile", *KEYS, "sweep=optuna", LOG_ETA).stderr
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "cmaes"])
+def test_suggestions_follow_from_the_seed_and_the_trials_before(
+    tmp_path: Path, sampler: str
+) -> None:
+    space = searched(TAU, LOG_ETA)
+    whole = suggested(book(tmp_path / "whole", space, sampler=sampler), 8)
+    parts = [suggested(book(tmp_path / "parts", space, sampler=sampler), 4) for _ in range(2)]
+    assert whole == [*parts[0], *parts[1]]  # the second part by another sampler object
+    other = suggested(book(tmp_path / "other", space, sampler=sampler, seed=1), 1)
+    assert other[0] != whole[0]
+
+
+def test_a_grid_is_tried_once_in_an_order_of_its_seed(tmp_path: Path) -> None:
+    space = searched("TAU_MEM=range(10,25,5)", "NUM_HIDDEN=10,20", sampler="grid")
+    found = suggested(book(tmp_path / "a", space, sampler="grid"), 20)
+    assert len(found) == 6
+    assert sorted(map(str, found)) == sorted(map(str, space.grid()))
+    assert found == suggested(book(tmp_path / "b", space, sampler="grid"), 20)
+
+
+def test_a_trial_of_nobody_is_taken_up_and_one_at_work_is_left(tmp_path: Path) -> None:
+    space = searched(TAU)
+    with book(tmp_path, space).next_trial() as trial:
+        first = trial.number, trial.params
+        # a claim is of a process: another one sees that the trial is at work
+        code = (
+            "import sys; sys.path[:0] = sys.argv[2:]; from pathlib import Path;"
+            "from test_search import book, searched, TAU;"
+            "b = book(Path(sys.argv[1]), searched(TAU)).next_trial();"
+            "print(b.__enter__().number); import os; os._exit(9)"
+        )
+        paths = [str(tmp_path), str(Path(__file__).parent), str(Path(__file__).parents[1])]
+        other = subprocess.run(
+            [*command()[:1], "-c", code, *paths], capture_output=True, text=True, check=False
+        )
+        assert (other.stdout.strip(), other.returncode) == ("1", 9), other.stderr
+    taken = []
+    for _ in range(2):  # that of this process, which was not told of, and that of the dead one
+        with book(tmp_path, space).next_trial() as trial:
+            taken.append((trial.number, trial.params))
+            book(tmp_path, space).tell(trial.number, "COMPLETE", [1.0])
+    assert taken[0] == first
+    assert taken[1][0] == 1
+
+
+def test_a_bad_trial_is_ended_where_half_of_the_others_were_better(tmp_path: Path) -> None:
+    trials = book(tmp_path, searched(TAU), pruner="median", min_epochs=2)
+    for value in (0.5, 0.7):
+        with trials.next_trial() as trial:
+            assert not any(trials.report(trial.number, step, value) for step in (1, 2, 3))
+            trials.tell(trial.number, "COMPLETE", [value])
+    with trials.next_trial() as trial:
+        assert [trials.report(trial.number, step, 0.1) for step in (1, 2)] == [False, True]
+        # taken up again, what was judged before is not judged anew
+        assert not trials.report(trial.number, 1, 0.1)
+
+
+def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    assert book(tmp_path, searched(TAU)).study
+    with pytest.raises(ConfigError, match="seed: 0 there, 1 now"):
+        _ = book(tmp_path, searched(TAU), seed=1).study
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of which trials were ended early, in one go."""
+    folder = tmp_path_factory.mktemp("search") / "etas"
+    done = here(*search(folder, LOG_ETA, TAU, *PRUNED, "sweep.n_trials=6", "sweep.seeds=2"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_search_finds_and_prunes(pruned: Path) -> None:
+    report = read_search(pruned)
+    assert [trial.number for trial in report.trials] == list(range(6))
+    ended = [trial for trial in report.trials if trial.state == "pruned"]
+    done = [trial for trial in report.trials if trial.state == "finished"]
+    assert ended
+    assert len(done) + len(ended) == 6
+    for trial in done:
+        runs = [load_run(pruned / str(2 * trial.number + k)) for k in (0, 1)]
+        scores = [run.epochs["validation_accuracy"].max() for run in runs]
+        assert trial.values == (pytest.approx(sum(scores) / 2, abs=0),)
+        assert [run.config["MODEL_SEED"] for run in runs] == [1, 2]
+    for trial in ended:
+        last = [k for k in (0, 1) if (pruned / str(2 * trial.number + k)).exists()][-1]
+        paths = RunPaths(pruned / str(2 * trial.number + last))
+        assert read_end(paths, finished=False).state == "pruned"
+        assert paths.last.exists()
+    assert report.best[0].values[0] == max(trial.values[0] for trial in done)
+    assert "pruned" in here("runs", str(pruned)).stdout
+    assert read_sweep(pruned).counts["pruned"] == len(ended)
+
+
+def test_a_pruned_run_is_trained_to_its_end_by_resume(pruned: Path) -> None:
+    folder = next(job.folder for job in read_sweep(pruned).jobs if job.state == "pruned")
+    assert here("resume", str(folder)).returncode == 0
+    assert load_run(folder).state == "finished"
+
+
+@pytest.mark.long
+def test_a_search_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    words = [LOG_ETA, "TAU_MEM=15,20,30", *PRUNED, "sweep.n_trials=5", "sweep.seeds=2"]
+    words += ["N_TRAIN=3000", "N_EPOCH=8"]
+    assert snnrun(*search(tmp_path / "whole", *words)).returncode == 0
+    again = search(tmp_path / "killed", *words)
+    for job in (0, 3, 4):
+        process = start(*again)
+        folder = tmp_path / "killed" / str(job)
+        try:
+            wait_for_epochs(folder, 2, process)
+        except AssertionError:  # pruned, or done, before
+            assert process.poll() == 0
+        process.kill()
+        process.communicate()
+    assert snnrun(*again).returncode == 0
+    whole, killed = (read_search(tmp_path / name) for name in ("whole", "killed"))
+    assert told(whole) == told(killed)
+    for job in read_sweep(tmp_path / "whole").jobs:
+        if job.state != "waiting":
+            assert_same_run(job.folder, tmp_path / "killed" / str(job.number))
+    changed = snnrun(*again, "sweep.sampler=random")
+    assert changed.returncode == 2
+    assert "sweep.sampler: tpe there, random now" in changed.stderr
+    more = snnrun(*again[:-1], "sweep.n_trials=6", again[-1])
+    assert more.returncode == 0, more.stderr
+    assert len(read_search(tmp_path / "killed").trials) == 6
+
+
+@pytest.mark.long
+def test_two_commands_in_one_folder_search_together(tmp_path: Path) -> None:
+    line = search(tmp_path / "s", LOG_ETA, TAU, "sweep.n_trials=9", "N_TRAIN=3000", "N_EPOCH=5")
+    both = [start(*line), start(*line)]
+    for code, said in map(end, both):
+        assert code == 0, said
+    report = read_search(tmp_path / "s")
+    assert [trial.state for trial in report.trials] == ["finished"] * 9
+    pids = {load_run(tmp_path / "s" / str(n)).provenance["command"] for n in range(9)}
+    assert pids
+    assert len({str(trial.parameters) for trial in report.trials}) == 9
+
+
+@pytest.mark.long
+def test_processes_of_a_search_stop_together_and_none_outlives_the_first(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    line = search(folder, LOG_ETA, TAU, "sweep.n_trials=6", "sweep.n_jobs=2")
+    line += ["N_TRAIN=3000", "N_EPOCH=400"]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        process = start(*line)
+        for job in (0, 1):
+            wait_for(lambda job=job: RunPaths(folder / str(job)).pid.exists(), process)
+            wait_for_epochs(folder / str(job), 2, process)
+        process.send_signal(number)
+        code, said = end(process)
+        assert code == (143 if number == signal.SIGTERM else -9), said
+        limit = time.monotonic() + 60
+        while any(RunPaths(folder / str(job)).pid.exists() for job in (0, 1)):
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        assert all(RunPaths(folder / str(job)).last.exists() for job in (0, 1))
+
+
+@pytest.mark.long
+def test_several_objectives_give_the_trials_that_none_beats(tmp_path: Path) -> None:
+    objective = "sweep.objective=[validation_accuracy,hidden_spikes]"
+    done = here(*search(tmp_path / "s", LOG_ETA, TAU, objective, "sweep.n_trials=6"))
+    assert done.returncode == 0, done.stderr
+    report = read_search(tmp_path / "s")
+    accuracy, spikes = report.objectives
+    for one in report.best:
+        for other in report.trials:
+            assert not (
+                accuracy.better(other.values[0], one.values[0])
+                and spikes.better(other.values[1], one.values[1])
+            )
+    assert "trials that none beats in everything" in done.stdout
+    run = load_run(tmp_path / "s" / "0")
+    best = int(run.epochs["validation_accuracy"].argmax())
+    assert report.trials[0].values[1] == pytest.approx(
+        run.epochs["spikes_per_neuron/hidden"][best] * SMALL["NUM_HIDDEN"]
+    )
+
+
+def test_objectives_know_which_way_is_better() -> None:
+    assert Objective(name="validation_accuracy").maximise
+    assert Objective(name="train_skill").maximise
+    assert not any(
+        Objective(name=name).maximise for name in ("validation_loss", "seconds", "hidden_spikes")
+    )
