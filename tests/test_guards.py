@@ -133,7 +133,8 @@ def test_without_a_compiler_the_message_says_what_to_install(tmp_path: Path) -> 
     assert said == (
         "no C++ compiler: looked for g++, clang++, c++ and the Python package ziglang. Install one "
         "(Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select "
-        "--install), or take the one that pip can install: pip install 'snnrun[compiler]'"
+        "--install), or take the one that pip can install: pip install 'snnrun[compiler]'. "
+        "Small networks run without one: backend=numpy"
     )
 
 

@@ -144,7 +144,7 @@ def other_value(key: Key, *not_these: Any) -> Any:
     if key.kind is TEXT:
         return "another.ras"
     others: dict[str, Any] = {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1]}
-    others |= {"AUGMENTATION": {"random_shift": 4}}
+    others |= {"AUGMENTATION": {"random_shift": 4}, "backend.flags": ["-g"]}
     others |= {"network.layers": [{"size": 8}], "dataset.start": "first"}
     return others.get(key.name, [[0, 0]])
 

@@ -8,18 +8,24 @@ from pathlib import Path
 
 from snnrun.backends.base import Opened
 from snnrun.backends.genn import open_genn, require_genn
+from snnrun.backends.interpreter import open_numpy
 from snnrun.backends.native import open_native, require_native
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 
-BACKENDS: dict[str, Callable[..., Opened]] = {"native": open_native, "genn": open_genn}
+BACKENDS: dict[str, Callable[..., Opened]] = {
+    "native": open_native,
+    "genn": open_genn,
+    "numpy": open_numpy,
+}
 NEEDS: dict[str, Callable[[Config], object]] = {"native": require_native, "genn": require_genn}
 
 
 def require_backend(config: Config) -> None:
     """Raise BuildError if what the backend of ``config`` needs is missing: before data are read."""
-    NEEDS[config.backend.name](config)
+    if config.backend.name in NEEDS:
+        NEEDS[config.backend.name](config)
 
 
 @contextmanager

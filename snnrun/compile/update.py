@@ -125,7 +125,7 @@ class UpdateSteps(Steps):
         own = [symbol(name) for name in self.compiled.per_neuron]
         values: dict[sp.Symbol, np.ndarray] = dict(zip(own, parameters, strict=True))
         for part, value in self.parts.items():
-            found = sp.lambdify(own, value, "numpy")(*parameters)
+            found = sp.lambdify(own, self.compiled.fold(value), "numpy")(*parameters)
             values[part] = np.broadcast_to(found, parameters.shape[1:])
         return values
 

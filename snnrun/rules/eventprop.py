@@ -11,5 +11,5 @@ EVENTPROP = Rule(
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829",
     engine=Engine.JUMPS,
     bind=lambda options: Gradient(),
-    backends=("native", "genn"),
+    backends=("native", "genn", "numpy"),
 )

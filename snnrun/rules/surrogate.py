@@ -79,5 +79,6 @@ SURROGATE = Rule(
     engine=Engine.STEPS,
     bind=_bind,
     options=OPTIONS,
+    backends=("native", "numpy"),
     hint=_hint,
 )

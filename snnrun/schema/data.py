@@ -47,7 +47,7 @@ KEYS = table(
         "BUILD",
         "Compile the network where the build cache has no program for it. With false a program "
         "that was built before is used, and it is an error if there is none.",
-        changeable=(RESUME, TEST),
+        active_if=(when("backend.name", "native", "genn"),), changeable=(RESUME, TEST),
     ),
     switch(
         "TIMING",

@@ -11,6 +11,7 @@ PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
+BUILT = (when("backend.name", "native", "genn"),)
 
 
 def _when(name: str, what: str, **more: Any) -> Row:
@@ -141,8 +142,9 @@ OPTIONS = table(
     "options of the groups",
     text(
         "backend.name",
-        "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU.",
-        choices=("native", "genn"), changeable=BOTH,
+        "What runs the network: native, one fused C++ function; genn, PyGeNN on a GPU or a CPU; "
+        "numpy, the derived program as it stands, without a compiler and slowly.",
+        choices=("native", "genn", "numpy"), changeable=BOTH,
     ),
     text(
         "backend.device", "The backend of GeNN.", choices=("cuda", "hip", "single_threaded_cpu"),
@@ -173,7 +175,7 @@ OPTIONS = table(
     ),
     text(
         "backend.precision", "Floating-point numbers to compute with.",
-        choices=("float32", "float64"),
+        choices=("float32", "float64"), active_if=BUILT,
     ),
     switch(
         "backend.contraction",
@@ -186,12 +188,15 @@ OPTIONS = table(
         "backend.compiler",
         "The C++ compiler, a name or a path; for CUDA the one that nvcc calls for the host's code.",
         nullable=True, null="$CXX, else the first that is found; for CUDA the one that nvcc finds",
-        changeable=BOTH,
+        active_if=BUILT, changeable=BOTH,
     ),
-    row("backend.flags", "Further flags for the compiler: C++, nvcc or hipcc.", kind=TEXTS),
+    row(
+        "backend.flags", "Further flags for the compiler: C++, nvcc or hipcc.", kind=TEXTS,
+        active_if=BUILT,
+    ),
     text(
         "backend.cache_dir", "Folder in which compiled programs are kept.", nullable=True,
-        null="the folder that snnrun doctor shows", changeable=BOTH,
+        null="the folder that snnrun doctor shows", active_if=BUILT, changeable=BOTH,
     ),
     text("record.name", "Name of the choice of records; a label.", changeable=BOTH),
 )

@@ -13,6 +13,7 @@ import numpy as np
 from snnrun.backends.base import Backend
 from snnrun.backends.genn import open_for_check
 from snnrun.backends.genn.settings import Settings
+from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.backends.native.build import build, cache_folder
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.backends.native.emit import generate
@@ -106,7 +107,7 @@ def build_grids(
     problem: Problem, dts: Sequence[float], integrator: str, options: BuildOptions
 ) -> tuple[Grid, ...]:
     """Build the problem's network on grids of ``dts`` ms, in float64 without FP contraction."""
-    make = {"native": _native_grids, "genn": _genn_grids}[options.backend]
+    make = {"native": _native_grids, "genn": _genn_grids, "numpy": _numpy_grids}[options.backend]
     programs = [
         compile_program(
             problem.network,
@@ -119,6 +120,12 @@ def build_grids(
         for dt in dts
     ]
     return make(programs, problem, options)
+
+
+def _numpy_grids(
+    programs: Sequence[Program], problem: Problem, options: BuildOptions
+) -> tuple[Grid, ...]:
+    return tuple(Grid(dt=program.dt, backend=NumpyBackend(program)) for program in programs)
 
 
 def _native_grids(

@@ -16,9 +16,10 @@ from superspike_problem import CASES, config_of
 from test_golden import PROGRAMS, program, rounded
 
 from snnrun.backends.base import Noise
+from snnrun.backends.draws import kept_events
 from snnrun.backends.genn.describe import describe
 from snnrun.backends.genn.description import Description
-from snnrun.backends.genn.events import EventTables, kept_events
+from snnrun.backends.genn.events import EventTables
 from snnrun.backends.genn.online_synapse import describe_online
 from snnrun.backends.genn.printer import TAKEN
 from snnrun.backends.genn.settings import Settings

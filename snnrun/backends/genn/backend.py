@@ -15,16 +15,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
+from snnrun.backends.draws import draw_keys, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
-from snnrun.backends.genn.events import (
-    EventTables,
-    draw_keys,
-    dropout_keys,
-    dropout_limit,
-    kept_events,
-)
+from snnrun.backends.genn.events import EventTables
 from snnrun.backends.genn.outcome import outcome_of
 from snnrun.backends.genn.readout import UPDATES
 from snnrun.backends.genn.settings import Settings

@@ -11,7 +11,6 @@ import numpy as np
 from snnrun.datasets.spikes import SpikeData
 
 HEADROOM = 1.25  # of tables that must grow, so that they seldom do
-LOW, MULTIPLIERS = 0xFFFFFFFF, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,63 +101,3 @@ class EventTables:
             "row": np.where(real, row, 0).astype(np.uint64),
             "first": np.where(real, first, 0).astype(np.uint64),
         }
-
-
-def dropout_limit(probability: float) -> int:
-    """Return the hash below which an event is dropped."""
-    return int(probability * 4294967295.0)
-
-
-def dropout_keys(key: int, examples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two 32-bit halves of each example's key, the native backend's mix of 64 bits."""
-    return halves(_example_keys(key, examples))
-
-
-def draw_keys(key: int, examples: np.ndarray, layer: int) -> dict[str, np.ndarray]:
-    """Return the halves of each example's keys of the draws in a layer, as in the native backend:
-    noise_low, noise_high, spike_dropout_low, spike_dropout_high.
-    """
-    found = {}
-    for number, name in enumerate(("noise", "spike_dropout"), 1):
-        with np.errstate(over="ignore"):
-            keys = mix(_example_keys(key, examples) + np.uint64(2 * layer + number))
-        found[f"{name}_low"], found[f"{name}_high"] = halves(keys)
-    return found
-
-
-def _example_keys(key: int, examples: np.ndarray) -> np.ndarray:
-    return mix(np.uint64(key) ^ examples.astype(np.int64).view(np.uint64))
-
-
-def mix(x: np.ndarray) -> np.ndarray:
-    """Return the native backend's mix of 64 bits."""
-    with np.errstate(over="ignore"):
-        x = x + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(MULTIPLIERS[0])
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(MULTIPLIERS[1])
-        return x ^ (x >> np.uint64(31))
-
-
-def halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and the higher 32 bits."""
-    return (x & np.uint64(LOW)).astype(np.uint32), (x >> np.uint64(32)).astype(np.uint32)
-
-
-def kept_events(
-    data: SpikeData, example: int, dropout: float, key: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps and channels of an example's events that dropout leaves, by step."""
-    start, end = int(data.offsets[example]), int(data.offsets[example + 1])
-    counts = np.diff(data.step_pointers[example])
-    steps = np.repeat(np.arange(data.n_steps, dtype=np.int32), counts)
-    channels = data.channel_by_step[start:end].astype(np.int32)
-    if dropout <= 0:
-        return steps, channels
-    low, high = dropout_keys(key, np.array([example]))
-    with np.errstate(over="ignore"):
-        h = (channels.astype(np.uint32) * np.uint32(65536) + steps.astype(np.uint32)) ^ low
-        h = h * np.uint32(2246822507)
-        h = (h ^ (h >> np.uint32(15)) ^ high) * np.uint32(3266489909)
-        h = (h ^ (h >> np.uint32(13))) * np.uint32(668265263)
-        keep = (h ^ (h >> np.uint32(16))) >= dropout_limit(dropout)
-    return steps[keep], channels[keep]

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from snnrun.backends.draws import dropout_limit
 from snnrun.backends.genn.description import Access, Parameter, Table, Variable
-from snnrun.backends.genn.events import dropout_limit
 from snnrun.backends.genn.printer import Formulas, fill, formula, state_name
 from snnrun.backends.genn.settings import Settings
 

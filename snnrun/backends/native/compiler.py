@@ -18,7 +18,8 @@ ANSWER_S = 30
 CANDIDATES = ("g++", "clang++", "c++")
 HOW_TO_INSTALL = (
     "Install one (Debian and Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: "
-    "xcode-select --install), or take the one that pip can install: pip install 'snnrun[compiler]'"
+    "xcode-select --install), or take the one that pip can install: pip install "
+    "'snnrun[compiler]'. Small networks run without one: backend=numpy"
 )
 
 

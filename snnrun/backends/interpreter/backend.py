@@ -1,0 +1,257 @@
+"""The numpy backend: the derived program as it stands, run by NumPy in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
+from snnrun.backends.interpreter.passes import Passes, Tape
+from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
+from snnrun.backends.pattern import PatternFigures, silent_trains
+from snnrun.compile.program import Program, Tensor
+from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError
+
+AT_ONCE = 64  # examples of an evaluation; any number gives the same results
+LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
+
+
+class NumpyBackend:
+    """A program that NumPy runs; see :class:`snnrun.backends.base.Backend`."""
+
+    batches_per_call: int | None = None
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._by_name = {tensor.name: tensor for tensor in program.tensors}
+        self._held = {
+            which: {t.name: np.zeros(t.shape) for t in program.tensors}
+            for which in ("value", "first", "second", "gradient")
+        }
+        self._passes = Passes(program=program, tensors=self._held["value"])
+        self._readout = Readout(program)
+        self._patterns = (
+            PatternFigures(program, f"loss {program.loss.name}", silent_trains)
+            if program.loss.readout.targets
+            else None
+        )
+        parameters = {t.layer: t for t in program.tensors if t.parameters}
+        for layer in range(len(program.populations)):
+            if tensor := parameters.get(layer):
+                self.set(tensor.name, program.start_parameters(tensor))
+            else:
+                self._passes.set_parameters(None, layer)
+
+    def close(self) -> None:
+        """Do nothing: the memory is Python's."""
+
+    def kernel_times(self) -> dict[str, float]:
+        """Return nothing: there are no kernels."""
+        return {}
+
+    def get(self, name: str, which: str = "value") -> np.ndarray:
+        """Return a copy of a tensor, float64."""
+        return self._held[which][name].copy()
+
+    def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
+        """Overwrite a tensor."""
+        tensor = self._by_name[name]
+        if np.shape(array) != tensor.shape:
+            raise ValueError(f"{name} has shape {tensor.shape}, not {np.shape(array)}")
+        self._held[which][name][:] = array
+        if which == "value":
+            self._changed(tensor)
+
+    def _changed(self, tensor: Tensor) -> None:
+        if tensor.parameters:
+            self._passes.set_parameters(tensor, tensor.layer)
+
+    def carried(self) -> dict[str, np.ndarray]:
+        """Return nothing: every trial starts from rest."""
+        return {}
+
+    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Do nothing: see ``carried``."""
+
+    def train(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        batch: int,
+        rates: np.ndarray,
+        adam: Adam,
+        updates: int,
+        noise: Noise,
+    ) -> Results:
+        """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        call = Call(self.program, len(examples))
+        for number, first in enumerate(range(0, len(examples), batch)):
+            chosen = examples[first : first + batch]
+            read = self._learn_from(data, chosen, noise, call, first)
+            if not np.isfinite(read.loss).all():
+                call.failed_batch = number
+                break
+            call.failed_tensor = self._update(adam, float(rates[number]), updates + number + 1)
+            if call.failed_tensor:
+                call.failed_batch = number
+                break
+        return call.results(self._figures(data, examples, call))
+
+    def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
+        """Run ``examples`` without learning and without noise."""
+        call = Call(self.program, len(examples))
+        for first in range(0, len(examples), AT_ONCE):
+            self._run(data, examples[first : first + AT_ONCE], NO_NOISE, call, first)
+        return call.results(self._figures(data, examples, call))
+
+    def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
+        """Leave the gradient of the examples' mean loss in the tensors."""
+        call = Call(self.program, len(examples))
+        self._learn_from(data, examples, noise, call, 0)
+        return call.results(self._figures(data, examples, call))
+
+    def trial(self, data: SpikeData, example: int, noise: Noise = NO_NOISE) -> Trial:
+        """Run one example and return everything that happened, with the weights as they are."""
+        call = Call(self.program, 1)
+        arrivals, tapes, read = self._run(data, np.array([example]), noise, call, 0)
+        spikes = [_events(tape.spikes[:, 0]) for tape in tapes]
+        input_steps, input_channels = _events(arrivals[:, 0])
+        return Trial(
+            loss=float(read.loss[0]),
+            prediction=int(read.prediction[0]),
+            steps=tuple(steps for steps, _ in spikes),
+            neurons=tuple(neurons for _, neurons in spikes),
+            states=tuple(
+                {s: tape.stepped[:, i, 0] for i, s in enumerate(layer.neurons.states)}
+                for layer, tape in zip(self._passes.layers, tapes, strict=True)
+            ),
+            input_steps=input_steps,
+            input_channels=input_channels,
+        )
+
+    def _run(
+        self, data: SpikeData, examples: np.ndarray, noise: Noise, call: Call, first: int
+    ) -> tuple[np.ndarray, list[Tape], Read]:
+        """Run examples forward, and enter their figures from place ``first`` of the call on."""
+        network, targets = self.program.network, None
+        if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
+            raise ConfigError(
+                f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
+                f"{self.program.steps} and {network.input.size}"
+            )
+        arrivals = self._passes.arrivals(data, examples, noise)
+        tapes = self._passes.forward(arrivals, examples, noise)
+        if self._patterns is not None:
+            wanted = self._patterns.require(data)
+            targets = np.zeros(tapes[-1].spikes.shape)
+            for b, example in enumerate(examples.tolist()):
+                steps, neurons = wanted.of(example)
+                np.add.at(targets[:, b], (steps, neurons), 1.0)
+        outputs = Outputs(
+            potential=tapes[-1].stepped[:, 0],
+            spikes=tapes[-1].spikes,
+            arrivals=arrivals.sum(axis=2),
+            labels=data.labels[examples],
+            targets=targets,
+        )
+        read = self._readout(outputs)
+        call.enter(first, tapes, read)
+        return arrivals, tapes, read
+
+    def _learn_from(
+        self, data: SpikeData, examples: np.ndarray, noise: Noise, call: Call, first: int
+    ) -> Read:
+        """Run examples in both directions, and leave the gradient of their mean loss."""
+        arrivals, tapes, read = self._run(data, examples, noise, call, first)
+        found = self._passes.backward(
+            arrivals, tapes, read, 1 / len(examples), averaged=self.program.average_spikes
+        )
+        for name, gradient in found.items():
+            self._held["gradient"][name][:] = gradient
+        return read
+
+    def _update(self, adam: Adam, rate: float, step: int) -> str:
+        """Let Adam update what is trained; return a tensor that has exploded, if one has."""
+        value, first, second, gradient = (self._held[which] for which in self._held)
+        for tensor in self.program.tensors:
+            if not tensor.trained:
+                continue
+            rows = slice(0, self._trained_rows(tensor))
+            w, m, v = (held[tensor.name][rows] for held in (value, first, second))
+            g = gradient[tensor.name][rows]
+            m[:] = adam.beta1 * m + (1 - adam.beta1) * g
+            v[:] = adam.beta2 * v + (1 - adam.beta2) * g**2
+            root = np.sqrt(v / (1 - adam.beta2**step))
+            w -= rate / (1 - adam.beta1**step) * m / (root + adam.epsilon)
+            if tensor.parameters:
+                floors = self.program.populations[tensor.layer].population.floors
+                for row, name in enumerate(tensor.parameters[rows]):
+                    np.maximum(w[row], floors.get(name, -np.inf), out=w[row])
+            if not (np.isfinite(g).all() and (np.abs(w) < LARGEST_VALUE).all()):
+                return tensor.name
+            self._changed(tensor)
+        return ""
+
+    def _trained_rows(self, tensor: Tensor) -> int:
+        """Return how many rows of a tensor learn: of parameters, which come first, some may."""
+        if not tensor.parameters:
+            return tensor.shape[0]
+        return len(self.program.populations[tensor.layer].population.trained)
+
+    def _figures(self, data: SpikeData, examples: np.ndarray, call: Call) -> dict[str, np.ndarray]:
+        if self._patterns is None or not len(examples):
+            return {}
+        square = call.loss / (0.5 * self.program.dt * self.program.populations[-1].population.size)
+        steps, neurons = (np.concatenate(each) for each in zip(*call.emitted, strict=True))
+        return self._patterns.of(
+            self._patterns.require(data),
+            examples,
+            call.loss,
+            square,
+            call.layer_spikes,
+            (steps, neurons),
+        )
+
+
+class Call:
+    """The figures of the examples of a call."""
+
+    def __init__(self, program: Program, count: int) -> None:
+        self.loss = np.zeros(count)
+        self.failed_batch, self.failed_tensor = -1, ""
+        self.layer_spikes = np.zeros((count, len(program.populations)), np.int32)
+        self.emitted: list[tuple[np.ndarray, np.ndarray]] = []  # output spikes of each example
+        self._prediction = np.zeros(count, np.int32)
+        sizes = [c.population.size for c in program.populations]
+        self._neuron_spikes = np.zeros(sum(sizes), np.int64)
+
+    def enter(self, first: int, tapes: list[Tape], read: Read) -> None:
+        """Enter some examples."""
+        here = slice(first, first + len(read.loss))
+        self.loss[here], self._prediction[here] = read.loss, read.prediction
+        counts = [tape.spikes.sum(axis=0) for tape in tapes]
+        self.layer_spikes[here] = np.array([c.sum(axis=1) for c in counts]).T
+        self._neuron_spikes += np.concatenate([c.sum(axis=0) for c in counts]).astype(np.int64)
+        self.emitted += [_events(tapes[-1].spikes[:, b]) for b in range(len(read.loss))]
+
+    def results(self, figures: dict[str, np.ndarray]) -> Results:
+        """Return them."""
+        return Results(
+            loss=self.loss,
+            prediction=self._prediction,
+            layer_spikes=self.layer_spikes,
+            neuron_spikes=self._neuron_spikes,
+            failed_batch=self.failed_batch,
+            failed_tensor=self.failed_tensor,
+            figures=figures,
+        )
+
+
+def _events(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return step and neuron of each spike of [T, N], by step and then by neuron, int32."""
+    found = np.nonzero(counts)
+    times = counts[found].astype(int)
+    steps, neurons = (np.repeat(axis, times).astype(np.int32) for axis in found)
+    return steps, neurons

@@ -1,0 +1,352 @@
+"""The two passes of a mini-batch: the schedule in which the moments of populations are carried out.
+
+Step n covers [n dt, (n + 1) dt). Input spikes of step n arrive in step n, those of neurons in step
+n + 1. T steps, B examples, S states, N neurons of a layer, P neurons before a projection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from snnrun.backends.base import Noise
+from snnrun.backends.draws import draw_keys, dropout_limit, hashes, kept_events, normal
+from snnrun.backends.interpreter.functions import Array
+from snnrun.backends.interpreter.neurons import JumpingNeurons, Neurons, SteppedNeurons
+from snnrun.backends.interpreter.readouts import Read
+from snnrun.compile.derive import HELD
+from snnrun.compile.program import Program, Tensor
+from snnrun.datasets.spikes import SpikeData
+from snnrun.rules.learning import Engine
+
+
+@dataclass(kw_only=True)
+class Tape:
+    """What a layer did in every step."""
+
+    arrived: Array  # [T, S, B, N] states after the arrivals
+    stepped: Array  # [T, S, B, N] states after the step, before a reset
+    spikes: Array  # [T, B, N] how many
+    held: Array  # [T, B, N] refractory
+    dropped: Array  # [T, B, N] kept from spiking, should it be on its threshold
+    crossed: Array  # [T, B, N] of a spike: the step in which the threshold was crossed
+
+    @property
+    def postponed(self) -> Array:
+        """Spikes that come steps after their crossing, [T, B, N]."""
+        steps = np.arange(len(self.spikes))[:, None, None]
+        return (self.spikes > 0) & (self.crossed < steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A population with the tensors of the projections that end in it."""
+
+    neurons: Neurons
+    forward: str
+    recurrent: str | None
+
+
+@dataclass(kw_only=True)
+class Passes:
+    """Runs mini-batches of a program."""
+
+    program: Program
+    tensors: Mapping[str, Array]
+    layers: Sequence[Layer] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kind = JumpingNeurons if self.program.engine is Engine.JUMPS else SteppedNeurons
+        self.layers = [
+            Layer(
+                neurons=kind(self.program, compiled),
+                forward=layer.forward.name,
+                recurrent=layer.recurrent.name if layer.recurrent else None,
+            )
+            for layer, compiled in zip(
+                self.program.network.layers, self.program.populations, strict=True
+            )
+        ]
+
+    def set_parameters(self, tensor: Tensor | None, layer: int) -> None:
+        """Compute what follows from the parameters of a layer."""
+        values = np.zeros((0, 0)) if tensor is None else self.tensors[tensor.name]
+        self.layers[layer].neurons.set_parameters(values)
+
+    # Forward
+    def arrivals(self, data: SpikeData, examples: Array, noise: Noise) -> Array:
+        """Return the input spikes that dropout leaves, [T, B, channels]."""
+        found = np.zeros((data.n_steps, len(examples), data.n_channels))
+        for b, example in enumerate(examples.tolist()):
+            steps, channels = kept_events(data, example, noise.dropout, noise.key)
+            np.add.at(found[:, b], (steps, channels), 1.0)
+        return found
+
+    def forward(self, arrivals: Array, examples: Array, noise: Noise) -> list[Tape]:
+        """Run examples forward."""
+        steps, batch = arrivals.shape[:2]
+        tapes = [self._tape(layer, steps, batch) for layer in self.layers]
+        states = [layer.neurons.start(batch) for layer in self.layers]
+        free_from = [np.zeros((batch, layer.neurons.size), int) for layer in self.layers]
+        suppressed = [np.full((batch, layer.neurons.size), -1) for layer in self.layers]
+        for n in range(steps):
+            before = [tape.spikes[n - 1] if n else np.zeros_like(tape.spikes[0]) for tape in tapes]
+            for index, (layer, tape) in enumerate(zip(self.layers, tapes, strict=True)):
+                neurons, x = layer.neurons, states[index]
+                source = arrivals[n] if index == 0 else before[index - 1]
+                x[neurons.input] += source @ self.tensors[layer.forward]
+                if layer.recurrent:
+                    x[neurons.input] += before[index] @ self.tensors[layer.recurrent]
+                tape.arrived[n] = x
+                x = neurons.advance(x)
+                drawn = self._draws(index, examples, n, noise)
+                if drawn is not None:
+                    x[neurons.threshold_state] += drawn[0]
+                    tape.dropped[n] = drawn[1]
+                if neurons.refractory:
+                    tape.held[n] = n < free_from[index]
+                    x = np.where(tape.held[n], neurons.advance(tape.arrived[n], HELD), x)
+                tape.stepped[n] = states[index] = x
+                if neurons.compiled.spiking:
+                    fires = neurons.crosses(x) & ~tape.held[n]
+                    tape.crossed[n] = np.where(suppressed[index] >= 0, suppressed[index], n)
+                    suppressed[index] = np.where(fires & tape.dropped[n], tape.crossed[n], -1)
+                    fires &= ~tape.dropped[n]
+                    tape.spikes[n] = np.where(fires, neurons.count(x), 0.0)
+                    free_from[index][fires] = n + 1 + neurons.refractory
+                    states[index] = neurons.reset(x, tape.spikes[n])
+        return tapes
+
+    def _tape(self, layer: Layer, steps: int, batch: int) -> Tape:
+        shape = (batch, layer.neurons.size)
+        states = np.empty((2, steps, len(layer.neurons.states), *shape))
+        flags = np.zeros((2, steps, *shape), bool)
+        return Tape(
+            arrived=states[0],
+            stepped=states[1],
+            spikes=np.zeros((steps, *shape)),
+            held=flags[0],
+            dropped=flags[1],
+            crossed=np.zeros((steps, *shape), int),
+        )
+
+    def _draws(
+        self, index: int, examples: Array, n: int, noise: Noise
+    ) -> tuple[Array, Array] | None:
+        """Return what is added to the state that meets the threshold, and who may not spike."""
+        compiled = self.layers[index].neurons.compiled
+        dropout = compiled.population.spike_dropout
+        if not noise.in_network or not (compiled.noise or dropout):
+            return None
+        keys = {k: v[:, None] for k, v in draw_keys(noise.key, examples, index).items()}
+        ids, step = np.arange(compiled.population.size), np.array(n)
+        added = normal(hashes(ids, step, keys["noise_low"], keys["noise_high"])) * compiled.noise
+        drawn = hashes(ids, step, keys["spike_dropout_low"], keys["spike_dropout_high"])
+        return added, drawn < dropout_limit(dropout)
+
+    # Backward
+    def backward(
+        self, arrivals: Array, tapes: list[Tape], read: Read, scale: float, *, averaged: bool
+    ) -> dict[str, Array]:
+        """Return the gradient of ``scale`` times the losses' sum, by the names of tensors."""
+        steps, batch = arrivals.shape[:2]
+        last = len(self.layers) - 1
+        lam = [np.zeros(tape.stepped.shape[1:]) for tape in tapes]
+        # of the input state at the start of each step: what a spike that arrives there changes
+        delta = [np.zeros((steps + 2, batch, layer.neurons.size)) for layer in self.layers]
+        if read.push is not None:
+            lam[last][0] += scale * read.push
+            delta[last][steps] = lam[last][self.layers[last].neurons.input]
+        time_gradients = self._time_gradients(tapes, read, scale)
+        pushes = [self._pushes(i, tape, scale, averaged) for i, tape in enumerate(tapes)]
+        sums: list[dict[str, Array]] = [{} for _ in self.layers]
+        released = [np.zeros((batch, layer.neurons.size)) for layer in self.layers]
+        pending = [np.zeros(tape.spikes.shape) for tape in tapes]
+        for n in reversed(range(steps)):
+            for index, (layer, tape) in enumerate(zip(self.layers, tapes, strict=True)):
+                neurons = layer.neurons
+                if isinstance(neurons, JumpingNeurons) and neurons.refractory:
+                    self._release(neurons, tape, n, lam[index], released[index])
+                if index == last and read.drive is not None:
+                    lam[index][0] += scale * read.drive[n]
+                sent = self._sent(index, n, delta)
+                if not neurons.compiled.spiking:
+                    pass
+                elif isinstance(neurons, JumpingNeurons):
+                    change = time_gradients[index][n], sent, released[index]
+                    moved = self._through_jumps(
+                        neurons, tape, n, lam[index], change, pushes[index], pending[index]
+                    )
+                    lam[index] = _added(sums[index], moved)
+                elif isinstance(neurons, SteppedNeurons):
+                    if index == last and read.spike_gradient is not None:
+                        sent = sent + scale * read.spike_gradient[n]
+                    active = ~tape.held[n] & ~tape.dropped[n]
+                    moved = neurons.through_spike(
+                        lam[index], tape.stepped[n], tape.spikes[n], sent + pushes[index], active
+                    )
+                    lam[index] = _added(sums[index], moved)
+                lam[index] = self._through_step(neurons, tape, n, lam[index], sums[index])
+                delta[index][n] = lam[index][neurons.input]
+        return self._gradients(arrivals, tapes, delta, sums)
+
+    def _time_gradients(self, tapes: list[Tape], read: Read, scale: float) -> list[Array]:
+        """Return the derivative of the loss by spike times, of each layer [T, B, N].
+
+        Where arriving spikes turn a rising potential into a falling one, its maximum lies at their
+        time: a spike that is later by dt raises it by the rate before. Spikes of one step share
+        this by how much each pulls the rate down.
+        """
+        found = [np.zeros(tape.spikes.shape) for tape in tapes]
+        if read.time_gradient is not None:
+            found[-1] += scale * read.time_gradient
+        if (
+            read.peak is None
+            or read.delta is None
+            or len(tapes) < 2
+            or self.program.engine is not Engine.JUMPS
+        ):
+            return found
+        output = self.layers[-1]
+        batch, outputs = np.indices(read.peak.shape)
+        at_peak = tapes[-1].stepped[read.peak, :, batch, outputs].transpose(2, 0, 1)
+        rise, pull = output.neurons.readout(at_peak)
+        spikes = tapes[-2].spikes[read.peak, batch]  # [B, K, N]
+        pulls = spikes * self.tensors[output.forward].T * pull[..., None]
+        falling = np.minimum(pulls, 0.0)
+        moves = (rise > 0) & (rise + pulls.sum(axis=2) < 0) & (read.peak < len(found[0]) - 1)
+        total = np.where(moves, falling.sum(axis=2), 1.0)
+        share = np.where(moves, scale * read.delta * rise / total, 0.0)
+        for b, k in zip(*np.nonzero(moves), strict=True):
+            found[-2][read.peak[b, k], b] += share[b, k] * falling[b, k]
+        return found
+
+    def _pushes(self, index: int, tape: Tape, scale: float, averaged: bool) -> Array:
+        """Return what the regulariser adds at each spike, or in each step, [B, N]."""
+        neurons = self.layers[index].neurons
+        if neurons.push is None:
+            return np.zeros(tape.spikes.shape[1:])
+        n = tape.spikes.sum(axis=0)
+        if averaged:
+            n = np.broadcast_to(n.mean(axis=0), n.shape)
+        return scale * np.broadcast_to(neurons.pushed(n, n.sum(axis=1, keepdims=True)), n.shape)
+
+    def _sent(self, index: int, n: int, delta: list[Array]) -> Array:
+        """Return what targets send back to a spike of step n, which arrives in step n + 1.
+
+        It is the derivative of the loss by the spike, or minus that by the time of its arrival: one
+        that comes a step later changes the loss by w (delta(n + 2) - delta(n + 1)).
+        """
+        total = np.zeros(delta[index].shape[1:])
+        if n + 1 == len(delta[0]) - 2:  # those of the last step arrive nowhere
+            return total
+        for target in (index, index + 1):
+            if target == len(self.layers):
+                continue
+            layer = self.layers[target]
+            name = layer.recurrent if target == index else layer.forward
+            if name is None:
+                continue
+            if self.program.engine is Engine.JUMPS:
+                change = (delta[target][n + 1] - delta[target][n + 2]) / self.program.dt
+            else:
+                change = delta[target][n + 1]
+            total += change @ self.tensors[name].T
+        return total
+
+    def _release(
+        self, neurons: JumpingNeurons, tape: Tape, n: int, lam: Array, released: Array
+    ) -> None:
+        """Note what the end of a refractory period sends to the spike that began it."""
+        began = n - neurons.refractory
+        if began < 0:
+            return
+        ends = tape.spikes[began] > 0
+        value = neurons.release(lam, tape.stepped[n]) if n + 1 < len(tape.spikes) else 0.0
+        released[ends] = np.broadcast_to(value, ends.shape)[ends]
+
+    def _through_jumps(
+        self,
+        neurons: JumpingNeurons,
+        tape: Tape,
+        n: int,
+        lam: Array,
+        change: tuple[Array, Array, Array],
+        push: Array,
+        pending: Array,
+    ) -> tuple[Array, dict[str, Array]]:
+        """Return lam before the spikes and the crossings of step n, and what they add.
+
+        ``pending`` holds S of postponed spikes in the steps of their crossings.
+        """
+        gradients: dict[str, Array] = {}
+        spiking, postponed = tape.spikes[n] > 0, tape.postponed[n]
+        crossing = pending[n] != 0
+        if not spiking.any() and not crossing.any():
+            return lam, gradients
+        time_gradient, sent, released = change
+        x = tape.stepped[n].copy()
+        x[neurons.input] = tape.arrived[n][neurons.input]  # so that a crossing goes upwards
+        there = neurons.on_threshold(x)
+        if spiking.any():
+            at_spike = np.where(postponed, x, there)
+            strength = neurons.strength(lam, at_spike, sent, time_gradient, released)
+            drive = np.where(spiking & ~postponed, neurons.drive(there, strength), 0.0)
+            for b, i in zip(*np.nonzero(postponed), strict=True):
+                pending[tape.crossed[n, b, i], b, i] = strength[b, i]
+            lam = _added(gradients, neurons.jump(lam, at_spike, drive, spiking))
+            lam[neurons.threshold_state] += spiking * push
+        if crossing.any():
+            drive = neurons.drive(there, pending[n])
+            lam = _added(gradients, neurons.jump(lam, there, drive, crossing, "crossing"))
+        return lam, gradients
+
+    def _through_step(
+        self, neurons: Neurons, tape: Tape, n: int, lam: Array, sums: dict[str, Array]
+    ) -> Array:
+        """Return lam at the start of step n; what the step adds to gradients goes to ``sums``."""
+        arrived, held = tape.arrived[n], tape.held[n]
+        before = neurons.adjoint(lam, arrived)
+        gradients = neurons.step_gradients(lam, arrived) if neurons.trained else {}
+        if neurons.refractory:
+            before = np.where(held, neurons.adjoint(lam, arrived, HELD), before)
+            if neurons.trained:
+                others = neurons.step_gradients(lam, arrived, HELD)
+                gradients = {p: np.where(held, others[p], g) for p, g in gradients.items()}
+        return _added(sums, (before, gradients))
+
+    def _gradients(
+        self, arrivals: Array, tapes: list[Tape], delta: list[Array], sums: list[dict[str, Array]]
+    ) -> dict[str, Array]:
+        found = {}
+        before = arrivals
+        for layer, tape, d in zip(self.layers, tapes, delta, strict=True):
+            at_arrival = d[: len(arrivals)].reshape(-1, layer.neurons.size)
+            own = np.concatenate([np.zeros_like(tape.spikes[:1]), tape.spikes[:-1]])
+            found[layer.forward] = before.reshape(-1, before.shape[2]).T @ at_arrival
+            if layer.recurrent:
+                found[layer.recurrent] = own.reshape(-1, own.shape[2]).T @ at_arrival
+            before = own
+        for tensor in self.program.tensors:
+            if tensor.parameters:
+                of_layer, shape = sums[tensor.layer], arrivals.shape[1:2] + tensor.shape[1:]
+                zero = np.zeros(shape)
+                found[tensor.name] = np.array(
+                    [
+                        np.broadcast_to(of_layer.get(p, zero), shape).sum(axis=0)
+                        for p in tensor.parameters
+                    ]
+                )
+            elif tensor.synapses is not None:
+                found[tensor.name] = np.where(tensor.synapses.mask, found[tensor.name], 0.0)
+        return found
+
+
+def _added(sums: dict[str, Array], moved: tuple[Array, dict[str, Array]]) -> Array:
+    """Add gradients to sums by name, and return the adjoint that came with them."""
+    lam, gradients = moved
+    for name, value in gradients.items():
+        sums[name] = sums.get(name, 0.0) + value
+    return lam
