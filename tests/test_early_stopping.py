@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,10 +92,9 @@ def test_a_run_out_of_patience_is_finished_and_tested(impatient: Mapping[int, Pa
         assert "accuracy" in run.test
         assert read_end(paths, bool(run.finished)).state == "finished"
         assert paths.last.exists()
-    out = io.StringIO()
-    list_runs(impatient[1].parents[1], out)
-    assert f"{ends[1]}/{KEYS['N_EPOCH']}" in out.getvalue()
-    assert out.getvalue().count("finished") == 3
+    listed = here("runs", str(impatient[1].parents[1])).stdout
+    assert f"{ends[1]}/{KEYS['N_EPOCH']}" in listed
+    assert listed.count("finished") == 3
 
 
 def test_more_patience_goes_on_to_the_bits_of_a_run_that_had_it_from_the_start(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from runs import OPTIMISED, SMALL, small
+from runs import OPTIMISED, SMALL, here, small
 
 from snnrun import Run
 from snnrun import run as story
@@ -16,7 +15,6 @@ from snnrun import train as train_from_python
 from snnrun.backends.base import Backend
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
-from snnrun.report.runs import list_runs
 from snnrun.run import test as evaluate_run
 from snnrun.run import train
 from snnrun.training.evaluate import make_final_tests
@@ -71,9 +69,7 @@ def test_both_figures_are_shown_and_said_what_they_are(tested: Run) -> None:
         f"{100 * best:.2f}% with the best weights (epoch {best_epoch}, by validation accuracy)"
         in said
     )
-    out = io.StringIO()
-    list_runs(tested.paths.root.parents[1], out)
-    heading, line = out.getvalue().splitlines()
+    heading, line = here("runs", str(tested.paths.root.parents[1])).stdout.splitlines()
     assert heading.split()[-2:] == ["test%", "best%"]
     assert line.split()[-2:] == [f"{100 * last:.2f}", f"{100 * best:.2f}"]
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from record_samples import sample_record
-from runs import SMALL, overrides, small, snnrun, stopped_at
+from runs import SMALL, here, overrides, small, snnrun, stopped_at
 
 from snnrun.errors import BuildError, DataError, NumericalError
 from snnrun.record import load_run
 from snnrun.record.ending import End, noting_end, read_end
 from snnrun.record.owner import claim
 from snnrun.record.paths import RunPaths
-from snnrun.report.runs import list_runs
 from snnrun.run import train
 
 TINY = {**SMALL, "N_EPOCH": 2}
 
 
 def listed(root: Path) -> str:
-    out = io.StringIO()
-    list_runs(root, out)
-    return out.getvalue()
+    return here("runs", str(root)).stdout
 
 
 def end_with(error: BaseException, paths: RunPaths, trains: bool) -> None:
