@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import functools
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TextIO, TypeVar
 
 from snnrun.errors import SnnrunError
 from snnrun.shell import command as command_line
@@ -80,6 +81,37 @@ def make_usable() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors=SHOWN)
+
+
+class LateFile(io.TextIOBase):
+    """A text file that is opened, at its end, when the first word comes."""
+
+    encoding = "utf-8"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def write(self, text: str) -> int:
+        """Write text at once."""
+        if self._file is None:
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
+        written = self._file.write(text)
+        self._file.flush()
+        return written
+
+    def close(self) -> None:
+        """Close the file, if it was opened."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
+@contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Let what Python code prints go to the end of a file, not to the terminal."""
+    with closing(LateFile(path)) as file, redirect_stdout(file), redirect_stderr(file):
+        yield
 
 
 def output_is_lost() -> bool:

@@ -165,12 +165,11 @@ def test_a_sweep_that_is_run_again_goes_on_where_it_was_killed(tmp_path: Path) -
     done = here(*line)
     assert done.returncode == 0, done.stderr
     assert contents(sweep / "0") == first
-    assert done.stdout.count("all of its 4 epochs are done") == 1
     assert all(load_run(sweep / name).finished for name in "012")
     assert len(load_run(sweep / "1").sessions) in (1, 2)
     done = here(*line, "ETA=0.1")
     assert done.returncode == 2
-    assert done.stderr.count("  ETA: 0.005 there, 0.1 now") >= 3
+    assert "  ETA: 0.005 there, 0.1 now\n" in done.stderr
     assert contents(sweep / "0") == first
 
 
@@ -202,7 +201,8 @@ def test_a_job_of_submitit_that_is_preempted_is_requeued_and_goes_on(
     logs = "".join(path.read_text() for path in sweep.glob(".submitit/*/*_log.*"))
     assert code == 0, said + logs
     assert "this job is preempted" in logs
-    assert "stopped: by SIGUSR2" in logs
-    assert re.search("resumed +from epoch", logs), logs
+    log = RunPaths(sweep / "0").log.read_text()
+    assert "stopped: by SIGUSR2" in log
+    assert re.search("resumed +from epoch", log), log
     assert checkpoint.load(RunPaths(sweep / "0").last)["epoch"] == KEYS["N_EPOCH"]
     assert_same_run(sweep / "0", undisturbed)

@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backends": CONFIGURED | {"models", "network", "compile", "datasets"},
     "record": GROUND,
     "report": CONFIGURED | {"record"},
-    "sweeps": CONFIGURED | {"record"},
+    "sweeps": CONFIGURED | {"record", "report"},
     "search": CONFIGURED | {"record", "sweeps", "training"},
     "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
     "plots": CONFIGURED

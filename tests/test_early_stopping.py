@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from runs import LONG, OPTIMISED, SMALL, assert_same_run, here, overrides, small, snnrun
-from snnrun.report.runs import list_runs
 
 from snnrun import train as train_from_python
 from snnrun.cli import main

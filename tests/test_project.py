@@ -131,7 +131,7 @@ def test_the_command_line_works_without_a_warning_of_pythons_or_hydras(tmp_path:
         check=False,
     )
     assert "Warning" not in done.stderr
-    assert "in job 1 (NAME=b,N_EPOCH=0): N_EPOCH=0: must be" in done.stderr
+    assert "job 1  refused  N_EPOCH=0: must be" in done.stdout
     assert done.returncode == 2
 
 

@@ -20,7 +20,7 @@ from snnrun.commands import data, plot
 from snnrun.commands.arguments import CommandLine, check, parse, split
 from snnrun.commands.compose import configured
 from snnrun.commands.keys import find
-from snnrun.commands.names import COMMANDS
+from snnrun.commands.names import COMMANDS, SWEEP_ACTIONS
 from snnrun.commands.saved_run import read_overrides
 from snnrun.compile.derive import derive
 from snnrun.datasets import load
@@ -120,6 +120,8 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         assert not rest or find(rest).keys
     elif command == "plot":
         plot.read(rest)
+    elif command == "sweep":
+        assert rest[0] in SWEEP_ACTIONS
     elif command in ("runs", "doctor", "presets"):
         assert not rest
     else:

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -39,7 +39,14 @@ from snnrun.commands.compose import (
     words_of,
 )
 from snnrun.config import Config, conf_dir, validate
-from snnrun.console import USER_ERROR, announce, find_users_modules, show, wants_traceback
+from snnrun.console import (
+    USER_ERROR,
+    announce,
+    find_users_modules,
+    output_to,
+    show,
+    wants_traceback,
+)
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.presets import Setting
 
@@ -124,7 +131,8 @@ class Application:
     def __call__(self, cfg: DictConfig) -> Any:
         """Carry out one job of a multirun, in the folder that Hydra made for it.
 
-        The message of a job that fails is shown at once, and the other jobs run.
+        Who has started the multirun shows by the folder how the job goes on, and what it prints
+        goes to its log. Of a job without a folder all is shown here. The others run if it fails.
         """
         own = HydraConfig.get()
         folder = Path(own.runtime.output_dir)
@@ -132,6 +140,13 @@ class Application:
             folder.rmdir()
             return None
         find_users_modules(own.runtime.cwd)  # a launcher may have started this process
+        from snnrun.record.paths import RunPaths
+
+        watched = self.name == "train" and cfg.get("WRITE_TO_DISK", True)
+        with output_to(RunPaths(folder).log) if watched else nullcontext():
+            return self._job_of_many(cfg, own, folder, watched)
+
+    def _job_of_many(self, cfg: DictConfig, own: Any, folder: Path, watched: bool) -> Any:
         try:
             job = self._job(cfg, Origin.of(own), folder)
             if self.writes and job.config.WRITE_TO_DISK:
@@ -144,7 +159,8 @@ class Application:
             raise
         except SnnrunError as error:
             _note_refusal(folder, error)
-            show(error, f"job {own.job.num} ({own.job.override_dirname})")
+            if not watched:
+                show(error, f"job {own.job.num} ({own.job.override_dirname})")
             raise
 
     def run_of_sweep(

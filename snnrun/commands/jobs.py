@@ -1,20 +1,29 @@
-"""The jobs of a multirun, as Hydra counts them: every combination of the values of several."""
+"""The jobs of a multirun: every combination of values, and which of them are still to be run."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from snnrun.commands.compose import without_hydra
+from snnrun.config import flat
+from snnrun.errors import RecordError
+from snnrun.keys.kinds import shown
+from snnrun.shell import command
 from snnrun.sweeps.asked import Asked, AskedJob
+from snnrun.sweeps.sweep import FAILED, OPEN, Sweep, read_sweep
 
-GRID = "BasicSweeper"  # the class of Hydra's own sweeper
+GRID = ("Grid", "BasicSweeper")  # the classes of sweepers that run every combination
 NUMBERED = "${hydra.job.num}"  # the folder of a job, if nobody has asked for another
-OF_THE_WHOLE = ("hydra.sweep.dir=", "hydra.mode=")
+SUBDIR = "hydra.sweep.subdir="
+GIVES_FOLDER = "hydra.sweep.dir="
+MISSING = "nothing"  # of a key that only one of two configurations has
 
 
 def asked_of(config: Any, name: str, words: Sequence[str]) -> Asked:
@@ -26,46 +35,123 @@ def asked_of(config: Any, name: str, words: Sequence[str]) -> Asked:
         words: What the command was given.
     """
     own = config.hydra
-    fixed, swept = split_words(own.overrides.task)
-    sweep: Any = OmegaConf.to_container(own.sweep, resolve=False)
-    folders = sweep["subdir"] == NUMBERED
-    jobs: Iterable[tuple[str, ...]] = ()
-    if str(own.sweeper.get("_target_", "")).endswith(GRID):
-        params = [f"{key}={value}" for key, value in (own.sweeper.get("params") or {}).items()]
-        more, also_swept = split_words(params)
-        fixed, jobs = [*more, *fixed], combinations([*also_swept, *swept])
+    params = [f"{key}={value}" for key, value in (own.sweeper.get("params") or {}).items()]
+    read = values_of([*params, *own.overrides.task])
+    grid = str(own.sweeper.get("_target_", "")).endswith(GRID)
+    swept = [words for words in read.values() if len(words) > 1]
+    named = numbers_name_folders(config)
     return Asked(
         command=name,
         words=tuple(words),
-        base=tuple(fixed),
-        options=tuple(
-            word for word in map(str, own.overrides.hydra) if not word.startswith(OF_THE_WHOLE)
-        ),
+        base=tuple(words[0] for words in read.values() if len(words) == 1),
+        config=flat(without_hydra(config)),
         jobs=tuple(
-            AskedJob(number=number, words=job, folder=str(number) if folders else "")
-            for number, job in enumerate(jobs)
+            AskedJob(number=number, words=job, folder=str(number) if named else "")
+            for number, job in enumerate(itertools.product(*swept) if grid else ())
         ),
     )
 
 
-def split_words(words: Iterable[str]) -> tuple[list[str], list[Any]]:
-    """Return the words that all jobs have, and Hydra's reading of those with several values."""
+def values_of(words: Iterable[str]) -> dict[str, list[str]]:
+    """Return key -> KEY=VALUE for each value of overrides, in their order; mostly there is one.
+
+    An interval, in which a search draws, has none.
+    """
     hydra = GlobalHydra.instance()
     loader = hydra.config_loader() if hydra.is_initialized() else None
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(map(str, words)))
-    fixed = [override for override in parsed if not override.is_sweep_override()]
-    return (
-        [f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in fixed],
-        [override for override in parsed if override.is_sweep_override()],
+    found: dict[str, list[str]] = {}
+    parser = OverridesParser.create(config_loader=loader)
+    for override in parser.parse_overrides(list(map(str, words))):
+        key = override.get_key_element()
+        if override.is_discrete_sweep():
+            found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        elif override.is_sweep_override():  # an interval, of a search
+            found[key] = []
+        else:
+            found[key] = [f"{key}={override.get_value_element_as_str()}"]
+    return found
+
+
+def enter(folder: Path, asked: Asked) -> Asked | None:
+    """Return what a command asks of a sweep that is there already; None if that is nothing new.
+
+    Jobs that the sweep has are left out, and new ones get the next numbers.
+
+    Raises:
+        RecordError: The folder holds a sweep with another configuration.
+    """
+    sweep = read_sweep(folder)
+    if not sweep.asked:
+        return asked
+    refuse_changed(sweep, asked.config)
+    there = {frozenset(job.overrides.items()) for job in sweep.jobs}
+    new = [job for job in asked.jobs if frozenset(job.overrides.items()) not in there]
+    if not new:
+        return None
+    return Asked(**{**vars(asked), "jobs": numbered(new, sweep)})
+
+
+def numbered(jobs: Sequence[AskedJob], sweep: Sweep) -> tuple[AskedJob, ...]:
+    """Return jobs with the numbers that follow those of a sweep."""
+    first = max((job.number for job in sweep.jobs), default=-1) + 1
+    return tuple(
+        AskedJob(number=number, words=job.words, folder=str(number) if job.folder else "")
+        for number, job in enumerate(jobs, first)
     )
 
 
-def combinations(swept: Iterable[Any]) -> list[tuple[str, ...]]:
-    """Return the words of each job: the last key changes first, as Hydra's sweeper has it."""
-    values = {
-        override.get_key_element(): [
-            f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()
-        ]
-        for override in swept
-    }
-    return list(itertools.product(*values.values()))
+def refuse_changed(sweep: Sweep, now: Mapping[str, Any]) -> None:
+    """Raise RecordError if the jobs of a sweep would now be composed of other values."""
+    there = next((asked.config for asked in sweep.asked if asked.config), now)
+    lines = [
+        f"  {key}: {_shown(there, key)} there, {_shown(now, key)} now"
+        for key in dict.fromkeys([*there, *now])
+        if there.get(key, MISSING) != now.get(key, MISSING)
+    ]
+    if lines:
+        raise RecordError(
+            "\n".join(
+                [
+                    f"{sweep.folder}: holds a sweep already, with another configuration:",
+                    *lines,
+                    "Nothing was changed. Undo this, or choose another folder; further values are "
+                    f"added with `{command('sweep', 'add', sweep.folder, 'KEY=VALUE,VALUE')}`",
+                ]
+            )
+        )
+
+
+def to_run(folder: Path, failed: bool) -> list[AskedJob]:
+    """Return the jobs of a sweep that are to be run: not those that are finished or at work.
+
+    Args:
+        folder: Of the sweep.
+        failed: Those that failed too.
+    """
+    left = (*OPEN, *(FAILED if failed else ()))
+    sweep = read_sweep(folder)
+    states = {job.number: job.state for job in sweep.jobs}
+    asked = [job for request in sweep.asked for job in request.jobs]
+    return [job for job in asked if states[job.number] in left]
+
+
+def words_of(values: Mapping[str, Sequence[str]], job: AskedJob) -> list[str]:
+    """Return the overrides of a job, of those of the command (``values_of``) and its own."""
+    own = {word.partition("=")[0]: word for word in job.words}
+    alike = {key: words[:1] for key, words in values.items() if len(words) == 1 or key in own}
+    return [own.get(key) or alike[key][0] for key in alike | own]
+
+
+def in_its_folder(words: Sequence[str], job: AskedJob) -> list[str]:
+    """Return the overrides of a job whose number is not the one that Hydra gives it."""
+    return [*words, f"{SUBDIR}{job.folder}"] if job.folder else list(words)
+
+
+def numbers_name_folders(config: Any) -> bool:
+    """Return whether the folder of a job is called as its number."""
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    return bool(sweep["subdir"] == NUMBERED)
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    return shown(values[key]) if key in values else MISSING

@@ -1,144 +1,82 @@
-"""A multirun as a whole: its folder, and how it is stopped.
+"""A multirun as a whole: its folder, what is shown of it, how it is stopped, and how it ended.
 
-The jobs of Hydra's own launcher run one after the other in this process, those of joblib and of
-submitit_local at the same time in processes of their own. Asked to stop, all that are at work write
-a checkpoint and no further one begins; the message counts them.
+The jobs of Hydra's own launcher run one after the other in this process, those of others at the
+same time in processes of their own. What is shown is read from their folders, whoever runs them.
+Asked to stop, all that are at work write a checkpoint and no further one begins.
 """
 
 from __future__ import annotations
 
-import _thread
-import os
 import shutil
 import signal
 import sys
-import threading
-import time
-from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import resource_tracker
 from pathlib import Path
-from types import FrameType
 from typing import Any, ClassVar
 
+from hydra.core.utils import JobStatus
 from hydra.experimental.callback import Callback
 
 import snnrun.commands.compose  # noqa: F401  registers what conf/config.yaml asks for
-from snnrun.commands.arguments import parse
-from snnrun.commands.jobs import asked_of
+from snnrun.commands.jobs import asked_of, enter
+from snnrun.commands.relay import Relay
+from snnrun.commands.result import result_lines, standing
 from snnrun.commands.slurm import Left
-from snnrun.record.owner import read_owner, running
-from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
-from snnrun.shell import command
-from snnrun.stop import NAMES, stop_requests
-from snnrun.sweeps.asked import write_once
-from snnrun.sweeps.runs import find_runs
-from snnrun.sweeps.sweep import Job
+from snnrun.console import USER_ERROR, wants_traceback
+from snnrun.errors import SnnrunError
+from snnrun.record.paths import ASKED, MULTIRUN
+from snnrun.stop import stop_requests
+from snnrun.sweeps.asked import AskedJob, is_sweep, write_asked
+from snnrun.sweeps.course import Course, make_screen
+from snnrun.sweeps.sweep import FAILED, OPEN, read_sweep
 
-WAIT_S = 120.0  # for the checkpoints of jobs that were asked to stop
-LOOK_S = 0.1
-STOPPING = "stopping: the jobs at work write their checkpoints; Ctrl-C again ends them at once"
 HERE = "BasicLauncher"
 PROCESSES = ("JoblibLauncher", "LocalLauncher")  # the second is submitit_local
-OF_A_SWEEPER = ("sweep", "hydra/sweeper", "hydra.sweeper.params")  # who alone knows the jobs
+LAUNCHERS = ("joblib", "submitit", "concurrent")  # whose errors say that a process was killed
 
 
-class SweepFolder(Callback):
-    """Notes the folder of a multirun; conf/config.yaml names it, as Hydra tells nobody else."""
+class Multirun(Callback):
+    """The multirun that this process has started; conf/config.yaml names it, for Hydra to tell it.
 
+    Attributes:
+        given: The command and its words.
+        failed: Whether jobs that failed are run again.
+        latest: The folder, once Hydra has told it.
+        refusal: Why no job is to be launched.
+        returned: The jobs that were launched, and what Hydra says of them.
+    """
+
+    given: ClassVar[tuple[str, tuple[str, ...]]] = ("", ())
+    failed: ClassVar[bool] = False
     latest: ClassVar[Path | None] = None
-    given: ClassVar[tuple[str, tuple[str, ...]]] = ("", ())  # the command and its words
+    refusal: ClassVar[SnnrunError | None] = None
+    returned: ClassVar[list[tuple[AskedJob, Any]]] = []
     relay: ClassVar[Relay | None] = None
+    course: ClassVar[Course | None] = None
     open: ClassVar[ExitStack] = ExitStack()
 
     def on_multirun_start(self, config: Any, **_: Any) -> None:
-        """Note the folder, write there what was asked, and be ready to stop the jobs."""
-        SweepFolder.latest = Path(config.hydra.sweep.dir).absolute()
-        name, words = SweepFolder.given
-        searched = "sweep" in config  # a search writes it once it is known to be the same
-        if name == "train" and config.get("WRITE_TO_DISK", True) and not searched:
-            write_once(SweepFolder.latest, asked_of(config, name, words))
+        """Write what was asked to the folder, be ready to stop the jobs, and show them."""
+        folder = Multirun.latest = Path(config.hydra.sweep.dir).absolute()
+        name, words = Multirun.given
         launcher = str(config.hydra.launcher.get("_target_", ""))
         if launcher.endswith(HERE):
-            SweepFolder.open.enter_context(stop_requests())
+            Multirun.open.enter_context(stop_requests())
         elif launcher.endswith(PROCESSES) and hasattr(signal, "pthread_sigmask"):
-            relay = SweepFolder.relay = Relay(SweepFolder.latest)
-            SweepFolder.open.callback(relay.close)
-
-
-class Relay:
-    """Stops jobs that run in processes which this one starts.
-
-    Signals are blocked here, and so from their start in those processes, while they wait for a job
-    as well; a job lets them in. What comes nevertheless, by a thread of a library that was there
-    before, is noted by a handler. The jobs at work are asked to stop, and so are those that begin
-    later. This process waits for them, as its end would be theirs. A second Ctrl-C, or WAIT_S
-    seconds, end the wait.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.signal: int | None = None
-        self._folder = folder
-        self._came: deque[int] = deque()
-        self._at_once = False
-        self._told: set[int] = set()
-        self._ended = threading.Event()
-        numbers = [getattr(signal, name) for name in NAMES]
-        self._handlers = {n: signal.getsignal(n) for n in numbers}
-        if self._handlers[signal.SIGHUP] is signal.SIG_IGN:  # nohup
-            del self._handlers[signal.SIGHUP]
-        resource_tracker.ensure_running()  # which lets signals in again when it starts
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._handlers.keys())
-        for number in self._handlers:
-            signal.signal(number, self._note)
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop looking, and let signals in again as before."""
-        self._ended.set()
-        self._thread.join()
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        if self.signal is not None:  # nothing is at work any more, and the end was asked for
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._at_once:
-            raise KeyboardInterrupt
-        self._came.append(number)
-
-    def _look(self) -> None:
-        last = float("inf")
-        while not self._ended.wait(LOOK_S):
-            while pending := signal.sigpending() & self._handlers.keys():
-                self._came.append(signal.sigwait(pending))
-            while self._came:
-                number = self._came.popleft()
-                if self.signal is None:
-                    self.signal, last = number, time.monotonic() + WAIT_S
-                    print(STOPPING, file=sys.stderr, flush=True)
-                elif number == signal.SIGINT:
-                    last = 0.0
-            if self.signal is not None:
-                self._tell()
-            if time.monotonic() > last:
-                self._at_once, last = True, float("inf")
-                for pid in self._told:  # or the end of this process would wait for them
-                    with suppress(OSError):
-                        os.kill(pid, signal.SIGKILL)
-                _thread.interrupt_main()
-
-    def _tell(self) -> None:
-        for file in self._folder.glob("**/.hydra/overrides.yaml"):  # of jobs that have begun
-            paths = RunPaths(file.parents[1])
-            owner = read_owner(paths)
-            if owner is not None and owner.pid not in self._told and running(paths):
-                self._told.add(owner.pid)
-                with suppress(OSError):
-                    os.kill(owner.pid, signal.SIGTERM)
+            relay = Multirun.relay = Relay(folder)
+            Multirun.open.callback(relay.close)
+        if name != "train" or "sweep" in config or not config.get("WRITE_TO_DISK", True):
+            return  # a search shows its trials itself
+        try:
+            asked = enter(folder, asked_of(config, name, words))
+            if asked is not None:
+                write_asked(folder, asked)
+        except SnnrunError as error:  # Hydra would make a warning of it
+            Multirun.refusal = error
+            return
+        course = Multirun.course = Course(folder, make_screen())
+        Multirun.open.callback(course.close)
 
 
 @contextmanager
@@ -147,77 +85,85 @@ def whole_sweep(name: str, words: Sequence[str]) -> Iterator[None]:
 
     Args:
         name: Of the command.
-        words: What it was given, to say how to go on.
+        words: What it was given.
+
+    Raises:
+        SystemExit: It was stopped, or a job failed.
     """
-    SweepFolder.latest = SweepFolder.relay = None
-    SweepFolder.given = name, tuple(words)
+    Multirun.latest = Multirun.relay = Multirun.course = Multirun.refusal = None
+    Multirun.given, Multirun.returned = (name, tuple(words)), []
     ended: BaseException | None = None
     try:
-        with SweepFolder.open:
+        with Multirun.open:
             try:
                 yield
             except Left:
                 raise
             except (SystemExit, KeyboardInterrupt) as error:
                 ended = error
-                raise
-            except Exception:  # joblib's of processes that were ended at once, submitit's of all
-                if SweepFolder.relay is None or SweepFolder.relay.signal is None:
+            except Exception as error:
+                if not _of_a_launcher(error):
                     raise
-            finally:
-                relay, folder = SweepFolder.relay, SweepFolder.latest
-                if folder and name == "train" and (ended or (relay and relay.signal)):
-                    print(_told(folder, words), flush=True)
+                ended = error
+            _tell_untold()
+        relay = Multirun.relay
         if relay is not None and relay.signal is not None:
-            raise SystemExit(128 + relay.signal)
+            ended = SystemExit(128 + relay.signal)
+        if Multirun.course is not None and Multirun.latest is not None:
+            _end(Multirun.latest, ended)
+        elif ended is not None:
+            if Multirun.latest is not None and is_sweep(Multirun.latest):  # of a search
+                print("\n".join(standing(read_sweep(Multirun.latest), stopped=True)), flush=True)
+            raise ended
     finally:
-        SweepFolder.open = ExitStack()
-        _remove_empty_sweep(SweepFolder.latest)
+        Multirun.open = ExitStack()
+        _remove_empty_sweep(Multirun.latest)
 
 
-def _told(folder: Path, words: Sequence[str]) -> str:
-    """Return how the jobs of a multirun that was stopped stand, and how to go on with it."""
-    found = Counter(map(_state, find_runs(folder)))
-    total = _jobs(words)
-    parts = [
-        f"{found['finished']} finished",
-        f"{found['kept']} stopped with a checkpoint",
-        *([f"{found['failed']} failed"] if found["failed"] else []),
-    ]
-    known = sum(found[state] for state in ("finished", "kept", "failed"))
-    if total is not None:
-        parts.append(f"{max(0, total - known)} not begun")
-    jobs = f"of {total} jobs " if total is not None else "jobs: "
-    start = "hydra.sweep.dir="
-    given = [word for word in words if not word.startswith(start)]
-    return (
-        f"multirun stopped: {jobs}{', '.join(parts)}. The same command in the same folder goes on "
-        f"with all that are not finished:\n  {command('train', *given, f'{start}{folder}')}"
-    )
+def _of_a_launcher(error: Exception) -> bool:
+    """Return whether an error is a launcher's: a process that it has started was ended."""
+    stopped = Multirun.relay is not None and Multirun.relay.signal is not None
+    module = type(error).__module__.partition(".")[0]
+    return stopped or (module in LAUNCHERS and Multirun.course is not None)
 
 
-def _state(run: Job) -> str:
-    if run.state in ("exploded", "failed", "refused", "finished"):
-        return "finished" if run.state == "finished" else "failed"
-    return "kept" if RunPaths(run.folder).last.exists() else "begun"
+def _tell_untold() -> None:
+    """Show jobs of which only Hydra knows that they failed: those that would not begin."""
+    if Multirun.course is None or Multirun.latest is None:
+        return
+    Multirun.course.look()
+    states = {job.number: job.state for job in read_sweep(Multirun.latest).jobs}
+    for job, result in Multirun.returned:
+        if _failed(result) and states[job.number] in OPEN:
+            Multirun.course.tell(job.number, "refused", str(result._return_value))
 
 
-def _jobs(words: Sequence[str]) -> int | None:
-    """Return how many jobs the command line asks for; None where only a sweeper knows."""
-    total = 1
-    try:
-        for override in parse([word for word in words if not word.startswith("-")]):
-            if override.key_or_group.startswith(OF_A_SWEEPER):
-                return None
-            if override.is_sweep_override():
-                total *= len(list(override.sweep_string_iterator()))
-    except Exception:  # a glob, which needs the files to be counted
-        return None
-    return total
+def _end(folder: Path, ended: BaseException | None) -> None:
+    """Say how a sweep ended, and raise what ends the process if something failed."""
+    sweep = read_sweep(folder)
+    if isinstance(ended, Exception):
+        print(f"snnrun: error: the launcher ended: {_in_a_line(ended)}", file=sys.stderr)
+    lines = standing(sweep, stopped=True) if ended is not None else result_lines(sweep)
+    print("\n".join(lines), flush=True)
+    if ended is not None:
+        raise SystemExit(1) if isinstance(ended, Exception) else ended
+    errors = [result._return_value for _, result in Multirun.returned if _failed(result)]
+    if errors and wants_traceback():
+        raise errors[0]
+    if errors or sweep.of_state(*FAILED):
+        raise SystemExit(USER_ERROR if all(isinstance(e, SnnrunError) for e in errors) else 1)
+
+
+def _failed(result: Any) -> bool:
+    return getattr(result, "status", None) == JobStatus.FAILED
+
+
+def _in_a_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _remove_empty_sweep(folder: Path | None) -> None:
-    """Remove the folder of a multirun if in the end it holds nothing but Hydra's own file.
+    """Remove the folder of a multirun if in the end it holds nothing but what says what it was.
 
     So are those around it, up to ``outputs``, that are empty without it.
     """

@@ -9,10 +9,10 @@ COMMANDS = {
     "compile": "generate and build a network's program without running it",
     "data": "info, verify, fetch: the data sets and their files",
     "runs": "list the runs: epochs done, how each ended, accuracies",
-    "sweep": "table, best: what the jobs of a multirun gave, and how they stand",
+    "sweep": "table, status, best, resume, add: the jobs of a multirun together",
     "plot": "pictures of runs: course, weights, confusion; several runs in one",
     "doctor": "what this machine has, and what is missing",
     "keys": "what every key of the configuration means",
     "presets": "settings of published results, with the results",
 }
-SWEEP_ACTIONS = ("table",)
+SWEEP_ACTIONS = ("table", "status", "best", "resume", "add")

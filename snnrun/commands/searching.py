@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from snnrun.commands.application import Application
 from snnrun.commands.compose import Origin, compose_words, settled
 from snnrun.commands.jobs import NUMBERED, asked_of
-from snnrun.commands.multirun import SweepFolder
+from snnrun.commands.multirun import Multirun
 from snnrun.commands.train import train_job
 from snnrun.config import Config, validate
 from snnrun.errors import ConfigError
@@ -211,4 +211,4 @@ def _begin(worker: Worker, config: DictConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _ = worker.book.study
     OmegaConf.save(config, folder / MULTIRUN)
-    write_once(folder, asked_of(config, *SweepFolder.given))
+    write_once(folder, asked_of(config, *Multirun.given))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,40 +11,60 @@ from typing import TYPE_CHECKING
 from snnrun.commands.arguments import choice_among, path_of, taken, taken_all
 from snnrun.commands.names import SWEEP_ACTIONS
 from snnrun.errors import ConfigError, RecordError, did_you_mean
+from snnrun.shell import command
 
 if TYPE_CHECKING:
     from snnrun.sweeps.sweep import Sweep
 
 FORMATS = ("--csv", "--json", "--markdown")
 HELP = """\
-usage: snnrun sweep table [FOLDER ...] [--by KEY ...] [--sort KEY] [--filter KEY=VALUE ...]
-                          [--csv|--json|--markdown]
+usage: snnrun sweep table  [FOLDER ...] [--by KEY ...] [--sort KEY] [--filter KEY=VALUE ...]
+                           [--csv|--json|--markdown]
+       snnrun sweep status [FOLDER] [--watch] [--json]
+       snnrun sweep best   [FOLDER] [--preset NAME [--config-dir FOLDER]] [--test [KEY=VALUE ...]]
+       snnrun sweep resume [FOLDER] [--failed] [hydra/launcher=...]
+       snnrun sweep add    [FOLDER] KEY=VALUES ...
 
 A sweep is what `snnrun train --multirun` has made in one folder; without FOLDER, the newest below
-./outputs. FOLDER may also hold several sweeps, or runs that were started one by one.
+./outputs. All is read from the folders of its runs, also while it runs, and on other machines.
 
-  table   a row for each setting, with the keys that differ. Runs that differ by seeds only are one
-          row: mean +- sample standard deviation. Failed ones are counted and named
-    --by      rows by this key alone; what else differs is averaged over. Again for further keys
-    --sort    by a key, or by train, validation, best, test, seconds; --sort=-KEY: the other way
-    --filter  only runs with this value of a key, which may have * and ?; state=... too
+  table    a row for each setting, with the keys that differ. Runs that differ by seeds only are one
+           row: mean +- sample standard deviation. Failed ones are counted and named. Takes folders
+           of several sweeps, and of runs that were started one by one
+    --by     rows by this key alone; what else differs is averaged over. Again for further keys
+    --sort   by a key, or by train, validation, best, test, seconds; --sort=-KEY: the other way
+    --filter only runs with this value of a key, which may have * and ?; state=... too
     --csv, --json, --markdown   the first two with all digits; scores as shares of 1
+  status   how many jobs are finished, running (where, in which epoch, for how long), waiting,
+           stopped, exploded, failed, refused or killed, and why
+    --watch  until all have ended
+  best     the setting with the highest mean validation score, and the command that runs it
+    --preset writes what it has differently from the table of its data set to a preset file,
+             below conf/ or another --config-dir
+    --test   evaluates its runs on the test set, as `snnrun test` with the keys given
+  resume   runs what is left: stopped and killed jobs from their checkpoints, to the same bits as
+           ever, and those that never began. Finished ones stay. The same command in the same
+           folder does this too
+    --failed those that exploded, failed or were refused as well
+  add      further values of a key, or a further key, with all values that the others have
 
 examples:
-  snnrun sweep table
-  snnrun sweep table outputs/multirun/2026-11-21/18-03-12-123456 --sort validation
-  snnrun sweep table --by ETA --csv
+  snnrun sweep table --sort validation
+  snnrun sweep table outputs/multirun/2026-11-21/18-03-12-123456 --by ETA --csv
+  snnrun sweep status --watch
+  snnrun sweep best --preset mine
+  snnrun sweep resume outputs/multirun/2026-11-21/18-03-12-123456 hydra/launcher=joblib
+  snnrun sweep add MODEL_SEED=4,5
 """
 
 
 def run(arguments: Sequence[str]) -> int:
-    actions: dict[str, Callable[[Sequence[str]], int]] = {"table": _table}
     action, *rest = arguments or ("",)
-    if action not in actions:
+    if action not in ACTIONS:
         hint = did_you_mean(action, SWEEP_ACTIONS) if action else ""
         said = f"{action}: there is no such action.{hint} " if action else ""
         raise ConfigError(f"{said}`snnrun sweep` takes one of {', '.join(SWEEP_ACTIONS)}")
-    return actions[action](rest)
+    return ACTIONS[action](rest)
 
 
 def _table(arguments: Sequence[str]) -> int:
@@ -68,6 +90,93 @@ def _table(arguments: Sequence[str]) -> int:
     else:
         print("\n".join(as_text(settings)))
     return 0
+
+
+def _status(arguments: Sequence[str]) -> int:
+    from snnrun.sweeps.status import status_lines
+    from snnrun.sweeps.table import job_as_object
+
+    shape, words = choice_among(arguments, ("--watch", "--json"), [])
+    folder, _ = _one_folder(words, none_after="status")
+    sweep = _sweep(folder)
+    if shape == "--watch":
+        from snnrun.sweeps.watch import watch
+
+        watch(folder, sys.stdout)
+    elif shape == "--json":
+        print(json.dumps([job_as_object(job) for job in sweep.jobs], indent=1))
+    else:
+        print("\n".join(status_lines(sweep)))
+    return 0
+
+
+def _best(arguments: Sequence[str]) -> int:
+    preset, words = taken(arguments, "--preset", "a name, as in --preset mine")
+    conf, words = taken(words, "--config-dir", "a folder, as in --config-dir conf")
+    tests, words = choice_among(words, ("--test",), ["--preset", "--config-dir"])
+    folder, words = _one_folder(words, none_after="" if tests else "best")
+    sweep = _sweep(folder)
+    from snnrun.commands import sweep_best
+
+    best = sweep_best.best(sweep)
+    print("\n".join(sweep_best.describe(sweep, best)), flush=True)
+    if preset:
+        place = path_of(conf or "conf")
+        print(f"{sweep_best.write_preset(sweep, best, preset, place)}: written. It is run with")
+        print(f"  {command('train', '--config-dir', place, f'preset={preset}')}")
+    if tests:
+        print("\n".join(sweep_best.test(best, words)))
+    return 0
+
+
+def _resume(arguments: Sequence[str]) -> int:
+    failed, words = choice_among(arguments, ("--failed",), [])
+    folder, words = _one_folder(words)
+    from snnrun.commands.sweep_further import resume
+
+    return resume(folder, words, bool(failed))
+
+
+def _add(arguments: Sequence[str]) -> int:
+    _, words = choice_among(arguments, (), [])
+    folder, words = _one_folder(words)
+    from snnrun.commands.sweep_further import add
+
+    return add(folder, words)
+
+
+ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {
+    "table": _table,
+    "status": _status,
+    "best": _best,
+    "resume": _resume,
+    "add": _add,
+}
+
+
+def _one_folder(words: Sequence[str], none_after: str = "") -> tuple[Path, list[str]]:
+    """Return the folder that the first word names, or that of the newest sweep, and further words.
+
+    Args:
+        words: Without options.
+        none_after: The action, if it takes no further words.
+
+    Raises:
+        ConfigError: There are further words.
+        RecordError: There is no such sweep.
+    """
+    from snnrun.commands.saved_run import names_folder
+
+    first = [word for word in words[:1] if names_folder(word)]
+    rest = list(words[len(first) :])
+    if none_after and rest:
+        raise ConfigError(f"snnrun sweep {none_after} takes one folder, got: {' '.join(words)}")
+    found = _folders(first)
+    if len(found) > 1:
+        raise ConfigError(
+            f"{first[0]}: holds {len(found)} sweeps; name one of them, as in {found[-1]}"
+        )
+    return found[0], rest
 
 
 def _folders(words: Sequence[str]) -> list[Path]:

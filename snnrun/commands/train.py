@@ -71,7 +71,7 @@ def train_job(
 
     Args:
         job: What to train.
-        progress: Show how it goes on; run.log has it in any case.
+        progress: Show how a single run goes on; run.log has it in any case.
         watch: Given the run folder, returns what is called after each epoch.
 
     Returns what a sweep optimises.
@@ -87,7 +87,7 @@ def train_job(
     from snnrun.run import train
     from snnrun.stop import stop_requests
 
-    folder = job.folder
+    folder, alone = job.folder, HydraConfig.get().mode != RunMode.MULTIRUN
     try:
         if not job.config.WRITE_TO_DISK:
             return train(job.config, folder, setting=job.setting)
@@ -95,7 +95,7 @@ def train_job(
         with stop_requests(), claim(RunPaths(folder)):
             config, resume = again.begin(job)
             if resume and (told := nothing_left(config, folder)):
-                if progress:
+                if alone:
                     print(told, flush=True)
                 return again.score(folder, config)
             on_epoch = watch(folder) if watch else None
@@ -104,11 +104,11 @@ def train_job(
                 folder,
                 resume=resume,
                 setting=job.setting,
-                progress=progress,
+                progress=progress and alone,
                 on_epoch=on_epoch,
             )
     except Interrupted as stopped:
         slurm.requeue_if_preempted()
-        if HydraConfig.get().mode != RunMode.MULTIRUN or not stopped.time_is_up:
+        if alone or not stopped.time_is_up:
             raise
         return stopped.score  # TIME_LIMIT is of one run, and the others go on

@@ -22,7 +22,7 @@ _COLUMN_WIDTHS = (19, None, 13, 13, 7, 7)  # None: the bar takes what is left
 
 
 class MovingLines:
-    """The two lines about how far a run is, kept up to date in one place."""
+    """Lines about how far something is, kept up to date in one place."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -31,8 +31,8 @@ class MovingLines:
         self._live: Live | None = None
         self._lost = False
 
-    def show(self, progress: Progress, task: Task) -> None:
-        """Show how far the run is, if it is time for another picture."""
+    def show(self, picture: Callable[[], Table]) -> None:
+        """Show what ``picture`` returns, if it is time for another one."""
         now = self._clock()
         if now < self._next_picture or self._lost:
             return
@@ -41,7 +41,7 @@ class MovingLines:
             if self._live is None:
                 self._live = Live(console=self._console, auto_refresh=False, transient=True)
                 self._live.start()
-            self._live.update(_picture(progress, task), refresh=True)
+            self._live.update(picture(), refresh=True)
         except OSError:
             self._lost = True
 
@@ -63,7 +63,7 @@ class NotebookReporter(PlainReporter):
         self._moving = MovingLines(Console(highlight=False, markup=False, emoji=False))
 
     def progress(self, progress: Progress) -> None:
-        self._moving.show(progress, self._task)
+        self._moving.show(lambda: _picture(progress, self._task))
 
     def close(self) -> None:
         self._moving.stop()
@@ -96,7 +96,7 @@ class LiveReporter(LineReporter):
 
     def progress(self, progress: Progress) -> None:
         if not self._lost:
-            self._moving.show(progress, self._task)
+            self._moving.show(lambda: _picture(progress, self._task))
 
     def close(self) -> None:
         self._moving.stop()

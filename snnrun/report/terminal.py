@@ -22,11 +22,16 @@ def make_reporter(stream: TextIO | None = None) -> Reporter:
 
         return NotebookReporter(sys.stdout)
     stream = stream or sys.stdout
-    if stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR"):
+    if can_move(stream):
         from snnrun.report.live import LiveReporter  # rich takes a while to import
 
         return LiveReporter(stream)
     return PlainReporter(stream)
+
+
+def can_move(stream: TextIO) -> bool:
+    """Return whether ``stream`` is a terminal on which lines may be written anew, in colour."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 def _in_notebook() -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from snnrun.errors import RecordError
 from snnrun.files import atomic_file, write_error
@@ -51,7 +52,7 @@ class Asked:
         words: What it was given, as typed, without the program and the command; empty where a
             search chose the jobs, and for jobs that were added to an earlier request.
         base: The overrides that all its jobs have, as Hydra reads them.
-        options: Options of Hydra's own: the launcher and its settings among them.
+        config: Key -> value of what is composed of ``base`` alone; empty where that is not known.
         jobs: Those that are known; a search writes requests of its own as it chooses them.
         cwd: The folder in which it was given.
         when: ISO 8601.
@@ -61,7 +62,7 @@ class Asked:
     command: str = "train"
     words: tuple[str, ...] = ()
     base: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
     jobs: tuple[AskedJob, ...] = ()
     cwd: str = ""
     when: str = ""
@@ -119,7 +120,7 @@ def read_asked(folder: Path) -> list[Asked]:
             if values.pop("format") > FORMAT:
                 raise RecordError(f"{path}: written by a newer snnrun; upgrade this one")
             values["jobs"] = tuple(_job(job) for job in values["jobs"])
-            lists = {name: tuple(values[name]) for name in ("words", "base", "options")}
+            lists = {name: tuple(values[name]) for name in ("words", "base")}
             found.append(Asked(**{**values, **lists}))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise RecordError(

@@ -18,8 +18,10 @@ from snnrun.record.summary import Summary, read_summary, run_folders
 from snnrun.sweeps.asked import Asked, AskedJob, overrides_of, read_asked
 
 WAITING = "waiting"
-STATES: Mapping[str, str] = {WAITING: "it has not begun", **ENDINGS}
-DONE = "finished"
+DONE, RUNNING = "finished", "running"
+_FIRST = (DONE, RUNNING, WAITING, "stopped", "killed")
+_MEANINGS = {WAITING: "it has not begun", **ENDINGS}
+STATES: Mapping[str, str] = {s: _MEANINGS[s] for s in dict.fromkeys([*_FIRST, *_MEANINGS])}
 FAILED = ("exploded", "failed", "refused", "unreadable")  # as they would again
 OPEN = ("stopped", "killed", WAITING)  # what a sweep that goes on has still to do
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snnrun.numbers import duration, table
-from snnrun.sweeps.settings import FIGURES, SCORES, Figure, Setting, best_of, differing, judged_by
+from snnrun.sweeps.settings import FIGURES, SCORES, Figure, Setting, best_of, judged_by
 from snnrun.sweeps.sweep import DONE, FAILED, STATES, Job
 
 MEANING = """\
@@ -21,7 +21,7 @@ the epoch that CHECKPOINT_BEST chose; test: with the last weights. * the best se
 HEADINGS = {"train": "train%", "validation": "valid%", "best": "best%", "test": "test%"}
 WORDS = {"validation": "validation", "train": "training, as nothing is validated"}
 _LONGEST_REASON = 200
-_MOST_REASONS = 10
+_MOST_REASONS, _MOST_NUMBERS = 10, 20
 
 
 def as_text(settings: Sequence[Setting]) -> list[str]:
@@ -97,15 +97,17 @@ def job_as_object(job: Job) -> dict[str, Any]:
 
 
 def reasons(jobs: Sequence[Job]) -> list[str]:
-    """Return a line for each job that failed, which says why."""
-    failed = [job for job in jobs if job.state in FAILED]
-    keys = differing(jobs)
+    """Return a line for each reason for which jobs failed, with their numbers."""
+    found: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        if job.state in FAILED:
+            found.setdefault((job.state, in_short(job.reason)), []).append(job)
     lines = [
-        f"{job.state}: {name_of(job, keys)}: {in_short(job.reason)}"
-        for job in failed[:_MOST_REASONS]
+        f"{state}: job{'s' if len(of) > 1 else ''} {_numbers(of)}: {reason}"
+        for (state, reason), of in list(found.items())[:_MOST_REASONS]
     ]
-    more = len(failed) - _MOST_REASONS
-    return [*lines, *([f"and {more} more failed"] if more > 0 else [])]
+    more = len(found) - _MOST_REASONS
+    return [*lines, *([f"and {more} more reasons"] if more > 0 else [])]
 
 
 def name_of(job: Job, keys: Sequence[str]) -> str:
@@ -160,6 +162,11 @@ def _states(jobs: Any) -> str:
 
 def _as_object(figure: Figure) -> dict[str, Any]:
     return {"mean": _or_null(figure.mean), "sd": _or_null(figure.sd), "n": figure.n}
+
+
+def _numbers(jobs: Sequence[Job]) -> str:
+    shown = ", ".join(str(job.number) for job in jobs[:_MOST_NUMBERS])
+    return f"{shown}, ..." if len(jobs) > _MOST_NUMBERS else shown
 
 
 def _or_null(value: float) -> float | None:

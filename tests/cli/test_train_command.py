@@ -19,7 +19,8 @@ def test_train_hands_on_the_checked_configuration_and_its_folder(calls: Calls) -
     assert main(["train", "dataset=shd", "N_EPOCHS=7", "MODEL_SEED=3"]) == 0
     [(name, config, folder, named)] = calls
     setting = Setting(preset="shd", by_default=True)
-    assert (name, named) == ("train", {"resume": False, "setting": setting})
+    assert (name, named["resume"], named["setting"]) == ("train", False, setting)
+    assert named["progress"]
     assert (config.dataset.name, config.N_EPOCH, config.MODEL_SEED) == ("shd", 7, 3)
     assert [folder] == [f.absolute() for f in run_folders()]
     assert (folder / ".hydra" / "config.yaml").is_file()

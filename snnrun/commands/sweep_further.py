@@ -1,0 +1,127 @@
+"""Going on with a sweep: jobs that are not finished, failed ones if asked, and more values."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from snnrun.commands.arguments import check, split
+from snnrun.commands.jobs import GIVES_FOLDER, numbered, to_run, values_of
+from snnrun.commands.result import standing
+from snnrun.errors import ConfigError, RecordError
+from snnrun.shell import command
+from snnrun.sweeps.asked import Asked, AskedJob, write_asked
+from snnrun.sweeps.sweep import Sweep, read_sweep
+
+
+def resume(folder: Path, words: Sequence[str], failed: bool) -> int:
+    """Run the jobs of a sweep that are neither finished nor at work, as the sweep was begun.
+
+    Args:
+        folder: Of the sweep.
+        words: Settings of Hydra's own that take the place of those it had, as the launcher.
+        failed: Run those that failed too.
+
+    Raises:
+        SnnrunError: Anything that the user can put right.
+        SystemExit: It was stopped, or a job failed.
+    """
+    for word in words:
+        if not word.startswith(("hydra/", "hydra.")):
+            raise ConfigError(
+                f"{word}: a sweep goes on as it began. Another launcher may be given, as in "
+                f"hydra/launcher=joblib; more values: {command('sweep', 'add', folder, word)}"
+            )
+    top = folder.absolute()
+    asked = _latest(read_sweep(top))
+    if asked.jobs and not to_run(top, failed):  # a search knows by itself what is left
+        print("\n".join(["nothing is left to run", *standing(read_sweep(top))]))
+        return 0
+    own = [word for word in asked.words if not word.startswith(GIVES_FOLDER)]
+    if Path(asked.cwd).is_dir():  # where its relative paths, and modules of the user's own, are
+        os.chdir(asked.cwd)
+    from snnrun.commands.multirun import Multirun
+    from snnrun.commands.train import application
+
+    Multirun.failed = failed
+    try:
+        return application().run([*_without(own, words), *words, f"{GIVES_FOLDER}{top}"])
+    finally:
+        Multirun.failed = False
+
+
+def add(folder: Path, words: Sequence[str]) -> int:
+    """Add values of keys to a sweep, each with all values that its other keys have, and run them.
+
+    Args:
+        folder: Of the sweep.
+        words: KEY=VALUES, as typed.
+
+    Raises:
+        SnnrunError: Anything that the user can put right.
+        SystemExit: It was stopped, or a job failed.
+    """
+    if not words:
+        raise ConfigError("snnrun sweep add needs values, as in MODEL_SEED=4,5")
+    sweep = read_sweep(folder)
+    asked = _latest(sweep)
+    options = [word for word in split(asked.words).option_words() if word != "--multirun"]
+    if wrong := [word for word in words if word.lstrip("+~").startswith("hydra")]:
+        raise ConfigError(f"{wrong[0]}: no key of a run; give it to {command('sweep', 'resume')}")
+    typed = check(split(["--multirun", *options, *words]))
+    jobs = _new(sweep, values_of(typed))
+    if jobs:
+        write_asked(folder, Asked(**{**vars(asked), "jobs": numbered(jobs, sweep), "when": ""}))
+    print(f"{len(jobs)} jobs more" if jobs else "the sweep has these jobs already", flush=True)
+    return resume(folder, [], failed=False)
+
+
+def _new(sweep: Sweep, values: dict[str, list[str]]) -> list[AskedJob]:
+    """Return a job for each combination of new values with what the jobs have otherwise."""
+    keys = {key.lstrip("+~") for key in values}
+    others = dict.fromkeys(
+        tuple(word for word in job.words if _key(word) not in keys) for job in sweep.jobs
+    )
+    there = {frozenset(job.settings.items()) for job in sweep.jobs}
+    base = next(job.base for job in sweep.jobs)
+    named = all(job.folder for request in sweep.asked for job in request.jobs)
+    found = []
+    for more in itertools.product(*values.values()):
+        for words in others:
+            job = AskedJob(number=0, words=(*words, *more), folder="0" if named else "")
+            whole = AskedJob(number=0, words=(*base, *job.words)).overrides
+            if frozenset(whole.items()) not in there:
+                found.append(job)
+    return found
+
+
+def _latest(sweep: Sweep) -> Asked:
+    """Return the latest command of a sweep.
+
+    Raises:
+        RecordError: There is none: it is no sweep, or one that was made without what was asked.
+    """
+    commands = [asked for asked in sweep.asked if asked.words]
+    if not commands:
+        raise RecordError(
+            f"{sweep.folder}: it is not written there what was asked, as of a sweep of an older "
+            "snnrun; give its command again, with hydra.sweep.dir="
+        )
+    return commands[-1]
+
+
+def _without(words: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return words whose keys are not among those of others; with a launcher go its settings."""
+    keys = {_key(word) for word in others}
+    launcher = "hydra/launcher" in keys
+    return [
+        word
+        for word in words
+        if _key(word) not in keys and not (launcher and _key(word).startswith("hydra.launcher."))
+    ]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]

@@ -1,0 +1,233 @@
+"""The course of a sweep while it runs: a line for each job that has ended, and how far all are.
+
+All of it is read from the run folders. So it is the same whoever runs the jobs: this process,
+others that a launcher has started, or a cluster.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
+
+from snnrun.errors import SnnrunError
+from snnrun.numbers import duration
+from snnrun.record.paths import RunPaths
+from snnrun.report.terminal import can_move
+from snnrun.sweeps.settings import differing
+from snnrun.sweeps.sweep import DONE, FAILED, RUNNING, STATES, WAITING, Job, Sweep, read_sweep
+from snnrun.sweeps.table import in_short, name_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LOOK_S = 0.5
+STYLES = {DONE: "green", "stopped": "yellow", "killed": "red", **dict.fromkeys(FAILED, "red")}
+
+
+class Far(NamedTuple):
+    """How far a sweep is."""
+
+    counts: Mapping[str, int]  # state -> jobs
+    share: float  # of all epochs, those of jobs that have ended all counted
+    seconds_left: float | None  # None while unknown
+
+
+class Screen(Protocol):
+    """Shows the course of a sweep."""
+
+    def line(self, before: str, state: str, after: str) -> None:
+        """Show a job that has ended."""
+
+    def far(self, far: Far) -> None:
+        """Show how far all are."""
+
+    def close(self) -> None:
+        """Give the terminal back."""
+
+
+class PlainScreen:
+    """A plain line for each job, for files, pipes and batch systems."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def line(self, before: str, state: str, after: str) -> None:
+        with suppress(OSError, ValueError):  # nobody is there to read it
+            print(f"{before}  {state}  {after}".rstrip(), file=self._stream, flush=True)
+
+    def far(self, far: Far) -> None:
+        """Lines of it would say nothing that those of the jobs do not."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class LiveScreen:
+    """The lines of the jobs scroll up; below them one bar is kept up to date."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
+        from snnrun.report.live import MovingLines
+
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._moving = MovingLines(self._console)
+
+    def line(self, before: str, state: str, after: str) -> None:
+        from rich.text import Text
+
+        text = Text.assemble(before, "  ", (state, STYLES.get(state, "")), "  ", after)
+        with suppress(OSError):
+            self._console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
+
+    def far(self, far: Far) -> None:
+        self._moving.show(lambda: picture(far))
+
+    def close(self) -> None:
+        self._moving.stop()
+
+
+def make_screen(stream: TextIO | None = None) -> Screen:
+    """Return a screen for standard output or another stream."""
+    stream = stream or sys.stdout
+    return LiveScreen(stream) if can_move(stream) else PlainScreen(stream)
+
+
+def picture(far: Far) -> Table:
+    """Return the bar of the whole as rich draws it."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    total = sum(far.counts.values())
+    ended = total - far.counts.get(WAITING, 0) - far.counts.get(RUNNING, 0)
+    table = Table.grid(padding=(0, 2), expand=True)
+    for ratio in (None, 1, None, None):
+        table.add_column(no_wrap=True, ratio=ratio)
+    table.add_row(
+        Text(f"{ended}/{total} jobs", "bold"),
+        ProgressBar(total=1.0, completed=far.share, complete_style="cyan"),
+        Text(said(far.counts, (RUNNING, "stopped", "killed", *FAILED))),
+        Text(f"{duration(far.seconds_left)} left", "cyan"),
+    )
+    return table
+
+
+def said(counts: Mapping[str, int], states: Sequence[str] = tuple(STATES)) -> str:
+    """Return how many jobs are in which of some states, in words."""
+    return ", ".join(f"{counts[state]} {state}" for state in states if counts.get(state))
+
+
+class Course:
+    """Follows the jobs of a sweep, in a thread, until it is closed.
+
+    Args:
+        folder: Of the sweep.
+        screen: Where lines and bar go; closed with this.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self, folder: Path, screen: Screen, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.screen = screen
+        self._folder, self._clock, self._began = folder, clock, clock()
+        self._sweep = read_sweep(folder)
+        self._marks = {job.number: _mark(job) for job in self._sweep.jobs}
+        self._before = dict(self._marks)  # of jobs as they were left
+        self._told: set[int] = set()
+        self._share = _share(self._sweep)
+        self._show_far()  # here, as the terminal's streams are this thread's to change
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Show what has ended since, and give the terminal back."""
+        self._closed.set()
+        self._thread.join()
+        self.look()
+        self.screen.close()
+
+    def look(self) -> None:
+        """Read what has changed, and show it."""
+        known = [job for job in self._sweep.jobs if self._as_it_was(job)]
+        self._sweep = read_sweep(self._folder, known)
+        self._marks = {job.number: _mark(job) for job in self._sweep.jobs}
+        for job in self._sweep.jobs:
+            if job.state == RUNNING:
+                self._told.discard(job.number)
+            elif job.state != WAITING and self._before.get(job.number) != self._marks[job.number]:
+                self._tell(job)
+        self._show_far()
+
+    def tell(self, number: int, state: str, reason: str) -> None:
+        """Show a job that ended without a trace in its folder, unless it was shown."""
+        for job in self._sweep.jobs:
+            if job.number == number:
+                self._tell(replace(job, state=state, reason=reason))
+
+    def _tell(self, job: Job) -> None:
+        if job.number in self._told:
+            return
+        self._told.add(job.number)
+        total = len(self._sweep.jobs)
+        keys = differing(self._sweep.jobs)
+        width = max(len(name_of(one, keys)) for one in self._sweep.jobs)
+        before = f"{len(self._told):>{len(str(total))}}/{total}  {name_of(job, keys):<{width}}"
+        self.screen.line(before, job.state, result_of(job))
+
+    def _follow(self) -> None:
+        while not self._closed.wait(LOOK_S):
+            with suppress(SnnrunError, OSError):  # of a folder that is just being written
+                self.look()
+
+    def _as_it_was(self, job: Job) -> bool:
+        told = job.state != RUNNING and job.folder != self._folder
+        return told and self._marks[job.number] == _mark(job)
+
+    def _show_far(self) -> None:
+        share, passed = _share(self._sweep), self._clock() - self._began
+        rate = (share - self._share) / passed if passed > 0 else 0.0
+        self.screen.far(Far(self._sweep.counts, share, (1 - share) / rate if rate > 0 else None))
+
+
+def result_of(job: Job) -> str:
+    """Return in a few words what a job gave, or why it gave nothing."""
+    if job.state in FAILED:
+        return in_short(job.reason)
+    scores = (("valid", job.validation_score), ("test", job.test_score))
+    known = [f"{word} {100 * score:.2f}%" for word, score in scores if not math.isnan(score)]
+    if job.state != DONE:
+        known.insert(0, f"after {job.epochs} of {job.n_epochs} epochs" if job.n_epochs else "")
+    return "  ".join([*filter(None, known), *([duration(job.seconds)] if job.seconds else [])])
+
+
+def _share(sweep: Sweep) -> float:
+    def of(job: Job) -> float:
+        if job.state in (RUNNING, "stopped", "killed"):
+            return job.epochs / job.n_epochs if job.n_epochs else 0.0
+        return float(job.state != WAITING)
+
+    return sum(map(of, sweep.jobs)) / max(1, len(sweep.jobs))
+
+
+def _mark(job: Job) -> tuple[int, ...]:
+    """Return what changes when a job begins, goes on or ends."""
+    paths = RunPaths(job.folder)
+    found = []
+    for path in (paths.end, paths.run, paths.pid):
+        try:
+            about = os.stat(path)
+            found.append(about.st_ino if path == paths.pid else about.st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return tuple(found)
