@@ -15,4 +15,4 @@ COMMANDS = {
     "keys": "what every key of the configuration means",
     "presets": "settings of published results, with the results",
 }
-SWEEP_ACTIONS = ("table", "status", "best", "resume", "add")
+SWEEP_ACTIONS = ("table", "status", "best", "resume", "add", "history", "importance")

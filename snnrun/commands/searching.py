@@ -15,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from snnrun.commands.application import Application
 from snnrun.commands.compose import Origin, compose_words, settled
-from snnrun.commands.jobs import NUMBERED, asked_of
+from snnrun.commands.jobs import numbers_name_folders
 from snnrun.commands.multirun import Multirun
+from snnrun.commands.result import again
 from snnrun.commands.train import train_job
-from snnrun.config import Config, validate
+from snnrun.config import Config, flat, validate
 from snnrun.errors import ConfigError
 from snnrun.record.paths import MULTIRUN
 from snnrun.search import processes, report
@@ -26,10 +27,14 @@ from snnrun.search.methods import pruner_of, sampler_of
 from snnrun.search.objective import objectives_of
 from snnrun.search.optuna import optuna
 from snnrun.search.settings import CHOICE, GROUP, USUAL_TRIALS, Settings, settings_of
+from snnrun.search.shown import showing
 from snnrun.search.space import Space, space_of
 from snnrun.search.study import Book, Definition
 from snnrun.search.trials import Outcome, Watch, Worker
-from snnrun.sweeps.asked import write_once
+from snnrun.shell import command
+from snnrun.sweeps.asked import Asked, read_asked, write_asked
+from snnrun.sweeps.settings import fold
+from snnrun.sweeps.sweep import read_sweep
 
 OURS = f"{GROUP}={CHOICE}"
 SEED, FIRST_SEED = "MODEL_SEED", 1
@@ -63,7 +68,7 @@ class Launcher:
             composed.hydra.mode = RunMode.MULTIRUN
         done = run_job(
             hydra_context=self.context,
-            task_function=replace(self.task, work=partial(train_job, progress=False, watch=watch)),
+            task_function=replace(self.task, work=partial(train_job, watch=watch)),
             config=composed,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
@@ -109,18 +114,40 @@ def search(words: Sequence[str], *, context: Any, task: Any, config: DictConfig)
     launcher = Launcher(context=context, task=task, config=config, search=own)
     worker = _worker(settings, space, example, folder, launcher)
     worker.first_seed = seed
-    subdir: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    worker.numbered = subdir["subdir"] == NUMBERED
+    worker.numbered = numbers_name_folders(config)
     _begin(worker, config)
     if processes.is_one_of_several():
         with processes.ending_with_parent():
             worker.work()
         return
-    if settings.n_jobs > 1:
-        processes.search(worker.book, settings.n_jobs, worker.ended)
-    else:
-        worker.work()
-    report.show_end(folder)
+    with showing(folder, worker.book.n_trials) as shown:
+        if settings.n_jobs > 1:
+            processes.search(worker.book, settings.n_jobs, shown)
+        else:
+            worker.ended = shown
+            worker.work()
+    print("\n".join(_end(folder)), flush=True)
+
+
+def _end(folder: Path) -> list[str]:
+    """Return how a search went: the best trial and its command, and the importance of keys.
+
+    Raises:
+        ConfigError: No trial has a value.
+    """
+    found = report.read_search(folder)
+    if not found.best and (failed := [trial for trial in found.trials if trial.reason]):
+        raise ConfigError(
+            f"no trial has a value; of {len(found.trials)} the first ended so: {failed[0].reason}"
+        )
+    lines = ["", *report.summary(found)]
+    if len(found.best) == 1:
+        sweep = read_sweep(folder)
+        numbers = found.best[0].jobs
+        settings = [s for s in fold(sweep.jobs) if any(job.number in numbers for job in s.jobs)]
+        lines += [f"  {again(sweep, setting)}" for setting in settings[:1]]
+    further = [command("sweep", "history", folder), command("plot", folder)]
+    return [*lines, "", *report.importance(found), "", f"more: {further[0]}", f"      {further[1]}"]
 
 
 def _is_of_the_search(word: str) -> bool:
@@ -188,7 +215,6 @@ def _worker(
         objectives=objectives,
         n_epoch=n_epoch,
         launch=launcher,
-        ended=partial(report.show_trial, folder),
     )
 
 
@@ -211,4 +237,11 @@ def _begin(worker: Worker, config: DictConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _ = worker.book.study
     OmegaConf.save(config, folder / MULTIRUN)
-    write_once(folder, asked_of(config, *Multirun.given))
+    if processes.is_one_of_several():
+        return
+    kept = [str(key) for key in config if key not in ("hydra", GROUP)]
+    values = flat(OmegaConf.masked_copy(config, kept))
+    name, words = Multirun.given
+    asked = Asked(command=name, words=words, base=worker.space.fixed, config=values)
+    if asked.words not in [one.words for one in read_asked(folder)]:
+        write_asked(folder, asked)

@@ -24,6 +24,8 @@ usage: snnrun sweep table  [FOLDER ...] [--by KEY ...] [--sort KEY] [--filter KE
        snnrun sweep best   [FOLDER] [--preset NAME [--config-dir FOLDER]] [--test [KEY=VALUE ...]]
        snnrun sweep resume [FOLDER] [--failed] [hydra/launcher=...]
        snnrun sweep add    [FOLDER] KEY=VALUES ...
+       snnrun sweep history [FOLDER] [--csv|--json]
+       snnrun sweep importance [FOLDER]
 
 A sweep is what `snnrun train --multirun` has made in one folder; without FOLDER, the newest below
 ./outputs. All is read from the folders of its runs, also while it runs, and on other machines.
@@ -47,6 +49,8 @@ A sweep is what `snnrun train --multirun` has made in one folder; without FOLDER
            folder does this too
     --failed those that exploded, failed or were refused as well
   add      further values of a key, or a further key, with all values that the others have
+  history  of a search (sweep=optuna): its trials, the best ones marked
+  importance  of a search: how much each key matters
 
 examples:
   snnrun sweep table --sort validation
@@ -145,12 +149,38 @@ def _add(arguments: Sequence[str]) -> int:
     return add(folder, words)
 
 
+def _history(arguments: Sequence[str]) -> int:
+    shape, words = choice_among(arguments, ("--csv", "--json"), [])
+    folder, _ = _one_folder(words, none_after="history")
+    from snnrun.search import report
+
+    found = report.read_search(folder)
+    if shape == "--csv":
+        print(report.as_csv(found), end="")
+    elif shape == "--json":
+        print(json.dumps(report.as_objects(found), indent=1))
+    else:
+        print("\n".join([*report.history(found), "", *report.summary(found)]))
+    return 0
+
+
+def _importance(arguments: Sequence[str]) -> int:
+    _, words = choice_among(arguments, (), [])
+    folder, _ = _one_folder(words, none_after="importance")
+    from snnrun.search import report
+
+    print("\n".join(report.importance(report.read_search(folder))))
+    return 0
+
+
 ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {
     "table": _table,
     "status": _status,
     "best": _best,
     "resume": _resume,
     "add": _add,
+    "history": _history,
+    "importance": _importance,
 }
 
 

@@ -11,6 +11,7 @@ from snnrun.commands.arguments import check, split
 from snnrun.commands.jobs import GIVES_FOLDER, numbered, to_run, values_of
 from snnrun.commands.result import standing
 from snnrun.errors import ConfigError, RecordError
+from snnrun.search.study import is_search
 from snnrun.shell import command
 from snnrun.sweeps.asked import Asked, AskedJob, write_asked
 from snnrun.sweeps.sweep import Sweep, read_sweep
@@ -28,8 +29,9 @@ def resume(folder: Path, words: Sequence[str], failed: bool) -> int:
         SnnrunError: Anything that the user can put right.
         SystemExit: It was stopped, or a job failed.
     """
+    own = ("hydra/", "hydra.", *(["sweep."] if is_search(folder) else []))
     for word in words:
-        if not word.startswith(("hydra/", "hydra.")):
+        if not word.startswith(own):
             raise ConfigError(
                 f"{word}: a sweep goes on as it began. Another launcher may be given, as in "
                 f"hydra/launcher=joblib; more values: {command('sweep', 'add', folder, word)}"
@@ -39,7 +41,7 @@ def resume(folder: Path, words: Sequence[str], failed: bool) -> int:
     if asked.jobs and not to_run(top, failed):  # a search knows by itself what is left
         print("\n".join(["nothing is left to run", *standing(read_sweep(top))]))
         return 0
-    own = [word for word in asked.words if not word.startswith(GIVES_FOLDER)]
+    given = [word for word in asked.words if not word.startswith(GIVES_FOLDER)]
     if Path(asked.cwd).is_dir():  # where its relative paths, and modules of the user's own, are
         os.chdir(asked.cwd)
     from snnrun.commands.multirun import Multirun
@@ -47,7 +49,7 @@ def resume(folder: Path, words: Sequence[str], failed: bool) -> int:
 
     Multirun.failed = failed
     try:
-        return application().run([*_without(own, words), *words, f"{GIVES_FOLDER}{top}"])
+        return application().run([*_without(given, words), *words, f"{GIVES_FOLDER}{top}"])
     finally:
         Multirun.failed = False
 
@@ -65,6 +67,9 @@ def add(folder: Path, words: Sequence[str]) -> int:
     """
     if not words:
         raise ConfigError("snnrun sweep add needs values, as in MODEL_SEED=4,5")
+    if is_search(folder):
+        more = command("sweep", "resume", folder, "sweep.n_trials=N")
+        raise ConfigError(f"{folder}: a search chooses its trials itself; N in all: {more}")
     sweep = read_sweep(folder)
     asked = _latest(sweep)
     options = [word for word in split(asked.words).option_words() if word != "--multirun"]

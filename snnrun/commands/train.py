@@ -64,14 +64,11 @@ def application() -> Application:
     return Application(name="train", work=train_job)
 
 
-def train_job(
-    job: Job, *, progress: bool = True, watch: Callable[[Path], OnEpoch] | None = None
-) -> Any:
+def train_job(job: Job, *, watch: Callable[[Path], OnEpoch] | None = None) -> Any:
     """Train in the folder of a job, from its checkpoint if there is one.
 
     Args:
         job: What to train.
-        progress: Show how a single run goes on; run.log has it in any case.
         watch: Given the run folder, returns what is called after each epoch.
 
     Returns what a sweep optimises.
@@ -104,7 +101,7 @@ def train_job(
                 folder,
                 resume=resume,
                 setting=job.setting,
-                progress=progress and alone,
+                progress=alone,
                 on_epoch=on_epoch,
             )
     except Interrupted as stopped:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from snnrun.errors import ResourceError, told
 from snnrun.files import make_folders
@@ -40,13 +41,13 @@ def ending_with_parent() -> Iterator[None]:
     yield
 
 
-def search(book: Book, count: int, ended: Callable[[int], None]) -> None:
+def search(book: Book, count: int, ended: Callable[[Any, int], None]) -> None:
     """Let processes work on the trials until none is left.
 
     Args:
         book: The trials.
         count: How many processes.
-        ended: Is told the number of each trial that has ended.
+        ended: Is told the study and the number of each trial that has ended.
 
     Raises:
         SystemExit: A stop was asked for; the trials at work have written their checkpoints.
@@ -112,8 +113,8 @@ def _ended(book: Book) -> list[int]:
     return [trial.number for trial in book.study.get_trials(deepcopy=False, states=over)]
 
 
-def _tell(book: Book, seen: set[int], ended: Callable[[int], None]) -> None:
+def _tell(book: Book, seen: set[int], ended: Callable[[Any, int], None]) -> None:
     for number in _ended(book):
         if number not in seen:
             seen.add(number)
-            ended(number)
+            ended(book.study, number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +21,7 @@ from snnrun.search.study import DEFINITION, ENDED, REASON, read_study
 from snnrun.sweeps.sweep import Job, read_sweep
 
 FEWEST = 4  # trials with a value from which on keys are ranked
-BEST, FRONT = "*", "*"
+BEST = "*"
 STATES = {"COMPLETE": "finished", "PRUNED": PRUNED, "FAIL": "failed", "RUNNING": "begun"}
 
 
@@ -34,6 +36,7 @@ class Trial:
         values: Of the objectives: means over its runs; empty without them.
         reason: Why it has none.
         epochs: That its runs have trained, and that they would train in all.
+        jobs: Numbers of its runs.
     """
 
     number: int
@@ -42,6 +45,7 @@ class Trial:
     values: tuple[float, ...]
     reason: str
     epochs: tuple[int, int]
+    jobs: range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +114,15 @@ def read_search(folder: Path) -> Report:
         RecordError: There is none, or its files cannot be read.
         ConfigError: Optuna is not installed.
     """
-    study = read_study(folder)
+    return report_of(folder, read_study(folder), read_sweep(folder).jobs)
+
+
+def report_of(folder: Path, study: Any, found: Sequence[Job] = ()) -> Report:
+    """Return how a search stands by Optuna's study; without its jobs no epochs are counted."""
     definition = study.user_attrs.get(DEFINITION, {})
     seeds = int(definition.get(f"{GROUP}.seeds", 1))
     names = definition.get(f"{GROUP}.objective", ())
-    jobs = {job.number: job for job in read_sweep(folder).jobs}
+    jobs = {job.number: job for job in found}
     trials = tuple(
         _trial(trial, [jobs[n] for n in _numbers(trial.number, seeds) if n in jobs], seeds)
         for trial in study.get_trials(deepcopy=False)
@@ -138,6 +146,7 @@ def _trial(found: Any, jobs: Sequence[Job], seeds: int) -> Trial:
         values=tuple(found.values) if complete else (),
         reason=found.user_attrs.get(REASON, ""),
         epochs=(sum(job.epochs for job in jobs), whole),
+        jobs=_numbers(found.number, seeds),
     )
 
 
@@ -147,13 +156,43 @@ def history(report: Report) -> list[str]:
     heading = ["trial", *(o.name for o in report.objectives), "", "state", "epochs", *report.names]
     rows = [heading]
     for trial in report.trials:
-        values = [_value(v) for v in trial.values] or ["-"] * len(report.objectives)
+        values = [figure(v) for v in trial.values] or ["-"] * len(report.objectives)
         mark = BEST if trial.number in best else ""
         epochs = f"{trial.epochs[0]}/{trial.epochs[1]}" if trial.epochs[1] else "-"
         keys = [_parameter(trial.parameters.get(name)) for name in report.names]
         rows.append([str(trial.number), *values, mark, trial.state, epochs, *keys])
     at = 1 + len(report.objectives)
     return table(rows, (at, at + 1))
+
+
+def as_objects(report: Report) -> list[dict[str, Any]]:
+    """Return each trial with all digits, for JSON and CSV; null where there is no value."""
+    return [
+        {
+            "trial": trial.number,
+            "state": trial.state,
+            **{
+                objective.name: trial.values[place] if trial.values else None
+                for place, objective in enumerate(report.objectives)
+            },
+            "best": trial in report.best,
+            "epochs": trial.epochs[0],
+            "of_epochs": trial.epochs[1],
+            **{name: trial.parameters.get(name) for name in report.names},
+            "reason": trial.reason,
+        }
+        for trial in report.trials
+    ]
+
+
+def as_csv(report: Report) -> str:
+    """Return the same as CSV."""
+    text = io.StringIO()
+    rows = as_objects(report)
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def importance(report: Report) -> list[str]:
@@ -186,47 +225,28 @@ def summary(report: Report) -> list[str]:
         rows = [["trial", *names, *report.names]]
         for trial in sorted(report.best, key=lambda trial: trial.values):
             keys = [_parameter(trial.parameters.get(name)) for name in report.names]
-            rows.append([str(trial.number), *map(_value, trial.values), *keys])
+            rows.append([str(trial.number), *map(figure, trial.values), *keys])
         lines += ["trials that none beats in everything:", *table(rows)]
     elif report.best:
         (best,) = report.best
-        lines.append(f"best: trial {best.number}, {_told_values(report, best)}: {_words(best)}")
+        lines.append(f"best: trial {best.number}, {told_values(report, best)}: {words_of(best)}")
     return lines
 
 
-def show_trial(folder: Path, number: int) -> None:
-    """Print one line about a trial that has ended."""
-    report = read_search(folder)
-    trial = report.trials[number]
-    if trial.values:
-        best = report.best[0]
-        said = _told_values(report, trial)
-        if len(report.objectives) == 1:
-            said += " (the best so far)" if best is trial else f" (best {_value(best.values[0])})"
-    else:
-        said = trial.reason if trial.state == PRUNED else f"{trial.state}: {trial.reason}"
-    print(f"trial {number}: {said}: {_words(trial)}", flush=True)
-
-
-def show_end(folder: Path) -> None:
-    """Print how a search went."""
-    report = read_search(folder)
-    print()
-    for line in [*summary(report), "", *importance(report)]:
-        print(line)
-
-
-def _told_values(report: Report, trial: Trial) -> str:
+def told_values(report: Report, trial: Trial) -> str:
+    """Return the objectives and the values of a trial."""
     pairs = zip(report.objectives, trial.values, strict=True)
-    return ", ".join(f"{objective.name} {_value(value)}" for objective, value in pairs)
+    return ", ".join(f"{objective.name} {figure(value)}" for objective, value in pairs)
 
 
-def _words(trial: Trial) -> str:
+def words_of(trial: Trial) -> str:
+    """Return the keys of a trial as KEY=VALUE, shortened."""
     return " ".join(f"{name}={_parameter(value)}" for name, value in trial.parameters.items())
 
 
-def _value(value: float) -> str:
-    return f"{value:.4f}" if 0.01 <= abs(value) < 1000 else f"{value:.4g}"
+def figure(number: float) -> str:
+    """Return the value of an objective as text."""
+    return f"{number:.4f}" if 0.01 <= abs(number) < 1000 else f"{number:.4g}"
 
 
 def _parameter(value: Any) -> str:

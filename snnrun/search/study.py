@@ -24,6 +24,7 @@ from snnrun.record.owner import claim, running
 from snnrun.record.paths import RunPaths
 from snnrun.search.optuna import optuna
 from snnrun.shell import Line, setting
+from snnrun.sweeps.asked import AskedJob, add_jobs
 
 try:
     import fcntl
@@ -32,7 +33,7 @@ except ImportError:  # not on Windows
 
 JOURNAL, WORKERS, STUDY = "search.journal", "search", "search"
 DEFINITION = "definition"  # an attribute of the study
-NOTED, REASON, ENDED = "noted", "reason", "ended"  # attributes of trials
+BEGUN, REASON, ENDED = "begun", "reason", "ended"  # attributes of trials
 
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -246,13 +247,17 @@ class Book:
         study = self.storage.get_study_id_from_name(STUDY)
         return int(self.storage.get_trial_id_from_study_id_trial_number(study, number))
 
-    def is_noted(self, trial: Any) -> bool:
-        """Return whether the jobs of a trial are written to the folder."""
-        return bool(trial.user_attrs.get(NOTED))
+    def begin_run(self, number: int, place: int, job: AskedJob) -> None:
+        """Write to the folder that a run of a trial begins, unless it was written before.
 
-    def note(self, trial: Any) -> None:
-        """Enter that they are."""
-        self.storage.set_trial_user_attr(self.id_of(trial.number), NOTED, True)
+        Args:
+            number: Of the trial.
+            place: Of the run among those of the trial.
+            job: The run.
+        """
+        if self.trial(number).user_attrs.get(BEGUN, 0) <= place:
+            add_jobs(self.folder, [job])
+            self.storage.set_trial_user_attr(self.id_of(number), BEGUN, place + 1)
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Enter a value of a running trial, and return whether it is to be ended.

@@ -18,7 +18,7 @@ from snnrun.search.settings import Settings
 from snnrun.search.space import Space
 from snnrun.search.study import ENDED, REASON, Book
 from snnrun.stop import Pruned
-from snnrun.sweeps.asked import AskedJob, add_jobs
+from snnrun.sweeps.asked import AskedJob
 from snnrun.training.early import OnEpoch, Row
 
 NOT_OF_THE_TRIAL = (RecordError, ResourceError)
@@ -33,6 +33,7 @@ class Outcome:
     error: Exception | None = None
 
 
+Ended = Callable[[Any, int], None]
 Launch = Callable[[Sequence[str], int, Watch | None], Outcome]
 """Trains one run: given the words of its command line, its number, and who is told of epochs."""
 
@@ -48,7 +49,7 @@ class Worker:
         objectives: What is optimised.
         n_epoch: Epochs of a run, the most that there may be.
         launch: Trains a run.
-        ended: Is told the number of each trial that has ended.
+        ended: Is told the study and the number of each trial that has ended.
         first_seed: MODEL_SEED of the first run of each trial.
         numbered: Whether run folders are called by the numbers of the runs.
     """
@@ -59,7 +60,7 @@ class Worker:
     objectives: Sequence[Objective]
     n_epoch: int
     launch: Launch
-    ended: Callable[[int], None]
+    ended: Ended = lambda study, number: None
     first_seed: int = 1
     numbered: bool = True
 
@@ -73,36 +74,31 @@ class Worker:
             with self.book.next_trial() as trial:
                 if trial is None:
                     return
-                self._note_jobs(trial)
                 self._run(trial)
-            self.ended(trial.number)
+            self.ended(self.book.study, trial.number)
 
-    def _note_jobs(self, trial: Any) -> None:
-        """Write to the folder which jobs a trial has, unless it was begun before."""
-        if self.book.is_noted(trial):
-            return
-        jobs = [
-            AskedJob(number=index, words=(*words, seed), folder=str(index) if self.numbered else "")
-            for index, words, seed in self._jobs(trial)
-        ]
-        add_jobs(self.book.folder, jobs)
-        self.book.note(trial)
-
-    def _jobs(self, trial: Any) -> list[tuple[int, list[str], str]]:
-        """Return the number, the words and the seed of each run of a trial."""
+    def _jobs(self, trial: Any) -> list[AskedJob]:
+        """Return the runs of a trial: its words, and a seed for each."""
         words, first = self.space.overrides(trial.params), trial.number * self.settings.seeds
-        places = range(self.settings.seeds)
-        return [(first + k, words, f"MODEL_SEED={self.first_seed + k}") for k in places]
+        return [
+            AskedJob(
+                number=first + place,
+                words=(*words, f"MODEL_SEED={self.first_seed + place}"),
+                folder=str(first + place) if self.numbered else "",
+            )
+            for place in range(self.settings.seeds)
+        ]
 
     def _run(self, trial: Any) -> None:
         number = trial.number
         earlier: list[np.ndarray] = []
         values: list[list[float]] = []
-        for place, (index, words, seed) in enumerate(self._jobs(trial)):
+        for place, job in enumerate(self._jobs(trial)):
+            self.book.begin_run(number, place, job)
             watcher = Watcher(self, number, place, tuple(earlier))
             try:
                 watch = watcher if self.settings.prunes else None
-                done = self.launch([*self.space.fixed, *words, seed], index, watch)
+                done = self.launch([*self.space.fixed, *job.words], job.number, watch)
             except Pruned as pruned:
                 self.book.tell(number, "PRUNED", about={REASON: str(pruned)})
                 return

@@ -95,13 +95,6 @@ def write_asked(folder: Path, asked: Asked) -> Path:
     return path
 
 
-def write_once(folder: Path, asked: Asked) -> None:
-    """Write a request, unless the sweep has one of the same jobs: the command is given again."""
-    same = (asked.command, asked.base, asked.jobs)
-    if same not in [(one.command, one.base, one.jobs) for one in read_asked(folder)]:
-        write_asked(folder, asked)
-
-
 def add_jobs(folder: Path, jobs: Sequence[AskedJob]) -> None:
     """Add jobs to a sweep that is there, as a search does that chooses them one after the other."""
     write_asked(folder, Asked(jobs=tuple(jobs)))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
 
 from snnrun.errors import SnnrunError
 from snnrun.numbers import duration
+from snnrun.record.ending import PRUNED
 from snnrun.record.paths import RunPaths
 from snnrun.report.terminal import can_move
 from snnrun.sweeps.settings import differing
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 LOOK_S = 0.5
-STYLES = {DONE: "green", "stopped": "yellow", "killed": "red", **dict.fromkeys(FAILED, "red")}
+STYLES = {
+    DONE: "green",
+    PRUNED: "blue",
+    "stopped": "yellow",
+    "killed": "red",
+    **dict.fromkeys(FAILED, "red"),
+}
 
 
 class Far(NamedTuple):
@@ -38,6 +45,7 @@ class Far(NamedTuple):
     counts: Mapping[str, int]  # state -> jobs
     share: float  # of all epochs, those of jobs that have ended all counted
     seconds_left: float | None  # None while unknown
+    what: str = "jobs"
 
 
 class Screen(Protocol):
@@ -113,7 +121,7 @@ def picture(far: Far) -> Table:
     for ratio in (None, 1, None, None):
         table.add_column(no_wrap=True, ratio=ratio)
     table.add_row(
-        Text(f"{ended}/{total} jobs", "bold"),
+        Text(f"{ended}/{total} {far.what}", "bold"),
         ProgressBar(total=1.0, completed=far.share, complete_style="cyan"),
         Text(said(far.counts, (RUNNING, "stopped", "killed", *FAILED))),
         Text(f"{duration(far.seconds_left)} left", "cyan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import signal
 import subprocess
@@ -232,18 +233,20 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search of which trials were ended early, in one go."""
     folder = tmp_path_factory.mktemp("search") / "etas"
-    done = here(*search(folder, LOG_ETA, TAU, *PRUNED, "sweep.n_trials=6", "sweep.seeds=2"))
+    words = [LOG_ETA, "TAU_MEM=interval(12,25)", *PRUNED, "sweep.n_trials=7", "sweep.seeds=2"]
+    done = here(*search(folder, *words))
     assert done.returncode == 0, done.stderr
+    assert re.search(r"best: trial \d.*\n  snnrun train -m .* MODEL_SEED=1,2\n", done.stdout)
     return folder
 
 
 def test_a_search_finds_and_prunes(pruned: Path) -> None:
     report = read_search(pruned)
-    assert [trial.number for trial in report.trials] == list(range(6))
+    assert [trial.number for trial in report.trials] == list(range(7))
     ended = [trial for trial in report.trials if trial.state == "pruned"]
     done = [trial for trial in report.trials if trial.state == "finished"]
     assert ended
-    assert len(done) + len(ended) == 6
+    assert len(done) + len(ended) == 7
     for trial in done:
         runs = [load_run(pruned / str(2 * trial.number + k)) for k in (0, 1)]
         scores = [run.epochs["validation_accuracy"].max() for run in runs]
@@ -263,6 +266,24 @@ def test_a_pruned_run_is_trained_to_its_end_by_resume(pruned: Path) -> None:
     folder = next(job.folder for job in read_sweep(pruned).jobs if job.state == "pruned")
     assert here("resume", str(folder)).returncode == 0
     assert load_run(folder).state == "finished"
+
+
+def test_a_search_is_told_in_tables_and_a_picture(pruned: Path, tmp_path: Path) -> None:
+    report = read_search(pruned)
+    shown = here("sweep", "history", str(pruned)).stdout
+    (marked,) = (line for line in shown.splitlines() if " * " in line)
+    assert int(marked.split()[0]) == report.best[0].number
+    assert "pruning saved" in shown
+    rows = list(csv.DictReader(here("sweep", "history", str(pruned), "--csv").stdout.splitlines()))
+    assert [row["state"] for row in rows] == [trial.state for trial in report.trials]
+    assert float(rows[0]["ETA"]) == report.trials[0].parameters["ETA"]
+    shares = here("sweep", "importance", str(pruned)).stdout
+    assert ("ETA " in shares) == (sum(bool(trial.values) for trial in report.trials) >= 4)
+    refused = here("sweep", "add", str(pruned), "ETA=1")
+    assert (refused.returncode, "a search chooses its trials itself" in refused.stderr) == (2, True)
+    pytest.importorskip("matplotlib", reason="no picture of a search: no matplotlib")
+    assert here("plot", str(pruned), "--output", f"{tmp_path}/s.png").returncode == 0
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.long
@@ -289,7 +310,7 @@ def test_a_search_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> Non
     changed = snnrun(*again, "sweep.sampler=random")
     assert changed.returncode == 2
     assert "sweep.sampler: tpe there, random now" in changed.stderr
-    more = snnrun(*again[:-1], "sweep.n_trials=6", again[-1])
+    more = snnrun("sweep", "resume", str(tmp_path / "killed"), "sweep.n_trials=6")
     assert more.returncode == 0, more.stderr
     assert len(read_search(tmp_path / "killed").trials) == 6
 
@@ -302,8 +323,6 @@ def test_two_commands_in_one_folder_search_together(tmp_path: Path) -> None:
         assert code == 0, said
     report = read_search(tmp_path / "s")
     assert [trial.state for trial in report.trials] == ["finished"] * 9
-    pids = {load_run(tmp_path / "s" / str(n)).provenance["command"] for n in range(9)}
-    assert pids
     assert len({str(trial.parameters) for trial in report.trials}) == 9
 
 

@@ -12,7 +12,7 @@ from snnrun.errors import RecordError
 from snnrun.record.ending import End, write_end
 from snnrun.record.owner import SILENCE_S, claim
 from snnrun.record.paths import RunPaths
-from snnrun.sweeps.asked import Asked, AskedJob, add_jobs, read_asked, write_asked, write_once
+from snnrun.sweeps.asked import Asked, AskedJob, add_jobs, read_asked, write_asked
 from snnrun.sweeps.sweep import find_sweeps, read_sweep
 
 JOBS = tuple(
@@ -91,10 +91,8 @@ def test_each_job_is_in_the_state_that_its_folder_tells(tmp_path: Path) -> None:
         assert read_sweep(tmp_path).jobs[6].state == "killed"
 
 
-def test_jobs_are_added_in_files_of_their_own_and_the_same_request_once(tmp_path: Path) -> None:
-    asked = Asked(words=("-m",), jobs=JOBS[:2])
-    write_once(tmp_path, asked)
-    write_once(tmp_path, Asked(words=("-m", "hydra.sweep.dir=x"), jobs=JOBS[:2]))
+def test_jobs_are_added_in_files_of_their_own(tmp_path: Path) -> None:
+    write_asked(tmp_path, Asked(words=("-m",), jobs=JOBS[:2]))
     add_jobs(tmp_path, JOBS[2:4])
     add_jobs(tmp_path, JOBS[4:])
     assert [len(request.jobs) for request in read_asked(tmp_path)] == [2, 2, 3]
