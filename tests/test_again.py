@@ -106,6 +106,21 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert "all of its 2 epochs are done" in done.stdout
 
 
+def test_so_is_one_of_a_pattern(tmp_path: Path) -> None:
+    words = ["train", "dataset=pattern", "preset=superspike_single", "N_EPOCH=1", "N_TRAIN=2"]
+    words += [
+        "TRIAL_MS=100",
+        "dataset.channels=20",
+        "MODEL_SEED=1",
+        f"hydra.run.dir={tmp_path}/run",
+    ]
+    assert here(*words).returncode == 0
+    first = contents(tmp_path / "run")
+    again = here(*words)
+    assert again.returncode == 0, again.stderr
+    assert contents(tmp_path / "run") == first
+
+
 def test_another_configuration_is_refused_with_what_differs(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     small = {"N_EPOCH": 1, "N_TRAIN": 130}

@@ -73,11 +73,10 @@ def differences(there: Config, now: Config, drawn: bool) -> dict[str, tuple[Any,
 def score(folder: Path, config: Config) -> float:
     """Return what ``snnrun.run.train`` returned at the end of a run: what a sweep optimises."""
     run = load_run(folder)
-    watched = {"validation": "validation_accuracy", "training": "train_accuracy"}
-    column = run.epochs.get(watched.get(config.CHECKPOINT_BEST, ""), np.empty(0))
-    if np.isfinite(column).any():
-        return float(np.nanmax(column))
-    return float(run.epochs["train_accuracy"][-1])
+    watched = run.task.scores(run.epochs, config.CHECKPOINT_BEST)
+    if watched is not None:
+        return float(np.nanmax(watched))
+    return float(run.epochs[run.task.column("train")][-1])
 
 
 def _refusal(folder: Path, different: Mapping[str, tuple[Any, Any]]) -> str:
