@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import run_job
+from hydra.core.utils import JobStatus, run_job
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -21,6 +21,7 @@ from snnrun.commands.result import again
 from snnrun.commands.train import train_job
 from snnrun.config import Config, flat, validate
 from snnrun.errors import ConfigError
+from snnrun.network.build import find_loss
 from snnrun.record.paths import MULTIRUN
 from snnrun.search import processes, report
 from snnrun.search.methods import pruner_of, sampler_of
@@ -75,10 +76,8 @@ class Launcher:
         )
         own: Any = done.hydra_cfg
         folder = Path(own.hydra.runtime.output_dir)
-        try:
-            _ = done.return_value
-        except Exception as error:
-            return Outcome(folder=folder, error=error)
+        if done.status == JobStatus.FAILED:  # the public name of the value prints it as well
+            return Outcome(folder=folder, error=done._return_value)
         return Outcome(folder=folder)
 
 
@@ -187,7 +186,8 @@ def _worker(
     """
     if not example.WRITE_TO_DISK:
         raise ConfigError("WRITE_TO_DISK=false: a search reads what its runs have written")
-    objectives = objectives_of(settings.objective, settings.prunes, example)
+    task = find_loss(example).readout.task
+    objectives = objectives_of(settings.objective, settings.prunes, example, task)
     most = [int(d.highest) for d in space.dimensions if d.name == "N_EPOCH"]
     n_epoch = max([example.N_EPOCH, *most])
     steps = n_epoch * settings.seeds

@@ -22,7 +22,7 @@ from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES, SPIKE_TRAINS, Engine, Gradient, Learning, Plasticity
-from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
+from snnrun.tasks import Task
 
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
@@ -104,7 +104,7 @@ class Program:
     @property
     def task(self) -> Task:
         """What the network learns to do."""
-        return SPIKE_PATTERN if self.loss.readout.targets else CLASSIFICATION
+        return self.loss.readout.task
 
     @property
     def plasticity(self) -> Plasticity | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnrun.config import Config, listed
 from snnrun.errors import ConfigError, RecordError, did_you_mean
-from snnrun.tasks import TASKS
+from snnrun.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from snnrun.record.reader import Run
@@ -58,18 +58,21 @@ class Objective:
         return one > other if self.maximise else one < other
 
 
-def objectives_of(names: Sequence[str], prunes: bool, config: Config) -> tuple[Objective, ...]:
+def objectives_of(
+    names: Sequence[str], prunes: bool, config: Config, task: Task
+) -> tuple[Objective, ...]:
     """Return the objectives of a search.
 
     Args:
         names: The values of ``sweep.objective``.
         prunes: Whether trials are ended by the first.
         config: That of a trial, which must have what is to be optimised.
+        task: What its network learns to do.
 
     Raises:
         ConfigError: One of them does not exist, or the trials will not have it.
     """
-    wrong = [problem for name in names for problem in _problems(name, config)]
+    wrong = [problem for name in names for problem in _problems(name, config, known(task))]
     found = tuple(Objective(name=name) for name in names)
     if not wrong and prunes and not found[0].by_epoch:
         wrong = [
@@ -81,24 +84,23 @@ def objectives_of(names: Sequence[str], prunes: bool, config: Config) -> tuple[O
     return found
 
 
-def known() -> list[str]:
-    """Return the names of all objectives."""
-    scores = [task.score for task in TASKS.values()]
-    by_epoch = [f"{split}_{f}" for split in ("validation", "train") for f in (*scores, "loss")]
-    return [*by_epoch, SECONDS, SPIKES]
+def known(task: Task) -> list[str]:
+    """Return the names of all objectives of a task."""
+    splits, figures = ("validation", "train"), (task.score, "loss")
+    return [*(f"{split}_{name}" for split in splits for name in figures), SECONDS, SPIKES]
 
 
-def _problems(name: str, config: Config) -> Iterator[str]:
+def _problems(name: str, config: Config, names: Sequence[str]) -> Iterator[str]:
     start = f"sweep.objective={name}: "
     if name.lower().startswith("test"):
         yield (
             f"{start}nothing is chosen by the test set, which would then say nothing of new data; "
             "take validation_accuracy, and `snnrun test` of the best run at the end"
         )
-    elif name not in known():
+    elif name not in names:
         meant = MEANT.get(name.lower())
-        hint = f" Did you mean {meant!r}?" if meant else did_you_mean(name, known())
-        yield f"{start}must be one of {', '.join(known())}.{hint}"
+        hint = f" Did you mean {meant!r}?" if meant in names else did_you_mean(name, names)
+        yield f"{start}must be one of {', '.join(names)}.{hint}"
     elif name.startswith("validation") and config.N_VALIDATE == 0 and not _has_speakers(config):
         yield f"{start}N_VALIDATE is 0, so that there is no validation; keep examples for it"
 
@@ -126,7 +128,7 @@ def of_run(run: Run, objectives: Sequence[Objective]) -> list[float]:
 def _column(epochs: Mapping[str, np.ndarray], objective: Objective, run: Run) -> np.ndarray:
     column = epochs.get(objective.name, np.empty(0))
     if not np.isfinite(column).any():
-        there = ", ".join(name for name in known() if name in epochs)
+        there = ", ".join(name for name in known(run.task) if name in epochs)
         raise RecordError(f"{run.paths.root}: has no {objective.name}; it has {there or 'nothing'}")
     return column
 

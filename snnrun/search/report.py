@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,14 +91,21 @@ class Report:
         trials and all. Empty where there are too few trials.
         """
         if sum(bool(trial.values) for trial in self.trials) < FEWEST or len(self.names) < 2:
-            return [{} for _ in self.objectives]
+            return [{} for _ in self._places]
         find = optuna().importance.get_param_importances
-        return [
-            find(self.study, target=lambda trial, k=k: trial.values[k])
-            if len(self.objectives) > 1
-            else find(self.study)
-            for k in range(len(self.objectives))
-        ]
+        if len(self.objectives) == 1:
+            return [find(self.study)]
+        with warnings.catch_warnings():  # it says which targets are good ones: low values
+            warnings.simplefilter("ignore")
+            return [find(self.study, target=self._lower_is_better(k)) for k in self._places]
+
+    @property
+    def _places(self) -> range:
+        return range(len(self.objectives))
+
+    def _lower_is_better(self, place: int) -> Callable[[Any], float]:
+        sign = -1.0 if self.objectives[place].maximise else 1.0
+        return lambda trial: sign * trial.values[place]
 
     def _beats(self, one: Trial, other: Trial) -> bool:
         """Return whether a trial is at least as good in all, and better in one."""

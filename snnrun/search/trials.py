@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.errors import NumericalError, RecordError, ResourceError, SnnrunError
+from snnrun.errors import (
+    BuildError,
+    DataError,
+    NumericalError,
+    RecordError,
+    ResourceError,
+    SnnrunError,
+)
 from snnrun.record.ending import PRUNED, read_end
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import load_run
@@ -21,7 +28,7 @@ from snnrun.stop import Pruned
 from snnrun.sweeps.asked import AskedJob
 from snnrun.training.early import OnEpoch, Row
 
-NOT_OF_THE_TRIAL = (RecordError, ResourceError)
+NOT_OF_THE_TRIAL = (BuildError, DataError, RecordError, ResourceError)
 Watch = Callable[[Path], OnEpoch]  # given the run folder
 
 
@@ -115,7 +122,8 @@ class Worker:
     def _failed(self, number: int, error: Exception) -> None:
         """Enter a trial without a value; where its numbers exploded, as one of the worst.
 
-        What says nothing of the trial, as a full disk, ends the search; it can go on from there.
+        What says nothing of the trial, as a full disk or data that are not there, ends the search,
+        which can go on from there.
         """
         if not isinstance(error, SnnrunError) or isinstance(error, NOT_OF_THE_TRIAL):
             raise error

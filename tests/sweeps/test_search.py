@@ -7,7 +7,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ from snnrun.record import load_run
 from snnrun.record.ending import read_end
 from snnrun.record.paths import RunPaths
 from snnrun.sweeps.sweep import read_sweep
+from snnrun.tasks import CLASSIFICATION
 
 pytest.importorskip("optuna", reason="no search is tested: Optuna is not installed", minversion="5")
 
 from snnrun.search.methods import pruner_of, sampler_of
 from snnrun.search.objective import Objective, objectives_of
-from snnrun.search.report import Report, read_search
+from snnrun.search.report import Report, read_search, report_of
 from snnrun.search.settings import settings_of
 from snnrun.search.space import Space, space_of
 from snnrun.search.study import Book, Definition
@@ -56,18 +58,20 @@ def searched(*words: str, sampler: str = "tpe") -> Space:
     return space_of(parse(words), sampler)
 
 
-def book(folder: Path, space: Space, n_trials: int = 50, **given: Any) -> Book:
+def book(
+    folder: Path, space: Space, directions: Sequence[str] = ("maximize",), **given: Any
+) -> Book:
     settings = settings_of({"startup_trials": 2, **given})
     folder.mkdir(exist_ok=True)
     return Book(
         folder=folder,
         definition=Definition(values={"seed": settings.seed}),
-        directions=["maximize"],
+        directions=directions,
         distributions=space.distributions(),
         sampler=sampler_of(settings),
         seed=settings.seed,
         pruner=pruner_of(settings, 10),
-        n_trials=n_trials,
+        n_trials=50,
         grid=space.grid() if settings.sampler == "grid" else [],
     )
 
@@ -140,6 +144,7 @@ def test_what_cannot_be_searched_is_refused(words: list[str], sampler: str, says
         ({"min_epochs": 3}, "has no effect with sweep.pruner=none"),
         ({"pruner": "median", "objective": ["train_loss", "seconds"]}, "several objectives"),
         ({"objective": "test_accuracy"}, "nothing is chosen by the test set"),
+        ({"objective": "validation_skill"}, "must be one of validation_accuracy"),
         ({"objective": "time"}, "Did you mean 'seconds'"),
         ({"pruner": "median", "objective": "seconds"}, "needs a score or a loss"),
     ],
@@ -147,7 +152,7 @@ def test_what_cannot_be_searched_is_refused(words: list[str], sampler: str, says
 def test_settings_that_cannot_be_are_refused(given: dict[str, Any], says: str) -> None:
     def read() -> None:
         settings = settings_of(given)
-        objectives_of(settings.objective, settings.prunes, small())
+        objectives_of(settings.objective, settings.prunes, small(), CLASSIFICATION)
 
     with pytest.raises(ConfigError, match=re.escape(says)):
         read()
@@ -288,8 +293,8 @@ def test_a_search_is_told_in_tables_and_a_picture(pruned: Path, tmp_path: Path) 
 
 @pytest.mark.long
 def test_a_search_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    words = [LOG_ETA, "TAU_MEM=15,20,30", *PRUNED, "sweep.n_trials=5", "sweep.seeds=2"]
-    words += ["N_TRAIN=3000", "N_EPOCH=8"]
+    words = [LOG_ETA, "TAU_MEM=15,20,30", *PRUNED, "sweep.n_trials=4", "sweep.seeds=2"]
+    words += ["N_TRAIN=1500", "N_EPOCH=6"]
     assert snnrun(*search(tmp_path / "whole", *words)).returncode == 0
     again = search(tmp_path / "killed", *words)
     for job in (0, 3, 4):
@@ -310,15 +315,15 @@ def test_a_search_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path) -> Non
     changed = snnrun(*again, "sweep.sampler=random")
     assert changed.returncode == 2
     assert "sweep.sampler: tpe there, random now" in changed.stderr
-    more = snnrun("sweep", "resume", str(tmp_path / "killed"), "sweep.n_trials=6")
+    more = snnrun("sweep", "resume", str(tmp_path / "killed"), "sweep.n_trials=5")
     assert more.returncode == 0, more.stderr
-    assert len(read_search(tmp_path / "killed").trials) == 6
+    assert len(read_search(tmp_path / "killed").trials) == 5
 
 
 @pytest.mark.long
 def test_two_commands_in_one_folder_search_together(tmp_path: Path) -> None:
     line = search(tmp_path / "s", LOG_ETA, TAU, "sweep.n_trials=9", "N_TRAIN=3000", "N_EPOCH=5")
-    both = [start(*line), start(*line)]
+    both = [start(*line), start(*line, "sweep.n_jobs=2")]
     for code, said in map(end, both):
         assert code == 0, said
     report = read_search(tmp_path / "s")
@@ -365,6 +370,23 @@ def test_several_objectives_give_the_trials_that_none_beats(tmp_path: Path) -> N
     assert report.trials[0].values[1] == pytest.approx(
         run.epochs["spikes_per_neuron/hidden"][best] * SMALL["NUM_HIDDEN"]
     )
+
+
+@pytest.mark.parametrize("names", [["validation_accuracy"], ["validation_accuracy", "seconds"]])
+def test_the_key_that_decides_is_the_important_one(tmp_path: Path, names: list[str]) -> None:
+    space = searched(TAU, "TAU_SYN=interval(1,9)")
+    objectives = tuple(Objective(name=name) for name in names)
+    trials = book(tmp_path, space, sampler="random", directions=[o.direction for o in objectives])
+    for _ in range(40):
+        with trials.next_trial() as trial:
+            second = (trial.params["TAU_SYN"] - 3) ** 2  # less is better
+            trials.tell(trial.number, "COMPLETE", [quadratic(trial.params), second][: len(names)])
+    report = replace(report_of(tmp_path, trials.study), objectives=objectives)
+    shares = report.importance()
+    for share, key in zip(shares, ("TAU_MEM", "TAU_SYN"), strict=False):
+        assert max(share, key=share.__getitem__) == key
+        assert sum(share.values()) == pytest.approx(1)
+    assert len(shares) == len(names)
 
 
 def test_objectives_know_which_way_is_better() -> None:
