@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import SubprocessError
 from typing import Any
@@ -16,11 +17,24 @@ from snnrun.commands.compose import Origin
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.shell import Line, command
-from snnrun.slurm.submit import Batch, queued, submit
+from snnrun.slurm.submit import Batch, queued, submit, submitted
 from snnrun.stop import stop_requests
 from snnrun.sweeps.sweep import DONE, FAILED, Job, read_sweep
 
 LOOK_S = 2.0
+USUAL = {
+    "None",
+    "Resources",
+    "Priority",
+    "JobArrayTaskLimit",
+    "BeginTime",
+    "Cleaning",
+}  # of waiting
+LEAST = {  # of whole numbers
+    **dict.fromkeys(("cpus_per_task", "runs_per_job", "array_parallelism", "timeout_min"), 1),
+    **dict.fromkeys(("signal_delay_s", "max_num_timeout"), 0),
+    "max_nodes": 1,
+}
 NO_SLURM = (
     "hydra/launcher=slurm: there is no sbatch here, Slurm's command. Start it on a machine of the "
     "cluster, or run the jobs here with hydra/launcher=joblib"
@@ -51,9 +65,7 @@ def launch(
         raise ConfigError(f"hydra/launcher=slurm: runs `snnrun train` only, not {task.name}")
     own = config.hydra
     sweep = Path(own.sweep.dir).absolute()
-    settings = {
-        k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in settings.items()
-    }
+    settings = checked(settings)
     batch = Batch(
         sweep=str(sweep),
         words=[word for word in map(str, own.overrides.hydra) if not _of_sweep(word)],
@@ -72,6 +84,8 @@ def launch(
         number = submit(batch, settings)
     except FileNotFoundError as error:
         raise ConfigError(NO_SLURM) from error
+    except SubprocessError as error:
+        raise ConfigError(f"Slurm does not answer: {getattr(error, 'stderr', error)}") from error
     print(f"submitted to Slurm: {len(runs)} runs as job {number}", flush=True)
     if settings["detach"]:
         leave(sweep, 0)
@@ -80,19 +94,50 @@ def launch(
     return [_returned(jobs.get(number)) for number in range(first, first + len(runs))]
 
 
+def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the launcher as plain values.
+
+    Raises:
+        ConfigError: One is of the wrong kind, or too small.
+    """
+    plain = {
+        name: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        for name, value in settings.items()
+    }
+    for name, least in LEAST.items():
+        value = plain[name]
+        if type(value) is not int or value < least:
+            raise ConfigError(f"hydra.launcher.{name}={value}: a whole number from {least} on")
+    for name, kind, example in (
+        ("detach", bool, "true"),
+        ("setup", list, "[module load gcc]"),
+        ("additional_parameters", dict, "{constraint: a100}"),
+    ):
+        if not isinstance(plain[name], kind):
+            raise ConfigError(
+                f"hydra.launcher.{name}={plain[name]}: of another kind, as in "
+                f"'hydra.launcher.{name}={example}'"
+            )
+    return plain
+
+
 def wait(sweep: Path) -> None:
     """Wait until Slurm has no job of a sweep any more.
 
     Raises:
         Left: A signal asked for the end of the wait.
     """
+    told: set[str] = set()
     with stop_requests() as stop:
         while True:
-            try:
-                if not queued(sweep):
+            with suppress(SubprocessError):  # squeue may not answer now
+                there = queued(sweep)
+                if not there:
                     return
-            except SubprocessError:
-                pass  # squeue does not answer now
+                for number, reasons in there.items():
+                    for reason in sorted(reasons - USUAL - told):
+                        told.add(reason)
+                        print(f"job {number} waits, as Slurm says: {reason}", flush=True)
             end = time.monotonic() + LOOK_S
             while time.monotonic() < end:
                 if stop:
@@ -105,13 +150,13 @@ def leave(sweep: Path, code: int) -> None:
     print(
         f"The jobs go on by themselves. How they stand, from any machine that has this folder:\n"
         f"  {command('sweep', 'status', sweep)}\n"
-        f"To end them, each with a checkpoint:\n  {cancel(queued(sweep))}",
+        f"To end them, each with a checkpoint:\n  {cancel(submitted(sweep))}",
         flush=True,
     )
     raise Left(code)
 
 
-def cancel(numbers: Sequence[str]) -> Line:
+def cancel(numbers: Iterable[str]) -> Line:
     """Return the command that ends jobs."""
     return Line(" ".join(["scancel", *numbers]))
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from snnrun import slurm
 from snnrun.commands.train import application
 from snnrun.console import USER_ERROR, make_usable
 from snnrun.errors import BuildError, DataError, ResourceError, SnnrunError
-from snnrun.record.owner import HEARTBEAT_S, SILENCE_S, read_owner, running
+from snnrun.record.owner import HEARTBEAT_S, SILENCE_S, running
 from snnrun.record.paths import RunPaths
 from snnrun.slurm.submit import read_batch
 
@@ -43,18 +41,15 @@ def main(file: str) -> int:
     return 0
 
 
-def wait_for_the_dead(folder: Path, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait for a process of the same job, which was put back into the queue, to be known as dead.
+def wait_for_the_dead(folder: Path) -> None:
+    """Wait until a process that was at work in the folder is known as dead, as far as it may be.
 
-    On the node that it was on the system knows; on others it takes a while.
+    A job that was killed may go on at once, and on another node, where only its silence tells.
     """
     paths = RunPaths(folder)
     last = time.monotonic() + SILENCE_S + HEARTBEAT_S
     while time.monotonic() < last and running(paths):
-        owner = read_owner(paths)
-        if owner is None or owner.job != slurm.job():
-            return
-        sleep(1.0)
+        time.sleep(1.0)
 
 
 if __name__ == "__main__":

@@ -112,17 +112,26 @@ def script_text(batch: Batch, settings: Mapping[str, Any], jobs: Path, script: P
     return "\n".join(["#!/bin/bash", *lines, body])
 
 
-def queued(sweep: Path) -> list[str]:
-    """Return the numbers of the arrays of a sweep of which jobs wait or run.
+def queued(sweep: Path) -> dict[str, set[str]]:
+    """Return the arrays of a sweep of which jobs wait or run: number -> why its jobs wait.
 
     Raises:
         OSError: There is no squeue.
         subprocess.SubprocessError: It does not answer.
     """
+    mine = submitted(sweep)
+    found: dict[str, set[str]] = {}
+    for line in ask("squeue", "--noheader", "--format=%F %r").splitlines() if mine else ():
+        number, _, reason = line.strip().partition(" ")
+        if number in mine:
+            found.setdefault(number, set()).add(reason)
+    return found
+
+
+def submitted(sweep: Path) -> list[str]:
+    """Return the numbers of all arrays that were submitted for a sweep, of ended ones too."""
     ids = sweep / FOLDER / "ids"
-    mine = dict.fromkeys(ids.read_text().split()) if ids.exists() else {}
-    known = set(ask("squeue", "--noheader", "--format=%F").split()) if mine else ()
-    return [number for number in mine if number in known]
+    return ids.read_text().split() if ids.exists() else []
 
 
 def _options(batch: Batch, settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
