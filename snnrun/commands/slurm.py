@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,24 +16,24 @@ from snnrun.commands.compose import Origin
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.shell import Line, command
-from snnrun.slurm.submit import Batch, queued, submit, submitted
+from snnrun.slurm.submit import FOLDER, OPTIONS, SAME, Batch, queued, submit, submitted
 from snnrun.stop import stop_requests
-from snnrun.sweeps.sweep import DONE, FAILED, Job, read_sweep
+from snnrun.sweeps.sweep import WAITING, Job, read_sweep
 
 LOOK_S = 2.0
-USUAL = {
-    "None",
-    "Resources",
-    "Priority",
-    "JobArrayTaskLimit",
-    "BeginTime",
-    "Cleaning",
-}  # of waiting
+# why jobs wait, where nobody need be told
+USUAL = {"None", "Resources", "Priority", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
 LEAST = {  # of whole numbers
     **dict.fromkeys(("cpus_per_task", "runs_per_job", "array_parallelism", "timeout_min"), 1),
     **dict.fromkeys(("signal_delay_s", "max_num_timeout"), 0),
     "max_nodes": 1,
 }
+KINDS = {
+    "detach": (bool, "true"),
+    "setup": (list, "[module load gcc]"),
+    "additional_parameters": (dict, "{constraint: a100}"),
+}
+LOST = ("killed", WAITING)  # states of a run of which Slurm has no job any more
 NO_SLURM = (
     "hydra/launcher=slurm: there is no sbatch here, Slurm's command. Start it on a machine of the "
     "cluster, or run the jobs here with hydra/launcher=joblib"
@@ -90,8 +89,8 @@ def launch(
     if settings["detach"]:
         leave(sweep, 0)
     wait(sweep)
-    jobs = {job.number: job for job in read_sweep(sweep).jobs}
-    return [_returned(jobs.get(number)) for number in range(first, first + len(runs))]
+    jobs = read_sweep(sweep).jobs
+    return [_returned(run, jobs, sweep / FOLDER) for run in runs]
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,15 +103,16 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
         name: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
         for name, value in settings.items()
     }
+    if unknown := plain.keys() - {*OPTIONS, *SAME, *LEAST, *KINDS}:
+        raise ConfigError(
+            f"hydra.launcher: there is no {', '.join(sorted(unknown))}. Options of sbatch that "
+            "have no key of their own go to hydra.launcher.additional_parameters"
+        )
     for name, least in LEAST.items():
         value = plain[name]
         if type(value) is not int or value < least:
             raise ConfigError(f"hydra.launcher.{name}={value}: a whole number from {least} on")
-    for name, kind, example in (
-        ("detach", bool, "true"),
-        ("setup", list, "[module load gcc]"),
-        ("additional_parameters", dict, "{constraint: a100}"),
-    ):
+    for name, (kind, example) in KINDS.items():
         if not isinstance(plain[name], kind):
             raise ConfigError(
                 f"hydra.launcher.{name}={plain[name]}: of another kind, as in "
@@ -165,15 +165,12 @@ def _of_sweep(word: str) -> bool:
     return word.startswith(("hydra.sweep.dir=", "hydra.mode="))
 
 
-def _returned(job: Job | None) -> JobReturn:
-    """Return what a sweeper is told of a run: its score, NaN of one that has to go on."""
+def _returned(run: Sequence[str], jobs: Sequence[Job], logs: Path) -> JobReturn:
+    """Return what Hydra is told of a run: how it ended, its folder says, unless it has none."""
     done = JobReturn()
-    done.status, done.return_value = JobStatus.COMPLETED, math.nan
-    if job is not None and job.state in FAILED:
-        done.status, done.return_value = (
-            JobStatus.FAILED,
-            SnnrunError(f"job {job.number}: {job.reason}"),
-        )
-    elif job is not None and job.state == DONE:
-        done.return_value = job.train_score if math.isnan(job.best_score) else job.best_score
+    done.status, done.return_value = JobStatus.COMPLETED, None
+    job = next((job for job in jobs if set(job.words) <= set(run)), None)
+    if job is not None and job.state in LOST:
+        done.status = JobStatus.FAILED
+        done.return_value = SnnrunError(f"it has not come to its end; the logs are in {logs}")
     return done

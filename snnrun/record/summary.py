@@ -41,6 +41,7 @@ class Summary:
         reason: What ended the run, or why it cannot be read.
         epochs: How many are done and recorded, of ``n_epochs`` (0 where nothing is recorded).
         host: The machine that works on it, or did so last.
+        slurm_job: Of Slurm, that works on it, or was killed with it.
         seconds: That its epochs took, over all processes that worked on it.
         seconds_left: Until its last epoch, as far as one can tell; None of one that does not run.
         train_score: Of the last epoch; NaN where there is none, as all scores.
@@ -59,6 +60,7 @@ class Summary:
     epochs: int = 0
     n_epochs: int = 0
     host: str = ""
+    slurm_job: str = ""
     seconds: float = 0.0
     seconds_left: float | None = None
     train_score: float = math.nan
@@ -99,6 +101,7 @@ def read_summary(folder: Path) -> Summary:
         name=name,
         dataset=dataset,
         host=owner.host if owner else "",
+        slurm_job=owner.job if owner else "",
     )
 
 
@@ -139,6 +142,7 @@ def _from_record(paths: RunPaths, file: h5py.File) -> Summary:
         epochs=done,
         n_epochs=n_epochs,
         host=owner.host if owner else _attribute(file, "hostname", ""),
+        slurm_job=owner.job if owner else "",
         seconds=float(np.nansum(seconds)),
         seconds_left=left if end.state == "running" else None,
         train_score=_last(train),

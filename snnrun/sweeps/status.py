@@ -43,4 +43,5 @@ def _row(job: Job, keys: Sequence[str]) -> tuple[str, ...]:
     epochs = f"{job.epochs}/{job.n_epochs}" if job.n_epochs else ""
     left = duration(job.seconds_left) if job.state == RUNNING else ""
     told = result_of(job) if job.state in (*FAILED, DONE) else ""
-    return (name_of(job, keys), job.state, epochs, job.host, left, told)
+    where = f"{job.host} (job {job.slurm_job})" if job.slurm_job else job.host
+    return (name_of(job, keys), job.state, epochs, where, left, told)
