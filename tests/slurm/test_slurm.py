@@ -55,7 +55,8 @@ def job_of(folder: Path) -> str:
 
 def log(sweep: Path) -> str:
     """Return all that the scripts and the runs have said."""
-    return "".join(path.read_text() for path in sorted((sweep / FOLDER).glob("*.log")))
+    paths = [*sorted((sweep / FOLDER).glob("*.log")), *sorted(sweep.glob("*/run.log"))]
+    return "".join(path.read_text() for path in paths)
 
 
 def preempt(slurm: Slurm, folder: Path) -> None:
@@ -200,21 +201,24 @@ def test_who_leaves_is_told_how_to_look_and_a_second_start_is_refused_until_the_
     slurm: Slurm, tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
-    line = words({**LONG, "N_EPOCH": 1000}, sweep, "MODEL_SEED=1,2", "hydra.launcher.detach=true")
+    how = ["hydra.launcher.detach=true", "hydra.launcher.array_parallelism=1"]
+    line = words({**LONG, "N_EPOCH": 1000}, sweep, "MODEL_SEED=1,2", *how)
     left = snnrun(*line)
     assert left.returncode == 0, left.stderr
     assert f"snnrun sweep status {sweep}" in left.stdout
     assert "multirun stopped" not in left.stdout
-    until(lambda: all(job_of(sweep / name) for name in "01"))
+    until(lambda: bool(job_of(sweep / "0")))
     status = snnrun("sweep", "status", str(sweep))
-    assert re.search(rf"MODEL_SEED=2 +running .* \(job {job_of(sweep / '1')}\)", status.stdout)
+    assert "2 jobs: 1 running, 1 waiting" in status.stdout
+    assert re.search(rf"MODEL_SEED=1 +running .* \(job {job_of(sweep / '0')}\)", status.stdout)
     again = snnrun(*line)
     assert again.returncode == 2
     assert "in Slurm's queue already" in again.stderr
     cancel = re.search(r"^ *(scancel \d+)$", left.stdout, re.MULTILINE)
     assert cancel, left.stdout
     slurm.ask(*cancel[1].split())
-    until(lambda: all(load_run(sweep / name).state == "stopped" for name in "01"))
+    until(lambda: load_run(sweep / "0").state == "stopped")
+    assert not (sweep / "1").exists()
 
 
 def test_who_stops_waiting_leaves_the_jobs_at_work(slurm: Slurm, tmp_path: Path) -> None:
