@@ -125,10 +125,10 @@ def _from_record(paths: RunPaths, file: h5py.File) -> Summary:
     finished, n_epochs = bool(_attribute(file, "finished")), int(_attribute(file, "n_epochs"))
     end, owner = read_end(paths, finished), read_owner(paths)
     seconds = _column(file, "epochs", task, "seconds")
-    done = len(_data(file, "epochs/epoch"))
-    left = float(np.mean(seconds[-_RECENT:]) * (n_epochs - done)) if len(seconds) else None
     watched = SPLITS.get(_entry(bytes(_data(file, CONFIG)[()]).decode(), "CHECKPOINT_BEST"), "")
     train, validation = (_column(file, "epochs", task, task.column(s)) for s in SPLITS.values())
+    done = len(train)
+    left = float(np.mean(seconds[-_RECENT:]) * (n_epochs - done)) if len(seconds) else None
     scores = {"train": train, "validation": validation}.get(watched, np.empty(0))
     best = int(np.nanargmax(scores)) if np.isfinite(scores).any() else None
     tested, tested_best = _tests(file, task, best is not None and best == len(scores) - 1)
@@ -160,6 +160,8 @@ def _tests(file: h5py.File, task: Task, last_is_best: bool) -> tuple[float, floa
     """
     own, latest = _last(_column(file, "test", task, task.score)), math.nan
     best = own if last_is_best else math.nan
+    if last_is_best and not math.isnan(own):
+        return own, best
     group = f"{TESTS}/0"
     while (final := _attribute(file, "final", _NONE, of=group)) is not _NONE:
         latest = _last(_column(file, f"{group}/figures", task, task.score))
