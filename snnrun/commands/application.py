@@ -316,12 +316,13 @@ def _asks_for_many(line: CommandLine, overrides: Sequence[str]) -> bool:
 
 def _note_refusal(folder: Path, error: SnnrunError) -> None:
     """Note in the run folder why its job was refused, unless the run itself has noted it."""
-    from snnrun.record.ending import End, write_end
+    from snnrun.record.ending import End, read_end, write_end
     from snnrun.record.paths import RunPaths
 
     paths = RunPaths(folder)
-    there = (paths.end, paths.run, paths.last, paths.pid)  # of a run that has nothing to do with it
-    if not folder.is_dir() or any(path.exists() for path in there):
+    there = (paths.run, paths.last, paths.pid)  # of a run that has nothing to do with it
+    ended = paths.end.exists() and read_end(paths, finished=False).state != "refused"
+    if not folder.is_dir() or ended or any(path.exists() for path in there):
         return
     write_end(paths, End("refused", str(error)))
     with suppress(OSError), paths.log.open("a", encoding="utf-8", errors="backslashreplace") as log:

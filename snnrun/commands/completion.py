@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, split
 from snnrun.commands.choices import groups
-from snnrun.commands.names import COMMANDS
+from snnrun.commands.names import COMMANDS, SWEEP_ACTIONS
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, shown
@@ -34,6 +34,8 @@ def suggestions(line: str) -> list[str]:
         return _starting(word, DATA_ACTIONS)
     if command == "keys":
         return _starting(word, SCHEMA)
+    if command == "sweep":
+        return _of_a_sweep(word, before)
     if command in ("resume", "test"):
         changeable = [name for name, key in SCHEMA.items() if command in key.changeable]
         return _key_words(word, changeable) if before else []  # first a folder: the shell knows
@@ -46,6 +48,20 @@ def suggestions(line: str) -> list[str]:
     if word.lstrip("+~").startswith("hydra"):
         return _hydras(line)
     return _config_words(word, before)
+
+
+def _of_a_sweep(word: str, before: Sequence[str]) -> list[str]:
+    """Complete an action, its options, and the keys that it takes; folders the shell knows."""
+    if not before:
+        return _starting(word, SWEEP_ACTIONS)
+    action = before[0]
+    if word.startswith("-"):
+        return _starting(word, SWEEP_ACTIONS.get(action, ()))
+    if before[-1] in ("--by", "--sort"):
+        return _starting(word, SCHEMA)
+    if before[-1] == "--filter" or action == "add":
+        return _key_words(word, SCHEMA)
+    return []
 
 
 def _config_words(word: str, before: Sequence[str]) -> list[str]:

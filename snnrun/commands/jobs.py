@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from snnrun.config import flat
 from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.shell import command
-from snnrun.sweeps.asked import Asked, AskedJob
+from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, overrides_of
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep, read_sweep
 
 GRID = ("Grid", "BasicSweeper")  # the classes of sweepers that run every combination
@@ -75,7 +76,8 @@ def values_of(words: Iterable[str]) -> dict[str, list[str]]:
 def enter(folder: Path, asked: Asked) -> Asked | None:
     """Return what a command asks of a sweep that is there already; None if that is nothing new.
 
-    Jobs that the sweep has are left out, and new ones get the next numbers.
+    Jobs that the sweep has are left out, and new ones get the next numbers. A key that differs
+    between its jobs may now have one value.
 
     Raises:
         RecordError: The folder holds a sweep with another configuration.
@@ -83,12 +85,16 @@ def enter(folder: Path, asked: Asked) -> Asked | None:
     sweep = read_sweep(folder)
     if not sweep.asked:
         return asked
-    refuse_changed(sweep, asked.config)
+    swept = {key for job in sweep.jobs for key in job.overrides}
+    refuse_changed(sweep, asked.config, swept)
+    one = tuple(word for word in asked.base if not swept.isdisjoint(overrides_of([word])))
     there = {frozenset(job.overrides.items()) for job in sweep.jobs}
-    new = [job for job in asked.jobs if frozenset(job.overrides.items()) not in there]
+    jobs = [replace(job, words=(*job.words, *one)) for job in asked.jobs]
+    new = [job for job in jobs if frozenset(job.overrides.items()) not in there]
     if not new:
         return None
-    return Asked(**{**vars(asked), "jobs": numbered(new, sweep)})
+    base = tuple(word for word in asked.base if word not in one)
+    return replace(asked, base=base, jobs=numbered(new, sweep))
 
 
 def numbered(jobs: Sequence[AskedJob], sweep: Sweep) -> tuple[AskedJob, ...]:
@@ -100,13 +106,19 @@ def numbered(jobs: Sequence[AskedJob], sweep: Sweep) -> tuple[AskedJob, ...]:
     )
 
 
-def refuse_changed(sweep: Sweep, now: Mapping[str, Any]) -> None:
-    """Raise RecordError if the jobs of a sweep would now be composed of other values."""
+def refuse_changed(sweep: Sweep, now: Mapping[str, Any], swept: Collection[str]) -> None:
+    """Raise RecordError if the jobs of a sweep would now be composed of other values.
+
+    Args:
+        sweep: As it is.
+        now: Key -> value of what its jobs would have in common.
+        swept: Keys whose values are the jobs' own.
+    """
     there = next((asked.config for asked in sweep.asked if asked.config), now)
     lines = [
         f"  {key}: {_shown(there, key)} there, {_shown(now, key)} now"
         for key in dict.fromkeys([*there, *now])
-        if there.get(key, MISSING) != now.get(key, MISSING)
+        if key not in swept and there.get(key, MISSING) != now.get(key, MISSING)
     ]
     if lines:
         raise RecordError(
@@ -129,17 +141,22 @@ def to_run(folder: Path, failed: bool) -> list[AskedJob]:
         failed: Those that failed too.
     """
     left = (*OPEN, *(FAILED if failed else ()))
-    sweep = read_sweep(folder)
-    states = {job.number: job.state for job in sweep.jobs}
-    asked = [job for request in sweep.asked for job in request.jobs]
-    return [job for job in asked if states[job.number] in left]
+    states = {job.number: job.state for job in read_sweep(folder).jobs}
+    return [job for job in asked_jobs(folder) if states[job.number] in left]
 
 
-def words_of(values: Mapping[str, Sequence[str]], job: AskedJob) -> list[str]:
-    """Return the overrides of a job, of those of the command (``values_of``) and its own."""
+def words_of(
+    values: Mapping[str, Sequence[str]], job: AskedJob, jobs: Iterable[AskedJob]
+) -> list[str]:
+    """Return the overrides of a job: its own, and those of the command that are of all ``jobs``.
+
+    ``values`` are those of the command (``values_of``).
+    """
     own = {word.partition("=")[0]: word for word in job.words}
-    alike = {key: words[:1] for key, words in values.items() if len(words) == 1 or key in own}
-    return [own.get(key) or alike[key][0] for key in alike | own]
+    swept = {word.partition("=")[0] for one in jobs for word in one.words}
+    alike = {key: words[:1] for key, words in values.items() if len(words) == 1}
+    keys = [key for key in {**values, **own} if key in own or (key in alike and key not in swept)]
+    return [own.get(key) or alike[key][0] for key in keys]
 
 
 def in_its_folder(words: Sequence[str], job: AskedJob) -> list[str]:

@@ -29,7 +29,7 @@ from snnrun.record.paths import ASKED, MULTIRUN
 from snnrun.stop import stop_requests
 from snnrun.sweeps.asked import AskedJob, is_sweep, write_asked
 from snnrun.sweeps.course import Course, make_screen
-from snnrun.sweeps.sweep import FAILED, OPEN, read_sweep
+from snnrun.sweeps.sweep import FAILED, read_sweep
 
 HERE = "BasicLauncher"
 PROCESSES = ("JoblibLauncher", "LocalLauncher")  # the second is submitit_local
@@ -129,13 +129,12 @@ def _of_a_launcher(error: Exception) -> bool:
 
 def _tell_untold() -> None:
     """Show jobs of which only Hydra knows that they failed: those that would not begin."""
-    if Multirun.course is None or Multirun.latest is None:
+    if Multirun.course is None:
         return
     Multirun.course.look()
-    states = {job.number: job.state for job in read_sweep(Multirun.latest).jobs}
     for job, result in Multirun.returned:
-        if _failed(result) and states[job.number] in OPEN:
-            Multirun.course.tell(job.number, "refused", str(result._return_value))
+        if _failed(result):
+            Multirun.course.tell_failed(job.number, str(result._return_value))
 
 
 def _end(folder: Path, ended: BaseException | None) -> None:

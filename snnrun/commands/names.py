@@ -15,4 +15,12 @@ COMMANDS = {
     "keys": "what every key of the configuration means",
     "presets": "settings of published results, with the results",
 }
-SWEEP_ACTIONS = ("table", "status", "best", "resume", "add", "history", "importance")
+SWEEP_ACTIONS = {  # with their options
+    "table": ("--by", "--sort", "--filter", "--csv", "--json", "--markdown"),
+    "status": ("--watch", "--json"),
+    "best": ("--preset", "--config-dir", "--test"),
+    "resume": ("--failed",),
+    "add": (),
+    "history": ("--csv", "--json"),
+    "importance": (),
+}

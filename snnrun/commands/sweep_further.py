@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from snnrun.commands.arguments import check, split
@@ -78,7 +79,7 @@ def add(folder: Path, words: Sequence[str]) -> int:
     typed = check(split(["--multirun", *options, *words]))
     jobs = _new(sweep, values_of(typed))
     if jobs:
-        write_asked(folder, Asked(**{**vars(asked), "jobs": numbered(jobs, sweep), "when": ""}))
+        write_asked(folder, replace(asked, jobs=numbered(jobs, sweep), when=""))
     print(f"{len(jobs)} jobs more" if jobs else "the sweep has these jobs already", flush=True)
     return resume(folder, [], failed=False)
 

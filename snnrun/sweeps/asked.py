@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -121,6 +121,12 @@ def read_asked(folder: Path) -> list[Asked]:
                 "not touched by this; without the file their jobs are known by their folders"
             ) from error
     return found
+
+
+def asked_jobs(folder: Path) -> Iterator[AskedJob]:
+    """Yield the jobs of all requests of a sweep."""
+    for asked in read_asked(folder):
+        yield from asked.jobs
 
 
 def is_sweep(folder: Path) -> bool:

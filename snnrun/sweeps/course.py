@@ -23,13 +23,14 @@ from snnrun.record.ending import PRUNED
 from snnrun.record.paths import RunPaths
 from snnrun.report.terminal import can_move
 from snnrun.sweeps.settings import differing
-from snnrun.sweeps.sweep import DONE, FAILED, RUNNING, STATES, WAITING, Job, Sweep, read_sweep
+from snnrun.sweeps.sweep import DONE, FAILED, OPEN, RUNNING, STATES, WAITING, Job, Sweep, read_sweep
 from snnrun.sweeps.table import in_short, name_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 LOOK_S = 0.5
+_LONGEST_REASON = 100  # in the line of a job; the table has more of it
 STYLES = {
     DONE: "green",
     PRUNED: "blue",
@@ -152,6 +153,7 @@ class Course:
         self._marks = {job.number: _mark(job) for job in self._sweep.jobs}
         self._before = dict(self._marks)  # of jobs as they were left
         self._told: set[int] = set()
+        self._done = {job.number for job in self._sweep.of_state(DONE)}
         self._share = _share(self._sweep)
         self._show_far()  # here, as the terminal's streams are this thread's to change
         self._closed = threading.Event()
@@ -177,11 +179,13 @@ class Course:
                 self._tell(job)
         self._show_far()
 
-    def tell(self, number: int, state: str, reason: str) -> None:
-        """Show a job that ended without a trace in its folder, unless it was shown."""
+    def tell_failed(self, number: int, reason: str) -> None:
+        """Show a job that failed without a new trace in its folder, unless it was shown."""
         for job in self._sweep.jobs:
-            if job.number == number:
-                self._tell(replace(job, state=state, reason=reason))
+            if job.number == number and job.state in FAILED:
+                self._tell(job)
+            elif job.number == number and job.state in OPEN:
+                self._tell(replace(job, state="refused", reason=reason))
 
     def _tell(self, job: Job) -> None:
         if job.number in self._told:
@@ -190,7 +194,8 @@ class Course:
         total = len(self._sweep.jobs)
         keys = differing(self._sweep.jobs)
         width = max(len(name_of(one, keys)) for one in self._sweep.jobs)
-        before = f"{len(self._told):>{len(str(total))}}/{total}  {name_of(job, keys):<{width}}"
+        place = len(self._told | self._done)
+        before = f"{place:>{len(str(total))}}/{total}  {name_of(job, keys):<{width}}"
         self.screen.line(before, job.state, result_of(job))
 
     def _follow(self) -> None:
@@ -211,7 +216,7 @@ class Course:
 def result_of(job: Job) -> str:
     """Return in a few words what a job gave, or why it gave nothing."""
     if job.state in FAILED:
-        return in_short(job.reason)
+        return in_short(job.reason, _LONGEST_REASON)
     scores = (("valid", job.validation_score), ("test", job.test_score))
     known = [f"{word} {100 * score:.2f}%" for word, score in scores if not math.isnan(score)]
     if job.state != DONE:

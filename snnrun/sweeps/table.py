@@ -116,9 +116,9 @@ def name_of(job: Job, keys: Sequence[str]) -> str:
     return f"job {job.number} {told}".rstrip()
 
 
-def in_short(reason: str) -> str:
+def in_short(reason: str, longest: int = _LONGEST_REASON) -> str:
     """Return a message as one line, if need be cut: all of it is in run.log."""
-    return textwrap.shorten(reason, _LONGEST_REASON, placeholder=" ...")
+    return textwrap.shorten(reason, longest, placeholder=" ...")
 
 
 def percent(figure: Figure) -> str:
