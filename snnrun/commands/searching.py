@@ -109,11 +109,9 @@ def search(words: Sequence[str], *, context: Any, task: Any, config: DictConfig)
     space = space_of(parsed, settings.sampler)
     example, seed = _example(space, config)
     space = replace(space, fixed=tuple(w for w in space.fixed if not w.startswith(f"{SEED}=")))
-    folder = Path(config.hydra.sweep.dir).absolute()
     launcher = Launcher(context=context, task=task, config=config, search=own)
-    worker = _worker(settings, space, example, folder, launcher)
-    worker.first_seed = seed
-    worker.numbered = numbers_name_folders(config)
+    worker = _worker(settings, space, example, seed, launcher)
+    folder = worker.book.folder
     _begin(worker, config)
     if processes.is_one_of_several():
         with processes.ending_with_parent():
@@ -177,9 +175,16 @@ def _example(space: Space, config: DictConfig) -> tuple[Config, int]:
 
 
 def _worker(
-    settings: Settings, space: Space, example: Config, folder: Path, launcher: Launcher
+    settings: Settings, space: Space, example: Config, seed: int, launcher: Launcher
 ) -> Worker:
     """Return who works on the trials.
+
+    Args:
+        settings: Of the search.
+        space: What is searched.
+        example: The configuration of one trial.
+        seed: MODEL_SEED of the first run of each trial.
+        launcher: Trains the runs.
 
     Raises:
         ConfigError: The settings do not go with the runs.
@@ -198,8 +203,8 @@ def _worker(
         )
     grid = space.grid() if settings.sampler == "grid" else []
     book = Book(
-        folder=folder,
-        definition=_definition(settings, space),
+        folder=Path(launcher.config.hydra.sweep.dir).absolute(),
+        definition=_definition(settings, space, launcher.config),
         directions=[objective.direction for objective in objectives],
         distributions=space.distributions(),
         sampler=sampler_of(settings),
@@ -215,20 +220,27 @@ def _worker(
         objectives=objectives,
         n_epoch=n_epoch,
         launch=launcher,
+        first_seed=seed,
+        numbered=numbers_name_folders(launcher.config),
     )
 
 
-def _definition(settings: Settings, space: Space) -> Definition:
+def _definition(settings: Settings, space: Space, config: DictConfig) -> Definition:
     """Return what may not change when a search goes on."""
-    to_text = optuna().distributions.distribution_to_json
     kept = ("sampler", "seed", "seeds", "startup_trials", "objective", "pruner", "min_epochs")
     return Definition(
         values={
+            **_values(config),
             **{f"{GROUP}.{name}": getattr(settings, name) for name in kept},
-            **{d.word: to_text(d.distribution) for d in space.dimensions},
-            "settings": sorted(space.fixed),
+            **{dimension.name: str(dimension) for dimension in space.dimensions},
         }
     )
+
+
+def _values(config: DictConfig) -> dict[str, Any]:
+    """Return key -> value of what all runs have."""
+    kept = [str(key) for key in config if key not in ("hydra", GROUP)]
+    return flat(OmegaConf.masked_copy(config, kept))
 
 
 def _begin(worker: Worker, config: DictConfig) -> None:
@@ -236,12 +248,10 @@ def _begin(worker: Worker, config: DictConfig) -> None:
     folder = worker.book.folder
     folder.mkdir(parents=True, exist_ok=True)
     _ = worker.book.study
-    OmegaConf.save(config, folder / MULTIRUN)
     if processes.is_one_of_several():
         return
-    kept = [str(key) for key in config if key not in ("hydra", GROUP)]
-    values = flat(OmegaConf.masked_copy(config, kept))
+    OmegaConf.save(config, folder / MULTIRUN)
     name, words = Multirun.given
-    asked = Asked(command=name, words=words, base=worker.space.fixed, config=values)
+    asked = Asked(command=name, words=words, base=worker.space.fixed, config=_values(config))
     if asked.words not in [one.words for one in read_asked(folder)]:
         write_asked(folder, asked)

@@ -66,6 +66,13 @@ class Dimension:
             return found.choices[0], found.choices[-1]
         return found.low, found.high
 
+    def __str__(self) -> str:
+        found = self.distribution
+        if self.is_choice:
+            return ", ".join(map(str, found.choices))
+        step = f" in steps of {found.step:g}" if found.step not in (None, 1) else ""
+        return f"{found.low!r} to {found.high!r}{step}{' (log)' * found.log}"
+
     def values(self) -> list[Any]:
         """Return all values of one that is not continuous, in order."""
         found = self.distribution

@@ -143,9 +143,9 @@ class Definition:
         names = dict.fromkeys([*there, *self.values])
         now = json.loads(json.dumps(self.values))
         lines = [
-            f"  {name}: {_shown(there.get(name))} there, {_shown(now.get(name))} now"
+            f"  {name}: {_shown(there, name)} there, {_shown(now, name)} now"
             for name in names
-            if there.get(name) != now.get(name)
+            if there.get(name, NOTHING) != now.get(name, NOTHING)
         ]
         if lines:
             other = Line(setting("hydra.sweep.dir", "FOLDER"))
@@ -160,8 +160,8 @@ class Definition:
             )
 
 
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else shown(value)
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return shown(values[name]) if name in values else "nothing"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,9 +56,9 @@ class Worker:
         objectives: What is optimised.
         n_epoch: Epochs of a run, the most that there may be.
         launch: Trains a run.
-        ended: Is told the study and the number of each trial that has ended.
         first_seed: MODEL_SEED of the first run of each trial.
         numbered: Whether run folders are called by the numbers of the runs.
+        ended: Is told the study and the number of each trial that has ended.
     """
 
     book: Book
@@ -82,7 +82,8 @@ class Worker:
                 if trial is None:
                     return
                 self._run(trial)
-            self.ended(self.book.study, trial.number)
+            if self.ended is not None:
+                self.ended(self.book.study, trial.number)
 
     def _jobs(self, trial: Any) -> list[AskedJob]:
         """Return the runs of a trial: its words, and a seed for each."""
