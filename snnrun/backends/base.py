@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Noise:
 NO_NOISE = Noise()
 
 
-class Backend(Protocol):
+class Backend(ABC):
     """A compiled program that holds weights and runs examples.
 
     ``batches_per_call``: mini-batches to be learned in one call of ``train``, of which only the
@@ -75,26 +75,31 @@ class Backend(Protocol):
     """
 
     program: Program
-    batches_per_call: int | None
+    batches_per_call: int | None = None
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  there may be nothing to free
         """Free the memory; nothing else may be called afterwards."""
 
     def kernel_times(self) -> dict[str, float]:
         """Return the seconds spent so far in each kind of kernel, where the backend knows."""
+        return {}
 
+    @abstractmethod
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a tensor: ``value``, moments ``first`` and ``second``, or ``gradient``."""
 
+    @abstractmethod
     def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
         """Overwrite a tensor."""
 
     def carried(self) -> dict[str, np.ndarray]:
         """Return what a trial leaves to the next one beside the tensors; nothing, mostly."""
+        return {}
 
-    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
+    def carry(self, kept: Mapping[str, np.ndarray]) -> None:  # noqa: B027  mostly nothing
         """Go on from what ``carried`` returned."""
 
+    @abstractmethod
     def train(
         self,
         data: SpikeData,
@@ -107,12 +112,15 @@ class Backend(Protocol):
     ) -> Results:
         """Learn ``examples`` in order, in batches; ``rates`` holds one learning rate per batch."""
 
+    @abstractmethod
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning and without noise."""
 
+    @abstractmethod
     def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
 
+    @abstractmethod
     def trial(self, data: SpikeData, example: int, noise: Noise = NO_NOISE) -> Trial:
         """Run one example and return everything that happened."""
 

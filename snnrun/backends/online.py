@@ -115,8 +115,6 @@ def carried_names(program: Program) -> list[str]:
 class OnlineRuns(Backend):
     """The methods of :class:`snnrun.backends.base.Backend` that all online backends share."""
 
-    batches_per_call: int | None = None
-
     def __init__(self, program: Program) -> None:
         self.program = program
         self.rule = online_of(program)

@@ -10,11 +10,9 @@ backend. The units of a mini-batch add to one gradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
 from snnrun.backends.draws import draw_keys, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.description import Description
@@ -35,7 +33,7 @@ TABLES = ("channel_start", "event_step")
 PIPELINED_BATCHES = 32  # of a call: the pipeline must run empty at the same batches in every run
 
 
-class GennBackend:
+class GennBackend(Backend):
     """A program compiled by GeNN; see :class:`snnrun.backends.base.Backend`.
 
     ``drop_spikes``: spikes beyond a buffer are counted, and learned without their gradient.
@@ -91,13 +89,6 @@ class GennBackend:
     def close(self) -> None:
         """Free the model's memory."""
         self._device.close()
-
-    def carried(self) -> dict[str, np.ndarray]:
-        """Return nothing: every trial starts from rest."""
-        return {}
-
-    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
-        """Do nothing: see ``carried``."""
 
     def train(
         self,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
 from snnrun.backends.pattern import PatternFigures, silent_trains
@@ -18,10 +16,8 @@ AT_ONCE = 64  # examples of an evaluation; any number gives the same results
 LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 
 
-class NumpyBackend:
+class NumpyBackend(Backend):
     """A program that NumPy runs; see :class:`snnrun.backends.base.Backend`."""
-
-    batches_per_call: int | None = None
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -44,13 +40,6 @@ class NumpyBackend:
             else:
                 self._passes.set_parameters(None, layer)
 
-    def close(self) -> None:
-        """Do nothing: the memory is Python's."""
-
-    def kernel_times(self) -> dict[str, float]:
-        """Return nothing: there are no kernels."""
-        return {}
-
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor, float64."""
         return self._held[which][name].copy()
@@ -67,13 +56,6 @@ class NumpyBackend:
     def _changed(self, tensor: Tensor) -> None:
         if tensor.parameters:
             self._passes.set_parameters(tensor, tensor.layer)
-
-    def carried(self) -> dict[str, np.ndarray]:
-        """Return nothing: every trial starts from rest."""
-        return {}
-
-    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
-        """Do nothing: see ``carried``."""
 
     def train(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
 from snnrun.backends.native.interface import (
     Connected,
     Data,
@@ -131,10 +131,8 @@ class CompiledProgram:
         return steps, neurons
 
 
-class NativeBackend(CompiledProgram):
+class NativeBackend(CompiledProgram, Backend):
     """A program compiled to C++; see :class:`snnrun.backends.base.Backend`."""
-
-    batches_per_call: int | None = None
 
     job = Job
 
@@ -149,17 +147,6 @@ class NativeBackend(CompiledProgram):
         for tensor in program.tensors:
             if tensor.parameters:
                 self.set(tensor.name, program.start_parameters(tensor))
-
-    def kernel_times(self) -> dict[str, float]:
-        """Return nothing: a call is one kernel, and the loop measures calls."""
-        return {}
-
-    def carried(self) -> dict[str, np.ndarray]:
-        """Return nothing: every trial starts from rest."""
-        return {}
-
-    def carry(self, kept: Mapping[str, np.ndarray]) -> None:
-        """Do nothing: see ``carried``."""
 
     def train(
         self,
