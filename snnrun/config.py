@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.keys.check import Checked, count_of, problems, steps_of
+from snnrun.keys.check import Checked, count_of, problems, steps_in_trial
 from snnrun.keys.files import conf_dir as conf_dir
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
@@ -116,7 +116,7 @@ class Config(Options):
     @property
     def steps(self) -> int:
         """Return the number of steps of a trial."""
-        steps = steps_of(self._values)
+        steps = steps_in_trial(self._values)
         if steps is None:  # validate() lets none through
             raise ConfigError("TRIAL_MS must be a whole number of DT_MS")
         return steps
@@ -294,7 +294,7 @@ def _resolve(values: Mapping[str, Any]) -> dict[str, Any]:
     if full["MODEL_SEED"] is None:
         full["MODEL_SEED"] = secrets.randbits(31)
     if full["SPK_REC_STEPS"] is None:
-        full["SPK_REC_STEPS"] = steps_of(values)
+        full["SPK_REC_STEPS"] = steps_in_trial(values)
     populations = population_names(values)
     projections = projection_names(values)
     full["REC_SPIKES"] = expand_all(values["REC_SPIKES"], populations)

@@ -6,7 +6,7 @@ With f the ODE (f = A x + b), g = X - value the threshold function, r the reset,
     adjoint      lam <- P^T lam
     arrival      R_j = -sum_k w_jk d(lam_k[input])/dt  over the targets k of a spike of j
     own spike    slope D = g_x . f(x-)
-                 drive S = lam . (r_x f(x-) - f(x+)) - R + dl/dt_spike
+                 strength S = lam . (r_x f(x-) - f(x+)) - R + dl/dt_spike
                  lam <- r_x^T lam - g_x S / D
                  dL/dp += lam . r_p - g_p S / D      (lam before the jump)
     parameters   dL/dp += lam . (dP/dp x + du/dp)    in every step
@@ -64,7 +64,7 @@ class Jump:
 
     records: tuple[str, ...]  # states whose value at the spike must be kept
     slope: sp.Expr  # D
-    drive: sp.Expr  # S
+    strength: sp.Expr  # S
     adjoint: dict[str, sp.Expr]  # state -> new lam, in terms of lam and DRIVE
     parameters: dict[str, sp.Expr]  # parameter -> what is added to its gradient
     release: sp.Expr | None  # at the end of a refractory period
@@ -212,11 +212,11 @@ def _jump(
     f_before = flow.A * before + flow.b
     after_flow = held or flow
     f_after = after_flow.A * after + after_flow.b
-    drive = (lam.T * (r_x * f_before - f_after))[0] - ARRIVAL + SPIKE_TIME_GRADIENT
+    strength = (lam.T * (r_x * f_before - f_after))[0] - ARRIVAL + SPIKE_TIME_GRADIENT
     release = None
     if held is not None:
         release = sp.simplify((lam.T * ((held.A - flow.A) * state + held.b - flow.b))[0])
-        drive += RELEASE
+        strength += RELEASE
     kept = r_x.T * lam
     adjoint = {
         name: sp.simplify(kept[i] - g_x[i] * DRIVE)
@@ -229,15 +229,15 @@ def _jump(
         p: sp.simplify((lam.T * reset.diff(symbol(p)).subs(at_spike))[0] + moved[p])
         for p in trained
     }
-    drive = sp.collect(sp.expand(drive), list(lam))
+    strength = sp.collect(sp.expand(strength), list(lam))
     used = set().union(
-        *(e.free_symbols for e in [slope, drive, *adjoint.values(), *parameters.values()])
+        *(e.free_symbols for e in [slope, strength, *adjoint.values(), *parameters.values()])
     )
     records = tuple(name for name in names if symbol(name) in used)
     return Jump(
         records=records,
         slope=slope,
-        drive=drive,
+        strength=strength,
         adjoint=adjoint,
         parameters={p: e for p, e in parameters.items() if e != 0},
         release=release,

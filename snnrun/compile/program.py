@@ -313,7 +313,7 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
         lines += compiled.step_back.describe()
     if dynamics.jump is not None:
         lines.append(f"    slope at a spike: {dynamics.jump.slope}")
-        lines.append(f"    drive of a spike: ({dynamics.jump.drive}) / slope")
+        lines.append(f"    drive of a spike: ({dynamics.jump.strength}) / slope")
         for state, value in dynamics.jump.adjoint.items():
             lines.append(f"    lam_{state} <- {value}")
     for projection in layer.projections:

@@ -19,7 +19,7 @@ from snnrun.datasets.declaration import DataFile, DataSet, Part, Request, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.grid import Grid, with_channels_rescaled
 from snnrun.datasets.judgement import judged, judged_targets
-from snnrun.datasets.packing import Events, pack, steps_of
+from snnrun.datasets.packing import Events, pack, to_steps
 from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.spikes import SpikeData, Split, Splits, left_out
 from snnrun.errors import DataError, SnnrunError
@@ -41,7 +41,7 @@ __all__ = [
     "find",
     "load",
     "pack",
-    "steps_of",
+    "to_steps",
 ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from snnrun.datasets.block import take
 from snnrun.datasets.declaration import Part
-from snnrun.datasets.packing import ChannelError, Events, Start, pack, steps_of
+from snnrun.datasets.packing import ChannelError, Events, Start, pack, to_steps
 from snnrun.datasets.spikes import SpikeData, Splits, Targets
 from snnrun.errors import DataError
 
@@ -99,7 +99,7 @@ class Grid:
         if part.targets is None:
             return None, 0
         times, neurons = part.targets
-        steps = steps_of(times, self.dt_ms).astype(np.int64)
+        steps = to_steps(times, self.dt_ms).astype(np.int64)
         inside = steps < self.n_steps
         keys = np.unique(steps[inside] * part.n_classes + neurons[inside])
         if not len(keys):

@@ -86,7 +86,7 @@ def latency_ms(values: np.ndarray, input_ms: float, dt_ms: float) -> np.ndarray:
     return np.asarray(values, np.float64) * (input_ms - 4 * dt_ms) + 2 * dt_ms
 
 
-def steps_of(times_ms: np.ndarray, dt_ms: float) -> np.ndarray:
+def to_steps(times_ms: np.ndarray, dt_ms: float) -> np.ndarray:
     """Return the step of each time: floor(t / dt + 1e-6), int32.
 
     Steps that have no place in 32 bits become the farthest ones that have, -2,147,483,647 and
@@ -175,7 +175,7 @@ class Clock:
         assert times is not None  # Events.__post_init__ lets none through
         if block.which is not None and self.start == 0:
             if self.table is not times:
-                self.table, self.steps = times, steps_of(self._ms(block, times), self._step())
+                self.table, self.steps = times, to_steps(self._ms(block, times), self._step())
             return self.steps.take(block.which), 1.0
         known = self._ms(block, times)
         return known if block.which is None else known.take(block.which), self._step()
@@ -282,7 +282,7 @@ class _Packer:
 
     def _steps(self, times: np.ndarray, dt: float, ends: np.ndarray) -> np.ndarray:
         """Return the step of each time; DataError names the example of one that has none."""
-        steps = times if times.dtype.kind in "iu" and dt == 1.0 else steps_of(times, dt)
+        steps = times if times.dtype.kind in "iu" and dt == 1.0 else to_steps(times, dt)
         if steps.dtype == np.int32 and (steps == NOT_A_TIME).any():
             where = np.searchsorted(ends, np.flatnonzero(steps == NOT_A_TIME)[0], side="right") - 1
             raise DataError(

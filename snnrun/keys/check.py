@@ -40,7 +40,7 @@ def problems(checks: Iterable[Check], values: Checked) -> Iterator[str]:
             yield from list(check(values))
 
 
-def steps_of(values: Values) -> int | None:
+def steps_in_trial(values: Values) -> int | None:
     """Return the number of steps of a trial, or None where TRIAL_MS is no whole number of them."""
     ratio = values["TRIAL_MS"] / values["DT_MS"]
     if not math.isfinite(ratio) or round(ratio) < 1:

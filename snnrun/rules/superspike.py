@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnrun.keys.check import Values, steps_of
+from snnrun.keys.check import Values, steps_in_trial
 from snnrun.keys.key import unless, when
 from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT
 from snnrun.rules.base import Rule, option
@@ -192,7 +192,7 @@ def _times(values: Values) -> Iterator[str]:
     update = values["rule.update_ms"]
     if round(update / dt) < 1 or abs(update / dt - round(update / dt)) > 1e-6:
         yield f"rule.update_ms={update:g}: must be a whole number of steps of DT_MS={dt:g} ms"
-    delay, steps = values["rule.delay_ms"], steps_of(values)
+    delay, steps = values["rule.delay_ms"], steps_in_trial(values)
     if 0 < delay < 0.5 * dt:
         yield f"rule.delay_ms={delay:g}: would round to no delay with DT_MS={dt:g}"
     if steps is not None and round(delay / dt) >= steps:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from snnrun.errors import did_you_mean
-from snnrun.keys.check import Checks, Values, count_of, steps_of
+from snnrun.keys.check import Checks, Values, count_of, steps_in_trial
 from snnrun.keys.files import DATASETS, defaults_of, having
 from snnrun.keys.kinds import EPOCH_TRIALS, shown
 from snnrun.models.losses import BUILT_IN, using
@@ -49,7 +49,7 @@ def output_spikes(values: Values) -> bool | None:
 @CHECKS.add
 def _whole_steps(values: Values) -> Iterator[str]:
     trial, dt = values["TRIAL_MS"], values["DT_MS"]
-    steps = steps_of(values)
+    steps = steps_in_trial(values)
     if steps is None:
         hint = ""
         if math.isfinite(trial / dt):
@@ -65,7 +65,7 @@ def _whole_steps(values: Values) -> Iterator[str]:
 
 @CHECKS.add
 def _buffered_steps(values: Values) -> Iterator[str]:
-    steps, asked = steps_of(values), values["SPK_REC_STEPS"]
+    steps, asked = steps_in_trial(values), values["SPK_REC_STEPS"]
     if steps is not None and asked is not None and asked > steps:
         yield f"SPK_REC_STEPS={asked}: must be at most the {steps} steps of a trial"
 
@@ -240,7 +240,7 @@ def _delays_within_the_trial(values: Values) -> Iterator[str]:
 
 @CHECKS.add
 def _room_for_the_target(values: Values) -> Iterator[str]:
-    steps, spikes = steps_of(values), values["dataset.target_spikes"]
+    steps, spikes = steps_in_trial(values), values["dataset.target_spikes"]
     drawn = values["dataset.name"] == "pattern" and not values["dataset.target"]
     if drawn and steps is not None and spikes > steps:
         yield f"dataset.target_spikes={spikes}: must be at most the {steps} steps of a trial"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from snnrun.errors import NoEffect
-from snnrun.keys.check import count_of, steps_of
+from snnrun.keys.check import count_of, steps_in_trial
 from snnrun.keys.key import Condition, Key
 from snnrun.keys.kinds import shown
 from snnrun.rules import RULES, find_rule
@@ -169,7 +169,7 @@ def _settled(name: str, value: Any, values: Values) -> Any:
     if name in COUNTS and "N_BATCH" in values:
         return count_of({**values, name: value}, name)
     if name == "SPK_REC_STEPS" and value is None and {"TRIAL_MS", "DT_MS"} <= values.keys():
-        return steps_of(values)
+        return steps_in_trial(values)
     return value
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnrun.datasets import Events, SpikeData, Split, Splits, pack, steps_of
+from snnrun.datasets import Events, SpikeData, Split, Splits, pack, to_steps
 from snnrun.datasets import packing as packing_module
 from snnrun.errors import DataError
 
@@ -106,7 +106,7 @@ def test_equal_events_at_the_border_of_two_examples_are_not_merged() -> None:
 def test_steps_are_whole_though_the_quotient_is_rounded_down() -> None:
     assert 0.3 / 0.1 < 3
     farthest = 2**31 - 1
-    assert steps_of(np.array([0.3, 0.29, 0.0, -0.05, 1e9, -1e9]), 0.1).tolist() == [
+    assert to_steps(np.array([0.3, 0.29, 0.0, -0.05, 1e9, -1e9]), 0.1).tolist() == [
         *(3, 2, 0, -1),
         *(farthest, -farthest),
     ]

@@ -323,7 +323,7 @@ class PopulationWriter:
         lines = self._release() if self._refractory else []
         lines += self.network_noise.cross
         timed = self.watched.timed
-        drive = jump.drive.subs(
+        drive = jump.strength.subs(
             ({} if timed else {SPIKE_TIME_GRADIENT: 0})
             | {RELEASE: internal("release_now")}
             | ({} if self._has_targets else {ARRIVAL: 0})

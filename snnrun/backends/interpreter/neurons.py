@@ -153,7 +153,7 @@ class JumpingNeurons(Neurons):
     def _slope_and_drive(self) -> tuple[Expressions, Expressions]:
         jump = self.compiled.dynamics.jump
         assert jump is not None
-        return Expressions([jump.slope]), Expressions([jump.drive])
+        return Expressions([jump.slope]), Expressions([jump.strength])
 
     @cached_property
     def _moves(self) -> dict[str, tuple[Named, Named]]:

@@ -155,10 +155,10 @@ class Passes:
         last = len(self.layers) - 1
         lam = [np.zeros(tape.stepped.shape[1:]) for tape in tapes]
         # of the input state at the start of each step: what a spike that arrives there changes
-        delta = [np.zeros((steps + 2, batch, layer.neurons.size)) for layer in self.layers]
-        if read.push is not None:
-            lam[last][0] += scale * read.push
-            delta[last][steps] = lam[last][self.layers[last].neurons.input]
+        input_adjoint = [np.zeros((steps + 2, batch, layer.neurons.size)) for layer in self.layers]
+        if read.silent_push is not None:
+            lam[last][0] += scale * read.silent_push
+            input_adjoint[last][steps] = lam[last][self.layers[last].neurons.input]
         time_gradients = self._time_gradients(tapes, read, scale)
         pushes = [self._pushes(i, tape, scale, averaged) for i, tape in enumerate(tapes)]
         sums: list[dict[str, Array]] = [{} for _ in self.layers]
@@ -171,7 +171,7 @@ class Passes:
                     self._release(neurons, tape, n, lam[index], released[index])
                 if index == last and read.drive is not None:
                     lam[index][0] += scale * read.drive[n]
-                sent = self._sent(index, n, delta)
+                sent = self._sent(index, n, input_adjoint)
                 if not neurons.compiled.spiking:
                     pass
                 elif isinstance(neurons, JumpingNeurons):
@@ -189,8 +189,8 @@ class Passes:
                     )
                     lam[index] = _added(sums[index], moved)
                 lam[index] = self._through_step(neurons, tape, n, lam[index], sums[index])
-                delta[index][n] = lam[index][neurons.input]
-        return self._gradients(arrivals, tapes, delta, sums)
+                input_adjoint[index][n] = lam[index][neurons.input]
+        return self._gradients(arrivals, tapes, input_adjoint, sums)
 
     def _time_gradients(self, tapes: list[Tape], read: Read, scale: float) -> list[Array]:
         """Return the derivative of the loss by spike times, of each layer [T, B, N].
@@ -233,14 +233,14 @@ class Passes:
             n = np.broadcast_to(n.mean(axis=0), n.shape)
         return scale * np.broadcast_to(neurons.pushed(n, n.sum(axis=1, keepdims=True)), n.shape)
 
-    def _sent(self, index: int, n: int, delta: list[Array]) -> Array:
+    def _sent(self, index: int, n: int, input_adjoint: list[Array]) -> Array:
         """Return what targets send back to a spike of step n, which arrives in step n + 1.
 
         It is the derivative of the loss by the spike, or minus that by the time of its arrival: one
-        that comes a step later changes the loss by w (delta(n + 2) - delta(n + 1)).
+        that comes a step later changes the loss by w (lam(n + 2) - lam(n + 1)), lam the target's input adjoint.
         """
-        total = np.zeros(delta[index].shape[1:])
-        if n + 1 == len(delta[0]) - 2:  # those of the last step arrive nowhere
+        total = np.zeros(input_adjoint[index].shape[1:])
+        if n + 1 == len(input_adjoint[0]) - 2:  # those of the last step arrive nowhere
             return total
         for target in (index, index + 1):
             if target == len(self.layers):
@@ -250,9 +250,11 @@ class Passes:
             if name is None:
                 continue
             if self.program.engine is Engine.JUMPS:
-                change = (delta[target][n + 1] - delta[target][n + 2]) / self.program.dt
+                change = (
+                    input_adjoint[target][n + 1] - input_adjoint[target][n + 2]
+                ) / self.program.dt
             else:
-                change = delta[target][n + 1]
+                change = input_adjoint[target][n + 1]
             total += change @ self.tensors[name].T
         return total
 
@@ -318,11 +320,15 @@ class Passes:
         return _added(sums, (before, gradients))
 
     def _gradients(
-        self, arrivals: Array, tapes: list[Tape], delta: list[Array], sums: list[dict[str, Array]]
+        self,
+        arrivals: Array,
+        tapes: list[Tape],
+        input_adjoint: list[Array],
+        sums: list[dict[str, Array]],
     ) -> dict[str, Array]:
         found = {}
         before = arrivals
-        for layer, tape, d in zip(self.layers, tapes, delta, strict=True):
+        for layer, tape, d in zip(self.layers, tapes, input_adjoint, strict=True):
             at_arrival = d[: len(arrivals)].reshape(-1, layer.neurons.size)
             own = np.concatenate([np.zeros_like(tape.spikes[:1]), tape.spikes[:-1]])
             found[layer.forward] = before.reshape(-1, before.shape[2]).T @ at_arrival

@@ -27,7 +27,7 @@ class Read:
     drive: Array | None = None  # dL/dV [T, B, K]
     time_gradient: Array | None = None  # by the times of output spikes, [T, B, K]
     spike_gradient: Array | None = None  # by the output spikes of each step, [T, B, K]
-    push: Array | None = None  # on the adjoint of V after the last step, [B, K]
+    silent_push: Array | None = None  # on the adjoint of V after the last step, [B, K]
     delta: Array | None = None  # dL/dy [B, K], where y is a maximum; ``peak`` is its step
     peak: Array | None = None
 
@@ -176,7 +176,7 @@ def first_spike(readout: Readout, outputs: Outputs) -> Read:
         loss=loss.values(times, labels, latest=duration),
         prediction=np.where(fired.any(axis=(0, 2)), scores.argmax(axis=1), -1),
         time_gradient=(np.arange(program.steps)[:, None, None] == first) * learned * delta,
-        push=pushed,
+        silent_push=pushed,
     )
 
 

@@ -60,7 +60,10 @@ class CompiledProgram:
                 "anew"
             )
         by_place = {tensor.place: tensor for tensor in program.tensors}
-        self._tensors = [by_place[place] for place in tensors.split()[1:]]  # as it numbers them
+        places = tensors.split()[1:]  # as it numbers them
+        if sorted(places) != sorted(by_place):
+            raise BuildError(f"{library} is another program. Delete its folder to build it anew")
+        self._tensors = [by_place[place] for place in places]
         self._index = {tensor.name: i for i, tensor in enumerate(self._tensors)}
 
     def __del__(self) -> None:

@@ -242,7 +242,7 @@ class PopulationEmitter:
     def _jump_lines(self) -> list[str]:
         jump = self.dynamics.jump
         assert jump is not None
-        drive = sp.sympify(jump.drive)
+        drive = sp.sympify(jump.strength)
         adjoint = {s: sp.sympify(e) for s, e in jump.adjoint.items()}
         gradients = {p: sp.sympify(e) for p, e in jump.parameters.items()}
         used = [drive, *adjoint.values(), *gradients.values()]
@@ -298,7 +298,7 @@ class PopulationEmitter:
         cross = self.body.lines(used, real=True, states=jump.records)
         return text + fill(
             "postponed",
-            postponed_drive=self.body.returned(jump.drive, real=True, states=jump.records),
+            strength=self.body.returned(jump.strength, real=True, states=jump.records),
             cross=indented([*cross, *self._changes(adjoint, gradients)]),
         )
 

@@ -1,16 +1,15 @@
-// backward.hpp: the adjoint of one layer, walked from the end of the trial to its start, and the
-// gradients of its weights.
+// backward.hpp: the adjoint of one layer, walked from the end of the trial to its start.
 //
 // lam is the derivative of the loss by the states. In step n, from its end to its start:
-//   1. drive of the readout          lam[READOUT] += dl/dV(n)
-//   2. own spikes of the step        jump (all sums over targets are taken before the first jump)
+//   1. own spikes of the step        jump (all sums over targets are taken before the first jump)
+//   2. drive of the readout          lam[READOUT] += dl/dV(n), of outputs, which then do not spike
 //   3. gradients of parameters       dL/dp += lam . (dP/dp x)
 //   4. flow                          lam <- P^T lam, kept in input_adjoint[n]
-// An arrival at step n adds input_adjoint[n] to the gradient of its row of weights.
+// An arrival at step n adds input_adjoint[n] to the gradient of its row of weights: gather.hpp.
 #pragma once
 #include <limits>
 
-#include "gather.hpp"
+#include "layer.hpp"
 
 namespace snn {
 
@@ -157,7 +156,7 @@ static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Re
     const Real release = M::REFRACTORY ? s.released[e] : Real(0);
     if constexpr (M::DROPS_SPIKES)
         work.crossings[b].pending[s.neuron[e]] = s.postponed[e] ?
-            M::postponed_drive(lam, state, s.from_targets[e], dl_dt, release, constants + j) : 0;
+            M::strength(lam, state, s.from_targets[e], dl_dt, release, constants + j) : 0;
     M::jump(lam, state, s.inverse_slope[e], s.from_targets[e], dl_dt, release, constants + j,
             parameters + j);
     if constexpr (M::REGULARISED) {

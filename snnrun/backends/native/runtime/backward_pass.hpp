@@ -2,6 +2,7 @@
 // that they leave in a slot.
 #pragma once
 #include "backward_part.hpp"
+#include "gather.hpp"
 #include "discrete.hpp"
 #include "losses.hpp"
 #include "spike_train.hpp"

@@ -24,7 +24,7 @@ template <class X, class Y> inline X number(Y y) {
 //   LINEAR            adjoint does not look at the states
 //   REGULARISED       push; AVERAGED: of spike counts averaged over the mini-batch
 //   NOISY, DROPS_SPIKES  noise in each step; neurons on the threshold may be kept from spiking:
-//                     level, postponed_drive, cross
+//                     level, strength, cross
 //   SIGNAL_PLUS, SIGNAL_MINUS    signal_plus, signal_minus
 //   PER_NEURON, TRAINED, ARRAYS  parameters and coefficients that differ: prepare,
 //                     parameter_gradient, lowest

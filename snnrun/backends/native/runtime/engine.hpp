@@ -16,6 +16,16 @@
 
 namespace snn {
 
+// Updates weights [from, to) of `member` of a layer by the rule that they learn by.
+template <class L, class R, class Gradient>
+bool update_weights(const R& rule, Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
+                    const Gradient& gradient, size_t from, size_t to, const Adam& a, Real floor) {
+    if constexpr (L::PLASTIC)
+        if (member == &Tensors<L>::forward ? L::PLASTIC_FORWARD : L::PLASTIC_RECURRENT)
+            return plastic_update(rule, w, m, v, gradient, from, to, a);
+    return adam(w, m, v, gradient, from, to, a, floor);
+}
+
 template <class P> class Engine : Walk<P> {
     using Walk<P>::each_layer, Walk<P>::each_trained;
     using Layers = typename P::Layers;

@@ -1,5 +1,5 @@
 // interface.hpp: structs that the caller has too, in another language. They tell their fields, so
-// that both sides can be compared before one is used: see CompiledProgram in library.py.
+// that both sides are compared when a program is loaded: see CompiledProgram in library.py.
 #pragma once
 #include <string>
 

@@ -1,5 +1,4 @@
-// layer.hpp: what a layer consists of: its weights, and one thread's working memory for one
-// example.
+// layer.hpp: what a layer consists of: its weights, and working memory for one example.
 #pragma once
 #include <tuple>
 #include <vector>
@@ -314,5 +313,18 @@ template <class P> class Walk {
         });
     }
 };
+
+// Whether the adjoint of a layer is asked for by what learns from gradients there.
+template <class L> constexpr bool learns_by_gradient() {
+    return (L::TRAIN_FORWARD && !L::PLASTIC_FORWARD) || L::Model::TRAINED > 0 ||
+           (L::TRAIN_RECURRENT && !L::PLASTIC_RECURRENT);
+}
+
+// The same for layer I and all below it.
+template <class Layers, int I> constexpr bool needs_adjoint() {
+    if constexpr (learns_by_gradient<std::tuple_element_t<I, Layers>>()) return true;
+    else if constexpr (I > 0) return needs_adjoint<Layers, I - 1>();
+    else return false;
+}
 
 }  // namespace snn

@@ -1,7 +1,7 @@
 // losses.hpp: readouts of the output layer and the cross entropy of their scores, or their lags.
 //
 // A generated Formula supplies score, its derivative, and so on (templates over Real, double or
-// vf). Each class is one thread's memory for one example. `start` sees the example's input,
+// vf). Each class holds one example at a time. `start` sees the example's input,
 // `observe` the output's states in every step of the forward pass; `finish` returns loss and
 // prediction; `operator()` is the drive dl/dV(n).
 #pragma once

@@ -10,10 +10,10 @@
 // with r the third factor and f = 1 (additive) or f_plus = (w_max - w)^mu, f_minus = (w - w_min)^mu
 // (multiplicative), f of the sign of A_post. A spike that arrives in the step of a postsynaptic
 // spike comes before it. The sums over m are those by which weights gather input adjoints
-// (backward.hpp), over another table, which is this one.
+// (gather.hpp), over another table, which is this one.
 #pragma once
 #include "adam.hpp"
-#include "backward.hpp"
+#include "gather.hpp"
 
 namespace snn {
 
@@ -23,18 +23,6 @@ template <class Layer, class Rule_, bool FORWARD, bool RECURRENT_> struct Plasti
     static constexpr bool PLASTIC = true;
     static constexpr bool PLASTIC_FORWARD = FORWARD, PLASTIC_RECURRENT = RECURRENT_;
 };
-// Whether the adjoint of a layer is asked for by what learns from gradients there.
-template <class L> constexpr bool learns_by_gradient() {
-    return (L::TRAIN_FORWARD && !L::PLASTIC_FORWARD) || L::Model::TRAINED > 0 ||
-           (L::TRAIN_RECURRENT && !L::PLASTIC_RECURRENT);
-}
-
-// The same for layer I and all below it.
-template <class Layers, int I> constexpr bool needs_adjoint() {
-    if constexpr (learns_by_gradient<std::tuple_element_t<I, Layers>>()) return true;
-    else if constexpr (I > 0) return needs_adjoint<Layers, I - 1>();
-    else return false;
-}
 
 // (distance to the bound)^mu; 0 beyond it.
 template <class R> static inline vf soft(const R& rule, vf distance) {
@@ -222,16 +210,6 @@ bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gr
         good &= g - g == vf{};
     }
     return bits(good) == bits(vi{} - 1);
-}
-
-// Updates weights [from, to) of `member` of a layer by the rule that they learn by.
-template <class L, class R, class Gradient>
-bool update_weights(const R& rule, Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
-                    const Gradient& gradient, size_t from, size_t to, const Adam& a, Real floor) {
-    if constexpr (L::PLASTIC)
-        if (member == &Tensors<L>::forward ? L::PLASTIC_FORWARD : L::PLASTIC_RECURRENT)
-            return plastic_update(rule, w, m, v, gradient, from, to, a);
-    return adam(w, m, v, gradient, from, to, a, floor);
 }
 
 }  // namespace snn
