@@ -142,7 +142,7 @@ def test_a_closed_feed_prepares_no_more_and_keeps_nobody_waiting() -> None:
 def test_the_size_of_blocks_does_not_depend_on_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     for cores in (1, 16):
-        monkeypatch.setattr(feed, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(feed, "usable_cores", lambda cores=cores: cores)
         with Feed(recipe(**AUGMENTED), 2, epochs=1) as given:
             sizes.append([(part.first, part.last) for part in served(given, 0, 100)])
     assert sizes[0] == sizes[1]
@@ -152,7 +152,7 @@ def test_the_size_of_blocks_does_not_depend_on_the_machine(monkeypatch: pytest.M
 def test_any_number_of_workers_prepares_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for cores in (1, 16):
-        monkeypatch.setattr(feed, "_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(feed, "usable_cores", lambda cores=cores: cores)
         with Feed(replace(recipe(**AUGMENTED)), 5, epochs=1) as given:
             found.append([part.data for part in served(given, 0, 100)])
     for one, other in zip(*found, strict=True):
