@@ -237,7 +237,7 @@ class Passes:
         """Return what targets send back to a spike of step n, which arrives in step n + 1.
 
         It is the derivative of the loss by the spike, or minus that by the time of its arrival: one
-        that comes a step later changes the loss by w (lam(n + 2) - lam(n + 1)), with lam that of the
+        that comes a step later changes the loss by w (lam(n + 2) - lam(n + 1)), lam that of the
         target's input state.
         """
         total = np.zeros(input_adjoint[index].shape[1:])
