@@ -77,7 +77,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_array_keeps_to_its_limit_of_jobs_at_the_same_time(slurm: Slurm, tmp_path: Path) -> None:
-    sweep = tmp_path / "sweep"
+    sweep = tmp_path / "a sweep"
     keys = {**SHORT, "N_EPOCH": 30}
     process = start(
         *words(keys, sweep, "MODEL_SEED=1,2,3,4,5,6", "hydra.launcher.array_parallelism=2")
@@ -113,6 +113,22 @@ def test_small_runs_share_a_job_each_with_its_own_cores_and_one_of_them_builds_t
     assert all(run.finished and run.provenance["cores_usable"] == 1 for run in runs)
     names = {path.name for path in (sweep / FOLDER).glob("*_*_*.log")}
     assert len({name.rsplit("_", 1)[0] for name in names}) == 2  # jobs
+
+
+def test_each_of_the_runs_that_share_a_job_sees_its_own_gpu(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import os, sys\nfrom snnrun.models.neurons import LIF as lif\n"
+        "print('GPU', os.environ['CUDA_VISIBLE_DEVICES'], file=sys.stderr)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    sweep = tmp_path / "sweep"
+    own = ["HIDDEN_NEURON_TYPE=mine.lif", "MODEL_SEED=1,2"]
+    more = ["hydra.launcher.gpus_per_task=1", "hydra.launcher.runs_per_job=2"]
+    done = snnrun(*words(SHORT, sweep, *own, *more))
+    assert done.returncode == 0, done.stderr + log(sweep)
+    assert sorted(re.findall(r"^GPU .*$", log(sweep), re.MULTILINE)) == ["GPU 0", "GPU 1"]
 
 
 def test_a_job_whose_time_is_up_is_put_back_into_the_queue_and_goes_on_with_the_same_bits(
