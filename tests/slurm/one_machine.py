@@ -91,26 +91,26 @@ class Slurm:
         self._configure()
         socket_file = self.folder / "munge.socket"
         self._begin(
-            "munged", "--foreground", "--force", f"--key-file={self.folder}/munge.key",
-            f"--socket={socket_file}", f"--pid-file={self.folder}/munged.pid",
-            f"--log-file={self.folder}/munged.log", f"--seed-file={self.folder}/munged.seed",
-        )  # fmt: skip
+            "munged",
+            "--foreground",
+            "--force",
+            f"--key-file={self.folder}/munge.key",
+            f"--socket={socket_file}",
+            f"--pid-file={self.folder}/munged.pid",
+            f"--log-file={self.folder}/munged.log",
+            f"--seed-file={self.folder}/munged.seed",
+        )
         self._wait(socket_file.exists, "munged")
         self._begin("slurmctld", "-D", "-f", self.environment["SLURM_CONF"])
         for node in self.nodes:
-            self.start_node(node)
-        self._wait(lambda: self.ask("sinfo", "-h", "-N", "-p", "work", "-o", "%T").split()
-                   == ["idle"] * len(self.nodes), "slurmctld")  # fmt: skip
-
-    def start_node(self, node: str) -> None:
-        """Start the daemon of a node."""
-        self._begin("slurmd", "-D", "-N", node, "-f", self.environment["SLURM_CONF"], name=node)
-
-    def kill_node(self, node: str) -> None:
-        """Kill the daemon of a node, as its end by power cut; its jobs' processes go on."""
-        daemon = self._daemons.pop(node)
-        daemon.kill()
-        daemon.wait()
+            self._begin("slurmd", "-D", "-N", node, "-f", self.environment["SLURM_CONF"], name=node)
+        self._wait(
+            lambda: (
+                self.ask("sinfo", "-h", "-N", "-p", "work", "-o", "%T").split()
+                == ["idle"] * len(self.nodes)
+            ),
+            "slurmctld",
+        )
 
     def stop(self) -> None:
         """End all jobs and daemons."""
@@ -151,9 +151,13 @@ class Slurm:
             for node, port in zip(self.nodes, ports[1:], strict=True)
         ]
         values: dict[str, Any] = {
-            "host": socket.gethostname(), "ports": ports, "user": getpass.getuser(),
-            "folder": self.folder, "nodes": "\n".join(lines), "all": ",".join(self.nodes),
-        }  # fmt: skip
+            "host": socket.gethostname(),
+            "ports": ports,
+            "user": getpass.getuser(),
+            "folder": self.folder,
+            "nodes": "\n".join(lines),
+            "all": ",".join(self.nodes),
+        }
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(**values))
         # any two devices will do as GPUs: who gets which is what there is to see
         gpus = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
@@ -162,9 +166,13 @@ class Slurm:
     def _begin(self, program: str, *words: str, name: str = "") -> None:
         with (self.folder / f"{name or program}.out").open("w") as out:
             self._daemons[name or program] = subprocess.Popen(
-                [str(_program(program)), *words], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                env=os.environ | self.environment, start_new_session=True,
-            )  # fmt: skip
+                [str(_program(program)), *words],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | self.environment,
+                start_new_session=True,
+            )
 
     def _wait(self, condition: Any, name: str) -> None:
         limit = time.monotonic() + START_S

@@ -23,8 +23,15 @@ del DEFAULTS["_target_"]
 def script(tmp_path: Path, runs: int = 5, **settings: Any) -> str:
     """Return the script of an array with these settings."""
     settings = checked(DEFAULTS | settings)
-    batch = Batch(sweep=str(tmp_path), words=[], folders=[], config_name="config", first=0,
-                  runs=[[]] * runs, runs_per_job=settings["runs_per_job"])  # fmt: skip
+    batch = Batch(
+        sweep=str(tmp_path),
+        words=[],
+        folders=[],
+        config_name="config",
+        first=0,
+        runs=[[]] * runs,
+        runs_per_job=settings["runs_per_job"],
+    )
     return script_text(batch, settings, tmp_path / "a b.json", tmp_path / "a b.sh")
 
 
