@@ -16,7 +16,7 @@ from snnrun.errors import ResourceError, told
 from snnrun.files import make_folders
 from snnrun.search.optuna import optuna
 from snnrun.search.study import WORKERS, Book
-from snnrun.stop import Stop, stop_requests
+from snnrun.stop import stop_requests
 
 CHILD = "SNNRUN_SEARCH_PROCESS"  # is set for processes that another one has started
 LOOK_S = 0.3
@@ -59,28 +59,32 @@ def search(book: Book, count: int, ended: Callable[[Any, int], None]) -> None:
         make_folders(book.folder / WORKERS)
         children = [stack.enter_context(_started(log)) for log in logs]
         asked = False
-        while any(child.poll() is None for child in children):
+        while alive := [child for child in children if child.poll() is None]:
             if stop and not asked:
                 asked = True
-                for child in children:
+                for child in alive:
                     _ask(child)
             with suppress(subprocess.TimeoutExpired):
-                next(child for child in children if child.poll() is None).wait(LOOK_S)
+                alive[0].wait(LOOK_S)
             _tell(book, seen, ended)
         _tell(book, seen, ended)
-        _end(children, logs, stop)
-
-
-def _end(children: list[subprocess.Popen], logs: list[Path], stop: Stop) -> None:
-    if stop:
-        raise SystemExit(stop.exit_code)
+        if stop:
+            raise SystemExit(stop.exit_code)
     for child, log in zip(children, logs, strict=True):
         if child.returncode != 0:
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
-            raise ResourceError(
-                f"a process of the search ended with code {child.returncode}. The last lines of "
-                f"{log}:\n{last}"
-            )
+            _tell_failure(child.returncode, log, book.is_done())
+
+
+def _tell_failure(code: int, log: Path, done: bool) -> None:
+    """Say that a process failed; it is an error where the others have not done its work."""
+    ended = f"a process of the search ended with code {code}"
+    if done:
+        print(
+            f"snnrun: {ended}; the others took over its trial. Its output: {log}", file=sys.stderr
+        )
+        return
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+    raise ResourceError(f"{ended}. The last lines of {log}:\n{last}")
 
 
 @contextmanager

@@ -238,6 +238,11 @@ class Book:
                     number = self._begun(stack)
             yield None if number is None else self.trial(number)
 
+    def is_done(self) -> bool:
+        """Return whether all trials have ended."""
+        trials = self.study.get_trials(deepcopy=False)
+        return not self._more() and all(trial.state.name != "RUNNING" for trial in trials)
+
     def trial(self, number: int) -> Any:
         """Return a trial as it is now."""
         return self.storage.get_trial(self.id_of(number))
@@ -298,13 +303,16 @@ class Book:
         return None
 
     def _begun(self, stack: ExitStack) -> int | None:
-        states = optuna().trial.TrialState
-        trials = self.study.get_trials(deepcopy=False)
-        waiting = sum(trial.state == states.WAITING for trial in trials)
-        if len(trials) - waiting >= self.n_trials or (self.grid and not waiting):
+        if not self._more():
             return None
         number = int(self.study.ask(dict(self.distributions)).number)
         return number if self._claimed(number, stack) else None
+
+    def _more(self) -> bool:
+        """Return whether a further trial may begin."""
+        trials = self.study.get_trials(deepcopy=False)
+        waiting = sum(trial.state.name == "WAITING" for trial in trials)
+        return len(trials) - waiting < self.n_trials and (waiting > 0 or not self.grid)
 
     def _claimed(self, number: int, stack: ExitStack) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import signal
 import time
@@ -24,6 +25,7 @@ from runs import (
 
 from snnrun.record import load_run
 from snnrun.record.ending import read_end
+from snnrun.record.owner import read_owner
 from snnrun.record.paths import RunPaths
 from snnrun.sweeps.sweep import read_sweep
 
@@ -185,6 +187,26 @@ def test_processes_of_a_search_stop_together_and_none_outlives_the_first(tmp_pat
             assert time.monotonic() < limit
             time.sleep(0.1)
         assert all(RunPaths(folder / str(job)).last.exists() for job in (0, 1))
+
+
+@pytest.mark.long
+def test_a_process_that_is_killed_leaves_its_trial_to_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    line = search(folder, LOG_ETA, TAU, "sweep.n_trials=3", "sweep.n_jobs=2", "N_TRAIN=3000")
+    process = start(*line, "N_EPOCH=8")
+    wait_for_epochs(folder / "0", 2, process)
+    owner = read_owner(RunPaths(folder / "0"))
+    assert owner
+    assert owner.pid != process.pid
+    os.kill(owner.pid, signal.SIGKILL)
+    code, said = end(process)
+    assert code == 0, said
+    assert "ended with code -9; the others took over its trial" in said
+    assert [trial.state for trial in read_search(folder).trials] == ["finished"] * 3
+    job = read_sweep(folder).jobs[0]
+    alone = tmp_path / "alone"
+    assert snnrun("train", *job.base, *job.words, f"hydra.run.dir={alone}").returncode == 0
+    assert_same_run(folder / "0", alone)
 
 
 @pytest.mark.long
