@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
 HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
 PLOTS, TUTORIAL = ROOT / "docs" / "plots.md", ROOT / "docs" / "tutorial.md"
+SWEEPS = ROOT / "docs" / "sweeps.md"
 FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
 
 
@@ -68,7 +69,7 @@ def example_commands(document: Path) -> Iterator[list[str]]:
 
 SNNRUN = [
     words[1:]
-    for document in (README, MODELS, PLOTS, TUTORIAL)
+    for document in (README, MODELS, PLOTS, SWEEPS, TUTORIAL)
     for words in shell_commands(document)
     if words[0].rpartition("/")[2] == "snnrun"
 ]
@@ -122,8 +123,10 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         plot.read(rest)
     elif command == "sweep":
         assert rest[0] in SWEEP_ACTIONS
-    elif command in ("runs", "doctor", "presets"):
+    elif command in ("doctor", "presets"):
         assert not rest
+    elif command == "runs":
+        assert {word for word in rest if word.startswith("-")} <= {"--sort", "--filter"}
     else:
         compose(rest)
 

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,10 +28,10 @@ from runs import (
     snnrun,
     start,
     wait_for,
-    wait_for_epochs,
 )
 
 from snnrun.record import load_run
+from snnrun.record.owner import read_owner
 from snnrun.record.paths import RunPaths
 from snnrun.sweeps.sweep import read_sweep
 
@@ -209,31 +210,31 @@ def test_after_kills_of_workers_and_of_the_launcher_resume_gives_the_same_table(
             command(*line), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        job = next(job for job in read_sweep(whole).jobs if not _finished(sweep / job.folder.name))
-        wait_for_epochs(sweep / job.folder.name, 2, process)
-        pid = json.loads(RunPaths(sweep / job.folder.name).pid.read_text())["pid"]
-        os.kill(pid if target == "worker" else process.pid, signal.SIGKILL)
-        code, _ = end(process)
-        assert code != 0
-        _wait_until_nothing_runs(sweep)
+        wait_for(lambda: bool(at_work(sweep)), process)
+        os.kill(at_work(sweep)[0] if target == "worker" else process.pid, signal.SIGKILL)
+        assert end(process)[0] != 0
+        wait_until_nothing_runs(sweep)
         line = ["sweep", "resume", str(sweep)]
     for _ in range(3):
         if all(job.state == "finished" for job in read_sweep(sweep).jobs):
             break
         snnrun(*line)
-        _wait_until_nothing_runs(sweep)
+        wait_until_nothing_runs(sweep)
     assert table(sweep) == table(whole)
     for job in read_sweep(whole).jobs:
         assert_same_run(sweep / job.folder.name, job.folder)
 
 
-def _finished(folder: Path) -> bool:
-    return RunPaths(folder).run.exists() and bool(load_run(folder).finished)
+def at_work(sweep: Path) -> list[int]:
+    """Return the processes that train jobs of a sweep and have written a checkpoint."""
+    jobs = read_sweep(sweep).of_state("running")
+    paths = [RunPaths(job.folder) for job in jobs if RunPaths(job.folder).last.exists()]
+    owners = [read_owner(path) for path in paths]
+    return [owner.pid for owner in owners if owner is not None]
 
 
-def _wait_until_nothing_runs(sweep: Path) -> None:
-    import time
-
+def wait_until_nothing_runs(sweep: Path) -> None:
+    """Wait for jobs whose launcher is gone."""
     limit = time.monotonic() + TIMEOUT_S
     while read_sweep(sweep).of_state("running"):
         assert time.monotonic() < limit
