@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from snnrun.commands.names import COMMANDS
-from snnrun.keys.kinds import plain
+from snnrun.keys.kinds import plain, shown
 from snnrun.schema import ALIASES, BASE, DATASETS, KEYS, SCHEMA
 from snnrun.schema.hints import NOT_NEEDED, OTHERWISE, RENAMED
 
@@ -62,8 +62,8 @@ def default(key: str, dataset: str) -> Any:
 
 def defaults(cells: Cells) -> dict[str, Any]:
     """Return data set -> default as a row states them."""
-    shown = zip(BENCHMARKS, cells[1:4], strict=True)
-    return {name: yaml.safe_load(code(cell)) for name, cell in shown if cell != "-"}
+    listed = zip(BENCHMARKS, cells[1:4], strict=True)
+    return {name: yaml.safe_load(code(cell)) for name, cell in listed if cell != "-"}
 
 
 def as_written(value: Any) -> Any:
@@ -130,8 +130,8 @@ def test_defaults_of_our_own_keys_are_the_schemas() -> None:
     for cells in rows(OURS):
         key = code(cells[0])
         # pattern is no data set of the reference, and has the defaults of its rule
-        of_all = {default(key, name) for name in (*DATASETS, BASE) if name != "pattern"}
-        assert of_all == {yaml.safe_load(code(cells[1]))}
+        of_all = {shown(default(key, name)) for name in (*DATASETS, BASE) if name != "pattern"}
+        assert of_all == {shown(yaml.safe_load(code(cells[1])))}
 
 
 def test_where_table_and_code_differ_the_defaults_here_are_the_tables() -> None:

@@ -23,7 +23,7 @@ a sweep, of several sweeps, or hold runs itself.
   state           {states}
 
   --filter        only runs with this value of a key, which may have * and ?; again for further
-                  keys. State and tags too: --filter state=failed --filter TAGS=paper
+                  keys. State too (state=failed), and one of several TAGS (TAGS=paper)
   --sort          by a key, or by created, epochs, train, validation, test, best, seconds; with -
                   before it the other way round: --sort=-validation
   --csv, --json   all digits; scores as shares of 1, times in seconds

@@ -200,7 +200,7 @@ def _one_folder(words: Sequence[str], none_after: str = "") -> tuple[Path, list[
     first = [word for word in words[:1] if names_folder(word)]
     rest = list(words[len(first) :])
     if none_after and rest:
-        raise ConfigError(f"snnrun sweep {none_after} takes one folder, got: {' '.join(words)}")
+        raise ConfigError(f"`{none_after}` takes one folder, got: {' '.join(words)}")
     found = _folders(first)
     if len(found) > 1:
         raise ConfigError(

@@ -33,6 +33,7 @@ from snnrun.training.checkpoint import load
 NO_DIFFERENCE = (  # of what is learned
     *SEEDS,
     "NAME",
+    "TAGS",
     "OUT_DIR",
     "N_EPOCH",
     "DEBUG_HIDDEN_N",

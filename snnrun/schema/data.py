@@ -16,7 +16,7 @@ from snnrun.keys.key import (
     whole,
     with_option,
 )
-from snnrun.keys.kinds import COUNT, FLOAT, INTS, START
+from snnrun.keys.kinds import COUNT, FLOAT, INTS, START, TEXTS
 from snnrun.schema.augmentation import AUGMENTATIONS
 
 ALL_REST = "all that remain"
@@ -30,6 +30,10 @@ KEYS = table(
         "NAME",
         "Name of the experiment: written into the records, and how LOAD_LAST and LOAD_BEST find "
         "the earlier run that they start from.",
+    ),
+    row(
+        "TAGS", "Words by which runs are found again: `snnrun runs --filter TAGS=WORD`.",
+        kind=TEXTS, changeable=(RESUME,),
     ),
     switch(
         "DEBUG_HIDDEN_N",

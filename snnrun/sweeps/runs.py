@@ -72,7 +72,7 @@ def show_runs(jobs: Sequence[Job], root: Path, stream: TextIO) -> None:
     Those of ``root``/outputs are relative to ``root``, where such commands would be given.
     """
     usual = jobs[0].folder.relative_to(root).parts[0] in FOLDERS
-    keys = differing(jobs)
+    keys = [*differing(jobs), *(["TAGS"] if any("TAGS" in job.settings for job in jobs) else [])]
     cells = [_cells(job, root if usual else None, keys) for job in jobs]
     columns = len(_HEADING) if keys else len(_HEADING) - 1
     rows = [row[:columns] for row in (_HEADING, *cells)]

@@ -149,8 +149,14 @@ def kept(jobs: Sequence[Job], filters: Iterable[str]) -> list[Job]:
         if not equals:
             raise ConfigError(f"--filter {text}: is no KEY=VALUE, as in --filter ETA=0.001")
         key = known_key(key, jobs)
-        left = [job for job in left if fnmatchcase(value_of(job, key), plain(value))]
+        left = [job for job in left if _fits(value_of(job, key), plain(value))]
     return left
+
+
+def _fits(value: str, wanted: str) -> bool:
+    """Return whether a value is as wanted, or a list in which one is."""
+    entries = value[1:-1].split(",") if value.startswith("[") else []
+    return any(fnmatchcase(one.strip(), wanted) for one in (value, *entries))
 
 
 def known_key(name: str, jobs: Iterable[Job]) -> str:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import tempfile
 from pathlib import Path
 
 import pytest
+from runs import here
 
 from snnrun.record.evaluation import Evaluation, Weights, now
 from snnrun.record.owner import claim
@@ -142,3 +145,24 @@ def test_a_folder_that_holds_runs_itself_is_listed_with_paths_that_can_be_given(
     assert listed(tmp_path / "sweeps").splitlines()[1].startswith(f"{tmp_path}/sweeps/ETA=1 demo")
     make_run(Path(), "far/1/2/3/4/5", day=21)
     assert listed(Path("far")).startswith("No runs in far/outputs")
+
+
+def test_runs_are_found_by_their_tags_and_by_the_settings_that_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for day, words in ((1, "ETA=1e-3 TAGS=[paper,figure3]"), (2, "ETA=0.002"), (3, "ETA=0.01")):
+        paths = make_run(Path("outputs"), f"run{day}", day=day, finished=True)
+        paths.hydra.mkdir()
+        paths.overrides.write_text("".join(f"- {word}\n" for word in words.split()))
+    lines = here("runs", "--sort", "ETA").stdout.splitlines()
+    assert [line.split()[-1] for line in lines] == [
+        "settings", "TAGS=[paper,figure3]", "ETA=0.002", "ETA=0.01",
+    ]  # fmt: skip
+    found = json.loads(here("runs", "--filter", "TAGS=fig*", "--json").stdout)
+    assert [run["overrides"]["ETA"] for run in found] == ["1e-3"]
+    rows = list(csv.DictReader(io.StringIO(here("runs", "--sort=-ETA", "--csv").stdout)))
+    assert [row["ETA"] for row in rows] == ["0.01", "0.002", "0.001"]
+    assert rows[0]["validation"] == "0.8"
+    assert here("runs", "--filter", "ETA=3").stdout == "None of 3 runs fits --filter\n"
+    assert "Did you mean 'validation'?" in here("runs", "--sort", "valid").stderr
