@@ -20,7 +20,7 @@ from snnrun.slurm.submit import FOLDER, OPTIONS, SAME, Batch, queued, submit, su
 from snnrun.stop import stop_requests
 from snnrun.sweeps.sweep import WAITING, Job, read_sweep
 
-LOOK_S = 2.0
+LOOK_S = 2.0, 30.0  # between two questions to Slurm: at first, and after ten minutes
 # why jobs wait, where nobody need be told
 USUAL = {"None", "Resources", "Priority", "JobArrayTaskLimit", "BeginTime", "Cleaning"}
 LEAST = {  # of whole numbers
@@ -65,6 +65,12 @@ def launch(
     own = config.hydra
     sweep = Path(own.sweep.dir).absolute()
     settings = checked(settings)
+    if settings["detach"] and own.sweeper.get("max_batch_size"):
+        raise ConfigError(
+            "hydra.launcher.detach=true: leaves once all jobs are submitted, so it goes with no "
+            "hydra.sweeper.max_batch_size; hydra.launcher.array_parallelism limits the jobs at "
+            "the same time"
+        )
     batch = Batch(
         sweep=str(sweep),
         words=[word for word in map(str, own.overrides.hydra) if not _of_sweep(word)],
@@ -128,6 +134,7 @@ def wait(sweep: Path) -> None:
         Left: A signal asked for the end of the wait.
     """
     told: set[str] = set()
+    began = time.monotonic()
     with stop_requests() as stop:
         while True:
             with suppress(SubprocessError):  # squeue may not answer now
@@ -138,7 +145,8 @@ def wait(sweep: Path) -> None:
                     for reason in sorted(reasons - USUAL - told):
                         told.add(reason)
                         print(f"job {number} waits, as Slurm says: {reason}", flush=True)
-            end = time.monotonic() + LOOK_S
+            now = time.monotonic()
+            end = now + min(LOOK_S[1], LOOK_S[0] + (now - began) / 20)
             while time.monotonic() < end:
                 if stop:
                     leave(sweep, stop.exit_code)

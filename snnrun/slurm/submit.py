@@ -121,7 +121,7 @@ def queued(sweep: Path) -> dict[str, set[str]]:
     """
     mine = submitted(sweep)
     found: dict[str, set[str]] = {}
-    for line in ask("squeue", "--noheader", "--format=%F %r").splitlines() if mine else ():
+    for line in ask("squeue", "--me", "--noheader", "--format=%F %r").splitlines() if mine else ():
         number, _, reason = line.strip().partition(" ")
         if number in mine:
             found.setdefault(number, set()).add(reason)
