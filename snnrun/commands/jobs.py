@@ -16,6 +16,7 @@ from snnrun.commands.compose import without_hydra
 from snnrun.config import flat
 from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
+from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.shell import command
 from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, overrides_of
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep, read_sweep
@@ -118,7 +119,7 @@ def refuse_changed(sweep: Sweep, now: Mapping[str, Any], swept: Collection[str])
     lines = [
         f"  {key}: {_shown(there, key)} there, {_shown(now, key)} now"
         for key in dict.fromkeys([*there, *now])
-        if key not in swept and there.get(key, MISSING) != now.get(key, MISSING)
+        if key not in swept and not _alike(key, there, now)
     ]
     if lines:
         raise RecordError(
@@ -131,6 +132,14 @@ def refuse_changed(sweep: Sweep, now: Mapping[str, Any], swept: Collection[str])
                 ]
             )
         )
+
+
+def _alike(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether a key has the same value, or is a newer one that has its default."""
+    if key in there or key not in SCHEMA:
+        return bool(there.get(key, MISSING) == now.get(key, MISSING))
+    name = now.get("dataset.name", "")
+    return shown(now[key]) == shown(SCHEMA[key].default_of(name if name in DATASETS else BASE))
 
 
 def to_run(folder: Path, failed: bool) -> list[AskedJob]:

@@ -141,6 +141,20 @@ def test_another_configuration_is_refused_with_the_difference_and_nothing_is_run
     assert len(read_sweep(sweep).jobs) == 4
 
 
+def test_a_sweep_of_a_version_without_the_newest_keys_goes_on(swept: Path, tmp_path: Path) -> None:
+    sweep = copied(swept, tmp_path)
+    (request,) = (sweep / ".sweep").iterdir()
+    asked = json.loads(request.read_text())
+    del asked["config"]["TAGS"]
+    request.write_text(json.dumps(asked))
+    shutil.rmtree(sweep / "0")
+    assert "job 0 ETA=0.001 MODEL_SEED=1  finished" in here("sweep", "resume", str(sweep)).stdout
+    asked["config"]["ETA_DECAY"] = 0.5
+    request.write_text(json.dumps(asked))
+    shutil.rmtree(sweep / "0")
+    assert "  ETA_DECAY: 0.5 there, " in here("sweep", "resume", str(sweep)).stderr
+
+
 def test_the_best_setting_becomes_a_preset_that_gives_the_same_run(
     swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
