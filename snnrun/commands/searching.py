@@ -19,6 +19,7 @@ from snnrun.commands.jobs import numbers_name_folders
 from snnrun.commands.multirun import Multirun
 from snnrun.commands.result import again
 from snnrun.commands.train import train_job
+from snnrun.compile.program import task_of
 from snnrun.config import Config, flat, validate
 from snnrun.errors import ConfigError
 from snnrun.network.build import find_loss
@@ -191,7 +192,7 @@ def _worker(
     """
     if not example.WRITE_TO_DISK:
         raise ConfigError("WRITE_TO_DISK=false: a search reads what its runs have written")
-    task = find_loss(example).readout.task
+    task = task_of(find_loss(example))
     objectives = objectives_of(settings.objective, settings.prunes, example, task)
     most = [int(d.highest) for d in space.dimensions if d.name == "N_EPOCH"]
     n_epoch = max([example.N_EPOCH, *most])

@@ -22,7 +22,7 @@ from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES, SPIKE_TRAINS, Engine, Gradient, Learning, Plasticity
-from snnrun.tasks import Task
+from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
 
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
@@ -104,7 +104,7 @@ class Program:
     @property
     def task(self) -> Task:
         """What the network learns to do."""
-        return self.loss.readout.task
+        return task_of(self.loss)
 
     @property
     def plasticity(self) -> Plasticity | None:
@@ -210,6 +210,11 @@ class Program:
             if tensor.synapses is not None:
                 digest.update(tensor.synapses.mask.tobytes())
         return digest.hexdigest()[:16]
+
+
+def task_of(loss: Loss) -> Task:
+    """Return what a network learns to do that has this loss."""
+    return SPIKE_PATTERN if loss.readout.targets else CLASSIFICATION
 
 
 def compile_program(

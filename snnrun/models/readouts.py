@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from snnrun.models.equations import parse_expression, read_expression
-from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -74,11 +73,6 @@ class Readout:
     FIRST_SPIKE: ClassVar[Readout]
     FIRST_SPIKE_LAG: ClassVar[Readout]
     SPIKE_TRAIN: ClassVar[Readout]
-
-    @property
-    def task(self) -> Task:
-        """What a network learns to do whose outputs are looked at like this."""
-        return SPIKE_PATTERN if self.targets else CLASSIFICATION
 
     def __post_init__(self) -> None:
         self.of_potential(read_expression)
