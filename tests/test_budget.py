@@ -56,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": CONFIGURED | {"record", "sweeps", "training"},
     "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
     "plots": CONFIGURED
-    | {"backends", "datasets", "models", "network", "record", "search", "training"},
+    | {"backends", "datasets", "models", "network", "record", "search", "sweeps", "training"},
     "testing": STORY - {"presets", "record", "report", "training"},
     "gradcheck": STORY | {"testing"},
     "needs": STORY,

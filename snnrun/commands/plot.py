@@ -12,15 +12,18 @@ OUTPUT = "--output"
 FORMATS = (".png", ".pdf", ".svg")
 COMPARISON = "comparison.png"
 SEARCH = "search.png"
+SWEEP = "sweep.png"
+BY = "--by"
 
 HELP = f"""\
-usage: snnrun plot [RUN ...] [{OUTPUT} FILE]
+usage: snnrun plot [RUN ...] [{OUTPUT} FILE] [{BY} KEY,...]
 
 One run (without RUN, the newest below ./outputs): its course, weights, time constants and, with
 COLLECT_CONFUSION, confusion matrix, to RUN/plots; with {OUTPUT}, its course to FILE.
 Several runs: their courses in one picture, {COMPARISON} or FILE. Runs that differ only by seeds
-are shown as mean and standard deviation. The folder of a search: its trials, how much each key
-matters, and the keys of the trials, to FOLDER/{SEARCH} or FILE.
+are shown as mean and standard deviation. The folder of a sweep: the score by each key that differs
+(or those of {BY}), by all of them, and the curves, to FOLDER/{SWEEP} or FILE. That of a search: its
+trials, how much each key matters, and the keys of the trials, to FOLDER/{SEARCH} or FILE.
 The format is that of FILE's suffix: .png, .pdf, .svg. Needs matplotlib.
 During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
 
@@ -32,7 +35,9 @@ examples:
 
 
 def run(arguments: Sequence[str]) -> int:
-    folders, output = read(arguments)
+    by, words = taken(arguments, BY, f"keys, as in {BY} ETA,NUM_HIDDEN")
+    keys = [key for key in (by or "").split(",") if key]
+    folders, output = read(words)
     from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.library import require_matplotlib
     from snnrun.search.study import is_search
@@ -40,6 +45,11 @@ def run(arguments: Sequence[str]) -> int:
     if len(folders) == 1 and is_search(path_of(folders[0])):
         print(_search(path_of(folders[0]), output))
         return 0
+    if len(folders) == 1 and (written := _sweep(path_of(folders[0]), keys, output)):
+        print(written)
+        return 0
+    if keys:
+        raise ConfigError(f"{BY} {','.join(keys)}: give the folder of one sweep whose keys differ")
     runs = [run_folder(folder, "plot") for folder in _each_run(folders)]
     runs = runs or [find_run([], "plot")[0]]
     require_matplotlib("snnrun plot")
@@ -56,6 +66,28 @@ def run(arguments: Sequence[str]) -> int:
         written = plot_run(runs[0])
     print(written)
     return 0
+
+
+def _sweep(folder: Path, keys: Sequence[str], output: Path | None) -> Path | None:
+    """Make the picture of a sweep in which more than seeds differ, and return its file."""
+    from snnrun.record.paths import ASKED, MULTIRUN
+
+    if not any((folder / name).is_file() for name in (ASKED, MULTIRUN)):
+        return None
+    from snnrun.plots.library import require_matplotlib
+    from snnrun.sweeps.settings import setting_keys
+    from snnrun.sweeps.sweep import read_sweep
+
+    sweep = read_sweep(folder)
+    if not keys and not setting_keys(sweep.jobs):
+        return None
+    require_matplotlib("snnrun plot")
+    from snnrun.plots.style import save
+    from snnrun.plots.sweep import sweep_picture
+
+    written = output or folder / SWEEP
+    save(sweep_picture(sweep, keys), written)
+    return written
 
 
 def _search(folder: Path, output: Path | None) -> Path:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from snnrun.plots.parallel import Line, draw_parallel
 from snnrun.plots.style import BLUE, GREY, ORANGE, VERMILION, new_figure, tidy
 from snnrun.search.report import Report
 from snnrun.search.space import position
 
 SIZE = (11.0, 7.5)
-COLOURS = "viridis"
 _UNFINISHED = "pruned", "exploded", "failed"
 
 
@@ -85,33 +81,23 @@ def _importance(axes: Axes, report: Report) -> None:
 
 def _parallel(figure: Figure, report: Report) -> None:
     """Draw each trial with a value as a line over its keys, coloured by the value."""
-    axes = figure.subplots()
     done = sorted((t for t in report.trials if t.values), key=lambda trial: trial.values[0])
     if report.objectives[0].maximise is False:
         done.reverse()  # the best ones above the others
     found = report.study.get_trials(deepcopy=False)
     kinds = {name: d for trial in found for name, d in trial.distributions.items()}
-    values = [trial.values[0] for trial in done]
-    norm = Normalize(min(values, default=0.0), max(values, default=1.0))
-    colours = colormaps[COLOURS]
-    for trial, value in zip(done, values, strict=True):
-        heights = [position(kind, trial.parameters[name]) for name, kind in kinds.items()]
-        axes.plot(range(len(kinds)), heights, color=colours(norm(value)), lw=1.2, alpha=0.8)
-    _name_axes(axes, kinds)
-    figure.colorbar(
-        ScalarMappable(norm, colours), ax=axes, label=report.objectives[0].name, pad=0.02
-    )
+    lines = [
+        Line([position(d, t.parameters[name]) for name, d in kinds.items()], t.values[0])
+        for t in done
+    ]
+    axes = figure.subplots()
+    ticks = {name: _ticks(kind) for name, kind in kinds.items()}
+    draw_parallel(axes, ticks, lines, report.objectives[0].name)
+    axes.set_title("Keys of the trials", loc="left", fontsize=10, fontweight="bold")
 
 
-def _name_axes(axes: Axes, kinds: Mapping[str, Any]) -> None:
-    """Write the names below, and at each axis its ends, or all choices."""
-    tidy(axes, "Keys of the trials")
-    axes.set_xticks(range(len(kinds)), list(kinds))
-    axes.set_yticks([])
-    axes.set_ylim(-0.08, 1.08)
-    axes.grid(visible=False)
-    for place, kind in enumerate(kinds.values()):
-        axes.axvline(place, color=GREY, lw=0.8)
-        for value in getattr(kind, "choices", None) or (kind.low, kind.high):
-            text = f" {value:.3g}" if isinstance(value, float) else f" {value}"
-            axes.text(place, position(kind, value), text, fontsize=8)
+def _ticks(kind: Any) -> list[tuple[float, str]]:
+    """Return the ends of a range, or all choices."""
+    values = getattr(kind, "choices", None) or (kind.low, kind.high)
+    texts = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in values]
+    return [(position(kind, value), text) for value, text in zip(values, texts, strict=True)]

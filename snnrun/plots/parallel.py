@@ -1,0 +1,50 @@
+"""Parallel coordinates: an axis for each key, a line for each setting, coloured by its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.ticker import Formatter
+
+from snnrun.plots.style import GREY, SCALE, tidy
+
+Ticks = Sequence[tuple[float, str]]  # heights from 0 to 1, and what is written there
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a setting crosses the axes, from 0 to 1 on each, and its score."""
+
+    heights: Sequence[float]
+    score: float
+
+
+def draw_parallel(
+    axes: Axes,
+    ticks: Mapping[str, Ticks],
+    lines: Sequence[Line],
+    score: str,
+    how: Formatter | None = None,
+) -> None:
+    """Draw lines, the last above the others, over axes named by ``ticks``; ``how``: of scores."""
+    values = [line.score for line in lines]
+    norm = Normalize(min(values, default=0.0), max(values, default=1.0))
+    for line in lines:
+        colour = colormaps[SCALE](norm(line.score))
+        axes.plot(range(len(ticks)), line.heights, color=colour, lw=1.2, alpha=0.8)
+    axes.set_xticks(range(len(ticks)), list(ticks))
+    axes.set_yticks([])
+    axes.set_ylim(-0.08, 1.08)
+    for place, marks in enumerate(ticks.values()):
+        axes.axvline(place, color=GREY, lw=0.8)
+        for height, text in marks:
+            axes.text(place, height, f" {text}", fontsize=8)
+    axes.figure.colorbar(ScalarMappable(norm, SCALE), ax=axes, label=score, pad=0.02, format=how)
+    tidy(axes)
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)

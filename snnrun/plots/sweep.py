@@ -1,0 +1,249 @@
+"""The picture of a sweep: the score by its keys, and the curves of its settings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter, NullLocator, PercentFormatter, ScalarFormatter
+
+from snnrun.errors import RecordError
+from snnrun.plots.parallel import Line, draw_parallel
+from snnrun.plots.style import BLUE, COLOURS, GREY, SCALE, by_epoch, new_figure, tidy
+from snnrun.record.reader import load_run
+from snnrun.sweeps.settings import (
+    Setting,
+    fold,
+    judged_by,
+    known_key,
+    number_of,
+    setting_keys,
+    value_of,
+)
+from snnrun.sweeps.sweep import DONE, Sweep
+from snnrun.tasks import Task
+
+WIDTH, ROW = 11.0, 3.8  # inches
+_MOST_KEYS = 4  # that get a panel of their own
+_MOST_NAMED = len(COLOURS)  # values of a key that are told apart by colours of their own
+_MOST_TICKS = 8  # values of a key that are all written at its axis
+_WIDE = 10.0  # ratio of largest to smallest number from which on an axis is logarithmic
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A key as an axis; its values, as texts, are in the order of numbers where they are some."""
+
+    key: str
+    values: tuple[str, ...]
+
+    @cached_property
+    def numbers(self) -> tuple[float, ...] | None:
+        """The values, where all are numbers."""
+        found = [number_of(value) for value in self.values]
+        return None if any(text for text, _, _ in found) else tuple(n for _, n, _ in found)
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the numbers span a wide range."""
+        found = self.numbers
+        return bool(found and min(found) > 0 and max(found) >= _WIDE * min(found))
+
+    def place(self, value: str) -> float:
+        """Return where a value stands on a plot's axis."""
+        at = self.values.index(value)
+        return float(at) if self.numbers is None else self.numbers[at]
+
+    def height(self, value: str) -> float:
+        """Return where a value stands between the ends, from 0 to 1."""
+        at, first, last = (
+            math.log(x) if self.logarithmic else x
+            for x in (self.place(value), self.place(self.values[0]), self.place(self.values[-1]))
+        )
+        return 0.5 if last == first else (at - first) / (last - first)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is drawn: the settings in which a run has finished, and by what they are judged."""
+
+    axes: tuple[Axis, ...]
+    settings: tuple[Setting, ...]
+    by: str  # "validation" or "train"
+    task: Task
+
+    @property
+    def label(self) -> str:
+        """The name of the score."""
+        split = "validation" if self.by == "validation" else "training"
+        return f"{self.task.score} in {split}"
+
+    @property
+    def format(self) -> Formatter:
+        """How scores are written at an axis: accuracies in percent."""
+        return PercentFormatter(xmax=1) if self.task.score == "accuracy" else ScalarFormatter()
+
+    def mean(self, setting: Setting) -> float:
+        """Return the score of a setting, mean over its runs."""
+        return setting.figure(self.by).mean
+
+
+def sweep_picture(sweep: Sweep, by: Sequence[str] = ()) -> Figure:
+    """Return the picture of a sweep: score by key, all keys together, and curves.
+
+    Args:
+        sweep: Jobs that have not finished are left out and counted.
+        by: The keys to show; without them all that differ, but for seeds.
+
+    Raises:
+        RecordError: No job has finished.
+        ConfigError: There is no such key.
+    """
+    found = _shown(sweep, by)
+    keys = len(found.axes)
+    rows = 1 if keys == 1 else 2
+    figure = new_figure(WIDTH, ROW * rows)
+    figure.suptitle(_title(sweep), fontsize=10, x=0.01, ha="left")
+    if keys == 1:
+        left, right = figure.subplots(1, 2)
+        _by_key(left, found, found.axes[0], named=True)
+        _curves(right, found)
+        return figure
+    above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
+    left, right = above.subplots(1, 2, width_ratios=(3, 2) if keys > 2 else (1, 1))
+    (_heat_map if keys == 2 else _parallel)(left, found)
+    _curves(right, found)
+    panels = found.axes[:_MOST_KEYS]
+    each = below.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, axis in zip(each, panels, strict=True):
+        _by_key(axes, found, axis, named=axes is each[0])
+    return figure
+
+
+def _shown(sweep: Sweep, by: Sequence[str]) -> Shown:
+    jobs = [job for job in sweep.jobs if job.state == DONE]
+    if not jobs:
+        raise RecordError(
+            f"{sweep.folder}: no job has finished, so there is nothing to plot yet. How they "
+            f"stand: snnrun sweep status {sweep.folder}"
+        )
+    keys = [known_key(key, jobs) for key in by] or setting_keys(jobs)
+    axes = [
+        Axis(key, tuple(sorted({value_of(job, key) for job in jobs}, key=number_of)))
+        for key in keys
+    ]
+    task = load_run(jobs[0].folder).task
+    return Shown(tuple(axes), tuple(fold(jobs, keys)), judged_by(jobs), task)
+
+
+def _title(sweep: Sweep) -> str:
+    """Return the name of a sweep, with how many jobs are left out, and why."""
+    out = Counter(job.state for job in sweep.jobs if job.state != DONE)
+    told = ", ".join(f"{count} {state}" for state, count in out.items())
+    left = f"; left out: {told}" if told else ""
+    return f"{sweep.folder.name}: {sum(j.state == DONE for j in sweep.jobs)} finished runs{left}"
+
+
+def _by_key(axes: Axes, shown: Shown, axis: Axis, *, named: bool) -> None:
+    """Draw each run's score at its value of a key, with mean and standard deviation."""
+    of_value: dict[str, list[float]] = {value: [] for value in axis.values}
+    for setting in shown.settings:
+        for job in setting.finished:
+            score = getattr(job, f"{shown.by}_score")
+            if math.isfinite(score):
+                of_value[value_of(job, axis.key)].append(score)
+    places = [axis.place(value) for value in axis.values]
+    for place, scores in zip(places, of_value.values(), strict=True):
+        axes.plot([place] * len(scores), scores, "o", color=GREY, ms=3, alpha=0.6)
+    each = [np.array(scores) for scores in of_value.values()]
+    means = [float(scores.mean()) if len(scores) else math.nan for scores in each]
+    spreads = [float(scores.std(ddof=1)) if len(scores) > 1 else 0.0 for scores in each]
+    line = "o" if axis.numbers is None else "o-"
+    axes.errorbar(places, means, yerr=spreads, fmt=line, color=BLUE, ms=5, capsize=3, lw=1.2)
+    tidy(axes, x=axis.key, y=f"{shown.label}\n(runs, mean ± sd)" if named else "")
+    if axis.numbers is None:
+        axes.set_xlim(-0.5, len(places) - 0.5)
+    if axis.logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    if axis.numbers is None or len(places) <= _MOST_TICKS:
+        axes.set_xticks(places, axis.values)
+    axes.yaxis.set_major_formatter(shown.format)
+
+
+def _heat_map(axes: Axes, shown: Shown) -> None:
+    """Draw the mean score over two keys; what has no finished run stays empty."""
+    one, two = shown.axes
+    table = np.full((len(one.values), len(two.values)), np.nan)
+    for setting in shown.settings:
+        row, column = (a.values.index(setting.values[a.key]) for a in shown.axes)
+        table[row, column] = shown.mean(setting)
+    image = axes.imshow(table, cmap=SCALE, aspect="auto", origin="lower")
+    middle = (np.nanmin(table) + np.nanmax(table)) / 2
+    for (row, column), value in np.ndenumerate(table):
+        if math.isfinite(value):
+            colour = "black" if value > middle else "white"
+            text = shown.task.cell(value).strip()
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.figure.colorbar(image, ax=axes, label=shown.label, pad=0.02, format=shown.format)
+    tidy(axes, x=two.key, y=one.key)
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(two.values)), two.values)
+    axes.set_yticks(range(len(one.values)), one.values)
+
+
+def _parallel(axes: Axes, shown: Shown) -> None:
+    """Draw each setting as a line over its keys, the best above the others."""
+    settings = sorted(shown.settings, key=shown.mean)
+    lines = [
+        Line([axis.height(s.values[axis.key]) for axis in shown.axes], shown.mean(s))
+        for s in settings
+    ]
+    ticks = {axis.key: [(axis.height(v), v) for v in axis.values] for axis in shown.axes}
+    draw_parallel(axes, ticks, lines, shown.label, shown.format)
+
+
+def _curves(axes: Axes, shown: Shown) -> None:
+    """Draw the mean curve of each setting, coloured by its key, or by its score at the end."""
+    colour, norm, label = _colours(shown)
+    column = shown.task.column(shown.by)
+    last = np.zeros(1)
+    for setting in sorted(shown.settings, key=shown.mean):
+        runs = [load_run(job.folder).epochs for job in setting.finished]
+        length = min(len(run["epoch"]) for run in runs)
+        mean = np.mean([np.asarray(run[column][:length], float) for run in runs], axis=0)
+        name = setting.values[shown.axes[0].key] if norm is None else None
+        axes.plot(runs[0]["epoch"][:length], mean, color=colour(setting), lw=1.2, label=name)
+        last = max(last, runs[0]["epoch"][:length], key=len)
+    tidy(axes, y=shown.label)
+    by_epoch(axes, last)
+    axes.yaxis.set_major_formatter(shown.format)
+    if norm is None:
+        axes.legend(title=label, frameon=False, fontsize=8)
+    else:
+        how = shown.format if label.startswith(shown.label) else None
+        scale = ScalarMappable(norm, SCALE)
+        axes.figure.colorbar(scale, ax=axes, label=label, pad=0.02, format=how)
+
+
+def _colours(shown: Shown) -> tuple[Callable[[Setting], object], Normalize | None, str]:
+    """Return the colour of each setting, and the scale; None: colours that have no order."""
+    axis = shown.axes[0]
+    if len(shown.axes) == 1 and axis.numbers is None and len(axis.values) <= _MOST_NAMED:
+        return lambda s: COLOURS[axis.values.index(s.values[axis.key])], None, axis.key
+    scale = colormaps[SCALE]
+    if len(shown.axes) == 1 and axis.numbers is not None:
+        norm = (LogNorm if axis.logarithmic else Normalize)(min(axis.numbers), max(axis.numbers))
+        return lambda s: scale(norm(axis.place(s.values[axis.key]))), norm, axis.key
+    means = [shown.mean(setting) for setting in shown.settings]
+    norm = Normalize(np.nanmin(means), np.nanmax(means))
+    return lambda s: scale(norm(shown.mean(s))), norm, f"{shown.label}, at the end"

@@ -1,0 +1,76 @@
+"""`snnrun plot` of a sweep: the score by its keys, and the curves of its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import SMALL, here, overrides
+
+from snnrun.errors import RecordError
+from snnrun.plots.sweep import Axis, sweep_picture
+from snnrun.sweeps.settings import fold
+from snnrun.sweeps.sweep import Sweep, read_sweep
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    """Two keys with values of three, of which one is refused, and two seeds."""
+    folder = tmp_path_factory.mktemp("sweeps") / "grid"
+    given = {k: v for k, v in SMALL.items() if k not in ("MODEL_SEED", "N_BATCH")} | {"N_EPOCH": 2}
+    words = ["ETA=0.02,0.002,-1", "N_BATCH=20,5", "MODEL_SEED=1,2", f"hydra.sweep.dir={folder}"]
+    assert here("train", "-m", *overrides(given), *words).returncode == 2
+    return read_sweep(folder)
+
+
+def test_a_sweep_gets_its_picture_in_its_folder(sweep: Sweep) -> None:
+    done = here("plot", str(sweep.folder))
+    assert done.stdout == f"{sweep.folder}/sweep.png\n", done.stderr
+    assert (sweep.folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_heat_map_has_the_means_and_the_title_what_is_left_out(sweep: Sweep) -> None:
+    figure = sweep_picture(sweep)
+    assert figure._suptitle is not None
+    assert figure._suptitle.get_text() == "grid: 8 finished runs; left out: 4 refused"
+    [image] = [image for axes in figure.axes for image in axes.get_images()]
+    wanted = {
+        (s.values["ETA"], s.values["N_BATCH"]): s.figure("validation").mean
+        for s in fold([job for job in sweep.jobs if job.state == "finished"])
+    }
+    shown = np.array([[wanted[eta, n] for n in ("5", "20")] for eta in ("0.002", "0.02")])
+    np.testing.assert_array_equal(image.get_array(), shown)
+
+
+def test_the_score_by_a_key_is_that_of_all_its_runs_in_the_order_of_numbers(sweep: Sweep) -> None:
+    figure = sweep_picture(sweep, ["ETA"])
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log"
+    [line] = [x for x in axes.get_lines() if len(x.get_xdata()) == 2 and x.get_ls() == "-"]
+    jobs = [job for job in sweep.jobs if job.state == "finished"]
+    means = [
+        np.mean([j.validation_score for j in jobs if float(j.settings["ETA"]) == eta])
+        for eta in (0.002, 0.02)
+    ]
+    np.testing.assert_allclose(line.get_xydata(), list(zip((0.002, 0.02), means, strict=True)))
+    curves = figure.axes[1].get_lines()
+    assert [len(curve.get_xdata()) for curve in curves] == [2, 2]
+
+
+def test_texts_are_an_axis_too_and_stand_evenly() -> None:
+    axis = Axis("LOSS_TYPE", ("max", "sum", "sum_weigh_exp"))
+    assert [axis.height(value) for value in axis.values] == [0.0, 0.5, 1.0]
+    assert not axis.logarithmic
+    assert Axis("ETA", ("0.001", "0.1")).logarithmic
+
+
+def test_mistakes_are_named(sweep: Sweep, tmp_path: Path) -> None:
+    said = here("plot", str(sweep.folder), "--by", "ETB").stderr
+    assert "ETB: there is no such key. Did you mean 'ETA'?" in said
+    assert "--by ETA: give the folder of one sweep" in here("plot", "--by", "ETA").stderr
+    nothing = Sweep(folder=tmp_path, asked=(), jobs=())
+    with pytest.raises(RecordError, match="no job has finished, so there is nothing to plot yet"):
+        sweep_picture(nothing)
