@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,8 +58,10 @@ def run(arguments: Sequence[str]) -> int:
     from snnrun.plots.style import save
 
     if len(runs) > 1:
-        written = output or Path(COMPARISON)
-        save(comparison(runs), written)
+        written, left_out = output or Path(COMPARISON), list[str]()
+        save(comparison(runs, left_out), written)
+        for why in left_out:
+            print(f"left out: {why}", file=sys.stderr)
     elif output is not None:
         written = output
         save(course(runs[0]), written)

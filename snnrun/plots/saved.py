@@ -69,10 +69,28 @@ def course(run: Run | Path) -> Figure:
     return _training(with_epochs(run)).figure()
 
 
-def comparison(runs: Sequence[Run | Path]) -> Figure:
-    """Return a picture with the courses of several runs."""
+def comparison(runs: Sequence[Run | Path], left_out: list[str] | None = None) -> Figure:
+    """Return a picture with the courses of several runs.
+
+    Args:
+        runs: To compare.
+        left_out: Is given why a run is not shown, where no epoch of it has ended.
+
+    Raises:
+        RecordError: That is so of all runs, or of one without ``left_out``.
+    """
+    shown = []
+    for run in runs:
+        try:
+            shown.append(with_epochs(run))
+        except RecordError as error:
+            if left_out is None:
+                raise
+            left_out.append(str(error))
+    if not shown:
+        raise RecordError("\n".join(left_out or ["there is no run to plot"]))
     figure = new_figure(*COMPARISON_SIZE)
-    draw_comparison(figure, group([with_epochs(run) for run in runs]))
+    draw_comparison(figure, group(shown))
     return figure
 
 

@@ -176,3 +176,9 @@ def test_a_run_without_epochs_or_records_has_nothing_to_plot(
     RunRecord(RunPaths(tmp_path / "run"), origin, n_classes=3).write()
     assert main(["plot", str(tmp_path / "run")]) == 2
     assert "there is nothing to plot yet, since the run ended before" in capsys.readouterr().err
+    others = [str(runs / name) for name in "ab"]
+    file = tmp_path / "both.png"
+    assert main(["plot", *others, str(tmp_path / "run"), "--output", str(file)]) == 0
+    assert file.exists()
+    said = capsys.readouterr().err
+    assert f"left out: {tmp_path}/run: there is nothing to plot yet, since the run ended" in said
