@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from contextlib import suppress
+import sys
 
 
 def job() -> str:
@@ -25,10 +25,14 @@ def requeue_if_preempted() -> None:
     number = os.environ.get("SLURM_JOB_ID")
     if not number:
         return
-    with suppress(OSError, subprocess.SubprocessError):
+    try:
         about = ask("scontrol", "show", "job", "--oneliner", number)
-        if re.search(r"\bPreemptTime=\d", about) and "Requeue=1" in about:
+        wanted = "JobState=RUNNING" in about and "Requeue=1" in about  # another run may have asked
+        if wanted and re.search(r"\bPreemptTime=\d", about):
             ask("scontrol", "requeue", number)
+    except (OSError, subprocess.SubprocessError) as error:
+        why = getattr(error, "stderr", "") or error
+        print(f"job {number} is not put back into the queue: {why}", file=sys.stderr, flush=True)
 
 
 def ask(*words: str) -> str:
