@@ -27,6 +27,7 @@ from runs import (
 
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
+from snnrun.sweeps.sweep import read_sweep
 from snnrun.training import checkpoint
 
 KEYS = {**SMALL, **OPTIMISED, "N_TRAIN": 3000, "N_EPOCH": 400}
@@ -145,3 +146,17 @@ def test_jobs_that_run_one_after_the_other_are_counted_as_well(tmp_path: Path, n
         last = [*overrides({**KEYS, "N_EPOCH": 3, "MODEL_SEED": 2})]
         assert here("train", *last, f"hydra.run.dir={tmp_path}/alone").returncode == 0
         assert_same_run(sweep / "1", tmp_path / "alone")
+
+
+@needs_joblib
+@pytest.mark.long
+def test_jobs_of_joblib_end_with_a_checkpoint_when_who_started_them_is_killed(
+    tmp_path: Path,
+) -> None:
+    sweep = tmp_path / "sweep"
+    process = started(sweep, *JOBLIB, "MODEL_SEED=1,2,3")
+    for name in "01":
+        wait_for_epochs(sweep / name, 1, process)
+    process.kill()
+    end(process)  # its output ends with the last worker
+    assert [job.state for job in read_sweep(sweep).jobs] == ["stopped", "stopped", "waiting"]

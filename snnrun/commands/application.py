@@ -38,6 +38,7 @@ from snnrun.commands.compose import (
     settled,
     words_of,
 )
+from snnrun.commands.orphans import ending_with_parent
 from snnrun.config import Config, conf_dir, validate
 from snnrun.console import (
     USER_ERROR,
@@ -136,14 +137,19 @@ class Application:
         """
         own = HydraConfig.get()
         folder = Path(own.runtime.output_dir)
-        if _stopped:  # this process was asked to stop in its job before
-            folder.rmdir()
-            return None
         find_users_modules(own.runtime.cwd)  # a launcher may have started this process
         from snnrun.record.paths import RunPaths
 
+        of_joblib = str(own.launcher.get("_target_", "")).endswith("JoblibLauncher")
         watched = self.name == "train" and cfg.get("WRITE_TO_DISK", True)
-        with output_to(RunPaths(folder).log) if watched else nullcontext():
+        with (
+            ending_with_parent() if of_joblib else nullcontext(True) as may_begin,
+            output_to(RunPaths(folder).log) if watched else nullcontext(),
+        ):
+            if _stopped or not may_begin:  # this process was asked to stop in its job before
+                with suppress(OSError):  # the folder of a job that goes on
+                    folder.rmdir()
+                return None
             return self._job_of_many(cfg, own, folder, watched)
 
     def _job_of_many(self, cfg: DictConfig, own: Any, folder: Path, watched: bool) -> Any:
