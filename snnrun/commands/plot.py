@@ -12,8 +12,6 @@ from snnrun.errors import ConfigError, did_you_mean
 OUTPUT = "--output"
 FORMATS = (".png", ".pdf", ".svg")
 COMPARISON = "comparison.png"
-SEARCH = "search.png"
-SWEEP = "sweep.png"
 BY = "--by"
 
 HELP = f"""\
@@ -23,8 +21,9 @@ One run (without RUN, the newest below ./outputs): its course, weights, time con
 COLLECT_CONFUSION, confusion matrix, to RUN/plots; with {OUTPUT}, its course to FILE.
 Several runs: their courses in one picture, {COMPARISON} or FILE. Runs that differ only by seeds
 are shown as mean and standard deviation. The folder of a sweep: the score by each key that differs
-(or those of {BY}), by all of them, and the curves, to FOLDER/{SWEEP} or FILE. That of a search: its
-trials, how much each key matters, and the keys of the trials, to FOLDER/{SEARCH} or FILE.
+(or those of {BY}), by all of them, and the curves, to FOLDER/sweep.png or FILE. The folder of a
+search: its trials, how much each key matters, and the keys of the trials, to FOLDER/search.png or
+FILE.
 The format is that of FILE's suffix: .png, .pdf, .svg. Needs matplotlib.
 During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
 
@@ -39,72 +38,43 @@ def run(arguments: Sequence[str]) -> int:
     by, words = taken(arguments, BY, f"keys, as in {BY} ETA,NUM_HIDDEN")
     keys = [key for key in (by or "").split(",") if key]
     folders, output = read(words)
-    from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.library import require_matplotlib
-    from snnrun.search.study import is_search
 
-    if len(folders) == 1 and is_search(path_of(folders[0])):
-        print(_search(path_of(folders[0]), output))
-        return 0
-    if len(folders) == 1 and (written := _sweep(path_of(folders[0]), keys, output)):
-        print(written)
-        return 0
-    if keys:
-        raise ConfigError(f"{BY} {','.join(keys)}: give the folder of one sweep whose keys differ")
-    runs = [run_folder(folder, "plot") for folder in _each_run(folders)]
-    runs = runs or [find_run([], "plot")[0]]
     require_matplotlib("snnrun plot")
+    from snnrun.plots.folder import picture_of
+    from snnrun.plots.style import save
+
+    whole = picture_of(path_of(folders[0]), keys) if len(folders) == 1 else None
+    if keys and whole is None:
+        raise ConfigError(f"{BY} {','.join(keys)}: give the folder of one sweep whose keys differ")
+    if whole is not None:
+        name, figure = whole
+        written = output or path_of(folders[0]) / name
+        save(figure, written)
+    else:
+        written = _of_runs(folders, output)
+    print(written)
+    return 0
+
+
+def _of_runs(folders: Sequence[str], output: Path | None) -> Path:
+    """Make the pictures of one run, or of several in comparison, and return where they are."""
+    from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.saved import comparison, course, plot_run
     from snnrun.plots.style import save
 
+    runs = [run_folder(folder, "plot") for folder in _each_run(folders)]
+    runs = runs or [find_run([], "plot")[0]]
     if len(runs) > 1:
         written, left_out = output or Path(COMPARISON), list[str]()
         save(comparison(runs, left_out), written)
         for why in left_out:
             print(f"left out: {why}", file=sys.stderr)
-    elif output is not None:
-        written = output
-        save(course(runs[0]), written)
-    else:
-        written = plot_run(runs[0])
-    print(written)
-    return 0
-
-
-def _sweep(folder: Path, keys: Sequence[str], output: Path | None) -> Path | None:
-    """Make the picture of a sweep in which more than seeds differ, and return its file."""
-    from snnrun.record.paths import ASKED, MULTIRUN
-
-    if not any((folder / name).is_file() for name in (ASKED, MULTIRUN)):
-        return None
-    from snnrun.plots.library import require_matplotlib
-    from snnrun.sweeps.settings import setting_keys
-    from snnrun.sweeps.sweep import read_sweep
-
-    sweep = read_sweep(folder)
-    if not keys and not setting_keys(sweep.jobs):
-        return None
-    require_matplotlib("snnrun plot")
-    from snnrun.plots.style import save
-    from snnrun.plots.sweep import sweep_picture
-
-    written = output or folder / SWEEP
-    save(sweep_picture(sweep, keys), written)
-    return written
-
-
-def _search(folder: Path, output: Path | None) -> Path:
-    """Make the picture of a search, and return its file."""
-    from snnrun.plots.library import require_matplotlib
-
-    require_matplotlib("snnrun plot")
-    from snnrun.plots.search import search_picture
-    from snnrun.plots.style import save
-    from snnrun.search.report import read_search
-
-    written = output or folder / SEARCH
-    save(search_picture(read_search(folder)), written)
-    return written
+        return written
+    if output is None:
+        return plot_run(runs[0])
+    save(course(runs[0]), output)
+    return output
 
 
 def read(arguments: Sequence[str]) -> tuple[list[str], Path | None]:

@@ -76,13 +76,13 @@ def runs(folder: str | Path = ".") -> RunTable:
 def plot(
     runs: Run | str | Path | Sequence[Run | str | Path], file: str | Path | None = None
 ) -> Figure:
-    """Return a picture of the course of a run, or of several in comparison.
+    """Return a picture of the course of a run, of several in comparison, or of a sweep.
 
     Runs that differ only by seeds are shown as mean and standard deviation. A notebook shows the
     figure; Matplotlib's methods change it. More pictures: `snnrun plot`, FANCY_PLOTS.
 
     Args:
-        runs: A run or its folder, or several.
+        runs: A run or its folder, several of them, or the folder of a sweep or a search.
         file: Write it to this file too, in the format of its suffix (.png, .pdf, .svg).
 
     Raises:
@@ -90,13 +90,18 @@ def plot(
     """
     require_matplotlib("snnrun.plot")
     from snnrun.commands.plot import writable
+    from snnrun.plots.folder import picture_of
     from snnrun.plots.saved import comparison, course
     from snnrun.plots.style import save
 
     written = None if file is None else writable(Path(file).expanduser(), "file=")
     many = [runs] if isinstance(runs, Run | str | Path) else list(runs)
-    shown = [run if isinstance(run, Run) else run_folder(str(run)) for run in many]
-    figure = course(shown[0]) if len(shown) == 1 else comparison(shown)
+    alone = None if len(many) > 1 or isinstance(many[0], Run) else Path(many[0]).expanduser()
+    if alone is not None and (whole := picture_of(alone)):
+        figure = whole[1]
+    else:
+        shown = [run if isinstance(run, Run) else run_folder(str(run)) for run in many]
+        figure = course(shown[0]) if len(shown) == 1 else comparison(shown)
     if written is not None:
         save(figure, written)
     return figure

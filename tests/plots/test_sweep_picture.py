@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from runs import SMALL, here, overrides
 
+from snnrun import plot
 from snnrun.errors import RecordError
 from snnrun.plots.sweep import Axis, sweep_picture
 from snnrun.sweeps.settings import fold
@@ -58,6 +59,12 @@ def test_the_score_by_a_key_is_that_of_all_its_runs_in_the_order_of_numbers(swee
     np.testing.assert_allclose(line.get_xydata(), list(zip((0.002, 0.02), means, strict=True)))
     curves = figure.axes[1].get_lines()
     assert [len(curve.get_xdata()) for curve in curves] == [2, 2]
+
+
+def test_python_shows_it_too(sweep: Sweep) -> None:
+    figure = plot(sweep.folder)
+    assert figure._suptitle is not None
+    assert figure._suptitle.get_text().startswith("grid: 8 finished runs")
 
 
 def test_texts_are_an_axis_too_and_stand_evenly() -> None:
