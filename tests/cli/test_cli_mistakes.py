@@ -21,7 +21,7 @@ from snnrun.cli import main
         ),
         (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, pattern"),
         (["train", "-m", "rule=eventprop,bptt"], "rule=bptt: must be one of eventprop, stdp"),
-        (["train", "backend=gen"], "must be one of genn, native. Did you mean 'genn'?"),
+        (["train", "backend=gen"], "must be one of genn, native, numpy. Did you mean 'genn'?"),
         (["train", "PIPELINE=true"], "PIPELINE=true: has no effect unless backend.name is genn"),
         (["train", "rule.scale=3"], "rule.scale=3.0: has no effect unless rule.name is surrogate"),
         (["train", "rule.scale=3"], "use rule=surrogate LOSS_TYPE=max, leave it out"),
