@@ -196,6 +196,7 @@ def test_status_tells_who_runs_and_why_others_do_not(swept: Path, tmp_path: Path
     assert run.exists()
 
 
+@pytest.mark.long
 def test_status_watches_until_all_have_ended(tmp_path: Path) -> None:
     sweep = tmp_path / "s"
     process = start(*sweep_words(sweep, "MODEL_SEED=1,2", "N_EPOCH=200"))
