@@ -20,6 +20,7 @@ from snnrun.errors import RecordError
 from snnrun.plots.parallel import Line, draw_parallel
 from snnrun.plots.style import BLUE, COLOURS, GREY, SCALE, by_epoch, new_figure, tidy
 from snnrun.record.reader import load_run
+from snnrun.shell import command
 from snnrun.sweeps.settings import (
     Setting,
     fold,
@@ -134,7 +135,7 @@ def _shown(sweep: Sweep, by: Sequence[str]) -> Shown:
     if not jobs:
         raise RecordError(
             f"{sweep.folder}: no job has finished, so there is nothing to plot yet. How they "
-            f"stand: snnrun sweep status {sweep.folder}"
+            f"stand: {command('sweep', 'status', str(sweep.folder))}"
         )
     keys = [known_key(key, jobs) for key in by] or setting_keys(jobs)
     axes = [
