@@ -27,7 +27,7 @@ from snnrun.console import USER_ERROR, wants_traceback
 from snnrun.errors import SnnrunError
 from snnrun.record.paths import ASKED, MULTIRUN
 from snnrun.stop import stop_requests
-from snnrun.sweeps.asked import AskedJob, is_sweep, write_asked
+from snnrun.sweeps.asked import AskedJob, adding_jobs, is_sweep, write_asked
 from snnrun.sweeps.course import Course, make_screen
 from snnrun.sweeps.sweep import FAILED, read_sweep
 
@@ -69,9 +69,10 @@ class Multirun(Callback):
         if name != "train" or "sweep" in config or not config.get("WRITE_TO_DISK", True):
             return  # a search shows its trials itself
         try:
-            asked = enter(folder, asked_of(config, name, words))
-            if asked is not None:
-                write_asked(folder, asked)
+            with adding_jobs(folder):
+                asked = enter(folder, asked_of(config, name, words))
+                if asked is not None:
+                    write_asked(folder, asked)
         except SnnrunError as error:  # Hydra would make a warning of it
             Multirun.refusal = error
             return

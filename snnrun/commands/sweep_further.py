@@ -14,7 +14,7 @@ from snnrun.commands.result import standing
 from snnrun.errors import ConfigError, RecordError
 from snnrun.search.study import is_search
 from snnrun.shell import command
-from snnrun.sweeps.asked import Asked, AskedJob, write_asked
+from snnrun.sweeps.asked import Asked, AskedJob, adding_jobs, write_asked
 from snnrun.sweeps.sweep import Sweep, read_sweep
 
 
@@ -71,15 +71,16 @@ def add(folder: Path, words: Sequence[str]) -> int:
     if is_search(folder):
         more = command("sweep", "resume", folder, "sweep.n_trials=N")
         raise ConfigError(f"{folder}: a search chooses its trials itself; N in all: {more}")
-    sweep = read_sweep(folder)
-    asked = _latest(sweep)
+    asked = _latest(read_sweep(folder))
     options = [word for word in split(asked.words).option_words() if word != "--multirun"]
     if wrong := [word for word in words if word.lstrip("+~").startswith("hydra")]:
         raise ConfigError(f"{wrong[0]}: no key of a run; give it to {command('sweep', 'resume')}")
     typed = check(split(["--multirun", *options, *words]))
-    jobs = _new(sweep, values_of(typed))
-    if jobs:
-        write_asked(folder, replace(asked, jobs=numbered(jobs, sweep), when=""))
+    with adding_jobs(folder):
+        sweep = read_sweep(folder)
+        jobs = _new(sweep, values_of(typed))
+        if jobs:
+            write_asked(folder, replace(asked, jobs=numbered(jobs, sweep), when=""))
     print(f"{len(jobs)} jobs more" if jobs else "the sweep has these jobs already", flush=True)
     return resume(folder, [], failed=False)
 

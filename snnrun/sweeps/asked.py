@@ -1,7 +1,8 @@
 """What was asked of a sweep: the command, and the jobs that follow from it.
 
 Each request is a file of its own in ``.sweep/``, whole when it appears and never changed. So
-several processes, also of several machines that share a disk, may add jobs at the same time.
+several processes, also of several machines that share a disk, may write at the same time; those
+whose jobs get the next free numbers do it within ``adding_jobs``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from snnrun.errors import RecordError
-from snnrun.files import atomic_file, write_error
+from snnrun.files import atomic_file, one_at_a_time, write_error
 from snnrun.record.paths import ASKED
 from snnrun.version import __version__
 
@@ -81,11 +83,7 @@ def write_asked(folder: Path, asked: Asked) -> Path:
     Raises:
         RecordError: The folder cannot be written.
     """
-    place = folder / ASKED
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(place, error) from error
+    place = _folder_of(folder)
     now = datetime.now(timezone.utc)
     values = asdict(asked) | {"format": FORMAT, "when": asked.when or _iso(now)}
     values["cwd"] = asked.cwd or _working_folder()
@@ -93,6 +91,17 @@ def write_asked(folder: Path, asked: Asked) -> Path:
     with atomic_file(path) as file:
         file.write(json.dumps(values, indent=1).encode("utf-8", "backslashreplace"))
     return path
+
+
+@contextmanager
+def adding_jobs(folder: Path) -> Iterator[None]:
+    """Let one process at a time read which jobs a sweep has, and write further ones.
+
+    Raises:
+        RecordError: The folder cannot be written.
+    """
+    with one_at_a_time(_folder_of(folder) / "lock"):
+        yield
 
 
 def add_jobs(folder: Path, jobs: Sequence[AskedJob]) -> None:
@@ -132,6 +141,16 @@ def asked_jobs(folder: Path) -> Iterator[AskedJob]:
 def is_sweep(folder: Path) -> bool:
     """Return whether a folder is that of a sweep."""
     return (folder / ASKED).is_dir()
+
+
+def _folder_of(sweep: Path) -> Path:
+    """Return the folder of the requests, made if need be."""
+    place = sweep / ASKED
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(place, error) from error
+    return place
 
 
 def _job(values: dict) -> AskedJob:

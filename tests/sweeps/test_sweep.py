@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,15 @@ from snnrun.errors import RecordError
 from snnrun.record.ending import End, write_end
 from snnrun.record.owner import SILENCE_S, claim
 from snnrun.record.paths import RunPaths
-from snnrun.sweeps.asked import Asked, AskedJob, add_jobs, read_asked, write_asked
+from snnrun.sweeps.asked import (
+    Asked,
+    AskedJob,
+    add_jobs,
+    adding_jobs,
+    asked_jobs,
+    read_asked,
+    write_asked,
+)
 from snnrun.sweeps.sweep import find_sweeps, read_sweep
 
 JOBS = tuple(
@@ -97,6 +107,18 @@ def test_jobs_are_added_in_files_of_their_own(tmp_path: Path) -> None:
     add_jobs(tmp_path, JOBS[4:])
     assert [len(request.jobs) for request in read_asked(tmp_path)] == [2, 2, 3]
     assert [job.number for job in read_sweep(tmp_path).jobs] == list(range(7))
+
+
+def test_jobs_that_are_added_at_the_same_time_get_numbers_of_their_own(tmp_path: Path) -> None:
+    def add(eta: int) -> None:
+        with adding_jobs(tmp_path):
+            number = len(list(asked_jobs(tmp_path)))
+            time.sleep(0.02)
+            add_jobs(tmp_path, [AskedJob(number=number, words=(f"ETA={eta}",), folder=str(number))])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add, range(4)))
+    assert [job.number for job in read_sweep(tmp_path).jobs] == list(range(4))
 
 
 def test_a_damaged_request_is_named(tmp_path: Path) -> None:
