@@ -15,7 +15,7 @@ class OptunaSweeper(Sweeper):
     """Runs the trials of a search; conf/sweep/optuna.yaml chooses it.
 
     Args:
-        max_batch_size: Of Hydra's own sweeper; there are no batches here.
+        max_batch_size: None, as a search has no batches; another is refused.
         params: Key -> what is searched, in a file, besides what the command line has.
     """
 

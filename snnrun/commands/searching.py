@@ -101,6 +101,11 @@ def search(words: Sequence[str], *, context: Any, task: Any, config: DictConfig)
             "cluster, start the same command in several jobs with the same hydra.sweep.dir: they "
             "search together"
         )
+    if config.hydra.sweeper.get("max_batch_size"):
+        raise ConfigError(
+            "hydra.sweeper.max_batch_size: a search has no batches; sweep.n_jobs is how many "
+            "trials run at the same time"
+        )
     optuna(OURS)
     given: Any = OmegaConf.to_container(config[GROUP], resolve=True)
     settings = settings_of(given)

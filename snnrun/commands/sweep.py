@@ -118,6 +118,8 @@ def _best(arguments: Sequence[str]) -> int:
     preset, words = taken(arguments, "--preset", "a name, as in --preset mine")
     conf, words = taken(words, "--config-dir", "a folder, as in --config-dir conf")
     tests, words = choice_among(words, ("--test",), ["--preset", "--config-dir"])
+    if conf and not preset:
+        raise ConfigError(f"--config-dir {conf}: is where --preset NAME writes, which is not given")
     folder, words = _one_folder(words, none_after="" if tests else "best")
     sweep = _sweep(folder)
     from snnrun.commands import sweep_best

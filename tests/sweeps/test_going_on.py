@@ -173,6 +173,7 @@ def test_the_best_setting_becomes_a_preset_that_gives_the_same_run(
     assert_same_run(Path("again"), swept / "1")
     again = here("sweep", "best", str(swept), "--preset", "mine")
     assert "is there already" in again.stderr
+    assert "is where --preset NAME" in here("sweep", "best", str(swept), "--config-dir=c").stderr
 
 
 def test_the_best_setting_is_tested(swept: Path, tmp_path: Path) -> None:
