@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from snnrun.plots.search import search_picture
 from snnrun.plots.sweep import sweep_picture
-from snnrun.record.paths import ASKED, MULTIRUN
+from snnrun.record.paths import MULTIRUN
 from snnrun.search.report import read_search
 from snnrun.search.study import is_search
 from snnrun.sweeps.settings import setting_keys
@@ -31,7 +31,7 @@ def picture_of(folder: Path, keys: Sequence[str] = ()) -> tuple[str, Figure] | N
     """
     if is_search(folder):
         return "search.png", search_picture(read_search(folder))
-    if not any((folder / name).is_file() for name in (ASKED, MULTIRUN)):
+    if not (folder / MULTIRUN).is_file():
         return None
     sweep = read_sweep(folder)
     if not keys and not setting_keys(sweep.jobs):
