@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from snnrun.commands.application import Application
 from snnrun.commands.compose import Origin, compose_words, settled
 from snnrun.commands.jobs import numbers_name_folders
-from snnrun.commands.multirun import Multirun
+from snnrun.commands.multirun import HERE, Multirun
 from snnrun.commands.result import again
 from snnrun.commands.train import train_job
 from snnrun.compile.program import task_of
@@ -40,7 +40,6 @@ from snnrun.sweeps.sweep import read_sweep
 
 OURS = f"{GROUP}={CHOICE}"
 SEED, FIRST_SEED = "MODEL_SEED", 1
-HERE = "BasicLauncher"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from snnrun.presets import NONE
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import SEEDS
 from snnrun.shell import command
-from snnrun.sweeps.settings import ASIDE, Setting, best_of, differing, fold, judged_by
+from snnrun.sweeps.settings import ASIDE, Setting, best_of, differing, figure_of, fold, judged_by
 from snnrun.sweeps.sweep import Sweep
 from snnrun.sweeps.table import percent
 
@@ -72,8 +72,6 @@ def test(setting: Setting, words: Sequence[str]) -> list[str]:
         setting: Whose finished runs are tested.
         words: KEY=VALUE, as `snnrun test` takes them.
     """
-    import numpy as np
-
     from snnrun.commands.saved_run import load, log_to
     from snnrun.record.reader import load_run
     from snnrun.run import test as test_run
@@ -85,8 +83,7 @@ def test(setting: Setting, words: Sequence[str]) -> list[str]:
         log_to(job.folder)
         figures = test_run(config, job.folder)
         found.append(figures[load_run(job.folder).task.score])
-    spread = f" +- {100 * np.std(found, ddof=1):.2f}" if len(found) > 1 else ""
-    return ["", f"test {100 * np.mean(found):.2f}{spread} % ({len(found)} runs)"]
+    return ["", f"test {percent(figure_of(found))} % ({len(found)} runs)"]
 
 
 def _header(sweep: Sweep, setting: Setting, name: str, folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from snnrun.record.reader import load_run
 from snnrun.shell import command
 from snnrun.sweeps.settings import (
     Setting,
+    figure_of,
     fold,
     judged_by,
     known_key,
@@ -31,6 +31,7 @@ from snnrun.sweeps.settings import (
     value_of,
 )
 from snnrun.sweeps.sweep import DONE, Sweep
+from snnrun.sweeps.table import counted
 from snnrun.tasks import Task
 
 WIDTH, ROW = 11.0, 3.8  # inches
@@ -148,10 +149,9 @@ def _shown(sweep: Sweep, by: Sequence[str]) -> Shown:
 
 def _title(sweep: Sweep) -> str:
     """Return the name of a sweep, with how many jobs are left out, and why."""
-    out = Counter(job.state for job in sweep.jobs if job.state != DONE)
-    told = ", ".join(f"{count} {state}" for state, count in out.items())
+    told = counted(sweep.counts, [state for state in sweep.counts if state != DONE])
     left = f"; left out: {told}" if told else ""
-    return f"{sweep.folder.name}: {sum(j.state == DONE for j in sweep.jobs)} finished runs{left}"
+    return f"{sweep.folder.name}: {sweep.counts[DONE]} finished runs{left}"
 
 
 def _by_key(axes: Axes, shown: Shown, axis: Axis, *, named: bool) -> None:
@@ -165,9 +165,7 @@ def _by_key(axes: Axes, shown: Shown, axis: Axis, *, named: bool) -> None:
     places = [axis.place(value) for value in axis.values]
     for place, scores in zip(places, of_value.values(), strict=True):
         axes.plot([place] * len(scores), scores, "o", color=GREY, ms=3, alpha=0.6)
-    each = [np.array(scores) for scores in of_value.values()]
-    means = [float(scores.mean()) if len(scores) else math.nan for scores in each]
-    spreads = [float(scores.std(ddof=1)) if len(scores) > 1 else 0.0 for scores in each]
+    means, spreads, _ = zip(*map(figure_of, of_value.values()), strict=True)
     line = "o" if axis.numbers is None else "o-"
     axes.errorbar(places, means, yerr=spreads, fmt=line, color=BLUE, ms=5, capsize=3, lw=1.2)
     tidy(axes, x=axis.key, y=f"{shown.label}\n(runs, mean ± sd)" if named else "")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.numbers import percent, table
+from snnrun.numbers import csv_text, percent, table
 from snnrun.record.ending import PRUNED
 from snnrun.search.objective import Objective
 from snnrun.search.optuna import optuna
@@ -195,12 +193,7 @@ def as_objects(report: Report) -> list[dict[str, Any]]:
 
 def as_csv(report: Report) -> str:
     """Return the same as CSV."""
-    text = io.StringIO()
-    rows = as_objects(report)
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(as_objects(report))
 
 
 def importance(report: Report) -> list[str]:

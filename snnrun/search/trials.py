@@ -82,8 +82,7 @@ class Worker:
                 if trial is None:
                     return
                 self._run(trial)
-            if self.ended is not None:
-                self.ended(self.book.study, trial.number)
+            self.ended(self.book.study, trial.number)
 
     def _jobs(self, trial: Any) -> list[AskedJob]:
         """Return the runs of a trial: its words, and a seed for each."""

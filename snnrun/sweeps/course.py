@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,8 @@ from snnrun.record.ending import PRUNED
 from snnrun.record.paths import RunPaths
 from snnrun.report.terminal import can_move
 from snnrun.sweeps.settings import differing
-from snnrun.sweeps.sweep import DONE, FAILED, OPEN, RUNNING, STATES, WAITING, Job, Sweep, read_sweep
-from snnrun.sweeps.table import in_short, name_of
+from snnrun.sweeps.sweep import DONE, FAILED, OPEN, RUNNING, WAITING, Job, Sweep, read_sweep
+from snnrun.sweeps.table import counted, in_short, name_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -124,15 +124,10 @@ def picture(far: Far) -> Table:
     table.add_row(
         Text(f"{ended}/{total} {far.what}", "bold"),
         ProgressBar(total=1.0, completed=far.share, complete_style="cyan"),
-        Text(said(far.counts, (RUNNING, "stopped", "killed", *FAILED))),
+        Text(counted(far.counts, (RUNNING, "stopped", "killed", *FAILED))),
         Text(f"{duration(far.seconds_left)} left", "cyan"),
     )
     return table
-
-
-def said(counts: Mapping[str, int], states: Sequence[str] = tuple(STATES)) -> str:
-    """Return how many jobs are in which of some states, in words."""
-    return ", ".join(f"{counts[state]} {state}" for state in states if counts.get(state))
 
 
 class Course:

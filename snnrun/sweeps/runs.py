@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import shutil
@@ -12,13 +10,11 @@ from pathlib import Path
 from typing import TextIO
 
 from snnrun.errors import ConfigError, did_you_mean
-from snnrun.numbers import table
-from snnrun.sweeps.settings import differing, known_key, number_of, value_of
-from snnrun.sweeps.sweep import Job, read_runs
+from snnrun.numbers import csv_text, table
+from snnrun.sweeps.settings import differing, known_key, nan_last, number_of, value_of
+from snnrun.sweeps.sweep import DEEPEST, FOLDERS, Job, read_runs
 from snnrun.sweeps.table import in_short, job_as_object
 
-FOLDERS = ("outputs", "multirun")  # where Hydra puts runs, below the working folder
-DEEPEST = 4  # outputs/multirun/<date>/<time>/<job>
 SORTABLE = {  # what --sort takes besides keys; of those with a minus the highest comes first
     "created": "-created",
     "epochs": "-epochs",
@@ -56,7 +52,7 @@ def in_order(jobs: Sequence[Job], by: str) -> list[Job]:
     if name in SORTABLE:
         column, falls = SORTABLE[name].lstrip("-"), SORTABLE[name].startswith("-") != back
         sign = -1 if falls else 1
-        return sorted(jobs, key=lambda job: _last(sign * getattr(job, column)))
+        return sorted(jobs, key=lambda job: nan_last(sign * getattr(job, column)))
     try:
         key = known_key(name, jobs)
     except ConfigError as error:
@@ -89,12 +85,8 @@ def show_runs(jobs: Sequence[Job], root: Path, stream: TextIO) -> None:
 
 def as_csv(jobs: Sequence[Job]) -> str:
     """Return the list as CSV with all digits, with a column for each key that differs."""
-    text, keys = io.StringIO(), differing(jobs)
-    rows = [_as_row(job, keys) for job in jobs]
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    keys = differing(jobs)
+    return csv_text([_as_row(job, keys) for job in jobs])
 
 
 def as_json(jobs: Sequence[Job]) -> str:
@@ -116,8 +108,7 @@ def _as_object(job: Job) -> dict[str, object]:
 def _as_row(job: Job, keys: Iterable[str]) -> dict[str, object]:
     told = _as_object(job)
     del told["overrides"]
-    shown = {name: "" if value is None else value for name, value in told.items()}
-    return {**shown, **{key: value_of(job, key) for key in keys}}
+    return {**told, **{key: value_of(job, key) for key in keys}}
 
 
 def _cells(job: Job, root: Path | None, keys: Sequence[str]) -> tuple[str, ...]:
@@ -128,7 +119,3 @@ def _cells(job: Job, root: Path | None, keys: Sequence[str]) -> tuple[str, ...]:
     values = ((key, value_of(job, key)) for key in keys)
     settings = " ".join(f"{key}={value}" for key, value in values if value)
     return (str(folder), job.name, job.dataset, epochs, job.state, *accuracies, settings)
-
-
-def _last(value: float) -> float:
-    return math.inf if math.isnan(value) else value

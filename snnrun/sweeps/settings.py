@@ -56,11 +56,15 @@ class Setting:
     def figure(self, name: str) -> Figure:
         """Return one of FIGURES over the finished runs; scores as shares of 1."""
         column = f"{name}_score" if name in SCORES else name
-        found = np.array([getattr(job, column) for job in self.finished], float)
-        found = found[np.isfinite(found)]
-        mean = float(np.mean(found)) if len(found) else math.nan
-        sd = float(np.std(found, ddof=1)) if len(found) > 1 else math.nan
-        return Figure(mean, sd, len(found))
+        return figure_of(getattr(job, column) for job in self.finished)
+
+
+def figure_of(values: Iterable[float]) -> Figure:
+    """Return mean and deviation of the values that are finite."""
+    found = [value for value in values if math.isfinite(value)]
+    mean = float(np.mean(found)) if found else math.nan
+    sd = float(np.std(found, ddof=1)) if len(found) > 1 else math.nan
+    return Figure(mean, sd, len(found))
 
 
 def value_of(job: Job, key: str) -> str:
@@ -182,16 +186,17 @@ def in_order(settings: list[Setting], by: str, jobs: Sequence[Job]) -> list[Sett
     if name in SCORES:
         return sorted(settings, key=_descending(name), reverse=by != name)
     if name == "seconds":
-        return sorted(settings, key=lambda s: _last(s.figure(name).mean), reverse=by != name)
+        return sorted(settings, key=lambda s: nan_last(s.figure(name).mean), reverse=by != name)
     key = known_key(name, jobs)
     return sorted(settings, key=lambda s: number_of(value_of(s.jobs[0], key)), reverse=by != name)
 
 
 def _descending(name: str) -> Callable[[Setting], float]:
-    return lambda setting: _last(-setting.figure(name).mean)
+    return lambda setting: nan_last(-setting.figure(name).mean)
 
 
-def _last(value: float) -> float:
+def nan_last(value: float) -> float:
+    """Return a key by which numbers are ordered, and NaN after them."""
     return math.inf if math.isnan(value) else value
 
 

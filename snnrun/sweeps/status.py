@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snnrun.numbers import duration, table
-from snnrun.sweeps.course import result_of, said
+from snnrun.sweeps.course import result_of
 from snnrun.sweeps.settings import differing
 from snnrun.sweeps.sweep import DONE, FAILED, RUNNING, WAITING, Job, Sweep
-from snnrun.sweeps.table import name_of
+from snnrun.sweeps.table import counted, name_of
 
 _MOST = 40  # lines of jobs
 _FIRST = (RUNNING, "killed", "stopped", *FAILED)
@@ -31,7 +31,7 @@ def status_lines(sweep: Sweep) -> list[str]:
 def count_line(sweep: Sweep) -> str:
     """Return how many jobs are in which state."""
     total = len(sweep.jobs)
-    return f"{total} job{'s' if total != 1 else ''}: {said(sweep.counts)}; in {sweep.folder}"
+    return f"{total} job{'s' if total != 1 else ''}: {counted(sweep.counts)}; in {sweep.folder}"
 
 
 def over(sweep: Sweep) -> bool:

@@ -17,6 +17,8 @@ from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
 from snnrun.record.summary import Summary, read_summary, run_folders
 from snnrun.sweeps.asked import Asked, AskedJob, overrides_of, read_asked
 
+FOLDERS = ("outputs", "multirun")  # where Hydra puts runs, below the working folder
+DEEPEST = 4  # outputs/multirun/<date>/<time>/<job>
 WAITING = "waiting"
 DONE, RUNNING = "finished", "running"
 _FIRST = (DONE, RUNNING, WAITING, "stopped", "killed")
@@ -73,11 +75,6 @@ class Sweep:
         found = Counter(job.state for job in self.jobs)
         return {state: found[state] for state in STATES if found[state]}
 
-    @property
-    def base(self) -> tuple[str, ...]:
-        """The overrides that all jobs of the first request have."""
-        return next((asked.base for asked in self.asked if asked.words), ())
-
     def of_state(self, *states: str) -> tuple[Job, ...]:
         """Return the jobs that are in one of these states."""
         return tuple(job for job in self.jobs if job.state in states)
@@ -89,7 +86,7 @@ def read_sweep(folder: str | Path, known: Iterable[Job] = ()) -> Sweep:
     Args:
         folder: Of the sweep. One without a request of ours (of an older version, or several runs
             that were put there) has a job for each run, numbered in their order.
-        known: Jobs that have ended, of an earlier reading; they are not read again.
+        known: Jobs of an earlier reading that have not changed since; they are not read again.
 
     Raises:
         RecordError: What was asked cannot be read.
@@ -120,7 +117,7 @@ def find_sweeps(top: Path) -> list[Path]:
     """Return the folders of multiruns in ``top`` (itself, or up to four levels below), by name."""
     places = {
         file.parent
-        for depth in range(5)
+        for depth in range(DEEPEST + 1)
         for name in (MULTIRUN, ASKED)
         for file in top.glob("/".join(["*"] * depth + [name]))
     }
@@ -128,8 +125,8 @@ def find_sweeps(top: Path) -> list[Path]:
 
 
 def newest_sweep(top: Path = Path()) -> Path | None:
-    """Return the folder of the sweep below ``top``/outputs that was begun last, if any."""
-    found = [folder for name in ("outputs", "multirun") for folder in find_sweeps(top / name)]
+    """Return the folder of the sweep in FOLDERS of ``top`` that was started last, if any."""
+    found = [folder for name in FOLDERS for folder in find_sweeps(top / name)]
     return max(found, key=_begun_at, default=None)
 
 

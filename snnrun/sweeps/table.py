@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from snnrun.numbers import duration, table
+from snnrun.numbers import csv_text, duration, table
 from snnrun.sweeps.settings import FIGURES, SCORES, Figure, Setting, best_of, judged_by
 from snnrun.sweeps.sweep import DONE, FAILED, STATES, Job
 
@@ -48,19 +46,17 @@ def as_markdown(settings: Sequence[Setting]) -> str:
 
 def as_csv(settings: Sequence[Setting]) -> str:
     """Return the table as CSV with all digits: scores as shares of 1, times in seconds."""
-    text = io.StringIO()
-    keys = _keys(settings)
-    ends = [f"{name}_{part}" for name in FIGURES for part in ("mean", "sd")]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*keys, "jobs", "finished", *ends, "states", "folders"])
+    rows = []
     for setting in settings:
-        figures = [value for name in FIGURES for value in setting.figure(name)[:2]]
-        numbers = ["" if math.isnan(value) else repr(value) for value in figures]
-        counts = [str(len(setting.jobs)), str(len(setting.finished))]
-        folders = " ".join(str(job.folder) for job in setting.jobs)
-        values = [setting.values[key] for key in keys]
-        writer.writerow([*values, *counts, *numbers, _states(setting.jobs), folders])
-    return text.getvalue()
+        row: dict[str, Any] = {**setting.values}
+        row |= {"jobs": len(setting.jobs), "finished": len(setting.finished)}
+        for name in FIGURES:
+            figure = setting.figure(name)
+            row |= {f"{name}_mean": _or_null(figure.mean), f"{name}_sd": _or_null(figure.sd)}
+        row["states"] = _states(setting.jobs)
+        row["folders"] = " ".join(str(job.folder) for job in setting.jobs)
+        rows.append(row)
+    return csv_text(rows)
 
 
 def as_json(settings: Sequence[Setting]) -> str:
@@ -94,6 +90,11 @@ def job_as_object(job: Job) -> dict[str, Any]:
         "seconds_left": job.seconds_left,
         **scores,
     }
+
+
+def counted(counts: Mapping[str, int], states: Iterable[str] = STATES) -> str:
+    """Return how many jobs are in which of some states, in words."""
+    return ", ".join(f"{counts[state]} {state}" for state in states if counts.get(state))
 
 
 def reasons(jobs: Sequence[Job]) -> list[str]:
@@ -155,9 +156,8 @@ def _cells(settings: Sequence[Setting]) -> list[list[str]]:
     return rows
 
 
-def _states(jobs: Any) -> str:
-    found: Mapping[str, int] = Counter(job.state for job in jobs)
-    return ", ".join(f"{found[state]} {state}" for state in STATES if state in found)
+def _states(jobs: Iterable[Job]) -> str:
+    return counted(Counter(job.state for job in jobs))
 
 
 def _as_object(figure: Figure) -> dict[str, Any]:

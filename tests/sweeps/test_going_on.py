@@ -143,7 +143,7 @@ def test_another_configuration_is_refused_with_the_difference_and_nothing_is_run
 
 def test_a_sweep_of_a_version_without_the_newest_keys_goes_on(swept: Path, tmp_path: Path) -> None:
     sweep = copied(swept, tmp_path)
-    (request,) = (sweep / ".sweep").iterdir()
+    (request,) = (sweep / ".sweep").glob("*.json")
     asked = json.loads(request.read_text())
     del asked["config"]["TAGS"]
     request.write_text(json.dumps(asked))

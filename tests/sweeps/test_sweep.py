@@ -45,7 +45,7 @@ def test_a_multirun_says_what_was_asked_of_it_and_its_runs_how_they_stand(swept:
     assert [job.overrides for job in sweep.jobs] == [
         {"ETA": eta, "MODEL_SEED": seed} for eta in ("0.001", "-1") for seed in "12"
     ]
-    assert "NUM_HIDDEN=30" in sweep.base
+    assert "NUM_HIDDEN=30" in sweep.jobs[0].base
     assert "ETA=1e-3,-1" in sweep.asked[0].words
     assert sweep.counts == {"finished": 2, "refused": 2}
     first, _, refused, _ = sweep.jobs
@@ -72,7 +72,7 @@ def test_jobs_whose_folders_have_other_names_are_found_by_their_configuration(
 ) -> None:
     copy = shutil.copytree(swept, tmp_path / "copy")
     (copy / "1").rename(copy / "second")
-    (request,) = (copy / ".sweep").iterdir()
+    (request,) = (copy / ".sweep").glob("*.json")
     asked = json.loads(request.read_text())
     for job in asked["jobs"]:
         job["folder"] = ""
