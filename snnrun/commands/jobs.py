@@ -18,14 +18,13 @@ from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.shell import command
-from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, overrides_of
+from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, differences, key_of
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep, read_sweep
 
 GRID = ("Grid", "BasicSweeper")  # the classes of sweepers that run every combination
 NUMBERED = "${hydra.job.num}"  # the folder of a job, if nobody has asked for another
 SUBDIR = "hydra.sweep.subdir="
 GIVES_FOLDER = "hydra.sweep.dir="
-MISSING = "nothing"  # of a key that only one of two configurations has
 
 
 def asked_of(config: Any, name: str, words: Sequence[str]) -> Asked:
@@ -88,7 +87,7 @@ def enter(folder: Path, asked: Asked) -> Asked | None:
         return asked
     swept = {key for job in sweep.jobs for key in job.overrides}
     refuse_changed(sweep, asked.config, swept)
-    one = tuple(word for word in asked.base if not swept.isdisjoint(overrides_of([word])))
+    one = tuple(word for word in asked.base if key_of(word) in swept)
     there = {frozenset(job.overrides.items()) for job in sweep.jobs}
     jobs = [replace(job, words=(*job.words, *one)) for job in asked.jobs]
     new = [job for job in jobs if frozenset(job.overrides.items()) not in there]
@@ -117,9 +116,9 @@ def refuse_changed(sweep: Sweep, now: Mapping[str, Any], swept: Collection[str])
     """
     there = next((asked.config for asked in sweep.asked if asked.config), now)
     lines = [
-        f"  {key}: {_shown(there, key)} there, {_shown(now, key)} now"
-        for key in dict.fromkeys([*there, *now])
-        if key not in swept and not _alike(key, there, now)
+        f"  {key}: {difference}"
+        for key, difference in differences(there, now).items()
+        if key not in swept and not (key not in there and _has_its_default(key, now))
     ]
     if lines:
         raise RecordError(
@@ -134,12 +133,11 @@ def refuse_changed(sweep: Sweep, now: Mapping[str, Any], swept: Collection[str])
         )
 
 
-def _alike(key: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Return whether a key has the same value, or is a newer one that has its default."""
-    if key in there or key not in SCHEMA:
-        return bool(there.get(key, MISSING) == now.get(key, MISSING))
-    name = now.get("dataset.name", "")
-    return shown(now[key]) == shown(SCHEMA[key].default_of(name if name in DATASETS else BASE))
+def _has_its_default(key: str, values: Mapping[str, Any]) -> bool:
+    if key not in SCHEMA:
+        return False
+    name = values.get("dataset.name", "")
+    return shown(values[key]) == shown(SCHEMA[key].default_of(name if name in DATASETS else BASE))
 
 
 def to_run(folder: Path, failed: bool) -> list[AskedJob]:
@@ -177,7 +175,3 @@ def numbers_name_folders(config: Any) -> bool:
     """Return whether the folder of a job is called as its number."""
     sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     return bool(sweep["subdir"] == NUMBERED)
-
-
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    return shown(values[key]) if key in values else MISSING

@@ -31,7 +31,7 @@ from snnrun.search.optuna import optuna
 from snnrun.search.settings import CHOICE, GROUP, USUAL_TRIALS, Settings, settings_of
 from snnrun.search.shown import showing
 from snnrun.search.space import Space, space_of
-from snnrun.search.study import Book, Definition
+from snnrun.search.study import Book
 from snnrun.search.trials import Outcome, Watch, Worker
 from snnrun.shell import command
 from snnrun.sweeps.asked import Asked, read_asked, write_asked
@@ -230,16 +230,14 @@ def _worker(
     )
 
 
-def _definition(settings: Settings, space: Space, config: DictConfig) -> Definition:
+def _definition(settings: Settings, space: Space, config: DictConfig) -> dict[str, Any]:
     """Return what may not change when a search goes on."""
     kept = ("sampler", "seed", "seeds", "startup_trials", "objective", "pruner", "min_epochs")
-    return Definition(
-        values={
-            **_values(config),
-            **{f"{GROUP}.{name}": getattr(settings, name) for name in kept},
-            **{dimension.name: str(dimension) for dimension in space.dimensions},
-        }
-    )
+    return {
+        **_values(config),
+        **{f"{GROUP}.{name}": getattr(settings, name) for name in kept},
+        **{dimension.name: str(dimension) for dimension in space.dimensions},
+    }
 
 
 def _values(config: DictConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from snnrun.commands.result import standing
 from snnrun.errors import ConfigError, RecordError
 from snnrun.search.study import is_search
 from snnrun.shell import command
-from snnrun.sweeps.asked import Asked, AskedJob, adding_jobs, write_asked
+from snnrun.sweeps.asked import Asked, AskedJob, adding_jobs, key_of, overrides_of, write_asked
 from snnrun.sweeps.sweep import Sweep, read_sweep
 
 
@@ -87,9 +87,9 @@ def add(folder: Path, words: Sequence[str]) -> int:
 
 def _new(sweep: Sweep, values: dict[str, list[str]]) -> list[AskedJob]:
     """Return a job for each combination of new values with what the jobs have otherwise."""
-    keys = {key.lstrip("+~") for key in values}
+    keys = set(map(key_of, values))
     others = dict.fromkeys(
-        tuple(word for word in job.words if _key(word) not in keys) for job in sweep.jobs
+        tuple(word for word in job.words if key_of(word) not in keys) for job in sweep.jobs
     )
     there = {frozenset(job.settings.items()) for job in sweep.jobs}
     base = next(job.base for job in sweep.jobs)
@@ -98,8 +98,7 @@ def _new(sweep: Sweep, values: dict[str, list[str]]) -> list[AskedJob]:
     for more in itertools.product(*values.values()):
         for words in others:
             job = AskedJob(number=0, words=(*words, *more), folder="0" if named else "")
-            whole = AskedJob(number=0, words=(*base, *job.words)).overrides
-            if frozenset(whole.items()) not in there:
+            if frozenset(overrides_of((*base, *job.words)).items()) not in there:
                 found.append(job)
     return found
 
@@ -121,14 +120,11 @@ def _latest(sweep: Sweep) -> Asked:
 
 def _without(words: Sequence[str], others: Sequence[str]) -> list[str]:
     """Return words whose keys are not among those of others; with a launcher go its settings."""
-    keys = {_key(word) for word in others}
+    keys = set(map(key_of, others))
     launcher = "hydra/launcher" in keys
     return [
         word
         for word in words
-        if _key(word) not in keys and not (launcher and _key(word).startswith("hydra.launcher."))
+        if key_of(word) not in keys
+        and not (launcher and key_of(word).startswith("hydra.launcher."))
     ]
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]

@@ -19,12 +19,11 @@ from typing import Any
 
 from snnrun.errors import ConfigError, RecordError
 from snnrun.files import make_folders, one_at_a_time
-from snnrun.keys.kinds import shown
 from snnrun.record.owner import claim, running
 from snnrun.record.paths import RunPaths
 from snnrun.search.optuna import optuna
-from snnrun.shell import Line, setting
-from snnrun.sweeps.asked import AskedJob, add_jobs
+from snnrun.shell import setting
+from snnrun.sweeps.asked import AskedJob, add_jobs, differences
 
 try:
     import fcntl
@@ -128,40 +127,21 @@ def damaged(folder: Path) -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class Definition:
-    """What makes a search the same when it goes on."""
+def _require_same(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with a search that was defined otherwise.
 
-    values: Mapping[str, Any]
-
-    def require_same(self, there: Mapping[str, Any], folder: Path) -> None:
-        """Refuse to go on with a search that was another one.
-
-        Raises:
-            ConfigError: With what differs.
-        """
-        names = dict.fromkeys([*there, *self.values])
-        now = json.loads(json.dumps(self.values))
+    Raises:
+        ConfigError: With what differs.
+    """
+    found = differences(there, json.loads(json.dumps(now)))
+    if found:
         lines = [
-            f"  {name}: {_shown(there, name)} there, {_shown(now, name)} now"
-            for name in names
-            if there.get(name, NOTHING) != now.get(name, NOTHING)
+            f"{folder}: holds another search already:",
+            *(f"  {name}: {difference}" for name, difference in found.items()),
+            "Go on with it as it is there, or choose another folder: "
+            + setting("hydra.sweep.dir", "FOLDER"),
         ]
-        if lines:
-            other = Line(setting("hydra.sweep.dir", "FOLDER"))
-            raise ConfigError(
-                "\n".join(
-                    [
-                        f"{folder}: holds another search already:",
-                        *lines,
-                        f"Go on with it as it is there, or choose another folder: {other}",
-                    ]
-                )
-            )
-
-
-def _shown(values: Mapping[str, Any], name: str) -> str:
-    return shown(values[name]) if name in values else "nothing"
+        raise ConfigError("\n".join(lines))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +150,7 @@ class Book:
 
     Args:
         folder: Of the sweep.
-        definition: What the search is.
+        definition: Key -> value of what may not change when the search goes on.
         directions: Optuna's words, one for each objective.
         distributions: Name -> what it is drawn from.
         sampler: Returns a sampler of a seed.
@@ -181,7 +161,7 @@ class Book:
     """
 
     folder: Path
-    definition: Definition
+    definition: Mapping[str, Any]
     directions: Sequence[str]
     distributions: Mapping[str, Any]
     sampler: Callable[[int], Any]
@@ -214,13 +194,13 @@ class Book:
             )
             there = study.user_attrs.get(DEFINITION)
             if there is not None:
-                self.definition.require_same(there, self.folder)
+                _require_same(there, self.definition, self.folder)
                 return study
             rows = list(self.grid)
             random.Random(self.seed).shuffle(rows)  # any part of it is a fair one
             for row in rows:
                 study.enqueue_trial(dict(row), skip_if_exists=True)
-            study.set_user_attr(DEFINITION, dict(self.definition.values))
+            study.set_user_attr(DEFINITION, dict(self.definition))
             return study
 
     @contextmanager

@@ -23,7 +23,7 @@ from snnrun.search.objective import Objective, objectives_of
 from snnrun.search.report import report_of
 from snnrun.search.settings import settings_of
 from snnrun.search.space import Space, space_of
-from snnrun.search.study import Book, Definition
+from snnrun.search.study import Book
 
 LOG_ETA = "ETA=tag(log,interval(1e-4,1e-1))"
 TAU = "TAU_MEM=interval(15,40)"
@@ -40,7 +40,7 @@ def book(
     folder.mkdir(exist_ok=True)
     return Book(
         folder=folder,
-        definition=Definition(values={"seed": settings.seed}),
+        definition={"seed": settings.seed},
         directions=directions,
         distributions=space.distributions(),
         sampler=sampler_of(settings),
