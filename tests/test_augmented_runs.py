@@ -215,8 +215,8 @@ def test_inputs_are_dropped_anew_in_every_block_and_epoch(
     learn = NativeBackend.train
 
     def noted(backend: NativeBackend, *arguments: Any) -> Results:
-        chances.append(arguments[-2])
-        keys.append(arguments[-1])
+        chances.append(arguments[-1].dropout)
+        keys.append(arguments[-1].key)
         return learn(backend, *arguments)
 
     monkeypatch.setattr(NativeBackend, "train", noted)

@@ -105,7 +105,7 @@ def test_what_is_derived_of_lif_is_what_wunderlich_and_pehle_have() -> None:
     assert jump.records == ("I",)
     assert same(jump.slope, (I - V_THRESH) / TAU_MEM)
     # V is set: r_V = 0, and the rate of V after the spike is (I - v_reset) / tau_mem
-    assert same(jump.drive, -LAM_V * (I - V_RESET) / TAU_MEM - R + DL_DT)
+    assert same(jump.strength, -LAM_V * (I - V_RESET) / TAU_MEM - R + DL_DT)
     assert jump.adjoint.keys() == {"V"}
     assert same(jump.adjoint["V"], -DRIVE)
     assert jump.parameters.keys() == {"v_thresh", "v_reset"}
@@ -118,7 +118,7 @@ def test_what_is_derived_of_a_soft_reset_keeps_the_adjoint() -> None:
     jump = found.jump
     assert jump is not None
     # r_V = 1, so lam_V stays; the rate falls from (I - v_thresh) to (I - 0), by v_thresh
-    assert same(jump.drive, -LAM_V * V_THRESH / TAU_MEM - R + DL_DT)
+    assert same(jump.strength, -LAM_V * V_THRESH / TAU_MEM - R + DL_DT)
     assert same(jump.adjoint["V"], LAM_V - DRIVE)
     assert same(jump.parameters["v_thresh"], DRIVE - LAM_V)
 
@@ -131,7 +131,7 @@ def test_what_is_derived_of_an_adaptive_threshold() -> None:
     assert same(jump.slope, (I - on_threshold) / TAU_MEM + B / TAU_B)
     before = LAM_B * (-B / TAU_B)
     after = LAM_V * (I - V_RESET) / TAU_MEM + LAM_B * (-(B + B_INCR) / TAU_B)
-    assert same(jump.drive, before - after - R + DL_DT)
+    assert same(jump.strength, before - after - R + DL_DT)
     assert same(jump.adjoint["V"], -DRIVE)
     assert same(jump.adjoint["B"], LAM_B + DRIVE)
     assert jump.parameters.keys() == {"b_incr"}  # tau_b acts between spikes only
@@ -144,7 +144,7 @@ def test_what_is_derived_of_a_refractory_period() -> None:
     matrix = sp.Matrix([[0, 0], [0, -1 / TAU_SYN]])
     assert (found.held.A - matrix).is_zero_matrix
     assert found.jump is not None
-    assert same(found.jump.drive, -R + DL_DT + RELEASE)  # V does not move after the spike
+    assert same(found.jump.strength, -R + DL_DT + RELEASE)  # V does not move after the spike
     assert same(found.jump.release, -LAM_V * (I - V) / TAU_MEM)
 
 

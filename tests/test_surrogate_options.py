@@ -97,7 +97,9 @@ def test_losses_of_spike_times_are_refused_with_those_that_work(name: str) -> No
 def test_backend_genn_and_gradcheck_are_refused() -> None:
     with pytest.raises(ConfigError) as error:
         find_rule(config(backend="genn"))
-    assert str(error.value) == ("rule=surrogate: backend genn cannot run it; use backend=native")
+    assert str(error.value) == (
+        "rule=surrogate: backend genn cannot run it; use backend=native or numpy"
+    )
     with pytest.raises(ConfigError, match="finite differences cannot check them"):
         check_gradients(config())
 

@@ -64,7 +64,7 @@ def measure(preset: str, seeds: Sequence[int], words: Sequence[str]) -> Measured
         ]
         command += [f"MODEL_SEED={','.join(map(str, seeds))}", f"hydra.sweep.dir={folder}"]
         before = _processor_seconds()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=sys.stderr)  # a line for each run
         seconds = (_processor_seconds() - before) / len(seeds)
         runs = [load_run(Path(folder, str(number))) for number in range(len(seeds))]
         error = "error_ratio" in runs[0].epochs
