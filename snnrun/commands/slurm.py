@@ -13,6 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from snnrun.commands.compose import Origin
+from snnrun.commands.jobs import GIVES_FOLDER
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.shell import Line, command
@@ -29,9 +30,9 @@ LEAST = {  # of whole numbers
     "max_nodes": 1,
 }
 KINDS = {
-    "detach": (bool, "true"),
-    "setup": (list, "[module load gcc]"),
-    "additional_parameters": (dict, "{constraint: a100}"),
+    "detach": (bool, "true or false", "true"),
+    "setup": (list, "a list of lines of the shell", "[module load gcc]"),
+    "additional_parameters": (dict, "options of sbatch by name", "{constraint: a100}"),
 }
 LOST = ("killed", WAITING)  # states of a run of which Slurm has no job any more
 NO_SLURM = (
@@ -117,11 +118,13 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, least in LEAST.items():
         value = plain[name]
         if type(value) is not int or value < least:
-            raise ConfigError(f"hydra.launcher.{name}={value}: a whole number from {least} on")
-    for name, (kind, example) in KINDS.items():
+            raise ConfigError(
+                f"hydra.launcher.{name}={value}: must be a whole number of at least {least}"
+            )
+    for name, (kind, what, example) in KINDS.items():
         if not isinstance(plain[name], kind):
             raise ConfigError(
-                f"hydra.launcher.{name}={plain[name]}: of another kind, as in "
+                f"hydra.launcher.{name}={plain[name]}: must be {what}, as in "
                 f"'hydra.launcher.{name}={example}'"
             )
     return plain
@@ -170,14 +173,15 @@ def cancel(numbers: Iterable[str]) -> Line:
 
 
 def _of_sweep(word: str) -> bool:
-    return word.startswith(("hydra.sweep.dir=", "hydra.mode="))
+    return word.startswith((GIVES_FOLDER, "hydra.mode="))
 
 
 def _returned(run: Sequence[str], jobs: Sequence[Job], logs: Path) -> JobReturn:
     """Return what Hydra is told of a run: how it ended, its folder says, unless it has none."""
     done = JobReturn()
     done.status, done.return_value = JobStatus.COMPLETED, None
-    job = next((job for job in jobs if set(job.words) <= set(run)), None)
+    mine = (job for job in jobs if set(job.words) <= set(run))
+    job = max(mine, key=lambda job: len(job.words), default=None)  # a key may have been added
     if job is not None and job.state in LOST:
         done.status = JobStatus.FAILED
         done.return_value = SnnrunError(f"it has not come to its end; the logs are in {logs}")

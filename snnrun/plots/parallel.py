@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,13 @@ class Line:
 
     heights: Sequence[float]
     score: float
+
+
+def height(value: float, low: float, high: float, *, logarithmic: bool = False) -> float:
+    """Return where a value stands between the ends of an axis, from 0 to 1."""
+    if logarithmic:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return 0.5 if high == low else (value - low) / (high - low)
 
 
 def draw_parallel(

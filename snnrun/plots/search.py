@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from snnrun.plots.parallel import Line, draw_parallel
+from snnrun.plots.parallel import Line, draw_parallel, height
 from snnrun.plots.style import BLUE, GREY, ORANGE, VERMILION, new_figure, tidy
 from snnrun.search.report import Report
-from snnrun.search.space import position
 
 SIZE = (11.0, 7.5)
 _UNFINISHED = "pruned", "exploded", "failed"
@@ -87,7 +86,7 @@ def _parallel(figure: Figure, report: Report) -> None:
     found = report.study.get_trials(deepcopy=False)
     kinds = {name: d for trial in found for name, d in trial.distributions.items()}
     lines = [
-        Line([position(d, t.parameters[name]) for name, d in kinds.items()], t.values[0])
+        Line([_height(d, t.parameters[name]) for name, d in kinds.items()], t.values[0])
         for t in done
     ]
     axes = figure.subplots()
@@ -96,8 +95,15 @@ def _parallel(figure: Figure, report: Report) -> None:
     axes.set_title("Keys of the trials", loc="left", fontsize=10, fontweight="bold")
 
 
+def _height(kind: Any, value: Any) -> float:
+    choices = getattr(kind, "choices", None)
+    if choices is not None:
+        return height(choices.index(value), 0, len(choices) - 1)
+    return height(value, kind.low, kind.high, logarithmic=kind.log)
+
+
 def _ticks(kind: Any) -> list[tuple[float, str]]:
     """Return the ends of a range, or all choices."""
     values = getattr(kind, "choices", None) or (kind.low, kind.high)
     texts = [f"{value:.3g}" if isinstance(value, float) else str(value) for value in values]
-    return [(position(kind, value), text) for value, text in zip(values, texts, strict=True)]
+    return [(_height(kind, value), text) for value, text in zip(values, texts, strict=True)]

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter, NullLocator, PercentFormatter, ScalarFormatter
 
 from snnrun.errors import RecordError
-from snnrun.plots.parallel import Line, draw_parallel
+from snnrun.plots.parallel import Line, draw_parallel, height
 from snnrun.plots.style import BLUE, COLOURS, GREY, SCALE, by_epoch, new_figure, tidy
 from snnrun.record.reader import load_run
 from snnrun.shell import command
@@ -67,11 +67,8 @@ class Axis:
 
     def height(self, value: str) -> float:
         """Return where a value stands between the ends, from 0 to 1."""
-        at, first, last = (
-            math.log(x) if self.logarithmic else x
-            for x in (self.place(value), self.place(self.values[0]), self.place(self.values[-1]))
-        )
-        return 0.5 if last == first else (at - first) / (last - first)
+        first, last = self.place(self.values[0]), self.place(self.values[-1])
+        return height(self.place(value), first, last, logarithmic=self.logarithmic)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ logarithm.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -80,17 +79,6 @@ class Dimension:
             return list(found.choices)
         count = round((found.high - found.low) / found.step) + 1
         return [type(found.low)(found.low + k * found.step) for k in range(count)]
-
-
-def position(distribution: Any, value: Any) -> float:
-    """Return where a value lies between the ends of its distribution, from 0 to 1."""
-    choices = getattr(distribution, "choices", None)
-    if choices is not None:
-        return choices.index(value) / max(1, len(choices) - 1)
-    low, high = distribution.low, distribution.high
-    if distribution.log:
-        value, low, high = math.log(value), math.log(low), math.log(high)
-    return (value - low) / (high - low)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,8 +61,8 @@ def test_the_script_is_one_that_bash_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("runs_per_job", 0, "a whole number from 1 on"),
-        ("timeout_min", "1-00", "a whole number from 1 on"),
+        ("runs_per_job", 0, "a whole number of at least 1"),
+        ("timeout_min", "1-00", "a whole number of at least 1"),
         ("detach", 3, "hydra.launcher.detach=true"),
         ("setup", "module load gcc", r"setup=\[module load gcc\]"),
         ("tasks_per_node", 4, "there is no tasks_per_node"),

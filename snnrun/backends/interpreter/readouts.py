@@ -6,7 +6,7 @@ T steps, B examples, K outputs. See models/readouts.py for y.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy as sp
@@ -122,10 +122,7 @@ def maximum(readout: Readout, outputs: Outputs) -> Read:
     y = outputs.potential.max(axis=0)
     at_peak = np.arange(readout.program.steps)[:, None, None] == peak
     read = readout.of_numbers(y, outputs, at_peak)
-    delta = readout.cross_entropy(y, outputs.labels)
-    return Read(
-        loss=read.loss, prediction=read.prediction, drive=read.drive, delta=delta, peak=peak
-    )
+    return replace(read, delta=readout.cross_entropy(y, outputs.labels), peak=peak)
 
 
 def each_step(readout: Readout, outputs: Outputs) -> Read:
