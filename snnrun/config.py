@@ -210,6 +210,19 @@ def flat(source: Any) -> dict[str, Any]:
     return _flatten(_to_plain(source))[0]
 
 
+def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Return key -> what differs between two configurations, as in ``1 there, 2 now``."""
+
+    def told(values: Mapping[str, Any], key: str) -> str:
+        return shown(values[key]) if key in values else "nothing"
+
+    return {
+        key: f"{told(there, key)} there, {told(now, key)} now"
+        for key in dict.fromkeys([*there, *now])
+        if key not in there or key not in now or there[key] != now[key]
+    }
+
+
 def listed(wrong: Sequence[str], where: str) -> str:
     """Return one message for all problems: the only one, or a line for each."""
     if len(wrong) == 1:

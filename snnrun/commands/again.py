@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
 
 from snnrun.commands.application import Job, save
 from snnrun.commands.saved_run import changeable, load
-from snnrun.config import Config, validate
+from snnrun.config import Config, differences, validate
 from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.shell import command
-
-NONE = "nothing"  # of a key that only one of two configurations has
 
 
 def begin(job: Job) -> tuple[Config, bool]:
@@ -43,11 +40,11 @@ def begin(job: Job) -> tuple[Config, bool]:
         present = load(folder, [], "resume", keep=True)
         original = validate(OmegaConf.load(paths.config))
         drawn = job.cfg.get("MODEL_SEED") is None
-        different = differences(present, config, drawn)
-        if not different or not differences(original, config, drawn):
+        different = _different(present, config, drawn)
+        if not different or not _different(original, config, drawn):
             return present, True
         if trained:
-            raise RecordError(_refusal(folder, different))
+            raise RecordError(_refusal(folder, different, config))
     elif trained:
         raise RecordError(
             f"{folder}: holds a run already, whose configuration is lost; choose another folder"
@@ -57,17 +54,12 @@ def begin(job: Job) -> tuple[Config, bool]:
     return config, False
 
 
-def differences(there: Config, now: Config, drawn: bool) -> dict[str, tuple[Any, Any]]:
-    """Return key -> (value there, value now) where two configurations differ.
-
-    With ``drawn`` the seed now is one of a null, for which any will do.
-    """
-    old, new = there.by_key(), now.by_key()
-    return {
-        key: (old.get(key, NONE), new.get(key, NONE))
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key, NONE) != new.get(key, NONE) and not (drawn and key == "MODEL_SEED")
-    }
+def _different(there: Config, now: Config, drawn: bool) -> dict[str, str]:
+    """Return what differs; with ``drawn`` the seed now is one of a null, for which any will do."""
+    found = differences(there.by_key(), now.by_key())
+    if drawn:
+        found.pop("MODEL_SEED", None)
+    return found
 
 
 def score(folder: Path, config: Config) -> float:
@@ -79,15 +71,14 @@ def score(folder: Path, config: Config) -> float:
     return float(run.epochs[run.task.column("train")][-1])
 
 
-def _refusal(folder: Path, different: Mapping[str, tuple[Any, Any]]) -> str:
-    lines = [
-        f"  {key}: {shown(old)} there, {shown(new)} now" for key, (old, new) in different.items()
-    ]
+def _refusal(folder: Path, different: Mapping[str, str], config: Config) -> str:
+    lines = [f"  {key}: {difference}" for key, difference in different.items()]
     if FoldPaths(folder).begun:
         go_on = command("crossval", folder)
     else:
         same = all(key in changeable("resume") for key in different)
-        words = [f"{key}={shown(new)}" for key, (_, new) in different.items() if same]
+        values = config.by_key() if same else {}
+        words = [f"{key}={shown(values[key])}" for key in different if key in values]
         go_on = command("resume", folder, *words)
     return "\n".join(
         [

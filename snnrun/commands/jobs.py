@@ -13,12 +13,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from snnrun.commands.compose import without_hydra
-from snnrun.config import flat
+from snnrun.config import differences, flat
 from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.shell import command
-from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, differences, key_of
+from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, key_of
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep, read_sweep
 
 GRID = ("Grid", "BasicSweeper")  # the classes of sweepers that run every combination

@@ -51,7 +51,7 @@ def write_preset(sweep: Sweep, setting: Setting, name: str, folder: Path) -> Pat
         RecordError: The folder cannot be written.
     """
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"--preset {name}: must begin with a letter or digit; _ - . may follow")
+        raise ConfigError(f"--preset {name}: must be a plain name, as in shd_best-2")
     file = folder / "preset" / f"{name}.yaml"
     if file.exists():
         raise ConfigError(f"{file}: is there already; choose another name")

@@ -17,13 +17,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from snnrun.config import differences
 from snnrun.errors import ConfigError, RecordError
 from snnrun.files import make_folders, one_at_a_time
 from snnrun.record.owner import claim, running
 from snnrun.record.paths import RunPaths
 from snnrun.search.optuna import optuna
 from snnrun.shell import setting
-from snnrun.sweeps.asked import AskedJob, add_jobs, differences
+from snnrun.sweeps.asked import AskedJob, add_jobs
 
 try:
     import fcntl

@@ -19,7 +19,6 @@ from typing import Any
 
 from snnrun.errors import RecordError
 from snnrun.files import atomic_file, one_at_a_time, write_error
-from snnrun.keys.kinds import shown
 from snnrun.record.paths import ASKED
 from snnrun.version import __version__
 
@@ -80,19 +79,6 @@ def overrides_of(words: Iterable[str]) -> dict[str, str]:
 def key_of(word: str) -> str:
     """Return the key of an override, without the + or ~ that stand before it."""
     return word.lstrip("+~").partition("=")[0]
-
-
-def differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """Return key -> what differs between two configurations, as in ``1 there, 2 now``."""
-
-    def told(values: Mapping[str, Any], key: str) -> str:
-        return shown(values[key]) if key in values else "nothing"
-
-    return {
-        key: f"{told(there, key)} there, {told(now, key)} now"
-        for key in dict.fromkeys([*there, *now])
-        if key not in there or key not in now or there[key] != now[key]
-    }
 
 
 def write_asked(folder: Path, asked: Asked) -> Path:
