@@ -28,8 +28,8 @@ from snnrun.search import processes, report
 from snnrun.search.methods import pruner_of, sampler_of
 from snnrun.search.objective import objectives_of
 from snnrun.search.optuna import optuna
+from snnrun.search.progress import showing
 from snnrun.search.settings import CHOICE, GROUP, USUAL_TRIALS, Settings, settings_of
-from snnrun.search.shown import showing
 from snnrun.search.space import Space, space_of
 from snnrun.search.study import Book
 from snnrun.search.trials import Outcome, Watch, Worker

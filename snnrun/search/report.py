@@ -162,7 +162,7 @@ def history(report: Report) -> list[str]:
     heading = ["trial", *(o.name for o in report.objectives), "", "state", "epochs", *report.names]
     rows = [heading]
     for trial in report.trials:
-        values = [figure(v) for v in trial.values] or ["-"] * len(report.objectives)
+        values = [told_value(v) for v in trial.values] or ["-"] * len(report.objectives)
         mark = BEST if trial.number in best else ""
         epochs = f"{trial.epochs[0]}/{trial.epochs[1]}" if trial.epochs[1] else "-"
         keys = [_parameter(trial.parameters.get(name)) for name in report.names]
@@ -226,7 +226,7 @@ def summary(report: Report) -> list[str]:
         rows = [["trial", *names, *report.names]]
         for trial in sorted(report.best, key=lambda trial: trial.values):
             keys = [_parameter(trial.parameters.get(name)) for name in report.names]
-            rows.append([str(trial.number), *map(figure, trial.values), *keys])
+            rows.append([str(trial.number), *map(told_value, trial.values), *keys])
         lines += ["trials that none beats in everything:", *table(rows)]
     elif report.best:
         (best,) = report.best
@@ -237,7 +237,7 @@ def summary(report: Report) -> list[str]:
 def told_values(report: Report, trial: Trial) -> str:
     """Return the objectives and the values of a trial."""
     pairs = zip(report.objectives, trial.values, strict=True)
-    return ", ".join(f"{objective.name} {figure(value)}" for objective, value in pairs)
+    return ", ".join(f"{objective.name} {told_value(value)}" for objective, value in pairs)
 
 
 def words_of(trial: Trial) -> str:
@@ -245,7 +245,7 @@ def words_of(trial: Trial) -> str:
     return " ".join(f"{name}={_parameter(value)}" for name, value in trial.parameters.items())
 
 
-def figure(number: float) -> str:
+def told_value(number: float) -> str:
     """Return the value of an objective as text."""
     return f"{number:.4f}" if 0.01 <= abs(number) < 1000 else f"{number:.4g}"
 

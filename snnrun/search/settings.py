@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -136,21 +136,26 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     return Settings(**values)
 
 
-def _without_effect(values: Mapping[str, Any]) -> Sequence[str]:
-    """Return what is wrong of values that are right by themselves."""
-    if values["pruner"] == NO_PRUNER:
-        key = KEYS["sweep.min_epochs"]
-        if values["min_epochs"] != key.convert(key.default)[0]:
-            return [
-                f"{key.name}={values['min_epochs']}: has no effect with sweep.pruner={NO_PRUNER}"
-            ]
-    elif len(values["objective"]) > 1:
+def _without_effect(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong of values that are right by themselves."""
+    sampler, pruner = values["sampler"], values["pruner"]
+    idle = {
+        "min_epochs": pruner == NO_PRUNER,
+        "startup_trials": sampler != "tpe" and pruner != "median",
+    }
+    for name, is_idle in idle.items():
+        key = KEYS[f"{GROUP}.{name}"]
+        if is_idle and values[name] != key.convert(key.default)[0]:
+            yield (
+                f"{key.name}={values[name]}: has no effect with sweep.sampler={sampler} and "
+                f"sweep.pruner={pruner}"
+            )
+    if pruner != NO_PRUNER and len(values["objective"]) > 1:
         names = ",".join(values["objective"])
-        return [
-            f"sweep.pruner={values['pruner']}: a trial with several objectives ({names}) cannot be "
+        yield (
+            f"sweep.pruner={pruner}: a trial with several objectives ({names}) cannot be "
             "compared before its end; leave the pruner out, or give one objective"
-        ]
-    return []
+        )
 
 
 def unknown(name: str) -> str:

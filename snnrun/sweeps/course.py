@@ -40,7 +40,7 @@ STYLES = {
 }
 
 
-class Far(NamedTuple):
+class Progress(NamedTuple):
     """How far a sweep is."""
 
     counts: Mapping[str, int]  # state -> jobs
@@ -55,7 +55,7 @@ class Screen(Protocol):
     def line(self, before: str, state: str, after: str) -> None:
         """Show a job that has ended."""
 
-    def far(self, far: Far) -> None:
+    def progress(self, progress: Progress) -> None:
         """Show how far all are."""
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class PlainScreen:
         with suppress(OSError, ValueError):  # nobody is there to read it
             print(f"{before}  {state}  {after}".rstrip(), file=self._stream, flush=True)
 
-    def far(self, far: Far) -> None:
+    def progress(self, progress: Progress) -> None:
         """Lines of it would say nothing that those of the jobs do not."""
 
     def close(self) -> None:
@@ -97,8 +97,8 @@ class LiveScreen:
         with suppress(OSError):
             self._console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
 
-    def far(self, far: Far) -> None:
-        self._moving.show(lambda: picture(far))
+    def progress(self, progress: Progress) -> None:
+        self._moving.show(lambda: picture(progress))
 
     def close(self) -> None:
         self._moving.stop()
@@ -110,22 +110,22 @@ def make_screen(stream: TextIO | None = None) -> Screen:
     return LiveScreen(stream) if can_move(stream) else PlainScreen(stream)
 
 
-def picture(far: Far) -> Table:
+def picture(progress: Progress) -> Table:
     """Return the bar of the whole as rich draws it."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    total = sum(far.counts.values())
-    ended = total - far.counts.get(WAITING, 0) - far.counts.get(RUNNING, 0)
+    total = sum(progress.counts.values())
+    ended = total - progress.counts.get(WAITING, 0) - progress.counts.get(RUNNING, 0)
     table = Table.grid(padding=(0, 2), expand=True)
     for ratio in (None, 1, None, None):
         table.add_column(no_wrap=True, ratio=ratio)
     table.add_row(
-        Text(f"{ended}/{total} {far.what}", "bold"),
-        ProgressBar(total=1.0, completed=far.share, complete_style="cyan"),
-        Text(counted(far.counts, (RUNNING, "stopped", "killed", *FAILED))),
-        Text(f"{duration(far.seconds_left)} left", "cyan"),
+        Text(f"{ended}/{total} {progress.what}", "bold"),
+        ProgressBar(total=1.0, completed=progress.share, complete_style="cyan"),
+        Text(counted(progress.counts, (RUNNING, "stopped", "killed", *FAILED))),
+        Text(f"{duration(progress.seconds_left)} left", "cyan"),
     )
     return table
 
@@ -150,7 +150,7 @@ class Course:
         self._told: set[int] = set()
         self._done = {job.number for job in self._sweep.of_state(DONE)}
         self._share = _share(self._sweep)
-        self._show_far()  # here, as the terminal's streams are this thread's to change
+        self._show_progress()  # here, as the terminal's streams are this thread's to change
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -172,7 +172,7 @@ class Course:
                 self._told.discard(job.number)
             elif job.state != WAITING and self._before.get(job.number) != self._marks[job.number]:
                 self._tell(job)
-        self._show_far()
+        self._show_progress()
 
     def tell_failed(self, number: int, reason: str) -> None:
         """Show a job that failed without a new trace in its folder, unless it was shown."""
@@ -202,10 +202,12 @@ class Course:
         told = job.state != RUNNING and job.folder != self._folder
         return told and self._marks[job.number] == _mark(job)
 
-    def _show_far(self) -> None:
+    def _show_progress(self) -> None:
         share, passed = _share(self._sweep), self._clock() - self._began
         rate = (share - self._share) / passed if passed > 0 else 0.0
-        self.screen.far(Far(self._sweep.counts, share, (1 - share) / rate if rate > 0 else None))
+        self.screen.progress(
+            Progress(self._sweep.counts, share, (1 - share) / rate if rate > 0 else None)
+        )
 
 
 def result_of(job: Job) -> str:

@@ -36,7 +36,7 @@ def searched(*words: str, sampler: str = "tpe") -> Space:
 def book(
     folder: Path, space: Space, directions: Sequence[str] = ("maximize",), **given: Any
 ) -> Book:
-    settings = settings_of({"startup_trials": 2, **given})
+    settings = settings_of(given if "sampler" in given else {"startup_trials": 2, **given})
     folder.mkdir(exist_ok=True)
     return Book(
         folder=folder,
@@ -111,7 +111,8 @@ def test_what_cannot_be_searched_is_refused(words: list[str], sampler: str, says
         ({"pruner": "medan"}, "Did you mean 'median'"),
         ({"n_trials": 0}, "must be a whole number >= 1"),
         ({"n_trails": 3}, "Did you mean 'sweep.n_trials'"),
-        ({"min_epochs": 3}, "has no effect with sweep.pruner=none"),
+        ({"min_epochs": 3}, "has no effect with sweep.sampler=tpe and sweep.pruner=none"),
+        ({"sampler": "grid", "startup_trials": 3}, "has no effect with sweep.sampler=grid"),
         ({"pruner": "median", "objective": ["train_loss", "seconds"]}, "several objectives"),
         ({"objective": "test_accuracy"}, "nothing is chosen by the test set"),
         ({"objective": "validation_skill"}, "must be one of validation_accuracy"),

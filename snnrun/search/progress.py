@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from snnrun.search.report import Report, Trial, figure, report_of, told_values, words_of
-from snnrun.sweeps.course import Far, Screen, make_screen
+from snnrun.search.report import Report, Trial, report_of, told_value, told_values, words_of
+from snnrun.sweeps.course import Progress, Screen, make_screen
 from snnrun.sweeps.sweep import WAITING
 
 
-class Shown:
+class TrialProgress:
     """Shows each trial that it is told of.
 
     Args:
@@ -40,7 +40,7 @@ class Shown:
         left = max(0, self._n_trials - len(ended))
         seconds = (time.monotonic() - self._began) / self._told * left
         share = len(ended) / max(self._n_trials, len(ended))
-        self._screen.far(Far({**counts, WAITING: left}, share, seconds, "trials"))
+        self._screen.progress(Progress({**counts, WAITING: left}, share, seconds, "trials"))
 
 
 def said_of(report: Report, trial: Trial) -> str:
@@ -51,14 +51,16 @@ def said_of(report: Report, trial: Trial) -> str:
     if len(report.objectives) > 1:
         return said
     best = report.best[0]
-    return said + (" (the best so far)" if best is trial else f" (best {figure(best.values[0])})")
+    return said + (
+        " (the best so far)" if best is trial else f" (best {told_value(best.values[0])})"
+    )
 
 
 @contextmanager
-def showing(folder: Path, n_trials: int) -> Iterator[Shown]:
+def showing(folder: Path, n_trials: int) -> Iterator[TrialProgress]:
     """Give what shows the trials on standard output, as long as the block lasts."""
     screen = make_screen()
     try:
-        yield Shown(folder, n_trials, screen)
+        yield TrialProgress(folder, n_trials, screen)
     finally:
         screen.close()
