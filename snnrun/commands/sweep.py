@@ -97,15 +97,13 @@ def _table(arguments: Sequence[str]) -> int:
 
 
 def _status(arguments: Sequence[str]) -> int:
-    from snnrun.sweeps.status import status_lines
+    from snnrun.sweeps.status import status_lines, watch
     from snnrun.sweeps.table import job_as_object
 
     shape, words = choice_among(arguments, ("--watch", "--json"), [])
     folder, _ = _one_folder(words, none_after="status")
     sweep = _sweep(folder)
     if shape == "--watch":
-        from snnrun.sweeps.watch import watch
-
         watch(folder, sys.stdout)
     elif shape == "--json":
         print(json.dumps([job_as_object(job) for job in sweep.jobs], indent=1))

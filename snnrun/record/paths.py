@@ -9,7 +9,7 @@ from pathlib import Path
 
 SPIKES, VARIABLES, WEIGHTS, PREDICTIONS = "spikes", "variables", "weights", "predictions"
 RECORDING_KINDS = (SPIKES, VARIABLES, WEIGHTS)  # the kinds that have parts per epoch and trial
-MULTIRUN = "multirun.yaml"  # which Hydra writes beside the folders of a multirun's jobs
+MULTIRUN = "multirun.yaml"  # what Hydra has composed, beside the folders of a multirun's jobs
 ASKED = ".sweep"  # the folder beside it, in which snnrun writes what was asked
 
 _PART = re.compile(r"e(\d{5,})_t(\d{6,})\.h5")
