@@ -99,27 +99,33 @@ template <class P> struct ForwardPass : Walk<P> {
   private:
     template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
+    // One call of `forward` for each kind of observer: where these are folded into each other, small
+    // networks take 7 % longer.
     template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
-        using L = Layer<I>;
         auto& work = std::get<I>(trial.work);
+        const auto from = trial.template arrivals<I>();
         const auto run = [&](auto& seen) {
-            forward(work, std::get<I>(value), constants<I>(), trial.template arrivals<I>(), seen);
+            forward(work, std::get<I>(value), constants<I>(), from, seen);
         };
-        const auto with_signals = [&](auto& seen) {
-            if constexpr (L::Model::SIGNAL_PLUS || L::Model::SIGNAL_MINUS) {
-                Signals<L> signals{work, wide_numbers<L>(constants<I>()), constants<I>().own};
-                Both<Signals<L>, std::remove_reference_t<decltype(seen)>> both{signals, seen};
-                run(both);
+        const auto beside = [&](auto other) {
+            Both<decltype(other), Observer> both{other, observer};
+            run(both);
+        };
+        using L = Layer<I>;
+        if constexpr (L::Model::SIGNAL_PLUS || L::Model::SIGNAL_MINUS) {
+            Signals<L> signals{work, wide_numbers<L>(constants<I>()), constants<I>().own};
+            Both<Signals<L>, Observer> both{signals, observer};
+            if constexpr (TRACE) {
+                Trace<L> trace{work.trace.data()};
+                Both<Trace<L>, decltype(both)> all{trace, both};
+                run(all);
             } else {
-                run(seen);
+                run(both);
             }
-        };
-        if constexpr (TRACE) {
-            Trace<L> trace{work.trace.data()};
-            Both<Trace<L>, Observer> both{trace, observer};
-            with_signals(both);
+        } else if constexpr (TRACE) {
+            beside(Trace<L>{work.trace.data()});
         } else {
-            with_signals(observer);
+            run(observer);
         }
     }
 };
