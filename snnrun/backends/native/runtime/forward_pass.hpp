@@ -99,8 +99,8 @@ template <class P> struct ForwardPass : Walk<P> {
   private:
     template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
-    // One call of `forward` for each kind of observer: where these are folded into each other, small
-    // networks take 7 % longer.
+    // A call of `forward` for each kind of observer: folded into each other, they cost small networks
+    // 7 % of their time.
     template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
         auto& work = std::get<I>(trial.work);
         const auto from = trial.template arrivals<I>();
