@@ -99,7 +99,7 @@ template <class P> struct ForwardPass : Walk<P> {
   private:
     template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
-    // A call of `forward` for each kind of observer: folded into each other, they cost small networks
+    // A call of `forward` for each kind of observer: folded into each other, they cost a small net
     // 7 % of their time.
     template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
         auto& work = std::get<I>(trial.work);
