@@ -18,7 +18,7 @@ from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.shell import command
-from snnrun.sweeps.asked import Asked, AskedJob, asked_jobs, key_of
+from snnrun.sweeps.asked import Asked, AskedJob, key_of
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep, read_sweep
 
 GRID = ("Grid", "BasicSweeper")  # the classes of sweepers that run every combination
@@ -148,8 +148,10 @@ def to_run(folder: Path, failed: bool) -> list[AskedJob]:
         failed: Those that failed too.
     """
     left = (*OPEN, *(FAILED if failed else ()))
-    states = {job.number: job.state for job in read_sweep(folder).jobs}
-    return [job for job in asked_jobs(folder) if states[job.number] in left]
+    sweep = read_sweep(folder)
+    states = {job.number: job.state for job in sweep.jobs}
+    asked = (job for request in sweep.asked for job in request.jobs)
+    return [job for job in asked if states[job.number] in left]
 
 
 def words_of(

@@ -132,7 +132,7 @@ def _tell_untold() -> None:
     """Show jobs of which only Hydra knows that they failed: those that would not begin."""
     if Multirun.course is None:
         return
-    Multirun.course.look()
+    Multirun.course.end()
     for job, result in Multirun.returned:
         if _failed(result):
             Multirun.course.tell_failed(job.number, str(result._return_value))

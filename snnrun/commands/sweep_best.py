@@ -94,10 +94,10 @@ def _header(sweep: Sweep, setting: Setting, name: str, folder: Path) -> str:
         for key in differing(jobs)
         if key in SEEDS
     )
-    tested = percent(setting.figure("test"))
+    tested = setting.figure("test")
     figures = [f"{by} {percent(setting.figure(by))} %"]
-    if tested != "-":
-        figures.insert(0, f"test {tested} %")
+    if tested.n:
+        figures.insert(0, f"test {percent(tested)} %")
     tried = {key: dict.fromkeys(one.values[key] for one in settings) for key in setting.values}
     among = ", ".join(f"{key}={'|'.join(values)}" for key, values in tried.items())
     lines = [
@@ -149,5 +149,9 @@ def _as_yaml(values: Mapping[str, Any]) -> str:
 def describe(sweep: Sweep, setting: Setting) -> list[str]:
     """Return the best setting, its figures and the command that runs it."""
     figures = {"validation": "valid", "train": "train", "test": "test"}
-    known = [f"{word} {percent(setting.figure(name))} %" for name, word in figures.items()]
-    return [*best_lines(sweep, setting), "  " + ", ".join(k for k in known if " - " not in k)]
+    known = [
+        f"{word} {percent(figure)} %"
+        for name, word in figures.items()
+        if (figure := setting.figure(name)).n
+    ]
+    return [*best_lines(sweep, setting), "  " + ", ".join(known)]

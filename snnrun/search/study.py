@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from snnrun.config import differences
@@ -34,9 +33,6 @@ except ImportError:  # not on Windows
 JOURNAL, WORKERS, STUDY = "search.journal", "search", "search"
 DEFINITION = "definition"  # an attribute of the study
 BEGUN, REASON, ENDED = "begun", "reason", "ended"  # attributes of trials
-
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -261,7 +257,7 @@ class Book:
         number: int,
         state: str,
         values: Sequence[float] | None = None,
-        about: Mapping[str, str] = NOTHING,
+        about: Mapping[str, str] | None = None,
     ) -> None:
         """Enter how a trial ended.
 
@@ -271,7 +267,7 @@ class Book:
             values: Of the objectives, of one that is complete.
             about: Attributes of the trial.
         """
-        for name, value in about.items():
+        for name, value in (about or {}).items():
             self.storage.set_trial_user_attr(self.id_of(number), name, value)
         kind = optuna().trial.TrialState[state]
         self.study.tell(number, values=values, state=kind, skip_if_finished=True)

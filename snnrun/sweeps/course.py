@@ -155,11 +155,15 @@ class Course:
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Show what has ended since, and give the terminal back."""
+    def end(self) -> None:
+        """Follow the jobs no longer, and show what has ended since."""
         self._closed.set()
         self._thread.join()
         self.look()
+
+    def close(self) -> None:
+        """End, and give the terminal back."""
+        self.end()
         self.screen.close()
 
     def look(self) -> None:
@@ -175,7 +179,10 @@ class Course:
         self._show_progress()
 
     def tell_failed(self, number: int, reason: str) -> None:
-        """Show a job that failed without a new trace in its folder, unless it was shown."""
+        """Show a job that failed without a new trace in its folder, unless it was shown.
+
+        To be called after ``end``.
+        """
         for job in self._sweep.jobs:
             if job.number == number and job.state in FAILED:
                 self._tell(job)
