@@ -32,7 +32,6 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_GONE = (errno.ENOENT, errno.ENOTDIR)
 _FOLDER_SYNC_UNSUPPORTED = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES)
 
 _made: dict[str, Path] = {}  # folder that cannot be used -> the one that is used in its stead
@@ -88,7 +87,10 @@ def write_error(path: Path, error: OSError) -> RecordError:
         )
     elif error.errno == errno.EFBIG:
         what = "the file would grow larger than this process may write. Raise the limit (ulimit -f)"
-    elif error.errno in _GONE:
+    elif error.errno == errno.ENOTDIR:
+        file = next((place for place in path.parents if place.is_file()), path.parent)
+        what = f"{file} is a file, no folder. Choose another folder"
+    elif error.errno == errno.ENOENT:
         what = f"there is no folder {path.parent}. Was it moved or deleted while the run went on?"
     elif error.errno == errno.EISDIR:
         what = "a folder has this name. Move it away"

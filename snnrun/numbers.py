@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -65,10 +65,13 @@ def table(rows: Sequence[Sequence[str]], left: Collection[int] = (), gap: str = 
     ]
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows with the same columns as CSV, under their names; None is an empty cell."""
+def csv_text(rows: Sequence[Mapping[str, Any]], columns: Iterable[str] = ()) -> str:
+    """Return rows with the same columns as CSV, under their names; None is an empty cell.
+
+    ``columns`` are the names where there is no row.
+    """
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0] if rows else columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -120,6 +120,7 @@ class Application:
         if line.options.keys() & PRINTING:
             self._print(line)
             return 0
+        logging.raiseExceptions = False  # of a full disk, tracebacks: what else is written tells it
         overrides = [*self.settings, *check(line)]
         announce(self.name, arguments)
         if _asks_for_many(line, overrides) or not self._run_once(line, overrides):

@@ -29,7 +29,7 @@ from snnrun.record.paths import ASKED, MULTIRUN
 from snnrun.stop import stop_requests
 from snnrun.sweeps.asked import AskedJob, adding_jobs, is_sweep, write_asked
 from snnrun.sweeps.course import Course, make_screen
-from snnrun.sweeps.sweep import FAILED, read_sweep
+from snnrun.sweeps.sweep import DONE, FAILED, RUNNING, read_sweep
 
 HERE = "BasicLauncher"
 PROCESSES = ("JoblibLauncher", "LocalLauncher")  # the second is submitit_local
@@ -147,7 +147,12 @@ def _end(folder: Path, ended: BaseException | None) -> None:
     print("\n".join(lines), flush=True)
     if ended is not None:
         raise SystemExit(1) if isinstance(ended, Exception) else ended
-    errors = [result._return_value for _, result in Multirun.returned if _failed(result)]
+    able = {job.number for job in sweep.of_state(DONE, RUNNING)}  # perhaps another launcher's
+    errors = [
+        result._return_value
+        for job, result in Multirun.returned
+        if _failed(result) and job.number not in able
+    ]
     if errors and wants_traceback():
         raise errors[0]
     if errors or sweep.of_state(*FAILED):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from snnrun.commands.arguments import split
 from snnrun.record.provenance import SEEDS
 from snnrun.shell import Line, command
-from snnrun.sweeps.settings import Setting, best_of, differing, fold, judged_by
+from snnrun.sweeps.settings import Setting, best_of, fold, judged_by, value_of
 from snnrun.sweeps.status import count_line
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep
 from snnrun.sweeps.table import as_text, percent
+
+DRAWN = "MODEL_SEED"  # where none is given
 
 
 def result_lines(sweep: Sweep) -> list[str]:
@@ -34,14 +36,16 @@ def best_lines(sweep: Sweep, best: Setting) -> list[str]:
 
 
 def again(sweep: Sweep, setting: Setting) -> Line:
-    """Return the command that runs a setting of a sweep again: all seeds that it has finished."""
+    """Return the command that runs a setting again: with all seeds, also such as were drawn."""
     jobs = setting.finished or setting.jobs
     words = {word.partition("=")[0]: word for word in (*jobs[0].base, *jobs[0].words)}
-    seeds = [key for key in differing(jobs) if key in SEEDS]
-    for key in seeds:
-        values = dict.fromkeys(job.settings[key] for job in jobs if key in job.settings)
-        words[key] = f"{key}={','.join(values)}"
-    return command("train", *options_of(sweep), *(["-m"] if seeds else []), *words.values())
+    several = False
+    for key in SEEDS:
+        values = [v for v in dict.fromkeys(value_of(job, key) for job in jobs) if v.isdecimal()]
+        if len(values) > 1 or (values and key == DRAWN):
+            words[key] = f"{key}={','.join(values)}"
+        several |= len(values) > 1
+    return command("train", *options_of(sweep), *(["-m"] if several else []), *words.values())
 
 
 def options_of(sweep: Sweep) -> list[str]:

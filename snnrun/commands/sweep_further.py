@@ -81,7 +81,8 @@ def add(folder: Path, words: Sequence[str]) -> int:
         jobs = _new(sweep, values_of(typed))
         if jobs:
             write_asked(folder, replace(asked, jobs=numbered(jobs, sweep), when=""))
-    print(f"{len(jobs)} jobs more" if jobs else "the sweep has these jobs already", flush=True)
+    more = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} more"
+    print(more if jobs else "the sweep has these jobs already", flush=True)
     return resume(folder, [], failed=False)
 
 
@@ -110,6 +111,8 @@ def _latest(sweep: Sweep) -> Asked:
         RecordError: There is none: it is no sweep, or one that was made without what was asked.
     """
     commands = [asked for asked in sweep.asked if asked.words]
+    if not sweep.jobs and not sweep.asked:
+        raise RecordError(f"{sweep.folder}: holds no sweep. `snnrun runs` lists the runs")
     if not commands:
         raise RecordError(
             f"{sweep.folder}: it is not written there what was asked, as of a sweep of an older "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,7 +19,7 @@ from matplotlib.ticker import Formatter, NullLocator, PercentFormatter, ScalarFo
 from snnrun.errors import RecordError
 from snnrun.plots.parallel import Line, draw_parallel, height
 from snnrun.plots.style import BLUE, COLOURS, GREY, SCALE, by_epoch, new_figure, tidy
-from snnrun.record.reader import load_run
+from snnrun.record.reader import Run, load_run
 from snnrun.shell import command
 from snnrun.sweeps.settings import (
     Setting,
@@ -73,12 +74,24 @@ class Axis:
 
 @dataclass(frozen=True)
 class Shown:
-    """What is drawn: the settings in which a run has finished, and by what they are judged."""
+    """What is drawn: the settings in which a run has finished, and by what they are judged.
+
+    Args:
+        axes: A key each.
+        settings: Of runs that have the score.
+        by: "validation" or "train".
+        runs: Folder -> what the run has recorded.
+    """
 
     axes: tuple[Axis, ...]
     settings: tuple[Setting, ...]
-    by: str  # "validation" or "train"
-    task: Task
+    by: str
+    runs: Mapping[Path, Run]
+
+    @property
+    def task(self) -> Task:
+        """That of all runs."""
+        return next(iter(self.runs.values())).task
 
     @property
     def label(self) -> str:
@@ -111,7 +124,7 @@ def sweep_picture(sweep: Sweep, by: Sequence[str] = ()) -> Figure:
     keys = len(found.axes)
     rows = 1 if keys == 1 else 2
     figure = new_figure(WIDTH, ROW * rows)
-    figure.suptitle(_title(sweep), fontsize=10, x=0.01, ha="left")
+    figure.suptitle(_title(sweep, len(found.runs)), fontsize=10, x=0.01, ha="left")
     if keys == 1:
         left, right = figure.subplots(1, 2)
         _by_key(left, found, found.axes[0], named=True)
@@ -129,26 +142,34 @@ def sweep_picture(sweep: Sweep, by: Sequence[str] = ()) -> Figure:
 
 
 def _shown(sweep: Sweep, by: Sequence[str]) -> Shown:
-    jobs = [job for job in sweep.jobs if job.state == DONE]
-    if not jobs:
+    done = [job for job in sweep.jobs if job.state == DONE]
+    if not done:
         raise RecordError(
             f"{sweep.folder}: no job has finished, so there is nothing to plot yet. How they "
             f"stand: {command('sweep', 'status', str(sweep.folder))}"
         )
-    keys = [known_key(key, jobs) for key in by] or setting_keys(jobs)
+    judge = judged_by(done)
+    able = [job for job in done if math.isfinite(getattr(job, f"{judge}_score"))]
+    runs = {job.folder: load_run(job.folder) for job in able}
+    task = runs[able[0].folder].task
+    jobs = [job for job in able if runs[job.folder].task == task]
+    keys = [known_key(key, jobs) for key in by] or setting_keys(jobs) or setting_keys(sweep.jobs)
     axes = [
         Axis(key, tuple(sorted({value_of(job, key) for job in jobs}, key=number_of)))
         for key in keys
     ]
-    task = load_run(jobs[0].folder).task
-    return Shown(tuple(axes), tuple(fold(jobs, keys)), judged_by(jobs), task)
+    return Shown(
+        tuple(axes), tuple(fold(jobs, keys)), judge, {job.folder: runs[job.folder] for job in jobs}
+    )
 
 
-def _title(sweep: Sweep) -> str:
+def _title(sweep: Sweep, shown: int) -> str:
     """Return the name of a sweep, with how many jobs are left out, and why."""
     told = counted(sweep.counts, [state for state in sweep.counts if state != DONE])
-    left = f"; left out: {told}" if told else ""
-    return f"{sweep.folder.name}: {sweep.counts[DONE]} finished runs{left}"
+    scoreless = sweep.counts[DONE] - shown
+    out = [*([told] if told else []), *([f"{scoreless} without the score"] if scoreless else [])]
+    runs = f"{shown} finished run{'s' if shown != 1 else ''}"
+    return f"{sweep.folder.name}: {runs}{'; left out: ' if out else ''}{', '.join(out)}"
 
 
 def _by_key(axes: Axes, shown: Shown, axis: Axis, *, named: bool) -> None:
@@ -214,11 +235,12 @@ def _curves(axes: Axes, shown: Shown) -> None:
     column = shown.task.column(shown.by)
     last = np.zeros(1)
     for setting in sorted(shown.settings, key=shown.mean):
-        runs = [load_run(job.folder).epochs for job in setting.finished]
+        runs = [shown.runs[job.folder].epochs for job in setting.finished]
         length = min(len(run["epoch"]) for run in runs)
         mean = np.mean([np.asarray(run[column][:length], float) for run in runs], axis=0)
         name = setting.values[shown.axes[0].key] if norm is None else None
-        axes.plot(runs[0]["epoch"][:length], mean, color=colour(setting), lw=1.2, label=name)
+        how = "o" if length == 1 else "-"
+        axes.plot(runs[0]["epoch"][:length], mean, how, color=colour(setting), lw=1.2, label=name)
         last = max(last, runs[0]["epoch"][:length], key=len)
     tidy(axes, y=shown.label)
     by_epoch(axes, last)

@@ -147,7 +147,7 @@ class Course:
         self._sweep = read_sweep(folder)
         self._marks = {job.number: _mark(job) for job in self._sweep.jobs}
         self._before = dict(self._marks)  # of jobs as they were left
-        self._told: set[int] = set()
+        self._told: dict[int, tuple[str, int]] = {}  # state and epochs
         self._done = {job.number for job in self._sweep.of_state(DONE)}
         self._share = _share(self._sweep)
         self._show_progress()  # here, as the terminal's streams are this thread's to change
@@ -172,9 +172,8 @@ class Course:
         self._sweep = read_sweep(self._folder, known)
         self._marks = {job.number: _mark(job) for job in self._sweep.jobs}
         for job in self._sweep.jobs:
-            if job.state == RUNNING:
-                self._told.discard(job.number)
-            elif job.state != WAITING and self._before.get(job.number) != self._marks[job.number]:
+            ended = job.state not in (RUNNING, WAITING)
+            if ended and self._before.get(job.number) != self._marks[job.number]:
                 self._tell(job)
         self._show_progress()
 
@@ -190,13 +189,13 @@ class Course:
                 self._tell(replace(job, state="refused", reason=reason))
 
     def _tell(self, job: Job) -> None:
-        if job.number in self._told:
+        if self._told.get(job.number) == (job.state, job.epochs):  # seen again by another launcher
             return
-        self._told.add(job.number)
+        self._told[job.number] = job.state, job.epochs
         total = len(self._sweep.jobs)
         keys = differing(self._sweep.jobs)
         width = max(len(name_of(one, keys)) for one in self._sweep.jobs)
-        place = len(self._told | self._done)
+        place = len(self._done.union(self._told))
         before = f"{place:>{len(str(total))}}/{total}  {name_of(job, keys):<{width}}"
         self.screen.line(before, job.state, result_of(job))
 

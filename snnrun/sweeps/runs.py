@@ -86,12 +86,13 @@ def show_runs(jobs: Sequence[Job], root: Path, stream: TextIO) -> None:
 def as_csv(jobs: Sequence[Job]) -> str:
     """Return the list as CSV with all digits, with a column for each key that differs."""
     keys = differing(jobs)
-    return csv_text([_as_row(job, keys) for job in jobs])
+    none = Job(folder=Path(), created=0.0, state="", number=0)
+    return csv_text([_as_row(job, keys) for job in jobs], _as_row(none, ()))
 
 
 def as_json(jobs: Sequence[Job]) -> str:
     """Return the list as JSON with all digits; ``overrides`` has all that was given to a run."""
-    return json.dumps([_as_object(job) for job in jobs], indent=1)
+    return json.dumps([_as_object(job) for job in jobs], indent=1) + "\n"
 
 
 def no_runs(root: Path) -> str:

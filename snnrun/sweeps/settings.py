@@ -201,13 +201,14 @@ def nan_last(value: float) -> float:
 
 
 def _composed(job: Job, key: str) -> str:
-    """Return the value of a key in the configuration that a run was composed with."""
+    """Return the value of a key in the configuration that a run was, or will be, composed with."""
     top, _, option = key.partition(".")
     try:
         block = _block(RunPaths(job.folder).config, top)
         return plain(shown(block[option or "name"] if isinstance(block, dict) else block))
-    except (OSError, ValueError, KeyError):
-        return ""
+    except (OSError, ValueError, KeyError):  # it has not begun
+        name = key if key in job.common else f"{key}.name"
+        return plain(shown(job.common[name])) if name in job.common else ""
 
 
 @lru_cache(maxsize=4096)

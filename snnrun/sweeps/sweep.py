@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,14 @@ class Job(Summary):
         number: From 0.
         words: What it has besides the words of all jobs, as KEY=VALUE of Hydra.
         base: The words of all jobs of its request.
+        common: Key -> value of what is composed of these alone, as far as that is known.
         state: One of STATES.
     """
 
     number: int
     words: tuple[str, ...] = ()
     base: tuple[str, ...] = ()
+    common: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def overrides(self) -> dict[str, str]:
@@ -98,11 +100,14 @@ def read_sweep(folder: str | Path, known: Iterable[Job] = ()) -> Sweep:
         return Sweep(folder=top, asked=tuple(asked), jobs=tuple(read_runs(top)))
     places, read = _places(top, jobs), {job.number: job for job in known}
     base: tuple[str, ...] = ()
+    common: Mapping[str, Any] = {}
     for request in asked:
-        base = request.base or base  # of jobs that were added, that of the request before
+        if request.base:  # of jobs that were added, that of the request before
+            base, common = request.base, request.config
         for job in request.jobs:
             if job.number not in read:
-                read[job.number] = _read(job, base, places[job.number], top)
+                told = {"words": job.words, "base": base, "common": common}
+                read[job.number] = _read(places[job.number], top, number=job.number, **told)
     ordered = tuple(read[number] for number in sorted(read))
     return Sweep(folder=top, asked=tuple(asked), jobs=ordered)
 
@@ -139,8 +144,7 @@ def words_of(folder: Path) -> tuple[str, ...]:
         return ()
 
 
-def _read(asked: AskedJob, base: tuple[str, ...], folder: Path | None, top: Path) -> Job:
-    told: dict[str, Any] = {"number": asked.number, "words": asked.words, "base": base}
+def _read(folder: Path | None, top: Path, **told: Any) -> Job:
     if folder is None or not _begun(folder):
         return Job(folder=folder or top, created=0.0, state=WAITING, **told)
     return _with(read_summary(folder), **told)
@@ -152,7 +156,7 @@ def _begun(folder: Path) -> bool:
 
 
 def _with(summary: Summary, **told: Any) -> Job:
-    return Job(**{field.name: getattr(summary, field.name) for field in fields(Summary)}, **told)
+    return Job(**{known.name: getattr(summary, known.name) for known in fields(Summary)}, **told)
 
 
 def _places(top: Path, jobs: Iterable[AskedJob]) -> dict[int, Path | None]:

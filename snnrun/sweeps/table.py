@@ -65,7 +65,7 @@ def as_json(settings: Sequence[Setting]) -> str:
     rows = [
         {
             "settings": setting.values,
-            "best": setting is best,
+            "chosen": setting is best,
             **{name: _as_object(setting.figure(name)) for name in FIGURES},
             "jobs": [job_as_object(job) for job in setting.jobs],
         }
@@ -103,8 +103,9 @@ def reasons(jobs: Sequence[Job]) -> list[str]:
     for job in jobs:
         if job.state in FAILED:
             found.setdefault((job.state, in_short(job.reason)), []).append(job)
+    several = len({job.folder.parent for failed in found.values() for job in failed}) > 1
     lines = [
-        f"{state}: job{'s' if len(of) > 1 else ''} {_numbers(of)}: {reason}"
+        f"{state}: job{'s' if len(of) > 1 else ''} {_numbers(of, several)}: {reason}"
         for (state, reason), of in list(found.items())[:_MOST_REASONS]
     ]
     more = len(found) - _MOST_REASONS
@@ -164,8 +165,11 @@ def _as_object(figure: Figure) -> dict[str, Any]:
     return {"mean": _or_null(figure.mean), "sd": _or_null(figure.sd), "n": figure.n}
 
 
-def _numbers(jobs: Sequence[Job]) -> str:
-    shown = ", ".join(str(job.number) for job in jobs[:_MOST_NUMBERS])
+def _numbers(jobs: Sequence[Job], of_several_sweeps: bool) -> str:
+    shown = ", ".join(
+        f"{job.folder.parent.name}/{job.number}" if of_several_sweeps else str(job.number)
+        for job in jobs[:_MOST_NUMBERS]
+    )
     return f"{shown}, ..." if len(jobs) > _MOST_NUMBERS else shown
 
 

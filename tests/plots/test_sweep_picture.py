@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +64,29 @@ def test_the_score_by_a_key_is_that_of_all_its_runs_in_the_order_of_numbers(swee
     assert [len(curve.get_xdata()) for curve in curves] == [2, 2]
 
 
+def test_one_run_is_a_picture_too_and_runs_without_the_score_are_counted(sweep: Sweep) -> None:
+    done = [job for job in sweep.jobs if job.state == "finished"]
+    figure = sweep_picture(replace(sweep, jobs=(done[0], *sweep.jobs[-1:])))
+    assert figure._suptitle is not None
+    assert figure._suptitle.get_text() == "grid: 1 finished run; left out: 1 refused"
+    without = replace(done[1], validation_score=math.nan)
+    figure = sweep_picture(replace(sweep, jobs=(done[0], without, done[4])))
+    assert figure._suptitle is not None
+    assert figure._suptitle.get_text() == "grid: 2 finished runs; left out: 1 without the score"
+
+
 def test_python_shows_it_too(sweep: Sweep) -> None:
     figure = plot(sweep.folder)
     assert figure._suptitle is not None
     assert figure._suptitle.get_text().startswith("grid: 8 finished runs")
+
+
+def test_runs_that_were_put_into_a_folder_are_shown_like_a_sweep(
+    sweep: Sweep, tmp_path: Path
+) -> None:
+    for job in (sweep.jobs[0], sweep.jobs[4]):
+        shutil.copytree(job.folder, tmp_path / "mine" / job.folder.name)
+    assert here("plot", str(tmp_path / "mine")).stdout == f"{tmp_path}/mine/sweep.png\n"
 
 
 def test_texts_are_an_axis_too_and_stand_evenly() -> None:

@@ -110,6 +110,13 @@ def test_only_what_is_left_is_run_and_failed_ones_if_asked(swept: Path, tmp_path
     )
 
 
+def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = here(*sweep_words(tmp_path / "file" / "s", "MODEL_SEED=1,2"))
+    assert done.returncode == 2
+    assert f"{tmp_path}/file is a file, no folder. Choose another folder" in done.stderr
+
+
 def test_values_are_added_with_those_that_the_other_keys_have(swept: Path, tmp_path: Path) -> None:
     sweep = copied(swept, tmp_path)
     done = here("sweep", "add", str(sweep), "MODEL_SEED=2,3")
@@ -207,6 +214,19 @@ def test_status_watches_until_all_have_ended(tmp_path: Path) -> None:
     assert watched.returncode == 0
     assert watched.stdout.endswith(f"2 jobs: 2 finished; in {sweep}\n")
     assert "job 1 MODEL_SEED=2  finished" in watched.stdout
+
+
+@pytest.mark.long
+def test_two_launchers_of_a_sweep_share_its_jobs_and_neither_fails(tmp_path: Path) -> None:
+    words = sweep_words(tmp_path / "s", "ETA=1e-3,2e-3,3e-3", "MODEL_SEED=1,2", "N_EPOCH=100")
+    first = start(*words)
+    wait_for((tmp_path / "s" / "0").exists, first)
+    second = start(*words)
+    for code, said in (end(first), end(second)):
+        assert code == 0, said
+        told = re.findall(r"^./6  job (\d)", said, re.M)
+        assert len(told) == len(set(told)), said
+    assert read_sweep(tmp_path / "s").counts == {"finished": 6}
 
 
 @pytest.mark.long

@@ -117,6 +117,8 @@ def test_no_runs_says_where_they_would_be(tmp_path: Path) -> None:
     text = listed(tmp_path)
     assert str(tmp_path / "outputs") in text
     assert "snnrun train dataset=yinyang" in text
+    table = here("runs", str(tmp_path), "--csv").stdout.splitlines()
+    assert [line.split(",")[:3] for line in table] == [["name", "dataset", "folder"]]
 
 
 def test_run_of_somebody_else_is_listed_with_the_reason() -> None:

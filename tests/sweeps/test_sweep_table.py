@@ -4,15 +4,17 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runs import here
 
+from snnrun.commands.result import again
 from snnrun.errors import ConfigError
 from snnrun.sweeps.settings import best_of, fold, in_order, kept
-from snnrun.sweeps.sweep import Job
-from snnrun.sweeps.table import as_csv, as_json, as_markdown, as_text
+from snnrun.sweeps.sweep import Job, Sweep
+from snnrun.sweeps.table import as_csv, as_json, as_markdown, as_text, reasons
 
 
 def job(number: int, words: str, score: float = math.nan, **more: object) -> Job:
@@ -88,7 +90,8 @@ def test_csv_and_json_have_all_digits_and_every_job() -> None:
     assert first["validation"] == {
         "mean": 0.55, "sd": pytest.approx(0.0707, abs=1e-4), "n": 2,
     }  # fmt: skip
-    assert second["best"]
+    assert [first["chosen"], second["chosen"]] == [False, True]
+    assert second["best"]["n"] == 0
     assert second["jobs"][1]["reason"] == "not finite"
     assert as_markdown(settings).splitlines()[3].startswith("| **0.001** | **1 of 2** | **-** |")
 
@@ -106,10 +109,42 @@ def test_a_key_that_only_some_were_given_has_the_value_of_their_configuration(
     ]
 
 
+def test_a_job_that_waits_has_the_values_with_which_it_will_be_composed() -> None:
+    common = {"ETA": 0.005, "rule.name": "eventprop"}
+    waiting = replace(job(0, "NUM_HIDDEN=3", state="waiting"), common=common)
+    told = job(1, "NUM_HIDDEN=3 ETA=0.005 rule=eventprop", 0.2)
+    [setting] = fold([waiting, told], ["NUM_HIDDEN", "ETA", "rule"])
+    assert setting.values == {"NUM_HIDDEN": "3", "ETA": "0.005", "rule": "eventprop"}
+
+
+def test_the_command_of_a_setting_has_the_seeds_that_were_drawn(tmp_path: Path) -> None:
+    jobs = []
+    for number, seed in enumerate((17, 4)):
+        folder = tmp_path / str(number)
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / ".hydra" / "config.yaml").write_text(f"MODEL_SEED: {seed}\nTEST_DATA_SEED: 5\n")
+        jobs.append(replace(job(number, "ETA=1", 0.5), folder=folder))
+    sweep = Sweep(folder=tmp_path, asked=(), jobs=tuple(jobs))
+    [both], [first] = fold(jobs), fold(jobs[:1])
+    assert again(sweep, both) == "snnrun train -m ETA=1 MODEL_SEED=17,4"
+    assert again(sweep, first) == "snnrun train ETA=1 MODEL_SEED=17"
+
+
+def test_failed_jobs_of_several_sweeps_are_named_with_their_sweeps() -> None:
+    failed = [
+        replace(job(3, "ETA=0", state="refused", reason="no"), folder=Path(sweep, "3"))
+        for sweep in ("one", "two")
+    ]
+    assert reasons(failed) == ["refused: jobs one/3, two/3: no"]
+    assert reasons(failed[:1]) == ["refused: job 3: no"]
+
+
 def test_what_is_no_sweep_is_refused(tmp_path: Path) -> None:
     for words, said in (
         (["table", str(tmp_path / "none")], "there is no such folder"),
         (["table", str(tmp_path)], "holds no sweep and no runs"),
+        (["resume", str(tmp_path)], "holds no sweep. `snnrun runs` lists"),
+        (["best", str(tmp_path), "--config-dir", "conf"], "is where --preset NAME writes"),
         (["tabel"], "Did you mean 'table'?"),
         (["table", "--sort"], "--sort: needs a key"),
         (["table", "--cvs"], "Did you mean '--csv'?"),
