@@ -88,7 +88,11 @@ def enter(folder: Path, asked: Asked) -> Asked | None:
     swept = {key for job in sweep.jobs for key in job.overrides}
     refuse_changed(sweep, asked.config, swept)
     one = tuple(word for word in asked.base if key_of(word) in swept)
-    there = {frozenset(job.overrides.items()) for job in sweep.jobs}
+    keys = swept | {key for job in asked.jobs for key in job.overrides}
+    there = {  # what was of all jobs at first may differ since
+        frozenset((key, value) for key, value in job.settings.items() if key in keys)
+        for job in sweep.jobs
+    }
     jobs = [replace(job, words=(*job.words, *one)) for job in asked.jobs]
     new = [job for job in jobs if frozenset(job.overrides.items()) not in there]
     if not new:

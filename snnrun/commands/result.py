@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from snnrun.commands.arguments import split
 from snnrun.record.provenance import SEEDS
 from snnrun.shell import Line, command
+from snnrun.sweeps.asked import Asked
 from snnrun.sweeps.settings import Setting, best_of, fold, judged_by, value_of
 from snnrun.sweeps.status import count_line
 from snnrun.sweeps.sweep import FAILED, OPEN, Sweep
@@ -50,9 +53,12 @@ def again(sweep: Sweep, setting: Setting) -> Line:
 
 def options_of(sweep: Sweep) -> list[str]:
     """Return the options of the command that began a sweep, without that for several runs."""
-    given = next((asked.words for asked in sweep.asked if asked.words), ())
-    line = split(given)
+    asked = next((asked for asked in sweep.asked if asked.words), Asked())
+    line = split(asked.words)
     line.options.pop("--multirun", None)
+    own = line.options.get("--config-dir")
+    if own and Path(asked.cwd) != Path.cwd():  # where it was relative to
+        line.options["--config-dir"] = str(Path(asked.cwd, own))
     return line.option_words()
 
 

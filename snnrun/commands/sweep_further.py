@@ -7,10 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from snnrun.commands.arguments import check, split
-from snnrun.commands.jobs import GIVES_FOLDER, numbered, to_run, values_of
+from snnrun.commands.compose import compose_words, without_hydra
+from snnrun.commands.jobs import GIVES_FOLDER, numbered, refuse_changed, to_run, values_of
 from snnrun.commands.result import standing
+from snnrun.config import flat
 from snnrun.errors import ConfigError, RecordError
 from snnrun.search.study import is_search
 from snnrun.shell import command
@@ -43,8 +46,7 @@ def resume(folder: Path, words: Sequence[str], failed: bool) -> int:
         print("\n".join(["nothing is left to run", *standing(read_sweep(top))]))
         return 0
     given = [word for word in asked.words if not word.startswith(GIVES_FOLDER)]
-    if Path(asked.cwd).is_dir():  # where its relative paths, and modules of the user's own, are
-        os.chdir(asked.cwd)
+    _go_where_it_began(asked)
     from snnrun.commands.multirun import Multirun
     from snnrun.commands.train import application
 
@@ -71,19 +73,37 @@ def add(folder: Path, words: Sequence[str]) -> int:
     if is_search(folder):
         more = command("sweep", "resume", folder, "sweep.n_trials=N")
         raise ConfigError(f"{folder}: a search chooses its trials itself; N in all: {more}")
-    asked = _latest(read_sweep(folder))
+    top = folder.absolute()
+    sweep = read_sweep(top)
+    asked = _latest(sweep)
+    _go_where_it_began(asked)
+    refuse_changed(sweep, _composed(asked), {key for job in sweep.jobs for key in job.overrides})
     options = [word for word in split(asked.words).option_words() if word != "--multirun"]
     if wrong := [word for word in words if word.lstrip("+~").startswith("hydra")]:
         raise ConfigError(f"{wrong[0]}: no key of a run; give it to {command('sweep', 'resume')}")
     typed = check(split(["--multirun", *options, *words]))
-    with adding_jobs(folder):
-        sweep = read_sweep(folder)
+    with adding_jobs(top):
+        sweep = read_sweep(top)
         jobs = _new(sweep, values_of(typed))
         if jobs:
-            write_asked(folder, replace(asked, jobs=numbered(jobs, sweep), when=""))
-    more = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} more"
-    print(more if jobs else "the sweep has these jobs already", flush=True)
-    return resume(folder, [], failed=False)
+            write_asked(top, replace(asked, jobs=numbered(jobs, sweep), when=""))
+    news = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} more"
+    print(news if jobs else "the sweep has these jobs already", flush=True)
+    return resume(top, [], failed=False)
+
+
+def _go_where_it_began(asked: Asked) -> None:
+    """Go to the folder where relative paths of a command, and modules of the user's own, are."""
+    if Path(asked.cwd).is_dir():
+        os.chdir(asked.cwd)
+
+
+def _composed(asked: Asked) -> dict[str, Any]:
+    """Return what the words that all jobs of a request have are composed to now."""
+    line = split(asked.words)
+    main, name = (line.options.get(option) for option in ("--config-path", "--config-name"))
+    cfg = compose_words(asked.base, line.own_folders(), main, name or "config")
+    return flat(without_hydra(cfg))
 
 
 def _new(sweep: Sweep, values: dict[str, list[str]]) -> list[AskedJob]:

@@ -239,8 +239,8 @@ def _curves(axes: Axes, shown: Shown) -> None:
         length = min(len(run["epoch"]) for run in runs)
         mean = np.mean([np.asarray(run[column][:length], float) for run in runs], axis=0)
         name = setting.values[shown.axes[0].key] if norm is None else None
-        how = "o" if length == 1 else "-"
-        axes.plot(runs[0]["epoch"][:length], mean, how, color=colour(setting), lw=1.2, label=name)
+        mark = "o" if length == 1 else "-"
+        axes.plot(runs[0]["epoch"][:length], mean, mark, color=colour(setting), lw=1.2, label=name)
         last = max(last, runs[0]["epoch"][:length], key=len)
     tidy(axes, y=shown.label)
     by_epoch(axes, last)

@@ -137,6 +137,33 @@ def test_values_are_added_with_those_that_the_other_keys_have(swept: Path, tmp_p
     assert "LOSS_TIPE" in here("sweep", "add", str(sweep), "LOSS_TIPE=max").stderr
 
 
+def test_a_sweep_grows_by_a_key_that_all_its_jobs_had_and_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = tmp_path / "my" / "preset" / "mine.yaml"
+    preset.parent.mkdir(parents=True)
+    preset.write_text("# @package _global_\nNUM_HIDDEN: 9\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    own = ["--config-dir", "my", "preset=mine"]
+    given = [word for word in sweep_words(Path("s"), *own) if not word.startswith("NUM_HIDDEN=")]
+    assert here(*given, "ETA=1e-3,2e-3", "MODEL_SEED=1").returncode == 0
+    monkeypatch.chdir("elsewhere")
+    done = here("sweep", "add", "../s", "MODEL_SEED=1,2")
+    assert done.stdout.startswith("2 jobs more\n"), done.stderr
+    sweep = read_sweep(tmp_path / "s")
+    given_of = [(job.settings["ETA"], job.settings["MODEL_SEED"]) for job in sweep.jobs]
+    assert given_of == [("0.001", "1"), ("0.002", "1"), ("0.001", "2"), ("0.002", "2")]
+    assert sweep.counts == {"finished": 4}
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"snnrun train --config-dir={tmp_path}/my -m" in here("sweep", "best", "../s").stdout
+    preset.write_text("# @package _global_\nNUM_HIDDEN: 8\n")
+    done = here("sweep", "add", "../s", "MODEL_SEED=3")
+    assert done.returncode == 2
+    assert "NUM_HIDDEN: 9 there, 8 now\nNothing was changed" in done.stderr
+    assert len(read_sweep(tmp_path / "s").jobs) == 4
+
+
 def test_another_configuration_is_refused_with_the_difference_and_nothing_is_run(
     swept: Path, tmp_path: Path
 ) -> None:
