@@ -119,8 +119,8 @@ def search(words: Sequence[str], *, context: Any, task: Any, config: DictConfig)
     folder = worker.book.folder
     _begin(worker, config)
     if processes.is_one_of_several():
-        with processes.ending_with_parent():
-            worker.work()
+        processes.stop_with_parent()
+        worker.work()
         return
     with showing(folder, worker.book.n_trials) as shown:
         if settings.n_jobs > 1:

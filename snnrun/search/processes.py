@@ -28,9 +28,8 @@ def is_one_of_several() -> bool:
     return CHILD in os.environ
 
 
-@contextmanager
-def ending_with_parent() -> Iterator[None]:
-    """Ask this process to stop when the one that started it is gone, which ends its input."""
+def stop_with_parent() -> None:
+    """Stop this process when the one that started it is gone, which ends its input."""
 
     def wait() -> None:
         with suppress(OSError):
@@ -38,7 +37,6 @@ def ending_with_parent() -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
-    yield
 
 
 def search(book: Book, count: int, ended: Callable[[Any, int], None]) -> None:

@@ -12,7 +12,7 @@ from snnrun.compile.program import Program, Tensor
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError
 
-AT_ONCE = 64  # examples of an evaluation; any number gives the same results
+AT_ONCE = 64  # examples of an evaluation; another number changes rounding errors only
 LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 
 
