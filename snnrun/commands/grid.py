@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from snnrun.commands.jobs import asked_of, in_its_folder, to_run, values_of, words_of
 from snnrun.commands.multirun import Multirun
 from snnrun.record.paths import MULTIRUN
-from snnrun.sweeps.asked import asked_jobs, is_sweep
+from snnrun.sweeps.asked import begun_by, is_sweep, read_asked
 
 
 def launch(
@@ -37,13 +37,14 @@ def launch(
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / MULTIRUN)
     kept, values = is_sweep(folder), values_of(arguments)
-    known = list(asked_jobs(folder)) if kept else list(asked_of(config, "", arguments).jobs)
-    jobs = to_run(folder, Multirun.failed) if kept else known
+    asked = read_asked(folder) if kept else [asked_of(config, "", arguments)]
+    jobs = to_run(folder, Multirun.failed) if kept else list(asked[0].jobs)
+    begun = begun_by(asked)
     returned = []
     for start in range(0, len(jobs), size or max(1, len(jobs))):
         batch = jobs[start : start + (size or len(jobs))]
         first = batch[0].number
-        words = [words_of(values, job, known) for job in batch]
+        words = [words_of(values, job, begun[job.number].base) for job in batch]
         if [job.number for job in batch] != list(range(first, first + len(batch))):
             words = [in_its_folder(own, job) for own, job in zip(words, batch, strict=True)]
         results = launcher.launch(words, initial_job_idx=first)

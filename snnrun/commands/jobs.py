@@ -158,18 +158,14 @@ def to_run(folder: Path, failed: bool) -> list[AskedJob]:
     return [job for job in asked if states[job.number] in left]
 
 
-def words_of(
-    values: Mapping[str, Sequence[str]], job: AskedJob, jobs: Iterable[AskedJob]
-) -> list[str]:
-    """Return the overrides of a job: its own, and those of the command that are of all ``jobs``.
+def words_of(values: Iterable[str], job: AskedJob, base: Iterable[str]) -> list[str]:
+    """Return the overrides of a job: its own, and others of the ``base`` of its request.
 
-    ``values`` are those of the command (``values_of``).
+    They are in the order of ``values``, the keys of the command.
     """
-    own = {word.partition("=")[0]: word for word in job.words}
-    swept = {word.partition("=")[0] for one in jobs for word in one.words}
-    alike = {key: words[:1] for key, words in values.items() if len(words) == 1}
-    keys = [key for key in {**values, **own} if key in own or (key in alike and key not in swept)]
-    return [own.get(key) or alike[key][0] for key in keys]
+    told = {key_of(word): word for word in (*base, *job.words)}
+    keys = dict.fromkeys((*map(key_of, values), *told))
+    return [told[key] for key in keys if key in told]
 
 
 def in_its_folder(words: Sequence[str], job: AskedJob) -> list[str]:

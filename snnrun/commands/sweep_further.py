@@ -109,8 +109,14 @@ def _composed(asked: Asked) -> dict[str, Any]:
 def _new(sweep: Sweep, values: dict[str, list[str]]) -> list[AskedJob]:
     """Return a job for each combination of new values with what the jobs have otherwise."""
     keys = set(map(key_of, values))
-    others = dict.fromkeys(
-        tuple(word for word in job.words if key_of(word) not in keys) for job in sweep.jobs
+    swept = {key for job in sweep.jobs for key in job.overrides}
+    others = dict.fromkeys(  # with what was of all jobs at first, and differs since
+        tuple(
+            word
+            for key, word in {key_of(word): word for word in (*job.base, *job.words)}.items()
+            if key in swept and key not in keys
+        )
+        for job in sweep.jobs
     )
     there = {frozenset(job.settings.items()) for job in sweep.jobs}
     base = next(job.base for job in sweep.jobs)

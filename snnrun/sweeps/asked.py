@@ -142,6 +142,16 @@ def asked_jobs(folder: Path) -> Iterator[AskedJob]:
         yield from asked.jobs
 
 
+def begun_by(requests: Iterable[Asked]) -> dict[int, Asked]:
+    """Return number of a job -> the request whose ``base`` it has; ``add_jobs`` brings none."""
+    found: dict[int, Asked] = {}
+    latest = Asked()
+    for request in requests:
+        latest = request if request.base else latest
+        found |= dict.fromkeys((job.number for job in request.jobs), latest)
+    return found
+
+
 def is_sweep(folder: Path) -> bool:
     """Return whether a folder is that of a sweep."""
     return (folder / ASKED).is_dir()

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from snnrun.record.ending import STATES as ENDINGS
 from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
 from snnrun.record.summary import Summary, read_summary, run_folders
-from snnrun.sweeps.asked import Asked, AskedJob, overrides_of, read_asked
+from snnrun.sweeps.asked import Asked, AskedJob, begun_by, overrides_of, read_asked
 
 FOLDERS = ("outputs", "multirun")  # where Hydra puts runs, below the working folder
 DEEPEST = 4  # outputs/multirun/<date>/<time>/<job>
@@ -99,15 +99,12 @@ def read_sweep(folder: str | Path, known: Iterable[Job] = ()) -> Sweep:
     if not jobs:
         return Sweep(folder=top, asked=tuple(asked), jobs=tuple(read_runs(top)))
     places, read = _places(top, jobs), {job.number: job for job in known}
-    base: tuple[str, ...] = ()
-    common: Mapping[str, Any] = {}
-    for request in asked:
-        if request.base:  # of jobs that were added, that of the request before
-            base, common = request.base, request.config
-        for job in request.jobs:
-            if job.number not in read:
-                told = {"words": job.words, "base": base, "common": common}
-                read[job.number] = _read(places[job.number], top, number=job.number, **told)
+    begun = begun_by(asked)
+    for job in jobs:
+        if job.number not in read:
+            request = begun[job.number]
+            told = {"words": job.words, "base": request.base, "common": request.config}
+            read[job.number] = _read(places[job.number], top, number=job.number, **told)
     ordered = tuple(read[number] for number in sorted(read))
     return Sweep(folder=top, asked=tuple(asked), jobs=ordered)
 

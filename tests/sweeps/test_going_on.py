@@ -155,6 +155,11 @@ def test_a_sweep_grows_by_a_key_that_all_its_jobs_had_and_from_any_folder(
     given_of = [(job.settings["ETA"], job.settings["MODEL_SEED"]) for job in sweep.jobs]
     assert given_of == [("0.001", "1"), ("0.002", "1"), ("0.001", "2"), ("0.002", "2")]
     assert sweep.counts == {"finished": 4}
+    for number, seed in ((0, 1), (2, 2)):  # whose key is in the command, and in the job
+        assert load_run(sweep.jobs[number].folder).config["MODEL_SEED"] == seed
+    shutil.move(tmp_path / "s" / "0", tmp_path / "before")
+    assert here("sweep", "resume", str(tmp_path / "s")).returncode == 0
+    assert_same_run(tmp_path / "s" / "0", tmp_path / "before")
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert f"snnrun train --config-dir={tmp_path}/my -m" in here("sweep", "best", "../s").stdout
     preset.write_text("# @package _global_\nNUM_HIDDEN: 8\n")
