@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -98,8 +98,8 @@ def read_sweep(folder: str | Path, known: Iterable[Job] = ()) -> Sweep:
     jobs = [job for request in asked for job in request.jobs]
     if not jobs:
         return Sweep(folder=top, asked=tuple(asked), jobs=tuple(read_runs(top)))
-    places, read = _places(top, jobs), {job.number: job for job in known}
     begun = begun_by(asked)
+    places, read = _places(top, jobs, begun), {job.number: job for job in known}
     for job in jobs:
         if job.number not in read:
             request = begun[job.number]
@@ -156,18 +156,24 @@ def _with(summary: Summary, **told: Any) -> Job:
     return Job(**{known.name: getattr(summary, known.name) for known in fields(Summary)}, **told)
 
 
-def _places(top: Path, jobs: Iterable[AskedJob]) -> dict[int, Path | None]:
+def _places(
+    top: Path, jobs: Sequence[AskedJob], begun: Mapping[int, Asked]
+) -> dict[int, Path | None]:
     """Return number -> run folder; None of a job whose folder is not known before it begins."""
     known: dict[int, Path | None] = {
         job.number: top / job.folder if job.folder else None for job in jobs
     }
     if None not in known.values():
         return known
-    found = {frozenset(words_of(folder)): folder for folder in run_folders(top)}
+    swept = {key for job in jobs for key in job.overrides}
+
+    def told(words: Iterable[str]) -> frozenset[tuple[str, str]]:
+        return frozenset((key, text) for key, text in overrides_of(words).items() if key in swept)
+
+    found = {told(words_of(folder)): folder for folder in run_folders(top)}
     for job in jobs:
         if known[job.number] is None:
-            mine = set(job.words)
-            known[job.number] = next((f for words, f in found.items() if mine <= words), None)
+            known[job.number] = found.get(told((*begun[job.number].base, *job.words)))
     return known
 
 

@@ -77,7 +77,14 @@ def test_jobs_whose_folders_have_other_names_are_found_by_their_configuration(
     for job in asked["jobs"]:
         job["folder"] = ""
     request.write_text(json.dumps(asked))
-    assert read_sweep(copy).jobs[1].folder == copy / "second"
+    first = read_sweep(copy).jobs[1]
+    assert first.folder == copy / "second"
+    with RunPaths(first.folder).overrides.open("a") as file:
+        file.write("- NUM_HIDDEN=7\n")
+    add_jobs(copy, [AskedJob(number=9, words=(*first.words, "NUM_HIDDEN=7"))])
+    sweep = read_sweep(copy)
+    assert sweep.jobs[1].state == "waiting"  # another job has all its words, and one more
+    assert sweep.jobs[-1].folder == first.folder
 
 
 def test_each_job_is_in_the_state_that_its_folder_tells(tmp_path: Path) -> None:
