@@ -52,7 +52,7 @@ def test_the_command_line_refuses_what_only_a_search_takes(tmp_path: Path) -> No
     for words, says in (
         ([LOG_ETA], "only a search draws from an interval; add sweep=optuna"),
         (["-m", "ETA=1e-3,2e-3", "sweep.n_trials=3"], "sweep.n_trials=3: is of a search"),
-        (["sweep=optuna", LOG_ETA, "hydra/launcher=joblib"], "takes no hydra/launcher"),
+        (["sweep=optuna", LOG_ETA, "hydra/launcher=slurm"], "takes no hydra/launcher"),
         (["sweep=optuna", LOG_ETA, "hydra.sweeper.max_batch_size=2"], "sweep.n_jobs is how many"),
         (["sweep=optuna", LOG_ETA, "sweep.pruner=median"], "less than the 3 epochs of a trial"),
     ):
