@@ -22,6 +22,6 @@ def wrong_sign(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wrong(*given: Any) -> Jump:
         jump = right(*given)
-        return replace(jump, drive=-jump.drive)
+        return replace(jump, strength=-jump.strength)
 
     monkeypatch.setattr(derive, "_jump", wrong)
