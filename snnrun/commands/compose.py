@@ -61,6 +61,7 @@ _NO_GROUPS = re.compile(
 _NO_MERGE = re.compile(
     r"In '(?P<file>[^']+)': ConfigTypeError.*\nCannot merge (Dict|List)Config with (Dict|List)"
 )
+_NO_LAUNCHER = re.compile(r"Could not find 'hydra/launcher/(?P<name>joblib|submitit_\w+)'")
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it composes with in variables of the process
 
 
@@ -310,6 +311,13 @@ def _in_our_words(error: BaseException) -> str:
         )
     if mixed := _NO_MERGE.search(text):
         return f"{mixed['file']}.yaml: a list stands where a mapping belongs, or the reverse"
+    if launcher := _NO_LAUNCHER.search(text):
+        name = launcher["name"]
+        plugin = f"hydra-{name.partition('_')[0]}-launcher"
+        return (
+            f"hydra/launcher={name}: needs {plugin}, which is not installed. Install it: pip "
+            f"install '.[sweeps]' in the folder of snnrun's source, or pip install {plugin}"
+        )
     if groups := _NO_GROUPS.search(text):
         name = groups["file"].removeprefix("preset/")
         return (

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from snnrun.errors import ConfigError, did_you_mean
 from snnrun.numbers import csv_text, table
 from snnrun.sweeps.settings import differing, known_key, nan_last, number_of, value_of
 from snnrun.sweeps.sweep import DEEPEST, FOLDERS, Job, read_runs
@@ -53,12 +52,7 @@ def in_order(jobs: Sequence[Job], by: str) -> list[Job]:
         column, falls = SORTABLE[name].lstrip("-"), SORTABLE[name].startswith("-") != back
         sign = -1 if falls else 1
         return sorted(jobs, key=lambda job: nan_last(sign * getattr(job, column)))
-    try:
-        key = known_key(name, jobs)
-    except ConfigError as error:
-        hint = did_you_mean(name, SORTABLE)
-        more = f"{hint} --sort takes a key or {', '.join(SORTABLE)}"
-        raise ConfigError(f"{error}{more}") from None
+    key = known_key(name, jobs, SORTABLE)
     return sorted(jobs, key=lambda job: number_of(value_of(job, key)), reverse=back)
 
 

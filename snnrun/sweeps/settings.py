@@ -163,17 +163,20 @@ def _fits(value: str, wanted: str) -> bool:
     return any(fnmatchcase(one.strip(), wanted) for one in (value, *entries))
 
 
-def known_key(name: str, jobs: Iterable[Job]) -> str:
+def known_key(name: str, jobs: Iterable[Job], figures: Iterable[str] = ()) -> str:
     """Return a key under its own name.
 
     Raises:
-        ConfigError: No job has it.
+        ConfigError: No job has it. ``figures`` is what might have been given instead, to --sort.
     """
     key = ALIASES.get(name, name)
     known = {STATE, *SCHEMA, *GROUP_NAMES, *(key for job in jobs for key in job.settings)}
     if key in known or any(value_of(job, key) for job in jobs):
         return key
-    raise ConfigError(f"{name}: there is no such key.{did_you_mean(name, known)}")
+    more = f" --sort takes a key or {', '.join(figures)}" if figures else ""
+    raise ConfigError(
+        f"{name}: there is no such key.{did_you_mean(name, {*known, *figures})}{more}"
+    )
 
 
 def in_order(settings: list[Setting], by: str, jobs: Sequence[Job]) -> list[Setting]:
@@ -187,7 +190,7 @@ def in_order(settings: list[Setting], by: str, jobs: Sequence[Job]) -> list[Sett
         return sorted(settings, key=_descending(name), reverse=by != name)
     if name == "seconds":
         return sorted(settings, key=lambda s: nan_last(s.figure(name).mean), reverse=by != name)
-    key = known_key(name, jobs)
+    key = known_key(name, jobs, FIGURES)
     return sorted(settings, key=lambda s: number_of(value_of(s.jobs[0], key)), reverse=by != name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,15 @@ def test_a_launcher_of_slurm_where_there_is_none_is_told_by_one_message(
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     assert main(["train", "-m", "hydra/launcher=submitit_slurm", "MODEL_SEED=1,2"]) == 2
     assert "there is no srun here" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    bool(find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_joblib_launcher")),
+    reason="the launchers are installed",
+)
+def test_a_launcher_that_is_not_installed_is_named_with_how_to_get_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = refused(capsys, "train", "-m", "hydra/launcher=joblib", "MODEL_SEED=1,2")
+    assert "needs hydra-joblib-launcher, which is not installed" in said
+    assert "pip install '.[sweeps]'" in said
