@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -137,7 +138,11 @@ def _folder(name: str, folder: Path, cure: str, needed: bool = False) -> Finding
 def _size(folder: Path) -> str:
     if not folder.is_dir():
         return "not made yet"
-    total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    total = 0
+    for top, _, names in os.walk(folder):  # which passes over what a build removes meanwhile
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(top, name)).st_size
     return f"{total / 1e6:,.1f} MB"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from cli_tools import Calls, Say
 
 from snnrun.cli import main
+from snnrun.commands import doctor
 from snnrun.errors import BuildError
 from snnrun.schema import DATASETS
 
@@ -115,3 +118,24 @@ def test_doctor_says_what_is_missing(capsys: Say, monkeypatch: pytest.MonkeyPatc
     assert "1.0 is not GeNN" in text
     assert "WRONG /proc/data cannot be written to" in text
     assert "training cannot run: 2 of the above" in text
+
+
+def test_doctor_counts_a_cache_in_which_a_build_comes_and_goes(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(bytes(2_000_000))
+    (tmp_path / "gone").symlink_to(tmp_path / "removed meanwhile")
+    ended = threading.Event()
+
+    def build() -> None:
+        while not ended.is_set():
+            place = tmp_path / ".building"
+            place.mkdir()
+            (place / "program.so").write_bytes(b"0")
+            shutil.rmtree(place)
+
+    builder = threading.Thread(target=build)
+    builder.start()
+    try:
+        assert {doctor._size(tmp_path) for _ in range(300)} == {"2.0 MB"}
+    finally:
+        ended.set()
+        builder.join()
