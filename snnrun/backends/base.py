@@ -10,6 +10,7 @@ import numpy as np
 
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError
 from snnrun.notice import Notice
 
 
@@ -65,6 +66,17 @@ class Noise:
 
 
 NO_NOISE = Noise()
+LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
+
+
+def require_fitting(data: SpikeData, program: Program) -> None:
+    """Raise ConfigError where a program is for data of other sizes."""
+    size = program.network.input.size
+    if (data.n_steps, data.n_channels) != (program.steps, size):
+        raise ConfigError(
+            f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
+            f"{program.steps} and {size}"
+        )
 
 
 class Backend(ABC):

@@ -101,6 +101,28 @@ class PatternFigures:
         return self._known[key][1]
 
 
+class TrainFigures(PatternFigures):
+    """Figures of trials whose loss is the distance of spike trains."""
+
+    @classmethod
+    def for_loss(cls, program: Program) -> TrainFigures | None:
+        """Return them for the loss of a program; None where it has no targets."""
+        trains = program.loss.readout.targets
+        return cls(program, f"loss {program.loss.name}", silent_trains) if trains else None
+
+    def of_loss(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        loss: np.ndarray,
+        layer_spikes: np.ndarray,
+        output: Spikes,
+    ) -> dict[str, np.ndarray]:
+        """Return the columns of ``figures_of`` for ``examples`` of these losses."""
+        square = loss / (0.5 * self._program.dt * self._program.populations[-1].population.size)
+        return self.of(self.require(data), examples, loss, square, layer_spikes, output)
+
+
 def silent_trains(program: Program, targets: Targets, example: int) -> float:
     """Return the loss of spike trains of silent outputs, in a trial that begins from rest."""
     wanted = np.zeros((program.steps, program.populations[-1].population.size))

@@ -17,6 +17,7 @@ from snnrun.compile.program import Program
 from snnrun.models.equations import symbol
 from snnrun.models.kernel import Kernel
 
+NEVER_MS = 1e9  # time of a first spike that does not come, where silent outputs do not count
 Y, TIME, LAG, V = symbol("y"), symbol("t"), symbol("d"), symbol("V")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial, require_fitting
 from snnrun.backends.draws import draw_keys, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.description import Description
@@ -27,7 +27,6 @@ from snnrun.backends.genn.watch import watch
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import ConfigError
 
 TABLES = ("channel_start", "event_step")
 PIPELINED_BATCHES = 32  # of a call: the pipeline must run empty at the same batches in every run
@@ -183,12 +182,7 @@ class GennBackend(Backend):
 
     def _begin(self, data: SpikeData, noise: Noise) -> None:
         """Have the data on the device, and set what holds for a whole call."""
-        network = self.program.network
-        if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
-            raise ConfigError(
-                f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
-                f"{self.program.steps} and {network.input.size}"
-            )
+        require_fitting(data, self.program)
         if self._events.find(data) is None:
             placed, grown = self._events.add(data)
             if grown:
@@ -197,7 +191,8 @@ class GennBackend(Backend):
             else:
                 self._events.write(placed, data, *self._event_memory())
                 self._push_events()
-        self._device.set_parameter(network.input.name, "drop_below", dropout_limit(noise.dropout))
+        source = self.program.network.input.name
+        self._device.set_parameter(source, "drop_below", dropout_limit(noise.dropout))
         for _, name in self._noisy:
             self._device.set_parameter(name, "noise_acts", int(noise.in_network))
 

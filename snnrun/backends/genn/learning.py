@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from snnrun.backends.base import LARGEST_VALUE
 from snnrun.backends.genn.description import Access, Reference, Shared, Update, Variable
 from snnrun.backends.genn.flags import flags_of, raise_unless
 from snnrun.backends.genn.printer import genn_name, used
@@ -20,7 +21,6 @@ MOMENTS = """\
 first = beta1 * first + (1.0 - beta1) * total;
 second = beta2 * second + (1.0 - beta2) * (total * total);
 """
-LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 STEP = "value - rate * first / (sqrt(second * correction) + epsilon)"
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnrun.compile.loss import bind_loss
+from snnrun.compile.loss import NEVER_MS, bind_loss
 from snnrun.compile.program import Program
 
-NEVER_MS = 1e9  # time of a first spike that does not count
 Outputs = Mapping[str, np.ndarray]  # variable -> [B, K]
 
 

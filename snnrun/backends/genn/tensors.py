@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnrun.backends.base import Adam
+from snnrun.backends.base import LARGEST_VALUE, Adam
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.flags import raised
-from snnrun.backends.genn.learning import LARGEST_VALUE, learned, trained_tensors
+from snnrun.backends.genn.learning import learned, trained_tensors
 from snnrun.backends.genn.printer import genn_name
 from snnrun.backends.genn.synapse import FALLING
 from snnrun.compile.program import Program, Tensor

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.base import (
+    LARGEST_VALUE,
+    NO_NOISE,
+    Adam,
+    Backend,
+    Noise,
+    Results,
+    Trial,
+    require_fitting,
+)
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
-from snnrun.backends.pattern import PatternFigures, silent_trains
+from snnrun.backends.pattern import TrainFigures
 from snnrun.compile.program import Program, Tensor
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import ConfigError
 
 AT_ONCE = 64  # examples of an evaluation; another number changes rounding errors only
-LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 
 
 class NumpyBackend(Backend):
@@ -28,11 +35,7 @@ class NumpyBackend(Backend):
         }
         self._passes = Passes(program=program, tensors=self._held["value"])
         self._readout = Readout(program)
-        self._patterns = (
-            PatternFigures(program, f"loss {program.loss.name}", silent_trains)
-            if program.loss.readout.targets
-            else None
-        )
+        self._patterns = TrainFigures.for_loss(program)
         parameters = {t.layer: t for t in program.tensors if t.parameters}
         for layer in range(len(program.populations)):
             if tensor := parameters.get(layer):
@@ -117,12 +120,8 @@ class NumpyBackend(Backend):
         self, data: SpikeData, examples: np.ndarray, noise: Noise, call: Call, first: int
     ) -> tuple[np.ndarray, list[Tape], Read]:
         """Run examples forward, and enter their figures from place ``first`` of the call on."""
-        network, targets = self.program.network, None
-        if (data.n_steps, data.n_channels) != (self.program.steps, network.input.size):
-            raise ConfigError(
-                f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
-                f"{self.program.steps} and {network.input.size}"
-            )
+        require_fitting(data, self.program)
+        targets = None
         arrivals = self._passes.arrivals(data, examples, noise)
         tapes = self._passes.forward(arrivals, examples, noise)
         if self._patterns is not None:
@@ -185,15 +184,9 @@ class NumpyBackend(Backend):
     def _figures(self, data: SpikeData, examples: np.ndarray, call: Call) -> dict[str, np.ndarray]:
         if self._patterns is None or not len(examples):
             return {}
-        square = call.loss / (0.5 * self.program.dt * self.program.populations[-1].population.size)
         steps, neurons = (np.concatenate(each) for each in zip(*call.emitted, strict=True))
-        return self._patterns.of(
-            self._patterns.require(data),
-            examples,
-            call.loss,
-            square,
-            call.layer_spikes,
-            (steps, neurons),
+        return self._patterns.of_loss(
+            data, examples, call.loss, call.layer_spikes, (steps, neurons)
         )
 
 

@@ -12,10 +12,8 @@ import numpy as np
 import sympy as sp
 
 from snnrun.backends.interpreter.functions import Array, Expressions
-from snnrun.compile.loss import LAG, TIME, BoundLoss, V, Y, bind_loss, kernel_of
+from snnrun.compile.loss import LAG, NEVER_MS, TIME, BoundLoss, V, Y, bind_loss, kernel_of
 from snnrun.compile.program import Program
-
-NEVER_MS = 1e9  # the time of a spike that does not come, where silent outputs do not count
 
 
 @dataclass(frozen=True, kw_only=True)

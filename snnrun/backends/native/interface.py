@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from snnrun.backends.base import require_fitting
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import BuildError, ConfigError
+from snnrun.errors import BuildError
 
 
 class Data(c.Structure):
@@ -116,12 +117,7 @@ def load_library(library: Path) -> c.CDLL:
 
 def view_of(data: SpikeData, program: Program) -> Data:
     """Return the data as the runtime sees them; ConfigError where the program is for others."""
-    network = program.network
-    if (data.n_steps, data.n_channels) != (program.steps, network.input.size):
-        raise ConfigError(
-            f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
-            f"{program.steps} and {network.input.size}"
-        )
+    require_fitting(data, program)
     targets = data.targets
     return Data(
         steps=data.n_steps,

@@ -19,7 +19,7 @@ from snnrun.backends.native.interface import (
     pointer,
     view_of,
 )
-from snnrun.backends.pattern import PatternFigures, silent_trains
+from snnrun.backends.pattern import TrainFigures
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError, ResourceError
@@ -143,10 +143,7 @@ class NativeBackend(CompiledProgram, Backend):
         self, library: Path, program: Program, threads: int, numbers: Mapping[str, float]
     ) -> None:
         super().__init__(library, program, threads, numbers)
-        trains = program.loss.readout.targets
-        self._patterns = (
-            PatternFigures(program, f"loss {program.loss.name}", silent_trains) if trains else None
-        )
+        self._patterns = TrainFigures.for_loss(program)
         for tensor in program.tensors:
             if tensor.parameters:
                 self.set(tensor.name, program.start_parameters(tensor))
@@ -253,6 +250,4 @@ class NativeBackend(CompiledProgram, Backend):
         self._lib.snn_emitted(
             self._engine, c.c_void_p(steps.ctypes.data), c.c_void_p(neurons.ctypes.data)
         )
-        square = loss / (0.5 * self.program.dt * self.program.populations[-1].population.size)
-        targets = self._patterns.require(data)
-        return self._patterns.of(targets, examples, loss, square, layer_spikes, (steps, neurons))
+        return self._patterns.of_loss(data, examples, loss, layer_spikes, (steps, neurons))
