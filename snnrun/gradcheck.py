@@ -127,10 +127,7 @@ def _without_plasticity(network: Network) -> Network:
         plain = replace(projection, trained=False, plastic=None)
         return plain if projection.plastic else projection
 
-    layers = tuple(
-        replace(x, forward=fixed(x.forward), recurrent=x.recurrent and fixed(x.recurrent))
-        for x in network.layers
-    )
+    layers = tuple(replace(x, projections=tuple(map(fixed, x.projections))) for x in network.layers)
     return replace(network, layers=layers)
 
 

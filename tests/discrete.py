@@ -67,12 +67,14 @@ def network(
         layers=(
             Layer(
                 population=population("hidden", size, neuron, given, trained, noise),
-                forward=projection("in_to_hid", "input", "hidden"),
-                recurrent=projection("hid_to_hid", "hidden", "hidden") if recurrent else None,
+                projections=(
+                    projection("in_to_hid", "input", "hidden"),
+                    *([projection("hid_to_hid", "hidden", "hidden")] if recurrent else []),
+                ),
             ),
             Layer(
                 population=population("output", CLASSES, output, of_output or {}),
-                forward=projection("hid_to_out", "hidden", "output"),
+                projections=(projection("hid_to_out", "hidden", "output"),),
             ),
         ),
     )

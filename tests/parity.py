@@ -82,15 +82,10 @@ def network_of(
             trained=tuple(n for n in train if n in layer.parameters),
             floors={},
         )
-        layers.append(
-            Layer(
-                population=population,
-                forward=_projection(layer.feedforward, source, layer.name),
-                recurrent=_projection(layer.recurrent, layer.name, layer.name)
-                if layer.recurrent
-                else None,
-            )
-        )
+        projections = [_projection(layer.feedforward, source, layer.name)]
+        if layer.recurrent:
+            projections.append(_projection(layer.recurrent, layer.name, layer.name))
+        layers.append(Layer(population=population, projections=tuple(projections)))
         source = layer.name
     return Network(
         input=Population(name="input", size=n_inputs, values={}, floors={}), layers=tuple(layers)

@@ -63,14 +63,10 @@ CASES: dict[str, dict[str, Any]] = {
 
 def dense(program: Program) -> Program:
     """Return the same program with a synapse between any two neurons."""
-
-    def everyone(p: Any) -> Any:
-        return None if p is None else replace(p, synapses=None)
-
     network = replace(
         program.network,
         layers=tuple(
-            replace(x, forward=everyone(x.forward), recurrent=everyone(x.recurrent))
+            replace(x, projections=tuple(replace(p, synapses=None) for p in x.projections))
             for x in program.network.layers
         ),
     )

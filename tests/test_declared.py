@@ -153,7 +153,7 @@ def test_a_neuron_without_a_threshold_has_no_jump() -> None:
     assert found.jump is None
     assert found.spike_bound is None
     assert same(found.readout_rate, (I - V) / TAU_MEM)
-    assert same(found.readout_pull, 1 / TAU_MEM)
+    assert same(found.readout_pulls[0], 1 / TAU_MEM)
 
 
 def test_lif_can_rest_below_the_potential_that_its_current_can_still_reach() -> None:

@@ -16,11 +16,12 @@ from snnrun.notice import Notice
 
 @dataclass(frozen=True, kw_only=True)
 class Adam:
-    """Constants of the optimiser (Kingma & Ba 2015, algorithm 1)."""
+    """Constants of the optimiser (Kingma & Ba 2015, algorithm 1), and the rate of delays (ms)."""
 
     beta1: float
     beta2: float
     epsilon: float
+    delay_rate: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +53,20 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """What acts at random on examples in training, and never in evaluation.
+    """What acts on examples in training, and never in evaluation.
 
     Args:
         dropout: Probability with which an input spike is dropped.
         key: Chooses the random numbers.
         in_network: Noise and spike dropout of the hidden neurons act too.
+        delay_width: Over how many steps to each side delayed spikes are spread; see
+            network/delays.py.
     """
 
     dropout: float = 0.0
     key: int = 0
     in_network: bool = False
+    delay_width: float = 0.0
 
 
 NO_NOISE = Noise()

@@ -42,7 +42,7 @@ NO_SLOPE = (
     "so a spike time has no derivative"
 )
 NO_FLOW = (
-    "neuron {0.name}: arrivals add to {0.input}, which stands in the threshold {0.threshold!r}, so "
+    "neuron {0.name}: arrivals add to {1}, which stands in the threshold {0.threshold!r}, so "
     "that spikes would be caused by arrivals and not by the flow; rule eventprop has no derivative "
     "there. Let arrivals add to a current"
 )
@@ -81,7 +81,7 @@ class Dynamics:
     held: Flow | None
     jump: Jump | None
     readout_rate: sp.Expr  # dX/dt of the state that is read out
-    readout_pull: sp.Expr  # its derivative by the input state
+    readout_pulls: tuple[sp.Expr, ...]  # its derivatives by the states of the ports
     # state -> h: without arrivals a neuron with sum of max(h x, 0) < threshold cannot spike again
     spike_bound: dict[str, sp.Expr] | None
 
@@ -130,7 +130,6 @@ def derive(
             A[row, :] = sp.zeros(1, A.shape[1])
             b[row] = 0
         held = _flow(A, b)
-    index = neuron.states.index(neuron.input)
     return Dynamics(
         neuron=neuron,
         free=flow,
@@ -139,7 +138,7 @@ def derive(
         if timed and neuron.threshold
         else None,
         readout_rate=neuron.system.rates[0],
-        readout_pull=flow.A[0, index],
+        readout_pulls=tuple(flow.A[0, neuron.states.index(port)] for port in neuron.ports),
         spike_bound=_spike_bound(neuron, flow),
     )
 
@@ -154,7 +153,7 @@ def _of_update(neuron: Neuron, refractory: bool) -> Dynamics:
         held=nothing if refractory else None,
         jump=None,
         readout_rate=zero,
-        readout_pull=zero,
+        readout_pulls=(zero,),
         spike_bound=None,
     )
 
@@ -197,8 +196,9 @@ def _jump(
     threshold = symbol(str(system.threshold_state))
     g = threshold - system.threshold_value
     g_x = sp.Matrix([g]).jacobian(state)
-    if g_x[names.index(neuron.input)] != 0:
-        raise ModelError(NO_FLOW.format(neuron))
+    for port in neuron.ports:
+        if g_x[names.index(port)] != 0:
+            raise ModelError(NO_FLOW.format(neuron, port))
     on_threshold = {threshold: system.threshold_value}
     at_spike = {} if spike_dropout else on_threshold
     before = state.subs(at_spike)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 
@@ -18,6 +18,7 @@ from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.network.delays import Delays
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
@@ -34,36 +35,65 @@ NO_SPIKE_TRAINS = (
 )
 
 
+WEIGHTS, DELAYS, PARAMETERS = "weights", "delays", "parameters"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
-    """One array that a backend holds: weights [P, Q], or per-neuron parameters [parameters, N].
+    """One array that a backend holds.
 
-    Weights without a synapse are 0. ``kind``: forward, recurrent or parameters. ``moments``: the
-    optimiser keeps moments of its gradient.
+    Weights are [P, Q], 0 without a synapse, or have the shape in which synapses share them. Delays
+    (ms) are [P, 1], [1, Q] or [P, Q]. What differs among the parameters of neurons is
+    [parameters, N].
+
+    Args:
+        kind: WEIGHTS, DELAYS or PARAMETERS.
+        layer: Number of the population in which the projection ends, or whose parameters they are.
+        number: Which of the projections into it; parameters have none.
+        moments: The optimiser keeps moments of its gradient.
     """
 
     name: str
     layer: int
     kind: str
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     trained: bool
+    number: int = 0
     parameters: tuple[str, ...] = ()
     moments: bool = False
-    synapses: Synapses | None = None
+    projection: Projection | None = None
 
     @property
     def place(self) -> str:
-        """Where it stands in the program, as 0.forward."""
-        return f"{self.layer}.{self.kind}"
+        """Where it stands in the program, as 0.weights.0."""
+        tail = "" if self.kind == PARAMETERS else f".{self.number}"
+        return f"{self.layer}.{self.kind}{tail}"
+
+    @property
+    def synapses(self) -> Synapses | None:
+        """The synapses whose weights or delays they are; None where all are connected."""
+        return self.projection.synapses if self.projection else None
+
+    @property
+    def delays(self) -> Delays | None:
+        """What is declared of them, if they are delays."""
+        return self.projection.delays if self.projection and self.kind == DELAYS else None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which values learning keeps them; of parameters each has its own."""
+        if self.delays is not None:
+            return 0.0, self.delays.most
+        return self.projection.bounds if self.projection else (-np.inf, np.inf)
 
     @property
     def count(self) -> int:
         """Number of values that learning changes."""
         if not self.trained:
             return 0
-        if self.synapses is not None:
-            return len(self.synapses.pre)
-        return self.shape[0] * self.shape[1]
+        if self.synapses is not None and self.shape == self.synapses.shape:
+            return self.synapses.count
+        return int(np.prod(self.shape))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,26 +169,15 @@ class Program:
         for index, (layer, compiled) in enumerate(
             zip(self.network.layers, self.populations, strict=True)
         ):
+            for number, projection in enumerate(layer.projections):
+                found += self._of_projection(projection, index, number)
             size = layer.population.size
-            for projection in layer.projections:
-                shape = (self.network.size(projection.source), size)
-                found.append(
-                    Tensor(
-                        name=projection.name,
-                        layer=index,
-                        kind="recurrent" if projection is layer.recurrent else "forward",
-                        shape=shape,
-                        trained=projection.trained,
-                        moments=projection.trained and not self._plain(projection),
-                        synapses=projection.synapses,
-                    )
-                )
             if compiled.per_neuron:
                 found.append(
                     Tensor(
                         name=f"{layer.population.name}_parameters",
                         layer=index,
-                        kind="parameters",
+                        kind=PARAMETERS,
                         shape=(len(compiled.per_neuron), size),
                         trained=bool(layer.population.trained),
                         parameters=compiled.per_neuron,
@@ -167,12 +186,39 @@ class Program:
                 )
         return tuple(found)
 
+    def _of_projection(self, projection: Projection, layer: int, number: int) -> list[Tensor]:
+        ends = self.network.size(projection.source), self.network.size(projection.target)
+        weights = Tensor(
+            name=projection.name,
+            kind=WEIGHTS,
+            shape=projection.synapses.weights if projection.synapses else ends,
+            trained=projection.trained,
+            moments=projection.trained and not self._plain(projection),
+            layer=layer,
+            number=number,
+            projection=projection,
+        )
+        delays = projection.delays
+        if delays is None:
+            return [weights]
+        own = replace(
+            weights,
+            name=f"{projection.name}_delays",
+            kind=DELAYS,
+            shape=delays.kind.shape(*ends),
+            trained=delays.trained,
+            moments=delays.trained,
+        )
+        return [weights, own]
+
     def _plain(self, projection: Projection) -> bool:
         """Return whether a projection is updated without moments."""
         return projection.plastic is not None and projection.plastic.optimiser == "sgd"
 
-    def start_parameters(self, tensor: Tensor) -> np.ndarray:
-        """Return the values with which a tensor of parameters starts, [parameters, N]."""
+    def start_values(self, tensor: Tensor) -> np.ndarray:
+        """Return the values with which a tensor of parameters or delays starts."""
+        if tensor.delays is not None:
+            return np.array(np.broadcast_to(tensor.delays.start, tensor.shape), float)
         values = self.populations[tensor.layer].population.values
         return np.array(
             [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters], float
@@ -181,7 +227,7 @@ class Program:
     @property
     def trained_values(self) -> int:
         """How many numbers learning changes."""
-        total = sum(t.count for t in self.tensors if not t.parameters)
+        total = sum(t.count for t in self.tensors if t.kind != PARAMETERS)
         return total + sum(len(c.population.trained) * c.population.size for c in self.populations)
 
     def describe(self) -> str:
@@ -207,8 +253,10 @@ class Program:
         """Hash of the structure; equal for programs that can exchange checkpoints."""
         digest = sha256(repr([(t.name, t.shape, t.parameters) for t in self.tensors]).encode())
         for tensor in self.tensors:
-            if tensor.synapses is not None:
-                digest.update(tensor.synapses.mask.tobytes())
+            if (synapses := tensor.synapses) is not None:
+                order = np.lexsort((synapses.post, synapses.pre))
+                for array in (synapses.pre, synapses.post, synapses.place):
+                    digest.update(array[order].tobytes())
         return digest.hexdigest()[:16]
 
 

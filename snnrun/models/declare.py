@@ -99,6 +99,8 @@ class Neuron:
         step. They know ``dt`` (ms) and ``input``, the sum of the weights that arrived in the step.
         input: The state that a presynaptic spike adds its weight to; with ``update`` it is always
         ``input``, which is 0 after the step.
+        other_inputs: Other states that spikes of a projection may add to, as its ``port``:
+        currents of other time constants, of the opposite sign.
         readout: With ``update``: the state that is read out; if left out, that of the threshold, or
         of the first line.
         parameters: Every other name that the equations use.
@@ -123,6 +125,7 @@ class Neuron:
     update: str = ""
     parameters: tuple[Parameter, ...]
     input: str = ""
+    other_inputs: tuple[str, ...] = ()
     readout: str | None = None
     threshold: str | None = None
     count: str | None = None
@@ -151,6 +154,10 @@ class Neuron:
         if self.equations and self.update:
             raise ModelError(f"{where}: it has both equations and an update; give one of them")
         if self.discrete:
+            if self.other_inputs:
+                raise ModelError(
+                    f"{where}: other_inputs belongs to equations; an update has one input"
+                )
             if self.input not in ("", ARRIVED):
                 raise ModelError(
                     f"{where}: input={self.input!r}, but an update says itself where arrivals go, "
@@ -169,6 +176,8 @@ class Neuron:
                 if getattr(self, option) is not None:
                     raise ModelError(f"{where}: {option} belongs to an update; leave it out")
         object.__setattr__(self, "input", ARRIVED if self.discrete else self.input or "I")
+        if len(set(self.ports)) < len(self.ports):
+            raise ModelError(f"{where}: an input is named twice: {', '.join(self.ports)}")
 
     def _assignments(self, parse: Callable[..., Any]) -> tuple[Assignment, ...]:
         names = {p.name for p in self.parameters}
@@ -185,7 +194,8 @@ class Neuron:
             raise ModelError(f"{where}: no equation; write at least one line dX/dt = ...")
         if self.max_spikes is not None:
             self.parameter(self.max_spikes)
-        for role, state in [("input", self.input), *(("held", h) for h in self.held)]:
+        named = [("input", port) for port in self.ports] + [("held", h) for h in self.held]
+        for role, state in named:
             if state not in self.states:
                 hint = did_you_mean(state, self.states)
                 allowed = ", ".join(self.states)
@@ -210,6 +220,11 @@ class Neuron:
         if self.discrete:
             return self._states_of_update(assigned_names(self.update, f"{where}, update"))
         return tuple(name for name, *_ in parse_rates(self.equations, where))
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The states that arrivals may add to, the usual one first."""
+        return (self.input, *self.other_inputs)
 
     @property
     def trainable(self) -> tuple[str, ...]:

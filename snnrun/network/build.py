@@ -45,7 +45,8 @@ def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
             recurrent = _projection(
                 config, choice.recurrent, population, choice.name, population.size
             )
-        layers.append(Layer(population=population, forward=forward, recurrent=recurrent))
+        projections = (forward,) if recurrent is None else (forward, recurrent)
+        layers.append(Layer(population=population, projections=projections))
         source = population
     hidden = [n for x in layers[:-1] or layers if (n := x.population.neuron) is not None]
     named = " and ".join(dict.fromkeys(neuron.name for neuron in hidden))

@@ -1,19 +1,22 @@
 """Populations and projections: the network as frozen, checked data.
 
-A network is a chain: input -> hidden layers -> output. Each hidden layer may project to itself.
-Shapes: P presynaptic neurons, Q postsynaptic neurons; weights are w_PQ.
+A network is a directed graph. The input comes first and the output last; between them populations
+stand in such an order that those which reach each other both ways follow one another, and all
+others come after what they receive from. Shapes: P presynaptic neurons, Q postsynaptic neurons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from snnrun.connectivity.synapses import Synapses
-from snnrun.errors import ModelError
+from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.declare import Neuron
+from snnrun.network.delays import Delays
 from snnrun.rules.learning import Plasticity
 
 MOST_SPIKES = 255  # of a neuron in a step: lists of spikes are sized for the most that can come
@@ -27,7 +30,8 @@ class Population:
     the parameters that learning changes, each from its own start value and not below ``floors``.
     In training, the state that meets the threshold gets ``noise`` x sqrt(dt / ms) x normal(0, 1) in
     each step, and a neuron on its threshold is kept from spiking with probability
-    ``spike_dropout``.
+    ``spike_dropout``. ``grid``: its neurons stand in an array of this shape, the last axis being
+    that of channels; a convolution needs one.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Population:
     floors: Mapping[str, float]
     noise: float = 0.0
     spike_dropout: float = 0.0
+    grid: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -60,6 +65,11 @@ class Population:
             for bound in (value.min(), value.max()):
                 parameter.check(float(bound), f"population {self.name}")
         self.most_spikes  # noqa: B018  refuses what is no such number
+
+    @property
+    def spiking(self) -> bool:
+        """Whether spikes leave it."""
+        return self.neuron is None or self.neuron.threshold is not None
 
     @property
     def per_neuron(self) -> tuple[str, ...]:
@@ -104,8 +114,10 @@ class Projection:
     """Synapses between two populations, with normally distributed initial weights.
 
     ``rule``: the name of what trains them; ``plastic``: how, where that is by pairs of spikes and
-    not as the whole network is. Initial weights are within ``bounds``. ``synapses``: who is
-    connected; None: all are.
+    not as the whole network is. Initial weights are within ``bounds``, and stay there.
+    ``synapses``: who is connected; None: all are. ``port``: the state of the target that arrivals
+    add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
+    step, and ``delays`` later where there are any.
     """
 
     name: str
@@ -118,17 +130,28 @@ class Projection:
     plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
     synapses: Synapses | None = None
+    port: str = ""
+    delays: Delays | None = None
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-        """Return initial weights of this shape, 0 where there is no synapse."""
-        weights = np.clip(random.normal(self.mean, self.std, shape), *self.bounds)
-        return weights if self.synapses is None else np.where(self.synapses.mask, weights, 0.0)
+        """Return initial weights between populations of these sizes, 0 without a synapse."""
+        synapses = self.synapses
+        whole = shape if synapses is None else synapses.weights
+        weights = np.clip(random.normal(self.mean, self.std, whole), *self.bounds)
+        if synapses is None or synapses.shared:
+            return weights
+        return np.where(synapses.mask, weights, 0.0)
 
     def __post_init__(self) -> None:
         if self.plastic is not None and self.synapses is not None:
             raise ModelError(
                 f"projection {self.name}: rule {self.rule} needs connectivity dense; take a rule "
                 "of gradients, or leave the connectivity out"
+            )
+        if self.plastic is not None and self.delays is not None:
+            raise ModelError(
+                f"projection {self.name}: rule {self.rule} pairs spikes as they are emitted, and "
+                "knows no delays; take a rule of gradients, or leave the delay out"
             )
         if self.std < 0:
             raise ModelError(f"projection {self.name}: a standard deviation of {self.std:g} is < 0")
@@ -139,45 +162,94 @@ class Layer:
     """A population with the projections that end in it."""
 
     population: Population
-    forward: Projection
-    recurrent: Projection | None = None
+    projections: tuple[Projection, ...]
 
     @property
-    def projections(self) -> tuple[Projection, ...]:
-        """The projections that end in the population, the forward one first."""
-        return (self.forward,) if self.recurrent is None else (self.forward, self.recurrent)
+    def forward(self) -> Projection:
+        """The first one from another population."""
+        name = self.population.name
+        return next((p for p in self.projections if p.source != name), self.projections[0])
+
+    @property
+    def recurrent(self) -> Projection | None:
+        """The first one from the population itself."""
+        return next((p for p in self.projections if p.source == self.population.name), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The input and the chain of layers behind it, the output last."""
+    """The input, the populations behind it with the output last, and their projections."""
 
     input: Population
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        source = self.input
+        known = {population.name: population for population in self.populations}
         for layer in self.layers:
-            name = layer.population.name
-            if layer.forward.source != source.name or layer.forward.target != name:
-                raise ModelError(
-                    f"projection {layer.forward.name} must lead from {source.name} to {name}"
-                )
-            if layer.population.neuron is None:
+            name, neuron = layer.population.name, layer.population.neuron
+            if neuron is None:
                 raise ModelError(f"population {name} has no neuron model")
-            if layer is not self.layers[-1] and layer.population.neuron.threshold is None:
+            if layer is not self.layers[-1] and neuron.threshold is None:
                 raise ModelError(
-                    f"population {name}: neuron {layer.population.neuron.name} has no threshold, "
+                    f"population {name}: neuron {neuron.name} has no threshold, "
                     "so no spike would leave this hidden layer; take a spiking neuron such as LIF"
                 )
+            if not layer.projections:
+                raise ModelError(f"population {name}: no projection leads to it")
             for projection in layer.projections:
-                if projection.plastic and layer.population.neuron.threshold is None:
+                if projection.source not in known or projection.target != name:
+                    raise ModelError(
+                        f"projection {projection.name} must lead from a population to {name}, not "
+                        f"from {projection.source} to {projection.target}"
+                    )
+                if not known[projection.source].spiking:
+                    raise ModelError(
+                        f"projection {projection.name}: {projection.source} has no threshold, so "
+                        "that no spike leaves it"
+                    )
+                if projection.port and projection.port not in neuron.ports:
+                    raise ModelError(
+                        f"projection {projection.name}: neuron {neuron.name} of {name} has no port "
+                        f"{projection.port}.{did_you_mean(projection.port, neuron.ports)} It has: "
+                        f"{', '.join(neuron.ports)}"
+                    )
+                if projection.plastic and neuron.threshold is None:
                     raise ModelError(
                         f"projection {projection.name}: rule {projection.rule} pairs "
-                        f"spikes, and neuron {layer.population.neuron.name} of {name} has no "
+                        f"spikes, and neuron {neuron.name} of {name} has no "
                         "threshold; take another rule for this projection, or frozen"
                     )
-            source = layer.population
+        if [i for group in self.groups for i in group] != list(range(len(self.layers))):
+            raise ModelError("populations must follow what they receive from; see in_order()")
+
+    @cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Layers, by number, that reach each other both ways, in the order of the signals."""
+        return groups_of([p.name for p in self.populations[1:]], self.projections)
+
+    @property
+    def chain(self) -> bool:
+        """Whether each population receives from the one before it, and perhaps from itself.
+
+        Without delays, and on the usual ports.
+        """
+        before = self.input.name
+        for layer in self.layers:
+            own = layer.population.name
+            if [p.source for p in layer.projections] not in ([before], [before, own]):
+                return False
+            before = own
+        return not any(p.delays or self.port_of(p) for p in self.projections)
+
+    def port_of(self, projection: Projection) -> int:
+        """Return which of the ports of its target a projection ends in; 0: the usual one."""
+        neuron = self.layer(projection.target).population.neuron
+        assert neuron is not None
+        return neuron.ports.index(projection.port) if projection.port else 0
+
+    def layer(self, name: str) -> Layer:
+        """Return the population ``name`` with the projections that end in it."""
+        return next(layer for layer in self.layers if layer.population.name == name)
 
     @property
     def populations(self) -> tuple[Population, ...]:
@@ -186,7 +258,7 @@ class Network:
 
     @property
     def projections(self) -> tuple[Projection, ...]:
-        """All projections in the order of the layers, the forward one before the recurrent one."""
+        """All projections in the order of their targets."""
         return tuple(projection for layer in self.layers for projection in layer.projections)
 
     def size(self, name: str) -> int:
@@ -198,4 +270,38 @@ class Network:
         """The network in one line, as ``700-256r-20`` (r: recurrent)."""
         parts = [str(self.input.size)]
         parts += [f"{x.population.size}{'r' if x.recurrent else ''}" for x in self.layers]
-        return "-".join(parts)
+        line = "-".join(parts)
+        return line if self.chain else f"{line}, {len(self.projections)} projections"
+
+
+def groups_of(
+    names: Sequence[str], projections: Sequence[Projection]
+) -> tuple[tuple[int, ...], ...]:
+    """Return the numbers of populations that reach each other both ways, group by group.
+
+    A group comes after those that it receives from, and otherwise in the order of ``names``.
+    """
+    sources: dict[str, set[str]] = {
+        name: {p.source for p in projections if p.target == name and p.source in names}
+        for name in names
+    }
+    before = {name: _reached(name, sources) for name in names}  # all that lead to it
+    found: list[tuple[int, ...]] = []
+    left = list(names)
+    while left:  # one of those that wait for nobody but their own group
+        first = next(n for n in left if all(n in before[m] for m in before[n] if m in left))
+        group = [n for n in left if n == first or (n in before[first] and first in before[n])]
+        found.append(tuple(names.index(n) for n in group))
+        left = [n for n in left if n not in group]
+    return tuple(found)
+
+
+def _reached(name: str, sources: Mapping[str, set[str]]) -> set[str]:
+    """Return all populations from which a path leads to ``name``."""
+    found: set[str] = set()
+    at = [name]
+    while at:
+        new = sources[at.pop()] - found
+        found |= new
+        at += new
+    return found

@@ -120,14 +120,10 @@ def _network(parts: Sequence[Part], seed: int) -> Network:
         forward = f"in_to_hid{tail}" if index == 0 else f"hid_to_hidfwd{index - 1}"
         if part is parts[-1]:
             forward = "hid_to_out"
-        recurrent = _projection(f"hid_to_hid{tail}", part.name, part.name)
-        layers.append(
-            Layer(
-                population=_population(part, seed),
-                forward=_projection(forward, source, part.name),
-                recurrent=recurrent if part.recurrent else None,
-            )
-        )
+        projections = [_projection(forward, source, part.name)]
+        if part.recurrent:
+            projections.append(_projection(f"hid_to_hid{tail}", part.name, part.name))
+        layers.append(Layer(population=_population(part, seed), projections=tuple(projections)))
         source = part.name
     given = Population(name="input", size=CHANNELS, values={}, floors={})
     return Network(input=given, layers=tuple(layers))

@@ -169,7 +169,7 @@ class Maximum(OfNumber):
     def backward_start(self, adjoint: str) -> list[str]:
         """Return the share of each unit of pull in the peak's movement."""
         dynamics = self.compiled.dynamics
-        pull = factor(self._formula(dynamics.readout_pull))
+        pull = factor(self._formula(dynamics.readout_pulls[0]))
         rise = self._formula(dynamics.readout_rate, "peak")
         return [
             "peak_back = peak;",

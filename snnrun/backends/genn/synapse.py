@@ -117,6 +117,6 @@ def _pull(program: Program) -> tuple[str, list[Variable], tuple[Parameter, ...]]
     that it is made of.
     """
     output = program.populations[-1]
-    formulas, pull = Formulas(output), output.dynamics.readout_pull
+    formulas, pull = Formulas(output), output.dynamics.readout_pulls[0]
     code = factor(formulas(pull))
     return code, formulas.coefficients_in(pull), used(code, formulas.numbers)

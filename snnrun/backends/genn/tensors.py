@@ -32,7 +32,7 @@ class TensorStore:
         """Give parameters the values that the network starts with."""
         for tensor in self._program.tensors:
             if tensor.parameters:
-                self.set(tensor.name, self._program.start_parameters(tensor))
+                self.set(tensor.name, self._program.start_values(tensor))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor: ``value``, ``first``, ``second`` moment, or ``gradient``."""

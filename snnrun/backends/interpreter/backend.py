@@ -17,7 +17,7 @@ from snnrun.backends.base import (
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
 from snnrun.backends.pattern import TrainFigures
-from snnrun.compile.program import Program, Tensor
+from snnrun.compile.program import DELAYS, PARAMETERS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
 
 AT_ONCE = 64  # examples of an evaluation; another number changes rounding errors only
@@ -36,10 +36,13 @@ class NumpyBackend(Backend):
         self._passes = Passes(program=program, tensors=self._held["value"])
         self._readout = Readout(program)
         self._patterns = TrainFigures.for_loss(program)
-        parameters = {t.layer: t for t in program.tensors if t.parameters}
+        for tensor in program.tensors:
+            if tensor.kind == DELAYS:
+                self.set(tensor.name, program.start_values(tensor))
+        parameters = {t.layer: t for t in program.tensors if t.kind == PARAMETERS}
         for layer in range(len(program.populations)):
-            if tensor := parameters.get(layer):
-                self.set(tensor.name, program.start_parameters(tensor))
+            if own := parameters.get(layer):
+                self.set(own.name, program.start_values(own))
             else:
                 self._passes.set_parameters(None, layer)
 
@@ -57,7 +60,7 @@ class NumpyBackend(Backend):
             self._changed(tensor)
 
     def _changed(self, tensor: Tensor) -> None:
-        if tensor.parameters:
+        if tensor.kind == PARAMETERS:
             self._passes.set_parameters(tensor, tensor.layer)
 
     def train(
@@ -165,8 +168,10 @@ class NumpyBackend(Backend):
             m[:] = adam.beta1 * m + (1 - adam.beta1) * g
             v[:] = adam.beta2 * v + (1 - adam.beta2) * g**2
             root = np.sqrt(v / (1 - adam.beta2**step))
-            w -= rate / (1 - adam.beta1**step) * m / (root + adam.epsilon)
-            if tensor.parameters:
+            own_rate = adam.delay_rate if tensor.kind == DELAYS else rate
+            w -= own_rate / (1 - adam.beta1**step) * m / (root + adam.epsilon)
+            np.clip(w, *tensor.bounds, out=w)
+            if tensor.kind == PARAMETERS:
                 floors = self.program.populations[tensor.layer].population.floors
                 for row, name in enumerate(tensor.parameters[rows]):
                     np.maximum(w[row], floors.get(name, -np.inf), out=w[row])
@@ -177,7 +182,7 @@ class NumpyBackend(Backend):
 
     def _trained_rows(self, tensor: Tensor) -> int:
         """Return how many rows of a tensor learn: of parameters, which come first, some may."""
-        if not tensor.parameters:
+        if tensor.kind != PARAMETERS:
             return tensor.shape[0]
         return len(self.program.populations[tensor.layer].population.trained)
 

@@ -34,7 +34,7 @@ class Neurons:
         self._state_symbols = [symbol(s) for s in self.states]
         self._adjoint_symbols = [adjoint_symbol(s) for s in self.states]
         self.size = compiled.population.size
-        self.input = self.states.index(compiled.dynamics.neuron.input)
+        self.ports = [self.states.index(port) for port in compiled.dynamics.neuron.ports]
         self.trained = compiled.population.trained
         self.refractory = compiled.refractory_steps
         self.push = program.push(compiled)
@@ -129,12 +129,12 @@ class Neurons:
     @cached_property
     def _readout(self) -> Expressions:
         dynamics = self.compiled.dynamics
-        return Expressions([dynamics.readout_rate, dynamics.readout_pull])
+        return Expressions([dynamics.readout_rate, *dynamics.readout_pulls])
 
-    def readout(self, x: Array) -> tuple[Array, Array]:
-        """Return the rate of the state that is read out, and how it changes with the input's."""
-        rate, pull = (np.broadcast_to(v, x.shape[1:]) for v in self._readout(self._values(x)))
-        return rate, pull
+    def readout(self, x: Array) -> tuple[Array, list[Array]]:
+        """Return the rate of the state that is read out, and how it changes with each port's."""
+        rate, *pulls = (np.broadcast_to(v, x.shape[1:]) for v in self._readout(self._values(x)))
+        return rate, pulls
 
     @cached_property
     def _push(self) -> Expressions:

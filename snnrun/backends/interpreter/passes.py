@@ -1,7 +1,8 @@
 """The two passes of a mini-batch: the schedule in which the moments of populations are carried out.
 
 Step n covers [n dt, (n + 1) dt). Input spikes of step n arrive in step n, those of neurons in step
-n + 1. T steps, B examples, S states, N neurons of a layer, P neurons before a projection.
+n + 1, or later by the delay of their projection. T steps, B examples, S states, N neurons of a
+layer.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy as np
 from snnrun.backends.base import Noise
 from snnrun.backends.draws import draw_keys, dropout_limit, hashes, kept_events, normal
 from snnrun.backends.interpreter.functions import Array
+from snnrun.backends.interpreter.links import Link
 from snnrun.backends.interpreter.neurons import JumpingNeurons, Neurons, SteppedNeurons
 from snnrun.backends.interpreter.readouts import Read
 from snnrun.compile.derive import HELD
-from snnrun.compile.program import Program, Tensor
+from snnrun.compile.program import PARAMETERS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
 from snnrun.rules.learning import Engine
 
@@ -42,11 +44,10 @@ class Tape:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A population with the tensors of the projections that end in it."""
+    """A population with the projections that end in it."""
 
     neurons: Neurons
-    forward: str
-    recurrent: str | None
+    links: Sequence[Link]
 
 
 @dataclass(kw_only=True)
@@ -56,24 +57,45 @@ class Passes:
     program: Program
     tensors: Mapping[str, Array]
     layers: Sequence[Layer] = field(init=False)
+    links: Sequence[Link] = field(init=False)
 
     def __post_init__(self) -> None:
         kind = JumpingNeurons if self.program.engine is Engine.JUMPS else SteppedNeurons
         self.layers = [
-            Layer(
-                neurons=kind(self.program, compiled),
-                forward=layer.forward.name,
-                recurrent=layer.recurrent.name if layer.recurrent else None,
+            Layer(neurons=kind(self.program, compiled), links=self._links(index))
+            for index, compiled in enumerate(self.program.populations)
+        ]
+        self.links = [link for layer in self.layers for link in layer.links]
+        self._from = [
+            [link for link in self.links if link.source == index]
+            for index in range(len(self.layers))
+        ]
+
+    def _links(self, layer: int) -> list[Link]:
+        network = self.program.network
+        names = [x.population.name for x in network.layers]
+        return [
+            Link(
+                projection=projection,
+                source=names.index(projection.source) if projection.source in names else None,
+                target=layer,
+                port=network.port_of(projection),
+                most=projection.delays.steps(self.program.dt) if projection.delays else 0,
             )
-            for layer, compiled in zip(
-                self.program.network.layers, self.program.populations, strict=True
-            )
+            for projection in network.layers[layer].projections
         ]
 
     def set_parameters(self, tensor: Tensor | None, layer: int) -> None:
         """Compute what follows from the parameters of a layer."""
         values = np.zeros((0, 0)) if tensor is None else self.tensors[tensor.name]
         self.layers[layer].neurons.set_parameters(values)
+
+    def _set_links(self, width: float) -> None:
+        """Compute what follows from weights and delays; ``width`` (steps): of delayed spikes."""
+        for link in self.links:
+            delays = self.tensors.get(f"{link.name}_delays")
+            steps = None if delays is None else delays / self.program.dt
+            link.set(self.tensors[link.name], steps, width)
 
     # Forward
     def arrivals(self, data: SpikeData, examples: Array, noise: Noise) -> Array:
@@ -87,18 +109,23 @@ class Passes:
     def forward(self, arrivals: Array, examples: Array, noise: Noise) -> list[Tape]:
         """Run examples forward."""
         steps, batch = arrivals.shape[:2]
+        self._set_links(noise.delay_width)
         tapes = [self._tape(layer, steps, batch) for layer in self.layers]
         states = [layer.neurons.start(batch) for layer in self.layers]
         free_from = [np.zeros((batch, layer.neurons.size), int) for layer in self.layers]
         suppressed = [np.full((batch, layer.neurons.size), -1) for layer in self.layers]
+        for link in self.links:
+            link.begin(batch)
         for n in range(steps):
-            before = [tape.spikes[n - 1] if n else np.zeros_like(tape.spikes[0]) for tape in tapes]
+            for link in self.links:
+                if link.source is None:
+                    link.send(arrivals[n], n)
+                elif n:
+                    link.send(tapes[link.source].spikes[n - 1], n - 1)
             for index, (layer, tape) in enumerate(zip(self.layers, tapes, strict=True)):
                 neurons, x = layer.neurons, states[index]
-                source = arrivals[n] if index == 0 else before[index - 1]
-                x[neurons.input] += source @ self.tensors[layer.forward]
-                if layer.recurrent:
-                    x[neurons.input] += before[index] @ self.tensors[layer.recurrent]
+                for link in layer.links:
+                    x[neurons.ports[link.port]] += link.arrived(n)
                 tape.arrived[n] = x
                 x = neurons.advance(x)
                 drawn = self._draws(index, examples, n, noise)
@@ -154,11 +181,14 @@ class Passes:
         steps, batch = arrivals.shape[:2]
         last = len(self.layers) - 1
         lam = [np.zeros(tape.stepped.shape[1:]) for tape in tapes]
-        # of the input state at the start of each step: what a spike that arrives there changes
-        input_adjoint = [np.zeros((steps + 2, batch, layer.neurons.size)) for layer in self.layers]
+        # of the ports at the start of each step: what a spike that arrives there changes
+        input_adjoint = [
+            np.zeros((len(layer.neurons.ports), steps + 2, batch, layer.neurons.size))
+            for layer in self.layers
+        ]
         if read.silent_push is not None:
             lam[last][0] += scale * read.silent_push
-            input_adjoint[last][steps] = lam[last][self.layers[last].neurons.input]
+            input_adjoint[last][:, steps] = lam[last][self.layers[last].neurons.ports]
         time_gradients = self._time_gradients(tapes, read, scale)
         pushes = [self._pushes(i, tape, scale, averaged) for i, tape in enumerate(tapes)]
         sums: list[dict[str, Array]] = [{} for _ in self.layers]
@@ -189,7 +219,7 @@ class Passes:
                     )
                     lam[index] = _added(sums[index], moved)
                 lam[index] = self._through_step(neurons, tape, n, lam[index], sums[index])
-                input_adjoint[index][n] = lam[index][neurons.input]
+                input_adjoint[index][:, n] = lam[index][neurons.ports]
         return self._gradients(arrivals, tapes, input_adjoint, sums)
 
     def _time_gradients(self, tapes: list[Tape], read: Read, scale: float) -> list[Array]:
@@ -212,15 +242,22 @@ class Passes:
         output = self.layers[-1]
         batch, outputs = np.indices(read.peak.shape)
         at_peak = tapes[-1].stepped[read.peak, :, batch, outputs].transpose(2, 0, 1)
-        rise, pull = output.neurons.readout(at_peak)
-        spikes = tapes[-2].spikes[read.peak, batch]  # [B, K, N]
-        pulls = spikes * self.tensors[output.forward].T * pull[..., None]
-        falling = np.minimum(pulls, 0.0)
-        moves = (rise > 0) & (rise + pulls.sum(axis=2) < 0) & (read.peak < len(found[0]) - 1)
-        total = np.where(moves, falling.sum(axis=2), 1.0)
+        rise, by_port = output.neurons.readout(at_peak)
+        links = [link for link in output.links if link.source is not None and not link.delayed]
+        pulls = []
+        for link in links:
+            assert link.source is not None
+            spikes = tapes[link.source].spikes[read.peak, batch]  # [B, K, N]
+            pulls.append(spikes * link.weights.T * by_port[link.port][..., None])
+        every = np.concatenate(pulls, axis=2) if pulls else np.zeros((*rise.shape, 0))
+        moves = (rise > 0) & (rise + every.sum(axis=2) < 0) & (read.peak < len(found[0]) - 1)
+        total = np.where(moves, np.minimum(every, 0.0).sum(axis=2), 1.0)
         share = np.where(moves, scale * read.delta * rise / total, 0.0)
-        for b, k in zip(*np.nonzero(moves), strict=True):
-            found[-2][read.peak[b, k], b] += share[b, k] * falling[b, k]
+        for link, pull in zip(links, pulls, strict=True):
+            assert link.source is not None
+            for b, k in zip(*np.nonzero(moves), strict=True):
+                of_spikes = share[b, k] * np.minimum(pull[b, k], 0.0)
+                found[link.source][read.peak[b, k], b] += of_spikes
         return found
 
     def _pushes(self, index: int, tape: Tape, scale: float, averaged: bool) -> Array:
@@ -234,29 +271,20 @@ class Passes:
         return scale * np.broadcast_to(neurons.pushed(n, n.sum(axis=1, keepdims=True)), n.shape)
 
     def _sent(self, index: int, n: int, input_adjoint: list[Array]) -> Array:
-        """Return what targets send back to a spike of step n, which arrives in step n + 1.
+        """Return what targets send back to a spike of step n.
 
         It is the derivative of the loss by the spike, or minus that by the time of its arrival: one
-        that comes a step later changes the loss by w (lam(n + 2) - lam(n + 1)), lam that of the
-        target's input state.
+        that comes a step later changes the loss by w (lam(a + 1) - lam(a)), lam that of the
+        target's port, where a is the step in which it arrives.
         """
-        total = np.zeros(input_adjoint[index].shape[1:])
-        if n + 1 == len(input_adjoint[0]) - 2:  # those of the last step arrive nowhere
-            return total
-        for target in (index, index + 1):
-            if target == len(self.layers):
-                continue
-            layer = self.layers[target]
-            name = layer.recurrent if target == index else layer.forward
-            if name is None:
-                continue
+        total = np.zeros(input_adjoint[index].shape[2:])
+        for link in self._from[index]:
+            adjoint = input_adjoint[link.target][link.port]
             if self.program.engine is Engine.JUMPS:
-                change = (
-                    input_adjoint[target][n + 1] - input_adjoint[target][n + 2]
-                ) / self.program.dt
+                adjoint = (adjoint[:-1] - adjoint[1:]) / self.program.dt
             else:
-                change = input_adjoint[target][n + 1]
-            total += change @ self.tensors[name].T
+                adjoint = adjoint[:-1]
+            total += link.sent_back(adjoint[:-1], n)
         return total
 
     def _release(
@@ -291,7 +319,7 @@ class Passes:
             return lam, gradients
         time_gradient, sent, released = change
         x = tape.stepped[n].copy()
-        x[neurons.input] = tape.arrived[n][neurons.input]  # so that a crossing goes upwards
+        x[neurons.ports] = tape.arrived[n][neurons.ports]  # so that a crossing goes upwards
         there = neurons.on_threshold(x)
         if spiking.any():
             at_spike = np.where(postponed, x, there)
@@ -328,16 +356,17 @@ class Passes:
         sums: list[dict[str, Array]],
     ) -> dict[str, Array]:
         found = {}
-        before = arrivals
-        for layer, tape, d in zip(self.layers, tapes, input_adjoint, strict=True):
-            at_arrival = d[: len(arrivals)].reshape(-1, layer.neurons.size)
-            own = np.concatenate([np.zeros_like(tape.spikes[:1]), tape.spikes[:-1]])
-            found[layer.forward] = before.reshape(-1, before.shape[2]).T @ at_arrival
-            if layer.recurrent:
-                found[layer.recurrent] = own.reshape(-1, own.shape[2]).T @ at_arrival
-            before = own
+        for link in self.links:
+            spikes = arrivals if link.source is None else tapes[link.source].spikes
+            of_weights, by_delay = link.gradients(spikes, input_adjoint[link.target][link.port])
+            synapses = link.projection.synapses
+            found[link.name] = of_weights if synapses is None else synapses.gathered(of_weights)
+            if synapses is not None and not synapses.shared:
+                found[link.name] = np.where(synapses.mask, found[link.name], 0.0)
+            if by_delay is not None:
+                found[f"{link.name}_delays"] = by_delay / self.program.dt
         for tensor in self.program.tensors:
-            if tensor.parameters:
+            if tensor.kind == PARAMETERS:
                 of_layer, shape = sums[tensor.layer], arrivals.shape[1:2] + tensor.shape[1:]
                 zero = np.zeros(shape)
                 found[tensor.name] = np.array(
@@ -346,8 +375,6 @@ class Passes:
                         for p in tensor.parameters
                     ]
                 )
-            elif tensor.synapses is not None:
-                found[tensor.name] = np.where(tensor.synapses.mask, found[tensor.name], 0.0)
         return found
 
 

@@ -20,7 +20,7 @@ from snnrun.backends.native.interface import (
     view_of,
 )
 from snnrun.backends.pattern import TrainFigures
-from snnrun.compile.program import Program
+from snnrun.compile.program import WEIGHTS, Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError, ResourceError
 
@@ -145,8 +145,8 @@ class NativeBackend(CompiledProgram, Backend):
         super().__init__(library, program, threads, numbers)
         self._patterns = TrainFigures.for_loss(program)
         for tensor in program.tensors:
-            if tensor.parameters:
-                self.set(tensor.name, program.start_parameters(tensor))
+            if tensor.kind != WEIGHTS:
+                self.set(tensor.name, program.start_values(tensor))
 
     def train(
         self,
@@ -168,6 +168,7 @@ class NativeBackend(CompiledProgram, Backend):
             beta1=adam.beta1,
             beta2=adam.beta2,
             epsilon=adam.epsilon,
+            delay_rate=adam.delay_rate,
             updates=updates,
             **vars(noise),
         )

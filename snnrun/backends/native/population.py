@@ -94,7 +94,7 @@ class PopulationEmitter:
             "advance": self.body.assign("x", self.steps.advance()),
             "adjoint": self.body.assign("lam", self.steps.adjoint(), adjoint=True),
             "rate": self.body.returned(dynamics.readout_rate, real=True),
-            "pull": self.body.returned(dynamics.readout_pull, real=True),
+            "pull": self.body.returned(dynamics.readout_pulls[0], real=True),
             "parts": "".join(self._parts()),
         }
         names = wrapped(self.numbers)

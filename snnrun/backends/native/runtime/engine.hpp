@@ -75,8 +75,8 @@ template <class P> class Engine : Walk<P> {
             const auto name = [&](const char* kind) {
                 text += " " + std::to_string(layer()) + "." + kind;
             };
-            name("forward");
-            if (L::RECURRENT) name("recurrent");
+            name("weights.0");
+            if (L::RECURRENT) name("weights.1");
             if (L::Model::PER_NEURON > 0) name("parameters");
         });
         return text;

@@ -17,10 +17,12 @@ constexpr int SLOTS = 16;
     F(double, beta1)                                                                               \
     F(double, beta2)                                                                               \
     F(double, epsilon)                                                                             \
+    F(double, delay_rate) /* learning rate of delays, ms */                                        \
     F(int64_t, updates) /* Adam steps before this call */                                          \
     F(double, dropout)                                                                             \
     F(uint64_t, key)           /* of the random numbers */                                         \
     F(int64_t, in_network)     /* noise and spike dropout of hidden neurons act too */             \
+    F(double, delay_width)     /* steps to each side over which delayed spikes are spread */       \
     F(double*, loss)           /* [count] */                                                       \
     F(int32_t*, prediction)    /* [count] */                                                       \
     F(int32_t*, layer_spikes)  /* [count][layers] */                                               \

@@ -39,7 +39,7 @@ template <class P> class OnlineEngine : Walk<P> {
     std::string interface() {
         std::string text = OnlineJob::described() + Data::described() + Connected::described() +
                            "tensors";
-        each_layer([&](auto layer) { text += " " + std::to_string(layer()) + ".forward"; });
+        each_layer([&](auto layer) { text += " " + std::to_string(layer()) + ".weights.0"; });
         return text;
     }
 
