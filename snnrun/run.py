@@ -217,7 +217,8 @@ def build_program(config: Config, splits: Splits) -> Program:
     """Return the program of the network that ``config`` describes, for this data."""
     data = splits.train.data
     n_inputs = data.n_channels * (1 + config.N_INPUT_DELAY)
-    network = build_network(config, n_inputs, data.n_classes)
+    shape = () if config.N_INPUT_DELAY else data.shape
+    network = build_network(config, n_inputs, data.n_classes, shape)
     loss = find_loss(config)
     regulariser, strengths = find_regulariser(config)
     return compile_program(

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "slurm": ERRORS | {"files"},
     "tasks": {"numbers"},
     "keys": ERRORS,
-    "connectivity": {"errors", "load"},
+    "connectivity": {"errors", "keys", "load"},
     "rules": {"errors", "keys", "load", "models"},
     "schema": {"connectivity", "errors", "keys", "models", "rules", "shell"},
     "config": {"errors", "keys", "rules", "schema"},

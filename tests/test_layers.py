@@ -189,7 +189,7 @@ def test_a_number_that_another_layer_has_is_left_out() -> None:
 
 REFUSED = {
     "network.layers=3: must be a list of layers": 3,
-    "network.layers[0]=5: must be a mapping of name, size, neuron": [5],
+    "network.layers[0]=5: must be a mapping of name, size, shape, neuron": [5],
     "network.layers[1].forward.std=-1: must be a number >= 0": [{}, {"forward": {"std": -1}}],
     "network.layers[0].forward.men: there is no such field. Did you mean 'mean'?": [
         {"forward": {"men": 1}}

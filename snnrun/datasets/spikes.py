@@ -149,6 +149,11 @@ class SpikeData:
         return len(self.labels)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the channels: that of an image, or else those of one line."""
+        return self.image or (self.n_channels, 1)
+
+    @property
     def n_events(self) -> int:
         """Events of all examples together."""
         return len(self.channel_by_step)

@@ -11,8 +11,8 @@ import numpy as np
 
 from snnrun import rules
 from snnrun.config import Config, listed
-from snnrun.connectivity import find_connectivity
-from snnrun.connectivity.synapses import connect
+from snnrun.connectivity import Connectivity, Ends, Shape, read, size_of
+from snnrun.connectivity.synapses import connect, shape_of_target, weight_of_all
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.load import find
 from snnrun.models.declare import Neuron
@@ -33,18 +33,23 @@ SMALLEST_PART = 0.01  # of its start that learning leaves of a parameter that mu
 HETEROGENEOUS_CEILING = 3.0  # times the mean
 
 
-def build_network(config: Config, n_inputs: int, n_outputs: int) -> Network:
-    """Return the network of ``config`` for a data set of these channels and classes."""
-    source = inputs = Population(name="input", size=n_inputs, values={}, floors={})
+def build_network(
+    config: Config, n_inputs: int, n_outputs: int, input_shape: Shape = ()
+) -> Network:
+    """Return the network of ``config`` for a data set of these channels and classes.
+
+    ``input_shape``: of the channels, as (rows, columns, channels of a pixel), where they have one.
+    """
+    source = inputs = Population(
+        name="input", size=n_inputs, values={}, floors={}, grid=input_shape
+    )
     layers = []
     for choice in config.layers:
-        population = _population(config, choice, n_outputs)
-        forward = _projection(config, choice.forward, source, choice.name, population.size)
+        population = _population(config, choice, n_outputs, source)
+        forward = _projection(config, choice.forward, source, population)
         recurrent = None
         if choice.recurrent is not None:
-            recurrent = _projection(
-                config, choice.recurrent, population, choice.name, population.size
-            )
+            recurrent = _projection(config, choice.recurrent, population, population)
         projections = (forward,) if recurrent is None else (forward, recurrent)
         layers.append(Layer(population=population, projections=projections))
         source = population
@@ -123,38 +128,63 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
 
 
 def _projection(
-    config: Config, choice: ProjectionChoice, source: Population, target: str, size: int
+    config: Config, choice: ProjectionChoice, source: Population, target: Population
 ) -> Projection:
+    where = _place(choice)
+    kind = _connectivity(choice)
+    ends = Ends(
+        pre=source.size,
+        post=target.size,
+        source=source.grid,
+        target=target.grid,
+        same=source is target,
+    )
+    synapses = connect(kind, ends, stream(config.MODEL_SEED, f"synapses {choice.name}"), where)
+    fixed = weight_of_all(kind, ends, where)
     learning = None
-    if choice.rule != FROZEN:
+    if choice.rule != FROZEN and fixed is None:
         learning = rules.find_rule(choice.rule, f"rule of projection {choice.name}").bind(
             config.rule
         )
-    mean, std, bounds = (learning or Learning()).start(source.size, choice.mean, choice.std)
-    where = f"network.layers, projection {choice.name}"
-    synapses = connect(
-        find_connectivity(choice.connectivity, f"{where}.connectivity"),
-        (source.size, size),
-        stream(config.MODEL_SEED, f"synapses {choice.name}"),
-        where,
-    )
+    mean, std = (choice.mean, choice.std) if fixed is None else (fixed, 0.0)
+    mean, std, bounds = (learning or Learning()).start(source.size, mean, std)
     return Projection(
         name=choice.name,
         source=source.name,
-        target=target,
+        target=target.name,
         mean=mean,
         std=std,
         trained=learning is not None,
-        rule=choice.rule,
+        rule=choice.rule if fixed is None else FROZEN,
         plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
         synapses=synapses,
     )
 
 
-def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Population:
+def _place(choice: ProjectionChoice) -> str:
+    return f"network.layers, projection {choice.name}"
+
+
+def _connectivity(choice: ProjectionChoice) -> Connectivity:
+    return read(choice.connectivity, f"{_place(choice)}.connectivity")
+
+
+def _shape(choice: LayerChoice, source: Population, size: int) -> Shape:
+    """Return the shape of a population: its own, or that which its connections give it."""
+    ends = Ends(
+        pre=source.size, post=size if choice.sized else 0, source=source.grid, target=choice.shape
+    )
+    kind = _connectivity(choice.forward)
+    return choice.shape or shape_of_target(kind, ends, _place(choice.forward))
+
+
+def _population(
+    config: Config, choice: LayerChoice, n_outputs: int, source: Population
+) -> Population:
     neuron, heterogeneous = _neuron_of(config, choice)
-    name, size = choice.name, choice.size or n_outputs
+    shape = _shape(choice, source, choice.size or n_outputs)
+    name, size = choice.name, size_of(shape) if shape else choice.size or n_outputs
     own: Mapping[str, Any] = choice.parameters
     known = [p.name for p in neuron.parameters]
     for given in own:
@@ -195,6 +225,7 @@ def _population(config: Config, choice: LayerChoice, n_outputs: int) -> Populati
         floors=floors,
         noise=noise,
         spike_dropout=spike_dropout,
+        grid=shape,
     )
 
 

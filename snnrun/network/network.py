@@ -13,10 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
+from snnrun.connectivity import size_of
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.declare import Neuron
-from snnrun.network.delays import Delays
+from snnrun.network.delays import DelayKind, Delays
 from snnrun.rules.learning import Plasticity
 
 MOST_SPIKES = 255  # of a neuron in a step: lists of spikes are sized for the most that can come
@@ -47,6 +48,11 @@ class Population:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise ModelError(f"population {self.name}: {self.size} neurons; at least 1 is needed")
+        if self.grid and size_of(self.grid) != self.size:
+            raise ModelError(
+                f"population {self.name}: shape {list(self.grid)} has {size_of(self.grid)} "
+                f"neurons, not {self.size}"
+            )
         if self.neuron is None:
             return
         if self.neuron.threshold is None and (self.noise or self.spike_dropout):
@@ -152,6 +158,12 @@ class Projection:
             raise ModelError(
                 f"projection {self.name}: rule {self.rule} pairs spikes as they are emitted, and "
                 "knows no delays; take a rule of gradients, or leave the delay out"
+            )
+        synaptic = self.delays is not None and self.delays.kind is DelayKind.SYNAPTIC
+        if synaptic and self.synapses is not None and self.synapses.shared:
+            raise ModelError(
+                f"projection {self.name}: its synapses share weights, so that delays of each "
+                "synapse would be many more than these; take axonal delays, or none"
             )
         if self.std < 0:
             raise ModelError(f"projection {self.name}: a standard deviation of {self.std:g} is < 0")

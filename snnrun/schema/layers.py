@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from snnrun.connectivity import CONNECTIVITIES, DENSE
-from snnrun.errors import did_you_mean
+from snnrun.connectivity import DENSE, Shape, built_in, read, size_of
+from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import BOOL, FLOAT, INT, NUMBERS, TEXT, Kind, Problems, shown
 from snnrun.models.neurons import HIDDEN_NEURONS, OUTPUT_NEURONS
@@ -27,9 +27,31 @@ PROJECTION_RULES = (
     *(rule.name for rule in RULES.values() if rule.engine is not Engine.ONLINE),
 )
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*")
-LAYER_FIELDS = ("name", "size", "neuron", "parameters", "train_tau", "forward", "recurrent")
+LAYER_FIELDS = (
+    "name",
+    "size",
+    "shape",
+    "neuron",
+    "parameters",
+    "train_tau",
+    "forward",
+    "recurrent",
+)
+
+
+def _shape(value: Any) -> Shape:
+    if not isinstance(value, list | tuple) or not 2 <= len(value) <= 3:
+        raise ValueError(value)
+    shape = tuple(map(INT.convert, value))
+    if min(shape) < 1:
+        raise ValueError(value)
+    return shape
+
+
+SHAPE = Kind(text="[rows, columns, channels] or [length, channels]", convert=_shape)
 PLAIN_FIELDS: Mapping[str, Mapping[str, Any]] = {
     "size": {"kind": INT, "default": 1, "minimum": 1},
+    "shape": {"kind": SHAPE, "default": [1, 1]},
     "parameters": {"kind": NUMBERS, "default": {}},
     "train_tau": {"kind": BOOL, "default": False},
     "mean": {"kind": FLOAT, "default": 0.0},
@@ -49,19 +71,22 @@ class ProjectionChoice:
     mean: float
     std: float
     rule: str
-    connectivity: str
+    connectivity: Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerChoice:
     """A layer as it is asked for.
 
-    ``size`` is None for the output, whose size the data decide. ``asked_by`` and ``parameters_by``
-    name what an error message about the neuron or its parameters should point at.
+    ``size`` is None for the output, whose size the data decide; where the layer has neither size
+    nor shape, ``sized`` is false, and its connections may say both. ``asked_by`` and
+    ``parameters_by`` name what an error message about the neuron or its parameters should point at.
     """
 
     name: str
     size: int | None
+    shape: Shape
+    sized: bool
     neuron: str
     asked_by: str
     parameters: Mapping[str, Any]
@@ -99,7 +124,9 @@ def layers_of(values: Values) -> tuple[LayerChoice, ...]:
         layers.append(
             LayerChoice(
                 name=names[index + 1],
-                size=None if last else _own(fields, "size", values["NUM_HIDDEN"]),
+                size=None if last else _size(fields, values["NUM_HIDDEN"]),
+                shape=fields.get("shape", ()),
+                sized=last or "size" in fields or "shape" in fields,
                 neuron=_own(fields, "neuron", values[neuron]),
                 asked_by=f"{path}.neuron" if "neuron" in fields else neuron,
                 parameters=_own(fields, "parameters", values[parameters]),
@@ -199,6 +226,10 @@ def _hidden_layers(values: Values) -> int:
     return 0 if alone else int(values["N_HID_LAYER"])
 
 
+def _size(fields: Fields, usual: int) -> int:
+    return size_of(fields["shape"]) if "shape" in fields else int(fields.get("size", usual))
+
+
 def _own(fields: Fields, name: str, usual: Any) -> Any:
     return fields.get(name, usual)
 
@@ -221,7 +252,7 @@ def _projection(values: Values, name: str, own: Fields, key: str, last: bool) ->
         mean=_own(own, "mean", values[f"{key}_MEAN"]),
         std=_own(own, "std", values[f"{key}_STD"]),
         rule=_own(own, "rule", usual),
-        connectivity=_own(own, "connectivity", DENSE.name),
+        connectivity=_own(own, "connectivity", DENSE),
     )
 
 
@@ -230,7 +261,6 @@ def _field_key(path: str, name: str, last: bool) -> Key:
     chosen: dict[str, Sequence[str]] = {
         "neuron": OUTPUT_NEURONS if last else HIDDEN_NEURONS,
         "rule": PROJECTION_RULES,
-        "connectivity": tuple(CONNECTIVITIES),
     }
     own: Mapping[str, Any] = PLAIN_FIELDS.get(name, {"kind": TEXT, "default": "name"})
     if name in chosen:
@@ -277,6 +307,13 @@ def _fields(path: str, given: Any, known: Sequence[str], last: bool, wrong: list
             clean[name] = str(value).lower() == "true"
         elif name in ("forward", "recurrent"):
             clean[name] = _fields(at, value, PROJECTION_FIELDS, last, wrong)
+        elif name == "connectivity":
+            try:
+                if built_in(value):
+                    read(value, at)
+                clean[name] = value
+            except ConfigError as error:
+                wrong += error.problems or [str(error)]
         else:
             clean[name], problem = _field_key(path, name, last).convert(value)
             if not problem and name == "name" and not NAME.fullmatch(clean[name]):
@@ -285,7 +322,25 @@ def _fields(path: str, given: Any, known: Sequence[str], last: bool, wrong: list
                     "them, with a letter first"
                 )
             wrong += [problem] if problem else []
+    wrong += _wrong_together(path, clean)
     return clean
+
+
+def _wrong_together(path: str, clean: Fields) -> Iterator[str]:
+    """Yield what is wrong between the fields of a layer or a projection."""
+    if {"size", "shape"} <= clean.keys() and clean["size"] != size_of(clean["shape"] or ()):
+        yield (
+            f"{path}.size={clean['size']}: shape {shown(clean['shape'])} has "
+            f"{size_of(clean['shape'])} neurons; leave the size out"
+        )
+    connectivity = clean.get("connectivity")
+    if connectivity and built_in(connectivity) and read(connectivity, path).weight is not None:
+        for name in ("mean", "std", "rule"):
+            if name in clean:
+                yield (
+                    f"{path}.{name}={shown(clean[name])}: has no effect, as the weights of "
+                    f"{read(connectivity, path).name} are fixed; leave it out"
+                )
 
 
 def _wrong_output(path: str, item: Values, at_end: bool, before: int) -> Iterator[str]:
@@ -293,11 +348,12 @@ def _wrong_output(path: str, item: Values, at_end: bool, before: int) -> Iterato
         yield f"{path}.name=output: the output is the last layer; move it to the end of the list"
     if not before:
         yield f"{path}.name=output: at least one layer must come before the output"
-    if item.get("size") is not None:
-        yield (
-            f"{path}.size={shown(item['size'])}: the data decide how many outputs there are; "
-            "leave it out"
-        )
+    for name in ("size", "shape"):
+        if item.get(name) is not None:
+            yield (
+                f"{path}.{name}={shown(item[name])}: the data decide how many outputs there are; "
+                "leave it out"
+            )
     if item.get("recurrent") not in (None, False):
         yield f"{path}.recurrent: the output has no recurrent projection; leave it out"
 
