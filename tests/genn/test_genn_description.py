@@ -137,8 +137,8 @@ def awkward(names: tuple[str, str, str]) -> Program:
     network = Network(
         input=Population(name="input", size=4, values={}, floors={}),
         layers=(
-            Layer(population=hidden, forward=projection("in_to_hid", "input", "hidden")),
-            Layer(population=output, forward=projection("hid_to_out", "hidden", "output")),
+            Layer(population=hidden, projections=(projection("in_to_hid", "input", "hidden"),)),
+            Layer(population=output, projections=(projection("hid_to_out", "hidden", "output"),)),
         ),
     )
     return compile_program(network, LOSSES["sum"], {}, steps=10, dt=1.0)
@@ -180,7 +180,7 @@ def test_every_name_of_the_generated_code_is_one_that_users_cannot_take() -> Non
     known = {"V", "I", "B", "tau_mem", "tau_syn", "v_thresh", "b_incr", "LEVEL_PER_STEP"}
     prefixed = re.compile(
         "lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
-        "next_|peak_|trace_|gradient_|inverse_|shown_"
+        "next_|peak_|trace_|gradient_|inverse_|shown_|later_|arrived_|arrival_slope_"
     )
     assert {n for n in found - known - TAKEN if not prefixed.match(n)} == set()
 

@@ -21,6 +21,7 @@ from snnrun.backends.genn.events import EventTables
 from snnrun.backends.genn.outcome import outcome_of
 from snnrun.backends.genn.readout import UPDATES
 from snnrun.backends.genn.settings import Settings
+from snnrun.backends.genn.synapse import learns_from_input
 from snnrun.backends.genn.tensors import TensorStore
 from snnrun.backends.genn.units import Unit, mini_batches, units
 from snnrun.backends.genn.watch import watch
@@ -68,7 +69,7 @@ class GennBackend(Backend):
             for layer, c in enumerate(program.populations)
             if c.population.noise or c.population.spike_dropout
         ]
-        self._trains_input = program.network.layers[0].forward.trained
+        self._trains_input = learns_from_input(program)
         self._parity = 0
         self._fill_events()
         self._tensors.set_parameters()

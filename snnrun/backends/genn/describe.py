@@ -11,7 +11,7 @@ from snnrun.backends.genn.population import MOST_ENTRIES, PopulationWriter
 from snnrun.backends.genn.readout import Watched
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.source import input_population
-from snnrun.backends.genn.synapse import projections_of
+from snnrun.backends.genn.synapse import learns_from_input, projections_of
 from snnrun.backends.genn.watch import watch
 from snnrun.compile.program import Program
 from snnrun.errors import ConfigError
@@ -37,6 +37,11 @@ def describe(program: Program, settings: Settings) -> Description:
                 f"projection {projection.name}: backend genn connects all neurons; use "
                 "backend=native, or leave its connectivity out"
             )
+        if projection.delays is not None:
+            raise ConfigError(
+                f"projection {projection.name}: backend genn cannot delay spikes; leave the delay "
+                "out, or use backend=native"
+            )
     watched = watch(program, settings)
     last = program.populations[-1]
     source = input_population(
@@ -44,7 +49,7 @@ def describe(program: Program, settings: Settings) -> Description:
         network.input.size,
         program.steps,
         settings,
-        back=network.layers[0].forward.trained,
+        back=learns_from_input(program),
     )
     layers = [
         PopulationWriter(program, c, settings, watched if c is last else Watched()).write()

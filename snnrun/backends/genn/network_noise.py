@@ -31,7 +31,7 @@ class NetworkNoise:
         self._spikes = settings.halves * self._own * settings.spikes
         self._precision = settings.precision
         self._jump = compiled.dynamics.jump
-        self._input = compiled.dynamics.neuron.input
+        self._ports = compiled.dynamics.neuron.ports
         self._state = str(steps.threshold_state)
         # not where the potential only grazes the threshold, by less than a rounding error in a step
         rounding = formula(float(np.finfo(settings.precision).eps))
@@ -117,7 +117,7 @@ class NetworkNoise:
         return self._now(state)
 
     def _now(self, state: str) -> str:
-        return "arrived" if state == self._input else state_name(state)
+        return f"arrived_{state}" if state in self._ports else state_name(state)
 
     def _on_threshold(self, state: str) -> str:
         if state != self._state:

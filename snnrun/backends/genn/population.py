@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from snnrun.backends.genn.arrivals import inputs_of, own_inputs
 from snnrun.backends.genn.description import Access, Neurons, Parameter, Table, Variable
 from snnrun.backends.genn.network_noise import NetworkNoise
 from snnrun.backends.genn.printer import (
@@ -21,6 +22,7 @@ from snnrun.backends.genn.printer import (
     fill,
     formula,
     genn_name,
+    slope_name,
     state_name,
     used,
 )
@@ -72,13 +74,30 @@ class PopulationWriter:
             variables=tuple(self._variables()),
             tables=tuple(self._tables()),
             parameters=(*self._switches(), *self.network_noise.parameters, *numbers),
-            inputs=(*(("R",) if self._has_targets else ()), *self.watched.inputs),
+            inputs=(
+                *own_inputs(self.program, self.name),
+                *(("R",) if self._has_targets else ()),
+                *self.watched.inputs,
+            ),
         )
 
     @property
     def _has_targets(self) -> bool:
         """Whether spikes arrive anywhere, and so get something sent back."""
-        return self.compiled is not self.program.populations[-1]
+        return any(p.source == self.name for p in self.program.network.projections)
+
+    @property
+    def _ports(self) -> tuple[str, ...]:
+        return self.dynamics.neuron.ports
+
+    @property
+    def _answering(self) -> list[str]:
+        """Ports from which something is sent back to spikes."""
+        network = self.program.network
+        sources = (
+            p for p in network.layer(self.name).projections if p.source != network.input.name
+        )
+        return [self._ports[port] for port in sorted({network.port_of(p) for p in sources})]
 
     @property
     def _averaged(self) -> bool:
@@ -114,7 +133,7 @@ class PopulationWriter:
     def _variables(self) -> list[Variable]:
         found = [Variable(name=state_name(s)) for s in self.states]
         found += [Variable(name=adjoint_name(s)) for s in self.states]
-        found.append(Variable(name="arrival_slope"))
+        found += [Variable(name=slope_name(port)) for port in self._answering]
         found += [
             Variable(name=genn_name(s), access=Access.COMMON) for s in self.steps.coefficients
         ]
@@ -174,13 +193,15 @@ class PopulationWriter:
             declarations=block(self._declarations(), 0),
             steps=steps,
             last=steps - 1,
-            per_dt=formula(1 / self.program.dt),
-            input_adjoint=adjoint_name(self.dynamics.neuron.input),
+            later=block(
+                [f"const scalar later_{p} = {adjoint_name(p)};" for p in self._answering], 2
+            ),
             backward_start=block(self._backward_start(), 2),
             jump=block(self._jump(), 2),
             drive=block(self.watched.drive(self._row("m")), 2),
             gradient=block(self._parameter_gradients(), 2),
             adjoint=block(self._by_flow(self.formula.adjoint), 2),
+            slopes=block(self._arrival_slopes(), 2),
             start=block(self._start(), 2),
             advance=block(self._advance(), 2),
             after=block(self.watched.after(self._row), 1),
@@ -192,7 +213,7 @@ class PopulationWriter:
             return []
         return [
             "bool fires = false;",
-            "scalar arrived = 0.0;",
+            *(f"scalar arrived_{port} = 0.0;" for port in self._ports),
             "const int own = batch * num_neurons + id;",
             *self.network_noise.declarations,
         ]
@@ -222,10 +243,13 @@ class PopulationWriter:
         return [*lines, *self.network_noise.start, *self.watched.start]
 
     def _advance(self) -> list[str]:
-        source = state_name(self.dynamics.neuron.input)
-        lines = [f"{source} += Isyn;", *self.watched.arrivals]
+        lines = [
+            f"{state_name(self._ports[port])} += {' + '.join(names)};"
+            for port, names in inputs_of(self.program, self.name).items()
+        ]
+        lines += self.watched.arrivals
         if self.compiled.spiking:
-            lines.append(f"arrived = {source};")
+            lines += [f"arrived_{port} = {state_name(port)};" for port in self._ports]
         for s in self._taped:
             lines.append(f"tape_{s}[{self._row('n')}] = {state_name(s)};")
         if self._refractory:
@@ -285,7 +309,7 @@ class PopulationWriter:
     # On the way back
     def _backward_start(self) -> list[str]:
         lines = [f"{adjoint_name(s)} = 0.0;" for s in self.states]
-        lines.append("arrival_slope = 0.0;")
+        lines += [f"{slope_name(port)} = 0.0;" for port in self._answering]
         if self.compiled.spiking:
             lines.append(f"remaining[own] = min(count[own], {self.settings.spikes});")
             if self._counted:
@@ -295,6 +319,13 @@ class PopulationWriter:
             lines.append("release[own] = 0.0;")
         lines += self.network_noise.backward_start
         return lines + self.watched.backward_start(adjoint_name(self.states[0]))
+
+    def _arrival_slopes(self) -> list[str]:
+        per_dt = formula(1 / self.program.dt)
+        return [
+            f"{slope_name(p)} = ({adjoint_name(p)} - later_{p}) * {per_dt};"
+            for p in self._answering
+        ]
 
     def _next_spike(self) -> list[str]:
         at = self._spike("remaining[own] - 1", back=True)

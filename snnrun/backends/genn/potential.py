@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import sympy as sp
 
+from snnrun.backends.genn.arrivals import inputs_of
 from snnrun.backends.genn.description import Table, Update, Variable
 from snnrun.backends.genn.printer import Formulas, factor, formula, state_name
 from snnrun.backends.genn.readout import OF_EXAMPLE, OfOutput, Row
@@ -134,7 +135,6 @@ class Maximum(OfNumber):
     """
 
     inputs = ("Falling",)
-    arrivals = ("if (n > 0 && n == peak + 1) { pulled = Isyn; falling = Falling; }",)
 
     @property
     def variables(self) -> tuple[Variable, ...]:  # type: ignore[override]
@@ -146,6 +146,19 @@ class Maximum(OfNumber):
             Variable(name="peak", type="int"),
             Variable(name="peak_back", type="int"),
         )
+
+    @property
+    def arrivals(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Return what pulls the potential just after its peak."""
+        pulled = [
+            f"{factor(self._formula(self.compiled.dynamics.readout_pulls[port]))} * {name}"
+            for port, names in inputs_of(self.program, self.name, moving=True).items()
+            for name in names
+        ]
+        if not pulled:
+            return ()
+        code = f"pulled = {' + '.join(pulled)}; falling = Falling;"
+        return (f"if (n > 0 && n == peak + 1) {{ {code} }}",)
 
     @cached_property
     def _formula(self) -> Formulas:
@@ -168,14 +181,12 @@ class Maximum(OfNumber):
 
     def backward_start(self, adjoint: str) -> list[str]:
         """Return the share of each unit of pull in the peak's movement."""
-        dynamics = self.compiled.dynamics
-        pull = factor(self._formula(dynamics.readout_pulls[0]))
-        rise = self._formula(dynamics.readout_rate, "peak")
+        rise = self._formula(self.compiled.dynamics.readout_rate, "peak")
         return [
             "peak_back = peak;",
             "kink = 0.0;",
             f"const scalar rise = {rise};",
-            f"const bool moves = rise > 0.0 && rise + {pull} * pulled < 0.0;",
+            "const bool moves = rise > 0.0 && rise + pulled < 0.0;",
             "share = moves ? delta * rise / falling : 0.0;",
         ]
 

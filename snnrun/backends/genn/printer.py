@@ -18,8 +18,8 @@ from snnrun.models.equations import internal, symbol
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
     """
     g gradient inSyn events_back due_back
-    t dt id batch num_batch num_neurons Isyn scalar timepoint step n m at row fires held arrived
-    count due emitted spikes remaining release release_now later arrival_slope events free_from
+    t dt id batch num_batch num_neurons Isyn scalar timepoint step n m at row fires held
+    count due emitted spikes remaining release release_now events free_from
     forward backward parity drive slope dl_dt R Falling y label scale delta weight total top first
     past own other others p k peak peak_back kink pulled falling share rise moves push time_gradient
     mean_score loss at_output first_step label_silent potential slopes
@@ -43,6 +43,11 @@ PREFIXES = (
     "reg_",
     "loss_",
     "shown_",
+    "later_",
+    "arrived_",
+    "arrival_slope_",
+    "In_",
+    "Apart_",
     "P_",
     "H_",
     "Pu_",
@@ -90,6 +95,11 @@ def factor(code: str) -> str:
 def adjoint_name(state: str) -> str:
     """Return the name of the variable that holds dL/d(state)."""
     return genn_name(adjoint_symbol(state))
+
+
+def slope_name(port: str) -> str:
+    """Return the name of the variable that holds how fast a port's adjoint changes (1/ms)."""
+    return f"arrival_slope_{port}"
 
 
 class Formulas:

@@ -1,7 +1,7 @@
 """Projections as GeNN weight update models.
 
-Forward a spike adds its weight to the target's input. Backward a spike's event finds the target's
-adjoints at the step m in which the spike arrived; lam is that of the input state:
+Forward a spike adds its weight to an input of the target. Backward a spike's event finds the
+target's adjoints at the step m in which the spike arrived; lam is that of the port's state:
 
     gradient += lam(m)
     R of the sender += w (lam(m) - lam(m + 1)) / dt
@@ -9,10 +9,10 @@ adjoints at the step m in which the spike arrived; lam is that of the input stat
 
 from __future__ import annotations
 
+from snnrun.backends.genn.arrivals import input_of, peaks_move
 from snnrun.backends.genn.description import Access, Parameter, Synapses, Variable
-from snnrun.backends.genn.printer import Formulas, adjoint_name, factor, used
+from snnrun.backends.genn.printer import Formulas, adjoint_name, factor, slope_name, used
 from snnrun.backends.genn.settings import Settings
-from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.network.network import Projection
 
@@ -21,18 +21,19 @@ GRADIENT = Variable(name="gradient", hidden=True)  # of each example: as large a
 FALLING = "falling"  # ends the name of the copy that sums weights which pull down
 
 
+def learns_from_input(program: Program) -> bool:
+    """Return whether spikes of the input are needed on the way back."""
+    name = program.network.input.name
+    return any(p.trained for p in program.network.projections if p.source == name)
+
+
 def projections_of(program: Program, settings: Settings) -> list[Synapses]:
     """Return the synapses of every projection of the program."""
     found = []
-    for index, layer in enumerate(program.network.layers):
-        for projection in layer.projections:
-            from_input = projection.source == program.network.input.name
-            kinked = _kinked(program) and index == len(program.network.layers) - 1
-            found.append(
-                _synapses(program, projection, settings, from_input=from_input, kinked=kinked)
-            )
-            if kinked:
-                found.append(_falling(program, projection))
+    for projection in program.network.projections:
+        found.append(_synapses(program, projection, settings))
+        if peaks_move(program, projection):
+            found.append(_falling(program, projection))
     if "accumulator_weight" in program.loss.readout.fields:
         found.append(_activity(program))
     return found
@@ -50,19 +51,17 @@ def _activity(program: Program) -> Synapses:
     )
 
 
-def _kinked(program: Program) -> bool:
-    """Whether the loss looks at peaks, which move with the spikes that end them."""
-    return program.loss.readout.peaks and len(program.network.layers) > 1
+def _port(program: Program, projection: Projection) -> str:
+    """Return the state of the target that a projection's spikes add to."""
+    neuron = program.network.layer(projection.target).population.neuron
+    assert neuron is not None
+    return neuron.ports[program.network.port_of(projection)]
 
 
-def _target(program: Program, projection: Projection) -> CompiledPopulation:
-    return next(c for c in program.populations if c.population.name == projection.target)
-
-
-def _synapses(
-    program: Program, projection: Projection, settings: Settings, *, from_input: bool, kinked: bool
-) -> Synapses:
-    adjoint = adjoint_name(_target(program, projection).dynamics.neuron.input)
+def _synapses(program: Program, projection: Projection, settings: Settings) -> Synapses:
+    port = _port(program, projection)
+    adjoint, slope = adjoint_name(port), slope_name(port)
+    from_input = projection.source == program.network.input.name
     count = "-events_back" if settings.pipeline else "-events"
     numbers: tuple[Parameter, ...] = ()
     event = [f"gradient += {adjoint}{f' * ({count})' if from_input else ''};"]
@@ -70,10 +69,10 @@ def _synapses(
         event = []
     after = [Variable(name=adjoint)] if projection.trained else []
     if not from_input:
-        back = "g * arrival_slope"
-        after.append(Variable(name="arrival_slope"))
-        if kinked:
-            pull, read, numbers = _pull(program)
+        back = f"g * {slope}"
+        after.append(Variable(name=slope))
+        if peaks_move(program, projection):
+            pull, read, numbers = _pull(program, projection)
             back += f" - kink * fmin({pull} * g, 0.0)"
             after += [Variable(name="kink"), *read]
         event.append(f"addToPre({back});")
@@ -93,13 +92,14 @@ def _synapses(
         variables=(WEIGHT, *((GRADIENT,) if projection.trained else ())),
         before=tuple(Variable(name=name, type="int") for name in names),
         after=tuple(after),
+        into=input_of(program, projection),
         back_into="" if from_input else "R",
         parameters=numbers,
     )
 
 
 def _falling(program: Program, projection: Projection) -> Synapses:
-    pull, read, numbers = _pull(program)
+    pull, read, numbers = _pull(program, projection)
     return Synapses(
         name=f"{projection.name}_{FALLING}",
         source=projection.source,
@@ -112,11 +112,14 @@ def _falling(program: Program, projection: Projection) -> Synapses:
     )
 
 
-def _pull(program: Program) -> tuple[str, list[Variable], tuple[Parameter, ...]]:
+def _pull(
+    program: Program, projection: Projection
+) -> tuple[str, list[Variable], tuple[Parameter, ...]]:
     """Return the change of the potential's rate by its input, and the variables and parameters
     that it is made of.
     """
     output = program.populations[-1]
-    formulas, pull = Formulas(output), output.dynamics.readout_pulls[0]
+    port = program.network.port_of(projection)
+    formulas, pull = Formulas(output), output.dynamics.readout_pulls[port]
     code = factor(formulas(pull))
     return code, formulas.coefficients_in(pull), used(code, formulas.numbers)
