@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ def splits_of(
     labels: np.ndarray | None,
     n_channels: int,
     n_classes: int,
+    shape: tuple[int, ...] = (),
 ) -> Splits:
     """Return the examples as train and test split; without ``labels``, all of class 0.
 
@@ -30,6 +32,7 @@ def splits_of(
         labels: Integers [examples].
         n_channels: Input channels of the network.
         n_classes: Its classes.
+        shape: (rows, columns, channels of a pixel) where the channels are those of an image.
 
     Raises:
         DataError: What is given does not fit the network, or has no such form.
@@ -42,6 +45,8 @@ def splits_of(
     if known.shape != events.counts.shape:
         raise DataError(f"labels: shape {known.shape} for {len(events.counts)} examples")
     data = _packed(config, events, known, n_channels, n_classes)
+    if len(shape) == 3:
+        data = replace(data, image=shape)
     everything = np.arange(len(data))
     return Splits(
         train=Split(name="train", data=data, examples=everything),

@@ -32,7 +32,7 @@ from snnrun.tasks import CLASSIFICATION, Task
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import run_examples
 from snnrun.training.recorder import spikes_of
-from snnrun.training.state import load_tensors
+from snnrun.training.state import load_tensors, saved_ends
 
 SPLITS = ("train", "validation", "test")
 WEIGHTS = ("last", "best")
@@ -135,7 +135,7 @@ def evaluate(
         splits = _of_dataset(config, data)
     else:
         config = validate({**config.to_dict(), "AUGMENTATION": {}})  # arrays are taken as they are
-        splits = splits_of(config, data, labels, *_sizes(config, saved))
+        splits = splits_of(config, data, labels, *_ends(config, saved))
     with scratch() as scrap, ExitStack() as stack:
         require_backend(config)
         program = build_program(config, splits)
@@ -174,11 +174,10 @@ def _of_dataset(config: Config, name: str) -> Splits:
     return replace(splits, test=Split(name="test", data=split.data, examples=split.examples))
 
 
-def _sizes(config: Config, saved: Mapping[str, Any]) -> tuple[int, int]:
-    """Return how many input channels and classes a network has, from its weights."""
-    tensors = saved["tensors"].items()
-    shapes = [kept["value"].shape for name, kept in tensors if not name.endswith("_parameters")]
-    return shapes[0][0] // (1 + config.N_INPUT_DELAY), shapes[-1][1]
+def _ends(config: Config, saved: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
+    """Return input channels, classes and the shape of the channels, from a checkpoint."""
+    inputs, outputs, shape = saved_ends(saved)
+    return inputs // (1 + config.N_INPUT_DELAY), outputs, shape
 
 
 def _evaluation(

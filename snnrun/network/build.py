@@ -60,6 +60,8 @@ def build_network(
     _refuse_unused(config, NEURON_KEYS, used, why)
     if config.TAU_OUTPUT_EPOCH_TRIAL:
         _refuse_equal_taus(layers)
+    if config.REWIRE_SILENT:
+        _refuse_shared_rewiring(layers[:-1])
     return Network(input=inputs, layers=tuple(layers))
 
 
@@ -251,6 +253,18 @@ def _refuse_equal_taus(layers: Sequence[Layer]) -> None:
         if any(neuron.parameter(name).unit == "ms" for name in layer.population.per_neuron):
             return
     raise ConfigError(f"TAU_OUTPUT_EPOCH_TRIAL: {ALL_ALIKE}")
+
+
+def _refuse_shared_rewiring(hidden: Sequence[Layer]) -> None:
+    """Raise ConfigError where a silent neuron has no weights of its own."""
+    for layer in hidden:
+        synapses = layer.forward.synapses
+        if synapses is not None and synapses.shared:
+            raise ConfigError(
+                f"REWIRE_SILENT=true: neurons of {layer.population.name} share the weights of "
+                f"projection {layer.forward.name}, so that a silent one cannot get new ones; leave "
+                "it out"
+            )
 
 
 def _neuron_of(config: Config, choice: LayerChoice) -> tuple[Neuron, tuple[str, ...]]:

@@ -19,6 +19,7 @@ MS = "ms"
 COLUMNS = 3
 BINS = 50
 MOST_FIELDS = 100  # fields in a picture
+MOST_CHANNELS = 32  # of a kernel, on either side
 FIELD_COLUMNS = 20
 
 
@@ -38,7 +39,7 @@ def size_of(panels: int) -> tuple[float, float]:
 
 
 def histograms_of_weights(weights: Mapping[str, np.ndarray], title: str) -> Picture:
-    """Return a histogram of the weights of each projection, given as [pre, post]."""
+    """Return a histogram of the weights of each projection."""
 
     def paint(figure: Figure) -> None:
         for axes, (name, values) in zip(panels(figure, len(weights)), weights.items(), strict=True):
@@ -107,11 +108,56 @@ def fields(weights: np.ndarray, title: str) -> Picture:
     return Picture("fields", (0.5 * FIELD_COLUMNS + 0.2, 0.5 * rows + 0.5), title, paint)
 
 
+def kernels(found: Mapping[str, np.ndarray], title: str) -> Picture:
+    """Return the kernels of convolutions as images, those into a channel below each other.
+
+    ``found``: projection -> weights [rows, columns, c_in, c_out] or [places, c_in, c_out].
+    """
+    sheets = {name: _sheet(weights) for name, weights in found.items()}
+    cells = max(max(sheet.shape) for sheet in sheets.values())
+    width = float(np.clip(0.12 * cells, 4, 14))
+    heights = [float(np.clip(width * len(s) / s.shape[1], 1, 14)) for s in sheets.values()]
+
+    def paint(figure: Figure) -> None:
+        rows = figure.subplots(len(sheets), squeeze=False, height_ratios=heights)
+        for axes, (name, sheet) in zip(rows[:, 0], sheets.items(), strict=True):
+            shown = axes.imshow(sheet, cmap="gray_r", interpolation="nearest")
+            figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
+            ins, outs = found[name].shape[-2:]
+            axes.set_title(f"{name}: from {_first(ins)} (rows) to {_first(outs)} (columns)")
+            axes.set_xticks([])
+            axes.set_yticks([])
+
+    return Picture("kernels", (width + 1.5, sum(heights) + 0.6 * len(heights)), title, paint)
+
+
+def _first(channels: int) -> str:
+    if channels > MOST_CHANNELS:
+        return f"the first {MOST_CHANNELS} of {channels} channels"
+    return "1 channel" if channels == 1 else f"{channels} channels"
+
+
+def _sheet(weights: np.ndarray) -> np.ndarray:
+    """Return kernels beside and below each other, with empty lines between them."""
+    images = weights if weights.ndim == 4 else weights[None]
+    images = images[:, :, :MOST_CHANNELS, :MOST_CHANNELS]
+    spaced = np.pad(images, ((0, 1), (0, 1), (0, 0), (0, 0)), constant_values=np.nan)
+    rows, columns, ins, outs = spaced.shape
+    return spaced.transpose(2, 0, 3, 1).reshape(ins * rows, outs * columns)[:-1, :-1]
+
+
 def learned(
     network: Network, tensors: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], list[TimeConstant]]:
-    """Return projection -> [pre, post], and the time constants in which neurons differ."""
-    weights = {projection.name: tensors[projection.name] for projection in network.projections}
+    """Return the weights by projection, and the time constants in which neurons differ.
+
+    Pooling has no weights to speak of.
+    """
+    weights = {
+        projection.name: tensors[projection.name]
+        for projection in network.projections
+        if projection.trained or projection.synapses is None or not projection.synapses.shared
+    }
     found = []
     for layer in network.layers:
         population = layer.population
@@ -128,11 +174,14 @@ def learned(
 def pictures_of(
     weights: Mapping[str, np.ndarray], taus: list[TimeConstant], after: str, dataset: str = ""
 ) -> Iterator[Picture]:
-    """Yield the histograms, and receptive fields on images."""
-    first = next(iter(weights.values()))
-    pixels = dataset in DATASETS and find(dataset).pixels
+    """Yield the histograms, receptive fields on images, and kernels."""
+    first = next(iter(weights.values()), np.empty(0))
+    pixels = dataset in DATASETS and find(dataset).pixels and first.ndim == 2
     if pixels and math.isqrt(len(first)) ** 2 == len(first):
         yield fields(first, f"Weights from the pixels into each neuron {after}")
-    yield histograms_of_weights(weights, f"Weights {after}")
+    if convolved := {name: array for name, array in weights.items() if array.ndim in (3, 4)}:
+        yield kernels(convolved, f"Kernels {after}")
+    if weights:
+        yield histograms_of_weights(weights, f"Weights {after}")
     if taus:
         yield histograms_of_taus(taus, f"Time constants {after}")

@@ -15,7 +15,6 @@ from snnrun.datasets import load as load_data
 from snnrun.errors import DataError, RecordError
 from snnrun.keys.kinds import shown
 from snnrun.network.build import build_network
-from snnrun.network.network import Network
 from snnrun.plots import training
 from snnrun.plots.comparison import SIZE as COMPARISON_SIZE
 from snnrun.plots.comparison import Group, draw_comparison
@@ -29,6 +28,7 @@ from snnrun.record.reader import Run, load_run
 from snnrun.schema import SCHEMA
 from snnrun.schema.effect import used_keys
 from snnrun.training.checkpoint import load
+from snnrun.training.state import saved_ends
 
 NO_DIFFERENCE = (  # of what is learned
     *SEEDS,
@@ -58,7 +58,8 @@ def plot_run(folder: Path) -> Path:
         tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
         after = f"after {saved['epoch']} epochs (last checkpoint)"
         name = run.config["dataset"]["name"]
-        found += pictures_of(*learned(_network(run, tensors), tensors), after, name)
+        network = build_network(validate(run.config), *saved_ends(saved))
+        found += pictures_of(*learned(network, tensors), after, name)
     for picture in found:
         picture.write(run.paths)
     return run.paths.plots
@@ -190,9 +191,3 @@ def _patterns(run: Run) -> Iterator[Picture]:
     target = target_spikes(targets, 0, config.dataset.outputs, config.DT_MS)
     title = f"{run.config['NAME']} ({run.paths.root.name}): recorded trials"
     yield patterns(columns, config.TRIAL_MS, target, title)
-
-
-def _network(run: Run, tensors: Mapping[str, np.ndarray]) -> Network:
-    """Return the network of a run; how many inputs and classes it has, its weights say."""
-    matrices = [array for name, array in tensors.items() if not name.endswith("_parameters")]
-    return build_network(validate(run.config), matrices[0].shape[0], matrices[-1].shape[1])

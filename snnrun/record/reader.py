@@ -208,7 +208,11 @@ class Run:
             return file["examples"][()]
 
     def weights(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
-        """Return projection -> [pre, post] as it was when the mini-batch began."""
+        """Return projection -> [pre, post] as it was when the mini-batch began.
+
+        Weights that synapses share have their own shape, those of a convolution [rows, columns,
+        presynaptic channels, postsynaptic channels].
+        """
         return self._learned(epoch, trial, "weights")
 
     def parameters(self, epoch: int, trial: int) -> dict[str, np.ndarray]:

@@ -19,6 +19,11 @@ from snnrun.record.hdf5 import atomic_hdf5
 from snnrun.record.paths import RECORDING_KINDS, SPIKES, VARIABLES, WEIGHTS, RunPaths, part_name
 from snnrun.record.spikes import GZIP, SpikePartWriter
 
+MATRIX = "[presynaptic neuron, postsynaptic neuron]"
+SHARED = (
+    "weights that synapses share: of a convolution, [rows, columns, presynaptic channel, "
+    "postsynaptic channel]; of pooling, one for all"
+)
 _CHUNK_BYTES = 2**20  # the size of HDF5's chunk cache
 _LINKING_SHARE = 0.05  # of the time at most; with thousands of parts an index takes a while
 
@@ -108,7 +113,7 @@ class Recordings:
         Args:
             epoch: The epoch.
             trial: The mini-batch.
-            weights: Projection -> [pre, post].
+            weights: Projection -> [pre, post], or the array that its synapses share.
             phase: What the mini-batch is for.
             parameters: (population, parameter) -> [neurons] or a number, as trained time constants.
             parameter_units: The unit of each parameter.
@@ -119,7 +124,7 @@ class Recordings:
                 data = file.create_dataset(
                     f"weights/{projection}", data=array, **(GZIP if array.size else {})
                 )
-                data.attrs["meaning"] = "[presynaptic neuron, postsynaptic neuron]"
+                data.attrs["meaning"] = MATRIX if array.ndim == 2 else SHARED
             for (population, name), array in (parameters or {}).items():
                 data = file.create_dataset(f"parameters/{population}/{name}", data=array)
                 data.attrs["unit"] = units.get((population, name), "1")

@@ -41,14 +41,18 @@ def rewire(config: Config, backend: Backend, neuron_spikes: np.ndarray, epoch: i
         rewired[layer] = silent.sum()
         projection = program.network.layers[layer].forward
         weights = backend.get(projection.name)
+        synapses = projection.synapses
         if config.REWIRE_LIFT != 0:
-            lifted = weights[:, silent] + config.REWIRE_LIFT
-            weights[:, silent] = np.clip(lifted, *projection.bounds)
+            lifted = np.clip(weights[:, silent] + config.REWIRE_LIFT, *projection.bounds)
+            there = True if synapses is None else synapses.mask[:, silent]
+            weights[:, silent] = np.where(there, lifted, 0.0)
             backend.set(projection.name, weights)
             continue
         draw = stream(config.MODEL_SEED, f"rewire {projection.name}", epoch)
-        shape = (len(weights), int(silent.sum()))
-        weights[:, silent] = projection.draw(draw, shape)
+        if synapses is None:
+            weights[:, silent] = projection.draw(draw, (len(weights), int(silent.sum())))
+        else:
+            weights[:, silent] = projection.draw(draw, synapses.shape)[:, silent]
         backend.set(projection.name, weights)
         for which in MOMENTS:
             moment = backend.get(projection.name, which)

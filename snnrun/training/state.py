@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         **({"carried": carried} if (carried := backend.carried()) else {}),
         "network": backend.program.network.shape,
         "fingerprint": backend.program.fingerprint,
+        "ends": ends_of(backend),
         "tensors": tensors,
         "epoch": state.epoch,
         "trial": state.batch,
@@ -72,6 +74,26 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         "rewired": state.rewired.copy(),
         "schedule": state.schedule.state(),
     }
+
+
+def ends_of(backend: Backend) -> dict[str, Any]:
+    """Return how many inputs and outputs a network has, and the shape of the inputs."""
+    network = backend.program.network
+    return {
+        "inputs": network.input.size,
+        "input_shape": np.array(network.input.grid, np.int64),
+        "outputs": network.layers[-1].population.size,
+    }
+
+
+def saved_ends(saved: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
+    """Return inputs, outputs and the shape of the inputs of a network, from its checkpoint."""
+    if ends := saved.get("ends"):
+        return ends["inputs"], ends["outputs"], tuple(ends["input_shape"].tolist())
+    # One of an older version: all weights are matrices
+    tensors = saved["tensors"].items()
+    shapes = [kept["value"].shape for name, kept in tensors if not name.endswith("_parameters")]
+    return shapes[0][0], shapes[-1][1], ()
 
 
 def load_tensors(saved: dict[str, Any], backend: Backend, *, moments: bool, where: str) -> None:
