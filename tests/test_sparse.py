@@ -182,6 +182,13 @@ def test_a_size_that_is_not_that_of_the_shape_is_refused() -> None:
         configured([{"shape": [3]}])
 
 
+@pytest.mark.parametrize("own", [{"shape": [2, 3, 1]}, {"forward": {"connectivity": "sum_pool"}}])
+def test_a_size_for_all_layers_has_no_effect_where_each_has_its_own(own: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="NUM_HIDDEN=7: has no effect, as each hidden layer of"):
+        configured([own], NUM_HIDDEN=7)
+    configured([own, {}], NUM_HIDDEN=7)
+
+
 SPARSE = [
     {
         "size": 40,

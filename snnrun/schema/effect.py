@@ -14,7 +14,7 @@ from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.schema.checks import GENERATED
-from snnrun.schema.layers import OUTPUT
+from snnrun.schema.layers import OUTPUT, has_own
 from snnrun.schema.rules import plastic_hidden, reads_of, rules_of, rules_of_projections, with_rule
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
@@ -122,7 +122,7 @@ class Users:
         why = _unused_by_pattern(name, self.values)
         if name in ("dataset.path", "dataset.fetch") and dataset in GENERATED:
             why = f", since {dataset} is generated"
-        if field and self._hidden and all(field in given for given in self._hidden):
+        if field and self._hidden and all(has_own(given, field) for given in self._hidden):
             why = f", as each hidden layer of network.layers has its own {field}"
         if name == "REG_TYPE" and (plastic := plastic_hidden(self.values)):
             why = (

@@ -226,6 +226,16 @@ def _hidden_layers(values: Values) -> int:
     return 0 if alone else int(values["N_HID_LAYER"])
 
 
+def has_own(fields: Values, field: str) -> bool:
+    """Return whether a layer says a field itself; its size by its shape or its connections too."""
+    if field != "size" or "size" in fields:
+        return field in fields
+    connectivity = fields.get("forward", {}).get("connectivity", DENSE)
+    return "shape" in fields or (
+        built_in(connectivity) and read(connectivity, field).target is not None
+    )
+
+
 def _size(fields: Fields, usual: int) -> int:
     return size_of(fields["shape"]) if "shape" in fields else int(fields.get("size", usual))
 
