@@ -17,10 +17,8 @@ from snnrun.keys.files import conf_dir as conf_dir
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
 from snnrun.rules import RULES
-from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, checks, rules
-from snnrun.schema.effect import COUNTS, used_keys, without_effect
-from snnrun.schema.hints import unknown_key
-from snnrun.schema.layers import (
+from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, checks, graph, rules
+from snnrun.schema.choices import (
     LayerChoice,
     expand_all,
     expand_pairs,
@@ -28,8 +26,10 @@ from snnrun.schema.layers import (
     population_names,
     projection_names,
 )
+from snnrun.schema.effect import COUNTS, used_keys, without_effect
+from snnrun.schema.hints import unknown_key
 
-CHECKS = (*checks.CHECKS, *rules.CHECKS)
+CHECKS = (*checks.CHECKS, *graph.CHECKS, *rules.CHECKS)
 # Keys whose value "validation" stands for "training" where there is no validation set
 OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH")
 
@@ -198,7 +198,7 @@ def _keys_of_own_rules(values: dict[str, Any], wrong: list[str]) -> dict[str, Ke
         chosen = rules.rules_of(values)
     except ConfigError as error:
         wrong.append(str(error))
-        for name in ("rule.name", "network.layers"):
+        for name in ("rule.name", "network.layers", "network.projections"):
             values.pop(name, None)
         return {}
     own = [rule for name, rule in chosen.items() if name not in RULES]

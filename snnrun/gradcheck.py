@@ -18,7 +18,7 @@ from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
 from snnrun.network.build import build_network, find_loss, find_rule
 from snnrun.network.network import Layer, Network, Projection
-from snnrun.schema.layers import OUTPUT
+from snnrun.schema.fields import OUTPUT
 from snnrun.testing.comparison import LIMIT, Comparison, compare
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem

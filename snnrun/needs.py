@@ -16,11 +16,13 @@ from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_neuron, find_regulariser, find_rule
-from snnrun.schema.layers import FROZEN, LayerChoice
+from snnrun.schema.choices import LayerChoice
+from snnrun.schema.fields import FROZEN, INPUT
 
 SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime
 LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
 LIBRARIES = 20 << 20  # what is still to be loaded: the program, the writers of files
+Sizes = dict[str, int]  # population -> its neurons
 SHARE = 0.1  # a part below this share of the whole is not named
 
 
@@ -57,33 +59,25 @@ def parts_of(config: Config, splits: Splits) -> list[Part]:
     """Return what a run will need beside its data, by purpose."""
     data = splits.train.data
     rows = data.n_channels * (1 + config.N_INPUT_DELAY)
-    sizes = [rows, *(layer.size or data.n_classes for layer in config.layers)]
+    sizes = {INPUT: rows} | {x.name: x.size or data.n_classes for x in config.layers}
     parts: list[Part] = []
     real = 4 if config.backend.precision == "float32" else 8
     deferred = _deferred(config, sizes, real)
-    for index, layer in enumerate(config.layers):
-        pre, post = sizes[index : index + 2]
-        parts += _weights(config, layer, index == 0, (pre, post), real, deferred)
+    for layer in config.layers:
+        parts += _weights(config, layer, sizes, real, deferred)
     if config.backend.name == "native" and find_rule(config).gradient.engine.has_gradient:
         parts += _trials(config, sizes, real, deferred)
     return parts
 
 
 def _weights(
-    config: Config,
-    layer: LayerChoice,
-    first: bool,
-    shape: tuple[int, int],
-    real: int,
-    deferred: bool,
+    config: Config, layer: LayerChoice, sizes: Sizes, real: int, deferred: bool
 ) -> Iterator[Part]:
     """Give weights with moments and gradients, and what starts them or keeps them on disk."""
-    pre, post = shape
     hidden = _hidden_keys(config)
     online = not find_rule(config).gradient.engine.has_gradient
     for projection in layer.projections:
-        forward = projection is layer.forward
-        count = (pre if forward else post) * post
+        count = sizes[projection.source] * sizes[projection.target]
         copies = (5 if online else 4) * real if config.backend.name == "native" else 0
         # as they are drawn, or in a checkpoint, with moments: arrays, the file, and its copy
         copies += max(16 + real, 3 * real * (1 if projection.rule == FROZEN else 3))
@@ -91,43 +85,45 @@ def _weights(
             copies += real * min(SLOTS, config.N_BATCH)
         if find_rule(config).discrete:
             copies += real
-        keys = hidden if forward else (*hidden, "RECURRENT")
-        if forward and first:
+        keys = hidden if projection is not layer.recurrent else (*hidden, "RECURRENT")
+        if projection.source == INPUT:
             keys = (*keys, "N_INPUT_DELAY")
         if not (deferred or online):
             keys = (*keys, "N_BATCH")
         yield Part(f"weights {projection.name} and their gradients", count * copies, keys)
 
 
-def _trials(config: Config, sizes: list[int], real: int, deferred: bool) -> Iterator[Part]:
+def _trials(config: Config, sizes: Sizes, real: int, deferred: bool) -> Iterator[Part]:
     """Give the states, adjoints and spikes of the trials that are in work at the same time."""
     threads = config.backend.threads or usable_cores()
     average = config.AVG_SNSUM and find_regulariser(config)[0] is not None
     discrete = find_rule(config).discrete
     shared = discrete and any(layer.recurrent is not None for layer in config.layers)
-    tables = [(config.steps + 2) * size * real for size in sizes[1:]]
+    neurons = [sizes[layer.name] for layer in config.layers]
+    tables = [(config.steps + 2) * size * real for size in neurons]
     trials = threads * (TOGETHER if shared else 1)
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "backend.threads")
     if deferred:
-        room = max(TABLES * threads, sizes[0] * sizes[1] * real // 2)
+        room = max(TABLES * threads, sizes[INPUT] * neurons[0] * real // 2)
         wave = max(min(MOST_OF_A_WAVE, room // (sum(tables) + 1)), 2 * threads)
         trials = threads + min(wave, config.N_BATCH)
     if average:
         trials = threads + config.N_BATCH
         keys = (*keys, "N_BATCH")
     size = 0
-    for layer, neurons, table in zip(config.layers, sizes[1:], tables, strict=True):
+    for layer, count, table in zip(config.layers, neurons, tables, strict=True):
         states = len(find_neuron(layer.neuron, layer.asked_by)[0].states)
-        size += table + neurons * (2 * states * real + 16)
+        size += table + count * (2 * states * real + 16)
         if layer.train_tau or config.network.hidden_trained or discrete:
             size += states * table
     yield Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
 
 
-def _deferred(config: Config, sizes: list[int], real: int) -> bool:
+def _deferred(config: Config, sizes: Sizes, real: int) -> bool:
     """Return whether there is one gradient for all (runtime/deferred.hpp), not one a slot."""
     first, discrete = config.layers[0], find_rule(config).discrete
-    gradient = (sizes[0] + (sizes[1] if first.recurrent else 0)) * sizes[1] * real
+    own = sizes[first.name]
+    gradient = (sizes[INPUT] + (own if first.recurrent else 0)) * own * real
     large = gradient >= LARGE_GRADIENT * (10 if first.recurrent else 1)
     return (
         large and len(config.layers) > 1 and not discrete and first.forward.rule == config.rule.name
@@ -135,8 +131,9 @@ def _deferred(config: Config, sizes: list[int], real: int) -> bool:
 
 
 def _hidden_keys(config: Config) -> tuple[str, ...]:
-    if config.network.get("layers"):
-        return ("network.layers",)
+    for listed in ("layers", "populations"):
+        if config.network.get(listed):
+            return (f"network.{listed}",)
     return ("NUM_HIDDEN", "N_HID_LAYER") if config.N_HID_LAYER > 1 else ("NUM_HIDDEN",)
 
 

@@ -326,7 +326,7 @@ def layer(connectivity: Any, **fields: Any) -> list[dict[str, Any]]:
         ),
         (
             [{"size": 9}, {"forward": {"connectivity": CONV}}],
-            r"projection hid_to_hidfwd0: connectivity conv2d: its source has no shape; give",
+            r"forward: connectivity conv2d: its source has no shape; give",
         ),
     ],
 )

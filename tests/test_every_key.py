@@ -111,7 +111,7 @@ class Lab:
     def _program(self, keys: Keys) -> tuple[Program, Config]:
         config = self.config(keys)
         inputs, outputs = SHAPES[self.name]
-        data = SimpleNamespace(n_channels=inputs, n_classes=outputs)
+        data = SimpleNamespace(n_channels=inputs, n_classes=outputs, shape=())
         return build_program(config, SimpleNamespace(train=SimpleNamespace(data=data))), config
 
     def _once(self, made: dict[str, Any], keys: Keys, make: Callable[[], Any]) -> Any:

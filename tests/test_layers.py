@@ -235,7 +235,7 @@ def test_mistakes_are_told_with_their_place(message: str) -> None:
         ({"REC_SPIKES": ["hiddn1"]}, "there are input, fast, hidden1, output. Did you mean"),
         ({"REC_SYNAPSES": [["hid_to_hidfwd0", "g"]]}, "in_to_hid0, hid_to_hid0, up, hid_to_out"),
         ({"REC_NEURONS": [["hidden", "Q"]]}, "ALIF has no variable Q; it has V, I, B"),
-        ({"REWIRE_SILENT": True}, "change weights that network.layers freezes (up)"),
+        ({"REWIRE_SILENT": True}, "change weights that are frozen (up)"),
     ],
 )
 def test_other_keys_are_held_against_the_layers(keys: dict[str, Any], message: str) -> None:

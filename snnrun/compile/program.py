@@ -352,7 +352,8 @@ def _refuse_update(population: Population, rule: Rule, engine: Engine) -> None:
 def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     dynamics, population = compiled.dynamics, layer.population
     neuron = dynamics.neuron
-    lines = [f"population {population.name}: {population.size} x {neuron.name}"]
+    grid = f" in shape {list(population.grid)}" if population.grid else ""
+    lines = [f"population {population.name}: {population.size} x {neuron.name}{grid}"]
     lines += [f"    {line}" for line in neuron.system.lines]
     if neuron.count is not None:
         lines.append(f"    {neuron.count} spikes a step, at most {population.most_spikes}")
@@ -369,10 +370,26 @@ def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
         lines.append(f"    drive of a spike: ({dynamics.jump.strength}) / slope")
         for state, value in dynamics.jump.adjoint.items():
             lines.append(f"    lam_{state} <- {value}")
-    for projection in layer.projections:
-        state = "trained" if projection.trained else "fixed"
-        state += f" by {projection.rule}" if projection.plastic else ""
-        if projection.synapses is not None:
-            state += f", {len(projection.synapses.pre)} synapses"
-        lines.append(f"    {projection.name} from {projection.source}, {state}")
+    lines += [f"    {_describe_projection(projection)}" for projection in layer.projections]
     return lines
+
+
+def _describe_projection(projection: Projection) -> str:
+    parts = [
+        f"{projection.name} from {projection.source}",
+        ("trained" if projection.trained else "fixed")
+        + (f" by {projection.rule}" if projection.plastic else ""),
+    ]
+    if (synapses := projection.synapses) is not None:
+        shared = f" that share {synapses.count} weights" if synapses.shared else ""
+        parts.append(f"{len(synapses.pre)} synapses{shared}")
+    if projection.port:
+        parts.append(f"port {projection.port}")
+    if projection.sign:
+        parts.append(f"weights {'>=' if projection.sign > 0 else '<='} 0")
+    if (delays := projection.delays) is not None:
+        low, high = float(delays.start.min()), float(delays.start.max())
+        start = f"{low:.4g}" if low == high else f"{low:.3g} to {high:.3g}"
+        learned = f", trained within 0 to {delays.most:g} ms" if delays.trained else ""
+        parts.append(f"{delays.kind.value} delays of {start} ms{learned}")
+    return ", ".join(parts)

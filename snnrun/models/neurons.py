@@ -220,7 +220,8 @@ OUTPUT_NEURONS = tuple(name for name in NEURON_TYPES if name not in HIDDEN_NEURO
 NEURON_KEYS = [row["name"] for row in (*_OF_SOME, _REFRACTORY)]  # of some neurons only
 DISCRETE = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.discrete]
 DRAWN = [name for name, (_, drawn) in NEURON_TYPES.items() if drawn]
-LAYERED = unless("network.layers", ())  # whose neurons and recurrence are each layer's own
+# of networks in parts, whose neurons and recurrence are each part's own
+LISTED = (unless("network.layers", ()), unless("network.populations", ()))
 
 
 def using(key: str) -> list[str]:
@@ -231,16 +232,16 @@ def using(key: str) -> list[str]:
 _RESET["active_if"] = (
     unless("HIDDEN_NEURON_TYPE", *(n for n in HIDDEN_NEURONS if n not in using("V_RESET"))),
     when("LOSS_TYPE", *(name for name, loss in BUILT_IN.items() if loss.spiking)),  # of the outputs
-    LAYERED,
+    *LISTED,
 )
 for _row in _OF_SOME:
-    _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), LAYERED)
+    _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), *LISTED)
 _DIFFERING = (
     when("TRAIN_TAU", True),
     when("TRAIN_TAU_OUTPUT", True),
     when("HIDDEN_NEURON_TYPE", *(name for name in HIDDEN_NEURONS if name in DRAWN)),
     when("OUTPUT_NEURON_TYPE", *(name for name in OUTPUT_NEURONS if name in DRAWN)),
-    LAYERED,
+    *LISTED,
 )
 
 # fmt: off

@@ -14,18 +14,21 @@ from snnrun.config import Config, listed
 from snnrun.connectivity import Connectivity, Ends, Shape, read, size_of
 from snnrun.connectivity.synapses import connect, shape_of_target, weight_of_all
 from snnrun.errors import ConfigError, did_you_mean
+from snnrun.keys.kinds import shown
 from snnrun.load import find
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import BUILT_IN, Loss
 from snnrun.models.neurons import NEURON_KEYS, NEURON_TYPES, SPIKING
 from snnrun.models.regularisers import REGULARISERS, Regulariser
+from snnrun.network.delays import make_delays
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import Learning, Plasticity
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.schema.checks import ALL_ALIKE
+from snnrun.schema.choices import LayerChoice, ProjectionChoice
 from snnrun.schema.effect import no_effect
-from snnrun.schema.layers import FROZEN, LayerChoice, ProjectionChoice
+from snnrun.schema.fields import FROZEN, INPUT
 from snnrun.streams import stream
 
 GAMMA_SHAPE = 3.0  # of the distribution of heterogeneous time constants (Perez-Nieves et al. 2021)
@@ -40,19 +43,16 @@ def build_network(
 
     ``input_shape``: of the channels, as (rows, columns, channels of a pixel), where they have one.
     """
-    source = inputs = Population(
-        name="input", size=n_inputs, values={}, floors={}, grid=input_shape
-    )
+    inputs = _input(config, n_inputs, input_shape)
+    populations = {inputs.name: inputs}
     layers = []
-    for choice in config.layers:
-        population = _population(config, choice, n_outputs, source)
-        forward = _projection(config, choice.forward, source, population)
-        recurrent = None
-        if choice.recurrent is not None:
-            recurrent = _projection(config, choice.recurrent, population, population)
-        projections = (forward,) if recurrent is None else (forward, recurrent)
-        layers.append(Layer(population=population, projections=projections))
-        source = population
+    choices = config.layers
+    for choice in choices:  # one whose connections say its size comes behind their source
+        source = populations.get(choice.forward.source)
+        populations[choice.name] = _population(config, choice, n_outputs, source)
+    for choice in choices:
+        projections = tuple(_projection(config, p, populations) for p in choice.projections)
+        layers.append(Layer(population=populations[choice.name], projections=projections))
     hidden = [n for x in layers[:-1] or layers if (n := x.population.neuron) is not None]
     named = " and ".join(dict.fromkeys(neuron.name for neuron in hidden))
     used = {p.key for neuron in hidden for p in neuron.parameters if p.key}
@@ -62,7 +62,9 @@ def build_network(
         _refuse_equal_taus(layers)
     if config.REWIRE_SILENT:
         _refuse_shared_rewiring(layers[:-1])
-    return Network(input=inputs, layers=tuple(layers))
+    network = Network(input=inputs, layers=tuple(layers))
+    _refuse_graph(config, network)
+    return network
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
@@ -129,11 +131,39 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     return find(name, {}, Neuron, key), ()
 
 
+def _refuse_graph(config: Config, network: Network) -> None:
+    """Raise ConfigError where a backend is asked for more than it can do."""
+    backend = config.backend.name
+    if backend == "native" and not network.chain:
+        raise ConfigError(
+            "backend=native: runs chains of populations, each with a projection from the one "
+            "before it and perhaps from itself, without port and delay; use backend=numpy"
+        )
+    if signed := [p.name for p in network.projections if p.sign and backend != "numpy"]:
+        raise ConfigError(
+            f"backend={backend}: does not keep the sign of weights (projection {signed[0]}); leave "
+            "sign out, or use backend=numpy"
+        )
+
+
+def _input(config: Config, size: int, shape: Shape) -> Population:
+    """Return the input, with the shape that network.populations or the data give to it."""
+    given = next((p for p in config.network.get("populations", ()) if p["name"] == INPUT), None)
+    if given is not None and given["size"] != size:
+        raise ConfigError(
+            f"network.populations: input has shape {shown(given['shape'])}, which is "
+            f"{given['size']} channels, and the data have {size}; give a shape of {size} channels"
+        )
+    shape = given["shape"] if given is not None else shape
+    return Population(name=INPUT, size=size, values={}, floors={}, grid=shape)
+
+
 def _projection(
-    config: Config, choice: ProjectionChoice, source: Population, target: Population
+    config: Config, choice: ProjectionChoice, populations: Mapping[str, Population]
 ) -> Projection:
     where = _place(choice)
     kind = _connectivity(choice)
+    source, target = populations[choice.source], populations[choice.target]
     ends = Ends(
         pre=source.size,
         post=target.size,
@@ -150,6 +180,17 @@ def _projection(
         )
     mean, std = (choice.mean, choice.std) if fixed is None else (fixed, 0.0)
     mean, std, bounds = (learning or Learning()).start(source.size, mean, std)
+    if choice.sign:
+        bounds = (0.0, math.inf) if choice.sign > 0 else (-math.inf, 0.0)
+    delays = None
+    if choice.delay is not None:
+        delays = make_delays(
+            choice.delay,
+            (source.size, target.size),
+            stream(config.MODEL_SEED, f"delays {choice.name}"),
+            f"{where}.delay",
+            config.TRIAL_MS,
+        )
     return Projection(
         name=choice.name,
         source=source.name,
@@ -160,20 +201,28 @@ def _projection(
         rule=choice.rule if fixed is None else FROZEN,
         plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
+        sign=choice.sign,
         synapses=synapses,
+        port=choice.port,
+        delays=delays,
     )
 
 
 def _place(choice: ProjectionChoice) -> str:
-    return f"network.layers, projection {choice.name}"
+    return choice.place or f"projection {choice.name}"
 
 
 def _connectivity(choice: ProjectionChoice) -> Connectivity:
     return read(choice.connectivity, f"{_place(choice)}.connectivity")
 
 
-def _shape(choice: LayerChoice, source: Population, size: int) -> Shape:
-    """Return the shape of a population: its own, or that which its connections give it."""
+def _shape(choice: LayerChoice, source: Population | None, size: int) -> Shape:
+    """Return the shape of a population: its own, or that which its connections give it.
+
+    ``source``: from which its first projection leads; None where that comes behind it.
+    """
+    if source is None:
+        return choice.shape
     ends = Ends(
         pre=source.size, post=size if choice.sized else 0, source=source.grid, target=choice.shape
     )
@@ -182,7 +231,7 @@ def _shape(choice: LayerChoice, source: Population, size: int) -> Shape:
 
 
 def _population(
-    config: Config, choice: LayerChoice, n_outputs: int, source: Population
+    config: Config, choice: LayerChoice, n_outputs: int, source: Population | None
 ) -> Population:
     neuron, heterogeneous = _neuron_of(config, choice)
     shape = _shape(choice, source, choice.size or n_outputs)

@@ -15,12 +15,16 @@ the gradient by event times; triangle, DelRec, arXiv 2509.24852, eqs 7-13.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from snnrun.errors import ModelError
+from snnrun.errors import ConfigError, ModelError
+from snnrun.schema.delays import DelayChoice
 
 
 class DelayKind(Enum):
@@ -63,6 +67,93 @@ class Delays:
     def steps(self, dt: float) -> int:
         """Return the whole steps that the largest delay needs."""
         return int(np.ceil(self.most / dt - 1e-9))
+
+
+def make_delays(
+    choice: DelayChoice,
+    sizes: tuple[int, int],
+    random: np.random.Generator,
+    where: str,
+    trial_ms: float,
+) -> Delays:
+    """Return the delays that are asked for.
+
+    Args:
+        choice: What is asked for.
+        sizes: Numbers of presynaptic and postsynaptic neurons.
+        random: Draws them, where they are drawn; they are clipped to what is allowed.
+        where: The place in the configuration.
+        trial_ms: Length of a trial, which every delay must be shorter than (ms).
+
+    Raises:
+        ConfigError: Numbers of another shape, or too large, or a file without such numbers.
+    """
+    kind = DelayKind(choice.kind)
+    shape = kind.shape(*sizes)
+    if isinstance(choice.start, Mapping):
+        start = _drawn(choice.start, random, shape)
+        start = np.clip(start, 0.0, np.inf if choice.most is None else choice.most)
+    elif isinstance(choice.start, float):
+        start = np.full(shape, choice.start)
+    else:
+        start = _given(choice, shape, f"{where}.start")
+    longest = float(start.max())
+    most = longest if choice.most is None else choice.most
+    if longest > most or longest >= trial_ms:
+        limit = f"max={most:g} ms" if longest > most else f"TRIAL_MS={trial_ms:g}"
+        raise ConfigError(
+            f"{where}.start: the longest delay is {longest:g} ms; it must be "
+            f"{'at most' if longest > most else 'shorter than'} {limit}"
+        )
+    return Delays(kind=kind, start=start, most=most, trained=choice.trained)
+
+
+def _drawn(
+    start: Mapping[str, Any], random: np.random.Generator, shape: tuple[int, int]
+) -> np.ndarray:
+    ((name, numbers),) = start.items()
+    if name in ("uniform", "normal"):
+        first, second = numbers
+        draw = random.uniform if name == "uniform" else random.normal
+        return draw(first, second, shape)
+    return np.abs(random.normal(0.0, numbers, shape))  # half_normal
+
+
+def _given(choice: DelayChoice, shape: tuple[int, int], where: str) -> np.ndarray:
+    """Return the numbers of a list or a file in the shape of the kind."""
+    named = ""
+    if isinstance(choice.start, str):
+        named = f"={choice.start}"
+        array = _read(Path(choice.start).expanduser(), f"{where}{named}")
+    else:
+        array = np.array(choice.start, float)
+    flat = (max(shape),) if choice.kind != DelayKind.SYNAPTIC.value else shape
+    if array.shape not in (flat, shape):
+        raise ConfigError(
+            f"{where}{named}: has {_words(array.shape)}, and {choice.kind} delays of this "
+            f"projection are {_words(flat)}"
+        )
+    if not (np.isfinite(array).all() and array.min() >= 0):
+        raise ConfigError(f"{where}{named}: delays must be numbers >= 0 (ms)")
+    return array.reshape(shape)
+
+
+def _words(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} numbers" if len(shape) == 1 else f"{' x '.join(map(str, shape))} numbers"
+
+
+def _read(path: Path, where: str) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{where}: there is no such file; paths begin in the folder you start in"
+        ) from error
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(f"{where}: is no NumPy file of numbers, as numpy.save writes") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or array.ndim == 0:
+        raise ConfigError(f"{where}: holds no array of numbers, as numpy.save writes")
+    return array.astype(float)
 
 
 def spread(delays: np.ndarray, width: float, most: int) -> tuple[np.ndarray, np.ndarray]:

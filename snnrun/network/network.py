@@ -7,7 +7,7 @@ others come after what they receive from. Shapes: P presynaptic neurons, Q posts
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import numpy as np
 from snnrun.connectivity import size_of
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError, did_you_mean
+from snnrun.graphs import groups_of
 from snnrun.models.declare import Neuron
 from snnrun.network.delays import DelayKind, Delays
 from snnrun.rules.learning import Plasticity
@@ -120,7 +121,8 @@ class Projection:
     """Synapses between two populations, with normally distributed initial weights.
 
     ``rule``: the name of what trains them; ``plastic``: how, where that is by pairs of spikes and
-    not as the whole network is. Initial weights are within ``bounds``, and stay there.
+    not as the whole network is. Initial weights are within ``bounds``, and stay there; those with
+    a ``sign``, 1 or -1, are drawn without one and given it.
     ``synapses``: who is connected; None: all are. ``port``: the state of the target that arrivals
     add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
     step, and ``delays`` later where there are any.
@@ -135,6 +137,7 @@ class Projection:
     rule: str = ""
     plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
+    sign: int = 0
     synapses: Synapses | None = None
     port: str = ""
     delays: Delays | None = None
@@ -143,7 +146,8 @@ class Projection:
         """Return initial weights between populations of these sizes, 0 without a synapse."""
         synapses = self.synapses
         whole = shape if synapses is None else synapses.weights
-        weights = np.clip(random.normal(self.mean, self.std, whole), *self.bounds)
+        drawn = random.normal(self.mean, self.std, whole)
+        weights = np.clip(self.sign * np.abs(drawn) if self.sign else drawn, *self.bounds)
         if synapses is None or synapses.shared:
             return weights
         return np.where(synapses.mask, weights, 0.0)
@@ -237,7 +241,8 @@ class Network:
     @cached_property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """Layers, by number, that reach each other both ways, in the order of the signals."""
-        return groups_of([p.name for p in self.populations[1:]], self.projections)
+        edges = [(p.source, p.target) for p in self.projections]
+        return groups_of([p.name for p in self.populations[1:]], edges)
 
     @property
     def chain(self) -> bool:
@@ -284,36 +289,3 @@ class Network:
         parts += [f"{x.population.size}{'r' if x.recurrent else ''}" for x in self.layers]
         line = "-".join(parts)
         return line if self.chain else f"{line}, {len(self.projections)} projections"
-
-
-def groups_of(
-    names: Sequence[str], projections: Sequence[Projection]
-) -> tuple[tuple[int, ...], ...]:
-    """Return the numbers of populations that reach each other both ways, group by group.
-
-    A group comes after those that it receives from, and otherwise in the order of ``names``.
-    """
-    sources: dict[str, set[str]] = {
-        name: {p.source for p in projections if p.target == name and p.source in names}
-        for name in names
-    }
-    before = {name: _reached(name, sources) for name in names}  # all that lead to it
-    found: list[tuple[int, ...]] = []
-    left = list(names)
-    while left:  # one of those that wait for nobody but their own group
-        first = next(n for n in left if all(n in before[m] for m in before[n] if m in left))
-        group = [n for n in left if n == first or (n in before[first] and first in before[n])]
-        found.append(tuple(names.index(n) for n in group))
-        left = [n for n in left if n not in group]
-    return tuple(found)
-
-
-def _reached(name: str, sources: Mapping[str, set[str]]) -> set[str]:
-    """Return all populations from which a path leads to ``name``."""
-    found: set[str] = set()
-    at = [name]
-    while at:
-        new = sources[at.pop()] - found
-        found |= new
-        at += new
-    return found

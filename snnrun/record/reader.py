@@ -215,6 +215,10 @@ class Run:
         """
         return self._learned(epoch, trial, "weights")
 
+    def delays(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
+        """Return projection -> delays (ms), [pre, 1] axonal, [1, post] dendritic or [pre, post]."""
+        return self._learned(epoch, trial, "delays")
+
     def parameters(self, epoch: int, trial: int) -> dict[str, np.ndarray]:
         """Return "population/parameter" -> one value per neuron, where they differ (taus in ms)."""
         return self._learned(epoch, trial, "parameters")

@@ -105,6 +105,7 @@ class Recordings:
         weights: Mapping[str, np.ndarray],
         *,
         phase: str,
+        delays: Mapping[str, np.ndarray] | None = None,
         parameters: Mapping[Pair, np.ndarray] | None = None,
         parameter_units: Mapping[Pair, str] | None = None,
     ) -> None:
@@ -115,6 +116,7 @@ class Recordings:
             trial: The mini-batch.
             weights: Projection -> [pre, post], or the array that its synapses share.
             phase: What the mini-batch is for.
+            delays: Projection -> ms, [pre, 1] axonal, [1, post] dendritic or [pre, post] synaptic.
             parameters: (population, parameter) -> [neurons] or a number, as trained time constants.
             parameter_units: The unit of each parameter.
         """
@@ -125,6 +127,10 @@ class Recordings:
                     f"weights/{projection}", data=array, **(GZIP if array.size else {})
                 )
                 data.attrs["meaning"] = MATRIX if array.ndim == 2 else SHARED
+            for projection, array in (delays or {}).items():
+                data = file.create_dataset(f"delays/{projection}", data=array, **GZIP)
+                data.attrs["unit"] = "ms"
+                data.attrs["meaning"] = "[presynaptic neuron, postsynaptic neuron], 1: all share it"
             for (population, name), array in (parameters or {}).items():
                 data = file.create_dataset(f"parameters/{population}/{name}", data=array)
                 data.attrs["unit"] = units.get((population, name), "1")

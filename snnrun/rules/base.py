@@ -14,8 +14,9 @@ from typing import Any
 
 from snnrun.keys.check import Check
 from snnrun.keys.files import options_of
-from snnrun.keys.key import Condition, Key, unless, when
+from snnrun.keys.key import Condition, Key, when
 from snnrun.keys.kinds import Kind
+from snnrun.models.neurons import LISTED
 from snnrun.rules.learning import Engine, Learning
 
 
@@ -101,7 +102,7 @@ class Rule:
     @property
     def chosen_by(self) -> tuple[Condition, ...]:
         """The conditions one of which must hold for a network to learn by it."""
-        of_projection = (unless("network.layers", ()),) if self.plastic else ()
+        of_projection = LISTED if self.plastic else ()
         return (when("rule.name", self.name), *of_projection)
 
     def usual(self) -> Learning:

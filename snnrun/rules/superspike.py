@@ -165,10 +165,11 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
 
 
 def _layers_alike(values: Values) -> Iterator[str]:
-    if values["network.layers"]:
+    key = next((k for k in ("network.layers", "network.populations") if values[k]), "")
+    if key:
         yield (
-            "network.layers: rule=superspike trains one hidden layer of NUM_HIDDEN neurons, or "
-            "none with rule.feedback=none; leave it out"
+            f"{key}: rule=superspike trains one hidden layer of NUM_HIDDEN neurons, or "
+            "none with rule.feedback=none; leave the network's lists out"
         )
 
 

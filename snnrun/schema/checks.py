@@ -9,20 +9,13 @@ from snnrun.errors import did_you_mean
 from snnrun.keys.check import Checks, Values, count_of, steps_in_trial
 from snnrun.keys.files import DATASETS, defaults_of, having
 from snnrun.keys.kinds import EPOCH_TRIALS, shown
-from snnrun.models.losses import BUILT_IN, using
+from snnrun.models.losses import using
 from snnrun.models.neurons import DRAWN, NEURON_TYPES
-from snnrun.rules import find_rule
 from snnrun.schema import KEYS
 from snnrun.schema.augmentation import ENTRIES
-from snnrun.schema.layers import (
-    FROZEN,
-    expand,
-    layers_of,
-    neurons_of,
-    output_neuron,
-    population_names,
-    projection_names,
-)
+from snnrun.schema.choices import expand, layers_of, neurons_of, population_names, projection_names
+from snnrun.schema.fields import FROZEN
+from snnrun.schema.graph import output_spikes
 
 EPOCH_TRIAL_KEYS = tuple(name for name, key in KEYS.items() if key.kind is EPOCH_TRIALS)
 ALL_ALIKE = (
@@ -35,15 +28,6 @@ GENERATED = tuple(name for name in DATASETS if name not in having("dataset.path"
 LARGEST_EXPONENT = 80.0  # exp of more does not fit into float32
 
 CHECKS = Checks()
-
-
-def output_spikes(values: Values) -> bool | None:
-    """Return whether the outputs spike; None where a user's own loss or neuron decides it."""
-    own_error = "rule.name" in values and find_rule(values["rule.name"]).loss
-    loss = BUILT_IN.get(values["LOSS_TYPE"])
-    if own_error or (loss and loss.spiking):
-        return True
-    return None if loss is None or "." in output_neuron(values) else False
 
 
 @CHECKS.add
@@ -165,7 +149,7 @@ def _rewired_weights_are_trained(values: Values) -> Iterator[str]:
         )
     else:
         yield (
-            "REWIRE_SILENT=true: would change weights that network.layers freezes "
+            "REWIRE_SILENT=true: would change weights that are frozen "
             f"({', '.join(frozen)}); give their projections another rule, or leave it out"
         )
 
@@ -287,14 +271,21 @@ def _neuron_variables(values: Values) -> Iterator[str]:
 @CHECKS.add
 def _synapse_variables(values: Values) -> Iterator[str]:
     known = projection_names(values)
+    delayed = [p.name for x in layers_of(values) for p in x.projections if p.delay is not None]
     for name, variable in values["REC_SYNAPSES"]:
         if not expand(name, known):
             yield _unknown("REC_SYNAPSES", name, "projection", known)
-        if variable != "g":
+        if variable not in ("g", "d"):
             yield (
                 f"REC_SYNAPSES=[{name}, {variable}]: synapses have no variable {variable}; they "
-                "have g, the weight"
+                "have g, the weight, and d, the delay"
             )
+        for full in expand(name, known) if variable == "d" else ():
+            if full not in delayed:
+                yield (
+                    f"REC_SYNAPSES=[{name}, d]: projection {full} has no delays; those that have "
+                    f"some are {', '.join(delayed) or 'none'}"
+                )
 
 
 @CHECKS.add

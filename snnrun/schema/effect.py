@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from snnrun.errors import NoEffect
-from snnrun.keys.check import count_of, steps_in_trial
+from snnrun.keys.check import NotChecked, count_of, steps_in_trial
 from snnrun.keys.key import Condition, Key
 from snnrun.keys.kinds import shown
 from snnrun.rules import RULES, find_rule
@@ -14,17 +14,28 @@ from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.schema.checks import GENERATED
-from snnrun.schema.layers import OUTPUT, has_own
+from snnrun.schema.choices import layers_of
+from snnrun.schema.fields import INPUT, OUTPUT
+from snnrun.schema.layers import has_own
 from snnrun.schema.rules import plastic_hidden, reads_of, rules_of, rules_of_projections, with_rule
 
 COUNTS = ("N_TRAIN", "N_VALIDATE", "N_TEST")
 Values = Mapping[str, Any]
-OF_LAYERS = {  # of hidden layers: key -> field of network.layers that goes before it
+OF_HIDDEN = {  # key -> field of network.layers or network.populations that goes before it
     "NUM_HIDDEN": "size",
     "HIDDEN_NEURON_TYPE": "neuron",
     "RECURRENT": "recurrent",
     "TRAIN_TAU": "train_tau",
 }
+
+IN_LISTS = {  # of a network that is a graph
+    "N_HID_LAYER": "network.populations lists the populations",
+    "RECURRENT": "network.projections lists all connections",
+}
+OF_LEARNED = dict.fromkeys(("ETA_DELAY", "ETA_DELAY_DECAY"), "delays that learn")
+OF_DELAYS = OF_LEARNED | dict.fromkeys(
+    ("DELAY_WIDTH", "DELAY_WIDTH_DECAY", "DELAY_OUTPUT_EPOCH_TRIAL"), "delays"
+)
 
 # keys that choose or change examples with classes
 OF_CLASSES = (
@@ -89,8 +100,14 @@ class Users:
         trained = rules_of_projections(values)
         rules = [r for name, r in rules_of(values).items() if not r.plastic or name in trained]
         self._options = {key.name for rule in rules for key in rule.options}
-        layers = values.get("network.layers", ())
-        self._hidden = [fields for fields in layers if fields.get("name") != OUTPUT]
+        self._graph = bool(values.get("network.populations"))
+        listed = values.get("network.layers", ())
+        if self._graph:
+            ends = [(p["to"], p) for p in values.get("network.projections", ())]
+            first = {to: p for to, p in reversed(ends) if p["from"] != to}
+            parts = values["network.populations"]
+            listed = [{**part, "forward": first.get(part["name"], {})} for part in parts]
+        self._hidden = [part for part in listed if part.get("name") not in (INPUT, OUTPUT)]
 
     def none_of(self, key: Key) -> tuple[str, str] | None:
         """Return why nothing uses a key and what to use instead ("": nothing), None if one does."""
@@ -118,18 +135,32 @@ class Users:
 
     def _left_out(self, name: str) -> tuple[str, str] | None:
         """Say what leaves a key aside whose conditions are met: a pattern, the layers."""
-        dataset, field = self.values.get("dataset.name"), OF_LAYERS.get(name)
+        dataset, field = self.values.get("dataset.name"), OF_HIDDEN.get(name)
         why = _unused_by_pattern(name, self.values)
         if name in ("dataset.path", "dataset.fetch") and dataset in GENERATED:
             why = f", since {dataset} is generated"
         if field and self._hidden and all(has_own(given, field) for given in self._hidden):
-            why = f", as each hidden layer of network.layers has its own {field}"
+            part = "population of network.populations" if self._graph else "layer of network.layers"
+            why = f", as each hidden {part} has its own {field}"
+        if self._graph and name in IN_LISTS:
+            why = f", as {IN_LISTS[name]}"
+        if name in OF_DELAYS and not self._delayed(name):
+            why = f", as no projection has {OF_DELAYS[name]}"
         if name == "REG_TYPE" and (plastic := plastic_hidden(self.values)):
             why = (
                 ", as it adds to gradients and nothing in the hidden layers learns from gradients "
                 f"with rule {plastic}"
             )
         return (why, "") if why else None
+
+    def _delayed(self, name: str) -> bool:
+        """Return whether there are delays that the key ``name`` acts on, or it cannot be known."""
+        try:
+            projections = [p for layer in layers_of(self.values) for p in layer.projections]
+        except NotChecked:
+            return True
+        delays = [p.delay for p in projections if p.delay is not None]
+        return any(delay.trained for delay in delays) if name in OF_LEARNED else bool(delays)
 
     def _met(self, conditions: Sequence[Condition], key: Key) -> bool:
         """Return whether one of the conditions holds, or cannot be judged; or there is none."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from snnrun.keys.key import RESUME, number, row, switch, table, text, unless, when, whole
 from snnrun.keys.kinds import FLOAT, NUMBERS, TEXTS
-from snnrun.models.neurons import LAYERED
+from snnrun.models.neurons import LISTED
 from snnrun.rules import RULES
 from snnrun.schema.layers import LAYERS
+from snnrun.schema.lists import POPULATIONS, PROJECTIONS
 
 SCHEDULED = (unless("ETA_FAC", 1.0),)
 
@@ -57,19 +58,19 @@ KEYS = table(
     number("HIDDEN_OUTPUT_STD", "Standard deviation of these weights.", minimum=0),
     number(
         "HIDDEN_HIDDEN_MEAN", "Mean of the initial weights of the recurrent connections.",
-        active_if=(when("RECURRENT", True), LAYERED),
+        active_if=(when("RECURRENT", True), *LISTED),
     ),
     number(
         "HIDDEN_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
-        active_if=(when("RECURRENT", True), LAYERED),
+        active_if=(when("RECURRENT", True), *LISTED),
     ),
     number(
         "HIDDEN_HIDDENFWD_MEAN", "Mean of the initial weights from one hidden layer to the next.",
-        active_if=(unless("N_HID_LAYER", 1), LAYERED),
+        active_if=(unless("N_HID_LAYER", 1), *LISTED),
     ),
     number(
         "HIDDEN_HIDDENFWD_STD", "Standard deviation of these weights.", minimum=0,
-        active_if=(unless("N_HID_LAYER", 1), LAYERED),
+        active_if=(unless("N_HID_LAYER", 1), *LISTED),
     ),
     number(
         "PDROP_INPUT",
@@ -111,6 +112,28 @@ KEYS = table(
     number(
         "ETA_DECAY", "Factor on the learning rate from one epoch to the next; 1: off.", above=0,
         maximum=1,
+    ),
+    number(
+        "ETA_DELAY",
+        "Learning rate of delays that learn: about how far an update moves each of them.",
+        unit="ms per update", above=0,
+    ),
+    number(
+        "ETA_DELAY_DECAY",
+        "Factor on ETA_DELAY from one epoch to the next; 1: off. Nothing else changes the rate of "
+        "delays.",
+        above=0, maximum=1,
+    ),
+    number(
+        "DELAY_WIDTH",
+        "Half width, at the start of the training, of the triangle over which a delayed spike is "
+        "spread in training, beyond the two steps between which its arrival lies; 0: those alone. "
+        "Nothing is spread in evaluation.",
+        unit="steps", minimum=0, maximum=1000,
+    ),
+    number(
+        "DELAY_WIDTH_DECAY", "Factor on DELAY_WIDTH from one epoch to the next; 1: off.",
+        above=0, maximum=1, active_if=(unless("DELAY_WIDTH", 0.0),),
     ),
     number(
         "LR_EASE_IN_FACTOR",
@@ -213,6 +236,22 @@ OPTIONS = table(
         "RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] for N_HID_LAYER alike layers. "
         "docs/networks.md shows networks.",
         kind=LAYERS,
+    ),
+    row(
+        "network.populations",
+        "The populations of a network that is a graph: a list of mappings with name, size or shape "
+        "([height, width, channels]), neuron, parameters and train_tau. The input is known, and "
+        "needs an entry for its shape only; the output may be left out. Together with "
+        "network.projections, and instead of network.layers. What a population leaves out comes "
+        "from NUM_HIDDEN, HIDDEN_NEURON_TYPE, ... docs/networks.md shows networks.",
+        kind=POPULATIONS,
+    ),
+    row(
+        "network.projections",
+        "The projections between network.populations, in any order: a list of mappings with from, "
+        "to, name, mean, std, rule, connectivity, port, sign (1 or -1: weights that stay above or "
+        "below 0) and delay (ms, or {kind, start, max, train}). A name left out is FROM_to_TO.",
+        kind=PROJECTIONS,
     ),
     text(
         "rule.name", "The learning rule, or the dotted path of your own.", choices=tuple(RULES),

@@ -53,14 +53,15 @@ KEYS = table(
         + EVERY_TRIAL.format("REC_NEURONS_EPOCH_TRIAL"), kind=VARIABLES,
     ),
     _when(
-        "REC_SYNAPSES_EPOCH_TRIAL", "the weights of REC_SYNAPSES are recorded; empty: at every one",
+        "REC_SYNAPSES_EPOCH_TRIAL", "REC_SYNAPSES are recorded; empty: at every one",
         active_if=(unless("REC_SYNAPSES", ()),),
     ),
     row(
         "REC_SYNAPSES",
-        "[projection, g] pairs whose weights g are written to weights.h5. Projections: "
-        "in_to_hid, hid_to_hid (RECURRENT), hid_to_hidfwd (from one hidden layer to the next), "
-        "hid_to_out; of several hidden layers all, or with the layer's number, as in in_to_hid0."
+        "[projection, variable] pairs that are written to weights.h5. Variables: g weights, d "
+        "delays (ms), where there are some. Projections: in_to_hid, hid_to_hid (RECURRENT), "
+        "hid_to_hidfwd (from one hidden layer to the next), hid_to_out; of several hidden layers "
+        "all, or with the layer's number, as in in_to_hid0."
         + EVERY_TRIAL.format("REC_SYNAPSES_EPOCH_TRIAL"), kind=SYNAPSES,
     ),
     switch("COLLECT_CONFUSION", "Record the confusion matrix of every epoch."),
@@ -83,6 +84,11 @@ KEYS = table(
         "TAU_OUTPUT_EPOCH_TRIAL",
         "the time constants of all populations where they are trained or drawn, and so differ from "
         "neuron to neuron, are written to weights.h5, without the weights",
+    ),
+    _when(
+        "DELAY_OUTPUT_EPOCH_TRIAL",
+        "the delays of all projections that have some are written to weights.h5, without the "
+        "weights",
     ),
     switch(
         "TRAINING_PLOT",

@@ -11,7 +11,8 @@ from snnrun.models.neurons import DISCRETE
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import POTENTIALS, SPIKE_TIMES, SPIKE_TRAINS
-from snnrun.schema.layers import FROZEN, layers_of
+from snnrun.schema.choices import layers_of
+from snnrun.schema.fields import FROZEN
 from snnrun.shell import command
 
 NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
@@ -174,14 +175,14 @@ def _one_rule_for_gradients(values: Values) -> Iterator[str]:
     """Refuse two rules that both compute gradients; those of projections go with each of them."""
     run = values["rule.name"]
     gradient = find_rule(run).gradient.name if find_rule(run).beside else run
-    for index, layer in enumerate(layers_of(values)):
-        for part, projection in (("forward", layer.forward), ("recurrent", layer.recurrent)):
-            if projection is None or projection.rule in (FROZEN, gradient):
+    for layer in layers_of(values):
+        for projection in layer.projections:
+            if projection.rule in (FROZEN, gradient):
                 continue
             if not find_rule(projection.rule).plastic:
                 plastic = ", ".join(r.name for r in RULES.values() if r.plastic)
                 yield (
-                    f"network.layers[{index}].{part}.rule={projection.rule}: the run's rule is "
+                    f"{projection.place}.rule={projection.rule}: the run's rule is "
                     f"{run}, which goes together with {gradient}, {plastic} and {FROZEN}"
                 )
 

@@ -36,6 +36,7 @@ from snnrun.training.guard import Guard
 from snnrun.training.keeper import Keeper
 from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
+from snnrun.training.schedule import delay_rate, delay_width
 from snnrun.training.state import State
 from snnrun.training.watch import noticed, sizes, watched
 
@@ -107,7 +108,6 @@ class Trainer:
         self._task = program.task
         self._recorder = Recorder(config, self.backend, self.recordings)
         self._guard = Guard(config, program, self.record, self.keeper)
-        self._adam = Adam(beta1=config.ADAM_BETA1, beta2=config.ADAM_BETA2, epsilon=config.ADAM_EPS)
         self._watched = watched(config, self.splits, program)
         self._batches_per_chunk = 1
         self._timings: dict[str, float] = {}
@@ -217,7 +217,18 @@ class Trainer:
         """Return what acts on these examples."""
         key = stream_key(self.config.TRAIN_DATA_SEED, "input dropout", epoch, *served.key)
         dropout = self.config.PDROP_INPUT if phase.learns else 0.0
-        return Noise(dropout=dropout, key=key, in_network=phase.learns)
+        width = delay_width(self.config, epoch) if phase.learns else 0.0
+        return Noise(dropout=dropout, key=key, in_network=phase.learns, delay_width=width)
+
+    def _adam(self, epoch: int) -> Adam:
+        """Return the constants of the optimiser in an epoch."""
+        c = self.config
+        return Adam(
+            beta1=c.ADAM_BETA1,
+            beta2=c.ADAM_BETA2,
+            epsilon=c.ADAM_EPS,
+            delay_rate=delay_rate(c, epoch),
+        )
 
     def _run_batches(self, epoch: int, phase: Phase, served: Served) -> None:
         """Run mini-batches of a phase and enter their figures."""
@@ -229,8 +240,9 @@ class Trainer:
             learning = self.backend.program.learning
             rates = state.schedule.rates(self.config, learning, epoch, state.updates, batches)
             noise = self._noise(epoch, phase, served)
+            adam, size = self._adam(epoch), self.config.N_BATCH
             results = self.backend.train(
-                served.data, examples, self.config.N_BATCH, rates, self._adam, state.updates, noise
+                served.data, examples, size, rates, adam, state.updates, noise
             )
             self._guard.training(results, epoch, served.first, state.updates, rates)
             state.updates += batches

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from snnrun.backends.base import Backend, Noise, Trial
-from snnrun.compile.program import Program
+from snnrun.compile.program import DELAYS, WEIGHTS, Program
 from snnrun.config import Config
 from snnrun.datasets.feed import Served
 from snnrun.record.recordings import Recordings
@@ -33,7 +33,8 @@ class Recorder:
         self._recordings = recordings
         self._spikes = tuple(config.REC_SPIKES)
         self._variables: list[Pair] = [(p, v) for p, v in config.REC_NEURONS]
-        self._synapses = [projection for projection, _ in config.REC_SYNAPSES]
+        kinds = {"g": WEIGHTS, "d": DELAYS}
+        self._synapses = [(projection, kinds[what]) for projection, what in config.REC_SYNAPSES]
 
     def wanted(self, epoch: int, batches: Iterable[int]) -> list[int]:
         """Return those of ``batches`` at which anything is recorded."""
@@ -41,14 +42,14 @@ class Recorder:
 
     def record(self, epoch: int, batch: int, served: Served, phase: str, noise: Noise) -> None:
         """Record mini-batch ``batch``, which is about to run: its spikes, variables and weights."""
-        spikes, variables, weights, synapses, taus = self._what(epoch, batch)
+        spikes, variables, weights, synapses, taus, delays = self._what(epoch, batch)
         if spikes or variables:
             run = partial(self._backend.trial, served.data, noise=noise)
             self._record_examples(epoch, batch, served, phase, run, spikes, variables)
-        if weights or synapses or taus:
-            self._record_learned(epoch, batch, phase, weights, synapses, taus)
+        if weights or synapses or taus or delays:
+            self._record_learned(epoch, batch, phase, weights, synapses, taus, delays)
 
-    def _what(self, epoch: int, batch: int) -> tuple[bool, bool, bool, bool, bool]:
+    def _what(self, epoch: int, batch: int) -> tuple[bool, bool, bool, bool, bool, bool]:
         c, here = self._config, [epoch, batch]
 
         def named(key: str) -> bool:
@@ -65,6 +66,7 @@ class Recorder:
             regular or named("W_OUTPUT_EPOCH_TRIAL"),
             bool(self._synapses) and chosen("REC_SYNAPSES_EPOCH_TRIAL"),
             named("TAU_OUTPUT_EPOCH_TRIAL"),
+            named("DELAY_OUTPUT_EPOCH_TRIAL"),
         )
 
     def _record_examples(
@@ -112,21 +114,37 @@ class Recorder:
             )
 
     def _record_learned(
-        self, epoch: int, batch: int, phase: str, weights: bool, synapses: bool, taus: bool
+        self,
+        epoch: int,
+        batch: int,
+        phase: str,
+        weights: bool,
+        synapses: bool,
+        taus: bool,
+        delays: bool,
     ) -> None:
-        """Record all weights and parameters, the weights of REC_SYNAPSES, or time constants."""
-        values = {
-            tensor.name: self._backend.get(tensor.name)
-            for tensor in self._program.tensors
-            if not tensor.parameters and (weights or (synapses and tensor.name in self._synapses))
-        }
+        """Record all that is learned, or REC_SYNAPSES, time constants or delays of it."""
+        values: dict[str, dict[str, np.ndarray]] = {WEIGHTS: {}, DELAYS: {}}
+        for tensor in self._program.tensors:
+            if tensor.projection is None:
+                continue
+            of = tensor.projection.name
+            chosen = synapses and (of, tensor.kind) in self._synapses
+            if weights or chosen or (delays and tensor.kind == DELAYS):
+                values[tensor.kind][of] = self._backend.get(tensor.name)
         parameters, units = {}, {}
         for pair, unit, row in self._parameters() if weights or taus else ():
             if weights or unit == MS:
                 parameters[pair] = row
                 units[pair] = unit
         self._recordings.weights(
-            epoch, batch, values, phase=phase, parameters=parameters, parameter_units=units
+            epoch,
+            batch,
+            values[WEIGHTS],
+            phase=phase,
+            delays=values[DELAYS],
+            parameters=parameters,
+            parameter_units=units,
         )
 
     def _parameters(self) -> Iterator[tuple[Pair, str, np.ndarray]]:

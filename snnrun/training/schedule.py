@@ -13,6 +13,16 @@ from snnrun.rules.learning import Learning
 EASE_IN_START = 1e-3  # of the full rate
 
 
+def delay_rate(config: Config, epoch: int) -> float:
+    """Return the learning rate of delays in an epoch (ms per update)."""
+    return float(config.ETA_DELAY * config.ETA_DELAY_DECAY**epoch)
+
+
+def delay_width(config: Config, epoch: int) -> float:
+    """Return over how many steps to each side delayed spikes are spread in training."""
+    return float(config.DELAY_WIDTH * config.DELAY_WIDTH_DECAY**epoch)
+
+
 @dataclass
 class Schedule:
     """Learning rates from ETA, and the state that they depend on.
