@@ -182,7 +182,7 @@ RULES = [
     ({"dataset": [1]}, "dataset=[1]: must be a group of options with a name"),
     (
         {"dataset": "iris"},
-        "dataset.name=iris: must be one of dvs, mnist, pattern, shd, smnist, ssc, yinyang or the",
+        "dataset.name=iris: must be one of dvs, mnist, nmnist, pattern, shd, smnist, ssc, yinyang ",
     ),
 ]
 

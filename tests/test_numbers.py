@@ -69,7 +69,7 @@ def program_with(keys: dict[str, Any], name: str, value: float) -> Program:
     changed: dict[str, Any] = {name: value}
     if group:
         changed = {group: {**keys[group], **changed}}
-    data = SimpleNamespace(n_channels=5, n_classes=3)
+    data = SimpleNamespace(n_channels=5, n_classes=3, shape=())
     config = from_dict({"MODEL_SEED": 1, "NUM_HIDDEN": 6, **keys, **changed})
     splits: Any = SimpleNamespace(train=SimpleNamespace(data=data))
     return build_program(config, splits)
