@@ -66,7 +66,7 @@ def test_every_choice_of_the_configuration_is_declared() -> None:
 def test_defaults_of_parameters_are_those_of_their_keys(neuron: Neuron) -> None:
     for parameter in neuron.parameters:
         if parameter.key is None:
-            assert parameter.name in ("bias", "max_spikes_per_dt")
+            assert parameter.name in ("bias", "max_spikes_per_dt", "tau_syn_inh", "tau_rise")
             continue
         assert parameter.key in KEYS
         assert parameter.default == KEYS[parameter.key].default_of("base")

@@ -55,6 +55,21 @@ T_REF = follows(_REFRACTORY, "t_ref", low=0.0)
 TAU_B = follows(_OF_SOME[0], "tau_b", positive=True)
 B_INCR = follows(_OF_SOME[1], "b_incr")
 B_INIT = follows(_OF_SOME[2], "b_init")
+TAU_SYN_INH = Parameter(
+    name="tau_syn_inh",
+    default=10.0,
+    unit="ms",
+    meaning="time constant of the inhibitory synaptic current",
+    floor_key="MIN_TAU_SYN",
+    positive=True,
+)
+TAU_RISE = Parameter(
+    name="tau_rise",
+    default=1.0,
+    unit="ms",
+    meaning="time constant with which the synaptic current rises",
+    positive=True,
+)
 
 MEMBRANE = """
     dV/dt = (I - V) / tau_mem
@@ -99,6 +114,45 @@ ALIF = Neuron(
     parameters=(TAU_MEM, TAU_SYN, V_THRESH, V_RESET, T_REF, TAU_B, B_INCR, B_INIT),
     meaning="leaky integrate-and-fire neuron with an adaptive threshold",
     source="Bellec et al. 2018, NeurIPS 31, eq. 4",
+)
+
+LIF_EXC_INH = Neuron(
+    name="lif_exc_inh",
+    equations="""
+        dV/dt = (E - I - V) / tau_mem
+        dE/dt = -E / tau_syn
+        dI/dt = -I / tau_syn_inh
+    """,
+    input="E",
+    other_inputs=("I",),
+    threshold="V >= v_thresh",
+    reset="V = v_reset",
+    refractory="t_ref",
+    held=("V",),
+    parameters=(TAU_MEM, TAU_SYN, TAU_SYN_INH, V_THRESH, V_RESET, T_REF),
+    meaning="leaky integrate-and-fire neuron with an excitatory and an inhibitory synaptic "
+    "current, ports E and I, each of its own time constant",
+    source="Tsodyks, Uziel & Markram 2000, J Neurosci 20:RC50",
+)
+
+LIF_DOUBLE_EXP = Neuron(
+    name="lif_double_exp",
+    equations="""
+        dV/dt = (I - V) / tau_mem
+        dI/dt = R / tau_rise - I / tau_syn    # the charge of an arrival is that of lif
+        dR/dt = -R / tau_rise
+    """,
+    input="R",
+    other_inputs=("I",),
+    threshold="V >= v_thresh",
+    reset="V = v_reset",
+    refractory="t_ref",
+    held=("V",),
+    parameters=(TAU_MEM, TAU_SYN, TAU_RISE, V_THRESH, V_RESET, T_REF),
+    meaning="leaky integrate-and-fire neuron with a synaptic current that rises and decays "
+    "exponentially, port R; arrivals at port I raise it at once",
+    source="Roth & van Rossum 2009, Modeling synapses, in De Schutter (ed.), Computational "
+    "Modeling Methods for Neuroscientists, MIT Press",
 )
 
 LI = Neuron(
@@ -195,7 +249,9 @@ DISCRETE_NEURONS = {  # by their own names
     for neuron in (ROCKPOOL_LIF_DELTA, ROCKPOOL_LIF, FLUX_LIF, SPYTORCH_LIF, SPYTORCH_LI)
 }
 
-NEURONS = {neuron.name: neuron for neuron in (LIF, LIF_SUBTRACT, ALIF, LI)}
+NEURONS = {
+    neuron.name: neuron for neuron in (LIF, LIF_SUBTRACT, ALIF, LIF_EXC_INH, LIF_DOUBLE_EXP, LI)
+}
 
 # Config names: the neuron, and the parameters that differ from neuron to neuron.
 NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
@@ -203,6 +259,8 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "hetLIF": (LIF, ("tau_mem", "tau_syn")),
     "ALIF": (ALIF, ()),
     "LIF_subtract": (LIF_SUBTRACT, ()),
+    "LIF_exc_inh": (LIF_EXC_INH, ()),
+    "LIF_double_exp": (LIF_DOUBLE_EXP, ()),
     "LI": (LI, ()),
     "hetLI": (LI, ("tau_mem", "tau_syn")),
     "rockpool_LIF": (ROCKPOOL_LIF, ()),
@@ -256,7 +314,9 @@ KEYS = table(
         "HIDDEN_NEURON_TYPE",
         "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
         "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
-        "the threshold off the potential; or your own, as in mylab.neurons.alif2. By updates in "
+        "the threshold off the potential; LIF_exc_inh with an excitatory and an inhibitory current "
+        "(ports E and I; tau_syn_inh in network.hidden_parameters); LIF_double_exp with a current "
+        "that rises first (tau_rise there); or your own, as in mylab.neurons.alif2. By updates in "
         "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
         "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
         "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",

@@ -71,8 +71,9 @@ class Comparison:
 
     @property
     def vacuous(self) -> bool:
-        """Whether the weights of some projection have no influence: nothing was compared."""
-        return any(row.zero and row.name in self.problem.weights for row in self.rows)
+        """Whether weights or delays of some projection have no influence: nothing was compared."""
+        tables = self.problem.weights.keys() | self.problem.delays.keys()
+        return any(row.zero and row.name in tables for row in self.rows)
 
     @property
     def passed(self) -> bool:
@@ -100,7 +101,8 @@ class Comparison:
             text = "some neurons do not spike as often as in the exact simulation"
             lines.append(f"{verdict}with dt={dt:g} {text}")
         if self.vacuous:
-            lines.append("FAILED: weights without influence on the loss: nothing to compare")
+            what = "weights or delays without influence on the loss"
+            lines.append(f"FAILED: {what}: nothing to compare")
         return lines
 
 
@@ -116,7 +118,7 @@ def compare(
 
     Args:
         template: The problem; its weights are not used.
-        candidates: projection -> [C, P, Q].
+        candidates: projection -> [C, ...].
         scales: Of each layer's neuron.
         dts: Steps of the grid, ms, the coarsest first.
 
@@ -167,12 +169,7 @@ def _same_spikes(
     first = None
     for c in order:
         problem = replace(template, weights={name: w[c] for name, w in candidates.items()})
-        weights = {name: w[None] for name, w in problem.weights.items()}
-        values = [
-            {name: v[None] for name, v in problem.values(layer).items()}
-            for layer in problem.network.layers
-        ]
-        counts = np.concatenate(simulate(problem, weights, values).counts, axis=1)[0]
+        counts = np.concatenate(simulate(problem, {}).counts, axis=1)[0]
         results = [grid.run(problem) for grid in grids]
         first = first or (problem, results)
         if all((np.concatenate(result.counts) == counts).all() for result in results):

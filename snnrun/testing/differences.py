@@ -1,8 +1,8 @@
-"""Central differences of the exact loss by weights and parameters, all in one simulation."""
+"""Central differences of the exact loss by its numbers, all in one simulation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,43 +18,44 @@ STEP = 1e-5  # of the difference, relative to the largest value of a table
 class Differences:
     """The exact loss and its gradient.
 
-    An entry is nan where a spike count differs between the two sides: the loss may jump there.
+    An entry is nan where a spike count differs between the two sides, since the loss may jump
+    there, and that of a delay so close to 0 that it has no two sides.
     """
 
     loss: float
-    gradients: dict[str, Array]  # projection, or "population.parameter"
+    gradients: dict[str, Array]  # by the names of the problem's tables
     counts: list[Array]  # spikes of every neuron, per layer
     scales: dict[str, float]  # the largest value of each table; 1 for a table of zeros
 
 
-def finite_differences(problem: Problem, names: Sequence[str]) -> Differences:
-    """Differentiate the exact loss by every entry of the tables called ``names``.
+def finite_differences(
+    problem: Problem, names: Sequence[str], steps: Mapping[str, float] | None = None
+) -> Differences:
+    """Differentiate the exact loss by every entry of the problem's tables called ``names``.
 
-    A table is a projection's weights or, as ``population.parameter``, a parameter of every neuron.
+    ``steps``: of the differences to each side, relative to the largest value of a table; by name,
+    usually ``STEP``.
     """
-    tables = _tables(problem)
+    tables = problem.tables
     entries = [(name, k) for name in names for k in range(tables[name].size)]
-    copies = {
-        name: np.repeat(table[None], 1 + 2 * len(entries), 0) for name, table in tables.items()
-    }
+    copies = {name: np.repeat(tables[name][None], 1 + 2 * len(entries), 0) for name in names}
     scales = {name: float(np.abs(tables[name]).max()) or 1.0 for name in names}
-    widths = np.empty(len(entries))
+    steps, widths = steps or dict.fromkeys(names, STEP), np.empty(len(entries))
     for e, (name, k) in enumerate(entries):
         flat = copies[name].reshape(len(copies[name]), -1)
-        flat[1 + 2 * e, k] += STEP * scales[name]
-        flat[2 + 2 * e, k] -= STEP * scales[name]
+        flat[1 + 2 * e, k] += steps[name] * scales[name]
+        flat[2 + 2 * e, k] -= steps[name] * scales[name]
         widths[e] = flat[1 + 2 * e, k] - flat[2 + 2 * e, k]
-    values = [
-        {p: copies[f"{layer.population.name}.{p}"] for p in layer.population.values}
-        for layer in problem.network.layers
-    ]
-    history = simulate(problem, copies, values)
+    delays = [name for name in names if name in problem.delays]
+    negative = [(copies[name] < 0).reshape(1 + 2 * len(entries), -1).any(1) for name in delays]
+    copies |= {name: np.maximum(copies[name], 0.0) for name in delays}
+    history = simulate(problem, copies)
     losses = exact_loss(history, problem.loss, problem.loss_values, problem.label)
     counts = history.counts
     together = np.concatenate(counts, axis=1)
-    differs = (together != together[0]).any(1)
+    useless = np.any([(together != together[0]).any(1), *negative], axis=0)
     slopes = (losses[1::2] - losses[2::2]) / widths
-    slopes[differs[1::2] | differs[2::2]] = np.nan
+    slopes[useless[1::2] | useless[2::2]] = np.nan
     ends = np.cumsum([tables[name].size for name in names])
     parts = np.split(slopes, ends[:-1])
     return Differences(
@@ -63,11 +64,3 @@ def finite_differences(problem: Problem, names: Sequence[str]) -> Differences:
         counts=[count[0] for count in counts],
         scales=scales,
     )
-
-
-def _tables(problem: Problem) -> dict[str, Array]:
-    tables = {name: np.asarray(w, float) for name, w in problem.weights.items()}
-    for layer in problem.network.layers:
-        for name, value in problem.values(layer).items():
-            tables[f"{layer.population.name}.{name}"] = np.asarray(value, float)
-    return tables

@@ -1,15 +1,16 @@
-"""Exact event-driven simulation of a chain of layers, for any declared neuron with a linear ODE.
+"""Exact event-driven simulation of a network, for any declared neurons with a linear ODE.
 
 This is what the time grid approaches as its step goes to 0. Between events every neuron follows
-the matrix exponential of its ODE, spikes are roots of the threshold function, and an arriving spike
-acts at once. Many copies of a network that differ in weights or parameters run side by side.
+the matrix exponential of its ODE, spikes are roots of the threshold function, and a spike acts on
+its targets at once, or as much later as the delay says. Many copies of a network that differ in
+weights, delays or parameters run side by side.
 
 Times in ms. Shapes: C copies, N neurons of a layer, S states, K outputs, M points in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +18,10 @@ import numpy as np
 from snnrun.errors import ModelError
 from snnrun.models.losses import Loss
 from snnrun.network.network import Layer, Network
+from snnrun.testing.arrivals import Arrivals, delays_of
 from snnrun.testing.equations import Array, Equations, Path, Values, fastest_rate, flow
 
-POINTS = 24  # of each piece at which the threshold function is looked at before roots are refined
+POINTS = 24  # of the longest piece at which a function is looked at before roots are refined
 MAX_PIECES = 20_000
 
 
@@ -28,7 +30,7 @@ class Problem:
     """A network with weights, a loss, and one labelled example of input events."""
 
     network: Network
-    weights: Mapping[str, Array]  # projection -> [P, Q]
+    weights: Mapping[str, Array]  # projection -> in their natural shape
     loss: Loss
     loss_values: Mapping[str, float]
     times: Array  # [events] ms, rising
@@ -39,7 +41,31 @@ class Problem:
     def values(self, layer: Layer) -> dict[str, Array]:
         """Return the parameters [N] of a layer."""
         population = layer.population
-        return {name: np.full(population.size, v) for name, v in population.values.items()}
+        return {name: np.full(population.size, v, float) for name, v in population.values.items()}
+
+    @property
+    def delays(self) -> dict[str, Array]:
+        """The delays (ms) of projections that have them, ``projection_delays``."""
+        network = self.network
+        return {
+            delays_of(p): np.broadcast_to(
+                p.delays.start, p.delays.kind.shape(network.size(p.source), network.size(p.target))
+            ).astype(float)
+            for p in network.projections
+            if p.delays is not None
+        }
+
+    @property
+    def tables(self) -> dict[str, Array]:
+        """All numbers by which the loss can be differentiated.
+
+        Weights of each projection, delays, and as ``population.parameter`` those of neurons.
+        """
+        found = {name: np.asarray(w, float) for name, w in self.weights.items()} | self.delays
+        for layer in self.network.layers:
+            name = layer.population.name
+            found |= {f"{name}.{p}": value for p, value in self.values(layer).items()}
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +77,7 @@ class Piece:
     readout: Array  # [terms, C, K] the outputs' first state, a polynomial
     spiker: Array  # [C] index over the neurons of all layers; -1: no spike
     slope: Array  # [C] dg/dt at the spike
+    arrived: Array  # [C, neurons of all layers] whether something arrived at its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +104,19 @@ class History:
         ends = np.array([piece.t + piece.length for piece in self.pieces])[..., None]
         return np.where(spiker == first + np.arange(self.sizes[-1]), ends, np.inf).min(0)
 
-    def smallest_gaps(self, input_times: Array) -> Array:
-        """Time from a spike to the nearest other spike or input event, the shortest, [C]."""
-        ends = np.array([np.where(p.spiker >= 0, p.t + p.length, np.inf) for p in self.pieces])
-        inputs = np.repeat(input_times[:, None], ends.shape[1], axis=1)
-        times, emitted = (
-            np.concatenate([ends, inputs]),
-            np.zeros((len(ends) + len(inputs), 1), bool),
-        )
-        emitted[: len(ends)] = True
-        order = times.argsort(axis=0)
-        times, emitted = np.take_along_axis(times, order, 0), emitted[order, 0]
-        with np.errstate(invalid="ignore"):  # inf - inf, behind the last event
-            gaps = np.diff(times, axis=0)
-        wanted = (emitted[:-1] | emitted[1:]) & np.isfinite(gaps)
-        return np.where(wanted, gaps, np.inf).min(0)
+    def smallest_gaps(self) -> Array:
+        """Time from a neuron's spike to the nearest arrival at it, the shortest, [C]; inf: none."""
+        ends = np.array([piece.t + piece.length for piece in self.pieces])[..., None]
+        arrived = np.array([piece.arrived for piece in self.pieces])
+        never = np.full((1, *arrived.shape[1:]), np.inf)
+        earlier = np.maximum.accumulate(np.where(arrived, ends, -np.inf), axis=0)
+        later = np.minimum.accumulate(np.where(arrived, ends, np.inf)[::-1], axis=0)[::-1]
+        # what arrives at the end of a spike's own piece is what this spike sends
+        before, after = np.concatenate([-never, earlier[:-1]]), np.concatenate([later[1:], never])
+        spiker = np.array([piece.spiker for piece in self.pieces])[..., None]
+        gaps = np.minimum(ends - before, after - ends)
+        found = np.take_along_axis(gaps, np.maximum(spiker, 0), axis=2)
+        return np.where(spiker >= 0, found, np.inf).min((0, 2))
 
     def lowest_slope(self, levels: Array) -> Array:
         """The flattest crossing of a threshold relative to ``levels`` [neurons], [C]; inf: none."""
@@ -137,73 +162,94 @@ class _LayerState:
         self.last_spike[c, j] = t
 
 
-def simulate(problem: Problem, weights: Mapping[str, Array], values: Sequence[Values]) -> History:
-    """Run all copies; ``weights`` and the ``values`` of the layers have a leading axis C.
+def simulate(problem: Problem, copies: Mapping[str, Array]) -> History:
+    """Run all copies of a problem.
+
+    Args:
+        problem: What all copies have in common.
+        copies: Tables of the problem that differ from copy to copy, with a leading axis C.
 
     Raises:
         ModelError: An ODE is not linear, a reset does not leave the threshold, or there are too
             many events to follow.
     """
+    network, tables = problem.network, _of_copies(problem, copies)
     layers = [
-        _LayerState(layer, p) for layer, p in zip(problem.network.layers, values, strict=True)
+        _LayerState(
+            layer, {p: tables[f"{layer.population.name}.{p}"] for p in layer.population.values}
+        )
+        for layer in network.layers
     ]
     longest = 1.0 / max(*(fastest_rate(layer.A) for layer in layers), 1e-12)
     times, channels = np.append(problem.times, np.inf), np.append(problem.channels, -1)
-    copies = np.arange(len(layers[0].x))
-    t, pointer = np.zeros(len(copies)), np.zeros(len(copies), int)
+    each = np.arange(len(layers[0].x))
+    t, pointer = np.zeros(len(each)), np.zeros(len(each), int)
+    arrivals = Arrivals(network, tables, [layer.x for layer in layers])
     pieces: list[Piece] = []
     while (t < problem.duration).any():
         if len(pieces) == MAX_PIECES:
             raise ModelError(f"more than {MAX_PIECES} events in a trial of {problem.duration:g} ms")
         held = [t[:, None] < layer.release for layer in layers]
         ends = [np.where(h, x.release, np.inf).min(1) for h, x in zip(held, layers, strict=True)]
-        limits = [times[pointer], t + longest, np.full(len(t), problem.duration), *ends]
-        horizon = np.min(limits, axis=0)
+        coming = [times[pointer], arrivals.next, *ends]
+        horizon = np.min([*coming, t + longest, np.full(len(t), problem.duration)], axis=0)
         paths = [layer.path(h) for layer, h in zip(layers, held, strict=True)]
         over = (t >= problem.duration)[:, None]
         found = [
-            crossings(layer, path, horizon - t, h | over)
+            crossings(layer, path, horizon - t, h | over, longest)
             for layer, path, h in zip(layers, paths, held, strict=True)
         ]
         crossing, slope = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         spiker = crossing.argmin(1)
-        soonest = crossing[copies, spiker]
+        soonest = crossing[each, spiker]
         spiker[np.isinf(soonest)] = -1
         spikes = spiker >= 0
         length = np.where(spikes, soonest, horizon - t)
+        begin, t = t, np.where(spikes, t + length, horizon)
+        for layer, path in zip(layers, paths, strict=True):
+            layer.x[:] = path.at(length[:, None])
+        arrivals.arrived[:] = False
+        _spike(layers, arrivals, t, spiker)
+        enters = ~spikes & (horizon == times[pointer]) & ~over[:, 0]
+        c = np.flatnonzero(enters)
+        arrivals.send(network.input.name, c, channels[pointer[c]], t[c])
+        pointer = pointer + enters
+        arrivals.deliver(t)
         pieces.append(
             Piece(
-                t=t,
+                t=begin,
                 length=length,
                 readout=paths[-1].terms[..., 0],
                 spiker=spiker,
-                slope=slope[copies, spiker],
+                slope=slope[each, spiker],
+                arrived=arrivals.arrived.copy(),
             )
         )
-        for layer, path in zip(layers, paths, strict=True):
-            layer.x = path.at(length[:, None])
-        arrives = ~spikes & (horizon == times[pointer]) & ~over[:, 0]
-        t = np.where(spikes, t + length, horizon)
-        _deliver_spikes(layers, weights, t, spiker)
-        c = np.flatnonzero(arrives)
-        first = layers[0]
-        arriving = weights[first.layer.forward.name][c, channels[pointer[c]]]
-        first.x[c, :, first.equations.input] += arriving
-        pointer = pointer + arrives
-    sizes = tuple(layer.population.size for layer in problem.network.layers)
+    sizes = tuple(layer.population.size for layer in network.layers)
     return History(sizes=sizes, pieces=pieces, duration=problem.duration, input_times=problem.times)
 
 
-def crossings(layer: _LayerState, path: Path, limit: Array, silent: Array) -> tuple[Array, Array]:
+def _of_copies(problem: Problem, copies: Mapping[str, Array]) -> dict[str, Array]:
+    """Return all tables with a leading axis C."""
+    count = len(next(iter(copies.values()))) if copies else 1
+    shared = {name: table for name, table in problem.tables.items() if name not in copies}
+    return dict(copies) | {name: np.repeat(v[None], count, 0) for name, v in shared.items()}
+
+
+def crossings(
+    layer: _LayerState, path: Path, limit: Array, silent: Array, longest: float
+) -> tuple[Array, Array]:
     """Return the time to the first crossing within ``limit`` [C], else inf, and dg/dt, [C, N].
 
-    A neuron that is on or above its threshold already crosses at the time 0.
+    A neuron that is on or above its threshold already crosses at the time 0. ``longest``: the most
+    that ``limit`` can be.
     """
     times, slopes = np.full(silent.shape, np.inf), np.zeros(silent.shape)
     equations = layer.equations
     if not equations.spiking:
         return times, slopes
-    s = np.linspace(0, 1, POINTS)[:, None, None] * limit[:, None]  # [M, C, 1]
+    points = max(2, int(np.ceil(POINTS * limit.max() / longest)))
+    s = np.linspace(0, 1, points)[:, None, None] * limit[:, None]  # [M, C, 1]
     above = equations.threshold(path.at(s), layer.p) >= 0
     c, j = np.nonzero(above.any(0) & ~silent)
     if not c.size:
@@ -242,20 +288,14 @@ def find_root(function: Callable[[Array], tuple[Array, Array]], low: Array, high
     return s
 
 
-def _deliver_spikes(
-    layers: Sequence[_LayerState], weights: Mapping[str, Array], t: Array, spiker: Array
-) -> None:
+def _spike(layers: list[_LayerState], arrivals: Arrivals, t: Array, spiker: Array) -> None:
+    """Reset the neurons that spike, and send their spikes on their way."""
     offset = 0
-    for index, state in enumerate(layers):
+    for state in layers:
         size = state.layer.population.size
         c = np.flatnonzero((spiker >= offset) & (spiker < offset + size))
         j = spiker[c] - offset
         offset += size
-        if not c.size:
-            continue
-        state.spike(c, j, t[c])
-        if state.layer.recurrent is not None:
-            state.x[c, :, state.equations.input] += weights[state.layer.recurrent.name][c, j]
-        if index + 1 < len(layers):
-            above = layers[index + 1]
-            above.x[c, :, above.equations.input] += weights[above.layer.forward.name][c, j]
+        if c.size:
+            state.spike(c, j, t[c])
+            arrivals.send(state.layer.population.name, c, j, t[c])

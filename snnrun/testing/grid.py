@@ -49,7 +49,7 @@ class GridResult:
 
     loss: float
     counts: list[Array]
-    gradients: dict[str, Array]  # trained projections, and "population.parameter"
+    gradients: dict[str, Array]  # trained weights and delays, and "population.parameter"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +69,8 @@ class Grid:
         neuron to neuron can be replaced in a program that is built.
         """
         backend, program = self.backend, self.backend.program
-        for name, w in problem.weights.items():
-            backend.set(name, w)
+        for name, table in (*problem.weights.items(), *problem.delays.items()):
+            backend.set(name, table)
         given = {
             f"{x.population.name}.{p}": v
             for x in problem.network.layers

@@ -1,12 +1,12 @@
 """Small random problems for any neuron: weights in its own units, and input that makes it spike.
 
-Shapes: C candidates, P presynaptic and Q postsynaptic neurons.
+Shapes: C candidates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,10 +25,11 @@ MOST_SPIKES = 8  # of a neuron, in a trial
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """What is large for a neuron: the distance to its threshold, and the weight that bridges it."""
+    """What is large for a neuron: the distance to its threshold, and the weights that bridge it."""
 
     level: float  # of g = X - threshold; 1 for a neuron without a threshold
-    weight: float  # one arriving spike of it moves the neuron by ``level`` at most
+    weights: tuple[float, ...]  # of each port: an arrival moves the neuron by ``level`` at most
+    inhibitory: tuple[bool, ...]  # of each port: positive weights drive it away from the threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,58 +53,76 @@ def time_scale(models: Sequence[tuple[Neuron, Mapping[str, float]]]) -> float:
 
 
 def scale_of(neuron: Neuron, values: Mapping[str, float], duration: float) -> Scale:
-    """Return the neuron's scale from its response to one arriving spike, its threshold left out."""
+    """Return the neuron's scale from its responses to one arrival, its threshold left out."""
     equations = Equations(neuron)
     p = {name: np.full((1, 1), value) for name, value in values.items()}
     A, b = equations.matrices(p)
-    still = equations.start(p)
-    moved = still.copy()
-    moved[..., equations.input] += 1.0
+    ports = [equations.states.index(port) for port in neuron.ports]
+    x = np.repeat(equations.start(p), 1 + len(ports), axis=0)  # the first without an arrival
+    x[np.arange(1, len(x)), :, ports] += 1.0
     n = int(np.ceil(duration * max(fastest_rate(A), 50 / duration)))
     levels, responses = [], []
     for _ in range(n):
-        still, moved = (flow(A, b, x).at(np.full((1, 1), duration / n)) for x in (still, moved))
-        if equations.spiking:
-            g = equations.threshold(still, p)
-            levels.append(-g.item())
-            responses.append((equations.threshold(moved, p) - g).item())
-        else:
-            levels.append(1.0)
-            responses.append((moved - still)[0, 0, 0].item())
+        x = flow(A, b, x).at(np.full((1, 1), duration / n))
+        read = equations.threshold(x, p) if equations.spiking else x[..., 0]
+        levels.append(-read[0, 0] if equations.spiking else 1.0)
+        responses.append(read[1:, 0] - read[0, 0])
     level = float(np.median(levels))
-    response = max(responses)
-    if response < 0.1 * -min(responses):  # spikes that arrive drive it down: negative weights
-        response = min(responses)
     if level <= 0:  # it spikes without any input
         level = float(np.abs(levels).max())
-    if response == 0 or not np.isfinite(response):
-        target = neuron.threshold or neuron.states[0]
-        raise ModelError(
-            f"neuron {neuron.name}: a spike that arrives at {neuron.input} never moves {target}, "
-            "so the neuron does nothing; check the equations"
-        )
-    return Scale(level=level, weight=level / response)
+    highest, lowest = np.max(responses, axis=0), np.min(responses, axis=0)
+    down = highest < 0.1 * -lowest
+    response = np.where(down, lowest, highest)
+    for port, moved in zip(neuron.ports, response, strict=True):
+        if moved == 0 or not np.isfinite(moved):
+            target = neuron.threshold or neuron.states[0]
+            raise ModelError(
+                f"neuron {neuron.name}: a spike that arrives at {port} never moves {target}, "
+                "so the neuron does nothing; check the equations"
+            )
+    down[0] = False  # spikes at the usual port drive it up, if need be by negative weights
+    response[1:] = np.abs(response[1:])
+    weights = tuple((level / response).tolist())
+    return Scale(level=level, weights=weights, inhibitory=tuple(down.tolist()))
 
 
 def natural_draws(network: Network, scales: Sequence[Scale]) -> dict[str, Draw]:
     """Return distributions of weights, per projection, that make a few spikes per neuron."""
     draws = {}
-    before, events = network.input.size, EVENTS
     for layer, scale in zip(network.layers, scales, strict=True):
-        unit = scale.weight / before
         neuron = layer.population.neuron
         spiking = neuron is not None and neuron.threshold is not None
-        first = layer is network.layers[0]
-        drive = (
-            3.5 if first else 2.5
-        )  # weights of size 1 that arrive in a trial, so many thresholds
-        mean, std = (drive / events, 0.4 * drive / events) if spiking else (0.3, 1.0)
-        draws[layer.forward.name] = Draw(mean=mean * unit, std=std * abs(unit))
-        before = layer.population.size
-        if layer.recurrent is not None:
-            draws[layer.recurrent.name] = Draw(mean=0.0, std=0.2 * abs(scale.weight) / before)
-        events = 3
+        driving = [p for p in layer.projections if _drives(network, p, scale)]
+        share = 1 / max(1, len(driving))
+        for projection in layer.projections:
+            weight = scale.weights[network.port_of(projection)]
+            unit = weight / _sources(network, projection)
+            if projection not in driving:
+                draws[projection.name] = Draw(mean=0.0, std=0.2 * abs(unit))
+                continue
+            # weights of size 1 that arrive in a trial, so many thresholds
+            first = projection.source == network.input.name
+            drive, events = (3.5, EVENTS) if first else (2.5, 3)
+            drive *= share
+            mean, std = (drive / events, 0.4 * drive / events) if spiking else (0.3, 1.0)
+            draws[projection.name] = Draw(mean=mean * unit, std=std * abs(unit))
     return draws
+
+
+def _drives(network: Network, projection: Projection, scale: Scale) -> bool:
+    """Return whether spikes come by it from earlier populations and can drive the target."""
+    places = {population.name: place for place, population in enumerate(network.populations)}
+    port, (low, high) = network.port_of(projection), projection.bounds
+    allowed = high > 0 if scale.weights[port] > 0 else low < 0
+    earlier = places[projection.source] < places[projection.target]
+    return earlier and allowed and not scale.inhibitory[port]
+
+
+def _sources(network: Network, projection: Projection) -> float:
+    """Return from how many neurons a postsynaptic one receives, on average."""
+    if projection.synapses is None:
+        return network.size(projection.source)
+    return max(len(projection.synapses.pre), 1) / network.size(projection.target)
 
 
 def draw_weights(
@@ -113,16 +132,42 @@ def draw_weights(
     seed: int,
     gains: Sequence[float] = (1.0,),
 ) -> dict[str, Array]:
-    """Return ``count`` candidates of all weights, [C, P, Q] each, times ``gains`` in turn."""
-    factors = np.resize(gains, count)[:, None, None]
+    """Return ``count`` candidates of all weights, [C, ...] each, times ``gains`` in turn."""
+    factors = np.resize(gains, count)
 
     def draw(projection: Projection) -> Array:
-        shape = (count, network.size(projection.source), network.size(projection.target))
+        ends = network.size(projection.source), network.size(projection.target)
+        shape = projection.synapses.weights if projection.synapses else ends
         d = draws[projection.name]
-        drawn = stream(seed, f"check weights {projection.name}").normal(d.mean, d.std, shape)
-        return factors * drawn
+        random = stream(seed, f"check weights {projection.name}")
+        drawn = random.normal(d.mean, d.std, (count, *shape))
+        drawn *= factors.reshape(-1, *[1] * len(shape))
+        low, high = projection.bounds
+        if d.mean == 0 and (low >= 0 or high <= 0):  # of one sign, while 0 is the mean of two
+            drawn = np.abs(drawn) if high > 0 else -np.abs(drawn)
+        return np.clip(drawn, low, high)
 
     return {projection.name: draw(projection) for projection in network.projections}
+
+
+def with_delays(network: Network, longest: float, seed: int) -> Network:
+    """Return the network with delays that are drawn up to ``longest`` ms, and fit the short trial.
+
+    They keep away from 0 and from the largest, where a delay has one side only.
+    """
+
+    def drawn(projection: Projection) -> Projection:
+        delays = projection.delays
+        if delays is None:
+            return projection
+        most = min(delays.most, longest)
+        ends = network.size(projection.source), network.size(projection.target)
+        random = stream(seed, f"check delays {projection.name}")
+        start = most * random.uniform(0.1, 0.9, delays.kind.shape(*ends))
+        return replace(projection, delays=replace(delays, start=start, most=most))
+
+    layers = tuple(replace(x, projections=tuple(map(drawn, x.projections))) for x in network.layers)
+    return replace(network, layers=layers)
 
 
 def input_events(
@@ -142,25 +187,20 @@ def ranked(
 
     Every hidden layer must spike, all but a quarter of its neurons at least once, and with a loss
     on spike times every output too. What makes the error of a grid large comes last: spikes less
-    than ``gap`` ms from another event, with which they may change places, and then flat crossings
-    of a threshold.
+    than ``gap`` ms from an arrival at their neuron, with which they may change places, and then
+    flat crossings of a threshold.
     """
-    count = len(next(iter(candidates.values())))
-    values = [
-        {name: np.repeat(v[None], count, 0) for name, v in problem.values(layer).items()}
-        for layer in problem.network.layers
-    ]
-    history = simulate(problem, candidates, values)
+    history = simulate(problem, candidates)
     levels = np.repeat(
         [s.level for s in scales], [n.population.size for n in problem.network.layers]
     )
-    good = np.ones(count, bool)
+    good = np.ones(len(history.counts[0]), bool)
     for counts in history.counts[:-1]:
         n = counts.shape[1]
         good &= (counts.sum(1) >= 1.5 * n) & ((counts == 0).sum(1) <= n // 4)
         good &= counts.max(1) <= MOST_SPIKES
     if problem.loss.spiking:
         good &= (history.first_spikes < 0.98 * problem.duration).all(1)
-    close = history.smallest_gaps(problem.times) < gap
+    close = history.smallest_gaps() < gap
     order = np.lexsort((-history.lowest_slope(levels), close))
     return [int(c) for c in order if good[c]]

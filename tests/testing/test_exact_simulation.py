@@ -108,18 +108,14 @@ def one_neuron(neuron: Neuron, weight: float, times: list[float]) -> History:
     """Simulate the first of four neurons of a layer that an input channel drives."""
     setup = make_setup(neuron_parts(neuron, {}, 0.1), SUM, {}, 20.0, 0.1, seed=0)
     task = replace(setup.problem, times=np.array(times), channels=np.zeros(len(times), int))
-    weights = {name: np.zeros((1, *w.shape[1:])) for name, w in setup.candidates.items()}
-    weights["in_to_hid"][0, 0, 0] = weight
-    values = []
+    copies = {name: np.zeros((1, *w.shape[1:])) for name, w in setup.candidates.items()}
+    copies["in_to_hid"][0, 0, 0] = weight
     for layer in task.network.layers:
         assert layer.population.neuron is not None
-        values.append(
-            {
-                p.name: np.full((1, layer.population.size), p.default)
-                for p in layer.population.neuron.parameters
-            }
-        )
-    return simulate(task, weights, values)
+        for p in layer.population.neuron.parameters:
+            size = layer.population.size
+            copies[f"{layer.population.name}.{p.name}"] = np.full((1, size), p.default)
+    return simulate(task, copies)
 
 
 def test_coupled_states_and_a_threshold_with_max_agree_with_small_steps() -> None:
@@ -137,8 +133,7 @@ def test_silent_outputs_count_as_late_or_are_left_out() -> None:
     other = (case.labels[0] + 1) % 3
     weights["hid_to_out"][:, other] = 0.0
     task = of_oracle(replace(case, weights=weights))
-    values = [{k: v[None] for k, v in task.values(x).items()} for x in task.network.layers]
-    history = simulate(task, {name: w[None] for name, w in weights.items()}, values)
+    history = simulate(task, {})
     t = history.first_spikes[0]
     assert np.isinf(t[other])
 
@@ -200,8 +195,7 @@ def test_roots_are_found_where_newtons_method_alone_would_leave() -> None:
 def test_the_maximum_lies_between_and_at_the_ends_of_pieces() -> None:
     case = CASES["refractory lif, max, two layers"]
     task = of_oracle(case)
-    values = [{k: v[None] for k, v in task.values(x).items()} for x in task.network.layers]
-    history = simulate(task, {name: w[None] for name, w in task.weights.items()}, values)
+    history = simulate(task, {})
     loss = exact_loss(history, MAX, {}, task.label)[0]
     V = np.concatenate(
         [
