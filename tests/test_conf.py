@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
-from runs import composed
+from runs import composed, here
 
 from snnrun.commands.arguments import split
 from snnrun.commands.choices import groups
@@ -81,6 +81,7 @@ def test_every_choice_of_network_and_record_works_with_every_data_set(
         refused = {
             "recurrent": "needs RECURRENT=false",
             "layers": "network.layers: rule=superspike",
+            "graph": "network.populations: rule=superspike",
         }
         if network in refused:
             with pytest.raises(ConfigError, match=refused[network]):
@@ -131,6 +132,19 @@ def test_networks_of_the_documentation_work_as_written(page: str, tmp_path: Path
         (tmp_path / "network" / f"example{number}.yaml").write_text(example)
         words = ["--config-dir", str(tmp_path), f"network=example{number}"]
         assert settled(split(words)).layers
+
+
+def test_graphs_of_the_documentation_run_as_written(tmp_path: Path) -> None:
+    text = (conf_dir().parent / "docs" / "networks.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "network").mkdir()
+    few = ["N_TRAIN=8", "N_VALIDATE=2", "N_TEST=2", "N_EPOCH=1", "DT_MS=1"]
+    few.append(f"OUT_DIR={tmp_path}")
+    for number, example in enumerate(examples):
+        (tmp_path / "network" / f"example{number}.yaml").write_text(example)
+        choice = f"network=example{number}"
+        done = here("train", "--config-dir", str(tmp_path), choice, "backend=numpy", *few)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_preset_of_wunderlich_and_pehle_is_theirs() -> None:
