@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 from snnrun.config import Config
 from snnrun.datasets import find
-from snnrun.datasets.spikes import Splits
 from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_neuron, find_regulariser, find_rule
-from snnrun.schema.choices import LayerChoice
-from snnrun.schema.fields import FROZEN, INPUT
+from snnrun.network.network import Layer, Network
+from snnrun.schema.fields import INPUT
 
 SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime
 LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
+MATRICES = 4  # [P, Q] of backend numpy: weights, with their delays, and two gradients
 LIBRARIES = 20 << 20  # what is still to be loaded: the program, the writers of files
 Sizes = dict[str, int]  # population -> its neurons
 SHARE = 0.1  # a part below this share of the whole is not named
@@ -45,25 +46,23 @@ def require_memory_for_data(config: Config) -> None:
     _require(config, [Part(f"data of {examples:,} examples", size, keys)])
 
 
-def require_memory(config: Config, splits: Splits) -> None:
+def require_memory(config: Config, network: Network) -> None:
     """Raise ResourceError if the run would need more memory than there is, with what needs it.
 
     Args:
         config: The configuration.
-        splits: The data, which are in memory already.
+        network: Its network; it and the data are in memory already.
     """
-    _require(config, parts_of(config, splits))
+    _require(config, parts_of(config, network))
 
 
-def parts_of(config: Config, splits: Splits) -> list[Part]:
+def parts_of(config: Config, network: Network) -> list[Part]:
     """Return what a run will need beside its data, by purpose."""
-    data = splits.train.data
-    rows = data.n_channels * (1 + config.N_INPUT_DELAY)
-    sizes = {INPUT: rows} | {x.name: x.size or data.n_classes for x in config.layers}
+    sizes = {p.name: p.size for p in network.populations}
     parts: list[Part] = []
     real = 4 if config.backend.precision == "float32" else 8
     deferred = _deferred(config, sizes, real)
-    for layer in config.layers:
+    for layer in network.layers:
         parts += _weights(config, layer, sizes, real, deferred)
     if config.backend.name == "native" and find_rule(config).gradient.engine.has_gradient:
         parts += _trials(config, sizes, real, deferred)
@@ -71,26 +70,31 @@ def parts_of(config: Config, splits: Splits) -> list[Part]:
 
 
 def _weights(
-    config: Config, layer: LayerChoice, sizes: Sizes, real: int, deferred: bool
+    config: Config, layer: Layer, sizes: Sizes, real: int, deferred: bool
 ) -> Iterator[Part]:
     """Give weights with moments and gradients, and what starts them or keeps them on disk."""
     hidden = _hidden_keys(config)
     online = not find_rule(config).gradient.engine.has_gradient
     for projection in layer.projections:
-        count = sizes[projection.source] * sizes[projection.target]
-        copies = (5 if online else 4) * real if config.backend.name == "native" else 0
-        # as they are drawn, or in a checkpoint, with moments: arrays, the file, and its copy
-        copies += max(16 + real, 3 * real * (1 if projection.rule == FROZEN else 3))
+        pairs = sizes[projection.source] * sizes[projection.target]
+        synapses = projection.synapses
+        array = pairs if synapses is None else prod(synapses.weights)
+        native = (5 if online else 4) * real if config.backend.name == "native" else 0
         if not (deferred or online):
-            copies += real * min(SLOTS, config.N_BATCH)
+            native += real * min(SLOTS, config.N_BATCH)
         if find_rule(config).discrete:
-            copies += real
+            native += real
+        # as they are drawn, or in a checkpoint, with moments: arrays, the file, and its copy
+        size = array * max(16 + real, 3 * real * (3 if projection.trained else 1))
+        size += (pairs if synapses is None else synapses.count) * native
+        if config.backend.name == "numpy" and synapses is not None:
+            size += pairs * MATRICES * 8
         keys = hidden if projection is not layer.recurrent else (*hidden, "RECURRENT")
         if projection.source == INPUT:
             keys = (*keys, "N_INPUT_DELAY")
         if not (deferred or online):
             keys = (*keys, "N_BATCH")
-        yield Part(f"weights {projection.name} and their gradients", count * copies, keys)
+        yield Part(f"weights {projection.name} and their gradients", size, keys)
 
 
 def _trials(config: Config, sizes: Sizes, real: int, deferred: bool) -> Iterator[Part]:

@@ -32,6 +32,7 @@ from snnrun.network.build import (
     find_rule,
     initial_weights,
 )
+from snnrun.network.network import Network
 from snnrun.plots.library import live_plots, require_plots
 from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.ending import noting_end
@@ -208,17 +209,27 @@ def _open(
     config: Config, splits: Splits, paths: RunPaths, reporter: Reporter, stack: ExitStack
 ) -> Opened:
     """Return the backend with the built program, which is closed with ``stack``."""
-    require_memory(config, splits)
-    program = build_program(config, splits)
+    network = network_of(config, splits)
+    require_memory(config, network)
+    program = _compiled(config, network)
     return stack.enter_context(open_backend(program, config, paths.code, splits, reporter.build))
 
 
 def build_program(config: Config, splits: Splits) -> Program:
     """Return the program of the network that ``config`` describes, for this data."""
+    return _compiled(config, network_of(config, splits))
+
+
+def network_of(config: Config, splits: Splits) -> Network:
+    """Return the network that ``config`` describes, for this data."""
     data = splits.train.data
     n_inputs = data.n_channels * (1 + config.N_INPUT_DELAY)
     shape = () if config.N_INPUT_DELAY else data.shape
-    network = build_network(config, n_inputs, data.n_classes, shape)
+    return build_network(config, n_inputs, data.n_classes, shape)
+
+
+def _compiled(config: Config, network: Network) -> Program:
+    """Return the program of a network."""
     loss = find_loss(config)
     regulariser, strengths = find_regulariser(config)
     return compile_program(

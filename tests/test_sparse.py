@@ -17,9 +17,10 @@ from snnrun.connectivity.synapses import Synapses, connect
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
 from snnrun.keys.kinds import INT
+from snnrun.needs import parts_of
 from snnrun.network.build import initial_weights
 from snnrun.network.delays import DelayKind, Delays
-from snnrun.run import build_program
+from snnrun.run import build_program, network_of
 
 KEY = "network.layers[0].forward.connectivity"
 
@@ -266,3 +267,44 @@ def test_a_kind_of_ones_own_sees_shapes_shares_weights_and_has_options() -> None
     wrong = configured([{"forward": {"connectivity": {**own, "times": 0}}}])
     with pytest.raises(ConfigError, match=r"connectivity.times=0: must be a whole number >= 1"):
         build_program(wrong, load(wrong))
+
+
+def test_a_convolution_beside_other_projections_gives_its_target_a_shape() -> None:
+    graph = {
+        "network.populations": [{"name": "skip", "size": 9}, {"name": "features"}],
+        "network.projections": [
+            {"from": "input", "to": "skip"},
+            {"from": "skip", "to": "features"},
+            {"from": "input", "to": "features", "connectivity": {"kind": "conv2d", "channels": 2}},
+            {"from": "features", "to": "output"},
+        ],
+    }
+    config = configured([], **graph)
+    program = build_program(config, load(config))
+    assert {p.name: p.grid for p in program.network.populations} == {
+        "input": (6, 5, 2),
+        "skip": (),
+        "features": (4, 3, 2),
+        "output": (),
+    }
+
+
+def test_memory_is_asked_for_the_weights_that_there_are(tmp_path: Path) -> None:
+    kernel = {"kind": "conv2d", "kernel": 3, "padding": 1, "channels": 400}
+    config = configured([{"forward": {"connectivity": kernel}}], backend="native")
+    with pytest.raises(ConfigError, match="backend=native: does not share weights"):
+        network_of(config, load(config))
+    layers = {
+        "sparse": {"size": 50_000, "forward": {"connectivity": {"kind": "sparse", "fan_in": 2}}},
+        "dense": {"size": 50_000},
+        "shared": {"forward": {"connectivity": kernel}},
+    }
+    sizes = {}
+    for name, layer in layers.items():
+        config = configured([layer], backend="numpy" if name == "shared" else "native")
+        [part, *_] = parts_of(config, network_of(config, load(config)))
+        assert part.what == "weights in_to_hid and their gradients"
+        sizes[name] = part.size
+    assert sizes["dense"] >= 60 * 50_000 * 13 * 4  # value, moments, gradient, and what is kept
+    assert sizes["sparse"] < 0.75 * sizes["dense"]
+    assert sizes["shared"] < 60 * 30 * 400 * 33  # matrices of backend numpy, and little else

@@ -13,7 +13,6 @@ from snnrun.backends.native import open_native, require_native
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
-from snnrun.errors import ConfigError
 
 BACKENDS: dict[str, Callable[..., Opened]] = {
     "native": open_native,
@@ -42,23 +41,8 @@ def open_backend(
 
     Raises:
         BuildError: What is needed is missing, or a compiler failed.
-        ConfigError: The backend cannot run such a network.
     """
-    if config.backend.name == "native":
-        _refuse_others_than_chains(program)
     data = tuple({id(s.data): s.data for s in splits.all()}.values())
     opened = BACKENDS[config.backend.name](program, config, code, data, say)
     with closing(opened.backend):
         yield opened
-
-
-def _refuse_others_than_chains(program: Program) -> None:
-    """Raise ConfigError for a network that the native backend would run as another one."""
-    network = program.network
-    shared = [p.name for p in network.projections if p.synapses and p.synapses.shared]
-    if network.chain and not shared:
-        return
-    why = f"synapses of projection {shared[0]} share weights" if shared else "it is no chain"
-    raise ConfigError(
-        f"backend native cannot run the network {network.shape} yet: {why}; use backend=numpy"
-    )

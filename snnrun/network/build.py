@@ -47,9 +47,8 @@ def build_network(
     populations = {inputs.name: inputs}
     layers = []
     choices = config.layers
-    for choice in choices:  # one whose connections say its size comes behind their source
-        source = populations.get(choice.forward.source)
-        populations[choice.name] = _population(config, choice, n_outputs, source)
+    for choice in choices:  # in such an order that sources are known, but for loops
+        populations[choice.name] = _population(config, choice, n_outputs, populations)
     for choice in choices:
         projections = tuple(_projection(config, p, populations) for p in choice.projections)
         layers.append(Layer(population=populations[choice.name], projections=projections))
@@ -139,6 +138,12 @@ def _refuse_graph(config: Config, network: Network) -> None:
             "backend=native: runs chains of populations, each with a projection from the one "
             "before it and perhaps from itself, without port and delay; use backend=numpy"
         )
+    shared = [p.name for p in network.projections if p.synapses and p.synapses.shared]
+    if backend == "native" and shared:
+        raise ConfigError(
+            f"backend=native: does not share weights between synapses (projection {shared[0]}); "
+            "use backend=numpy"
+        )
     if signed := [p.name for p in network.projections if p.sign and backend != "numpy"]:
         raise ConfigError(
             f"backend={backend}: does not keep the sign of weights (projection {signed[0]}); leave "
@@ -216,25 +221,28 @@ def _connectivity(choice: ProjectionChoice) -> Connectivity:
     return read(choice.connectivity, f"{_place(choice)}.connectivity")
 
 
-def _shape(choice: LayerChoice, source: Population | None, size: int) -> Shape:
-    """Return the shape of a population: its own, or that which its connections give it.
+def _shape(choice: LayerChoice, size: int, before: Mapping[str, Population]) -> Shape:
+    """Return the shape of a population: its own, or what a connection of it makes.
 
-    ``source``: from which its first projection leads; None where that comes behind it.
+    ``before``: populations from which its connections may lead, by name.
     """
-    if source is None:
+    if choice.shape:
         return choice.shape
-    ends = Ends(
-        pre=source.size, post=size if choice.sized else 0, source=source.grid, target=choice.shape
-    )
-    kind = _connectivity(choice.forward)
-    return choice.shape or shape_of_target(kind, ends, _place(choice.forward))
+    for projection in choice.projections:
+        kind = _connectivity(projection)
+        if kind.target is None or projection.source not in before:
+            continue
+        source, post = before[projection.source], size if choice.sized else 0
+        ends = Ends(pre=source.size, post=post, source=source.grid)
+        return shape_of_target(kind, ends, _place(projection))
+    return ()
 
 
 def _population(
-    config: Config, choice: LayerChoice, n_outputs: int, source: Population | None
+    config: Config, choice: LayerChoice, n_outputs: int, before: Mapping[str, Population]
 ) -> Population:
     neuron, heterogeneous = _neuron_of(config, choice)
-    shape = _shape(choice, source, choice.size or n_outputs)
+    shape = _shape(choice, choice.size or n_outputs, before)
     name, size = choice.name, size_of(shape) if shape else choice.size or n_outputs
     own: Mapping[str, Any] = choice.parameters
     known = [p.name for p in neuron.parameters]
