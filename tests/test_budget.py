@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interruption": STORY | {"plots", "summary"},
     "run": STORY | {"interruption", "needs", "plots", "summary"},
     "crossval": STORY | {"run"},
-    "commands": TOLD | {"crossval", "gradcheck", "search", "sweeps"},
+    "commands": TOLD | {"connectivity", "crossval", "gradcheck", "search", "sweeps"},
     "cli": GROUND | {"commands"},
     "interface": TOLD | {"commands", "sweeps"},
     "__init__": {"version"},

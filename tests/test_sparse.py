@@ -12,7 +12,8 @@ import pytest
 from pictures import configured
 
 from snnrun.backends.interpreter.backend import NumpyBackend
-from snnrun.connectivity import CONNECTIVITIES, Connectivity, Ends, option, read
+from snnrun.commands import keys
+from snnrun.connectivity import CONNECTIVITIES, Connectivity, Ends, option, read, read_kind
 from snnrun.connectivity.synapses import Synapses, connect
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
@@ -38,6 +39,20 @@ def test_each_kind_is_found_by_its_name(name: str) -> None:
     assert kind.name == name
     assert kind.meaning
     assert all(o.meaning.endswith(".") for o in kind.options)
+
+
+@pytest.mark.parametrize("word", ["connectivity", "conv1d"])
+def test_keys_tells_the_kinds_and_their_options(
+    word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.run([word])
+    said = " ".join(capsys.readouterr().out.split())
+    for name in CONNECTIVITIES:
+        kind = read_kind(name, KEY)
+        shown = word in ("connectivity", name)
+        assert (f"connectivity: {name} " in said) == shown
+        for o in kind.options:
+            assert (f"{name}, {o.name} {o.meaning} allowed: {o.allowed()} def" in said) == shown
 
 
 @pytest.mark.parametrize("probability", [0.01, 0.3, 0.97, 1.0])

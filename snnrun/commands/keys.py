@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from snnrun.connectivity import CONNECTIVITIES, read_kind
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import shown
 from snnrun.keys.synonyms import of_words, plain_word
@@ -39,6 +40,7 @@ examples:
   snnrun keys 'REC_*'
   snnrun keys backend
   snnrun keys sweep
+  snnrun keys connectivity
 """
 
 
@@ -48,6 +50,9 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if of_search := _of_a_search(arguments):
         print("\n\n".join(map(describe, of_search)))
+        return 0
+    if kinds := _kinds_of_connectivity(arguments):
+        print("\n\n".join(map(describe_connectivity, kinds)))
         return 0
     found = find(arguments)
     if not found.ranked:
@@ -81,6 +86,20 @@ def _of_a_search(words: Sequence[str]) -> list[Key]:
         return []
     glob = f"{GROUP}.*" if words[0] == GROUP else words[0]
     return [key for name, key in SEARCH.items() if fnmatchcase(name, glob)]
+
+
+def _kinds_of_connectivity(words: Sequence[str]) -> list[str]:
+    """Return the kinds of connectivity that one word names; all of them for the word itself."""
+    word = words[0].lower() if len(words) == 1 else ""
+    return [kind for kind in CONNECTIVITIES if word in ("connectivity", kind)]
+
+
+def describe_connectivity(name: str) -> str:
+    """Return the documentation of a kind of connectivity and its options."""
+    kind = read_kind(name, "connectivity")
+    head = [f"connectivity: {name}", *_wrapped(f"{kind.meaning[0].upper()}{kind.meaning[1:]}.")]
+    options = (describe(replace(key, name=f"{name}, {key.name}")) for key in kind.options)
+    return "\n".join(["\n".join(head), *options])
 
 
 def _print_ranked(keys: Sequence[Key]) -> None:

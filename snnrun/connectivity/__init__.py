@@ -144,14 +144,20 @@ def read(value: Any, where: str) -> Connectivity:
         ConfigError: There is no such kind, or an option that it does not have or allow.
     """
     kind, given = _parts(value, where)
-    found = load_object(_path(kind), where)
-    if not isinstance(found, Connectivity):
-        raise ConfigError(
-            f"{where}={kind}: a snnrun Connectivity is needed, not a {type(found).__name__}"
-        )
+    found = read_kind(kind, where)
     if wrong := list(found.problems(given, where)):
         raise ConfigError("\n".join(wrong), wrong)
     return found.with_options(given)
+
+
+def read_kind(name: str, where: str) -> Connectivity:
+    """Return a kind without options, by its name or dotted path; see ``read``."""
+    found = load_object(_path(name), where)
+    if not isinstance(found, Connectivity):
+        raise ConfigError(
+            f"{where}={name}: a snnrun Connectivity is needed, not a {type(found).__name__}"
+        )
+    return found
 
 
 def built_in(value: Any) -> bool:

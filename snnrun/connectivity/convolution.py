@@ -209,7 +209,7 @@ def _mean(ends: Ends, *, kernel: Sides, stride: Sides | None, scale: float) -> f
 # Declarations
 
 
-def _sides(least: int, also: str = "") -> Kind:
+def _sides(least: int, also: str = "", axes: int | None = None) -> Kind:
     """Return the kind of a whole number, or one for each axis; or the word ``also``."""
 
     def convert(value: Any) -> Any:
@@ -220,7 +220,8 @@ def _sides(least: int, also: str = "") -> Kind:
             raise ValueError(value)
         return sides if isinstance(value, list | tuple) else sides[0]
 
-    text = f"a whole number >= {least}, or one for each axis as in [{least + 2}, {least + 4}]"
+    text = f"a whole number >= {least}"
+    text += "" if axes == 1 else f", or one for each axis as in [{least + 2}, {least + 4}]"
     return Kind(text=f"{text}, or {also}" if also else text, convert=convert)
 
 
@@ -232,11 +233,18 @@ def _conv(axes: int, meaning: str) -> Connectivity:
         between=partial(convolution, axes=axes),
         target=partial(conv_shape, axes=axes),
         options=(
-            option("kernel", _sides(1), f"Size of the kernel; its weights are {shape}.", default=3),
-            option("stride", _sides(1), "Sources from a target to the next one.", default=1),
+            option(
+                "kernel",
+                _sides(1, axes=axes),
+                f"Size of the kernel; its weights are {shape}.",
+                default=3,
+            ),
+            option(
+                "stride", _sides(1, axes=axes), "Sources from a target to the next one.", default=1
+            ),
             option(
                 "padding",
-                _sides(0, SAME),
+                _sides(0, SAME, axes),
                 "Places without a neuron that are added at each end; same: as many as make as many "
                 "targets as sources, or with a stride their share, rounded up.",
                 default=0,

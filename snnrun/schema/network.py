@@ -249,8 +249,9 @@ OPTIONS = table(
     row(
         "network.projections",
         "The projections between network.populations, in any order: a list of mappings with from, "
-        "to, name, mean, std, rule, connectivity, port, sign (1 or -1: weights that stay above or "
-        "below 0) and delay (ms, or {kind, start, max, train}). A name left out is FROM_to_TO.",
+        "to, name, mean, std, rule, connectivity (a kind, or {kind, options}; snnrun keys "
+        "connectivity), port, sign (1 or -1: weights that stay above or below 0) and delay (ms, or "
+        "{kind, start, max, train}). A name left out is FROM_to_TO.",
         kind=PROJECTIONS,
     ),
     text(
