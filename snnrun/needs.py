@@ -10,20 +10,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from snnrun.backends.interpreter.backend import AT_ONCE
 from snnrun.config import Config
 from snnrun.datasets import find
 from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory, usable_cores
-from snnrun.network.build import find_neuron, find_regulariser, find_rule
-from snnrun.network.network import Layer, Network
+from snnrun.network.build import find_regulariser, find_rule
+from snnrun.network.network import Network, Projection
 from snnrun.schema.fields import INPUT
 
 SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime
 LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
 MATRICES = 4  # [P, Q] of backend numpy: weights, with their delays, and two gradients
+TENSORS = 4  # of backend numpy: value, moments, gradient
 LIBRARIES = 20 << 20  # what is still to be loaded: the program, the writers of files
-Sizes = dict[str, int]  # population -> its neurons
 SHARE = 0.1  # a part below this share of the whole is not named
 
 
@@ -49,89 +50,116 @@ def require_memory_for_data(config: Config) -> None:
 def require_memory(config: Config, network: Network) -> None:
     """Raise ResourceError if the run would need more memory than there is, with what needs it.
 
-    Args:
-        config: The configuration.
-        network: Its network; it and the data are in memory already.
+    Data and network are in memory already.
     """
     _require(config, parts_of(config, network))
 
 
 def parts_of(config: Config, network: Network) -> list[Part]:
     """Return what a run will need beside its data, by purpose."""
-    sizes = {p.name: p.size for p in network.populations}
-    parts: list[Part] = []
     real = 4 if config.backend.precision == "float32" else 8
-    deferred = _deferred(config, sizes, real)
-    for layer in network.layers:
-        parts += _weights(config, layer, sizes, real, deferred)
-    if config.backend.name == "native" and find_rule(config).gradient.engine.has_gradient:
-        parts += _trials(config, sizes, real, deferred)
+    deferred = _deferred(config, network, real)
+    parts = [
+        part
+        for projection in network.projections
+        for part in _of_projection(config, network, projection, real, deferred)
+    ]
+    if not find_rule(config).gradient.engine.has_gradient:
+        return parts
+    if config.backend.name == "native":
+        parts.append(_trials(config, network, real, deferred))
+    elif config.backend.name == "numpy":
+        parts.append(_tapes(config, network))
     return parts
 
 
-def _weights(
-    config: Config, layer: Layer, sizes: Sizes, real: int, deferred: bool
+def _of_projection(
+    config: Config, network: Network, projection: Projection, real: int, deferred: bool
 ) -> Iterator[Part]:
-    """Give weights with moments and gradients, and what starts them or keeps them on disk."""
-    hidden = _hidden_keys(config)
+    """Give weights and delays with moments and gradients, and what starts or keeps them."""
+    keys = _hidden_keys(config)
     online = not find_rule(config).gradient.engine.has_gradient
-    for projection in layer.projections:
-        pairs = sizes[projection.source] * sizes[projection.target]
-        synapses = projection.synapses
-        array = pairs if synapses is None else prod(synapses.weights)
-        native = (5 if online else 4) * real if config.backend.name == "native" else 0
-        if not (deferred or online):
-            native += real * min(SLOTS, config.N_BATCH)
-        if find_rule(config).discrete:
-            native += real
+    if projection.source == projection.target:
+        keys = (*keys, "RECURRENT")
+    if projection.source == INPUT:
+        keys = (*keys, "N_INPUT_DELAY")
+    if not (deferred or online):
+        keys = (*keys, "N_BATCH")
+    ends = network.size(projection.source), network.size(projection.target)
+    synapses = projection.synapses
+    tensors = {"weights": (ends if synapses is None else synapses.weights, projection.trained)}
+    if projection.delays is not None:
+        delays = projection.delays
+        tensors["delays"] = delays.kind.shape(*ends), delays.trained
+    for what, (shape, trained) in tensors.items():
+        numbers = held = prod(shape)
+        if what == "weights" and synapses is not None:
+            held = synapses.count  # of those, native holds no others
+        copies = 0
+        if config.backend.name == "native":
+            copies = held * (5 if online else 4) * real
+            if not (deferred or online):
+                copies += held * real * min(SLOTS, config.N_BATCH)
+            if find_rule(config).discrete:
+                copies += held * real
+        elif config.backend.name == "numpy":
+            copies = 8 * (TENSORS * numbers + MATRICES * prod(ends))
         # as they are drawn, or in a checkpoint, with moments: arrays, the file, and its copy
-        size = array * max(16 + real, 3 * real * (3 if projection.trained else 1))
-        size += (pairs if synapses is None else synapses.count) * native
-        if config.backend.name == "numpy" and synapses is not None:
-            size += pairs * MATRICES * 8
-        keys = hidden if projection is not layer.recurrent else (*hidden, "RECURRENT")
-        if projection.source == INPUT:
-            keys = (*keys, "N_INPUT_DELAY")
-        if not (deferred or online):
-            keys = (*keys, "N_BATCH")
-        yield Part(f"weights {projection.name} and their gradients", size, keys)
+        copies += numbers * max(16 + real, 3 * real * (3 if trained else 1))
+        yield Part(f"{what} {projection.name} and their gradients", copies, keys)
 
 
-def _trials(config: Config, sizes: Sizes, real: int, deferred: bool) -> Iterator[Part]:
-    """Give the states, adjoints and spikes of the trials that are in work at the same time."""
+def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part:
+    """Return the states, adjoints and spikes of the trials that are in work at the same time."""
     threads = config.backend.threads or usable_cores()
     average = config.AVG_SNSUM and find_regulariser(config)[0] is not None
     discrete = find_rule(config).discrete
-    shared = discrete and any(layer.recurrent is not None for layer in config.layers)
-    neurons = [sizes[layer.name] for layer in config.layers]
-    tables = [(config.steps + 2) * size * real for size in neurons]
+    shared = discrete and any(layer.recurrent is not None for layer in network.layers)
+    first = network.layers[0].population.size
+    tables = [(config.steps + 2) * x.population.size * real for x in network.layers]
     trials = threads * (TOGETHER if shared else 1)
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "backend.threads")
     if deferred:
-        room = max(TABLES * threads, sizes[INPUT] * neurons[0] * real // 2)
+        room = max(TABLES * threads, network.input.size * first * real // 2)
         wave = max(min(MOST_OF_A_WAVE, room // (sum(tables) + 1)), 2 * threads)
         trials = threads + min(wave, config.N_BATCH)
     if average:
         trials = threads + config.N_BATCH
         keys = (*keys, "N_BATCH")
     size = 0
-    for layer, count, table in zip(config.layers, neurons, tables, strict=True):
-        states = len(find_neuron(layer.neuron, layer.asked_by)[0].states)
-        size += table + count * (2 * states * real + 16)
-        if layer.train_tau or config.network.hidden_trained or discrete:
+    for layer, table in zip(network.layers, tables, strict=True):
+        population = layer.population
+        assert population.neuron is not None
+        states = len(population.neuron.states)
+        size += table + population.size * (2 * states * real + 16)
+        if population.trained or discrete:
             size += states * table
-    yield Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
+    return Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
 
 
-def _deferred(config: Config, sizes: Sizes, real: int) -> bool:
+def _tapes(config: Config, network: Network) -> Part:
+    """Return what backend numpy keeps of the trials of a mini-batch in every step."""
+    size = network.input.size * 8
+    for layer in network.layers:
+        neuron = layer.population.neuron
+        assert neuron is not None
+        numbers = 2 * len(neuron.states) + 2 + 2 * len(neuron.ports)
+        size += layer.population.size * (8 * numbers + 2)
+    counts = (config.N_VALIDATE, config.N_TEST)
+    evaluated = max(AT_ONCE if n is None else min(n, AT_ONCE) for n in counts)
+    trials = max(config.N_BATCH, evaluated)
+    keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "N_BATCH")
+    return Part(f"states and adjoints of {trials} trials", trials * config.steps * size, keys)
+
+
+def _deferred(config: Config, network: Network, real: int) -> bool:
     """Return whether there is one gradient for all (runtime/deferred.hpp), not one a slot."""
-    first, discrete = config.layers[0], find_rule(config).discrete
-    own = sizes[first.name]
-    gradient = (sizes[INPUT] + (own if first.recurrent else 0)) * own * real
+    first, discrete = network.layers[0], find_rule(config).discrete
+    own = first.population.size
+    gradient = (network.input.size + (own if first.recurrent else 0)) * own * real
     large = gradient >= LARGE_GRADIENT * (10 if first.recurrent else 1)
-    return (
-        large and len(config.layers) > 1 and not discrete and first.forward.rule == config.rule.name
-    )
+    by_rule = first.forward.rule == config.rule.name
+    return large and len(network.layers) > 1 and not discrete and by_rule
 
 
 def _hidden_keys(config: Config) -> tuple[str, ...]:

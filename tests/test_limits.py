@@ -187,6 +187,20 @@ def test_a_network_that_needs_too_much_memory_is_refused_before_its_build(tmp_pa
             "N_BATCH=512",
         ),
         ({"N_TRAIN": 10**10}, "N_TRAIN=10000000000"),
+        (
+            {
+                "NUM_HIDDEN": 200,
+                "network.populations": [{"name": "a", "size": 40000}, {"name": "b", "size": 9999}],
+                "network.projections": [
+                    {"from": "input", "to": "a"},
+                    {"from": "a", "to": "b"},
+                    {"from": "b", "to": "output"},
+                    {"from": "a", "to": "output"},
+                ],
+                "backend": "numpy",
+            },
+            "network.populations=[{name: a, size: 40000}, {name: b, size: 9999}]",
+        ),
     ],
 )
 def test_each_key_that_makes_a_run_large_is_named(
@@ -234,13 +248,35 @@ print("ratio", estimates[-1] / (resource.getrusage(resource.RUSAGE_SELF).ru_maxr
             },
             marks=pytest.mark.long,
         ),
+        pytest.param(
+            {
+                "network.populations": [{"name": "a"}, {"name": "b"}],
+                "network.projections": [
+                    {"from": "input", "to": "a"},
+                    {
+                        "from": "a",
+                        "to": "b",
+                        "delay": {"kind": "synaptic", "max": 3, "train": True},
+                    },
+                    {"from": "b", "to": "a"},
+                    {"from": "b", "to": "output"},
+                ],
+                "NUM_HIDDEN": 1200,
+                "DT_MS": 1.0,
+                "backend": "numpy",
+            },
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"NUM_HIDDEN": 1000, "DT_MS": 0.5, "backend": "numpy"}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_the_estimate_is_within_a_factor_of_two_of_what_a_run_takes(
     keys: dict, tmp_path: Path
 ) -> None:
     small_data = {"N_TRAIN": 16, "N_VALIDATE": 8, "N_TEST": 8, "N_EPOCH": 1, "N_BATCH": 16}
-    keys = {**SMALL, **small_data, **keys, "backend": {"threads": 2}}
+    keys = {**SMALL, **small_data, "backend": {"threads": 2}, **keys}
     script = MEASURED.format(keys=keys, folder=str(tmp_path / "run"))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=False

@@ -37,6 +37,7 @@ NEEDED = {
     "EVALUATION": "preset=none",
     "dataset.path": "dataset=shd",
     "dataset.fetch": "dataset=shd",
+    "ETA_DELAY": "network.layers=[{forward:{delay:{max:3,train:true}}}]",
 }
 
 
