@@ -12,8 +12,6 @@ from parity import native
 from runs import small
 
 from snnrun.backends.base import Adam, Noise
-from snnrun.backends.genn.describe import describe
-from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program
 from snnrun.connectivity import Connectivity, Ends, read
 from snnrun.connectivity.synapses import connect
@@ -155,8 +153,5 @@ def test_what_cannot_be_is_refused_with_what_to_do() -> None:
     config = small(**{"network.layers": [{"size": 7, "forward": plastic}]}, **USUAL)
     with pytest.raises(ModelError, match="rule stdp needs connectivity dense"):
         build_program(config, load(config))
-    config = small(**{"network.layers": LAYERS}, **USUAL, LOSS_TYPE="max")
-    with pytest.raises(ConfigError, match="backend genn connects all neurons; use backend=nat"):
-        describe(build_program(config, load(config)), Settings())
     with pytest.raises(ConfigError, match="must be one of dense, one_to_one, sparse"):
         small(**{"network.layers": [{"size": 7, "forward": {"connectivity": "dens"}}]}, **USUAL)

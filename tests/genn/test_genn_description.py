@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from oracle import problem
 from parity import data_of, native, program_of
+from ported import DELAYED, graph
 from superspike_problem import CASES, config_of
 from test_golden import PROGRAMS, program, rounded
 
@@ -61,6 +62,8 @@ def check_names(description: Description) -> None:
     declared: dict[str, set[str]] = {}
     for part in (*description.neurons, *description.synapses, *description.updates):
         names = [v.name for v in part.variables]
+        for more in ("of_source", "of_target"):
+            names += [v.name for v in getattr(part, more, ())]
         for more in ("tables", "parameters"):
             names += [item.name for item in getattr(part, more, ())]
         names += getattr(part, "inputs", ())
@@ -83,6 +86,12 @@ def check_names(description: Description) -> None:
 def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bool) -> None:
     given = problem(model, loss, recurrent=True, hidden_layers=2, t_ref=1.0)
     check_names(describe(program_of(given, 0.1), Settings(pipeline=pipeline, traced=True)))
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_whatever_a_graph_refers_to_is_there(loss: str, pipeline: bool) -> None:
+    check_names(describe(graph(loss, **DELAYED), Settings(pipeline=pipeline, traced=True)))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -173,14 +182,17 @@ def test_every_name_of_the_generated_code_is_one_that_users_cannot_take() -> Non
     for name in PROGRAMS:
         for pipeline in (False, True):
             made.append(describe(program(PROGRAMS[name]), Settings(pipeline=pipeline, traced=True)))
+    made += [describe(graph(loss, **DELAYED), Settings(traced=True)) for loss in ("sum", "max")]
     for description in made:
         for neurons in description.neurons[1:]:
             code = neurons.sim_code + neurons.reset_code
             found |= set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", code))
-    known = {"V", "I", "B", "tau_mem", "tau_syn", "v_thresh", "b_incr", "LEVEL_PER_STEP"}
+    known = {"V", "I", "J", "B", "tau_mem", "tau_syn", "tau_slow", "v_thresh", "b_incr"}
+    known.add("LEVEL_PER_STEP")
     prefixed = re.compile(
         "lam_|P_|H_|dP_|dH_|tape_|past_|spike_|kept_|released_|at_release_|"
-        "next_|peak_|trace_|gradient_|inverse_|shown_|later_|arrived_|arrival_slope_"
+        "next_|peak_|trace_|gradient_|inverse_|shown_|later_|arrived_|arrival_slope_|"
+        "pull_|In_|Apart_"
     )
     assert {n for n in found - known - TAKEN if not prefixed.match(n)} == set()
 

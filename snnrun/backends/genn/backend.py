@@ -28,8 +28,13 @@ from snnrun.backends.genn.watch import watch
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError
 
 TABLES = ("channel_start", "event_step")
+WIDE = (
+    "delayed spikes are to be spread over {0:g} steps to each side, and backend genn spreads them "
+    "over two steps only; use a width of 0, or backend=native"
+)
 PIPELINED_BATCHES = 32  # of a call: the pipeline must run empty at the same batches in every run
 
 
@@ -72,7 +77,7 @@ class GennBackend(Backend):
         self._trains_input = learns_from_input(program)
         self._parity = 0
         self._fill_events()
-        self._tensors.set_parameters()
+        self._tensors.set_start()
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor, in the model's precision."""
@@ -184,6 +189,8 @@ class GennBackend(Backend):
     def _begin(self, data: SpikeData, noise: Noise) -> None:
         """Have the data on the device, and set what holds for a whole call."""
         require_fitting(data, self.program)
+        if noise.delay_width > 0:
+            raise ConfigError(WIDE.format(noise.delay_width))
         if self._events.find(data) is None:
             placed, grown = self._events.add(data)
             if grown:

@@ -31,17 +31,6 @@ def describe(program: Program, settings: Settings) -> Description:
                 "backend=native"
             )
     network = program.network
-    for projection in network.projections:
-        if projection.synapses is not None:
-            raise ConfigError(
-                f"projection {projection.name}: backend genn connects all neurons; use "
-                "backend=native, or leave its connectivity out"
-            )
-        if projection.delays is not None:
-            raise ConfigError(
-                f"projection {projection.name}: backend genn cannot delay spikes; leave the delay "
-                "out, or use backend=native"
-            )
     watched = watch(program, settings)
     last = program.populations[-1]
     source = input_population(

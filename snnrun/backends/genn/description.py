@@ -72,21 +72,40 @@ class Neurons:
     inputs: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pairs:
+    """The synapses where not all are connected: both their ends, int32 [S]."""
+
+    pre: np.ndarray
+    post: np.ndarray
+
+    @property
+    def longest(self) -> int:
+        """Most synapses of a presynaptic neuron."""
+        return int(np.bincount(self.pre, minlength=1).max())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Synapses:
-    """All-to-all synapses: what a spike does forward, and what one does backward (``event``).
+    """Synapses, of all pairs or of some: what a spike does forward, and backward (``event``).
 
     ``before`` and ``after`` name the variables of the presynaptic and of the postsynaptic neuron
-    that the code reads; ``dynamics`` is what every synapse does in every step.
+    that the code reads; ``dynamics`` is what every synapse does in every step. ``of_source`` and
+    ``of_target`` are variables of which those of a presynaptic, or a postsynaptic, neuron have one
+    for all. Spikes may arrive up to ``slots`` - 1 steps later, and events may look back as far.
     """
 
     name: str
     source: str
     target: str
+    pairs: Pairs | None = None
     spike: str = ""
     event_condition: str = ""
     event: str = ""
     variables: tuple[Variable, ...] = ()
+    of_source: tuple[Variable, ...] = ()
+    of_target: tuple[Variable, ...] = ()
+    slots: int = 0
     before: tuple[Variable, ...] = ()
     after: tuple[Variable, ...] = ()
     into: str = "Isyn"  # input of the target to which a spike adds
@@ -164,13 +183,15 @@ class Description:
         for part in self.parts:
             lines.append(f"\n== {type(part).__name__.lower()} {part.name}")
             for field, value in vars(part).items():
-                if field == "name" or value in ((), ""):
+                if field == "name" or value in ((), "", 0, None):
                     continue
                 lines += _field(field, value, values=values)
         return "\n".join(lines) + "\n"
 
 
 def _field(name: str, value: object, *, values: bool) -> list[str]:
+    if isinstance(value, Pairs):  # of which the code knows the size alone
+        return [f"{name}: {len(value.pre)}, at most {value.longest} of a presynaptic neuron"]
     if isinstance(value, str) and "\n" in value:
         return [f"{name}:", *(f"    {line}" for line in value.splitlines())]
     if isinstance(value, tuple):

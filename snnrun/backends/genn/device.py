@@ -22,6 +22,26 @@ def out_of_memory(error: Exception) -> BuildError:
     )
 
 
+def places_of(description: Description) -> dict[str, tuple[int, np.ndarray]]:
+    """Return where the synapses of projections that list them stand in the matrix [pre x post].
+
+    Projections, and updates that run over their synapses, by name: size of the flat matrix, and
+    the place of each synapse in GeNN's order.
+    """
+    sizes = {neurons.name: neurons.size for neurons in description.neurons}
+    found = {}
+    for synapses in description.synapses:
+        if synapses.pairs is not None:
+            columns = sizes[synapses.target]
+            place = synapses.pairs.pre.astype(np.int64) * columns + synapses.pairs.post
+            found[synapses.name] = sizes[synapses.source] * columns, np.sort(place)
+    for update in description.updates:
+        owner = next((r.owner for r in update.references if r.owner in found), None)
+        if owner is not None:
+            found[update.name] = found[owner]
+    return found
+
+
 class Device:
     """The memory and the kernels of a model. Arrays that come out are copies.
 
@@ -51,6 +71,7 @@ class Device:
         self._groups = groups
         self._parameters: dict[tuple[str, str], float] = {}
         self.batch = description.batch
+        self._places = places_of(description)
         self._load()
 
     def _load(self) -> None:
@@ -95,17 +116,37 @@ class Device:
             self._groups[owner].extra_global_params[name].set_init_values(values)
         self._load()
 
+    def _variable(self, owner: str, name: str) -> Any:
+        """Return a variable, of synapses also one that those of a neuron have in common."""
+        group = self._groups[owner]
+        kinds = (getattr(group, kind, {}) for kind in ("vars", "pre_vars", "post_vars"))
+        return next(kind[name] for kind in kinds if name in kind)
+
     def read(self, owner: str, variable: str) -> np.ndarray:
-        """Return a variable, [neurons] or [batch, neurons], or [pre x post] of synapses."""
-        found = self._groups[owner].vars[variable]
+        """Return a variable, [neurons] or [batch, neurons], or [pre x post] of synapses.
+
+        It is 0 where there is no synapse.
+        """
+        found = self._variable(owner, variable)
         found.pull_from_device()
-        return np.array(found.view)
+        if not self._listed(owner, variable):
+            return np.array(found.view)
+        size, place = self._places[owner]
+        values = found.values
+        full = np.zeros(size, values.dtype)
+        full[place] = values
+        return full
+
+    def _listed(self, owner: str, variable: str) -> bool:
+        """Return whether a variable has values of some pairs of neurons only."""
+        return owner in self._places and variable in self._groups[owner].vars
 
     def within(self, owner: str, variable: str, limit: float) -> bool:
         """Return whether all values of a variable lie between -limit and limit; NaN does not."""
         found = self._groups[owner].vars[variable]
         found.pull_from_device()
-        return bool(found.view.min() > -limit and found.view.max() < limit)
+        values = found.values if self._listed(owner, variable) else found.view
+        return bool(values.min() > -limit and values.max() < limit)
 
     def read_batch(self, owner: str, variable: str) -> np.ndarray:
         """Return a variable of every example, [batch, neurons]."""
@@ -113,8 +154,11 @@ class Device:
 
     def write(self, owner: str, variable: str, values: np.ndarray) -> None:
         """Overwrite a variable."""
-        found = self._groups[owner].vars[variable]
-        found.view[:] = values.reshape(found.view.shape)
+        found = self._variable(owner, variable)
+        if self._listed(owner, variable):
+            found.values = values.reshape(-1)[self._places[owner][1]]
+        else:
+            found.view[:] = values.reshape(found.view.shape)
         found.push_to_device()
 
     def table(self, owner: str, name: str) -> np.ndarray:

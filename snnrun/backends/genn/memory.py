@@ -27,6 +27,7 @@ STEPS = "values of every step (N_BATCH, TRIAL_MS / DT_MS, NUM_HIDDEN)"
 GRADIENTS = "the gradients of each example (N_BATCH, NUM_HIDDEN)"
 WEIGHTS = "the weights and their moments (NUM_HIDDEN)"
 NEURONS = "the neurons (N_BATCH, NUM_HIDDEN)"
+DELAYED = "what delayed spikes need (N_BATCH, NUM_HIDDEN, the largest delay)"
 TABLES = {  # how the names of large tables begin
     EVENTS: ("event_step", "channel_start", "target_step", "target_start"),
     SPIKES: ("spike_step", "kept_", "at_release_", "crossed", "crossing_"),
@@ -55,11 +56,19 @@ def memory_of(
         for table in neurons.tables:
             count = (grown or {}).get((neurons.name, table.name), len(table.values))
             add(_kind(table.name), count, table.type)
+        kept = _kept_steps(neurons, description)
         for variable in neurons.variables:
-            add(NEURONS, _copies(variable, batch) * _each(variable, neurons.size), variable.type)
+            count = _copies(variable, batch) * _each(variable, neurons.size)
+            add(NEURONS, count, variable.type)
+            add(DELAYED, count * kept.get(variable.name, 0), variable.type)
         _add_own(neurons, description, add)
     for synapses in description.synapses:
-        sizes[synapses.name] = sizes[synapses.source] * sizes[synapses.target]
+        row = synapses.pairs.longest if synapses.pairs else sizes[synapses.target]
+        sizes[synapses.name] = sizes[synapses.source] * row
+        for variable in synapses.of_source:
+            add(WEIGHTS, sizes[synapses.source], variable.type)
+        for variable in synapses.of_target:
+            add(WEIGHTS, sizes[synapses.target], variable.type)
         for variable in synapses.variables:
             copies = _copies(variable, batch)
             what = GRADIENTS if copies > 1 else WEIGHTS
@@ -86,12 +95,20 @@ def _each(variable: Variable, size: int) -> int:
     return 1 if variable.access is Access.OF_EXAMPLE else size
 
 
+def _kept_steps(neurons: Neurons, description: Description) -> dict[str, int]:
+    """Return for how many earlier steps GeNN keeps variables, as delayed synapses look at them."""
+    into = [s for s in description.synapses if s.target == neurons.name]
+    most = max((s.slots for s in into if s.event), default=0)
+    return {variable.name: most for s in into for variable in s.after}
+
+
 def _add_own(neurons: Neurons, description: Description, add: Callable[..., None]) -> None:
     """Add what GeNN has for a population by itself: sums of inputs, spikes and events."""
     count = description.batch * neurons.size
-    targets = {s.into for s in description.synapses if s.target == neurons.name}
-    targets |= {s.back_into for s in description.synapses if s.source == neurons.name}
-    add(NEURONS, count * len(targets - {""}), "scalar")
+    targets = {(s.into, s.slots) for s in description.synapses if s.target == neurons.name}
+    sources = {s.back_into for s in description.synapses if s.source == neurons.name}
+    add(NEURONS, count * (len(targets) + len(sources - {""})), "scalar")
+    add(DELAYED, count * sum(slots for _, slots in targets), "scalar")
     sent = [s for s in description.synapses if s.source == neurons.name]
     spikes = (1 if neurons.threshold else 0) + len({s.event_condition for s in sent} - {""})
     add(NEURONS, (count + description.batch) * spikes, "uint32_t")

@@ -74,6 +74,8 @@ class Assembler:
             synapses.name,
             params=[(p.name, p.type) for p in synapses.parameters],
             vars=self._declared(synapses.variables),
+            pre_vars=self._declared(synapses.of_source),
+            post_vars=self._declared(synapses.of_target),
             pre_neuron_var_refs=[(v.name, v.type, read) for v in synapses.before],
             post_neuron_var_refs=[(v.name, v.type, read) for v in synapses.after],
             pre_spike_syn_code=synapses.spike or None,
@@ -85,19 +87,25 @@ class Assembler:
         refer = self._pygenn.create_var_ref
         group = self._model.add_synapse_population(
             synapses.name,
-            "DENSE",
+            "SPARSE" if synapses.pairs else "DENSE",
             source,
             target,
             self._pygenn.init_weight_update(
                 model,
                 {p.name: 0.0 for p in synapses.parameters},
                 {v.name: v.value for v in synapses.variables},
+                {v.name: v.value for v in synapses.of_source},
+                {v.name: v.value for v in synapses.of_target},
                 pre_var_refs={v.name: refer(source, v.name) for v in synapses.before},
                 post_var_refs={v.name: refer(target, v.name) for v in synapses.after},
             ),
             self._pygenn.init_postsynaptic(self._sum_arrivals),
         )
+        if synapses.pairs:
+            group.set_sparse_connections(synapses.pairs.pre, synapses.pairs.post)
         group.post_target_var = synapses.into
+        if synapses.slots:
+            group.max_dendritic_delay_timesteps = synapses.slots
         if synapses.back_into:
             group.pre_target_var = synapses.back_into
         for variable in synapses.variables:

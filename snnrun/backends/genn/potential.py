@@ -10,7 +10,7 @@ import sympy as sp
 
 from snnrun.backends.genn.arrivals import inputs_of
 from snnrun.backends.genn.description import Table, Update, Variable
-from snnrun.backends.genn.printer import Formulas, factor, formula, state_name
+from snnrun.backends.genn.printer import Formulas, formula, pull_name, state_name
 from snnrun.backends.genn.readout import OF_EXAMPLE, OfOutput, Row
 from snnrun.models.equations import internal
 
@@ -131,15 +131,26 @@ class Maximum(OfNumber):
 
     Where arriving spikes turn a rising potential into a falling one, its maximum lies at their time
     and moves with it. So synapses that pull it down are also summed apart (input ``Falling``), and
-    get their share of the rate V' before the peak sent back (``kink``).
+    get their share of the rate V' before the peak sent back (``kink``). An arrival at port k
+    changes the rate by ``pull_k`` times its weight.
     """
 
     inputs = ("Falling",)
 
     @property
+    def start(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Return the pulls, which synapses read."""
+        pulls = self.compiled.dynamics.readout_pulls
+        return tuple(f"{pull_name(k)} = {self._formula(pulls[k])};" for k in self._moving)
+
+    @property
+    def _moving(self) -> dict[int, list[str]]:
+        return inputs_of(self.program, self.name, moving=True)
+
+    @property
     def variables(self) -> tuple[Variable, ...]:  # type: ignore[override]
         """The peak, and what arrives just after it."""
-        names = ("y", "delta", "pulled", "falling", "kink", "share")
+        names = ("y", "delta", "pulled", "falling", "kink", "share", *map(pull_name, self._moving))
         return (
             *OF_EXAMPLE,
             *(Variable(name=name) for name in (*names, *(f"peak_{s}" for s in self._states))),
@@ -150,11 +161,8 @@ class Maximum(OfNumber):
     @property
     def arrivals(self) -> tuple[str, ...]:  # type: ignore[override]
         """Return what pulls the potential just after its peak."""
-        pulled = [
-            f"{factor(self._formula(self.compiled.dynamics.readout_pulls[port]))} * {name}"
-            for port, names in inputs_of(self.program, self.name, moving=True).items()
-            for name in names
-        ]
+        moving = self._moving.items()
+        pulled = [f"{pull_name(k)} * {name}" for k, names in moving for name in names]
         if not pulled:
             return ()
         code = f"pulled = {' + '.join(pulled)}; falling = Falling;"
@@ -183,6 +191,7 @@ class Maximum(OfNumber):
         """Return the share of each unit of pull in the peak's movement."""
         rise = self._formula(self.compiled.dynamics.readout_rate, "peak")
         return [
+            *self.start,
             "peak_back = peak;",
             "kink = 0.0;",
             f"const scalar rise = {rise};",

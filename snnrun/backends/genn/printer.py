@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import sympy as sp
 
-from snnrun.backends.genn.description import Parameter, Variable
+from snnrun.backends.genn.description import Parameter
 from snnrun.backends.printer import Dialect, not_taken, print_in
 from snnrun.backends.templates import fill_template
 from snnrun.compile.derive import adjoint_symbol
@@ -46,6 +46,7 @@ PREFIXES = (
     "later_",
     "arrived_",
     "arrival_slope_",
+    "pull_",
     "In_",
     "Apart_",
     "P_",
@@ -102,6 +103,11 @@ def slope_name(port: str) -> str:
     return f"arrival_slope_{port}"
 
 
+def pull_name(port: int) -> str:
+    """Return the name of the variable that holds how arrivals at a port change the rate of V."""
+    return f"pull_{port}"
+
+
 class Formulas:
     """Prints expressions of a population, in which what all of its neurons share has names."""
 
@@ -119,11 +125,6 @@ class Formulas:
         """Return the states that expressions use."""
         used = {s for e in expressions for s in self.steps.in_code(e).free_symbols}
         return tuple(s for s in self.steps.states if symbol(s) in used)
-
-    def coefficients_in(self, expression: sp.Expr) -> list[Variable]:
-        """Return the variables for what differs from neuron to neuron in an expression."""
-        used = self.steps.in_code(expression).free_symbols
-        return [Variable(name=genn_name(s)) for s in self.steps.coefficients if s in used]
 
     def advance(self, prefix: str) -> list[str]:
         """Return x <- P x + u."""

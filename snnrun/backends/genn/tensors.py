@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from snnrun.backends.base import LARGEST_VALUE, Adam
+from snnrun.backends.genn.delayed import DELAY
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.flags import raised
+from snnrun.backends.genn.hosted import Hosted, is_hosted
 from snnrun.backends.genn.learning import learned, trained_tensors
 from snnrun.backends.genn.printer import genn_name
 from snnrun.backends.genn.synapse import FALLING
-from snnrun.compile.program import Program, Tensor
+from snnrun.compile.program import DELAYS, WEIGHTS, Program, Tensor
 from snnrun.compile.steps import Steps
 from snnrun.models.equations import symbol
 
@@ -27,16 +29,23 @@ class TensorStore:
         ends = f"_{FALLING}"
         self._copies = [s.name for s in description.synapses if s.name.endswith(ends)]
         self._updates = [u.name for u in description.updates if u.group == "learn"]
+        self._sums = any(u.group == "sum" for u in description.updates)
+        precision = {"float": "float32", "double": "float64"}[description.precision]
+        self._hosted = {
+            t.name: Hosted(t, program, precision) for t in program.tensors if is_hosted(t)
+        }
 
-    def set_parameters(self) -> None:
-        """Give parameters the values that the network starts with."""
+    def set_start(self) -> None:
+        """Give parameters and delays the values that the network starts with."""
         for tensor in self._program.tensors:
-            if tensor.parameters:
+            if tensor.kind != WEIGHTS:
                 self.set(tensor.name, self._program.start_values(tensor))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
         """Return a copy of a tensor: ``value``, ``first``, ``second`` moment, or ``gradient``."""
         tensor = self._tensors[name]
+        if hosted := self._hosted.get(name):
+            return self._gradient(hosted) if which == "gradient" else hosted.held[which].copy()
         if not tensor.parameters:
             return self._row(tensor, "", which).reshape(tensor.shape)
         return np.stack([self._row(tensor, p, which) for p in tensor.parameters])
@@ -46,7 +55,9 @@ class TensorStore:
         tensor = self._tensors[name]
         if np.shape(array) != tensor.shape:
             raise ValueError(f"{name} has shape {tensor.shape}, not {np.shape(array)}")
-        if not tensor.parameters:
+        if hosted := self._hosted.get(name):
+            hosted.held[which][:] = array
+        elif not tensor.parameters:
             self._write(tensor, "", which, np.asarray(array))
         for parameter, row in zip(tensor.parameters, array, strict=False):
             self._write(tensor, parameter, which, row)
@@ -67,13 +78,16 @@ class TensorStore:
                 self._device.set_parameter(update, name, value)
         if self._updates:
             self._device.update("learn")
+        for hosted in self._hosted.values():
+            if hosted.tensor.trained:
+                hosted.learn(self._gradient(hosted), adam, rate, step)
         for tensor in self._program.tensors:
             if tensor.trained:
                 self._follow(tensor)
 
     def add_up(self) -> None:
         """Sum the gradients of the examples that ran, and clear them."""
-        if self._updates:
+        if self._sums:
             self._device.update("sum")
 
     def exploded(self) -> str:
@@ -82,6 +96,9 @@ class TensorStore:
         A GPU has raised a flag. Fast arithmetic of a CPU takes NaN for a number, and raises none;
         but to look at its memory costs no copy.
         """
+        for name, hosted in self._hosted.items():
+            if not hosted.sound:
+                return name
         trained = trained_tensors(self._program)
         if self._device.apart and trained:
             output = self._program.populations[-1].population.name
@@ -105,6 +122,12 @@ class TensorStore:
         """Overwrite all tensors."""
         for (name, which), array in saved.items():
             self.set(name, array, which)
+
+    def _gradient(self, hosted: Hosted) -> np.ndarray:
+        """Return the gradient of a tensor of the host; what is not trained has none."""
+        if not hosted.tensor.trained:
+            return np.zeros(hosted.tensor.shape)
+        return hosted.gradient(self._device.read(f"{hosted.tensor.name}_sum", "total"))
 
     def _place(self, tensor: Tensor, parameter: str, which: str) -> tuple[str, str] | None:
         """Return who holds a tensor (or a row of it) and under which name; None: nobody."""
@@ -132,6 +155,9 @@ class TensorStore:
 
     def _follow(self, tensor: Tensor) -> None:
         """Bring what is computed from a tensor up to date."""
+        if (hosted := self._hosted.get(tensor.name)) and tensor.projection is not None:
+            variable = DELAY.name if tensor.kind == DELAYS else "g"
+            self._device.write(tensor.projection.name, variable, hosted.of_synapses())
         for copy in self._copies:
             if copy == f"{tensor.name}_{FALLING}":
                 self._device.write(copy, "g", self._device.read(tensor.name, "g"))

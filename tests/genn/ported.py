@@ -15,6 +15,7 @@ from snnrun.datasets.spikes import SpikeData
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import LI, LIF
+from snnrun.network.delays import DelayKind, Delays
 from snnrun.network.network import Layer, Network, Population, Projection
 
 DT, STEPS, EXAMPLES = 0.5, 80, 4
@@ -108,8 +109,32 @@ def graph(
         layers=tuple(Layer(population=p, projections=projections(p.name)) for p in populations),
     )
     values = {"TAU_0": 1.0, "TAU_1": 10.0, "ALPHA": 0.05, "TAU_MEM": 8.0}
-    keys = {key: values[key] for key in LOSSES[loss].keys}
+    keys = {key: values.get(key, 5.0) for key in LOSSES[loss].keys}
     return compile_program(network, LOSSES[loss], keys, steps=STEPS, dt=DT)
+
+
+def delays(name: str, kind: DelayKind, most: float, *, trained: bool = True) -> dict[str, Any]:
+    """Return a projection's random delays (ms), most of them no whole steps, as changes."""
+    source, target, *_ = ENDS[name]
+    shape = kind.shape(SIZES[source], SIZES[target])
+    start = np.random.default_rng(sum(map(ord, name))).uniform(0, most, shape)
+    start.flat[0], start.flat[-1] = 0.0, most  # the ends of what there can be
+    return {"delays": Delays(kind=kind, start=start, most=most, trained=trained)}
+
+
+DELAYED: dict[str, dict[str, Any]] = {
+    name: delays(name, kind, most, trained=trained)
+    for name, kind, most, trained in (
+        ("in_a", DelayKind.AXONAL, 6.0, True),
+        ("in_a_slow", DelayKind.SYNAPTIC, 3.3, True),
+        ("a_a", DelayKind.DENDRITIC, 4.0, True),
+        ("b_a", DelayKind.SYNAPTIC, 5.2, True),
+        ("a_b", DelayKind.SYNAPTIC, 45.0, True),  # longer than the trial
+        ("a_b_slow", DelayKind.AXONAL, 7.0, False),
+        ("in_out", DelayKind.DENDRITIC, 2.0, True),
+        ("a_out", DelayKind.AXONAL, 2.5, True),
+    )
+}
 
 
 def data(seed: int = 1, examples: int = EXAMPLES) -> SpikeData:

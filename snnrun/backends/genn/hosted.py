@@ -1,0 +1,62 @@
+"""Tensors that the host updates, as GeNN sums no gradients over the synapses of a neuron or of a
+shared weight: delays, and weights that synapses share.
+
+The device has what its synapses read, and sums the gradient of each over the mini-batch; the host
+fetches that, adds up, and takes Adam's step in float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnrun.backends.base import LARGEST_VALUE, Adam
+from snnrun.compile.program import DELAYS, Program, Tensor
+
+
+def is_hosted(tensor: Tensor) -> bool:
+    """Return whether the host has a tensor."""
+    if tensor.kind == DELAYS:
+        return True
+    return tensor.synapses is not None and tensor.synapses.shared
+
+
+class Hosted:
+    """A tensor with its moments; ``precision`` is that in which the device has its values."""
+
+    def __init__(self, tensor: Tensor, program: Program, precision: str) -> None:
+        assert tensor.projection is not None
+        network, projection = program.network, tensor.projection
+        self.tensor = tensor
+        self._ends = network.size(projection.source), network.size(projection.target)
+        self.held = {which: np.zeros(tensor.shape) for which in ("first", "second")}
+        self.held["value"] = np.zeros(tensor.shape, precision)
+
+    def of_synapses(self) -> np.ndarray:
+        """Return the values as the device has them: delays as they are, weights [P, Q]."""
+        value = self.held["value"]
+        if self.tensor.kind == DELAYS or self.tensor.synapses is None:
+            return value
+        return self.tensor.synapses.matrix(value)
+
+    def gradient(self, of_synapses: np.ndarray) -> np.ndarray:
+        """Return the gradient from those of all pairs of neurons [P Q], 0 without a synapse."""
+        matrix = of_synapses.astype(float).reshape(self._ends)
+        if self.tensor.kind != DELAYS and self.tensor.synapses is not None:
+            return self.tensor.synapses.gathered(matrix)
+        shared = tuple(axis for axis in (0, 1) if self.tensor.shape[axis] < self._ends[axis])
+        return matrix.sum(axis=shared, keepdims=True)
+
+    def learn(self, gradient: np.ndarray, adam: Adam, rate: float, step: int) -> None:
+        """Take Adam's ``step``-th step (counted from 1); delays have their own rate."""
+        value, first, second = (self.held[which] for which in ("value", "first", "second"))
+        first[:] = adam.beta1 * first + (1 - adam.beta1) * gradient
+        second[:] = adam.beta2 * second + (1 - adam.beta2) * gradient**2
+        own = adam.delay_rate if self.tensor.kind == DELAYS else rate
+        root = np.sqrt(second / (1 - adam.beta2**step))
+        moved = own / (1 - adam.beta1**step) * first / (root + adam.epsilon)
+        value[:] = np.clip(value - moved, *self.tensor.bounds)
+
+    @property
+    def sound(self) -> bool:
+        """Whether all values are finite and not too large."""
+        return bool((np.abs(self.held["value"]) < LARGEST_VALUE).all())
