@@ -17,8 +17,10 @@ from snnrun.config import Config, Options
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
 from snnrun.network.build import build_network, find_loss, find_rule
+from snnrun.network.delays import Delays
 from snnrun.network.network import Layer, Network, Projection
-from snnrun.schema.fields import OUTPUT
+from snnrun.schema.delays import delay_choice
+from snnrun.schema.fields import INPUT, OUTPUT
 from snnrun.testing.comparison import LIMIT, Comparison, compare
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem
@@ -35,9 +37,12 @@ from snnrun.testing.problems import (
     ranked,
     scale_of,
     time_scale,
+    with_delays,
 )
 
 CHANNELS, HIDDEN, OUTPUTS, LABEL = 6, 5, 3, 1
+DELAYED = 0.25  # of the trial, the longest delay
+LONGEST_DELAY = 1e3  # ms, where a configuration does not say it
 
 
 def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
@@ -70,6 +75,8 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
     loss = find_loss(config)
     scale = time_scale([model for layer in network.layers for model in _models(layer)])
     dts, duration = tuple(dt * scale for dt in steps), DURATION * scale
+    longest = min(duration * DELAYED, max((d.most for d in _delays(network)), default=0.0))
+    network = with_delays(network, longest, config.MODEL_SEED)
     problem = Problem(
         network=network,
         weights={},
@@ -87,6 +94,10 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
     )
     if config.HIDDEN_NOISE or config.PDROP_HIDDEN:
         print("without HIDDEN_NOISE and PDROP_HIDDEN: the exact simulation draws nothing")
+    if _delays(network):
+        print(
+            f"delays: drawn anew, up to {longest:g} ms, so that spikes arrive in so short a trial"
+        )
     if config.REG_TYPE != "none":
         print(f"without REG_TYPE={config.REG_TYPE}: its push is no derivative of the loss")
     problem, candidates = _with_spikes(config, problem, scales, dts)
@@ -103,7 +114,11 @@ def _small_network(config: Config) -> Network:
         name: _cut(config.network.get(name) or {}, size)
         for name, size in (("hidden_parameters", HIDDEN), ("output_parameters", OUTPUTS))
     }
-    own["layers"] = tuple(_small_layer(fields) for fields in config.network.layers)
+    for key in ("layers", "populations"):
+        parts = [part for part in config.network.get(key) or () if part.get("name") != INPUT]
+        own[key] = tuple(map(_small_part, parts))
+    projections = config.network.get("projections") or ()
+    own["projections"] = tuple(map(_plain_projection, projections))
     group = Options({name: config.network.get(name) for name in config.network} | own)
     small = Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
     network = _without_plasticity(build_network(small, CHANNELS, OUTPUTS))
@@ -135,13 +150,27 @@ def _cut(parameters: Mapping[str, Any], size: int) -> dict[str, Any]:
     return {k: np.resize(v, size) if np.ndim(v) else v for k, v in parameters.items()}
 
 
-def _small_layer(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a layer of ``network.layers`` with few neurons."""
+def _small_part(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a layer or population with few neurons, all of which are connected."""
     last = fields.get("name") == OUTPUT
-    small = dict(fields) if last else {**fields, "size": HIDDEN}
+    small = {name: value for name, value in fields.items() if name not in ("size", "shape")}
+    if not last:
+        small["size"] = HIDDEN
     if "parameters" in fields:
         small["parameters"] = _cut(fields["parameters"], OUTPUTS if last else HIDDEN)
+    for part in ("forward", "recurrent"):
+        if isinstance(fields.get(part), Mapping):
+            small[part] = _plain_projection(fields[part])
     return small
+
+
+def _plain_projection(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a projection between all neurons, with delays that fit any number of them."""
+    plain = {name: value for name, value in fields.items() if name != "connectivity"}
+    if (delay := delay_choice(fields.get("delay"))) is not None:
+        most = LONGEST_DELAY if delay.longest is None else delay.longest
+        plain["delay"] = {"kind": delay.kind, "start": 0.0, "max": most, "train": delay.trained}
+    return plain
 
 
 def _with_spikes(
@@ -222,6 +251,10 @@ def _options(config: Config) -> BuildOptions:
         flags=tuple(backend.flags),
         only_cached=not config.BUILD,
     )
+
+
+def _delays(network: Network) -> list[Delays]:
+    return [p.delays for p in network.projections if p.delays is not None]
 
 
 def _names(network: Network) -> list[str]:

@@ -77,3 +77,31 @@ def test_nothing_trained_is_refused() -> None:
     config = from_dict({"dataset": "yinyang", "TRAIN_W": False})
     with pytest.raises(ConfigError, match="nothing is trained"):
         check_gradients(config)
+
+
+GRAPH = {
+    "dataset": "yinyang",
+    "backend": "numpy",
+    "MODEL_SEED": 1,
+    "network.populations": [
+        {"name": "a", "size": 100, "parameters": {"v_reset": [0.1] * 100}},
+        {"name": "b", "shape": [4, 4, 2]},
+    ],
+    "network.projections": [
+        {"from": "input", "to": "a", "delay": {"start": [1, 2, 3, 4, 5], "max": 25, "train": True}},
+        {"from": "a", "to": "b", "connectivity": {"kind": "sparse", "fan_in": 9}},
+        {"from": "b", "to": "a", "sign": "inhibitory"},
+        {"from": "b", "to": "output", "delay": 2},
+        {"from": "a", "to": "output"},
+    ],
+}
+
+
+def test_a_graph_is_made_small_and_its_delays_are_checked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert check_gradients(from_dict(GRAPH), FINE)
+    said = capsys.readouterr().out
+    assert said.startswith("6-5-5-3, 5 projections of lif, lif, lif; loss first_spike")
+    assert "delays: drawn anew, up to 6 ms" in said
+    assert re.search(r"\ninput_to_a_delays +\d\.\de-\d\d +6 +0\n", said)
