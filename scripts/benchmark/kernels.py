@@ -108,18 +108,17 @@ def _program(
     def projection(name: str, source: str, target: str) -> Projection:
         return Projection(name=name, source=source, target=target, mean=0.0, std=0.0)
 
-    own = projection("hid_to_hid", "hidden", "hidden") if recurrent else None
+    own = (projection("hid_to_hid", "hidden", "hidden"),) if recurrent else ()
     network = Network(
         input=Population(name="input", size=inputs, values={}, floors={}),
         layers=(
             Layer(
                 population=population("hidden", hidden, LIF),
-                forward=projection("in_to_hid", "input", "hidden"),
-                recurrent=own,
+                projections=(projection("in_to_hid", "input", "hidden"), *own),
             ),
             Layer(
                 population=population("output", outputs, LI),
-                forward=projection("hid_to_out", "hidden", "output"),
+                projections=(projection("hid_to_out", "hidden", "output"),),
             ),
         ),
     )

@@ -18,7 +18,8 @@ namespace snn {
 //   reset V = v_reset
 //   reset B = B + b_incr
 struct Hidden {
-    static constexpr int SIZE = 64, STATES = 3, INPUT = 1, READOUT = 0;
+    static constexpr int SIZE = 64, STATES = 3, READOUT = 0;
+    static constexpr int PORTS = 1, PORT[] = {1};  // states that arrivals add to
     static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
     static constexpr int TAPED = 0;
     static constexpr int RECORDS = 2, REFRACTORY = 2;  // steps
@@ -72,14 +73,14 @@ struct Hidden {
         lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
         lam[2] = splat(P_B_B*lam_B);
     }
-    // rate of the state that is read out, and how it changes with the input state
+    // rate of the state that is read out, and how it changes with the state of a port
     static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
         const Real tau_mem = k.own[0 * STRIDE];
         return (I - V)/tau_mem;
     }
-    static inline Real pull(K k) {
+    static inline Real pull([[maybe_unused]] int port, K k) {
         const Real tau_mem = k.own[0 * STRIDE];
         return (Real(1.0)/(tau_mem));
     }
@@ -97,8 +98,9 @@ struct Hidden {
         x[2] = spiking ? splat(B + b_incr) : B;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
-    template <int B> static inline void keep(vf input, const vf* x, vf (*kept)[B], int v) {
-        kept[0][v] = input;
+    template <int B>
+    static inline void keep(const vf (*in)[B], const vf* x, vf (*kept)[B], int v) {
+        kept[0][v] = in[0][v];
         kept[1][v] = x[2];
     }
     // may still reach the threshold without another arrival
@@ -232,7 +234,8 @@ struct Hidden {
 //   dV/dt = (I - V)/tau_mem
 //   dI/dt = -I/tau_syn
 struct Output {
-    static constexpr int SIZE = 20, STATES = 2, INPUT = 1, READOUT = 0;
+    static constexpr int SIZE = 20, STATES = 2, READOUT = 0;
+    static constexpr int PORTS = 1, PORT[] = {1};  // states that arrivals add to
     static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
     static constexpr int TAPED = 0;
     static constexpr int RECORDS = 0, REFRACTORY = 0;  // steps
@@ -277,14 +280,14 @@ struct Output {
         lam[0] = splat(P_V_V*lam_V);
         lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
     }
-    // rate of the state that is read out, and how it changes with the input state
+    // rate of the state that is read out, and how it changes with the state of a port
     static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(K k) {
+    static inline Real pull([[maybe_unused]] int port, K k) {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
@@ -350,10 +353,12 @@ struct Program {
     using Formula = snn::Formula;
     using Plasticity = snn::Plasticity;
     static constexpr bool TRAINS_PARAMETERS = true;
-    // population, population below, rows of weights, steps, recurrent; of the forward and of the
-    // recurrent projection: trained, sparse
-    using Layer0 = LayerSpec<Hidden, void, 700, 1400, false, true, false, false, false>;
-    using Layer1 = LayerSpec<Output, Hidden, Shape<Hidden::SIZE>::width, 1400, false, true, false, false, false>;
+    // population, number, first and last of those that reach each other, steps; of each projection
+    // source, its population and neurons, port, whether it is trained, a list, plastic
+    using Layer0 = LayerSpec<Hidden, 0, 0, 0, 1400, Plasticity,
+        From<INPUT, void, 700, 0, true, false, false>>;
+    using Layer1 = LayerSpec<Output, 1, 1, 1, 1400, Plasticity,
+        From<0, Hidden, 64, 0, true, false, false>>;
     using Layers = std::tuple<Layer0, Layer1>;
     using Loss = Maximum<Layer1, Formula>;
 };

@@ -16,7 +16,8 @@ namespace snn {
 //   spike where V >= v_thresh
 //   reset V = v_reset
 struct Hidden {
-    static constexpr int SIZE = 64, STATES = 2, INPUT = 1, READOUT = 0;
+    static constexpr int SIZE = 64, STATES = 2, READOUT = 0;
+    static constexpr int PORTS = 1, PORT[] = {1};  // states that arrivals add to
     static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
     static constexpr int TAPED = 0;
     static constexpr int RECORDS = 1, REFRACTORY = 0;  // steps
@@ -63,14 +64,14 @@ struct Hidden {
         lam[0] = splat(P_V_V*lam_V);
         lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
     }
-    // rate of the state that is read out, and how it changes with the input state
+    // rate of the state that is read out, and how it changes with the state of a port
     static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(K k) {
+    static inline Real pull([[maybe_unused]] int port, K k) {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
@@ -84,8 +85,9 @@ struct Hidden {
         x[0] = spiking ? splat(Real(0.0)) : V;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
-    template <int B> static inline void keep(vf input, const vf* x, vf (*kept)[B], int v) {
-        kept[0][v] = input;
+    template <int B>
+    static inline void keep(const vf (*in)[B], const vf* x, vf (*kept)[B], int v) {
+        kept[0][v] = in[0][v];
     }
     // may still reach the threshold without another arrival
     static inline vi can_spike(const vf* x, KV k) {
@@ -120,7 +122,8 @@ struct Hidden {
 //   dV/dt = (I - V)/tau_mem
 //   dI/dt = -I/tau_syn
 struct Output {
-    static constexpr int SIZE = 20, STATES = 2, INPUT = 1, READOUT = 0;
+    static constexpr int SIZE = 20, STATES = 2, READOUT = 0;
+    static constexpr int PORTS = 1, PORT[] = {1};  // states that arrivals add to
     static constexpr int THRESHOLD_STATE = 0, MOST_SPIKES = 1;
     static constexpr int TAPED = 0;
     static constexpr int RECORDS = 0, REFRACTORY = 0;  // steps
@@ -165,14 +168,14 @@ struct Output {
         lam[0] = splat(P_V_V*lam_V);
         lam[1] = splat(P_V_I*lam_V + P_I_I*lam_I);
     }
-    // rate of the state that is read out, and how it changes with the input state
+    // rate of the state that is read out, and how it changes with the state of a port
     static inline Real rate(const Real* x, K k) {
         const Real V = x[0];
         const Real I = x[1];
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem*(I - V);
     }
-    static inline Real pull(K k) {
+    static inline Real pull([[maybe_unused]] int port, K k) {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
@@ -251,10 +254,13 @@ struct Program {
     using Formula = snn::Formula;
     using Plasticity = snn::Plasticity;
     static constexpr bool TRAINS_PARAMETERS = false;
-    // population, population below, rows of weights, steps, recurrent; of the forward and of the
-    // recurrent projection: trained, sparse
-    using Layer0 = PlasticLayer<LayerSpec<Hidden, void, 700, 1400, true, true, true, false, false>, Plasticity, true, true>;
-    using Layer1 = LayerSpec<Output, Hidden, Shape<Hidden::SIZE>::width, 1400, false, true, false, false, false>;
+    // population, number, first and last of those that reach each other, steps; of each projection
+    // source, its population and neurons, port, whether it is trained, a list, plastic
+    using Layer0 = LayerSpec<Hidden, 0, 0, 0, 1400, Plasticity,
+        From<INPUT, void, 700, 0, true, false, true>,
+        From<0, Hidden, 64, 0, true, false, true>>;
+    using Layer1 = LayerSpec<Output, 1, 1, 1, 1400, Plasticity,
+        From<0, Hidden, 64, 0, true, false, false>>;
     using Layers = std::tuple<Layer0, Layer1>;
     using Loss = WeightedSum<Layer1, Formula>;
 };

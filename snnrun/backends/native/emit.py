@@ -15,7 +15,6 @@ from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.models.equations import internal, parse_expression, symbol
-from snnrun.network.network import Layer
 from snnrun.version import __version__
 
 REALS = {"float32": "float", "float64": "double"}
@@ -114,25 +113,26 @@ def _emitter_of(compiled: CompiledPopulation) -> type[PopulationEmitter]:
 
 
 def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
+    """Return the layers as types; see runtime/layer.hpp."""
+    network = program.network
+    names = [layer.population.name for layer in network.layers]
+    groups = {index: group for group in network.groups for index in group}
     layers = []
-    below, rows = "void", str(program.network.input.size)
-    for layer, emitter in zip(program.network.layers, emitters, strict=True):
-        own = layer.recurrent
-        flags = [own is not None, layer.forward.trained, own is not None and own.trained]
-        flags += [p is not None and p.synapses is not None for p in (layer.forward, own)]
-        arguments = [emitter.struct, below, rows, str(program.steps)]
-        arguments += [boolean(flag) for flag in flags]
-        layers.append(_plastic(layer, f"LayerSpec<{', '.join(arguments)}>"))
-        below, rows = emitter.struct, f"Shape<{emitter.struct}::SIZE>::width"
+    for index, (layer, emitter) in enumerate(zip(network.layers, emitters, strict=True)):
+        first, last = groups[index][0], groups[index][-1]
+        parts = [emitter.struct, *map(str, (index, first, last, program.steps)), "Plasticity"]
+        froms = ""
+        for projection in layer.projections:
+            arguments = ["INPUT", "void"]
+            if projection.source in names:
+                source = names.index(projection.source)
+                arguments = [str(source), emitters[source].struct]
+            arguments += [str(network.size(projection.source)), str(network.port_of(projection))]
+            flags = [projection.trained, projection.synapses is not None, bool(projection.plastic)]
+            arguments += [boolean(flag) for flag in flags]
+            froms += f",\n        From<{', '.join(arguments)}>"
+        layers.append(f"LayerSpec<{', '.join(parts)}{froms}>")
     return layers
-
-
-def _plastic(layer: Layer, spec: str) -> str:
-    plastic = [bool(p and p.plastic) for p in (layer.forward, layer.recurrent)]
-    if not any(plastic):
-        return spec
-    flags = ", ".join(boolean(flag) for flag in plastic)
-    return f"PlasticLayer<{spec}, Plasticity, {flags}>"
 
 
 def _plasticity(program: Program, struct: Struct) -> str:

@@ -66,7 +66,14 @@ class Job(c.Structure):
 class Connected(c.Structure):
     """The synapses of a projection; without any all neurons are connected."""
 
-    _fields_ = (("count", c.c_int64), ("pre", c.c_void_p), ("post", c.c_void_p))
+    _fields_ = (
+        ("count", c.c_int64),
+        ("pre", c.c_void_p),
+        ("post", c.c_void_p),
+        ("place", c.c_void_p),
+        ("weights", c.c_int64),
+        ("shared", c.c_int64),
+    )
 
 
 def described(struct: type[c.Structure]) -> str:
@@ -87,10 +94,13 @@ def connections(program: Program) -> c.Array:
     found = []
     for projection in program.network.projections:
         given = projection.synapses
-        sides = {} if given is None else {"pre": given.pre, "post": given.post}
-        count = 0 if given is None else len(given.pre)
-        ends = {side: pointer(array, np.int32) for side, array in sides.items()}
-        found.append(Connected(count=count, **ends))
+        if given is None:
+            found.append(Connected())
+            continue
+        one = Connected(count=len(given.pre), weights=given.count, shared=int(given.shared))
+        one.pre, one.post = pointer(given.pre, np.int32), pointer(given.post, np.int32)
+        one.place = pointer(given.place, np.int64)
+        found.append(one)
     return (Connected * len(found))(*found)
 
 

@@ -47,6 +47,7 @@ class PopulationEmitter:
         self.push = push
         self.averaged = averaged
         self.step_back = compiled.step_back
+        self.ports = self.neuron.ports
         self.body = Body(compiled, self.steps)
 
     @property
@@ -69,7 +70,8 @@ class PopulationEmitter:
             "struct": self.struct,
             "size": compiled.population.size,
             "states": len(self.states),
-            "input": self.states.index(self.neuron.input),
+            "ports": len(self.ports),
+            "port": ", ".join(str(self.states.index(port)) for port in self.ports),
             "records": len(dynamics.jump.records) if dynamics.jump else 0,
             "refractory": compiled.refractory_steps,
             "per_neuron": len(compiled.per_neuron),
@@ -94,7 +96,7 @@ class PopulationEmitter:
             "advance": self.body.assign("x", self.steps.advance()),
             "adjoint": self.body.assign("lam", self.steps.adjoint(), adjoint=True),
             "rate": self.body.returned(dynamics.readout_rate, real=True),
-            "pull": self.body.returned(dynamics.readout_pulls[0], real=True),
+            "pull": self._pull(),
             "parts": "".join(self._parts()),
         }
         names = wrapped(self.numbers)
@@ -118,6 +120,14 @@ class PopulationEmitter:
         yield self._perturbed()
         if self.compiled.per_neuron:
             yield self.per_neuron(self.body).write()
+
+    def _pull(self) -> str:
+        """Return how the rate of the readout changes with the state of each port."""
+        pulls = [sp.sympify(pull) for pull in self.dynamics.readout_pulls]
+        lines = self.body.lines(pulls, real=True, states=())
+        for port, pull in enumerate(pulls[1:], 1):
+            lines.append(f"if (port == {port}) return {self.body.print(pull)};")
+        return indented([*lines, f"return {self.body.print(pulls[0])};"])
 
     @property
     def _before(self) -> str:
@@ -148,7 +158,9 @@ class PopulationEmitter:
             )
         jump, keep = self.dynamics.jump, []
         for r, name in enumerate(jump.records if jump else ()):
-            source = "input" if name == self.neuron.input else f"x[{self.states.index(name)}]"
+            source = f"x[{self.states.index(name)}]"
+            if name in self.ports:
+                source = f"in[{self.ports.index(name)}][v]"
             keep.append(f"kept[{r}][v] = {source};")
         return fill(
             "spiking",

@@ -31,60 +31,78 @@ struct Undriven {
 // leaves an error of order dt of two large terms that cancel: for a loss that changes slowly in
 // time it has the wrong sign.
 template <class L>
-static inline vf shift(Work<L>& work, int b, int m, int x) {
-    return (work.input_adjoint.at(b, m, x) - work.input_adjoint.at(b, m + 1, x)) * Real(1 / DT);
+static inline vf shift(Work<L>& work, int port, int b, int m, int x) {
+    auto& table = work.input_adjoint[port];
+    return (table.at(b, m, x) - table.at(b, m + 1, x)) * Real(1 / DT);
 }
 
-// from_targets[e] = R = sum over the targets above of -weight x d(input adjoint)/dt where e
-// arrives.
-template <class L, class Above>
+// The sum of weight x shift over the targets in `target` of a spike that arrives in step m.
+template <class L, class Weights>
+static inline Real sum_of_list(Work<L>& target, const Weights& list, const Real* weights, int port,
+                               int pre, int m) {
+    const Real *now = target.input_adjoint[port].row(m), *next = now + L::WIDTH;
+    return list.sum(weights, pre, [&](int j) { return (now[j] - next[j]) * Real(1 / DT); });
+}
+
+// from_targets[e] of the spikes of a layer: R = sum over the targets by projection K into `Above`
+// of -weight x d(input adjoint)/dt where e arrives. FRESH: not added to what is there.
+template <int K, bool FRESH, class L, class Above>
 void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
+    using Own = typename Above::template Into<K>;
+    const auto enter = [](Real& to, Real total) { to = FRESH ? total : to + total; };
     for (int c = 0; c < L::BLOCKS; c++) {
         auto& s = work.spikes[c];
         for (int n = 0; n < L::STEPS; n++) {
             if (s.start[n] == s.start[n + 1]) continue;
-            vf r[Above::BLOCKS][Above::B];
-            for (int b = 0; b < Above::BLOCKS; b++)
-                SNN_UNROLL for (int x = 0; x < Above::B; x++) r[b][x] = shift(above, b, n + 1, x);
-            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                const int pre = c * L::BW + s.neuron[e];
-                if constexpr (Above::SPARSE_FORWARD) {
-                    Real total = 0;
-                    for (int b = 0; b < Above::BLOCKS; b++)
-                        total += weights.wiring->forward.sum(weights.forward.data(), r[b], b, pre);
-                    s.from_targets[e] = total;
-                    continue;
+            if constexpr (Own::LISTED) {
+                for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                    enter(s.from_targets[e],
+                          sum_of_list(above, weights.template list<K>(),
+                                      weights.template weights<K>(), Own::PORT,
+                                      c * L::BW + s.neuron[e], n + 1));
+            } else {
+                vf r[Above::BLOCKS][Above::B];
+                for (int b = 0; b < Above::BLOCKS; b++)
+                    SNN_UNROLL for (int x = 0; x < Above::B; x++)
+                        r[b][x] = shift(above, Own::PORT, b, n + 1, x);
+                for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+                    const int pre = c * L::BW + s.neuron[e];
+                    vf total = {};
+                    for (int b = 0; b < Above::BLOCKS; b++) {
+                        const vf* row = vectors(weights.template rows<K>(b, pre));
+                        SNN_UNROLL for (int x = 0; x < Above::B; x++) total += row[x] * r[b][x];
+                    }
+                    enter(s.from_targets[e], sum(total));
                 }
-                vf total = {};
-                for (int b = 0; b < Above::BLOCKS; b++) {
-                    const vf* row =
-                        vectors(weights.forward.data() + Tensors<Above>::forward_at(b, pre));
-                    SNN_UNROLL for (int x = 0; x < Above::B; x++) total += row[x] * r[b][x];
-                }
-                s.from_targets[e] = sum(total);
             }
         }
     }
 }
 
-// Adds the sums over recurrent targets to from_targets of the spikes of step n.
-template <class L>
-static inline void add_recurrent_targets(Work<L>& work, const Tensors<L>& weights, int n) {
-    constexpr int B = L::B;
-    for (int b = 0; b < L::BLOCKS; b++) {
+// Adds the sums over targets by projection K into a layer of the same group to from_targets of the
+// spikes of step n.
+template <int K, class L, class Target>
+static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
+                                       const Tensors<Target>& weights, int n) {
+    using Own = typename Target::template Into<K>;
+    if constexpr (Own::LISTED) {
+        for (int c = 0; c < L::BLOCKS; c++) {
+            auto& s = work.spikes[c];
+            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                s.from_targets[e] += sum_of_list(target, weights.template list<K>(),
+                                                 weights.template weights<K>(), Own::PORT,
+                                                 c * L::BW + s.neuron[e], n + 1);
+        }
+        return;
+    }
+    constexpr int B = Target::B;
+    for (int b = 0; b < Target::BLOCKS; b++) {
         vf r[B];
-        SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(work, b, n + 1, x);
+        SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(target, Own::PORT, b, n + 1, x);
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                const int pre = c * L::BW + s.neuron[e];
-                if constexpr (L::SPARSE_RECURRENT) {
-                    s.from_targets[e] +=
-                        weights.wiring->recurrent.sum(weights.recurrent.data(), r, b, pre);
-                    continue;
-                }
-                const vf* row =
-                    vectors(weights.recurrent.data() + Tensors<L>::recurrent_at(b, pre));
+                const vf* row = vectors(weights.template rows<K>(b, c * L::BW + s.neuron[e]));
                 vf even = r[0] * row[0], odd = {};
                 SNN_UNROLL for (int x = 1; x < B; x++) {
                     if (x % 2) odd += r[x] * row[x];
@@ -246,7 +264,7 @@ static inline void flow_block(Work<L>& work, const WideConstantsOf<L>& constants
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
         flow_vector(work, constants, parameters, held_after, drive, l, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
-        work.input_adjoint.at(b, n, x) = l[M::INPUT];
+        for (int p = 0; p < M::PORTS; p++) work.input_adjoint[p].at(b, n, x) = l[M::PORT[p]];
     }
 }
 
@@ -287,48 +305,75 @@ static inline void enter_held(Work<L>& work, Buffer<Int>& held_after, int b, int
         s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
 }
 
-// Walks a layer back. `arrivals_end`: first step without a later arrival; up to there the table of
-// input adjoints must be valid.
-template <class L, class Drive>
-void backward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& constants,
-              Real* parameters, const Drive& drive, int arrivals_end, Buffer<Int>& held_after) {
+// Walks a layer back, alone or with the others of its group.
+template <class L> class Return {
     using M = typename L::Model;
-    constexpr int T = L::STEPS;
-    const auto numbers = wide_numbers<L>(constants);
-    const WideConstantsOf<L> wide{numbers, constants.own};
-    int top = T;
-    work.adjoint.zero();
-    if constexpr (M::SPIKING) {
-        top = active_steps(work);
-        if constexpr (M::DROPS_SPIKES)
-            for (auto& c : work.crossings) c.pending.zero();
-        if (work.pushed)
-            for (int j = 0; j < L::WIDTH; j++)
-                work.adjoint[M::READOUT * L::WIDTH + j] = work.push[j];
-        if constexpr (M::REFRACTORY > 0) {
-            for (int j = 0; j < L::WIDTH; j++) held_after[j] = T;
-            for (int b = 0; b < L::BLOCKS; b++)
-                for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
-                    enter_held(work, held_after, b, m, work.spikes[b].start[m],
-                               work.spikes[b].start[m + 1]);
-        }
+
+  public:
+    // `parameters` [TRAINED][WIDTH]: gradients of parameters are added to it.
+    Return(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
+           Buffer<Int>& held_after) :
+        work_(work), constants_(constants), numbers_(wide_numbers<L>(constants)),
+        parameters_(parameters), held_after_(held_after) {}
+
+    // First step that nothing lies behind: a walk may begin there.
+    int top() const {
+        if constexpr (M::SPIKING) return active_steps(work_);
+        else return L::STEPS;
     }
-    work.input_adjoint.zero_rows(top, std::min(T, std::max(arrivals_end, top + 1)) + 1);
-    if constexpr (L::RECURRENT) {
-        for (int n = top - 1; n >= 0; n--) {
-            if (any_spike(work, n)) add_recurrent_targets(work, weights, n);
-            for (int b = 0; b < L::BLOCKS; b++)
-                jump_block(work, constants, parameters, held_after, b, n);
-            for (int b = 0; b < L::BLOCKS; b++)
-                flow_block(work, wide, parameters, held_after, drive, b, n);
+    // The walk begins with step top - 1. `arrivals_end`: first step without a later arrival; up to
+    // there the table of input adjoints must be valid.
+    void begin(int top, int arrivals_end) {
+        constexpr int T = L::STEPS;
+        work_.adjoint.zero();
+        if constexpr (M::SPIKING) {
+            if constexpr (M::DROPS_SPIKES)
+                for (auto& c : work_.crossings) c.pending.zero();
+            if (work_.pushed)
+                for (int j = 0; j < L::WIDTH; j++)
+                    work_.adjoint[M::READOUT * L::WIDTH + j] = work_.push[j];
+            if constexpr (M::REFRACTORY > 0) {
+                for (int j = 0; j < L::WIDTH; j++) held_after_[j] = T;
+                for (int b = 0; b < L::BLOCKS; b++)
+                    for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
+                        enter_held(work_, held_after_, b, m, work_.spikes[b].start[m],
+                                   work_.spikes[b].start[m + 1]);
+            }
         }
-    } else {
+        for (auto& table : work_.input_adjoint)
+            table.zero_rows(top, std::min(T, std::max(arrivals_end, top + 1)) + 1);
+    }
+    // Step n of all blocks.
+    template <class Drive> void step(const Drive& drive, int n) {
+        if constexpr (M::SPIKING)
+            for (int b = 0; b < L::BLOCKS; b++)
+                jump_block(work_, constants_, parameters_, held_after_, b, n);
+        for (int b = 0; b < L::BLOCKS; b++)
+            flow_block(work_, wide(), parameters_, held_after_, drive, b, n);
+    }
+    // All steps, block by block.
+    template <class Drive> void blocks(const Drive& drive, int top) {
+        const auto numbers = wide_numbers<L>(constants_);
+        const WideConstantsOf<L> wide{numbers, constants_.own};
+        const ConstantsOf<L> constants = constants_;
+        Work<L>& work = work_;
+        Real* parameters = parameters_;
+        Buffer<Int>& held_after = held_after_;
         for (int b = 0; b < L::BLOCKS; b++)
             for (int n = top - 1; n >= 0; n--) {
-                if constexpr (M::SPIKING) jump_block(work, constants, parameters, held_after, b, n);
+                if constexpr (M::SPIKING)
+                    jump_block(work, constants, parameters, held_after, b, n);
                 flow_block(work, wide, parameters, held_after, drive, b, n);
             }
     }
-}
+
+  private:
+    WideConstantsOf<L> wide() const { return {numbers_, constants_.own}; }
+    Work<L>& work_;
+    const ConstantsOf<L> constants_;
+    const typename M::template Numbers<vf> numbers_;
+    Real* parameters_;
+    Buffer<Int>& held_after_;
+};
 
 }  // namespace snn

@@ -73,7 +73,7 @@ void backward_part(Work<L>& work, const ConstantsOf<L>& constants, Real* paramet
             for (int i = 0; i < M::STATES; i++) l[i] = lam[i][x];
             flow_vector(work, wide, parameters, held_after, Undriven{}, l, v + x, n);
             for (int i = 0; i < M::STATES; i++) lam[i][x] = l[i];
-            table[size_t(n) * COUNT + x] = l[M::INPUT];
+            table[size_t(n) * COUNT + x] = l[M::PORT[0]];
         }
     }
 }

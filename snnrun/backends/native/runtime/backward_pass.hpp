@@ -11,7 +11,7 @@
 
 namespace snn {
 
-template <class P> struct BackwardPass {
+template <class P> struct BackwardPass : Walk<P> {
     using Layers = typename P::Layers;
     using AllTensors = typename Map<Tensors, Layers>::type;
     using Trial = snn::Trial<P>;
@@ -33,15 +33,17 @@ template <class P> struct BackwardPass {
 
     // The walks alone, into the trial's own tables; without the first layer's where it is `tiled`.
     template <int I = COUNT - 1> void walks(Trial& trial, double scale, bool tiled) const {
+        constexpr int FIRST = Layer<I>::FIRST;
         if constexpr (needs_adjoint<Layers, I>()) {
-            auto& work = std::get<I>(trial.work);
-            prepare<I>(trial, scale);
-            if (I > 0 || !tiled) {
-                work.parameters.zero();
-                walk<I>(trial, work.parameters.data());
+            prepare_group<FIRST, I>(trial, scale);
+            if (FIRST > 0 || !tiled) {
+                each_of<FIRST, I>([&](auto i) { std::get<i()>(trial.work).parameters.zero(); });
+                walk<FIRST>(trial, [&](auto i) {
+                    return std::get<i()>(trial.work).parameters.data();
+                });
             }
         }
-        if constexpr (I > 0) walks<I - 1>(trial, scale, tiled);
+        if constexpr (FIRST > 0) walks<FIRST - 1>(trial, scale, tiled);
     }
 
     // The walk of the `size` vectors of part p of block b of the first layer, into `table`.
@@ -53,45 +55,94 @@ template <class P> struct BackwardPass {
                         SIZE * LANES, Real(0));
         backward_part<Layer<0>, SIZE>(
             work, std::get<0>(coefficients).constants(), work.parameters.data(),
-            trial.template arrivals<0>().last_step(Layer<0>::STEPS), std::get<0>(trial.held).at, b,
-            p, table);
+            last_arrival<Layer<0>>(trial, Layer<0>::STEPS), std::get<0>(trial.held).at, b, p,
+            table);
     }
 
   private:
+    template <int FIRST, int LAST, class F> static void each_of(F f) {
+        const auto shifted = [&](auto i) { f(Index<FIRST + i()>{}); };
+        unroll(shifted, std::make_integer_sequence<int, LAST - FIRST + 1>{});
+    }
+
+    // The groups from that which ends with layer I to the first.
     template <int I>
     void layers(Trial* const* trials, int count, AllTensors& slot, double scale,
                 bool fresh) const {
-        if constexpr (needs_adjoint<Layers, I>()) layer<I>(trials, count, slot, scale, fresh);
-        if constexpr (I > 0) layers<I - 1>(trials, count, slot, scale, fresh);
+        constexpr int FIRST = Layer<I>::FIRST;
+        if constexpr (needs_adjoint<Layers, I>())
+            group<FIRST, I>(trials, count, slot, scale, fresh);
+        if constexpr (FIRST > 0) layers<FIRST - 1>(trials, count, slot, scale, fresh);
     }
 
-    template <int I>
-    void layer(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
-        using L = Layer<I>;
-        auto& gradient = std::get<I>(slot);
-        if (fresh) gradient.parameters.zero();
-        for (int i = 0; i < count; i++) prepare<I>(*trials[i], scale);
-        if constexpr (L::Model::DISCRETE) {
-            constexpr int ABOVE = I + 1 < COUNT ? I + 1 : I;
-            Group<L> group;
-            for (int i = 0; i < count; i++)
-                group.add(std::get<I>(trials[i]->work), std::get<I>(trials[i]->held).at);
-            const auto sent = [&](int g, int b, int from, int to) {
-                auto& work = *group.work[g];
-                if constexpr (I == ABOVE) trials[g]->loss.give(work, b, from, to);
-                else
-                    targets_above(work, std::get<ABOVE>(trials[g]->work),
-                                  std::get<ABOVE>(by_target), b, from, to);
-            };
-            backward_discrete(group, std::get<I>(by_target),
-                              std::get<I>(coefficients).constants(), gradient.parameters.data(),
-                              sent);
-        }
+    template <int FIRST, int LAST>
+    void group(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
+        if (fresh)
+            each_of<FIRST, LAST>([&](auto i) { std::get<i()>(slot).parameters().zero(); });
+        for (int i = 0; i < count; i++) prepare_group<FIRST, LAST>(*trials[i], scale);
+        const auto parameters = [&](auto i) { return std::get<i()>(slot).parameters().data(); };
+        if constexpr (Layer<FIRST>::Model::DISCRETE)
+            walk_discrete<FIRST>(trials, count, parameters,
+                                 std::make_integer_sequence<int, LAST - FIRST + 1>{});
         for (int i = 0; i < count; i++) {
-            if constexpr (!L::Model::DISCRETE)
-                walk<I>(*trials[i], gradient.parameters.data());
-            gather_all<I>(*trials[i], gradient, fresh && i == 0);
+            if constexpr (!Layer<FIRST>::Model::DISCRETE) walk<FIRST>(*trials[i], parameters);
+            each_of<FIRST, LAST>([&](auto l) {
+                gather_all<l()>(*trials[i], std::get<l()>(slot), fresh && i == 0);
+            });
         }
+    }
+
+    // Walks trials back through the layers FIRST + I, step by step.
+    template <int FIRST, class Parameters, int... I>
+    void walk_discrete(Trial* const* trials, int count, const Parameters& parameters,
+                       std::integer_sequence<int, I...>) const {
+        constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
+        std::tuple<DiscreteReturn<Layer<FIRST + I>>...> walks{DiscreteReturn<Layer<FIRST + I>>(
+            std::get<FIRST + I>(coefficients).constants(), parameters(Index<FIRST + I>{}))...};
+        for (int t = 0; t < count; t++)
+            (std::get<I>(walks).group.add(std::get<FIRST + I>(trials[t]->work),
+                                          std::get<FIRST + I>(trials[t]->held).at),
+             ...);
+        (std::get<I>(walks).begin(), ...);
+        for (int to = P::STEPS; to > 0; to -= STEPS_AT_ONCE) {
+            const int from = std::max(0, to - STEPS_AT_ONCE);
+            for (int t = 0; t < count; t++) (sent_from_above<FIRST + I>(*trials[t], from, to), ...);
+            for (int n = to - 1; n >= from; n--) {
+                each_of<FIRST, LAST>([&](auto i) {
+                    Walk<P>::template each_target<i()>([&](auto j, auto k) {
+                        if constexpr (Layer<i()>::within(j()))
+                            targets_of_step<k()>(std::get<i() - FIRST>(walks).group,
+                                                 std::get<j() - FIRST>(walks).group,
+                                                 std::get<j()>(by_target), std::get<j()>(value),
+                                                 n - from);
+                    });
+                });
+                (std::get<I>(walks).step(n, n - from), ...);
+            }
+        }
+    }
+
+    // dl_ds of layer I in the steps [from, to): from the layers behind its group, or the loss.
+    template <int I> void sent_from_above(Trial& trial, int from, int to) const {
+        using L = Layer<I>;
+        auto& work = std::get<I>(trial.work);
+        for (int b = 0; b < L::BLOCKS; b++) {
+            if constexpr (I == COUNT - 1) trial.loss.give(work, b, from, to);
+            else if constexpr (!Walk<P>::template sends_above<I>())
+                for (int n = from; n < to; n++)
+                    for (int x = 0; x < L::B; x++) work.dl_ds_at(n - from, b, x) = vf{};
+            Walk<P>::template each_target<I>([&](auto j, auto k) {
+                constexpr bool FRESH = Walk<P>::template first_above<I>(j(), k());
+                if constexpr (!L::within(j()))
+                    targets_above<k(), FRESH>(work, std::get<j()>(trial.work),
+                                              std::get<j()>(by_target), std::get<j()>(value), b,
+                                              from, to);
+            });
+        }
+    }
+
+    template <int FIRST, int LAST> void prepare_group(Trial& trial, double scale) const {
+        each_of<FIRST, LAST>([&](auto i) { prepare<i()>(trial, scale); });
     }
 
     template <int I> void prepare(Trial& trial, double scale) const {
@@ -101,62 +152,99 @@ template <class P> struct BackwardPass {
             work.scale = Real(scale), work.total = Trial::AVERAGED ? std::get<I>(averages).total
                                                                    : Real(work.spike_count());
         if constexpr (L::Model::SPIKING && !L::Model::DISCRETE) {
-            if constexpr (I + 1 < COUNT)
-                gather_from_targets(work, std::get<I + 1>(trial.work), std::get<I + 1>(value));
-            if constexpr (I + 2 == COUNT && P::Loss::MOVES_WITH_SPIKES)
-                trial.loss.move_peaks(work, std::get<I + 1>(value),
-                                       std::get<I + 1>(coefficients).constants());
-            if constexpr (I + 1 == COUNT)
+            if constexpr (!Walk<P>::template sends_above<I>())
                 for (auto& s : work.spikes) std::fill_n(s.from_targets.data(), s.count(), Real(0));
+            Walk<P>::template each_target<I>([&](auto j, auto k) {
+                constexpr bool FRESH = Walk<P>::template first_above<I>(j(), k());
+                if constexpr (!L::within(j()))
+                    gather_from_targets<k(), FRESH>(work, std::get<j()>(trial.work),
+                                                    std::get<j()>(value));
+            });
+            if constexpr (P::Loss::MOVES_WITH_SPIKES)
+                trial.loss.template move_peaks<I>(trial, std::get<COUNT - 1>(value),
+                                                  std::get<COUNT - 1>(coefficients).constants());
             invert_slopes(work, std::get<I>(coefficients).constants());
         }
     }
 
-    template <int I> void walk(Trial& trial, Real* parameters) const {
-        using L = Layer<I>;
-        auto& work = std::get<I>(trial.work);
-        const int end = trial.template arrivals<I>().last_step(L::STEPS);
-        const auto walk = [&](const auto& drive) {
-            backward(work, std::get<I>(value), std::get<I>(coefficients).constants(), parameters,
-                     drive, end, std::get<I>(trial.held).at);
-        };
-        if constexpr (I == COUNT - 1) walk(trial.loss);
-        else if constexpr (I == 0 && L::TILED)
+    // Walks a trial back through a group; parameters(i): where gradients of layer i are added.
+    template <int FIRST, class Parameters>
+    void walk(Trial& trial, const Parameters& parameters) const {
+        using L = Layer<FIRST>;
+        if constexpr (FIRST == 0 && L::TILED) {
+            auto& work = std::get<FIRST>(trial.work);
+            const int end = last_arrival<L>(trial, L::STEPS);
             for (int b = 0; b < L::BLOCKS; b++)
                 for (int q = 0; q < Table<L>::PARTS; q++)
                     with_part<L>(q, [&](auto size, int p) {
                         backward_part<L, size()>(
-                            work, std::get<I>(coefficients).constants(), parameters, end,
-                            std::get<I>(trial.held).at, b, p,
-                            work.input_adjoint.part(b, p * Table<L>::S));
+                            work, std::get<FIRST>(coefficients).constants(),
+                            parameters(Index<FIRST>{}), end, std::get<FIRST>(trial.held).at, b, p,
+                            work.input_adjoint[0].part(b, p * Table<L>::S));
                     });
-        else walk(Undriven{});
+        } else {
+            walk_steps<FIRST>(trial, parameters,
+                              std::make_integer_sequence<int, L::LAST - FIRST + 1>{});
+        }
+    }
+
+    template <int FIRST, class Parameters, int... I>
+    void walk_steps(Trial& trial, const Parameters& parameters,
+                    std::integer_sequence<int, I...>) const {
+        constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
+        std::tuple<Return<Layer<FIRST + I>>...> walks{Return<Layer<FIRST + I>>(
+            std::get<FIRST + I>(trial.work), std::get<FIRST + I>(coefficients).constants(),
+            parameters(Index<FIRST + I>{}), std::get<FIRST + I>(trial.held).at)...};
+        const int top = std::max({std::get<I>(walks).top()...});
+        (std::get<I>(walks).begin(top, last_arrival<Layer<FIRST + I>>(trial, P::STEPS)), ...);
+        const auto drive = [&]() -> decltype(auto) {
+            if constexpr (LAST == COUNT - 1) return (trial.loss);
+            else return Undriven{};
+        };
+        if constexpr (!Layer<FIRST>::RECURRENT) {
+            std::get<0>(walks).blocks(drive(), top);
+        } else {
+            for (int n = top - 1; n >= 0; n--) {
+                each_of<FIRST, LAST>([&](auto i) {
+                    auto& work = std::get<i()>(trial.work);
+                    if (any_spike(work, n))
+                        Walk<P>::template each_target<i()>([&](auto j, auto k) {
+                            if constexpr (Layer<i()>::within(j()))
+                                add_targets_of_step<k()>(work, std::get<j()>(trial.work),
+                                                         std::get<j()>(value), n);
+                        });
+                });
+                (std::get<I>(walks).step(Undriven{}, n), ...);
+            }
+        }
     }
 
     template <int I> void gather_all(Trial& trial, Tensors<Layer<I>>& gradient, bool fresh) const {
         using L = Layer<I>;
         auto& work = std::get<I>(trial.work);
-        const Events& events = trial.events;
-        for (int b = 0; b < L::BLOCKS; b++) {
-            Real* forward = gradient.forward.data();
-            const Wiring& wiring = *gradient.wiring;
-            constexpr int BELOW = I == 0 ? 0 : I - 1;
-            constexpr bool FORWARD = L::TRAIN_FORWARD && !L::PLASTIC_FORWARD;
-            if constexpr (FORWARD && I == 0 && L::SPARSE_FORWARD)
-                gather_synapses(work, forward, wiring.forward, b, 0, L::PRE, events.channel_start,
-                                events.step, 0, fresh);
-            if constexpr (FORWARD && I == 0 && !L::SPARSE_FORWARD)
-                gather(work, forward + Tensors<L>::forward_at(b, 0), b, L::PRE,
-                       events.channel_start, events.step, 0, fresh);
-            if constexpr (FORWARD && I > 0)
-                gather_from<L::SPARSE_FORWARD, Layer<BELOW>>(
-                    work, std::get<BELOW>(trial.work), forward, Tensors<L>::forward_at(b, 0),
-                    wiring.forward, b, fresh);
-            if constexpr (L::TRAIN_RECURRENT && !L::PLASTIC_RECURRENT)
-                gather_from<L::SPARSE_RECURRENT, L>(work, work, gradient.recurrent.data(),
-                                                    Tensors<L>::recurrent_at(b, 0),
-                                                    wiring.recurrent, b, fresh);
-        }
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if constexpr (Own::BY_GRADIENT && Own::LISTED) {
+                if (fresh) gradient.arrays[k()].zero();
+                each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
+                                               const uint16_t* step, int shift) {
+                    gather_list<L>(work.input_adjoint[Own::PORT], gradient.template weights<k()>(),
+                                   gradient.template list<k()>(), first,
+                                   std::min(count, Own::ROWS - first), start, step, shift);
+                });
+            }
+        });
+        for (int b = 0; b < L::BLOCKS; b++)
+            each_projection<L>([&](auto k) {
+                using Own = typename L::template Into<k()>;
+                if constexpr (Own::BY_GRADIENT && !Own::LISTED)
+                    each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
+                                                   const uint16_t* step, int shift) {
+                        gather<L>(work.input_adjoint[Own::PORT],
+                                  gradient.template rows<k()>(b, first), b, count, start, step,
+                                  shift, fresh);
+                    });
+            });
     }
 };
 

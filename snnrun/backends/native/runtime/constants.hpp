@@ -14,7 +14,8 @@ template <class X, class Y> inline X number(Y y) {
 }
 
 // A generated population M is a struct with these constants, and the functions that they call for:
-//   SIZE, STATES, INPUT, READOUT, THRESHOLD_STATE   neurons, states, and which state is which
+//   SIZE, STATES, READOUT, THRESHOLD_STATE   neurons, states, and which state is which
+//   PORTS, PORT       states that arrivals add to
 //   SPIKING           crosses, reset, keep, can_spike; RECORDS of states are kept with each spike
 //   TIMED             the loss looks at its spike times
 //   RESTS             a trial may end once nobody can spike any more

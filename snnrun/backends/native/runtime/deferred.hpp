@@ -28,14 +28,14 @@ template <class P> class Deferred : Walk<P> {
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
     using First = Layer<0>;
     template <class... Ls> static constexpr bool by_gradient(std::tuple<Ls...>*) {
-        return !((Ls::Model::DISCRETE || Ls::PLASTIC) || ...);
+        return !((Ls::Model::DISCRETE || Ls::PLASTIC || Ls::LISTED) || ...);
     }
     static constexpr size_t TABLES = size_t(2) << 20;  // bytes of tables that a thread has in work
     static constexpr int MOST = 64;                     // trials of a wave
     static constexpr bool BLOCKWISE = First::TILED && First::BLOCKS > 1;
 
   public:
-    static constexpr bool ON = First::LARGE && COUNT > 1 && learns_by_gradient<First>() &&
+    static constexpr bool ON = First::LARGE && COUNT > 1 && First::LEARNS &&
                                by_gradient(static_cast<Layers*>(nullptr));
 
     explicit Deferred(int threads)
@@ -151,7 +151,7 @@ template <class P> class Deferred : Walk<P> {
         return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
     }
     template <int I> int units() const {
-        return learns_by_gradient<Layer<I>>() ? parts<Layer<I>>() * pieces<I>() : 0;
+        return Layer<I>::LEARNS ? parts<Layer<I>>() * pieces<I>() : 0;
     }
     int all_units() const {
         int total = 0;
@@ -178,47 +178,39 @@ template <class P> class Deferred : Walk<P> {
                         table = vectors(tables_[t].data());
                         backward.template first_layer<size()>(trial, b, p, table);
                     }
-                if (!table)
-                    table = std::get<I>(trial.work).input_adjoint.part(b, p * Table<L>::S);
                 gather_trial<I, size()>(trial, table, std::get<I>(gradient), b, p, piece,
                                         fresh && i == first);
             }
         });
     }
 
-    // Adds what one trial gives to the SIZE vectors of part p of block b.
+    // Adds what one trial gives to the SIZE vectors of part p of block b; from `table`, or from its
+    // own ones where that is null.
     template <int I, int SIZE>
-    void gather_trial(Trial& trial, const vf* table, Tensors<Layer<I>>& gradient, int b, int p,
-                      int piece, bool fresh) const {
+    void gather_trial(Trial& trial, vf* table, Tensors<Layer<I>>& gradient, int b, int p, int piece,
+                      bool fresh) const {
         using L = Layer<I>;
         constexpr int S = Table<L>::S;
-        const auto rows = [&](Real* to, int count, const uint32_t* start, const uint16_t* step,
-                              int shift) {
-            const int first = count * piece / pieces<I>();
-            const int few = count * (piece + 1) / pieces<I>() - first;
-            vf* at = vectors(to) + size_t(first) * SIZE;
-            if (fresh) gather_part<SIZE, SIZE, true>(at, table, few, start + first, step, shift);
-            else gather_part<SIZE, SIZE, false>(at, table, few, start + first, step, shift);
-        };
-        const auto from = [&](const auto& source, int width, Real* to) {
-            for (const auto& s : source.spikes) {  // emitted in step n: arrives at step n + 1
-                rows(to, width, s.by_neuron.data(), s.step.data(), 1);
-                to += size_t(width) * SIZE * LANES;
-            }
-        };
-        Real* forward = gradient.forward.data() + Parts<L, L::PRE>::part(b, p);
-        if constexpr (L::TRAIN_FORWARD && I == 0)
-            rows(forward, L::PRE, trial.events.channel_start, trial.events.step, 0);
-        if constexpr (L::TRAIN_FORWARD && I > 0)
-            from(std::get<I == 0 ? 0 : I - 1>(trial.work), Layer<I == 0 ? 0 : I - 1>::BW, forward);
-        if constexpr (L::TRAIN_RECURRENT)
-            from(std::get<I>(trial.work), L::BW,
-                 gradient.recurrent.data() + Parts<L, L::WIDTH>::part(b, p));
+        auto& work = std::get<I>(trial.work);
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if constexpr (!Own::TRAINED) return;
+            const vf* from = table ? table : work.input_adjoint[Own::PORT].part(b, p * S);
+            Real* to = gradient.template weights<k()>() + Parts<L, Own::PRE>::part(b, p);
+            each_source<L, k()>(trial, [&](int pre, int count, const uint32_t* start,
+                                           const uint16_t* step, int shift) {
+                const int first = count * piece / pieces<I>();
+                const int few = count * (piece + 1) / pieces<I>() - first;
+                vf* at = vectors(to) + size_t(pre + first) * SIZE;
+                if (fresh) gather_part<SIZE, SIZE, true>(at, from, few, start + first, step, shift);
+                else gather_part<SIZE, SIZE, false>(at, from, few, start + first, step, shift);
+            });
+        });
         for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++)
             for (int x = 0; x < SIZE; x++) {
                 const size_t at = size_t(k) * L::WIDTH + b * L::BW + (p * S + x) * LANES;
-                const vf own = *vectors(std::get<I>(trial.work).parameters.data() + at);
-                vf& total = *vectors(gradient.parameters.data() + at);
+                const vf own = *vectors(work.parameters.data() + at);
+                vf& total = *vectors(gradient.parameters().data() + at);
                 total = fresh ? own : total + own;
             }
     }

@@ -14,46 +14,38 @@
 
 namespace snn {
 
-// Weights by target: row k holds those of the spikes of all neurons of a block, contiguously.
+// Dense weights by target: row k holds those of the spikes of all neurons of a block, contiguously.
 template <class L> struct ByTarget {
-    Buffer<Real> forward, recurrent;
-    template <class Source, bool ON> static constexpr size_t size() {
-        if constexpr (ON) return size_t(L::Model::SIZE) * Shape<Source::SIZE>::width;
-        else return 0;
+    Buffer<Real> weights[L::COUNT];
+    template <class Own> static constexpr bool kept() { return Own::discrete() && !Own::LISTED; }
+    template <int K> const vf* rows(int b) const {  // of block b of the layer that sends
+        using Own = typename L::template Into<K>;
+        return vectors(weights[K].data()) + size_t(b) * L::Model::SIZE * Shape<Own::ROWS>::B;
     }
-    static constexpr bool FORWARD = L::source_discrete();
-    static constexpr bool RECURRENT = L::RECURRENT && L::Model::DISCRETE;
     void allocate() {
-        forward.allocate_dense(size<typename L::Source, FORWARD>());
-        recurrent.allocate_dense(size<typename L::Model, RECURRENT>());
-        forward.zero(), recurrent.zero();  // padding stays 0
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if constexpr (!kept<Own>()) return;
+            weights[k()].allocate_dense(size_t(L::Model::SIZE) * Own::PRE);
+            weights[k()].zero();  // padding stays 0
+        });
     }
     // Copies the weights towards the targets k = t, t + threads, ...
-    void refresh(const Tensors<L>& weights, int t, int threads) {
-        if constexpr (FORWARD)
-            copy<typename L::Source, L::PRE, L::SPARSE_FORWARD>(
-                forward, weights.forward, weights.wiring->forward, t, threads);
-        if constexpr (RECURRENT)
-            copy<typename L::Model, L::WIDTH, L::SPARSE_RECURRENT>(
-                recurrent, weights.recurrent, weights.wiring->recurrent, t, threads);
+    void refresh(const Tensors<L>& from, int t, int threads) {
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if constexpr (kept<Own>())
+                copy<Own>(weights[k()], from.template weights<k()>(), t, threads);
+        });
     }
 
   private:
-    template <class Source, int PRE, bool SPARSE>
-    static void copy(Buffer<Real>& to, const Buffer<Real>& from, const SynapseList& synapses, int t,
-                     int threads) {
-        constexpr int BW = Shape<Source::SIZE>::BW, SIZE = L::Model::SIZE;
-        if constexpr (SPARSE) {  // what is not connected stays 0
-            for (size_t e = t; e < synapses.count; e += threads) {
-                const int64_t j = synapses.place[e] / SIZE, k = synapses.place[e] % SIZE;
-                to[(size_t(j / BW) * SIZE + k) * BW + j % BW] = from[e];
-            }
-            return;
-        }
+    template <class Own> static void copy(Buffer<Real>& to, const Real* from, int t, int threads) {
+        constexpr int BW = Shape<Own::ROWS>::BW, SIZE = L::Model::SIZE;
         for (int v = t; v * LANES < SIZE; v += threads)  // a vector of targets
-            for (int j = 0; j < Source::SIZE; j++) {
+            for (int j = 0; j < Own::ROWS; j++) {
                 const int k = v * LANES;
-                const Real* row = from.data() + (size_t(k / L::BW) * PRE + j) * L::BW + k % L::BW;
+                const Real* row = from + (size_t(k / L::BW) * Own::PRE + j) * L::BW + k % L::BW;
                 Real* column = to.data() + (size_t(j / BW) * SIZE + k) * BW + j % BW;
                 for (int l = 0; l < LANES && k + l < SIZE; l++) column[size_t(l) * BW] = row[l];
             }
@@ -75,26 +67,26 @@ template <class L> struct Taped {
 template <class L>
 using Seen = std::conditional_t<L::Model::DISCRETE, Taped<L>, Unobserved>;
 
-// The input adjoint of target k, step by step: `stride` numbers from one to the next.
+// The adjoint of a port of target k, step by step: `stride` numbers from one to the next.
 template <class L> struct Deltas {
     const Real* first;
     int stride;
-    Deltas(Work<L>& work, int k, int n) {
+    Deltas(Work<L>& work, int port, int k, int n) {
         const int b = k / L::BW, x = k % L::BW / LANES;
-        first = reinterpret_cast<const Real*>(&work.input_adjoint.at(b, n, x)) + k % LANES;
-        stride = Table<L>::part_size(x) * LANES;
+        first = reinterpret_cast<const Real*>(&work.input_adjoint[port].at(b, n, x)) + k % LANES;
+        stride = Table<L>::stride(x) * LANES;
     }
 };
 
 // total[i][x] += sum over targets k of rows[k][x] x delta_k(n + i), for N steps and S vectors.
-template <class Target, int N, int S, int B>
+template <class Target, int PORT, int N, int S, int B>
 static inline void add_targets_part(vf (*total)[B], int x, const vf* rows, Work<Target>& target,
                                     int n) {
     vf sum[N][S];
     for (int i = 0; i < N; i++)
         for (int s = 0; s < S; s++) sum[i][s] = total[i][x + s];
     for (int k = 0; k < Target::Model::SIZE; k++) {
-        const Deltas<Target> delta(target, k, n);
+        const Deltas<Target> delta(target, PORT, k, n);
         const vf* row = rows + size_t(k) * B + x;
         SNN_UNROLL for (int i = 0; i < N; i++) {
             const vf d = splat(delta.first[i * delta.stride]);
@@ -105,32 +97,57 @@ static inline void add_targets_part(vf (*total)[B], int x, const vf* rows, Work<
         for (int s = 0; s < S; s++) total[i][x + s] = sum[i][s];
 }
 
-template <class Target, int N, int B>
+template <class Target, int PORT, int N, int B>
 static inline void add_targets(vf (*total)[B], const vf* rows, Work<Target>& target, int n) {
     constexpr int S = N == 1 ? B : B < 4 ? B : 4, REST = B % S;
     for (int x = 0; x + S <= B; x += S)
-        add_targets_part<Target, N, S, B>(total, x, rows, target, n);
+        add_targets_part<Target, PORT, N, S, B>(total, x, rows, target, n);
     if constexpr (REST > 0)
-        add_targets_part<Target, N, REST, B>(total, B - REST, rows, target, n);
+        add_targets_part<Target, PORT, N, REST, B>(total, B - REST, rows, target, n);
 }
 
-// dl_ds of steps [from, to) of block b, from the targets above.
-template <class L, class Above>
-static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Above>& weights, int b,
-                          int from, int to) {
+// total += sum over the targets k of the neurons of block b of weight x delta[k].
+template <int K, class L, class Target>
+static inline void add_list_targets(vf* total, const Tensors<Target>& weights, const Real* delta,
+                                    int b) {
+    Real* lanes = reinterpret_cast<Real*>(total);
+    const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
+    for (int j = 0; j < end; j++)
+        lanes[j] += weights.template list<K>().sum(weights.template weights<K>(), b * L::BW + j,
+                                                   [&](int k) { return delta[k]; });
+}
+
+// dl_ds of steps [from, to) of block b, from the targets by projection K into a layer that is
+// walked back before. FRESH: not added to what is there.
+template <int K, bool FRESH, class L, class Above>
+static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Above>& by_target,
+                          const Tensors<Above>& weights, int b, int from, int to) {
+    using Own = typename Above::template Into<K>;
     constexpr int B = L::B, N = MAX_BLOCK / 4;
-    const vf* rows = vectors(weights.forward.data()) + size_t(b) * Above::Model::SIZE * B;
+    const auto enter = [&](int i, int x, vf total) {
+        vf& at = work.dl_ds_at(i, b, x);
+        at = FRESH ? total : at + total;
+    };
+    if constexpr (Own::LISTED) {
+        for (int n = from; n < to; n++) {
+            vf total[B] = {};
+            add_list_targets<K, L>(total, weights, above.input_adjoint[Own::PORT].row(n + 1), b);
+            for (int x = 0; x < B; x++) enter(n - from, x, total[x]);
+        }
+        return;
+    }
+    const vf* rows = by_target.template rows<K>(b);
     vf total[N][B];
     for (int n = from; n < to; n += N) {
         const int first = n + N <= to ? n : std::max(from, to - N), count = std::min(N, to - first);
         for (auto& step : total)
             for (auto& t : step) t = vf{};
-        if (count == N) add_targets<Above, N, B>(total, rows, above, first + 1);
+        if (count == N) add_targets<Above, Own::PORT, N, B>(total, rows, above, first + 1);
         else
             for (int i = 0; i < count; i++)
-                add_targets<Above, 1, B>(total + i, rows, above, first + i + 1);
-        for (int i = 0; i < count; i++)
-            for (int x = 0; x < B; x++) work.dl_ds_at(first - from + i, b, x) = total[i][x];
+                add_targets<Above, Own::PORT, 1, B>(total + i, rows, above, first + i + 1);
+        for (int i = first == n ? 0 : n - first; i < count; i++)
+            for (int x = 0; x < B; x++) enter(first - from + i, x, total[i][x]);
     }
 }
 
@@ -191,7 +208,7 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
         }
         flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
-        work.input_adjoint.at(b, n, x) = l[M::INPUT];
+        for (int p = 0; p < M::PORTS; p++) work.input_adjoint[p].at(b, n, x) = l[M::PORT[p]];
     }
 }
 
@@ -229,19 +246,19 @@ template <class L> struct Group {
     void add(Work<L>& own, Buffer<Int>& held) { work[count] = &own, held_after[count++] = &held; }
 };
 
-// dl_ds of block b in a step += sum over the recurrent targets k of rows[k] x delta_k in the step
-// behind it, which stands in the adjoint of the input state. For trials first, ... first + G - 1.
-template <int G, int S, class L>
-static inline void recurrent_part(Group<L>& group, const vf* rows, int first, int i, int b,
-                                  int x) {
+// dl_ds of block b in a step += sum over the targets k of rows[k] x delta_k in the step behind it,
+// which stands in the adjoint of a port. For trials first, ... first + G - 1.
+template <int G, int S, int PORT, class L, class Target>
+static inline void targets_part(Group<L>& group, Group<Target>& targets, const vf* rows, int first,
+                                int i, int b, int x) {
     vf sum[G][S];
     const Real* delta[G];
     for (int g = 0; g < G; g++) {
-        auto& work = *group.work[first + g];
-        delta[g] = work.adjoint.data() + size_t(L::Model::INPUT) * L::WIDTH;
-        for (int s = 0; s < S; s++) sum[g][s] = work.dl_ds_at(i, b, x + s);
+        delta[g] = targets.work[first + g]->adjoint.data() +
+                   size_t(Target::Model::PORT[PORT]) * Target::WIDTH;
+        for (int s = 0; s < S; s++) sum[g][s] = group.work[first + g]->dl_ds_at(i, b, x + s);
     }
-    for (int k = 0; k < L::Model::SIZE; k++) {
+    for (int k = 0; k < Target::Model::SIZE; k++) {
         const vf* row = rows + size_t(k) * L::B + x;
         SNN_UNROLL for (int g = 0; g < G; g++) {
             const vf d = splat(delta[g][k]);
@@ -252,63 +269,78 @@ static inline void recurrent_part(Group<L>& group, const vf* rows, int first, in
         for (int s = 0; s < S; s++) group.work[first + g]->dl_ds_at(i, b, x + s) = sum[g][s];
 }
 
-template <int G, class L>
-static inline void recurrent_targets(Group<L>& group, const vf* rows, int first, int i,
-                                     int b) {
+template <int G, int PORT, class L, class Target>
+static inline void targets_of_trials(Group<L>& group, Group<Target>& targets, const vf* rows,
+                                     int first, int i, int b) {
     constexpr int B = L::B, MOST = MAX_BLOCK / G, S = B < MOST ? B : MOST, REST = B % S;
-    for (int x = 0; x + S <= B; x += S) recurrent_part<G, S>(group, rows, first, i, b, x);
-    if constexpr (REST > 0) recurrent_part<G, REST>(group, rows, first, i, b, B - REST);
+    for (int x = 0; x + S <= B; x += S)
+        targets_part<G, S, PORT>(group, targets, rows, first, i, b, x);
+    if constexpr (REST > 0)
+        targets_part<G, REST, PORT>(group, targets, rows, first, i, b, B - REST);
 }
 
-// The same for all trials and blocks; the sums of a trial do not depend on who is beside it.
-template <class L>
-static void all_recurrent_targets(Group<L>& group, const ByTarget<L>& own, int i) {
+// The same for all trials and blocks, by projection K into a layer of the same group; the sums of a
+// trial do not depend on who is beside it.
+template <int K, class L, class Target>
+static void targets_of_step(Group<L>& group, Group<Target>& targets,
+                            const ByTarget<Target>& by_target, const Tensors<Target>& weights,
+                            int i) {
+    using Own = typename Target::template Into<K>;
     for (int b = 0; b < L::BLOCKS; b++) {
-        const vf* rows = vectors(own.recurrent.data()) + size_t(b) * L::Model::SIZE * L::B;
-        int first = 0;
-        for (; first + 4 <= group.count; first += 4)
-            recurrent_targets<4>(group, rows, first, i, b);
-        for (; first + 2 <= group.count; first += 2)
-            recurrent_targets<2>(group, rows, first, i, b);
-        for (; first < group.count; first++) recurrent_targets<1>(group, rows, first, i, b);
-    }
-}
-
-// Walks a layer back through whole trials: surrogates act in steps without spikes too. `sent` sets
-// dl_ds of block b of trial g in steps [from, to) to what comes from targets above, or the loss.
-template <class L, class Sent>
-void backward_discrete(Group<L>& group, const ByTarget<L>& own, const ConstantsOf<L>& constants,
-                       Real* parameters, const Sent& sent) {
-    using M = typename L::Model;
-    constexpr int B = L::B;
-    const auto numbers = wide_numbers<L>(constants);
-    const WideConstantsOf<L> wide{numbers, constants.own};
-    const auto each = [&](auto f) {
-        for (int g = 0; g < group.count; g++) f(*group.work[g], g);
-    };
-    const auto back = [&](Work<L>& work, Buffer<Int>& held_after, int b, int n, int from) {
-        vf dl_ds[B];
-        for (int x = 0; x < B; x++) dl_ds[x] = work.dl_ds_at(n - from, b, x);
-        if constexpr (M::REGULARISED)
-            for (int x = 0; x < B; x++) dl_ds[x] += vectors(work.push.data())[b * B + x];
-        step_back_block(work, wide, parameters, held_after, dl_ds, b, n);
-    };
-    each([&](Work<L>& work, int g) {
-        work.adjoint.zero();
-        prepare_penalty(work, constants), prepare_held(work, *group.held_after[g]);
-    });
-    for (int to = L::STEPS; to > 0; to -= STEPS_AT_ONCE) {
-        const int from = std::max(0, to - STEPS_AT_ONCE);
-        each([&](Work<L>&, int g) {
-            for (int b = 0; b < L::BLOCKS; b++) sent(g, b, from, to);
-        });
-        for (int n = to - 1; n >= from; n--) {
-            if constexpr (L::RECURRENT) all_recurrent_targets(group, own, n - from);
-            each([&](Work<L>& work, int g) {
-                for (int b = 0; b < L::BLOCKS; b++) back(work, *group.held_after[g], b, n, from);
-            });
+        if constexpr (Own::LISTED) {
+            for (int g = 0; g < group.count; g++)
+                add_list_targets<K, L>(&group.work[g]->dl_ds_at(i, b, 0), weights,
+                                       targets.work[g]->adjoint.data() +
+                                           size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH,
+                                       b);
+        } else {
+            const vf* rows = by_target.template rows<K>(b);
+            int first = 0;
+            for (; first + 4 <= group.count; first += 4)
+                targets_of_trials<4, Own::PORT>(group, targets, rows, first, i, b);
+            for (; first + 2 <= group.count; first += 2)
+                targets_of_trials<2, Own::PORT>(group, targets, rows, first, i, b);
+            for (; first < group.count; first++)
+                targets_of_trials<1, Own::PORT>(group, targets, rows, first, i, b);
         }
     }
 }
+
+// Walks a layer of whole trials back, alone or with the others of its group: surrogates act in
+// steps without spikes too.
+template <class L> class DiscreteReturn {
+    using M = typename L::Model;
+
+  public:
+    Group<L> group;
+
+    DiscreteReturn(const ConstantsOf<L>& constants, Real* parameters) :
+        constants_(constants), numbers_(wide_numbers<L>(constants)), parameters_(parameters) {}
+    void begin() {
+        for (int g = 0; g < group.count; g++) {
+            auto& work = *group.work[g];
+            work.adjoint.zero();
+            prepare_penalty(work, constants_), prepare_held(work, *group.held_after[g]);
+        }
+    }
+    // Step n, the i-th of those at hand, once dl_ds is complete but for the penalty.
+    void step(int n, int i) {
+        for (int g = 0; g < group.count; g++)
+            for (int b = 0; b < L::BLOCKS; b++) back(*group.work[g], *group.held_after[g], b, n, i);
+    }
+
+  private:
+    void back(Work<L>& work, Buffer<Int>& held_after, int b, int n, int i) {
+        vf dl_ds[L::B];
+        for (int x = 0; x < L::B; x++) dl_ds[x] = work.dl_ds_at(i, b, x);
+        if constexpr (M::REGULARISED)
+            for (int x = 0; x < L::B; x++) dl_ds[x] += vectors(work.push.data())[b * L::B + x];
+        const WideConstantsOf<L> wide{numbers_, constants_.own};
+        step_back_block(work, wide, parameters_, held_after, dl_ds, b, n);
+    }
+    const ConstantsOf<L> constants_;
+    const typename M::template Numbers<vf> numbers_;
+    Real* parameters_;
+};
 
 }  // namespace snn

@@ -16,18 +16,8 @@
 
 namespace snn {
 
-// Updates weights [from, to) of `member` of a layer by the rule that they learn by.
-template <class L, class R, class Gradient>
-bool update_weights(const R& rule, Buffer<Real> Tensors<L>::*member, Real* w, Real* m, Real* v,
-                    const Gradient& gradient, size_t from, size_t to, const Adam& a, Real floor) {
-    if constexpr (L::PLASTIC)
-        if (member == &Tensors<L>::forward ? L::PLASTIC_FORWARD : L::PLASTIC_RECURRENT)
-            return plastic_update(rule, w, m, v, gradient, from, to, a);
-    return adam(w, m, v, gradient, from, to, a, floor);
-}
-
 template <class P> class Engine : Walk<P> {
-    using Walk<P>::each_layer, Walk<P>::each_trained;
+    using Walk<P>::each_layer, Walk<P>::each_tensor;
     using Layers = typename P::Layers;
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
@@ -40,7 +30,7 @@ template <class P> class Engine : Walk<P> {
 
   public:
     // `numbers`: of each population, then of the formula of the loss and of plasticity.
-    // `connected`: of each projection, layer by layer, that into the layer before its own.
+    // `connected`: of each projection, layer by layer.
     Engine(int threads, const double* numbers, const Connected* connected)
         : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS),
           deferred_(threads) {
@@ -49,15 +39,14 @@ template <class P> class Engine : Walk<P> {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            if (L::SPARSE_FORWARD)
-                wiring_[I].forward.take(*connected, L::rows(), L::Model::SIZE, L::BW, L::BLOCKS);
-            connected++;
-            if (L::SPARSE_RECURRENT)
-                wiring_[I].recurrent.take(*connected, L::Model::SIZE, L::Model::SIZE, L::BW,
-                                          L::BLOCKS);
-            connected += L::RECURRENT;
+            auto& lists = std::get<I>(lists_).of;
+            each_projection<L>([&](auto k) {
+                using Own = typename L::template Into<k()>;
+                if (Own::LISTED) lists[k()].take(*connected, Own::ROWS);
+                connected++;
+            });
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
-                std::get<I>(*t).allocate(wiring_[I]);
+                std::get<I>(*t).allocate(lists);
             std::get<I>(coefficients_).allocate();
             std::get<I>(by_target_).allocate();
         });
@@ -72,12 +61,9 @@ template <class P> class Engine : Walk<P> {
             Job::described() + Data::described() + Connected::described() + "tensors";
         each_layer([&](auto layer) {
             using L = Layer<layer()>;
-            const auto name = [&](const char* kind) {
-                text += " " + std::to_string(layer()) + "." + kind;
-            };
-            name("weights.0");
-            if (L::RECURRENT) name("weights.1");
-            if (L::Model::PER_NEURON > 0) name("parameters");
+            const std::string at = " " + std::to_string(layer()) + ".";
+            each_projection<L>([&](auto k) { text += at + "weights." + std::to_string(k()); });
+            if (L::Model::PER_NEURON > 0) text += at + "parameters";
         });
         return text;
     }
@@ -86,44 +72,34 @@ template <class P> class Engine : Walk<P> {
     // Adam's moments, 3 gradient.
     void copy(int index, int which, bool set, Real* plain) {
         AllTensors* all[] = {&value_, &first_, &second_, &gradient_};
-        int at = 0;
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            auto visit = [&](auto member, int rows, bool used, const SynapseList* sparse,
-                             auto position) {
-                if (!used || at++ != index) return;
-                Real* packed = (std::get<I>(*all[which]).*member).data();
-                if (sparse) {
-                    if (!set) std::fill_n(plain, size_t(rows) * L::Model::SIZE, Real(0));
-                    for (size_t e = 0; e < sparse->count; e++) {
-                        Real &here = packed[e], &there = plain[sparse->place[e]];
-                        (set ? here : there) = set ? there : here;
-                    }
-                    return;
-                }
-                const bool in_parts = Deferred<P>::ON && which == 3;
-                for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < L::Model::SIZE; j++) {
-                        Real& here = packed[position(i, j, in_parts)];
-                        Real& there = plain[size_t(i) * L::Model::SIZE + j];
-                        (set ? here : there) = set ? there : here;
-                    }
+        each_tensor([&](auto layer, auto number, int at, auto) {
+            if (at != index) return;
+            using L = Layer<layer()>;
+            Tensors<L>& tensors = std::get<layer()>(*all[which]);
+            Real* packed = tensors.arrays[number()].data();
+            const auto move = [&](Real& here, Real& there) {
+                (set ? here : there) = set ? there : here;
             };
-            const Wiring& wiring = wiring_[I];
-            const SynapseList* forward = L::SPARSE_FORWARD ? &wiring.forward : nullptr;
-            const SynapseList* recurrent = L::SPARSE_RECURRENT ? &wiring.recurrent : nullptr;
-            visit(&Tensors<L>::forward, L::rows(), true, forward, [](int i, int j, bool in_parts) {
-                const size_t at = Tensors<L>::forward_at(j / L::BW, i) + j % L::BW;
-                return in_parts ? Parts<L, L::PRE>::at(at) : at;
-            });
-            visit(&Tensors<L>::recurrent, L::Model::SIZE, L::RECURRENT, recurrent,
-                  [](int i, int j, bool in_parts) {
-                      const size_t at = Tensors<L>::recurrent_at(j / L::BW, i) + j % L::BW;
-                      return in_parts ? Parts<L, L::WIDTH>::at(at) : at;
-                  });
-            visit(&Tensors<L>::parameters, L::Model::PER_NEURON, L::Model::PER_NEURON > 0, nullptr,
-                  [](int i, int j, bool) { return size_t(i) * L::WIDTH + j; });
+            const auto matrix = [&](int rows, auto place) {
+                for (int i = 0; i < rows; i++)
+                    for (int j = 0; j < L::Model::SIZE; j++)
+                        move(packed[place(i, j)], plain[size_t(i) * L::Model::SIZE + j]);
+            };
+            if constexpr (number() == L::COUNT) {
+                matrix(L::Model::PER_NEURON, [](int i, int j) { return size_t(i) * L::WIDTH + j; });
+            } else if constexpr (L::template Into<number()>::LISTED) {
+                const SynapseList& list = tensors.template list<number()>();
+                const size_t pairs = size_t(L::template Into<number()>::ROWS) * L::Model::SIZE;
+                if (!set && !list.shared) std::fill_n(plain, pairs, Real(0));
+                for (size_t e = 0; e < list.weights; e++) move(packed[e], plain[list.place[e]]);
+            } else {
+                using Own = typename L::template Into<number()>;
+                const bool in_parts = Deferred<P>::ON && which == 3;
+                matrix(Own::ROWS, [=](int i, int j) {
+                    const size_t at = Tensors<L>::template at<number()>(j / L::BW, i) + j % L::BW;
+                    return in_parts ? Parts<L, Own::PRE>::at(at) : at;
+                });
+            }
         });
         if (set && which == 0) refresh(), transpose(0, 1);
     }
@@ -172,12 +148,14 @@ template <class P> class Engine : Walk<P> {
             run_batch(t, shares, part, job, 0, job.count);
         });
         collect_spikes(job);
-        if constexpr (!Deferred<P>::ON) each_trained([&](auto layer, auto member, int, auto) {
+        if constexpr (!Deferred<P>::ON) each_tensor([&](auto layer, auto number, int, auto) {
             constexpr int I = decltype(layer)::value;
-            auto& total = std::get<I>(gradient_).*member;
-            const auto sum = gradient_of<I, 0>(member, slots);
-            for (size_t i = 0; i < (std::get<I>(*slots_[0]).*member).size(); i += LANES)
-                *vectors(total.data() + i) = sum(i);
+            if constexpr (trained<Layer<I>, number()>()) {
+                auto& total = std::get<I>(gradient_).arrays[number()];
+                const auto sum = gradient_of<I, number(), 0>(slots);
+                for (size_t i = 0; i < std::get<I>(*slots_[0]).arrays[number()].size(); i += LANES)
+                    *vectors(total.data() + i) = sum(i);
+            }
         });
     }
 
@@ -216,14 +194,24 @@ template <class P> class Engine : Walk<P> {
     }
 
   private:
-    // The gradient of a tensor with ROWS presynaptic rows, vector by vector.
-    template <int I, int ROWS, class Member> auto gradient_of(Member member, int slots) {
+    // Whether learning changes an array of Tensors<L>.
+    template <class L, int NUMBER> static constexpr bool trained() {
+        if constexpr (NUMBER == L::COUNT) return L::Model::TRAINED > 0;
+        else return L::template Into<NUMBER>::TRAINED;
+    }
+    template <class L, int NUMBER> static constexpr bool plastic() {
+        if constexpr (NUMBER == L::COUNT) return false;
+        else return L::template Into<NUMBER>::PLASTIC;
+    }
+
+    // The gradient of an array, vector by vector; ROWS: of dense weights, else 0.
+    template <int I, int NUMBER, int ROWS> auto gradient_of(int slots) {
         if constexpr (Deferred<P>::ON) {
-            return InParts<Layer<I>, ROWS>{(std::get<I>(gradient_).*member).data()};
+            return InParts<Layer<I>, ROWS>{std::get<I>(gradient_).arrays[NUMBER].data()};
         } else {
             SlotSum sum;
             for (int s = 0; s < slots; s++)
-                sum.slots.push_back((std::get<I>(*slots_[s]).*member).data());
+                sum.slots.push_back(std::get<I>(*slots_[s]).arrays[NUMBER].data());
             return sum;
         }
     }
@@ -256,7 +244,7 @@ template <class P> class Engine : Walk<P> {
 
     void refresh() {
         each_layer([&](auto l) {
-            std::get<l()>(coefficients_).refresh(std::get<l()>(value_).parameters);
+            std::get<l()>(coefficients_).refresh(std::get<l()>(value_).parameters());
         });
     }
 
@@ -270,25 +258,31 @@ template <class P> class Engine : Walk<P> {
     // -1.
     int update(const Adam& a, int t, int slots) {
         int bad = -1;
-        each_trained([&](auto layer, auto member, int number, auto rows) {
+        each_tensor([&](auto layer, auto number, int at, auto rows) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            Real* w = (std::get<I>(value_).*member).data();
-            Real* m = (std::get<I>(first_).*member).data();
-            Real* v = (std::get<I>(second_).*member).data();
-            const auto gradient = gradient_of<I, rows()>(member, slots);
-            const size_t n = (std::get<I>(first_).*member).size() / LANES, T = threads_.size();
-            const Real none = -std::numeric_limits<Real>::infinity();
-            bool good = true;
-            if constexpr (rows() == 0) {
-                for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
-                    good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH, size_t(p + 1) * L::WIDTH,
-                                 a, Real(L::Model::lowest(std::get<I>(coefficients_).exact, p)));
-            } else {
-                good = update_weights<L>(plasticity_, member, w, m, v, gradient,
-                                         n * t / T * LANES, n * (t + 1) / T * LANES, a, none);
+            if constexpr (trained<L, number()>()) {
+                Real* w = std::get<I>(value_).arrays[number()].data();
+                Real* m = std::get<I>(first_).arrays[number()].data();
+                Real* v = std::get<I>(second_).arrays[number()].data();
+                const auto gradient = gradient_of<I, number(), rows()>(slots);
+                const size_t n = std::get<I>(first_).arrays[number()].size() / LANES;
+                const size_t T = threads_.size(), from = n * t / T * LANES,
+                             to = n * (t + 1) / T * LANES;
+                const Real none = -std::numeric_limits<Real>::infinity();
+                bool good = true;
+                if constexpr (number() == L::COUNT) {
+                    for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
+                        good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH,
+                                     size_t(p + 1) * L::WIDTH, a,
+                                     Real(L::Model::lowest(std::get<I>(coefficients_).exact, p)));
+                } else if constexpr (plastic<L, number()>()) {
+                    good = plastic_update(plasticity_, w, m, v, gradient, from, to, a);
+                } else {
+                    good = adam(w, m, v, gradient, from, to, a, none);
+                }
+                if (!good) bad = at;
             }
-            if (!good) bad = number;
         });
         return bad;
     }
@@ -314,7 +308,8 @@ template <class P> class Engine : Walk<P> {
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
                    int64_t size) {
         const ForwardPass<P> forward = forward_pass(job);
-        const BackwardPass<P> backward{value_, coefficients_, by_target_, averages_, plasticity_};
+        const BackwardPass<P> backward{{},         value_,    coefficients_,
+                                       by_target_, averages_, plasticity_};
         if constexpr (Deferred<P>::ON)
             if (job.train)
                 return deferred_.run(t, pool_, shares, part, forward, backward, gradient_,
@@ -327,7 +322,7 @@ template <class P> class Engine : Walk<P> {
                 if (job.train && !slots_[s]) {
                     slots_[s] = std::make_unique<AllTensors>();
                     each_layer([&](auto l) {
-                        std::get<l.value>(*slots_[s]).allocate_trained(wiring_[l.value]);
+                        std::get<l()>(*slots_[s]).allocate_trained(std::get<l()>(lists_).of);
                     });
                 }
                 const int64_t first = from + size * s / slots;
@@ -368,7 +363,7 @@ template <class P> class Engine : Walk<P> {
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
-    Wiring wiring_[COUNT];
+    typename Map<Lists, Layers>::type lists_;
     Formula formula_;
     Plasticity plasticity_;
     typename Map<Averages, Layers>::type averages_;

@@ -129,37 +129,58 @@ static inline void enter_parts(BlockSpikes<L>& spikes, const uint64_t* hit, uint
     }
 }
 
-// One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
-// spike again without further arrivals (only when `tail`), and appends the spikes of the step.
-template <class L, class Arrivals, class Observer>
-static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
-                              const WideConstantsOf<L>& constants, const Arrivals& arrivals,
-                              Observer& observe, vf* state, int stride, int b, int n, bool tail) {
-    using M = typename L::Model;
-    constexpr int B = L::B;
-    [[maybe_unused]] vf many[B];  // spikes of each neuron that spikes
-    vf in[B], kept[M::RECORDS + 1][B];
-    SNN_UNROLL for (int x = 0; x < B; x++) in[x] = state[M::INPUT * stride + x];
-    [[maybe_unused]] const Real* W = weights.forward.data() + Tensors<L>::forward_at(b, 0);
-    arrivals.at(n, [&](uint32_t pre) {
-        if constexpr (L::SPARSE_FORWARD) {
-            weights.wiring->forward.add(weights.forward.data(), in, b, pre);
-        } else {
-            const vf* row = vectors(W + size_t(pre) * L::BW);
-            SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
+// Adds what arrives at the ports of block b in step n by dense weights. `from`: the trial.
+template <class L, class From>
+static inline void add_arrivals(const Tensors<L>& weights, const From& from,
+                                vf (&in)[L::Model::PORTS][L::B], int b, int n) {
+    each_projection<L>([&](auto k) {
+        using Own = typename L::template Into<k()>;
+        if constexpr (!Own::LISTED) {
+            const Real* W = weights.template rows<k()>(b, 0);
+            vf sum[L::B];  // in registers
+            SNN_UNROLL for (int x = 0; x < L::B; x++) sum[x] = in[Own::PORT][x];
+            from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
+                const vf* row = vectors(W + size_t(pre) * L::BW);
+                SNN_UNROLL for (int x = 0; x < L::B; x++) sum[x] += row[x];
+            });
+            SNN_UNROLL for (int x = 0; x < L::B; x++) in[Own::PORT][x] = sum[x];
         }
     });
-    if constexpr (L::RECURRENT) {
-        [[maybe_unused]] const Real* R = weights.recurrent.data() + Tensors<L>::recurrent_at(b, 0);
-        FromLayer<L>{work}.at(n, [&](uint32_t pre) {
-            if constexpr (L::SPARSE_RECURRENT) {
-                weights.wiring->recurrent.add(weights.recurrent.data(), in, b, pre);
-            } else {
-                const vf* row = vectors(R + size_t(pre) * L::BW);
-                SNN_UNROLL for (int x = 0; x < B; x++) in[x] += row[x];
-            }
-        });
-    }
+}
+
+// Sums what arrives in step n by lists of synapses, for all blocks.
+template <class L, class From>
+static inline void list_arrivals(Work<L>& work, const Tensors<L>& weights, const From& from,
+                                 int n) {
+    work.arriving.zero();
+    each_projection<L>([&](auto k) {
+        using Own = typename L::template Into<k()>;
+        if constexpr (Own::LISTED)
+            from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
+                weights.template list<k()>().add(weights.template weights<k()>(),
+                                                 work.arriving.data() + Own::PORT * L::WIDTH, pre);
+            });
+    });
+}
+
+// One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
+// spike again without further arrivals (only when `tail`), and appends the spikes of the step.
+template <class L, class From, class Observer>
+static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
+                              const WideConstantsOf<L>& constants, const From& from,
+                              Observer& observe, vf* state, int stride, int b, int n, bool tail) {
+    using M = typename L::Model;
+    constexpr int B = L::B, PORTS = M::PORTS;
+    [[maybe_unused]] vf many[B];  // spikes of each neuron that spikes
+    vf in[PORTS][B], kept[M::RECORDS + 1][B];
+    for (int p = 0; p < PORTS; p++)
+        SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] = state[M::PORT[p] * stride + x];
+    if constexpr (L::LISTED)
+        for (int p = 0; p < PORTS; p++) {
+            const vf* row = vectors(work.arriving.data() + p * L::WIDTH) + b * B;
+            SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] += row[x];
+        }
+    add_arrivals<L>(weights, from, in, b, n);
     uint64_t hit[(L::BW + 63) / 64] = {};
     [[maybe_unused]] uint64_t postponed[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
     vi alive = {};
@@ -173,9 +194,9 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
             vf there[M::STATES];  // a neuron that was not kept from spiking is on its threshold
             for (int i = 0; i < M::STATES; i++) there[i] = s[i];
             there[M::THRESHOLD_STATE] = delayed ? s[M::THRESHOLD_STATE] : M::level(s, k);
-            M::template keep<B>(in[x], there, kept, x);
+            M::template keep<B>(in, there, kept, x);
         } else if constexpr (M::SPIKING) {
-            M::template keep<B>(in[x], s, kept, x);
+            M::template keep<B>(in, s, kept, x);
         }
         hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
         if constexpr (M::COUNTED) many[x] = M::count(s, k), M::reset(s, spiking, many[x], k);
@@ -186,7 +207,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         const auto k = constants + v * LANES;
         vf s[M::STATES];
         for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
-        s[M::INPUT] = in[x];
+        for (int p = 0; p < PORTS; p++) s[M::PORT[p]] = in[p][x];
         if constexpr (L::TAPE)
             for (int i = 0; i < M::STATES; i++)
                 vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v] = s[i];
@@ -272,57 +293,92 @@ static inline void start_block(const WideConstantsOf<L>& constants, vf* state, i
     }
 }
 
-// Walks a layer through the trial, or some of its blocks if it is not recurrent. A trial ends early
-// when no arrival is left and no neuron can reach its threshold: what follows cannot spike, so
-// nothing that is asked for changes.
-template <class L, class Arrivals, class Observer>
-void forward(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& one,
-             const Arrivals& arrivals, Observer& observe, int from_block = 0,
-             int to_block = L::BLOCKS) {
+// Walks a layer, from its first step to its last.
+template <class L> class Course {
     using M = typename L::Model;
-    constexpr int T = L::STEPS, B = L::B;
+
+  public:
+    // A trial ends early when no arrival is left and no neuron can reach its threshold: what
+    // follows cannot spike, so nothing that is asked for changes.
+    template <class Observer> static constexpr bool rests() {
+        return M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
+    }
+    Course(Work<L>& work, const ConstantsOf<L>& one) :
+        work_(work), numbers_(wide_numbers<L>(one)), own_(one.own) {}
+
+    // noise can make every neuron spike; one that was kept from spiking counts as able to
+    bool noisy() const { return M::NOISY && work_.draws.on; }
+
+    void begin(int from_block, int to_block) {
+        if constexpr (M::REFRACTORY > 0)
+            std::fill_n(work_.free_from.data() + from_block * L::BW,
+                        (to_block - from_block) * L::BW, 0);
+        if constexpr (M::DROPS_SPIKES) work_.suppressed.zero();
+    }
+    void begin_steps() {
+        begin(0, L::BLOCKS);
+        for (int b = 0; b < L::BLOCKS; b++)
+            start_block<L>(constants(), states() + b * L::B, STRIDE, b);
+    }
+    // Nothing spikes in step n and after it.
+    void finish(int b, int n) {
+        if constexpr (M::SPIKING) work_.spikes[b].rest_from(n);
+        if constexpr (M::DROPS_SPIKES)
+            for (int t = n + 1; t <= L::STEPS; t++)
+                work_.crossings[b].start[t] = work_.crossings[b].start[n];
+    }
+    void finish_steps(int n) {
+        for (int b = 0; b < L::BLOCKS; b++) finish(b, n);
+    }
+    // Step n of all blocks. Returns whether a neuron may spike again.
+    template <class From, class Observer>
+    bool step(const Tensors<L>& weights, const From& from, Observer& observe, int n, bool tail) {
+        if constexpr (L::LISTED) list_arrivals(work_, weights, from, n);
+        bool alive = false;
+        for (int b = 0; b < L::BLOCKS; b++)
+            alive |= step_block<L>(work_, weights, constants(), from, observe,
+                                   states() + b * L::B, STRIDE, b, n, tail);
+        return alive;
+    }
+
+  private:
+    static constexpr int STRIDE = L::WIDTH / LANES;
+    vf* states() { return vectors(work_.state.data()); }
+    WideConstantsOf<L> constants() const { return {numbers_, own_}; }
+    Work<L>& work_;
+    const typename M::template Numbers<vf> numbers_;
+    const Real* own_;
+};
+
+// First step in which nothing arrives from outside the group any more, and after it.
+template <class L, class From> int last_arrival(const From& from, int steps) {
+    int last = 0;
+    each_projection<L>([&](auto k) {
+        constexpr int SOURCE = L::template Into<k()>::SOURCE;
+        if constexpr (!L::within(SOURCE))
+            last = std::max(last, from.template arrivals<SOURCE>().last_step(steps));
+    });
+    return last;
+}
+
+// Walks blocks of a layer that stands alone, and not step by step, through the trial.
+template <class L, class From, class Observer>
+void forward_blocks(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<L>& one,
+                    const From& from, Observer& observe, int from_block, int to_block) {
     const auto numbers = wide_numbers<L>(one);
     const WideConstantsOf<L> constants{numbers, one.own};
-    constexpr bool rests = M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
-    // noise can make every neuron spike; one that was kept from spiking counts as able to
-    const bool may_rest = rests && !(M::NOISY && work.draws.on);
-    const int last = may_rest ? arrivals.last_step(T) : T;
-    if constexpr (M::REFRACTORY > 0)
-        std::fill_n(work.free_from.data() + from_block * L::BW, (to_block - from_block) * L::BW, 0);
-    if constexpr (M::DROPS_SPIKES) work.suppressed.zero();
-    auto finish = [&](int b, int n) {
-        if constexpr (M::SPIKING)
-            work.spikes[b].rest_from(n);
-        if constexpr (M::DROPS_SPIKES)
-            for (int t = n + 1; t <= T; t++)
-                work.crossings[b].start[t] = work.crossings[b].start[n];
-    };
-    if constexpr (!L::RECURRENT) {
-        for (int b = from_block; b < to_block; b++) {
-            vf state[M::STATES * B];
-            start_block<L>(constants, state, B, b);
-            for (int n = 0; n < T; n++) {
-                const bool tail = may_rest && n >= last;
-                if (!step_block<L>(work, weights, constants, arrivals, observe, state, B, b, n,
-                                   tail) &&
-                    tail) {
-                    finish(b, n + 1);
-                    break;
-                }
-            }
-        }
-    } else {
-        vf* state = vectors(work.state.data());
-        constexpr int stride = L::WIDTH / LANES;
-        for (int b = 0; b < L::BLOCKS; b++) start_block<L>(constants, state + b * B, stride, b);
-        for (int n = 0; n < T; n++) {
+    Course<L> course(work, one);
+    const bool may_rest = Course<L>::template rests<Observer>() && !course.noisy();
+    const int last = may_rest ? last_arrival<L>(from, L::STEPS) : L::STEPS;
+    course.begin(from_block, to_block);
+    for (int b = from_block; b < to_block; b++) {
+        vf state[L::Model::STATES * L::B];
+        start_block<L>(constants, state, L::B, b);
+        for (int n = 0; n < L::STEPS; n++) {
             const bool tail = may_rest && n >= last;
-            bool alive = false;
-            for (int b = 0; b < L::BLOCKS; b++)
-                alive |= step_block<L>(work, weights, constants, arrivals, observe, state + b * B,
-                                       stride, b, n, tail);
-            if (tail && !alive) {
-                for (int b = 0; b < L::BLOCKS; b++) finish(b, n + 1);
+            if (!step_block<L>(work, weights, constants, from, observe, state, L::B, b, n, tail) &&
+                tail) {
+                course.finish(b, n + 1);
                 break;
             }
         }

@@ -38,25 +38,19 @@ template <class P> struct ForwardPass : Walk<P> {
         trial.loss.start(trial.events);
     }
 
-    // Layers from FIRST on. TRACE: every state of every layer is kept.
-    template <bool TRACE, int FIRST = 0> void layers(Trial& trial) const {
+    // Layers from FROM on. TRACE: every state of every layer is kept.
+    template <bool TRACE, int FROM = 0> void layers(Trial& trial) const {
         each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            if constexpr (I >= FIRST) {
-                Seen<L> seen{std::get<I>(trial.work)};
-                if constexpr (I == COUNT - 1 && !P::Loss::TARGETS)
-                    walk<I, TRACE>(trial, trial.loss);
-                else walk<I, TRACE>(trial, seen);
-            }
+            if constexpr (layer() >= FROM && Layer<layer()>::FIRST == layer())
+                group<TRACE, layer()>(trial);
         });
     }
 
-    // Block b of the first layer, which is not recurrent.
+    // Block b of the first layer, which is not walked step by step.
     void first_layer(Trial& trial, int b) const {
         Seen<Layer<0>> seen{std::get<0>(trial.work)};
-        forward(std::get<0>(trial.work), std::get<0>(value), constants<0>(),
-                trial.template arrivals<0>(), seen, b, b + 1);
+        forward_blocks<Layer<0>>(std::get<0>(trial.work), std::get<0>(value), constants<0>(), trial,
+                                 seen, b, b + 1);
     }
 
     // Loss of example i, what is reported of it, what its backward pass needs. Returns the loss.
@@ -99,17 +93,27 @@ template <class P> struct ForwardPass : Walk<P> {
   private:
     template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
-    // A call of `forward` for each kind of observer: folded into each other, they cost a small net
-    // 7 % of their time.
-    template <int I, bool TRACE, class Observer> void walk(Trial& trial, Observer& observer) const {
-        auto& work = std::get<I>(trial.work);
-        const auto from = trial.template arrivals<I>();
-        const auto run = [&](auto& seen) {
-            forward(work, std::get<I>(value), constants<I>(), from, seen);
+    // Walks the layers of a group: layer I, which `before` come before.
+    template <bool TRACE, int I, class... Before>
+    void group(Trial& trial, Before&... before) const {
+        Seen<Layer<I>> seen{std::get<I>(trial.work)};
+        const auto go_on = [&](auto& own) {
+            if constexpr (I < Layer<I>::LAST) group<TRACE, I + 1>(trial, before..., own);
+            else walk<Layer<I>::FIRST>(trial, before..., own);
         };
+        if constexpr (I == COUNT - 1 && !P::Loss::TARGETS)
+            observed<I, TRACE>(trial, trial.loss, go_on);
+        else observed<I, TRACE>(trial, seen, go_on);
+    }
+
+    // A call of `walk` for each kind of observer: folded into each other, they cost a small net
+    // 7 % of their time.
+    template <int I, bool TRACE, class Observer, class F>
+    void observed(Trial& trial, Observer& observer, F walk) const {
+        auto& work = std::get<I>(trial.work);
         const auto beside = [&](auto other) {
             Both<decltype(other), Observer> both{other, observer};
-            run(both);
+            walk(both);
         };
         using L = Layer<I>;
         if constexpr (L::Model::SIGNAL_PLUS || L::Model::SIGNAL_MINUS) {
@@ -118,14 +122,47 @@ template <class P> struct ForwardPass : Walk<P> {
             if constexpr (TRACE) {
                 Trace<L> trace{work.trace.data()};
                 Both<Trace<L>, decltype(both)> all{trace, both};
-                run(all);
+                walk(all);
             } else {
-                run(both);
+                walk(both);
             }
         } else if constexpr (TRACE) {
             beside(Trace<L>{work.trace.data()});
         } else {
-            run(observer);
+            walk(observer);
+        }
+    }
+
+    template <int FIRST, class... Observers>
+    void walk(Trial& trial, Observers&... observers) const {
+        using L = Layer<FIRST>;
+        if constexpr (!L::STEPWISE)
+            forward_blocks<L>(std::get<FIRST>(trial.work), std::get<FIRST>(value),
+                              constants<FIRST>(), trial, observers..., 0, L::BLOCKS);
+        else steps<FIRST>(trial, std::index_sequence_for<Observers...>{}, observers...);
+    }
+
+    // All layers of a group, step by step.
+    template <int FIRST, size_t... I, class... Observers>
+    void steps(Trial& trial, std::index_sequence<I...>, Observers&... observers) const {
+        constexpr int T = P::STEPS;
+        std::tuple<Course<Layer<FIRST + I>>...> courses{
+            Course<Layer<FIRST + I>>(std::get<FIRST + I>(trial.work), constants<FIRST + I>())...};
+        const bool may_rest = (Course<Layer<FIRST + I>>::template rests<Observers>() && ...) &&
+                              !(std::get<I>(courses).noisy() || ...);
+        const int last =
+            may_rest ? std::max({last_arrival<Layer<FIRST + I>>(trial, T)...}) : T;
+        (std::get<I>(courses).begin_steps(), ...);
+        for (int n = 0; n < T; n++) {
+            const bool tail = may_rest && n >= last;
+            bool alive = false;
+            ((alive |= std::get<I>(courses).step(std::get<FIRST + I>(value), trial, observers, n,
+                                                 tail)),
+             ...);
+            if (tail && !alive) {
+                (std::get<I>(courses).finish_steps(n + 1), ...);
+                break;
+            }
         }
     }
 };

@@ -5,11 +5,12 @@
 namespace snn {
 
 // Adds to each presynaptic neuron's row of gradients the adjoints at the steps of its arrivals. The
-// first example of a slot overwrites (`FRESH`), so that no gradient is ever cleared.
-template <int STRIDE, int S, bool FRESH>
+// first example of a slot overwrites (`FRESH`), so that no gradient is ever cleared. STRIDE:
+// vectors of a row of gradients; TABLE: from one step to the next.
+template <int STRIDE, int S, bool FRESH, int TABLE = S>
 static void gather_part(vf* rows, const vf* table, int count, const uint32_t* start,
                         const uint16_t* step, int shift) {
-    table += shift * S;
+    table += shift * TABLE;
     for (int i = 0; i < count; i++) {
         const uint32_t first = start[i], end = start[i + 1];
         if (!FRESH && first == end) continue;
@@ -17,7 +18,7 @@ static void gather_part(vf* rows, const vf* table, int count, const uint32_t* st
         vf* row = rows + size_t(i) * STRIDE;
         SNN_UNROLL for (int x = 0; x < S; x++) total[x] = FRESH ? vf{} : row[x];
         for (uint32_t e = first; e < end; e++) {
-            const vf* q = table + size_t(step[e]) * S;
+            const vf* q = table + size_t(step[e]) * TABLE;
             SNN_UNROLL for (int x = 0; x < S; x++) total[x] += q[x];
         }
         SNN_UNROLL for (int x = 0; x < S; x++) row[x] = total[x];
@@ -32,50 +33,47 @@ template <class L, class F> inline void with_part(int p, F f) {
     f(std::integral_constant<int, S>{}, p);
 }
 
+// Gradients of `count` rows of dense weights into block b.
 template <class L>
-void gather(Work<L>& work, Real* rows, int b, int count, const uint32_t* start,
+void gather(Table<L>& adjoint, Real* rows, int b, int count, const uint32_t* start,
             const uint16_t* step, int shift, bool fresh) {
     for (int q = 0; q < Table<L>::PARTS; q++)
         with_part<L>(q, [&](auto size, int p) {
             constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
-            const vf* table = work.input_adjoint.part(b, p * S);
+            constexpr int ROW = Table<L>::ROWWISE ? L::WIDTH / LANES : COUNT;
+            const vf* table = adjoint.part(b, p * S);
             vf* first = vectors(rows) + p * S;
-            if (fresh) gather_part<L::B, COUNT, true>(first, table, count, start, step, shift);
-            else gather_part<L::B, COUNT, false>(first, table, count, start, step, shift);
+            if (fresh)
+                gather_part<L::B, COUNT, true, ROW>(first, table, count, start, step, shift);
+            else gather_part<L::B, COUNT, false, ROW>(first, table, count, start, step, shift);
         });
 }
 
-// The same for the synapses of `count` presynaptic neurons from `pre` on.
+// Those of the weights in a list, of `count` presynaptic neurons from `pre` on; added.
 template <class L>
-void gather_synapses(Work<L>& work, Real* gradient, const SynapseList& synapses, int b, int pre,
-                     int count, const uint32_t* start, const uint16_t* step, int shift,
-                     bool fresh) {
-    for (int i = 0; i < count; i++) {
-        const uint32_t from = start[i], to = start[i + 1];
-        if (!fresh && from == to) continue;
-        for (uint32_t s = synapses.first(b, pre + i); s < synapses.end(b, pre + i); s++) {
-            Real total = fresh ? 0 : gradient[s];
-            const int x = synapses.post[s] / LANES, lane = synapses.post[s] % LANES;
-            for (uint32_t e = from; e < to; e++)
-                total += work.input_adjoint.at(b, step[e] + shift, x)[lane];
-            gradient[s] = total;
+void gather_list(const Table<L>& adjoint, Real* gradient, const SynapseList& list, int pre,
+                 int count, const uint32_t* start, const uint16_t* step, int shift) {
+    for (int i = 0; i < count; i++)
+        for (uint32_t e = start[i]; e < start[i + 1]; e++) {
+            const Real* q = adjoint.row(step[e] + shift);
+            list.each(pre + i, [&](uint32_t post, uint32_t weight, int n) {
+                for (int j = 0; j < n; j++) gradient[weight + j] += q[post + j];
+            });
         }
-    }
 }
 
-// Gradients of a projection of a layer into block b of another; SPARSE: by its synapses.
-template <bool SPARSE, class Source, class L>
-void gather_from(Work<L>& work, Work<Source>& source, Real* gradient, size_t rows,
-                 const SynapseList& synapses, int b, bool fresh) {
-    for (int c = 0; c < Source::BLOCKS; c++) {
-        const auto& s = source.spikes[c];  // emitted in step n: arrives at step n + 1
-        if constexpr (SPARSE) {
-            const int most = std::min(Source::BW, Source::Model::SIZE - c * Source::BW);
-            gather_synapses(work, gradient, synapses, b, c * Source::BW, most, s.by_neuron.data(),
-                            s.step.data(), 1, fresh);
-        } else {
-            gather(work, gradient + rows + size_t(c) * Source::BW * L::BW, b, Source::BW,
-                   s.by_neuron.data(), s.step.data(), 1, fresh);
+// Calls f(first presynaptic neuron, how many, starts, steps, shift) for the arrivals by projection
+// K into L: those of neuron i are steps[starts[i]] .. steps[starts[i + 1]], each plus the shift.
+template <class L, int K, class Trial, class F> void each_source(const Trial& trial, F f) {
+    using Own = typename L::template Into<K>;
+    if constexpr (Own::SOURCE == INPUT) {
+        f(0, Own::ROWS, trial.events.channel_start, trial.events.step, 0);
+    } else {
+        int first = 0;
+        constexpr int WIDTH = Shape<Own::ROWS>::BW;
+        for (const auto& s : std::get<Own::SOURCE>(trial.work).spikes) {
+            f(first, WIDTH, s.by_neuron.data(), s.step.data(), 1);  // arrives a step later
+            first += WIDTH;
         }
     }
 }

@@ -12,85 +12,130 @@
 
 namespace snn {
 
+template <int N> using Index = std::integral_constant<int, N>;
+template <class F, int... I> inline void unroll(F& f, std::integer_sequence<int, I...>) {
+    (f(Index<I>{}), ...);
+}
+
 // Of layers whose steps are differentiated: sums over targets are made for so many steps at once,
 // and so many trials are walked back together.
 constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 4;
 
-// Model:    a generated population (see constants.hpp)
-// PRE:      rows of the forward weights: input channels, or the padded width of the layer below
-// SOURCE:   the generated population below, or void for the input
-// SPARSE_: not all neurons are connected by the projection
-template <class Model_, class Source_, int PRE_, int STEPS_, bool RECURRENT_, bool TRAIN_FORWARD_,
-          bool TRAIN_RECURRENT_, bool SPARSE_FORWARD_, bool SPARSE_RECURRENT_>
+constexpr int INPUT = -1;  // as the source of a projection
+
+// A projection.
+// SOURCE:      number of the layer that it comes from, or INPUT
+// Population:  the generated population there, or void
+// ROWS:        its presynaptic neurons
+// PORT:        which of the ports of the layer that it ends in
+// LISTED:      a list of synapses, not all neurons
+template <int SOURCE_, class Population_, int ROWS_, int PORT_, bool TRAINED_, bool LISTED_,
+          bool PLASTIC_>
+struct From {
+    using Population = Population_;
+    static constexpr int SOURCE = SOURCE_, ROWS = ROWS_, PORT = PORT_;
+    static constexpr bool TRAINED = TRAINED_, LISTED = LISTED_, PLASTIC = PLASTIC_;
+    static constexpr bool BY_GRADIENT = TRAINED && !PLASTIC;
+    static constexpr int pre() {  // rows of the weights, those of padding too
+        if constexpr (SOURCE == INPUT) return ROWS;
+        else return Shape<ROWS>::width;
+    }
+    static constexpr int PRE = pre();
+    static constexpr bool discrete() {  // whether sums over targets are wanted in each step
+        if constexpr (SOURCE == INPUT) return false;
+        else return Population::DISCRETE;
+    }
+};
+
+// A population with the projections that end in it.
+// Model:       a generated population (see constants.hpp)
+// INDEX:       its number
+// FIRST, LAST: layers that reach each other both ways with it, which are walked step by step
+// Rule:        constants of the plasticity of projections
+template <class Model_, int INDEX_, int FIRST_, int LAST_, int STEPS_, class Rule_, class... Froms>
 struct LayerSpec {
     using Model = Model_;
-    using Source = Source_;
+    using Rule = Rule_;
     using shape = Shape<Model::SIZE>;
-    static constexpr int PRE = PRE_, STEPS = STEPS_, B = shape::B, BW = shape::BW;
+    using Projections = std::tuple<Froms...>;
+    template <int K> using Into = std::tuple_element_t<K, Projections>;
+    static constexpr int INDEX = INDEX_, FIRST = FIRST_, LAST = LAST_, COUNT = sizeof...(Froms);
+    static constexpr int STEPS = STEPS_, B = shape::B, BW = shape::BW;
     static constexpr int BLOCKS = shape::blocks, WIDTH = shape::width;
-    static constexpr bool RECURRENT = RECURRENT_, TRAIN_FORWARD = TRAIN_FORWARD_;
-    static constexpr bool TRAIN_RECURRENT = RECURRENT_ && TRAIN_RECURRENT_;
-    static constexpr bool PLASTIC = false, PLASTIC_FORWARD = false, PLASTIC_RECURRENT = false;
-    static constexpr bool SPARSE_FORWARD = SPARSE_FORWARD_, SPARSE_RECURRENT = SPARSE_RECURRENT_;
-    static constexpr bool ABOVE_SPIKES = !std::is_void_v<Source>;  // spikes of a layer arrive here
+    static constexpr bool within(int source) { return FIRST <= source && source <= LAST; }
+    static constexpr bool RECURRENT = (within(Froms::SOURCE) || ...);
+    static constexpr bool LISTED = (Froms::LISTED || ...), PLASTIC = (Froms::PLASTIC || ...);
+    static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
+    // Whether something learns from gradients here.
+    static constexpr bool LEARNS = (Froms::BY_GRADIENT || ...) || Model::TRAINED > 0;
+    // all blocks of a step come before the next step
+    static constexpr bool STEPWISE = RECURRENT || LISTED;
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Model::LINEAR;
     // of the adjoints of all steps, and of the gradients of weights
-    static constexpr size_t TABLE_BYTES = size_t(STEPS) * WIDTH * sizeof(Real);
-    static constexpr size_t GRADIENT_BYTES =
-        (size_t(PRE) + RECURRENT * WIDTH) * WIDTH * sizeof(Real);
+    static constexpr size_t TABLE_BYTES = Model::PORTS * size_t(STEPS) * WIDTH * sizeof(Real);
+    static constexpr size_t GRADIENT_BYTES = (size_t(Froms::PRE) + ...) * WIDTH * sizeof(Real);
     // A gradient for each share of the batch would not fit the caches. Where neurons are walked
     // back together, not TILED, it costs more that other threads read their table.
-    static constexpr bool LARGE = !(SPARSE_FORWARD || SPARSE_RECURRENT) &&
-                                  GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
+    static constexpr bool LARGE =
+        !LISTED && GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
-    static constexpr bool TILED = LARGE && Model::SPIKING && !RECURRENT && !ABOVE_SPIKES &&
-                                  !Model::DROPS_SPIKES && !Model::DISCRETE;
-    static constexpr bool source_discrete() {  // whether the layer below wants sums over targets
-        if constexpr (ABOVE_SPIKES) return Source::DISCRETE;
-        else return false;
-    }
-    static constexpr int rows() {  // of the forward weights, without padding
-        if constexpr (ABOVE_SPIKES) return Source::SIZE;
-        else return PRE;
-    }
+    static constexpr bool TILED = LARGE && Model::SPIKING && ONLY_INPUT && Model::PORTS == 1 &&
+                                  COUNT == 1 && !Model::DROPS_SPIKES && !Model::DISCRETE;
 };
 
-// Values of one layer, or their gradients or moments. Weights are [block][pre][BW]: the row that a
-// spike adds to a block is contiguous. Those of a sparse projection have the order of its synapses.
+// Calls f(k) for the number of each projection into L, as a type.
+template <class L, class F> inline void each_projection(F f) {
+    unroll(f, std::make_integer_sequence<int, L::COUNT>{});
+}
+
+// Values of one layer, or their gradients or moments. Dense weights are [block][pre][BW]: the row
+// that a spike adds to a block is contiguous. Those of a list have its order. Each array has a
+// number: weights of projection k have k, parameters COUNT.
 template <class L> struct Tensors {
-    Buffer<Real> forward, recurrent, parameters;
-    const Wiring* wiring = nullptr;
+    static constexpr int PARAMETERS = L::COUNT;
+    Buffer<Real> arrays[L::COUNT + 1];
+    const SynapseList* lists = nullptr;
     static size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
-    size_t forward_size() const {
-        return L::SPARSE_FORWARD ? padded(wiring->forward.count) : size_t(L::PRE) * L::WIDTH;
+    Buffer<Real>& parameters() { return arrays[PARAMETERS]; }
+    const Buffer<Real>& parameters() const { return arrays[PARAMETERS]; }
+    template <int K> Real* weights() { return arrays[K].data(); }
+    template <int K> const Real* weights() const { return arrays[K].data(); }
+    // of the dense projection K: towards block b, from neuron `pre` on
+    template <int K> Real* rows(int b, int pre) { return weights<K>() + at<K>(b, pre); }
+    template <int K> const Real* rows(int b, int pre) const { return weights<K>() + at<K>(b, pre); }
+    template <int K> static size_t at(int b, int pre) {
+        return (size_t(b) * L::template Into<K>::PRE + pre) * L::BW;
     }
-    size_t recurrent_size() const {
-        if (!L::RECURRENT) return 0;
-        return L::SPARSE_RECURRENT ? padded(wiring->recurrent.count) : size_t(L::WIDTH) * L::WIDTH;
+    template <int K> const SynapseList& list() const { return lists[K]; }
+    template <int K> size_t size() const {
+        if constexpr (L::template Into<K>::LISTED) return padded(lists[K].weights);
+        else return size_t(L::template Into<K>::PRE) * L::WIDTH;
     }
-    void allocate(const Wiring& who) {
-        wiring = &who;
-        forward.allocate_dense(forward_size()), recurrent.allocate_dense(recurrent_size());
-        parameters.allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
-        forward.zero(), recurrent.zero(), parameters.zero();
+    void allocate(const SynapseList* who) {
+        lists = who;
+        each_projection<L>([&](auto k) { arrays[k()].allocate_dense(size<k()>()); });
+        parameters().allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
+        for (auto& array : arrays) array.zero();
     }
-    void allocate_trained(const Wiring& who) {  // contents are not set
-        wiring = &who;
-        if (L::TRAIN_FORWARD) forward.allocate_dense(forward_size());
-        if (L::TRAIN_RECURRENT) recurrent.allocate_dense(recurrent_size());
-        if (L::SPARSE_FORWARD) forward.zero();  // padding is updated too
-        if (L::SPARSE_RECURRENT) recurrent.zero();
-        parameters.allocate(size_t(L::Model::TRAINED) * L::WIDTH);
+    void allocate_trained(const SynapseList* who) {  // contents are not set
+        lists = who;
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if (!Own::TRAINED) return;
+            arrays[k()].allocate_dense(size<k()>());
+            if (Own::LISTED) arrays[k()].zero();  // padding is updated too
+        });
+        parameters().allocate(size_t(L::Model::TRAINED) * L::WIDTH);
     }
-    static size_t forward_at(int b, int pre) { return (size_t(b) * L::PRE + pre) * L::BW; }
-    static size_t recurrent_at(int b, int pre) { return (size_t(b) * L::WIDTH + pre) * L::BW; }
 };
 
 // A vector of every neuron for every step, [block][part][step][S]: the S vectors that a gather
-// keeps in registers are contiguous, and a part of all steps fits the second-level cache.
+// keeps in registers are contiguous, and a part of all steps fits the second-level cache. Layers
+// with lists of synapses have [step][WIDTH] instead, so that the targets of a run are contiguous.
 template <class L> struct Table {
+    static constexpr bool ROWWISE = L::LISTED;
     static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
     static constexpr int PARTS = (L::B + S - 1) / S;  // of a block
     Buffer<Real> data;
@@ -99,9 +144,20 @@ template <class L> struct Table {
         zero_rows(L::STEPS, ROWS);  // beyond the end: what a spike of the last step finds
     }
     static constexpr int part_size(int x) { return L::B - x / S * S < S ? L::B - x / S * S : S; }
-    vf* part(int b, int x) { return vectors(data.data()) + (size_t(b) * L::B + x / S * S) * ROWS; }
-    vf& at(int b, int n, int x) { return part(b, x)[size_t(n) * part_size(x) + x % S]; }
+    // vectors from one step of a part to the next
+    static constexpr int stride(int x) { return ROWWISE ? L::WIDTH / LANES : part_size(x); }
+    vf* part(int b, int x) {
+        if constexpr (ROWWISE) return vectors(data.data()) + size_t(b) * L::B + x / S * S;
+        else return vectors(data.data()) + (size_t(b) * L::B + x / S * S) * ROWS;
+    }
+    vf& at(int b, int n, int x) { return part(b, x)[size_t(n) * stride(x) + x % S]; }
+    const Real* row(int n) const { return data.data() + size_t(n) * L::WIDTH; }  // ROWWISE
     void zero_rows(int from, int to) {
+        if constexpr (ROWWISE) {
+            std::fill(data.data() + size_t(from) * L::WIDTH, data.data() + size_t(to) * L::WIDTH,
+                      Real(0));
+            return;
+        }
         for (int b = 0; b < L::BLOCKS; b++)
             for (int x = 0; x < L::B; x += S)
                 std::memset(static_cast<void*>(part(b, x) + size_t(from) * part_size(x)), 0,
@@ -206,10 +262,11 @@ template <class L> struct Work {
     using M = typename L::Model;
     BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
+    Buffer<Real> arriving;               // [port][WIDTH] from lists of synapses, in a step
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
     Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; dl_ds_at
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
-    Table<L> input_adjoint;              // at the start of each step
+    Table<L> input_adjoint[M::PORTS];    // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
     bool pushed = false;
     Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes that the regulariser sees
@@ -225,6 +282,7 @@ template <class L> struct Work {
             for (auto& s : spikes) s.allocate();
         state.allocate(size_t(M::STATES) * L::WIDTH),
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
+        if (L::LISTED) arriving.allocate(size_t(M::PORTS) * L::WIDTH);
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
         if constexpr (M::DISCRETE) {
             taped.allocate(size_t(L::STEPS) * M::TAPED * L::WIDTH);
@@ -235,7 +293,8 @@ template <class L> struct Work {
             suppressed.allocate(L::WIDTH);
             for (auto& c : crossings) c.allocate();
         }
-        if (table) input_adjoint.allocate();
+        if (table)
+            for (auto& t : input_adjoint) t.allocate();
         push.allocate(L::WIDTH), push.zero();
         if (M::SIGNAL_PLUS || M::SIGNAL_MINUS)
             signals.allocate(size_t(2) * L::STEPS * L::WIDTH);
@@ -271,6 +330,7 @@ template <template <class> class X, class... Ls> struct Map<X, std::tuple<Ls...>
     using type = std::tuple<X<Ls>...>;
 };
 template <class L> struct HeldAfter { Buffer<Int> at; };
+template <class L> struct Lists { SynapseList of[L::COUNT]; };
 template <class L> struct Averages {
     Buffer<Real> data;  // [WIDTH]
     Real total = 0;
@@ -288,41 +348,50 @@ template <class P> class Walk {
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
 
   protected:
-    template <class F, int... I> static void unroll(F& f, std::integer_sequence<int, I...>) {
-        (f(std::integral_constant<int, I>{}), ...);
-    }
     template <class F> static void each_layer(F f) {
         unroll(f, std::make_integer_sequence<int, std::tuple_size_v<Layers>>{});
     }
-    // f(layer, member, tensor's number, presynaptic rows or 0 for parameters) for every tensor that
-    // is trained
-    template <class F> static void each_trained(F f) {
+    // f(layer, number of the array in Tensors, number of the tensor, rows of dense weights or 0)
+    // for every tensor, as types but for the number
+    template <class F> static void each_tensor(F f) {
         int at = 0;
         each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            if constexpr (L::TRAIN_FORWARD)
-                f(layer, &Tensors<L>::forward, at, std::integral_constant<int, L::PRE>{});
-            at++;
-            if constexpr (L::TRAIN_RECURRENT)
-                f(layer, &Tensors<L>::recurrent, at, std::integral_constant<int, L::WIDTH>{});
-            at += L::RECURRENT;
-            if constexpr (L::Model::TRAINED > 0)
-                f(layer, &Tensors<L>::parameters, at, std::integral_constant<int, 0>{});
-            at += L::Model::PER_NEURON > 0;
+            using L = Layer<layer()>;
+            each_projection<L>([&](auto k) {
+                using Own = typename L::template Into<k()>;
+                f(layer, k, at++, Index<Own::LISTED ? 0 : Own::PRE>{});
+            });
+            if constexpr (L::Model::PER_NEURON > 0)
+                f(layer, Index<L::COUNT>{}, at++, Index<0>{});
         });
+    }
+    // f(j, k) for each projection k into a layer j that comes from layer I
+    template <int I, class F> static void each_target(F f) {
+        each_layer([&](auto j) {
+            each_projection<Layer<j()>>([&](auto k) {
+                if constexpr (Layer<j()>::template Into<k()>::SOURCE == I) f(j, k);
+            });
+        });
+    }
+
+    // Whether projection k into layer j is the first one from layer I to behind its group.
+    template <int I> static constexpr bool first_above(int j, int k) {
+        return above<I>() == std::pair(j, k);
+    }
+    template <int I> static constexpr bool sends_above() { return above<I>().first >= 0; }
+
+  private:
+    template <int I, int J = Layer<I>::LAST + 1, int K = 0> static constexpr auto above() {
+        if constexpr (J == std::tuple_size_v<Layers>) return std::pair(-1, -1);
+        else if constexpr (K == Layer<J>::COUNT) return above<I, J + 1, 0>();
+        else if constexpr (Layer<J>::template Into<K>::SOURCE == I) return std::pair(J, K);
+        else return above<I, J, K + 1>();
     }
 };
 
-// Whether the adjoint of a layer is asked for by what learns from gradients there.
-template <class L> constexpr bool learns_by_gradient() {
-    return (L::TRAIN_FORWARD && !L::PLASTIC_FORWARD) || L::Model::TRAINED > 0 ||
-           (L::TRAIN_RECURRENT && !L::PLASTIC_RECURRENT);
-}
-
-// The same for layer I and all below it.
+// Whether what learns from gradients asks for the adjoint of layer I, or of one that sends to it.
 template <class Layers, int I> constexpr bool needs_adjoint() {
-    if constexpr (learns_by_gradient<std::tuple_element_t<I, Layers>>()) return true;
+    if constexpr (std::tuple_element_t<I, Layers>::LEARNS) return true;
     else if constexpr (I > 0) return needs_adjoint<Layers, I - 1>();
     else return false;
 }

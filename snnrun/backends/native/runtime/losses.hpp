@@ -126,11 +126,10 @@ template <class L, class F> struct Integral {
     const vf* row(int n) const { return vectors(rows.data() + size_t(n) * L::WIDTH); }
 };
 
-template <class L> Real weight_of(const Tensors<L>& weights, int pre, int k) {
-    const int b = k / L::BW, to = k % L::BW;
-    if constexpr (L::SPARSE_FORWARD)
-        return weights.wiring->forward.weight(weights.forward.data(), b, pre, to);
-    else return weights.forward[Tensors<L>::forward_at(b, pre) + to];
+template <class L, int K> Real weight_of(const Tensors<L>& weights, int pre, int k) {
+    if constexpr (L::template Into<K>::LISTED)
+        return weights.template list<K>().weight(weights.template weights<K>(), pre, k);
+    else return weights.template rows<K>(k / L::BW, pre)[k % L::BW];
 }
 
 // Where spikes that arrive turn a rising potential into a falling one, its maximum lies at their
@@ -156,29 +155,45 @@ template <class L, class F> struct Maximum {
         at[v] = higher ? vi{} + n : at[v];
         for (int i = 0; i < S; i++) peak[i][v] = higher ? x[i] : peak[i][v];
     }
-    template <class Below>
-    void move_peaks(Work<Below>& below, const Tensors<L>& weights,
+    // Enters what this adds to the sums over targets of the spikes of layer I.
+    template <int I, class Trial>
+    void move_peaks(Trial& trial, const Tensors<L>& weights,
                     const ConstantsOf<L>& constants) const {
         for (int k = 0; k < L::Model::SIZE; k++) {
             Real x[S];
             for (int i = 0; i < S; i++) x[i] = reinterpret_cast<const Real*>(peak[i])[k];
             const Real rise = L::Model::rate(x, constants + k);
-            const Real unit = L::Model::pull(constants + k);
             const int n = int(reinterpret_cast<const Int*>(at)[k]);
             if (n == L::STEPS - 1) continue;  // its spikes arrive nowhere
             Real all = 0, falling = 0;
-            auto each = [&](auto visit) {
-                for (int c = 0; c < Below::BLOCKS; c++) {
-                    auto& s = below.spikes[c];
-                    for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                        visit(s, e, unit * weight_of(weights, c * Below::BW + s.neuron[e], k));
+            // visit(spikes of a block, spike, how it pulls the rate) for the spikes of step n that
+            // arrive by projection p
+            const auto each = [&](auto p, auto visit) {
+                using Own = typename L::template Into<p()>;
+                if constexpr (Own::SOURCE != INPUT) {
+                    const Real unit = L::Model::pull(Own::PORT, constants + k);
+                    auto& below = std::get<Own::SOURCE>(trial.work);
+                    constexpr int WIDTH = Shape<Own::ROWS>::BW;
+                    int first = 0;
+                    for (auto& s : below.spikes) {
+                        for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
+                            visit(s, e, unit * weight_of<L, p()>(weights, first + s.neuron[e], k));
+                        first += WIDTH;
+                    }
                 }
             };
-            each([&](auto&, uint32_t, Real pull) { all += pull, falling += pull < 0 ? pull : 0; });
+            each_projection<L>([&](auto p) {
+                each(p, [&](auto&, uint32_t, Real pull) {
+                    all += pull, falling += pull < 0 ? pull : 0;
+                });
+            });
             if (!(rise > 0 && rise + all < 0)) continue;
             const Real share = reinterpret_cast<const Real*>(delta)[k] * rise / falling;
-            each([&](auto& s, uint32_t e, Real pull) {
-                if (pull < 0) s.from_targets[e] -= share * pull;
+            each_projection<L>([&](auto p) {
+                if constexpr (L::template Into<p()>::SOURCE == I)
+                    each(p, [&](auto& s, uint32_t e, Real pull) {
+                        if (pull < 0) s.from_targets[e] -= share * pull;
+                    });
             });
         }
     }

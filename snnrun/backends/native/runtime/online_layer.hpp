@@ -166,7 +166,7 @@ template <class L, class Source>
 static inline void receive(OnlineWork<L>& work, const Source& source, int n, int j) {
     constexpr double DT = snn::DT;
     const double rise = work.rule.TAU_RISE, decay = work.rule.TAU_DECAY;
-    vf* input = vectors(work.state.data() + size_t(L::Model::INPUT) * L::WIDTH);
+    vf* input = vectors(work.state.data() + size_t(L::Model::PORT[0]) * L::WIDTH);
     arrivals<L>(work, source, n, [&](int pre) {
         work.z[pre] += 1;
         const vf* row = vectors(work.w.data() + size_t(pre) * L::WIDTH);

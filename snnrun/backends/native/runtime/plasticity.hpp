@@ -17,13 +17,6 @@
 
 namespace snn {
 
-// A layer with such projections. Rule: the generated constants.
-template <class Layer, class Rule_, bool FORWARD, bool RECURRENT_> struct PlasticLayer : Layer {
-    using Rule = Rule_;
-    static constexpr bool PLASTIC = true;
-    static constexpr bool PLASTIC_FORWARD = FORWARD, PLASTIC_RECURRENT = RECURRENT_;
-};
-
 // (distance to the bound)^mu; 0 beyond it.
 template <class R> static inline vf soft(const R& rule, vf distance) {
     distance = maximum(distance, vf{});
@@ -53,7 +46,7 @@ void future_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scal
                 reinterpret_cast<Real*>(z)[s.neuron[e]] += 1;
         }
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
-            vf& at = work.input_adjoint.at(b, n, x);
+            vf& at = work.input_adjoint[0].at(b, n, x);
             at = ADD ? at + scale * z[x] : scale * z[x];
         }
     }
@@ -66,7 +59,7 @@ void past_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale)
     const auto& s = work.spikes[b];
     vf y[L::B] = {};
     for (int n = 0; n < L::STEPS; n++) {
-        SNN_UNROLL for (int x = 0; x < L::B; x++) work.input_adjoint.at(b, n, x) = scale * y[x];
+        SNN_UNROLL for (int x = 0; x < L::B; x++) work.input_adjoint[0].at(b, n, x) = scale * y[x];
         if constexpr (L::Model::SIGNAL_MINUS) {
             const vf* signal = work.signal(1, n) + b * L::B;
             SNN_UNROLL for (int x = 0; x < L::B; x++) y[x] += signal[x];
@@ -91,7 +84,7 @@ void gather_bounded(const typename L::Rule& rule, Work<L>& work, Real* rows, con
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
             vf total = {};
             for (uint32_t e = first; e < end; e++)
-                total += work.input_adjoint.at(b, step[e] + shift, x);
+                total += work.input_adjoint[0].at(b, step[e] + shift, x);
             if (first != end) total *= bound_factor<UP>(rule, w[x]);
             row[x] = fresh ? total : row[x] + total;
         }
@@ -116,15 +109,26 @@ void add_spikes(const typename L::Rule& rule, const Work<L>& work, Real* rows, c
 }
 
 // Adds one example's pseudo-gradients, minus the change of the weights, of all plastic projections
-// into a layer. `each(b, f)` calls f(rows of gradients and of weights, how many, starts, steps,
-// shift) for every part of them in block b. `weight`: reward / examples of the mini-batch.
-template <class L, class Each>
-void pair_spikes(const typename L::Rule& rule, Work<L>& work, const Each& each, Real weight,
-                 bool fresh) {
-    using R = typename L::Rule;
+// into layer I. It needs nothing of the backward pass, and takes its tables. `weight`: third factor
+// / examples of the mini-batch.
+template <int I, class L, class Trial, class AllTensors>
+void pair_layer(const typename L::Rule& rule, Trial& trial, const AllTensors& values,
+                AllTensors& slot, Real weight, bool fresh) {
+    auto& work = std::get<I>(trial.work);
+    // f(rows of gradients and of weights, how many, starts, steps, shift), for each part of them
+    const auto each = [&](int b, auto f) {
+        each_projection<L>([&](auto k) {
+            if constexpr (L::template Into<k()>::PLASTIC)
+                each_source<L, k()>(trial, [&](int first, int count, auto start, auto step,
+                                               int shift) {
+                    f(std::get<I>(slot).template rows<k()>(b, first),
+                      std::get<I>(values).template rows<k()>(b, first), count, start, step, shift);
+                });
+        });
+    };
     for (int b = 0; b < L::BLOCKS; b++) {
         past_traces(rule, work, b, weight * Real(rule.A_MINUS));
-        if constexpr (R::MULTIPLICATIVE) {
+        if constexpr (L::Rule::MULTIPLICATIVE) {
             each(b, [&](Real* rows, const Real* w, int count, auto start, auto step, int shift) {
                 gather_bounded<false>(rule, work, rows, w, b, count, start, step, shift, fresh);
             });
@@ -135,7 +139,7 @@ void pair_spikes(const typename L::Rule& rule, Work<L>& work, const Each& each, 
         } else {
             future_traces<true>(rule, work, b, -weight * Real(rule.A_PLUS));
             each(b, [&](Real* rows, const Real*, int count, auto start, auto step, int shift) {
-                gather(work, rows, b, count, start, step, shift, fresh);
+                gather<L>(work.input_adjoint[0], rows, b, count, start, step, shift, fresh);
             });
         }
         if (rule.A_POST != 0)
@@ -145,38 +149,6 @@ void pair_spikes(const typename L::Rule& rule, Work<L>& work, const Each& each, 
     }
 }
 
-// pair_spikes for layer I of a program. It needs nothing of the backward pass, and takes its
-// tables.
-template <int I, class P, class Trial, class AllTensors>
-void pair_layer(const typename P::Plasticity& rule, Trial& trial, const AllTensors& values,
-                AllTensors& slot, Real weight, bool fresh) {
-    constexpr int BELOW = I == 0 ? 0 : I - 1;
-    using L = std::tuple_element_t<I, typename P::Layers>;
-    using Below = std::tuple_element_t<BELOW, typename P::Layers>;
-    auto& work = std::get<I>(trial.work);
-    const auto from_layer = [](const auto& source, int width, Real* rows, const Real* w, auto f) {
-        for (const auto& s : source.spikes) {  // emitted in step n: arrives at step n + 1
-            f(rows, w, width, s.by_neuron.data(), s.step.data(), 1);
-            rows += size_t(width) * L::BW, w += size_t(width) * L::BW;
-        }
-    };
-    const auto each = [&](int b, auto f) {
-        const size_t forward = Tensors<L>::forward_at(b, 0), own = Tensors<L>::recurrent_at(b, 0);
-        Tensors<L>& gradient = std::get<I>(slot);
-        const Tensors<L>& weights = std::get<I>(values);
-        Real* rows = gradient.forward.data() + forward;
-        const Real* w = weights.forward.data() + forward;
-        if constexpr (L::PLASTIC_FORWARD && I == 0)
-            f(rows, w, L::PRE, trial.events.channel_start, trial.events.step, 0);
-        if constexpr (L::PLASTIC_FORWARD && I > 0)
-            from_layer(std::get<BELOW>(trial.work), Below::BW, rows, w, f);
-        if constexpr (L::PLASTIC_RECURRENT)
-            from_layer(work, L::BW, gradient.recurrent.data() + own, weights.recurrent.data() + own,
-                       f);
-    };
-    pair_spikes(rule, work, each, weight, fresh);
-}
-
 template <class P, class Trial, class AllTensors, int I = 0>
 void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTensors& values,
                  AllTensors& slot, double scale, bool fresh) {
@@ -184,7 +156,7 @@ void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTens
         using L = std::tuple_element_t<I, typename P::Layers>;
         if constexpr (L::PLASTIC) {
             const double factor = rule.third_factor(trial.right, trial.loss_value);
-            pair_layer<I, P>(rule, trial, values, slot, Real(scale * factor), fresh);
+            pair_layer<I, L>(rule, trial, values, slot, Real(scale * factor), fresh);
         }
         pair_layers<P, Trial, AllTensors, I + 1>(rule, trial, values, slot, scale, fresh);
     }

@@ -1,5 +1,6 @@
-// synapses.hpp: projections in which not all neurons are connected: who is, and what their weights
-// add where dense rows of weights would be added.
+// synapses.hpp: projections that are lists of synapses: who is connected, by which weight, and what
+// a spike adds and sends back. Neurons and weights that follow one another are one run, as the
+// channels at one place of a convolution are, so that a run is walked in registers.
 #pragma once
 #include <algorithm>
 #include <numeric>
@@ -10,72 +11,77 @@
 namespace snn {
 
 // The synapses of a projection as they are given, in any order; null where all are connected.
+// `shared`: `place` are places in an array of weights, of which there are `weights`; else those of
+// the matrix of all pairs.
 #define SNN_CONNECTED(F)                                                                           \
     F(int64_t, count)                                                                              \
     F(const int32_t*, pre)                                                                         \
-    F(const int32_t*, post)
+    F(const int32_t*, post)                                                                        \
+    F(const int64_t*, place)                                                                       \
+    F(int64_t, weights)                                                                            \
+    F(int64_t, shared)
 SNN_STRUCT(Connected, SNN_CONNECTED)
 
-// The same by block of postsynaptic neurons, then by presynaptic neuron, then by postsynaptic one.
-// Weights, gradients and moments of the projection are arrays in this order.
 struct SynapseList {
-    std::vector<uint32_t> start;  // of `pre` in block b: start[b * (rows + 1) + pre], to the next
-    std::vector<uint16_t> post;   // [synapse] within the block
-    std::vector<int64_t> place;   // [synapse] pre * size + post: where a full matrix has it
-    size_t count = 0;
-    int rows = 0;
+    struct Run { uint32_t post, weight, count; };
+    std::vector<uint32_t> start;  // runs of `pre`: start[pre] .. start[pre + 1]
+    std::vector<Run> runs;        // by presynaptic neuron, then by postsynaptic one
+    std::vector<int64_t> place;   // [weight] where it stands in the array that is handed over
+    size_t weights = 0;
+    bool shared = false;
 
-    void take(const Connected& given, int presynaptic, int size, int block_width, int blocks) {
-        rows = presynaptic, count = size_t(given.count);
-        std::vector<int64_t> order(count);
+    // Weights that are not shared have the order of the synapses.
+    void take(const Connected& given, int presynaptic) {
+        std::vector<int64_t> order(given.count);
         std::iota(order.begin(), order.end(), 0);
-        const auto key = [&](int64_t s) {
-            const int64_t post = given.post[s], pre = given.pre[s];
-            return (post / block_width * rows + pre) * block_width + post % block_width;
-        };
-        std::sort(order.begin(), order.end(),
-                  [&](int64_t a, int64_t b) { return key(a) < key(b); });
-        start.assign(size_t(blocks) * (rows + 1), 0), post.resize(count), place.resize(count);
-        for (size_t e = 0; e < count; e++) {
+        std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+            return std::pair(given.pre[a], given.post[a]) < std::pair(given.pre[b], given.post[b]);
+        });
+        shared = given.shared;
+        weights = size_t(shared ? given.weights : given.count);
+        place.resize(weights);
+        std::iota(place.begin(), place.end(), 0);
+        start.assign(presynaptic + 1, 0), runs.clear();
+        int before = -1;
+        for (size_t e = 0; e < order.size(); e++) {
             const int64_t s = order[e];
-            post[e] = uint16_t(given.post[s] % block_width);
-            place[e] = int64_t(given.pre[s]) * size + given.post[s];
-            start[size_t(given.post[s] / block_width) * (rows + 1) + given.pre[s] + 1]++;
+            if (!shared) place[e] = given.place[s];
+            const uint32_t post = given.post[s], weight = shared ? given.place[s] : e;
+            Run* last = runs.empty() || before != given.pre[s] ? nullptr : &runs.back();
+            if (last && last->post + last->count == post && last->weight + last->count == weight)
+                last->count++;
+            else runs.push_back({post, weight, 1});
+            for (; before < given.pre[s]; before++) start[before + 1] = uint32_t(runs.size()) - 1;
         }
-        uint32_t before = 0;
-        for (int b = 0; b < blocks; b++) {
-            uint32_t* own = start.data() + size_t(b) * (rows + 1);
-            own[0] = before;
-            for (int i = 0; i < rows; i++) own[i + 1] += own[i];
-            before = own[rows];
-        }
+        for (; before < presynaptic; before++) start[before + 1] = uint32_t(runs.size());
     }
-    uint32_t first(int b, int pre) const { return start[size_t(b) * (rows + 1) + pre]; }
-    uint32_t end(int b, int pre) const { return start[size_t(b) * (rows + 1) + pre + 1]; }
 
-    // A spike of `pre` arrives at block b, whose input is `in`.
-    void add(const Real* weights, vf* in, int b, int pre) const {
-        Real* lanes = reinterpret_cast<Real*>(in);
-        for (uint32_t e = first(b, pre), last = end(b, pre); e < last; e++)
-            lanes[post[e]] += weights[e];
+    template <class F> void each(int pre, F f) const {
+        for (uint32_t r = start[pre], end = start[pre + 1]; r < end; r++)
+            f(runs[r].post, runs[r].weight, int(runs[r].count));
     }
-    // Sum over the targets of `pre` in block b of weight x value.
-    Real sum(const Real* weights, const vf* values, int b, int pre) const {
-        const Real* lanes = reinterpret_cast<const Real*>(values);
+    // A spike of `pre` arrives; `in` is a row of all neurons of the target.
+    void add(const Real* w, Real* in, int pre) const {
+        each(pre, [&](uint32_t post, uint32_t weight, int count) {
+            for (int i = 0; i < count; i++) in[post + i] += w[weight + i];
+        });
+    }
+    // Sum over the targets of `pre` of weight x value(target).
+    template <class F> Real sum(const Real* w, int pre, F value) const {
         Real total = 0;
-        for (uint32_t e = first(b, pre), last = end(b, pre); e < last; e++)
-            total += weights[e] * lanes[post[e]];
+        each(pre, [&](uint32_t post, uint32_t weight, int count) {
+            for (int i = 0; i < count; i++) total += w[weight + i] * value(post + i);
+        });
         return total;
     }
-    // Weight from `pre` to neuron `to` of block b; 0 where they are not connected.
-    Real weight(const Real* weights, int b, int pre, int to) const {
-        const auto from = post.begin() + first(b, pre), last = post.begin() + end(b, pre);
-        const auto at = std::lower_bound(from, last, uint16_t(to));
-        return at != last && *at == to ? weights[at - post.begin()] : Real(0);
+    // Weight from `pre` to `to`; 0 where they are not connected.
+    Real weight(const Real* w, int pre, int to) const {
+        Real found = 0;
+        each(pre, [&](uint32_t post, uint32_t weight, int count) {
+            if (int(post) <= to && to < int(post) + count) found = w[weight + to - post];
+        });
+        return found;
     }
 };
-
-// The projections that end in a layer.
-struct Wiring { SynapseList forward, recurrent; };
 
 }  // namespace snn

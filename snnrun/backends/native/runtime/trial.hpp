@@ -47,14 +47,15 @@ template <class P> struct Trial : Walk<P> {
 
     void swap_tables(Trial& other) {
         each_layer([&](auto l) {
-            std::get<l()>(work).input_adjoint.data.swap(
-                std::get<l()>(other.work).input_adjoint.data);
+            for (int p = 0; p < std::tuple_element_t<l(), Layers>::Model::PORTS; p++)
+                std::get<l()>(work).input_adjoint[p].data.swap(
+                    std::get<l()>(other.work).input_adjoint[p].data);
         });
     }
 
-    template <int I> auto arrivals() const {
-        if constexpr (I == 0) return FromInput{events};
-        else return FromLayer<std::tuple_element_t<I - 1, Layers>>{std::get<I - 1>(work)};
+    template <int SOURCE> auto arrivals() const {
+        if constexpr (SOURCE == INPUT) return FromInput{events};
+        else return FromLayer<std::tuple_element_t<SOURCE, Layers>>{std::get<SOURCE>(work)};
     }
 
     void allocate_trace() {
