@@ -1,0 +1,59 @@
+"""Networks that are no chains: backend native against the NumPy interpreter, threads, learning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.interpreter.backend import NumpyBackend
+from tests import graph_cases as graphs
+from tests.parity import native
+
+CASES = [(name, surrogate) for name in graphs.GRAPHS for surrogate in (False, True)]
+IDS = [f"{name}-{'surrogate' if surrogate else 'eventprop'}" for name, surrogate in CASES]
+EXAMPLES = np.arange(3)
+SAME = 1e-9  # two orders of summation in float64
+
+
+def relative(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the largest difference relative to the largest number."""
+    return float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-12))
+
+
+@pytest.mark.parametrize(("name", "surrogate"), CASES, ids=IDS)
+def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
+    name: str, surrogate: bool
+) -> None:
+    program = graphs.GRAPHS[name].program(surrogate=surrogate)
+    data, found = graphs.data(), []
+    for backend in (NumpyBackend(program), native(program)):
+        graphs.start(backend)
+        results = backend.gradient(data, EXAMPLES)
+        gradients = graphs.gradients(backend)
+        adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=0.05)
+        backend.train(data, EXAMPLES, 2, np.full(2, 1e-3), adam, 0, NO_NOISE)
+        after = {t.name: backend.get(t.name) for t in program.tensors}
+        found.append((results, gradients, after))
+    (expected, gradients, after), (results, own, own_after) = found
+    assert expected.layer_spikes[:, :-1].sum(axis=0).min() > 5, "a population is silent"
+    np.testing.assert_array_equal(results.neuron_spikes, expected.neuron_spikes)
+    np.testing.assert_allclose(results.loss, expected.loss, rtol=SAME)
+    for tensor, gradient in gradients.items():
+        assert np.abs(gradient).max() > 0, tensor
+        assert relative(own[tensor], gradient) < SAME, tensor
+    for tensor, value in after.items():
+        assert relative(own_after[tensor], value) < SAME, tensor
+
+
+@pytest.mark.parametrize("name", ["feedback", "lists"])
+def test_the_bits_do_not_depend_on_the_number_of_threads(name: str) -> None:
+    program, data = graphs.GRAPHS[name].program(), graphs.data(examples=8)
+    kept = []
+    for threads in (1, 3):
+        backend = native(program, threads=threads)
+        graphs.start(backend)
+        adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=0.05)
+        backend.train(data, np.arange(8), 4, np.full(2, 1e-3), adam, 0, NO_NOISE)
+        kept.append([backend.get(t.name).tobytes() for t in program.tensors])
+    assert kept[0] == kept[1]
