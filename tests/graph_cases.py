@@ -218,4 +218,44 @@ GRAPHS = {
             {"ends": "a-output", "synapses": sparse(14, CLASSES)},
         ],
     ),
+    "axonal": Graph(
+        hidden("a", "b"),
+        [
+            {"ends": "input-a", "delays": AXONAL},
+            {"ends": "a-a", "delays": AXONAL, "mean": 0.0},
+            {"ends": "a-b", "delays": AXONAL},
+            {"ends": "b-output", "delays": AXONAL},
+            {"ends": "input-b"},
+        ],
+    ),
+    "dendritic": Graph(
+        hidden("a", "b"),
+        [
+            {"ends": "input-a", "delays": DENDRITIC},
+            {"ends": "b-a", "delays": DENDRITIC, "mean": 0.0},
+            {"ends": "a-b", "delays": DENDRITIC},
+            {"ends": "b-output", "delays": DENDRITIC},
+            {"ends": "a-output"},
+        ],
+    ),
+    "synaptic": Graph(
+        hidden("a", "b"),
+        [
+            {"ends": "input-a", "delays": SYNAPTIC},
+            {"ends": "a-a", "delays": SYNAPTIC, "mean": 0.0},
+            {"ends": "a-b", "delays": SYNAPTIC},
+            {"ends": "b-output", "delays": SYNAPTIC},
+        ],
+        trained=("tau_mem",),
+    ),
+    "late lists": Graph(
+        [("a", 14, LIF), ("b", 5, LIF), ("output", CLASSES, LI)],
+        [
+            {"ends": "input-a", "synapses": shared(CHANNELS, 14), "delays": AXONAL},
+            {"ends": "a-b", "synapses": sparse(14, 5), "delays": SYNAPTIC},
+            {"ends": "b-a", "synapses": sparse(5, 14), "delays": AXONAL, "mean": 0.0},
+            {"ends": "input-b", "synapses": sparse(CHANNELS, 5), "delays": DENDRITIC},
+            {"ends": "b-output", "delays": AXONAL},
+        ],
+    ),
 }

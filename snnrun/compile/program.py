@@ -218,7 +218,11 @@ class Program:
     def start_values(self, tensor: Tensor) -> np.ndarray:
         """Return the values with which a tensor of parameters or delays starts."""
         if tensor.delays is not None:
-            return np.array(np.broadcast_to(tensor.delays.start, tensor.shape), float)
+            start = np.array(np.broadcast_to(tensor.delays.start, tensor.shape), float)
+            synapses = tensor.synapses
+            if synapses is not None and tensor.shape == synapses.shape:
+                return np.where(synapses.mask, start, 0.0)
+            return start
         values = self.populations[tensor.layer].population.values
         return np.array(
             [np.broadcast_to(values[p], tensor.shape[1:]) for p in tensor.parameters], float

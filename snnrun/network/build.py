@@ -62,7 +62,6 @@ def build_network(
     if config.REWIRE_SILENT:
         _refuse_shared_rewiring(layers[:-1])
     network = Network(input=inputs, layers=tuple(layers))
-    _refuse_graph(config, network)
     return network
 
 
@@ -128,27 +127,6 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     if name in NEURON_TYPES:
         return NEURON_TYPES[name]
     return find(name, {}, Neuron, key), ()
-
-
-def _refuse_graph(config: Config, network: Network) -> None:
-    """Raise ConfigError where a backend is asked for more than it can do."""
-    backend = config.backend.name
-    if backend == "native" and not network.chain:
-        raise ConfigError(
-            "backend=native: runs chains of populations, each with a projection from the one "
-            "before it and perhaps from itself, without port and delay; use backend=numpy"
-        )
-    shared = [p.name for p in network.projections if p.synapses and p.synapses.shared]
-    if backend == "native" and shared:
-        raise ConfigError(
-            f"backend=native: does not share weights between synapses (projection {shared[0]}); "
-            "use backend=numpy"
-        )
-    if signed := [p.name for p in network.projections if p.sign and backend != "numpy"]:
-        raise ConfigError(
-            f"backend={backend}: does not keep the sign of weights (projection {signed[0]}); leave "
-            "sign out, or use backend=numpy"
-        )
 
 
 def _input(config: Config, size: int, shape: Shape) -> Population:

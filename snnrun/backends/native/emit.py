@@ -130,6 +130,9 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
             arguments += [str(network.size(projection.source)), str(network.port_of(projection))]
             flags = [projection.trained, projection.synapses is not None, bool(projection.plastic)]
             arguments += [boolean(flag) for flag in flags]
+            if (delays := projection.delays) is not None:
+                arguments += [f"Delay::{delays.kind.name}", str(delays.steps(program.dt))]
+                arguments.append(boolean(delays.trained))
             froms += f",\n        From<{', '.join(arguments)}>"
         layers.append(f"LayerSpec<{', '.join(parts)}{froms}>")
     return layers

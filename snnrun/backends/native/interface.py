@@ -64,7 +64,7 @@ class Job(c.Structure):
 
 
 class Connected(c.Structure):
-    """The synapses of a projection; without any all neurons are connected."""
+    """A projection: its synapses, or none where all neurons are connected, and its bounds."""
 
     _fields_ = (
         ("count", c.c_int64),
@@ -73,6 +73,9 @@ class Connected(c.Structure):
         ("place", c.c_void_p),
         ("weights", c.c_int64),
         ("shared", c.c_int64),
+        ("low", c.c_double),
+        ("high", c.c_double),
+        ("most_delay", c.c_double),
     )
 
 
@@ -90,16 +93,17 @@ def pointer(array: np.ndarray, dtype: type) -> int:
 
 
 def connections(program: Program) -> c.Array:
-    """Return the synapses of every projection, layer by layer."""
+    """Return synapses and bounds of every projection, layer by layer."""
     found = []
     for projection in program.network.projections:
-        given = projection.synapses
-        if given is None:
-            found.append(Connected())
-            continue
-        one = Connected(count=len(given.pre), weights=given.count, shared=int(given.shared))
-        one.pre, one.post = pointer(given.pre, np.int32), pointer(given.post, np.int32)
-        one.place = pointer(given.place, np.int64)
+        low, high = projection.bounds
+        one = Connected(low=low, high=high)
+        if projection.delays is not None:
+            one.most_delay = projection.delays.most
+        if (given := projection.synapses) is not None:
+            one.count, one.weights, one.shared = len(given.pre), given.count, given.shared
+            one.pre, one.post = pointer(given.pre, np.int32), pointer(given.post, np.int32)
+            one.place = pointer(given.place, np.int64)
         found.append(one)
     return (Connected * len(found))(*found)
 

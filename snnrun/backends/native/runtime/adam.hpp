@@ -24,11 +24,11 @@ struct SlotSum {
 };
 
 // Updates values [from, to), both multiples of LANES, by gradient(i), the vector of numbers from i
-// on. Returns false if a gradient is not finite or a value has grown beyond LARGEST_VALUE. `floor`:
-// values are kept at or above it.
+// on, and keeps them in [low, high]. Returns false if a gradient is not finite or a value has grown
+// beyond LARGEST_VALUE.
 template <class Gradient>
 bool adam(Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size_t to,
-          const Adam& a, Real floor) {
+          const Adam& a, Real low, Real high) {
     const Real b1 = Real(a.beta1), b2 = Real(a.beta2), epsilon = Real(a.epsilon);
     const Real rate = Real(a.rate / (1 - std::pow(a.beta1, double(a.step))));
     const Real correction = Real(1 / (1 - std::pow(a.beta2, double(a.step))));
@@ -39,7 +39,7 @@ bool adam(Real* w, Real* m, Real* v, const Gradient& gradient, size_t from, size
         M = b1 * M + (1 - b1) * g;
         V = b2 * V + (1 - b2) * (g * g);
         for (int l = 0; l < LANES; l++) root[l] = std::sqrt(V[l] * correction);
-        W = maximum(W - rate * M / (root + epsilon), splat(floor));
+        W = minimum(maximum(W - rate * M / (root + epsilon), splat(low)), splat(high));
         good &=
             (g - g == vf{}) & (W < splat(Real(LARGEST_VALUE))) & (W > splat(Real(-LARGEST_VALUE)));
     }

@@ -9,7 +9,7 @@
 #pragma once
 #include <limits>
 
-#include "layer.hpp"
+#include "delays.hpp"
 
 namespace snn {
 
@@ -30,18 +30,37 @@ struct Undriven {
 // this is what R is made of. The derivative lam . (A e_input) is its limit, but on a grid that form
 // leaves an error of order dt of two large terms that cancel: for a loss that changes slowly in
 // time it has the wrong sign.
-template <class L>
-static inline vf shift(Work<L>& work, int port, int b, int m, int x) {
-    auto& table = work.input_adjoint[port];
-    return (table.at(b, m, x) - table.at(b, m + 1, x)) * Real(1 / DT);
+template <class L> static inline vf shift(Table<L>& adjoints, int b, int m, int x) {
+    return (adjoints.at(b, m, x) - adjoints.at(b, m + 1, x)) * Real(1 / DT);
 }
 
-// The sum of weight x shift over the targets in `target` of a spike that arrives in step m.
-template <class L, class Weights>
-static inline Real sum_of_list(Work<L>& target, const Weights& list, const Real* weights, int port,
-                               int pre, int m) {
-    const Real *now = target.input_adjoint[port].row(m), *next = now + L::WIDTH;
-    return list.sum(weights, pre, [&](int j) { return (now[j] - next[j]) * Real(1 / DT); });
+// Sum over the targets by projection K of a spike that could arrive in step a of weight x shift.
+// Projections whose targets share it have another way.
+template <int K, class L>
+static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int pre, int a) {
+    using Own = typename L::template Into<K>;
+    auto& adjoints = target.template adjoints<K>();
+    if constexpr (Own::DELAY == Delay::AXONAL && !Own::LISTED) {
+        Real total = 0;
+        each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
+            if (a + t - 1 >= L::STEPS) return;
+            vf sums = {};
+            for (int b = 0; b < L::BLOCKS; b++) {
+                const vf* row = vectors(values.template rows<K>(b, pre));
+                SNN_UNROLL for (int x = 0; x < L::B; x++)
+                    sums += row[x] * shift(adjoints, b, a + t - 1, x);
+            }
+            total += h * sum(sums);
+        });
+        return total;
+    } else {
+        return sum_over_targets<L, K>(target, values, pre, a, [&](int j, int m) {
+            return (adjoints.row(m)[j] - adjoints.row(m + 1)[j]) * Real(1 / DT);
+        });
+    }
+}
+template <class Own> constexpr bool share_shift() {
+    return !Own::LISTED && (Own::DELAY == Delay::NONE || Own::DELAY == Delay::DENDRITIC);
 }
 
 // from_targets[e] of the spikes of a layer: R = sum over the targets by projection K into `Above`
@@ -50,21 +69,20 @@ template <int K, bool FRESH, class L, class Above>
 void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
     using Own = typename Above::template Into<K>;
     const auto enter = [](Real& to, Real total) { to = FRESH ? total : to + total; };
+    auto& adjoints = above.template adjoints<K>();
     for (int c = 0; c < L::BLOCKS; c++) {
         auto& s = work.spikes[c];
         for (int n = 0; n < L::STEPS; n++) {
             if (s.start[n] == s.start[n + 1]) continue;
-            if constexpr (Own::LISTED) {
+            if constexpr (!share_shift<Own>()) {
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
                     enter(s.from_targets[e],
-                          sum_of_list(above, weights.template list<K>(),
-                                      weights.template weights<K>(), Own::PORT,
-                                      c * L::BW + s.neuron[e], n + 1));
+                          sum_of_spike<K>(above, weights, c * L::BW + s.neuron[e], n + 1));
             } else {
                 vf r[Above::BLOCKS][Above::B];
                 for (int b = 0; b < Above::BLOCKS; b++)
                     SNN_UNROLL for (int x = 0; x < Above::B; x++)
-                        r[b][x] = shift(above, Own::PORT, b, n + 1, x);
+                        r[b][x] = shift(adjoints, b, n + 1, x);
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
                     const int pre = c * L::BW + s.neuron[e];
                     vf total = {};
@@ -85,20 +103,20 @@ template <int K, class L, class Target>
 static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
                                        const Tensors<Target>& weights, int n) {
     using Own = typename Target::template Into<K>;
-    if constexpr (Own::LISTED) {
+    if constexpr (!share_shift<Own>()) {
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                s.from_targets[e] += sum_of_list(target, weights.template list<K>(),
-                                                 weights.template weights<K>(), Own::PORT,
-                                                 c * L::BW + s.neuron[e], n + 1);
+                s.from_targets[e] +=
+                    sum_of_spike<K>(target, weights, c * L::BW + s.neuron[e], n + 1);
         }
         return;
     }
     constexpr int B = Target::B;
+    auto& adjoints = target.template adjoints<K>();
     for (int b = 0; b < Target::BLOCKS; b++) {
         vf r[B];
-        SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(target, Own::PORT, b, n + 1, x);
+        SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(adjoints, b, n + 1, x);
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
@@ -311,9 +329,9 @@ template <class L> class Return {
 
   public:
     // `parameters` [TRAINED][WIDTH]: gradients of parameters are added to it.
-    Return(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
-           Buffer<Int>& held_after) :
-        work_(work), constants_(constants), numbers_(wide_numbers<L>(constants)),
+    Return(Work<L>& work, const Tensors<L>& values, const ConstantsOf<L>& constants,
+           Real* parameters, Buffer<Int>& held_after) :
+        work_(work), values_(values), constants_(constants), numbers_(wide_numbers<L>(constants)),
         parameters_(parameters), held_after_(held_after) {}
 
     // First step that nothing lies behind: a walk may begin there.
@@ -340,8 +358,12 @@ template <class L> class Return {
                                    work_.spikes[b].start[m + 1]);
             }
         }
-        for (auto& table : work_.input_adjoint)
-            table.zero_rows(top, std::min(T, std::max(arrivals_end, top + 1)) + 1);
+        const int end = L::DIRECT ? std::min(T, std::max(arrivals_end, top + 1)) : T;
+        for (auto& table : work_.input_adjoint) table.zero_rows(top, end + 1);
+        each_projection<L>([&](auto k) {
+            if constexpr (L::template Into<k()>::DELAY == Delay::DENDRITIC)
+                work_.delayed[k()].zero_rows(top, T);
+        });
     }
     // Step n of all blocks.
     template <class Drive> void step(const Drive& drive, int n) {
@@ -350,6 +372,7 @@ template <class L> class Return {
                 jump_block(work_, constants_, parameters_, held_after_, b, n);
         for (int b = 0; b < L::BLOCKS; b++)
             flow_block(work_, wide(), parameters_, held_after_, drive, b, n);
+        collect_adjoints(work_, values_, n);
     }
     // All steps, block by block.
     template <class Drive> void blocks(const Drive& drive, int top) {
@@ -365,11 +388,13 @@ template <class L> class Return {
                     jump_block(work, constants, parameters, held_after, b, n);
                 flow_block(work, wide, parameters, held_after, drive, b, n);
             }
+        for (int n = top - 1; n >= 0; n--) collect_adjoints(work, values_, n);
     }
 
   private:
     WideConstantsOf<L> wide() const { return {numbers_, constants_.own}; }
     Work<L>& work_;
+    const Tensors<L>& values_;
     const ConstantsOf<L> constants_;
     const typename M::template Numbers<vf> numbers_;
     Real* parameters_;

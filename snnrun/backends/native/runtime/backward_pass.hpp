@@ -98,7 +98,8 @@ template <class P> struct BackwardPass : Walk<P> {
                        std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
         std::tuple<DiscreteReturn<Layer<FIRST + I>>...> walks{DiscreteReturn<Layer<FIRST + I>>(
-            std::get<FIRST + I>(coefficients).constants(), parameters(Index<FIRST + I>{}))...};
+            std::get<FIRST + I>(value), std::get<FIRST + I>(coefficients).constants(),
+            parameters(Index<FIRST + I>{}))...};
         for (int t = 0; t < count; t++)
             (std::get<I>(walks).group.add(std::get<FIRST + I>(trials[t]->work),
                                           std::get<FIRST + I>(trials[t]->held).at),
@@ -114,7 +115,7 @@ template <class P> struct BackwardPass : Walk<P> {
                             targets_of_step<k()>(std::get<i() - FIRST>(walks).group,
                                                  std::get<j() - FIRST>(walks).group,
                                                  std::get<j()>(by_target), std::get<j()>(value),
-                                                 n - from);
+                                                 n, n - from);
                     });
                 });
                 (std::get<I>(walks).step(n, n - from), ...);
@@ -193,8 +194,9 @@ template <class P> struct BackwardPass : Walk<P> {
                     std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
         std::tuple<Return<Layer<FIRST + I>>...> walks{Return<Layer<FIRST + I>>(
-            std::get<FIRST + I>(trial.work), std::get<FIRST + I>(coefficients).constants(),
-            parameters(Index<FIRST + I>{}), std::get<FIRST + I>(trial.held).at)...};
+            std::get<FIRST + I>(trial.work), std::get<FIRST + I>(value),
+            std::get<FIRST + I>(coefficients).constants(), parameters(Index<FIRST + I>{}),
+            std::get<FIRST + I>(trial.held).at)...};
         const int top = std::max({std::get<I>(walks).top()...});
         (std::get<I>(walks).begin(top, last_arrival<Layer<FIRST + I>>(trial, P::STEPS)), ...);
         const auto drive = [&]() -> decltype(auto) {
@@ -222,22 +224,26 @@ template <class P> struct BackwardPass : Walk<P> {
     template <int I> void gather_all(Trial& trial, Tensors<Layer<I>>& gradient, bool fresh) const {
         using L = Layer<I>;
         auto& work = std::get<I>(trial.work);
+        const auto& values = std::get<I>(value);
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
-            if constexpr (Own::BY_GRADIENT && Own::LISTED) {
-                if (fresh) gradient.arrays[k()].zero();
+            if constexpr (!Own::DIRECT && (Own::BY_GRADIENT || Own::DELAY_TRAINED)) {
+                if (fresh && Own::BY_GRADIENT) gradient.arrays[k()].zero();
+                if (fresh && Own::DELAY_TRAINED) gradient.arrays[L::COUNT + k()].zero();
                 each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
                                                const uint16_t* step, int shift) {
-                    gather_list<L>(work.input_adjoint[Own::PORT], gradient.template weights<k()>(),
-                                   gradient.template list<k()>(), first,
-                                   std::min(count, Own::ROWS - first), start, step, shift);
+                    const Arrivals arrivals{first, std::min(count, Own::ROWS - first), start, step,
+                                            shift};
+                    gather_late<k()>(work, values, gradient, arrivals);
                 });
+                if constexpr (Own::DELAY == Delay::DENDRITIC && Own::DELAY_TRAINED)
+                    gather_dendritic<k()>(work, values, gradient);
             }
         });
         for (int b = 0; b < L::BLOCKS; b++)
             each_projection<L>([&](auto k) {
                 using Own = typename L::template Into<k()>;
-                if constexpr (Own::BY_GRADIENT && !Own::LISTED)
+                if constexpr (Own::BY_GRADIENT && Own::DIRECT)
                     each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
                                                    const uint16_t* step, int shift) {
                         gather<L>(work.input_adjoint[Own::PORT],

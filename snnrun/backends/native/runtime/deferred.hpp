@@ -28,7 +28,7 @@ template <class P> class Deferred : Walk<P> {
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
     using First = Layer<0>;
     template <class... Ls> static constexpr bool by_gradient(std::tuple<Ls...>*) {
-        return !((Ls::Model::DISCRETE || Ls::PLASTIC || Ls::LISTED) || ...);
+        return !((Ls::Model::DISCRETE || Ls::PLASTIC || !Ls::DIRECT) || ...);
     }
     static constexpr size_t TABLES = size_t(2) << 20;  // bytes of tables that a thread has in work
     static constexpr int MOST = 64;                     // trials of a wave

@@ -17,7 +17,9 @@ namespace snn {
 // Dense weights by target: row k holds those of the spikes of all neurons of a block, contiguously.
 template <class L> struct ByTarget {
     Buffer<Real> weights[L::COUNT];
-    template <class Own> static constexpr bool kept() { return Own::discrete() && !Own::LISTED; }
+    template <class Own> static constexpr bool kept() {
+        return Own::discrete() && !Own::LISTED && Own::DELAY != Delay::SYNAPTIC;
+    }
     template <int K> const vf* rows(int b) const {  // of block b of the layer that sends
         using Own = typename L::template Into<K>;
         return vectors(weights[K].data()) + size_t(b) * L::Model::SIZE * Shape<Own::ROWS>::B;
@@ -67,26 +69,26 @@ template <class L> struct Taped {
 template <class L>
 using Seen = std::conditional_t<L::Model::DISCRETE, Taped<L>, Unobserved>;
 
-// The adjoint of a port of target k, step by step: `stride` numbers from one to the next.
+// The adjoint of target k, step by step: `stride` numbers from one to the next.
 template <class L> struct Deltas {
     const Real* first;
     int stride;
-    Deltas(Work<L>& work, int port, int k, int n) {
+    Deltas(Table<L>& adjoints, int k, int n) {
         const int b = k / L::BW, x = k % L::BW / LANES;
-        first = reinterpret_cast<const Real*>(&work.input_adjoint[port].at(b, n, x)) + k % LANES;
+        first = reinterpret_cast<const Real*>(&adjoints.at(b, n, x)) + k % LANES;
         stride = Table<L>::stride(x) * LANES;
     }
 };
 
 // total[i][x] += sum over targets k of rows[k][x] x delta_k(n + i), for N steps and S vectors.
-template <class Target, int PORT, int N, int S, int B>
-static inline void add_targets_part(vf (*total)[B], int x, const vf* rows, Work<Target>& target,
-                                    int n) {
+template <class Target, int N, int S, int B>
+static inline void add_targets_part(vf (*total)[B], int x, const vf* rows,
+                                    Table<Target>& adjoints, int n) {
     vf sum[N][S];
     for (int i = 0; i < N; i++)
         for (int s = 0; s < S; s++) sum[i][s] = total[i][x + s];
     for (int k = 0; k < Target::Model::SIZE; k++) {
-        const Deltas<Target> delta(target, PORT, k, n);
+        const Deltas<Target> delta(adjoints, k, n);
         const vf* row = rows + size_t(k) * B + x;
         SNN_UNROLL for (int i = 0; i < N; i++) {
             const vf d = splat(delta.first[i * delta.stride]);
@@ -97,58 +99,98 @@ static inline void add_targets_part(vf (*total)[B], int x, const vf* rows, Work<
         for (int s = 0; s < S; s++) total[i][x + s] = sum[i][s];
 }
 
-template <class Target, int PORT, int N, int B>
-static inline void add_targets(vf (*total)[B], const vf* rows, Work<Target>& target, int n) {
+template <class Target, int N, int B>
+static inline void add_targets(vf (*total)[B], const vf* rows, Table<Target>& adjoints, int n) {
     constexpr int S = N == 1 ? B : B < 4 ? B : 4, REST = B % S;
     for (int x = 0; x + S <= B; x += S)
-        add_targets_part<Target, PORT, N, S, B>(total, x, rows, target, n);
+        add_targets_part<Target, N, S, B>(total, x, rows, adjoints, n);
     if constexpr (REST > 0)
-        add_targets_part<Target, PORT, N, REST, B>(total, B - REST, rows, target, n);
+        add_targets_part<Target, N, REST, B>(total, B - REST, rows, adjoints, n);
 }
 
-// total += sum over the targets k of the neurons of block b of weight x delta[k].
+// Sums of step n + 1 over the targets by projection K, for all neurons of the source, whose delays
+// then say where in time each reads them.
+template <int K, class Target> Real* sums_of(Work<Target>& target, int n) {
+    return target.sums[K].data() + size_t(n) * Target::template Into<K>::PRE;
+}
+
+// The same of step n by a list, for block b of the source.
 template <int K, class L, class Target>
-static inline void add_list_targets(vf* total, const Tensors<Target>& weights, const Real* delta,
-                                    int b) {
-    Real* lanes = reinterpret_cast<Real*>(total);
+static inline void sums_of_list(Work<Target>& target, const Tensors<Target>& values,
+                                const Real* delta, int b, int n) {
     const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
-    for (int j = 0; j < end; j++)
-        lanes[j] += weights.template list<K>().sum(weights.template weights<K>(), b * L::BW + j,
+    for (int pre = b * L::BW; pre < b * L::BW + end; pre++)
+        sums_of<K>(target, n)[pre] = values.template list<K>().sum(
+            values.template weights<K>(), pre, [&](int k) { return delta[k]; });
+}
+
+// Adds dl_ds of block b in step n, the i-th of those at hand, by a projection whose targets have no
+// sums that are made for all at once.
+template <int K, class L, class Target>
+static inline void add_late_targets(Work<L>& work, Work<Target>& target,
+                                    const Tensors<Target>& values, int b, int n, int i) {
+    using Own = typename Target::template Into<K>;
+    Real* to = reinterpret_cast<Real*>(&work.dl_ds_at(i, b, 0));
+    const auto& adjoints = target.template adjoints<K>();
+    const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
+    for (int j = 0; j < end; j++) {
+        const int pre = b * L::BW + j;
+        if constexpr (Own::DELAY == Delay::AXONAL) {
+            each_share(DelaysOf<Target, K>(values)(pre, 0, 0), target.width,
+                       [&](int t, Real h, Real) {
+                           if (n + t < L::STEPS) to[j] += h * sums_of<K>(target, n + t)[pre];
+                       });
+        } else if constexpr (Own::DELAY == Delay::SYNAPTIC) {
+            to[j] += sum_over_targets<Target, K>(target, values, pre, n + 1, [&](int k, int m) {
+                return adjoints.row(m)[k];
+            });
+        } else {
+            const Real* delta = adjoints.row(n + 1);
+            to[j] += values.template list<K>().sum(values.template weights<K>(), pre,
                                                    [&](int k) { return delta[k]; });
+        }
+    }
 }
 
 // dl_ds of steps [from, to) of block b, from the targets by projection K into a layer that is
 // walked back before. FRESH: not added to what is there.
 template <int K, bool FRESH, class L, class Above>
 static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Above>& by_target,
-                          const Tensors<Above>& weights, int b, int from, int to) {
+                          const Tensors<Above>& values, int b, int from, int to) {
     using Own = typename Above::template Into<K>;
     constexpr int B = L::B, N = MAX_BLOCK / 4;
-    const auto enter = [&](int i, int x, vf total) {
-        vf& at = work.dl_ds_at(i, b, x);
-        at = FRESH ? total : at + total;
-    };
-    if constexpr (Own::LISTED) {
-        for (int n = from; n < to; n++) {
-            vf total[B] = {};
-            add_list_targets<K, L>(total, weights, above.input_adjoint[Own::PORT].row(n + 1), b);
-            for (int x = 0; x < B; x++) enter(n - from, x, total[x]);
+    constexpr bool SUMMED = !Own::LISTED && Own::DELAY != Delay::SYNAPTIC;
+    if constexpr (SUMMED) {
+        auto& adjoints = above.template adjoints<K>();
+        const vf* rows = by_target.template rows<K>(b);
+        vf total[N][B];
+        for (int n = from; n < to; n += N) {
+            const int first = n + N <= to ? n : std::max(from, to - N);
+            const int count = std::min(N, to - first);
+            for (auto& step : total)
+                for (auto& t : step) t = vf{};
+            if (count == N) add_targets<Above, N, B>(total, rows, adjoints, first + 1);
+            else
+                for (int i = 0; i < count; i++)
+                    add_targets<Above, 1, B>(total + i, rows, adjoints, first + i + 1);
+            for (int i = n - first; i < count; i++)
+                for (int x = 0; x < B; x++)
+                    if constexpr (Own::DELAY == Delay::AXONAL) {
+                        vectors(sums_of<K>(above, first + i + 1))[b * B + x] = total[i][x];
+                    } else {
+                        vf& at = work.dl_ds_at(first - from + i, b, x);
+                        at = FRESH ? total[i][x] : at + total[i][x];
+                    }
         }
-        return;
     }
-    const vf* rows = by_target.template rows<K>(b);
-    vf total[N][B];
-    for (int n = from; n < to; n += N) {
-        const int first = n + N <= to ? n : std::max(from, to - N), count = std::min(N, to - first);
-        for (auto& step : total)
-            for (auto& t : step) t = vf{};
-        if (count == N) add_targets<Above, Own::PORT, N, B>(total, rows, above, first + 1);
-        else
-            for (int i = 0; i < count; i++)
-                add_targets<Above, Own::PORT, 1, B>(total + i, rows, above, first + i + 1);
-        for (int i = first == n ? 0 : n - first; i < count; i++)
-            for (int x = 0; x < B; x++) enter(first - from + i, x, total[i][x]);
-    }
+    if constexpr (!SUMMED || Own::DELAY == Delay::AXONAL)
+        for (int n = from; n < to; n++) {
+            if (FRESH)
+                for (int x = 0; x < B; x++) work.dl_ds_at(n - from, b, x) = vf{};
+            if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
+                sums_of_list<K, L>(above, values, above.template adjoints<K>().row(n + 1), b, n + 1);
+            add_late_targets<K>(work, above, values, b, n, n - from);
+        }
 }
 
 // Lanes whose bit is set.
@@ -246,63 +288,80 @@ template <class L> struct Group {
     void add(Work<L>& own, Buffer<Int>& held) { work[count] = &own, held_after[count++] = &held; }
 };
 
-// dl_ds of block b in a step += sum over the targets k of rows[k] x delta_k in the step behind it,
-// which stands in the adjoint of a port. For trials first, ... first + G - 1.
-template <int G, int S, int PORT, class L, class Target>
-static inline void targets_part(Group<L>& group, Group<Target>& targets, const vf* rows, int first,
-                                int i, int b, int x) {
+// to(trial, x) += sum over the targets k of rows[k] x delta_k in the step behind it. For trials
+// first, ... first + G - 1; delta(trial): of all targets.
+template <int G, int S, int B, class To, class Delta>
+static inline void targets_part(const vf* rows, int targets, int first, int x, const To& to,
+                                const Delta& delta_of) {
     vf sum[G][S];
     const Real* delta[G];
     for (int g = 0; g < G; g++) {
-        delta[g] = targets.work[first + g]->adjoint.data() +
-                   size_t(Target::Model::PORT[PORT]) * Target::WIDTH;
-        for (int s = 0; s < S; s++) sum[g][s] = group.work[first + g]->dl_ds_at(i, b, x + s);
+        delta[g] = delta_of(first + g);
+        for (int s = 0; s < S; s++) sum[g][s] = to(first + g, x + s);
     }
-    for (int k = 0; k < Target::Model::SIZE; k++) {
-        const vf* row = rows + size_t(k) * L::B + x;
+    for (int k = 0; k < targets; k++) {
+        const vf* row = rows + size_t(k) * B + x;
         SNN_UNROLL for (int g = 0; g < G; g++) {
             const vf d = splat(delta[g][k]);
             SNN_UNROLL for (int s = 0; s < S; s++) sum[g][s] += row[s] * d;
         }
     }
     for (int g = 0; g < G; g++)
-        for (int s = 0; s < S; s++) group.work[first + g]->dl_ds_at(i, b, x + s) = sum[g][s];
+        for (int s = 0; s < S; s++) to(first + g, x + s) = sum[g][s];
 }
 
-template <int G, int PORT, class L, class Target>
-static inline void targets_of_trials(Group<L>& group, Group<Target>& targets, const vf* rows,
-                                     int first, int i, int b) {
-    constexpr int B = L::B, MOST = MAX_BLOCK / G, S = B < MOST ? B : MOST, REST = B % S;
-    for (int x = 0; x + S <= B; x += S)
-        targets_part<G, S, PORT>(group, targets, rows, first, i, b, x);
+template <int G, int B, class To, class Delta>
+static inline void targets_of_trials(const vf* rows, int targets, int first, const To& to,
+                                     const Delta& delta) {
+    constexpr int MOST = MAX_BLOCK / G, S = B < MOST ? B : MOST, REST = B % S;
+    for (int x = 0; x + S <= B; x += S) targets_part<G, S, B>(rows, targets, first, x, to, delta);
     if constexpr (REST > 0)
-        targets_part<G, REST, PORT>(group, targets, rows, first, i, b, B - REST);
+        targets_part<G, REST, B>(rows, targets, first, B - REST, to, delta);
 }
 
-// The same for all trials and blocks, by projection K into a layer of the same group; the sums of a
-// trial do not depend on who is beside it.
+// dl_ds of step n, the i-th of those at hand, by projection K into a layer of the same group, for
+// all trials and blocks; the sums of a trial do not depend on who is beside it.
 template <int K, class L, class Target>
 static void targets_of_step(Group<L>& group, Group<Target>& targets,
-                            const ByTarget<Target>& by_target, const Tensors<Target>& weights,
-                            int i) {
+                            const ByTarget<Target>& by_target, const Tensors<Target>& values,
+                            int n, int i) {
     using Own = typename Target::template Into<K>;
+    constexpr int B = L::B, SIZE = Target::Model::SIZE;
     for (int b = 0; b < L::BLOCKS; b++) {
-        if constexpr (Own::LISTED) {
-            for (int g = 0; g < group.count; g++)
-                add_list_targets<K, L>(&group.work[g]->dl_ds_at(i, b, 0), weights,
-                                       targets.work[g]->adjoint.data() +
-                                           size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH,
-                                       b);
-        } else {
+        const auto to = [&](int g, int x) -> vf& {
+            if constexpr (Own::DELAY == Delay::AXONAL)
+                return vectors(sums_of<K>(*targets.work[g], n + 1))[b * B + x];
+            else return group.work[g]->dl_ds_at(i, b, x);
+        };
+        const auto delta = [&](int g) -> const Real* {  // those of step n + 1
+            auto& work = *targets.work[g];
+            if constexpr (Own::DELAY == Delay::DENDRITIC) return work.delayed[K].row(n + 1);
+            else
+                return work.adjoint.data() +
+                       size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH;
+        };
+        if constexpr (!Own::LISTED && Own::DELAY != Delay::SYNAPTIC) {
+            if constexpr (Own::DELAY == Delay::AXONAL)
+                for (int g = 0; g < group.count; g++)
+                    for (int x = 0; x < B; x++) to(g, x) = vf{};
             const vf* rows = by_target.template rows<K>(b);
             int first = 0;
             for (; first + 4 <= group.count; first += 4)
-                targets_of_trials<4, Own::PORT>(group, targets, rows, first, i, b);
+                targets_of_trials<4, B>(rows, SIZE, first, to, delta);
             for (; first + 2 <= group.count; first += 2)
-                targets_of_trials<2, Own::PORT>(group, targets, rows, first, i, b);
+                targets_of_trials<2, B>(rows, SIZE, first, to, delta);
             for (; first < group.count; first++)
-                targets_of_trials<1, Own::PORT>(group, targets, rows, first, i, b);
+                targets_of_trials<1, B>(rows, SIZE, first, to, delta);
         }
+        if constexpr (!Own::DIRECT && Own::DELAY != Delay::DENDRITIC)
+            for (int g = 0; g < group.count; g++) {
+                if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
+                    sums_of_list<K, L>(*targets.work[g], values, delta(g), b, n + 1);
+                add_late_targets<K>(*group.work[g], *targets.work[g], values, b, n, i);
+            }
+        if constexpr (Own::LISTED && Own::DELAY == Delay::DENDRITIC)
+            for (int g = 0; g < group.count; g++)
+                add_late_targets<K>(*group.work[g], *targets.work[g], values, b, n, i);
     }
 }
 
@@ -314,8 +373,9 @@ template <class L> class DiscreteReturn {
   public:
     Group<L> group;
 
-    DiscreteReturn(const ConstantsOf<L>& constants, Real* parameters) :
-        constants_(constants), numbers_(wide_numbers<L>(constants)), parameters_(parameters) {}
+    DiscreteReturn(const Tensors<L>& values, const ConstantsOf<L>& constants, Real* parameters) :
+        values_(values), constants_(constants), numbers_(wide_numbers<L>(constants)),
+        parameters_(parameters) {}
     void begin() {
         for (int g = 0; g < group.count; g++) {
             auto& work = *group.work[g];
@@ -325,8 +385,10 @@ template <class L> class DiscreteReturn {
     }
     // Step n, the i-th of those at hand, once dl_ds is complete but for the penalty.
     void step(int n, int i) {
-        for (int g = 0; g < group.count; g++)
+        for (int g = 0; g < group.count; g++) {
             for (int b = 0; b < L::BLOCKS; b++) back(*group.work[g], *group.held_after[g], b, n, i);
+            collect_adjoints(*group.work[g], values_, n);
+        }
     }
 
   private:
@@ -338,6 +400,7 @@ template <class L> class DiscreteReturn {
         const WideConstantsOf<L> wide{numbers_, constants_.own};
         step_back_block(work, wide, parameters_, held_after, dl_ds, b, n);
     }
+    const Tensors<L>& values_;
     const ConstantsOf<L> constants_;
     const typename M::template Numbers<vf> numbers_;
     Real* parameters_;

@@ -43,6 +43,8 @@ template <class P> class Engine : Walk<P> {
             each_projection<L>([&](auto k) {
                 using Own = typename L::template Into<k()>;
                 if (Own::LISTED) lists[k()].take(*connected, Own::ROWS);
+                std::get<I>(lists_).bounds[k()] = {Real(connected->low), Real(connected->high),
+                                                   Real(connected->most_delay)};
                 connected++;
             });
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
@@ -62,7 +64,11 @@ template <class P> class Engine : Walk<P> {
         each_layer([&](auto layer) {
             using L = Layer<layer()>;
             const std::string at = " " + std::to_string(layer()) + ".";
-            each_projection<L>([&](auto k) { text += at + "weights." + std::to_string(k()); });
+            each_projection<L>([&](auto k) {
+                text += at + "weights." + std::to_string(k());
+                if (L::template Into<k()>::DELAY != Delay::NONE)
+                    text += at + "delays." + std::to_string(k());
+            });
             if (L::Model::PER_NEURON > 0) text += at + "parameters";
         });
         return text;
@@ -85,20 +91,29 @@ template <class P> class Engine : Walk<P> {
                     for (int j = 0; j < L::Model::SIZE; j++)
                         move(packed[place(i, j)], plain[size_t(i) * L::Model::SIZE + j]);
             };
-            if constexpr (number() == L::COUNT) {
+            if constexpr (number() == Tensors<L>::PARAMETERS) {
                 matrix(L::Model::PER_NEURON, [](int i, int j) { return size_t(i) * L::WIDTH + j; });
-            } else if constexpr (L::template Into<number()>::LISTED) {
-                const SynapseList& list = tensors.template list<number()>();
-                const size_t pairs = size_t(L::template Into<number()>::ROWS) * L::Model::SIZE;
-                if (!set && !list.shared) std::fill_n(plain, pairs, Real(0));
-                for (size_t e = 0; e < list.weights; e++) move(packed[e], plain[list.place[e]]);
+                return;
             } else {
-                using Own = typename L::template Into<number()>;
-                const bool in_parts = Deferred<P>::ON && which == 3;
-                matrix(Own::ROWS, [=](int i, int j) {
-                    const size_t at = Tensors<L>::template at<number()>(j / L::BW, i) + j % L::BW;
-                    return in_parts ? Parts<L, Own::PRE>::at(at) : at;
-                });
+                constexpr int K = number() % L::COUNT;
+                using Own = typename L::template Into<K>;
+                constexpr bool DELAYS = number() >= L::COUNT;
+                if (DELAYS && Own::DELAY == Delay::AXONAL) {
+                    for (int i = 0; i < Own::ROWS; i++) move(packed[i], plain[i]);
+                } else if (DELAYS && Own::DELAY == Delay::DENDRITIC) {
+                    for (int j = 0; j < L::Model::SIZE; j++) move(packed[j], plain[j]);
+                } else if constexpr (Own::LISTED) {
+                    const SynapseList& list = tensors.template list<K>();
+                    const size_t pairs = size_t(Own::ROWS) * L::Model::SIZE;
+                    if (!set && !list.shared) std::fill_n(plain, pairs, Real(0));
+                    for (size_t e = 0; e < list.weights; e++) move(packed[e], plain[list.place[e]]);
+                } else {
+                    const bool in_parts = Deferred<P>::ON && which == 3;
+                    matrix(Own::ROWS, [=](int i, int j) {
+                        const size_t at = Tensors<L>::template at<K>(j / L::BW, i) + j % L::BW;
+                        return in_parts ? Parts<L, Own::PRE>::at(at) : at;
+                    });
+                }
             }
         });
         if (set && which == 0) refresh(), transpose(0, 1);
@@ -121,7 +136,7 @@ template <class P> class Engine : Walk<P> {
                 if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
                 const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon, job.updates + b + 1};
-                const int bad = update(a, t, slots_of(size));
+                const int bad = update(a, job.delay_rate, t, slots_of(size));
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
@@ -150,7 +165,7 @@ template <class P> class Engine : Walk<P> {
         collect_spikes(job);
         if constexpr (!Deferred<P>::ON) each_tensor([&](auto layer, auto number, int, auto) {
             constexpr int I = decltype(layer)::value;
-            if constexpr (trained<Layer<I>, number()>()) {
+            if constexpr (Kind<Layer<I>, number()>::TRAINED) {
                 auto& total = std::get<I>(gradient_).arrays[number()];
                 const auto sum = gradient_of<I, number(), 0>(slots);
                 for (size_t i = 0; i < std::get<I>(*slots_[0]).arrays[number()].size(); i += LANES)
@@ -194,15 +209,16 @@ template <class P> class Engine : Walk<P> {
     }
 
   private:
-    // Whether learning changes an array of Tensors<L>.
-    template <class L, int NUMBER> static constexpr bool trained() {
-        if constexpr (NUMBER == L::COUNT) return L::Model::TRAINED > 0;
-        else return L::template Into<NUMBER>::TRAINED;
-    }
-    template <class L, int NUMBER> static constexpr bool plastic() {
-        if constexpr (NUMBER == L::COUNT) return false;
-        else return L::template Into<NUMBER>::PLASTIC;
-    }
+    // What an array of Tensors<L> is.
+    template <class L, int NUMBER> struct Kind {
+        static constexpr bool PARAMETERS = NUMBER == Tensors<L>::PARAMETERS;
+        static constexpr bool DELAYS = !PARAMETERS && NUMBER >= L::COUNT;
+        using Own = typename L::template Into<PARAMETERS ? 0 : NUMBER % L::COUNT>;
+        static constexpr bool TRAINED = PARAMETERS ? L::Model::TRAINED > 0 :
+                                        DELAYS     ? Own::DELAY_TRAINED :
+                                                     Own::TRAINED;
+        static constexpr bool PLASTIC = !PARAMETERS && !DELAYS && Own::PLASTIC;
+    };
 
     // The gradient of an array, vector by vector; ROWS: of dense weights, else 0.
     template <int I, int NUMBER, int ROWS> auto gradient_of(int slots) {
@@ -256,12 +272,14 @@ template <class P> class Engine : Walk<P> {
 
     // Adam on this thread's share of every tensor. Returns the number of a tensor that failed, or
     // -1.
-    int update(const Adam& a, int t, int slots) {
+    int update(const Adam& a, double delay_rate, int t, int slots) {
+        const Adam late{delay_rate, a.beta1, a.beta2, a.epsilon, a.step};
         int bad = -1;
         each_tensor([&](auto layer, auto number, int at, auto rows) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            if constexpr (trained<L, number()>()) {
+            using What = Kind<L, number()>;
+            if constexpr (What::TRAINED) {
                 Real* w = std::get<I>(value_).arrays[number()].data();
                 Real* m = std::get<I>(first_).arrays[number()].data();
                 Real* v = std::get<I>(second_).arrays[number()].data();
@@ -269,23 +287,27 @@ template <class P> class Engine : Walk<P> {
                 const size_t n = std::get<I>(first_).arrays[number()].size() / LANES;
                 const size_t T = threads_.size(), from = n * t / T * LANES,
                              to = n * (t + 1) / T * LANES;
-                const Real none = -std::numeric_limits<Real>::infinity();
                 bool good = true;
-                if constexpr (number() == L::COUNT) {
+                if constexpr (What::PARAMETERS) {
                     for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
                         good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH,
                                      size_t(p + 1) * L::WIDTH, a,
-                                     Real(L::Model::lowest(std::get<I>(coefficients_).exact, p)));
-                } else if constexpr (plastic<L, number()>()) {
+                                     Real(L::Model::lowest(std::get<I>(coefficients_).exact, p)),
+                                     std::numeric_limits<Real>::infinity());
+                } else if constexpr (What::PLASTIC) {
                     good = plastic_update(plasticity_, w, m, v, gradient, from, to, a);
                 } else {
-                    good = adam(w, m, v, gradient, from, to, a, none);
+                    const auto& [low, high, most] = bounds_of<I>(number() % L::COUNT);
+                    if (What::DELAYS) good = adam(w, m, v, gradient, from, to, late, 0, most);
+                    else good = adam(w, m, v, gradient, from, to, a, low, high);
                 }
                 if (!good) bad = at;
             }
         });
         return bad;
     }
+
+    template <int I> const Bounds& bounds_of(int k) { return std::get<I>(lists_).bounds[k]; }
 
     ForwardPass<P> forward_pass(const Job& job) {
         return {{}, value_, coefficients_, job, emitted_};

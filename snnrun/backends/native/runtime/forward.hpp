@@ -1,7 +1,7 @@
 // forward.hpp: one layer through one trial. Step n: arrivals, advance, threshold, keep, reset.
 #pragma once
+#include "delays.hpp"
 #include "events.hpp"
-#include "layer.hpp"
 
 namespace snn {
 
@@ -129,13 +129,14 @@ static inline void enter_parts(BlockSpikes<L>& spikes, const uint64_t* hit, uint
     }
 }
 
-// Adds what arrives at the ports of block b in step n by dense weights. `from`: the trial.
+// Adds what arrives at the ports of block b in step n by dense weights without delays. `from`: the
+// trial.
 template <class L, class From>
 static inline void add_arrivals(const Tensors<L>& weights, const From& from,
                                 vf (&in)[L::Model::PORTS][L::B], int b, int n) {
     each_projection<L>([&](auto k) {
         using Own = typename L::template Into<k()>;
-        if constexpr (!Own::LISTED) {
+        if constexpr (Own::DIRECT) {
             const Real* W = weights.template rows<k()>(b, 0);
             vf sum[L::B];  // in registers
             SNN_UNROLL for (int x = 0; x < L::B; x++) sum[x] = in[Own::PORT][x];
@@ -145,21 +146,6 @@ static inline void add_arrivals(const Tensors<L>& weights, const From& from,
             });
             SNN_UNROLL for (int x = 0; x < L::B; x++) in[Own::PORT][x] = sum[x];
         }
-    });
-}
-
-// Sums what arrives in step n by lists of synapses, for all blocks.
-template <class L, class From>
-static inline void list_arrivals(Work<L>& work, const Tensors<L>& weights, const From& from,
-                                 int n) {
-    work.arriving.zero();
-    each_projection<L>([&](auto k) {
-        using Own = typename L::template Into<k()>;
-        if constexpr (Own::LISTED)
-            from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
-                weights.template list<k()>().add(weights.template weights<k()>(),
-                                                 work.arriving.data() + Own::PORT * L::WIDTH, pre);
-            });
     });
 }
 
@@ -175,10 +161,10 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
     vf in[PORTS][B], kept[M::RECORDS + 1][B];
     for (int p = 0; p < PORTS; p++)
         SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] = state[M::PORT[p] * stride + x];
-    if constexpr (L::LISTED)
+    if constexpr (!L::DIRECT)
         for (int p = 0; p < PORTS; p++) {
-            const vf* row = vectors(work.arriving.data() + p * L::WIDTH) + b * B;
-            SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] += row[x];
+            vf* row = vectors(work.arriving(n, p)) + b * B;
+            SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] += row[x], row[x] = vf{};
         }
     add_arrivals<L>(weights, from, in, b, n);
     uint64_t hit[(L::BW + 63) / 64] = {};
@@ -301,7 +287,7 @@ template <class L> class Course {
     // A trial ends early when no arrival is left and no neuron can reach its threshold: what
     // follows cannot spike, so nothing that is asked for changes.
     template <class Observer> static constexpr bool rests() {
-        return M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED);
+        return M::RESTS && !Observer::WHOLE_TRIAL && !(L::TAPE && M::TIMED) && !L::LATE_WITHIN;
     }
     Course(Work<L>& work, const ConstantsOf<L>& one) :
         work_(work), numbers_(wide_numbers<L>(one)), own_(one.own) {}
@@ -333,7 +319,7 @@ template <class L> class Course {
     // Step n of all blocks. Returns whether a neuron may spike again.
     template <class From, class Observer>
     bool step(const Tensors<L>& weights, const From& from, Observer& observe, int n, bool tail) {
-        if constexpr (L::LISTED) list_arrivals(work_, weights, from, n);
+        if constexpr (!L::DIRECT) send(work_, weights, from, n);
         bool alive = false;
         for (int b = 0; b < L::BLOCKS; b++)
             alive |= step_block<L>(work_, weights, constants(), from, observe,
@@ -354,11 +340,16 @@ template <class L> class Course {
 template <class L, class From> int last_arrival(const From& from, int steps) {
     int last = 0;
     each_projection<L>([&](auto k) {
-        constexpr int SOURCE = L::template Into<k()>::SOURCE;
-        if constexpr (!L::within(SOURCE))
-            last = std::max(last, from.template arrivals<SOURCE>().last_step(steps));
+        using Own = typename L::template Into<k()>;
+        if constexpr (!L::within(Own::SOURCE)) {
+            const int sent = from.template arrivals<Own::SOURCE>().last_step(steps);
+            int longest = 0;
+            if constexpr (Own::DELAY != Delay::NONE)
+                longest = Own::MOST + 2 + int(std::get<L::INDEX>(from.work).width);
+            last = std::max(last, sent ? sent + longest : 0);
+        }
     });
-    return last;
+    return std::min(last, steps);
 }
 
 // Walks blocks of a layer that stands alone, and not step by step, through the trial.

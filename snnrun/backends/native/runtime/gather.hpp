@@ -1,6 +1,6 @@
 // gather.hpp: gradients of weights, gathered from the adjoints of a layer's input state.
 #pragma once
-#include "layer.hpp"
+#include "delays.hpp"
 
 namespace snn {
 
@@ -49,17 +49,125 @@ void gather(Table<L>& adjoint, Real* rows, int b, int count, const uint32_t* sta
         });
 }
 
-// Those of the weights in a list, of `count` presynaptic neurons from `pre` on; added.
-template <class L>
-void gather_list(const Table<L>& adjoint, Real* gradient, const SynapseList& list, int pre,
-                 int count, const uint32_t* start, const uint16_t* step, int shift) {
-    for (int i = 0; i < count; i++)
-        for (uint32_t e = start[i]; e < start[i + 1]; e++) {
-            const Real* q = adjoint.row(step[e] + shift);
-            list.each(pre + i, [&](uint32_t post, uint32_t weight, int n) {
-                for (int j = 0; j < n; j++) gradient[weight + j] += q[post + j];
+// The arrivals of `count` presynaptic neurons from `first` on: those of the i-th of them could be in
+// steps step[start[i]] .. step[start[i + 1]], each plus the shift.
+struct Arrivals {
+    int first, count;
+    const uint32_t* start;
+    const uint16_t* step;
+    int shift;
+};
+
+// Adds to the gradients of dense weights of `pre` towards block b what its arrivals with axonal
+// delays read, and to `of_delay` what the delay would change.
+template <int K, class L>
+static inline void gather_axonal(Work<L>& work, const Tensors<L>& values, Real* gradient, int b,
+                                 int pre, Real d, const uint16_t* from, const uint16_t* end,
+                                 int shift, Real& of_delay) {
+    using Own = typename L::template Into<K>;
+    for (int q = 0; q < Table<L>::PARTS; q++)
+        with_part<L>(q, [&](auto size, int p) {
+            constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
+            const vf* table = work.input_adjoint[Own::PORT].part(b, p * S);
+            const int stride = Table<L>::stride(p * S);
+            vf of_weights[COUNT] = {}, slope[COUNT] = {};
+            for (const uint16_t* e = from; e < end; e++)
+                each_share(d, work.width, [&](int t, Real h, Real dh) {
+                    const int m = *e + shift + t - 1;
+                    if (m >= L::STEPS) return;
+                    const vf* row = table + size_t(m) * stride;
+                    SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                        of_weights[x] += h * row[x], slope[x] += dh * row[x];
+                });
+            vf change = {};
+            const vf* w = vectors(values.template rows<K>(b, pre)) + p * S;
+            SNN_UNROLL for (int x = 0; x < COUNT; x++) change += w[x] * slope[x];
+            of_delay += sum(change);
+            if (Own::BY_GRADIENT)
+                SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                    vectors(gradient)[p * S + x] += of_weights[x];
+        });
+}
+
+// Adds the gradients of weights and delays of projection K, which is a list or has delays.
+template <int K, class L>
+void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
+                 const Arrivals& arrivals) {
+    using Own = typename L::template Into<K>;
+    constexpr Real PER_MS = Real(1 / DT);
+    Real* of_weights = gradient.template weights<K>();
+    [[maybe_unused]] Real* of_delays = gradient.delays(K);
+    const Real* w = values.template weights<K>();
+    auto& adjoints = work.template adjoints<K>();
+    for (int i = 0; i < arrivals.count; i++) {
+        const int pre = arrivals.first + i;
+        const uint16_t* from = arrivals.step + arrivals.start[i];
+        const uint16_t* end = arrivals.step + arrivals.start[i + 1];
+        if (from == end) continue;
+        if constexpr (Own::DELAY == Delay::AXONAL && !Own::LISTED) {
+            Real of_delay = 0;
+            for (int b = 0; b < L::BLOCKS; b++)
+                gather_axonal<K>(work, values, gradient.template rows<K>(b, pre), b, pre,
+                                 DelaysOf<L, K>(values)(pre, 0, 0), from, end, arrivals.shift,
+                                 of_delay);
+            if (Own::DELAY_TRAINED) of_delays[pre] += of_delay * PER_MS;
+        } else {
+            // each read of the adjoint of target j: with h(k) by the weight, dh/dd by the delay
+            const auto read = [&](size_t at, int j, size_t delay, int m, Real h, Real dh) {
+                if (m >= L::STEPS) return;
+                const Real q = adjoints.row(m)[j];
+                if (Own::BY_GRADIENT) of_weights[at] += h * q;
+                if (Own::DELAY_TRAINED) of_delays[delay] += dh * PER_MS * w[at] * q;
+            };
+            for (const uint16_t* e = from; e < end; e++) {
+                const int a = *e + arrivals.shift;
+                if constexpr (Own::DELAY == Delay::SYNAPTIC) {
+                    each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
+                        each_share(d, work.width, [&](int t, Real h, Real dh) {
+                            read(at, j, at, a + t - 1, h, dh);
+                        });
+                    });
+                } else if constexpr (Own::DELAY == Delay::AXONAL) {
+                    each_share(DelaysOf<L, K>(values)(pre, 0, 0), work.width,
+                               [&](int t, Real h, Real dh) {
+                                   each_synapse<L, K>(values, pre, [&](int j, size_t at, Real) {
+                                       read(at, j, pre, a + t - 1, h, dh);
+                                   });
+                               });
+                } else if (Own::BY_GRADIENT && a < L::STEPS) {
+                    const Real* q = adjoints.row(a);
+                    if constexpr (Own::LISTED) {
+                        values.template list<K>().each(pre, [&](uint32_t post, uint32_t at, int n) {
+                            for (int j = 0; j < n; j++) of_weights[at + j] += q[post + j];
+                        });
+                    } else {
+                        for (int b = 0; b < L::BLOCKS; b++) {
+                            vf* row = vectors(gradient.template rows<K>(b, pre));
+                            SNN_UNROLL for (int x = 0; x < L::B; x++)
+                                row[x] += vectors(q)[b * L::B + x];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Adds the gradients of dendritic delays: of all that arrived, at the adjoints that it found.
+template <int K, class L>
+void gather_dendritic(const Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient) {
+    const auto& adjoints = work.input_adjoint[L::template Into<K>::PORT];
+    for (int n = 0; n < L::STEPS; n++) {
+        const Real* raw = work.raw[K].data() + size_t(n) * L::WIDTH;
+        for (int j = 0; j < L::Model::SIZE; j++) {
+            if (raw[j] == 0) continue;
+            each_share(DelaysOf<L, K>(values)(0, 0, j), work.width, [&](int t, Real, Real dh) {
+                const int m = n + t - 1;
+                if (m < L::STEPS)
+                    gradient.delays(K)[j] += dh * Real(1 / DT) * raw[j] * adjoints.row(m)[j];
             });
         }
+    }
 }
 
 // Calls f(first presynaptic neuron, how many, starts, steps, shift) for the arrivals by projection

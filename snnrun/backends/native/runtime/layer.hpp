@@ -22,6 +22,7 @@ template <class F, int... I> inline void unroll(F& f, std::integer_sequence<int,
 constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 4;
 
 constexpr int INPUT = -1;  // as the source of a projection
+enum class Delay { NONE, AXONAL, DENDRITIC, SYNAPTIC };
 
 // A projection.
 // SOURCE:      number of the layer that it comes from, or INPUT
@@ -29,13 +30,22 @@ constexpr int INPUT = -1;  // as the source of a projection
 // ROWS:        its presynaptic neurons
 // PORT:        which of the ports of the layer that it ends in
 // LISTED:      a list of synapses, not all neurons
+// DELAY:       which synapses share a delay; MOST: the largest one, in steps
 template <int SOURCE_, class Population_, int ROWS_, int PORT_, bool TRAINED_, bool LISTED_,
-          bool PLASTIC_>
+          bool PLASTIC_, Delay DELAY_ = Delay::NONE, int MOST_ = 0, bool DELAY_TRAINED_ = false>
 struct From {
     using Population = Population_;
     static constexpr int SOURCE = SOURCE_, ROWS = ROWS_, PORT = PORT_;
     static constexpr bool TRAINED = TRAINED_, LISTED = LISTED_, PLASTIC = PLASTIC_;
     static constexpr bool BY_GRADIENT = TRAINED && !PLASTIC;
+    static constexpr Delay DELAY = DELAY_;
+    static constexpr int MOST = MOST_;
+    static constexpr bool DELAY_TRAINED = DELAY_TRAINED_;
+    // its spikes go into registers when they arrive, and not through memory
+    static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE;
+    // each target reads adjoints at one place in time, or each has its own
+    static constexpr bool ROWWISE =
+        LISTED || DELAY == Delay::DENDRITIC || DELAY == Delay::SYNAPTIC;
     static constexpr int pre() {  // rows of the weights, those of padding too
         if constexpr (SOURCE == INPUT) return ROWS;
         else return Shape<ROWS>::width;
@@ -64,12 +74,18 @@ struct LayerSpec {
     static constexpr int BLOCKS = shape::blocks, WIDTH = shape::width;
     static constexpr bool within(int source) { return FIRST <= source && source <= LAST; }
     static constexpr bool RECURRENT = (within(Froms::SOURCE) || ...);
-    static constexpr bool LISTED = (Froms::LISTED || ...), PLASTIC = (Froms::PLASTIC || ...);
+    static constexpr bool DIRECT = (Froms::DIRECT && ...), PLASTIC = (Froms::PLASTIC || ...);
+    static constexpr bool ROWWISE = (Froms::ROWWISE || ...);
+    // what its group has emitted may be under way for long
+    static constexpr bool LATE_WITHIN =
+        ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
+    static constexpr int MOST = std::max({Froms::MOST...});
     static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
     // Whether something learns from gradients here.
-    static constexpr bool LEARNS = (Froms::BY_GRADIENT || ...) || Model::TRAINED > 0;
+    static constexpr bool LEARNS = (Froms::BY_GRADIENT || ...) || Model::TRAINED > 0 ||
+                                   (Froms::DELAY_TRAINED || ...);
     // all blocks of a step come before the next step
-    static constexpr bool STEPWISE = RECURRENT || LISTED;
+    static constexpr bool STEPWISE = RECURRENT || !DIRECT;
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Model::LINEAR;
     // of the adjoints of all steps, and of the gradients of weights
@@ -78,7 +94,7 @@ struct LayerSpec {
     // A gradient for each share of the batch would not fit the caches. Where neurons are walked
     // back together, not TILED, it costs more that other threads read their table.
     static constexpr bool LARGE =
-        !LISTED && GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
+        DIRECT && GRADIENT_BYTES >= SNN_LARGE_GRADIENT * (RECURRENT ? 10 : 1);
     // The layer can be walked back in parts: nothing but the input drives it, or asks for its
     // adjoints, and its neurons do not see each other.
     static constexpr bool TILED = LARGE && Model::SPIKING && ONLY_INPUT && Model::PORTS == 1 &&
@@ -91,11 +107,12 @@ template <class L, class F> inline void each_projection(F f) {
 }
 
 // Values of one layer, or their gradients or moments. Dense weights are [block][pre][BW]: the row
-// that a spike adds to a block is contiguous. Those of a list have its order. Each array has a
-// number: weights of projection k have k, parameters COUNT.
+// that a spike adds to a block is contiguous. Those of a list have its order. Delays (ms) are one for
+// each neuron, or stand as the weights do. Each array has a number: weights of projection k have k,
+// its delays COUNT + k, parameters 2 COUNT.
 template <class L> struct Tensors {
-    static constexpr int PARAMETERS = L::COUNT;
-    Buffer<Real> arrays[L::COUNT + 1];
+    static constexpr int PARAMETERS = 2 * L::COUNT;
+    Buffer<Real> arrays[PARAMETERS + 1];
     const SynapseList* lists = nullptr;
     static size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
     Buffer<Real>& parameters() { return arrays[PARAMETERS]; }
@@ -109,13 +126,25 @@ template <class L> struct Tensors {
         return (size_t(b) * L::template Into<K>::PRE + pre) * L::BW;
     }
     template <int K> const SynapseList& list() const { return lists[K]; }
+    Real* delays(int k) { return arrays[L::COUNT + k].data(); }
+    const Real* delays(int k) const { return arrays[L::COUNT + k].data(); }
     template <int K> size_t size() const {
         if constexpr (L::template Into<K>::LISTED) return padded(lists[K].weights);
         else return size_t(L::template Into<K>::PRE) * L::WIDTH;
     }
+    template <int K> size_t delays_size() const {
+        using Own = typename L::template Into<K>;
+        if constexpr (Own::DELAY == Delay::NONE) return 0;
+        else if constexpr (Own::DELAY == Delay::AXONAL) return padded(Own::PRE);
+        else if constexpr (Own::DELAY == Delay::DENDRITIC) return L::WIDTH;
+        else return size<K>();
+    }
     void allocate(const SynapseList* who) {
         lists = who;
-        each_projection<L>([&](auto k) { arrays[k()].allocate_dense(size<k()>()); });
+        each_projection<L>([&](auto k) {
+            arrays[k()].allocate_dense(size<k()>());
+            arrays[L::COUNT + k()].allocate(delays_size<k()>());
+        });
         parameters().allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
         for (auto& array : arrays) array.zero();
     }
@@ -123,9 +152,9 @@ template <class L> struct Tensors {
         lists = who;
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
-            if (!Own::TRAINED) return;
-            arrays[k()].allocate_dense(size<k()>());
-            if (Own::LISTED) arrays[k()].zero();  // padding is updated too
+            if (Own::TRAINED) arrays[k()].allocate_dense(size<k()>());
+            if (Own::TRAINED && !Own::DIRECT) arrays[k()].zero();  // padding is updated too
+            if (Own::DELAY_TRAINED) arrays[L::COUNT + k()].allocate(delays_size<k()>());
         });
         parameters().allocate(size_t(L::Model::TRAINED) * L::WIDTH);
     }
@@ -135,7 +164,7 @@ template <class L> struct Tensors {
 // keeps in registers are contiguous, and a part of all steps fits the second-level cache. Layers
 // with lists of synapses have [step][WIDTH] instead, so that the targets of a run are contiguous.
 template <class L> struct Table {
-    static constexpr bool ROWWISE = L::LISTED;
+    static constexpr bool ROWWISE = L::ROWWISE;
     static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
     static constexpr int PARTS = (L::B + S - 1) / S;  // of a block
     Buffer<Real> data;
@@ -151,7 +180,9 @@ template <class L> struct Table {
         else return vectors(data.data()) + (size_t(b) * L::B + x / S * S) * ROWS;
     }
     vf& at(int b, int n, int x) { return part(b, x)[size_t(n) * stride(x) + x % S]; }
-    const Real* row(int n) const { return data.data() + size_t(n) * L::WIDTH; }  // ROWWISE
+    // ROWWISE
+    const Real* row(int n) const { return data.data() + size_t(n) * L::WIDTH; }
+    Real* row(int n) { return data.data() + size_t(n) * L::WIDTH; }
     void zero_rows(int from, int to) {
         if constexpr (ROWWISE) {
             std::fill(data.data() + size_t(from) * L::WIDTH, data.data() + size_t(to) * L::WIDTH,
@@ -262,7 +293,12 @@ template <class L> struct Work {
     using M = typename L::Model;
     BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
-    Buffer<Real> arriving;               // [port][WIDTH] from lists of synapses, in a step
+    Buffer<Real> under_way;              // [step modulo ring][port][WIDTH] by lists, with delays
+    int ring = 0;                        // a power of 2
+    Real width = 0;                      // of delayed spikes, in steps
+    Buffer<Real> raw[L::COUNT];          // [step][WIDTH] what arrives before dendritic delays
+    Table<L> delayed[L::COUNT];          // adjoints as arrivals with dendritic delays find them
+    Buffer<Real> sums[L::COUNT];  // discrete: [step][PRE] over targets, before axonal delays
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
     Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; dl_ds_at
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
@@ -282,7 +318,15 @@ template <class L> struct Work {
             for (auto& s : spikes) s.allocate();
         state.allocate(size_t(M::STATES) * L::WIDTH),
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
-        if (L::LISTED) arriving.allocate(size_t(M::PORTS) * L::WIDTH);
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if (Own::DELAY == Delay::DENDRITIC) {
+                raw[k()].allocate(size_t(L::STEPS) * L::WIDTH);
+                delayed[k()].allocate(), delayed[k()].data.zero();  // padding stays 0
+            }
+            if (Own::DELAY == Delay::AXONAL && Own::discrete())
+                sums[k()].allocate(size_t(L::STEPS + 1) * Own::PRE);
+        });
         if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
         if constexpr (M::DISCRETE) {
             taped.allocate(size_t(L::STEPS) * M::TAPED * L::WIDTH);
@@ -302,6 +346,29 @@ template <class L> struct Work {
     // derivative of the loss by the spikes of vector x of block b, in the i-th of the steps at hand
     vf& dl_ds_at(int i, int b, int x) {
         return vectors(dl_ds.data())[(size_t(i) * L::BLOCKS + b) * L::B + x];
+    }
+    // Begins a trial with nothing under way.
+    void clear_way(double delay_width) {
+        if (L::DIRECT) return;
+        width = Real(delay_width);
+        const int longest = L::MOST + int(width) + 2;
+        if (longest > ring) {
+            for (ring = 1; ring < longest; ring *= 2) {}
+            under_way.allocate(size_t(ring) * M::PORTS * L::WIDTH);
+        }
+        under_way.zero();
+        each_projection<L>([&](auto k) {
+            if (L::template Into<k()>::DELAY == Delay::DENDRITIC) raw[k()].zero();
+        });
+    }
+    Real* arriving(int step, int port) {  // in this step, [WIDTH]
+        return under_way.data() + (size_t(step & (ring - 1)) * M::PORTS + port) * L::WIDTH;
+    }
+    // The adjoints that arrivals by projection K find.
+    template <int K> Table<L>& adjoints() {
+        using Own = typename L::template Into<K>;
+        if constexpr (Own::DELAY == Delay::DENDRITIC) return delayed[K];
+        else return input_adjoint[Own::PORT];
     }
     vf* signal(int kind, int n) {
         return vectors(signals.data() + (size_t(kind) * L::STEPS + n) * L::WIDTH);
@@ -330,7 +397,11 @@ template <template <class> class X, class... Ls> struct Map<X, std::tuple<Ls...>
     using type = std::tuple<X<Ls>...>;
 };
 template <class L> struct HeldAfter { Buffer<Int> at; };
-template <class L> struct Lists { SynapseList of[L::COUNT]; };
+struct Bounds { Real low, high, most_delay; };  // of the weights and delays of a projection
+template <class L> struct Lists {
+    SynapseList of[L::COUNT];
+    Bounds bounds[L::COUNT];
+};
 template <class L> struct Averages {
     Buffer<Real> data;  // [WIDTH]
     Real total = 0;
@@ -359,10 +430,12 @@ template <class P> class Walk {
             using L = Layer<layer()>;
             each_projection<L>([&](auto k) {
                 using Own = typename L::template Into<k()>;
-                f(layer, k, at++, Index<Own::LISTED ? 0 : Own::PRE>{});
+                f(layer, k, at++, Index<Own::DIRECT ? Own::PRE : 0>{});
+                if constexpr (Own::DELAY != Delay::NONE)
+                    f(layer, Index<L::COUNT + k()>{}, at++, Index<0>{});
             });
             if constexpr (L::Model::PER_NEURON > 0)
-                f(layer, Index<L::COUNT>{}, at++, Index<0>{});
+                f(layer, Index<Tensors<L>::PARAMETERS>{}, at++, Index<0>{});
         });
     }
     // f(j, k) for each projection k into a layer j that comes from layer I

@@ -168,10 +168,7 @@ bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gr
                     size_t from, size_t to, const Adam& a) {
     const vf low = splat(Real(rule.W_MIN)), high = splat(Real(rule.W_MAX));
     if constexpr (R::ADAM) {
-        const bool good = adam(w, m, v, gradient, from, to, a, Real(rule.W_MIN));
-        for (size_t i = from; i < to; i += LANES)
-            *vectors(w + i) = minimum(*vectors(w + i), high);
-        return good;
+        return adam(w, m, v, gradient, from, to, a, Real(rule.W_MIN), Real(rule.W_MAX));
     }
     const Real rate = Real(a.rate);
     vi good = vi{} - 1;

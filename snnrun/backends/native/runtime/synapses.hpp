@@ -10,7 +10,7 @@
 
 namespace snn {
 
-// The synapses of a projection as they are given, in any order; null where all are connected.
+// A projection as it is given: its synapses in any order, null where all are connected.
 // `shared`: `place` are places in an array of weights, of which there are `weights`; else those of
 // the matrix of all pairs.
 #define SNN_CONNECTED(F)                                                                           \
@@ -19,7 +19,10 @@ namespace snn {
     F(const int32_t*, post)                                                                        \
     F(const int64_t*, place)                                                                       \
     F(int64_t, weights)                                                                            \
-    F(int64_t, shared)
+    F(int64_t, shared)                                                                             \
+    F(double, low)        /* bounds of weights */                                                  \
+    F(double, high)                                                                                \
+    F(double, most_delay) /* ms */
 SNN_STRUCT(Connected, SNN_CONNECTED)
 
 struct SynapseList {
@@ -61,9 +64,9 @@ struct SynapseList {
             f(runs[r].post, runs[r].weight, int(runs[r].count));
     }
     // A spike of `pre` arrives; `in` is a row of all neurons of the target.
-    void add(const Real* w, Real* in, int pre) const {
+    void add(const Real* w, Real* in, int pre, Real h) const {
         each(pre, [&](uint32_t post, uint32_t weight, int count) {
-            for (int i = 0; i < count; i++) in[post + i] += w[weight + i];
+            for (int i = 0; i < count; i++) in[post + i] += h * w[weight + i];
         });
     }
     // Sum over the targets of `pre` of weight x value(target).

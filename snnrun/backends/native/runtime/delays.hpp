@@ -1,0 +1,165 @@
+// delays.hpp: projections whose spikes arrive later. A spike that could arrive in step a is spread
+// over steps a + k - 1, k = 1, 2, ...: each gets h(k) of it (network/delays.py). What arrives later
+// than in the last step never does.
+#pragma once
+#include "layer.hpp"
+
+namespace snn {
+
+// f(k, h(k), dh/dd) for a delay of `d` steps and triangles of width `s`.
+template <class F> static inline void each_share(Real d, Real s, F f) {
+    if (s == 0) {
+        const int m = int(d);
+        const Real g = d - Real(m);
+        f(m + 1, 1 - g, Real(-1)), f(m + 2, g, Real(1));
+        return;
+    }
+    const Real reach = 1 + s, scale = 1 / (reach * reach);
+    for (int k = std::max(1, int(std::floor(d - s)) + 1);; k++) {
+        const Real distance = Real(k) - (1 + d);
+        if (distance > reach) return;
+        f(k, (reach - std::abs(distance)) * scale, distance > 0 ? scale : -scale);
+    }
+}
+
+// The delays of projection K into L, in steps.
+template <class L, int K> struct DelaysOf {
+    using Own = typename L::template Into<K>;
+    const Real* ms;
+    explicit DelaysOf(const Tensors<L>& values) : ms(values.delays(K)) {}
+    // Of the synapse from `pre` to neuron j of block b; lists: of the weight at `place`.
+    inline Real operator()(int pre, int b, int j) const {
+        constexpr Real STEPS = Real(1 / DT);
+        if constexpr (Own::DELAY == Delay::AXONAL) return ms[pre] * STEPS;
+        else if constexpr (Own::DELAY == Delay::DENDRITIC) return ms[b * L::BW + j] * STEPS;
+        else return ms[Tensors<L>::template at<K>(b, pre) + j] * STEPS;
+    }
+};
+
+// f(target, number of its weight in the array, its delay) for each synapse of `pre`; the delay is 0
+// where the projection has none for each synapse.
+template <class L, int K, class F>
+static inline void each_synapse(const Tensors<L>& values, int pre, F f) {
+    using Own = typename L::template Into<K>;
+    const Real* ms = values.delays(K);
+    constexpr bool SYNAPTIC = Own::DELAY == Delay::SYNAPTIC;
+    constexpr Real STEPS = Real(1 / DT);
+    if constexpr (Own::LISTED) {
+        values.template list<K>().each(pre, [&](uint32_t post, uint32_t weight, int count) {
+            for (int i = 0; i < count; i++)
+                f(int(post) + i, weight + i, SYNAPTIC ? ms[weight + i] * STEPS : Real(0));
+        });
+    } else {
+        for (int b = 0; b < L::BLOCKS; b++) {
+            const size_t first = Tensors<L>::template at<K>(b, pre);
+            const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
+            for (int i = 0; i < end; i++)
+                f(b * L::BW + i, first + i, SYNAPTIC ? ms[first + i] * STEPS : Real(0));
+        }
+    }
+}
+
+// row[j] += h x weight for the targets j of `pre`, whatever their delays.
+template <class L, int K>
+static inline void add_row(const Tensors<L>& values, Real* row, int pre, Real h) {
+    if constexpr (L::template Into<K>::LISTED) {
+        values.template list<K>().add(values.template weights<K>(), row, pre, h);
+    } else {
+        for (int b = 0; b < L::BLOCKS; b++) {
+            const vf* from = vectors(values.template rows<K>(b, pre));
+            vf* to = vectors(row) + b * L::B;
+            SNN_UNROLL for (int x = 0; x < L::B; x++) to[x] += h * from[x];
+        }
+    }
+}
+
+// Sends the spikes that could arrive in step n on their way, by lists or with delays.
+template <class L, class From>
+static inline void send(Work<L>& work, const Tensors<L>& values, const From& from, int n) {
+    each_projection<L>([&](auto k) {
+        using Own = typename L::template Into<k()>;
+        if constexpr (!Own::DIRECT) {
+            const auto row = [&](int step) { return work.arriving(step, Own::PORT); };
+            Real* raw = nullptr;
+            if constexpr (Own::DELAY == Delay::DENDRITIC) {
+                raw = work.raw[k()].data() + size_t(n) * L::WIDTH;
+                std::fill_n(raw, L::WIDTH, Real(0));
+            }
+            bool any = false;
+            from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
+                any = true;
+                if constexpr (Own::DELAY == Delay::NONE) {
+                    add_row<L, k()>(values, row(n), pre, Real(1));
+                } else if constexpr (Own::DELAY == Delay::AXONAL) {
+                    each_share(DelaysOf<L, k()>(values)(pre, 0, 0), work.width,
+                               [&](int t, Real h, Real) {
+                                   add_row<L, k()>(values, row(n + t - 1), pre, h);
+                               });
+                } else if constexpr (Own::DELAY == Delay::DENDRITIC) {
+                    add_row<L, k()>(values, raw, pre, Real(1));
+                } else {
+                    const Real* w = values.template weights<k()>();
+                    each_synapse<L, k()>(values, pre, [&](int j, size_t at, Real d) {
+                        each_share(d, work.width, [&](int t, Real h, Real) {
+                            row(n + t - 1)[j] += h * w[at];
+                        });
+                    });
+                }
+            });
+            if constexpr (Own::DELAY == Delay::DENDRITIC)
+                for (int j = 0; any && j < L::Model::SIZE; j++)
+                    each_share(DelaysOf<L, k()>(values)(0, 0, j), work.width,
+                               [&](int t, Real h, Real) { row(n + t - 1)[j] += h * raw[j]; });
+        }
+    });
+}
+
+// Where dendritic delays spread arrivals, the adjoints of step n as arrivals find them: the sum of
+// h(k) x adjoint(n + k - 1).
+template <class L>
+static inline void collect_adjoints(Work<L>& work, const Tensors<L>& values, int n) {
+    each_projection<L>([&](auto k) {
+        using Own = typename L::template Into<k()>;
+        if constexpr (Own::DELAY == Delay::DENDRITIC) {
+            Real* to = work.delayed[k()].row(n);
+            const auto& table = work.input_adjoint[Own::PORT];
+            for (int j = 0; j < L::Model::SIZE; j++) {
+                Real total = 0;
+                each_share(DelaysOf<L, k()>(values)(0, 0, j), work.width,
+                           [&](int t, Real h, Real) {
+                               if (n + t - 1 < L::STEPS) total += h * table.row(n + t - 1)[j];
+                           });
+                to[j] = total;
+            }
+        }
+    });
+}
+
+// Sum over the targets, by projection K with axonal or synaptic delays, of a spike of `pre` that
+// could arrive in step a, of h(k) x weight x value(target, a + k - 1).
+template <class L, int K, class F>
+static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& values, int pre, int a,
+                                    F value) {
+    using Own = typename L::template Into<K>;
+    const Real* w = values.template weights<K>();
+    Real total = 0;
+    if constexpr (Own::DELAY == Delay::AXONAL) {
+        each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
+            if (a + t - 1 >= L::STEPS) return;
+            Real sum = 0;
+            each_synapse<L, K>(values, pre, [&](int j, size_t at, Real) {
+                sum += w[at] * value(j, a + t - 1);
+            });
+            total += h * sum;
+        });
+    } else {
+        each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
+            each_share(d, target.width, [&](int t, Real h, Real) {
+                if (a + t - 1 < L::STEPS) total += h * w[at] * value(j, a + t - 1);
+            });
+        });
+    }
+    return total;
+}
+
+}  // namespace snn
