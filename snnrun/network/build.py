@@ -61,8 +61,7 @@ def build_network(
         _refuse_equal_taus(layers)
     if config.REWIRE_SILENT:
         _refuse_shared_rewiring(layers[:-1])
-    network = Network(input=inputs, layers=tuple(layers))
-    return network
+    return Network(input=inputs, layers=tuple(layers))
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
