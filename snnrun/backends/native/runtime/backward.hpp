@@ -9,7 +9,7 @@
 #pragma once
 #include <limits>
 
-#include "delays.hpp"
+#include "targets.hpp"
 
 namespace snn {
 
@@ -24,113 +24,6 @@ struct Undriven {
     static constexpr bool ACTIVE = false;
     inline vf operator()(int, int) const { return vf{}; }
 };
-
-// An arrival at step m changes the loss by weight x input_adjoint[m], exactly on the grid. So a
-// spike that arrives dt later changes it by weight x (input_adjoint[m + 1] - input_adjoint[m]);
-// this is what R is made of. The derivative lam . (A e_input) is its limit, but on a grid that form
-// leaves an error of order dt of two large terms that cancel: for a loss that changes slowly in
-// time it has the wrong sign.
-template <class L> static inline vf shift(Table<L>& adjoints, int b, int m, int x) {
-    return (adjoints.at(b, m, x) - adjoints.at(b, m + 1, x)) * Real(1 / DT);
-}
-
-// Sum over the targets by projection K of a spike that could arrive in step a of weight x shift.
-// Projections whose targets share it have another way.
-template <int K, class L>
-static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int pre, int a) {
-    using Own = typename L::template Into<K>;
-    auto& adjoints = target.template adjoints<K>();
-    if constexpr (Own::DELAY == Delay::AXONAL && !Own::LISTED) {
-        Real total = 0;
-        each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
-            if (a + t - 1 >= L::STEPS) return;
-            vf sums = {};
-            for (int b = 0; b < L::BLOCKS; b++) {
-                const vf* row = vectors(values.template rows<K>(b, pre));
-                SNN_UNROLL for (int x = 0; x < L::B; x++)
-                    sums += row[x] * shift(adjoints, b, a + t - 1, x);
-            }
-            total += h * sum(sums);
-        });
-        return total;
-    } else {
-        return sum_over_targets<L, K>(target, values, pre, a, [&](int j, int m) {
-            return (adjoints.row(m)[j] - adjoints.row(m + 1)[j]) * Real(1 / DT);
-        });
-    }
-}
-template <class Own> constexpr bool share_shift() {
-    return !Own::LISTED && (Own::DELAY == Delay::NONE || Own::DELAY == Delay::DENDRITIC);
-}
-
-// from_targets[e] of the spikes of a layer: R = sum over the targets by projection K into `Above`
-// of -weight x d(input adjoint)/dt where e arrives. FRESH: not added to what is there.
-template <int K, bool FRESH, class L, class Above>
-void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>& weights) {
-    using Own = typename Above::template Into<K>;
-    const auto enter = [](Real& to, Real total) { to = FRESH ? total : to + total; };
-    auto& adjoints = above.template adjoints<K>();
-    for (int c = 0; c < L::BLOCKS; c++) {
-        auto& s = work.spikes[c];
-        for (int n = 0; n < L::STEPS; n++) {
-            if (s.start[n] == s.start[n + 1]) continue;
-            if constexpr (!share_shift<Own>()) {
-                for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                    enter(s.from_targets[e],
-                          sum_of_spike<K>(above, weights, c * L::BW + s.neuron[e], n + 1));
-            } else {
-                vf r[Above::BLOCKS][Above::B];
-                for (int b = 0; b < Above::BLOCKS; b++)
-                    SNN_UNROLL for (int x = 0; x < Above::B; x++)
-                        r[b][x] = shift(adjoints, b, n + 1, x);
-                for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                    const int pre = c * L::BW + s.neuron[e];
-                    vf total = {};
-                    for (int b = 0; b < Above::BLOCKS; b++) {
-                        const vf* row = vectors(weights.template rows<K>(b, pre));
-                        SNN_UNROLL for (int x = 0; x < Above::B; x++) total += row[x] * r[b][x];
-                    }
-                    enter(s.from_targets[e], sum(total));
-                }
-            }
-        }
-    }
-}
-
-// Adds the sums over targets by projection K into a layer of the same group to from_targets of the
-// spikes of step n.
-template <int K, class L, class Target>
-static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
-                                       const Tensors<Target>& weights, int n) {
-    using Own = typename Target::template Into<K>;
-    if constexpr (!share_shift<Own>()) {
-        for (int c = 0; c < L::BLOCKS; c++) {
-            auto& s = work.spikes[c];
-            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                s.from_targets[e] +=
-                    sum_of_spike<K>(target, weights, c * L::BW + s.neuron[e], n + 1);
-        }
-        return;
-    }
-    constexpr int B = Target::B;
-    auto& adjoints = target.template adjoints<K>();
-    for (int b = 0; b < Target::BLOCKS; b++) {
-        vf r[B];
-        SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(adjoints, b, n + 1, x);
-        for (int c = 0; c < L::BLOCKS; c++) {
-            auto& s = work.spikes[c];
-            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                const vf* row = vectors(weights.template rows<K>(b, c * L::BW + s.neuron[e]));
-                vf even = r[0] * row[0], odd = {};
-                SNN_UNROLL for (int x = 1; x < B; x++) {
-                    if (x % 2) odd += r[x] * row[x];
-                    else even += r[x] * row[x];
-                }
-                s.from_targets[e] += sum(even + odd);
-            }
-        }
-    }
-}
 
 template <class L> static inline bool any_spike(const Work<L>& work, int n) {
     for (int c = 0; c < L::BLOCKS; c++)

@@ -49,8 +49,8 @@ void gather(Table<L>& adjoint, Real* rows, int b, int count, const uint32_t* sta
         });
 }
 
-// The arrivals of `count` presynaptic neurons from `first` on: those of the i-th of them could be in
-// steps step[start[i]] .. step[start[i + 1]], each plus the shift.
+// The arrivals of `count` presynaptic neurons from `first` on: those of the i-th of them could be
+// in steps step[start[i]] .. step[start[i + 1]], each plus the shift.
 struct Arrivals {
     int first, count;
     const uint32_t* start;
