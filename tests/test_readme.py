@@ -240,6 +240,8 @@ def test_the_declarations_of_the_models_readme_are_accepted() -> None:
             exec(code, names)
     assert isinstance(names["late"], Loss)
     assert derive(names["tired"], ("tau_mem", "tau_w"), refractory=True).jump is not None
+    assert names["balanced"].ports == ("R", "I")
+    assert derive(names["balanced"], ("tau_rise",), refractory=False).jump is not None
     bursting = names["bursting"].system
     assert (bursting.update, bursting.count) == (
         ROCKPOOL_LIF.system.update,

@@ -13,8 +13,8 @@ from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import SUM_WEIGH_EXP, Loss
 from snnrun.schema import BASE, KEYS
-from snnrun.testing.comparison import compare
-from snnrun.testing.declaration import loss_findings, neuron_findings
+from snnrun.testing.comparison import Comparison, compare
+from snnrun.testing.declaration import Finding, loss_findings, neuron_findings
 from snnrun.testing.grid import BuildOptions
 from snnrun.testing.limits import constant_finding, equality_findings, propagator_findings
 from snnrun.testing.networks import DURATION, STEPS, loss_parts, make_setup, neuron_parts, values_of
@@ -34,11 +34,11 @@ def check_model(
 ) -> Report:
     """Check a neuron or a loss, and return a report that prints as a table.
 
-    A neuron is put into a small network, as hidden layers or, without a threshold, as the output;
-    a loss is put behind built-in neurons. Checked are the declaration, propagators and gradients
-    where time constants are equal or nearly so, and the gradients of all weights and parameters:
-    on grids of steps ``dts`` they must approach finite differences of an exact event-driven
-    simulation.
+    A neuron is put into a small network, as hidden layers or, without a threshold, as the output,
+    with a projection to each of its ports; a loss is put behind built-in neurons. Checked are the
+    declaration, propagators and gradients where time constants are equal or nearly so, and the
+    gradients of all weights, delays and parameters: on grids of steps ``dts`` they must approach
+    finite differences of an exact event-driven simulation.
 
     Args:
         model: The declaration.
@@ -89,7 +89,7 @@ def _check_neuron(
         constant_finding(comparison, "exact", options),
     ]
     title = f"neuron {neuron.name}: {neuron.meaning}"
-    return Report(title=title, findings=tuple(findings), comparison=comparison)
+    return _report(title, findings, comparison, options)
 
 
 def _check_loss(
@@ -112,7 +112,15 @@ def _check_loss(
     setup = make_setup(parts, loss, values, DURATION * scale, steps[0], seed)
     comparison = compare(setup.problem, setup.candidates, setup.scales, steps, "exact", options)
     title = f"loss {loss.name}: {loss.meaning}"
-    return Report(title=title, findings=tuple(loss_findings(loss)), comparison=comparison)
+    return _report(title, loss_findings(loss), comparison, options)
+
+
+def _report(
+    title: str, findings: Sequence[Finding], comparison: Comparison, options: BuildOptions
+) -> Report:
+    return Report(
+        title=title, findings=tuple(findings), comparison=comparison, backend=options.backend
+    )
 
 
 def _default(key: str) -> float:

@@ -11,6 +11,7 @@ from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import Loss
 from snnrun.models.neurons import LI, LIF
+from snnrun.network.delays import DelayKind, Delays
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.streams import stream
 from snnrun.testing.equations import Array
@@ -22,6 +23,7 @@ from snnrun.testing.problems import (
     input_events,
     natural_draws,
     scale_of,
+    with_delays,
 )
 
 CHANNELS, OUTPUTS, LABEL = 5, 3, 1
@@ -29,6 +31,7 @@ SPREAD = 0.1  # relative, of a parameter from neuron to neuron
 REFRACTORY = 15  # coarsest steps, in the second hidden layer
 STEPS = (0.1, 0.02, 0.004)  # ms, where the shortest time constant is 5 ms; others in proportion
 DURATION = 24.0  # ms, likewise
+DELAYED = 1 / 6  # of a trial, by which spikes are delayed at most
 CANDIDATES = 64  # draws of weights among which those are chosen that can be compared
 
 
@@ -94,8 +97,11 @@ def make_setup(
     dt: float,
     seed: int,
 ) -> Setup:
-    """Return the problem of ``parts`` in a row, with every parameter trained that can be."""
-    network = _network(parts, seed)
+    """Return the problem of ``parts`` in a row, with every parameter trained that can be.
+
+    A projection leads to each port, and those to the last one of several have delays.
+    """
+    network = with_delays(_network(parts, seed), DELAYED * duration, seed)
     scales = tuple(scale_of(part.neuron, part.values, duration) for part in parts)
     times, channels = input_events(CHANNELS, duration, dt, seed)
     problem = Problem(
@@ -120,9 +126,12 @@ def _network(parts: Sequence[Part], seed: int) -> Network:
         forward = f"in_to_hid{tail}" if index == 0 else f"hid_to_hidfwd{index - 1}"
         if part is parts[-1]:
             forward = "hid_to_out"
-        projections = [_projection(forward, source, part.name)]
+        projections = [
+            _projection(f"{forward}_{port}" if port else forward, source, part, port)
+            for port in ("", *part.neuron.other_inputs)
+        ]
         if part.recurrent:
-            projections.append(_projection(f"hid_to_hid{tail}", part.name, part.name))
+            projections.append(_projection(f"hid_to_hid{tail}", part.name, part))
         layers.append(Layer(population=_population(part, seed), projections=tuple(projections)))
         source = part.name
     given = Population(name="input", size=CHANNELS, values={}, floors={})
@@ -155,8 +164,14 @@ def _allowed(neuron: Neuron, name: str, own: Array) -> bool:
     return True
 
 
-def _projection(name: str, source: str, target: str) -> Projection:
-    return Projection(name=name, source=source, target=target, mean=0.0, std=1.0)
+def _projection(name: str, source: str, target: Part, port: str = "") -> Projection:
+    delays = None
+    if port and port == target.neuron.ports[-1]:
+        start = np.zeros((1, target.size))
+        delays = Delays(kind=DelayKind.DENDRITIC, start=start, most=np.inf, trained=True)
+    return Projection(
+        name=name, source=source, target=target.name, mean=0.0, std=1.0, port=port, delays=delays
+    )
 
 
 def _plain(name: str, neuron: Neuron, size: int, *, recurrent: bool = False) -> Part:

@@ -15,6 +15,7 @@ class Report:
     title: str
     findings: tuple[Finding, ...]
     comparison: Comparison
+    backend: str = "native"
 
     @property
     def passed(self) -> bool:
@@ -35,8 +36,8 @@ class Report:
         lines += [
             f"  gradients of {problem.network.shape}, loss {problem.loss.name}, "
             f"{problem.duration:g} ms, spikes: {spikes}",
-            "  native backend in float64 against finite differences of an exact event-driven "
-            "simulation:",
+            f"  {self.backend} backend in float64 against finite differences of an exact "
+            "event-driven simulation:",
             f"  relative differences, to fall with the step (ms) to below {LIMIT:g}",
         ]
         lines += [f"    {line}" for line in comparison.lines()]

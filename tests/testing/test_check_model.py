@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 from long import long_but
 
+from snnrun.backends.interpreter.links import Link
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import FIRST_SPIKE_EXP, LOSSES, MAX, SUM_WEIGH_EXP, Loss, Readout
-from snnrun.models.neurons import ALIF, LI, LIF, LIF_SUBTRACT, NEURONS
-from snnrun.testing import check_model, networks
-from snnrun.testing.comparison import Row, compare
+from snnrun.models.neurons import ALIF, LI, LIF, LIF_DOUBLE_EXP, LIF_EXC_INH, LIF_SUBTRACT, NEURONS
+from snnrun.testing import BuildOptions, check_model, comparison, networks
+from snnrun.testing.comparison import Comparison, Row, compare
 from snnrun.testing.declaration import loss_findings, neuron_findings
+from snnrun.testing.equations import Array
 from snnrun.testing.limits import equality_findings
 from snnrun.testing.networks import DURATION, make_setup, neuron_parts
 
 STEPS = (0.1, 0.02, 0.004)
+NUMPY = BuildOptions(backend="numpy")
 FINE = STEPS[-1:]  # one program instead of three: these tests compile for most of their time
 
 
@@ -46,6 +49,61 @@ def test_every_built_in_neuron_passes(neuron: Neuron) -> None:
     compared = {row.name.split(".")[-1] for row in report.comparison.rows}
     expected = {p.name for p in neuron.parameters} - {"t_ref", "b_init"}
     assert expected <= compared
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("neuron", [LIF_EXC_INH, LIF_DOUBLE_EXP], ids=lambda n: n.name)
+def test_a_neuron_with_two_ports_passes(neuron: Neuron) -> None:
+    report = check_model(neuron, options=NUMPY)
+    compared = {row.name for row in report.comparison.rows if not row.zero}
+    assert {f"hidden1.{name}" for name in neuron.trainable} < compared
+
+
+def two_ports_on_a_coarse_grid(monkeypatch: pytest.MonkeyPatch) -> Comparison:
+    """Compare gradients where differences are not small yet: it takes few steps."""
+    monkeypatch.setattr(comparison, "LIMIT", 0.2)
+    monkeypatch.setattr(comparison, "NEAR", 0.0)
+    parts = neuron_parts(LIF_EXC_INH, {}, 0.05)
+    setup = make_setup(parts, SUM_WEIGH_EXP, {}, DURATION, 0.05, seed=0)
+    return compare(setup.problem, setup.candidates, setup.scales, (0.05,), "exact", options=NUMPY)
+
+
+def test_projections_lead_to_each_port_and_one_of_them_has_delays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = two_ports_on_a_coarse_grid(monkeypatch)
+    assert found.passed, "\n".join(found.lines())
+    ports = {p.name: p.port for p in found.problem.network.projections}
+    assert (ports["in_to_hid0"], ports["in_to_hid0_I"]) == ("", "I")
+    compared = {row.name for row in found.rows if not row.zero}
+    assert {"in_to_hid0_I", "in_to_hid0_I_delays", "hid_to_hidfwd0_I_delays"} < compared
+
+
+@pytest.mark.parametrize(
+    "wrong", long_but(["in_to_hid0_I", "in_to_hid0_I_delays"], ["in_to_hid0_I_delays"])
+)
+def test_wrong_gradients_by_weights_of_a_port_or_by_delays_fail(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Link.gradients
+
+    def of_link(link: Link, spikes: Array, adjoint: Array) -> tuple[Array, Array | None]:
+        of_weights, of_delays = right(link, spikes, adjoint)
+        if of_delays is None:
+            return of_weights, None
+        if wrong.endswith("_delays"):
+            return of_weights, 1.5 * of_delays
+        return 1.5 * of_weights, of_delays
+
+    monkeypatch.setattr(Link, "gradients", of_link)
+    found = two_ports_on_a_coarse_grid(monkeypatch)
+    failed = [row.name for row in found.rows if not row.passed]
+    assert failed == [wrong, wrong.replace("in_to_hid0", "hid_to_hidfwd0")]
+
+
+def test_backend_native_says_that_it_runs_no_ports() -> None:
+    with pytest.raises(ModelError, match=r"options=BuildOptions\(backend=\"numpy\"\)"):
+        check_model(LIF_EXC_INH)
 
 
 # a spike time moves both by half a step, and the softmax of spike times divides that by 0.5 ms
@@ -77,9 +135,9 @@ def test_equal_and_nearly_equal_time_constants_agree_and_are_right(
     setup = make_setup(parts, SUM_WEIGH_EXP, {}, DURATION, STEPS[0], seed=1)
     hidden = setup.problem.network.layers[0].population.values
     assert (hidden["tau_mem"] == hidden["tau_syn"]).all()
-    comparison = compare(setup.problem, setup.candidates, setup.scales, STEPS)
-    assert comparison.passed, "\n".join(comparison.lines())
-    (finding,) = equality_findings(LIF, comparison)
+    found = compare(setup.problem, setup.candidates, setup.scales, STEPS)
+    assert found.passed, "\n".join(found.lines())
+    (finding,) = equality_findings(LIF, found)
     assert finding.passed
     assert float(finding.text.split()[-1]) < 1e-7
 
