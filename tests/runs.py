@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from zipfile import ZipFile
 
 import h5py
 import numpy as np
@@ -300,6 +301,22 @@ def write_mnist(folder: Path, *, train: int = 30, test: int = 10) -> Path:
             header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
             content = header + array.astype(np.uint8).tobytes()
             (folder / f"{name}-{kind}-ubyte").write_bytes(content)
+    return folder
+
+
+def write_nmnist(folder: Path, *, examples: int = 2, events: int = 4000) -> Path:
+    """Write the two archives of N-MNIST: noise over 300 ms, each class in its own rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in ("Train", "Test"):
+        draw = stream(5, f"nmnist {split}")
+        with ZipFile(folder / f"{split}.zip", "w") as archive:
+            for number, label in np.ndindex(examples, 10):
+                x, y, polarity = (draw.integers(0, most, events) for most in (34, 7, 2))
+                time = np.sort(draw.integers(0, 300_000, events))
+                high = polarity << 7 | time >> 16
+                columns = np.column_stack([x, y + 3 * label, high, time >> 8 & 255, time & 255])
+                content = columns.astype(np.uint8).tobytes()
+                archive.writestr(f"{split}/{label}/{number:05d}.bin", content)
     return folder
 
 

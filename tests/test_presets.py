@@ -14,7 +14,7 @@ import test_surrogate
 from long import long_but
 from pairwise import Pair, cover, pairs_of, pairwise
 from parity import TAUS
-from runs import write_dvs, write_mnist, write_shd, write_ssc
+from runs import write_dvs, write_mnist, write_nmnist, write_shd, write_ssc
 
 from snnrun.commands.arguments import split
 from snnrun.commands.choices import groups
@@ -40,6 +40,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "mnist": mnist,
         "smnist": mnist,
+        "nmnist": write_nmnist(top / "nmnist"),
         "shd": write_shd(top / "shd", events=3000),
         "ssc": write_ssc(top / "ssc", events=3000),
         "dvs": write_dvs(top / "dvs", events=80_000),

@@ -304,11 +304,8 @@ def test_a_convolution_beside_other_projections_gives_its_target_a_shape() -> No
     }
 
 
-def test_memory_is_asked_for_the_weights_that_there_are(tmp_path: Path) -> None:
+def test_memory_is_asked_for_the_weights_that_there_are() -> None:
     kernel = {"kind": "conv2d", "kernel": 3, "padding": 1, "channels": 400}
-    config = configured([{"forward": {"connectivity": kernel}}], backend="native")
-    with pytest.raises(ConfigError, match="backend=native: does not share weights"):
-        network_of(config, load(config))
     layers = {
         "sparse": {"size": 50_000, "forward": {"connectivity": {"kind": "sparse", "fan_in": 2}}},
         "dense": {"size": 50_000},

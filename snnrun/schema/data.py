@@ -137,7 +137,7 @@ KEYS = table(
         "Random changes of the training examples, made anew in each epoch in the order given; null "
         "as a value turns one off. "
         "random_shift: limit; moves all channels of an example by one whole number below it. "
-        "image_shift: limit; moves an image (mnist, dvs) so along its rows and its columns. "
+        "image_shift: limit; moves an image (mnist, nmnist, dvs) so along rows and columns. "
         "random_dilate: [least, most]; multiplies all times of an example by one factor between. "
         "ID_jitter: sd; moves the channel of each event by a rounded normal number. "
         "blend: [p1, p2, ...]; makes further examples (N_TRAIN) of several of one class, aligned, "

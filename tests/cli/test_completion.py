@@ -28,6 +28,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
             [
                 "dataset=dvs",
                 "dataset=mnist",
+                "dataset=nmnist",
                 "dataset=pattern",
                 "dataset=shd",
                 "dataset=smnist",

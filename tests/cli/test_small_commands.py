@@ -63,7 +63,7 @@ def test_keys_explains_one_key_and_names_its_relatives(capsys: Say) -> None:
     text = capsys.readouterr().out
     assert "DT_MS\n    Length of a time step." in text
     assert "a number > 0 (ms)" in text
-    assert "1.0 (dvs, mnist, shd, smnist, ssc, your own), 0.1 (pattern, yinyang)" in text
+    assert "1.0 (dvs, mnist, nmnist, shd, smnist, ssc, your own), 0.1 (pattern, yinyang)" in text
     main(["keys", "N_EPOCHS"])
     assert "\nN_EPOCH\n" in capsys.readouterr().out
     main(["keys", "ETA"])
