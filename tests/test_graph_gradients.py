@@ -54,12 +54,19 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", long_but(CASES, ["first_spike_exp, refractory"]))
-def test_the_grid_approaches_the_exact_gradient_in_first_order(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    long_but(
+        [(name, backend) for name in CASES for backend in ("numpy", "native")],
+        [("sum", "native")],
+        lambda case: f"{case[1]}: {case[0]}",
+    ),
+)
+def test_the_grid_approaches_the_exact_gradient_in_first_order(name: str, backend: str) -> None:
     problem = everything(*CASES[name])
     trial = by_hand(problem)
     exact = gradients_by_hand(problem, trial)
-    for grid in build_grids(problem, DTS, "exact", BuildOptions(backend="numpy")):
+    for grid in build_grids(problem, DTS, "exact", BuildOptions(backend=backend)):
         found = grid.run(problem)
         assert sum(count.sum() for count in found.counts) == len(trial.spikes)
         assert abs(found.loss - trial.loss) < 1.0 * grid.dt

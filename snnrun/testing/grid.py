@@ -21,7 +21,6 @@ from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import ModelError
 from snnrun.machine import usable_cores
 from snnrun.network.network import Network
 from snnrun.testing.equations import Array
@@ -132,11 +131,6 @@ def _numpy_grids(
 def _native_grids(
     programs: Sequence[Program], problem: Problem, options: BuildOptions
 ) -> tuple[Grid, ...]:
-    if not problem.network.chain:
-        raise ModelError(
-            "backend native runs chains of populations, without delays and on the usual ports; "
-            'use check_model(..., options=BuildOptions(backend="numpy"))'
-        )
     generated = [generate(program, "float64") for program in programs]
     compiler = find_compiler(options.compiler)
 
