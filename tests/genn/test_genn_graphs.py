@@ -15,7 +15,6 @@ from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.program import Program
 from snnrun.connectivity.synapses import Synapses
-from snnrun.errors import ConfigError
 from snnrun.network.delays import DelayKind
 
 pytestmark = pytest.mark.genn
@@ -38,16 +37,20 @@ def assert_same(backends: tuple[Backend, Backend], tolerance: float = 1e-12) -> 
         found, wanted = (b.gradient(data, np.array(examples)) for b in backends)
         assert_same_results(found, wanted, tolerance)
         assert (wanted.layer_spikes[:, :2] > 3).all()
-        gradients, expected = map(gradients_of, backends)
-        fixed = {t.name for t in backends[0].program.tensors if not t.trained}
-        assert gradients.keys() == expected.keys()
-        for name in expected.keys() - fixed:
-            gradient = expected[name]
-            scale = np.abs(gradient).max()
-            assert scale > 0, name
-            np.testing.assert_allclose(
-                gradients[name], gradient, rtol=0, atol=tolerance * scale, err_msg=name
-            )
+        assert_same_gradients(backends, tolerance)
+
+
+def assert_same_gradients(backends: tuple[Backend, Backend], tolerance: float = 1e-12) -> None:
+    gradients, expected = map(gradients_of, backends)
+    fixed = {t.name for t in backends[0].program.tensors if not t.trained}
+    assert gradients.keys() == expected.keys()
+    for name in expected.keys() - fixed:
+        gradient = expected[name]
+        scale = np.abs(gradient).max()
+        assert scale > 0, name
+        np.testing.assert_allclose(
+            gradients[name], gradient, rtol=0, atol=tolerance * scale, err_msg=name
+        )
 
 
 def assert_same_results(found: Results, wanted: Results, tolerance: float = 1e-12) -> None:
@@ -194,7 +197,15 @@ def test_moments_of_delays_can_be_read_and_written() -> None:
         np.testing.assert_array_equal(array, wanted[key], err_msg=str(key))
 
 
-def test_a_width_of_delays_is_refused() -> None:
-    backend, _ = both(graph(**DELAYED))
-    with pytest.raises(ConfigError, match=r"spread over 2 steps .* use a width of 0"):
-        backend.gradient(ported.data(), np.arange(2), Noise(delay_width=2.0))
+@pytest.mark.parametrize("width", [0.7, 3.0])
+def test_delayed_spikes_are_spread_in_training_and_never_in_evaluation(width: float) -> None:
+    backends = both(graph(**DELAYED), delay_width=3.0)
+    data, noise = ported.data(), Noise(delay_width=width)
+    narrow = backends[0].gradient(data, np.arange(EXAMPLES)).loss
+    found, wanted = (b.gradient(data, np.arange(EXAMPLES), noise) for b in backends)
+    assert_same_results(found, wanted)
+    assert (found.loss != narrow).all()
+    assert_same_gradients(backends)
+    assert (backends[0].evaluate(data, np.arange(EXAMPLES)).loss == narrow).all()
+    with pytest.raises(ValueError, match="at most 3, not 4"):
+        backends[0].gradient(data, np.arange(2), Noise(delay_width=4.0))

@@ -81,6 +81,7 @@ def open_genn(
         spikes=min(config.N_MAX_SPIKE, program.steps),  # a neuron spikes once in a step
         pipeline=config.PIPELINE,
         traced=bool(config.REC_NEURONS or config.FANCY_PLOTS),
+        delay_width=config.DELAY_WIDTH,
     )
     target = target_of(pygenn, config, device)
     if settings.pipeline and program.average_spikes and settings.batch < config.N_BATCH:

@@ -15,6 +15,7 @@ import numpy as np
 from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial, require_fitting
 from snnrun.backends.draws import draw_keys, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.call import Call
+from snnrun.backends.genn.delayed import WIDTH
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.events import EventTables
@@ -28,13 +29,8 @@ from snnrun.backends.genn.watch import watch
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
-from snnrun.errors import ConfigError
 
 TABLES = ("channel_start", "event_step")
-WIDE = (
-    "delayed spikes are to be spread over {0:g} steps to each side, and backend genn spreads them "
-    "over two steps only; use a width of 0, or backend=native"
-)
 PIPELINED_BATCHES = 32  # of a call: the pipeline must run empty at the same batches in every run
 
 
@@ -74,6 +70,7 @@ class GennBackend(Backend):
             for layer, c in enumerate(program.populations)
             if c.population.noise or c.population.spike_dropout
         ]
+        self._delayed = [p.name for p in program.network.projections if p.delays is not None]
         self._trains_input = learns_from_input(program)
         self._parity = 0
         self._fill_events()
@@ -189,8 +186,13 @@ class GennBackend(Backend):
     def _begin(self, data: SpikeData, noise: Noise) -> None:
         """Have the data on the device, and set what holds for a whole call."""
         require_fitting(data, self.program)
-        if noise.delay_width > 0:
-            raise ConfigError(WIDE.format(noise.delay_width))
+        if noise.delay_width > self._settings.delay_width:
+            raise ValueError(
+                f"built for a delay_width of at most {self._settings.delay_width:g}, not "
+                f"{noise.delay_width:g}"
+            )
+        for name in self._delayed:
+            self._device.set_parameter(name, WIDTH.name, noise.delay_width)
         if self._events.find(data) is None:
             placed, grown = self._events.add(data)
             if grown:

@@ -1,69 +1,64 @@
 """Delayed projections in a GeNN model.
 
-A spike whose delay is m + part steps arrives in two steps: (1 - part) of its weight m steps later
-than without a delay, part one step after that. On the way back its event looks at the adjoints of
-the target as they were when the backward pass was in those steps, which GeNN keeps (``lam[m]``);
-the GeNN step t tells how many there are. What would arrive after the last step never does.
+A spike that is delayed by ``late`` steps arrives in those next to it, ``after`` steps later than
+without a delay with h(after) times its weight; see network/delays.py for h, which ``width`` makes
+wider. On the way back its event looks at the adjoints of the target as they were when the backward
+pass was in those steps, which GeNN keeps (``lam[after]``); GeNN's step t tells how many there are.
+What would arrive after the last step never does.
 
-    gradient of the weight   += (1 - part) lam[m] + part lam[m + 1]
-    gradient of the delay    += w (lam[m + 1] - lam[m]) / dt
-    R of the sender          += w ((1 - part) slope[m] + part slope[m + 1])
+    gradient of the weight   += h lam[after]
+    gradient of the delay    += w dh/dlate lam[after] / dt
+    R of the sender          += w h slope[after]
 """
 
 from __future__ import annotations
 
-from snnrun.backends.genn.description import Access, Variable
-from snnrun.backends.genn.printer import formula
+from snnrun.backends.genn.description import Access, Parameter, Variable
+from snnrun.backends.genn.printer import block, fill, formula
+from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program
 from snnrun.network.delays import Delays
 
 DELAY = Variable(name="delay", access=Access.COMMON)  # ms
 GRADIENT = Variable(name="delay_gradient", hidden=True)  # of each synapse and example
+WIDTH = Parameter(name="width", type="scalar")  # in steps
 
 
-def slots(program: Program, delays: Delays | None) -> int:
+def slots(program: Program, delays: Delays, settings: Settings) -> int:
     """Return how many steps a projection's arrivals and targets are kept for, this one included."""
-    return min(delays.steps(program.dt) + 2, program.steps) if delays else 0
+    return min(delays.steps(program.dt) + 2 + int(settings.delay_width), program.steps)
 
 
 def spike_code(program: Program, weight: str) -> str:
     """Return what a spike does; one of the last trial that is still on its way does nothing."""
-    return (
-        f"{_split(program)}"
-        f"const int left = {program.steps} - (int)t;\n"
-        f"if (t > 0.0 && whole <= left) addToPostDelay((1.0 - part) * {weight}, whole);\n"
-        f"if (t > 0.0 && whole < left) addToPostDelay(part * {weight}, following);\n"
+    return _arrivals(
+        program,
+        f"t > 0.0 ? {program.steps} - (int)t : -1",
+        [f"addToPostDelay(share * {weight}, after);"],
     )
 
 
 def event_code(
     program: Program, delays: Delays, adjoint: str, slope: str, *, times: str, trained: bool
 ) -> str:
-    """Return what an event does; ``times``: how many spikes it stands for, as a factor or "".
+    """Return what an event does.
 
     Args:
         adjoint: Name of the variable of the port's adjoint.
         slope: Of what is sent back to the sender; "": it needs nothing.
+        times: How many spikes it stands for, as a factor or "".
         trained: Whether the weights learn.
     """
-    lines = []
-    for share, at, sign in (("(1.0 - part)", "whole", "-"), ("part", "following", "+")):
-        inner = []
-        if trained:
-            inner.append(f"gradient += {share} * {adjoint}[{at}]{times};")
-        if delays.trained:
-            per_dt = formula(1 / program.dt)
-            inner.append(f"delay_gradient {sign}= g * {adjoint}[{at}] * {per_dt}{times};")
-        if slope:
-            inner.append(f"addToPre({share} * g * {slope}[{at}]);")
-        lines += [f"if ({at} < (int)t) {{", *(f"    {line}" for line in inner), "}"]
-    return _split(program) + "\n".join(lines) + "\n"
+    lines = [f"gradient += share * {adjoint}[after]{times};"] if trained else []
+    if delays.trained:
+        per_dt = formula(1 / program.dt)
+        moved = f"g * {adjoint}[after] / top * {per_dt}{times}"
+        lines.append(f"delay_gradient += after > late ? {moved} : -({moved});")
+    if slope:
+        lines.append(f"addToPre(share * g * {slope}[after]);")
+    return _arrivals(program, "(int)t - 1", lines)
 
 
-def _split(program: Program) -> str:
-    return (
-        f"const scalar late = delay / {formula(program.dt)};\n"
-        "const int whole = (int)late;\n"
-        "const int following = whole + 1;\n"  # GeNN pastes an index as it stands
-        "const scalar part = late - whole;\n"
-    )
+def _arrivals(program: Program, last: str, lines: list[str]) -> str:
+    """Return code that carries out lines for every arrival, ``last`` of which is the last one."""
+    return fill("arrivals", dt=formula(program.dt), last=last, lines=block(lines, 2))

@@ -26,6 +26,7 @@ class Settings:
         spikes: Spikes of a neuron in a trial that its buffer holds (N_MAX_SPIKE).
         pipeline: The backward pass of one batch runs together with the forward pass of the next.
         traced: Whether every state of every step can be read, for recordings.
+        delay_width: The most steps to each side over which delayed spikes are spread.
     """
 
     batch: int = 1
@@ -33,6 +34,7 @@ class Settings:
     spikes: int = 1500
     pipeline: bool = False
     traced: bool = False
+    delay_width: float = 0.0
 
     @property
     def scalar(self) -> str:
