@@ -307,3 +307,44 @@ def test_data_that_change_in_every_epoch_are_those_of_the_native_backend(tmp_pat
     one, other = (load_run(tmp_path / name) for name in ("genn", "native"))
     np.testing.assert_allclose(one.trials["loss"], other.trials["loss"], rtol=1e-9)
     assert (one.epochs["spikes_per_neuron/hidden"] > 0.5).all()
+
+
+GRAPH: dict[str, Any] = {
+    "network.populations": [{"name": "a"}, {"name": "b", "size": 12}],
+    "network.projections": [
+        {"from": "input", "to": "a", "mean": 2.5, "delay": {"start": 0.7, "max": 3, "train": True}},
+        {
+            "from": "a",
+            "to": "b",
+            "mean": 1.5,
+            "std": 0.3,
+            "connectivity": {"kind": "sparse", "probability": 0.5},
+            "delay": {"kind": "synaptic", "start": {"uniform": [0, 4]}, "max": 5, "train": True},
+        },
+        {"from": "b", "to": "a", "mean": 0.1, "std": 0.1, "sign": "inhibitory", "delay": 0.5},
+        {"from": "a", "to": "output", "mean": 0.4, "std": 0.3},
+        {"from": "b", "to": "output", "mean": 0.4, "std": 0.3},
+    ],
+    "ETA_DELAY": 0.05,
+    "DELAY_WIDTH": 1.5,
+    "DELAY_WIDTH_DECAY": 0.5,
+    "DELAY_OUTPUT_EPOCH_TRIAL": [[1, 0]],
+    "LOSS_TYPE": "max",
+}
+
+
+def test_a_graph_with_delays_is_trained_as_by_numpy_and_goes_on_there(tmp_path: Path) -> None:
+    exact = {"name": "numpy"}
+    for name, first, second in (("numpy", exact, exact), ("genn", EXACT, exact)):
+        train(config(first, **GRAPH), tmp_path / name)
+        train(config(second, **{**GRAPH, "N_EPOCH": 3}), tmp_path / name, resume=True)
+    one, other = (load_run(tmp_path / name) for name in ("genn", "numpy"))
+    np.testing.assert_allclose(one.epochs["train_loss"], other.epochs["train_loss"], rtol=1e-9)
+    weights = last_weights(tmp_path / "numpy")
+    for name, array in last_weights(tmp_path / "genn").items():
+        np.testing.assert_allclose(array, weights[name], rtol=1e-7, atol=1e-12, err_msg=name)
+    for name in ("input_to_a_delays first", "a_to_b_delays first", "a_to_b first"):
+        assert weights[name].any(), name
+    assert (weights["b_to_a value"] <= 0).all()
+    for name, delays in one.delays(1, 0).items():
+        np.testing.assert_allclose(delays, other.delays(1, 0)[name], rtol=1e-6)

@@ -1,13 +1,13 @@
 """Delayed projections in a GeNN model.
 
-A spike that is delayed by ``late`` steps arrives in those next to it, ``after`` steps later than
-without a delay with h(after) times its weight; see network/delays.py for h, which ``width`` makes
-wider. On the way back its event looks at the adjoints of the target as they were when the backward
-pass was in those steps, which GeNN keeps (``lam[after]``); GeNN's step t tells how many there are.
-What would arrive after the last step never does.
+A delayed spike arrives in the steps next to its time, ``after`` steps later than without a delay,
+with h(after) times its weight; see network/delays.py for h, which ``width`` makes wider. On the way
+back its event looks at the adjoints of the target as they were when the backward pass was in those
+steps, which GeNN keeps (``lam[after]``); GeNN's step t tells how many there are. What would arrive
+after the last step never does.
 
     gradient of the weight   += h lam[after]
-    gradient of the delay    += w dh/dlate lam[after] / dt
+    gradient of the delay    += w lam[after] times the derivative of h
     R of the sender          += w h slope[after]
 """
 
@@ -53,7 +53,7 @@ def event_code(
     if delays.trained:
         per_dt = formula(1 / program.dt)
         moved = f"g * {adjoint}[after] / top * {per_dt}{times}"
-        lines.append(f"delay_gradient += after > late ? {moved} : -({moved});")
+        lines.append(f"delay_gradient += distance > 0.0 ? {moved} : -({moved});")
     if slope:
         lines.append(f"addToPre(share * g * {slope}[after]);")
     return _arrivals(program, "(int)t - 1", lines)
