@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
-from runs import composed, here
+from runs import composed, here, write_mnist
 
 from snnrun.commands.arguments import split
 from snnrun.commands.choices import groups
@@ -142,8 +142,10 @@ def test_graphs_of_the_documentation_run_as_written(tmp_path: Path) -> None:
     few.append(f"OUT_DIR={tmp_path}")
     for number, example in enumerate(examples):
         (tmp_path / "network" / f"example{number}.yaml").write_text(example)
-        choice = f"network=example{number}"
-        done = here("train", "--config-dir", str(tmp_path), choice, "backend=numpy", *few)
+        choice = [f"network=example{number}", *re.findall(r"dataset=\w+", example)]
+        if len(choice) > 1:
+            choice.append(f"dataset.path={write_mnist(tmp_path / 'mnist')}")
+        done = here("train", "--config-dir", str(tmp_path), *choice, "backend=numpy", *few)
         assert done.returncode == 0, done.stderr
 
 

@@ -251,30 +251,21 @@ def test_gradients_are_those_of_all_pairs_at_the_synapses(
         assert np.abs(one).max() > 0
 
 
-def mirrored(ends: Ends, random: np.random.Generator, *, times: int) -> Synapses:
-    """Connect each neuron with those at its place of all channels, by one weight a channel."""
-    pre = np.repeat(np.arange(ends.pre), times)
-    channel = np.tile(np.arange(times), ends.pre)
-    return Synapses(
-        pre=pre,
-        post=pre * times + channel,
-        shape=(ends.pre, ends.post),
-        weights=(times,),
-        place=channel,
-    )
+def documented() -> Connectivity:
+    """Return the kind that the documentation makes of Ends, with options and shared weights."""
+    page = (Path(__file__).parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[2].split("```")[0]
+    names: dict[str, Any] = {"np": np, "INT": INT, "Connectivity": Connectivity}
+    names |= {"option": option, "Synapses": Synapses}
+    exec(code, names)
+    return names["COPIES"]
 
 
-MIRRORED = Connectivity(
-    name="mirrored",
-    meaning="copies of all neurons",
-    between=mirrored,
-    target=lambda ends, *, times: (*ends.source[:-1], ends.source[-1] * times),
-    options=(option("times", INT, "How many copies.", default=2, minimum=1),),
-)
+COPIES = documented()
 
 
 def test_a_kind_of_ones_own_sees_shapes_shares_weights_and_has_options() -> None:
-    own = {"kind": "test_sparse.MIRRORED", "times": 3}
+    own = {"kind": "test_sparse.COPIES", "times": 3}
     config = configured([{"forward": {"connectivity": own}}])
     program = build_program(config, load(config))
     assert program.network.layers[0].population.grid == (6, 5, 6)
