@@ -251,14 +251,6 @@ WRONG_WITH_DATA: dict[str, tuple[dict[str, Any], str]] = {
         graph([{"name": "input", "shape": [2, 2]}, *A], ends(*CHAIN)),
         "network.populations: input has shape [2, 2], which is 4 channels, and the data have 5",
     ),
-    "a backend of chains": (
-        graph(A, ends(*CHAIN, "input>output"), backend="native"),
-        "backend=native: runs chains of populations",
-    ),
-    "a backend without signs": (
-        graph(A, ends(*CHAIN, sign=1), backend="native"),
-        "backend=native: does not keep the sign of weights (projection input_to_a)",
-    ),
     "a port of one's own neuron": (
         graph([{"name": "a", "neuron": "snnrun.models.neurons.LIF"}], ends(*CHAIN, port="q")),
         "projection input_to_a: neuron lif of a has no port q",
