@@ -42,8 +42,9 @@ def is_chosen(name: str, backend: str, rule: str) -> bool:
 
 def dataset_of(preset: str) -> str:
     """Return the data set of a preset: its name begins with it, or with the rule for patterns."""
-    first = preset.split("_")[0]
-    return "pattern" if first == "superspike" else first
+    if preset.startswith("superspike"):
+        return "pattern"
+    return max((name for name in DATASETS if preset.startswith(name)), key=len)
 
 
 @pytest.mark.parametrize("rule", GROUPS["rule"])

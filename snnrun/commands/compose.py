@@ -36,6 +36,8 @@ from snnrun.errors import ConfigError, NoEffect, SnnrunError
 from snnrun.keys.kinds import shown
 from snnrun.presets import NONE, Setting, file_of, read
 from snnrun.schema import GROUP_NAMES
+from snnrun.schema.layers import LAYERS_KEY
+from snnrun.schema.lists import POPULATIONS_KEY, PROJECTIONS_KEY
 from snnrun.shell import hydra_quoted
 
 Values = dict[str, Any]
@@ -58,6 +60,7 @@ _NO_GROUPS = re.compile(
     r"(?P<file>preset/[^:\s]+): Default List Overrides are not allowed.*override /?(?P<group>\w+)=",
     re.DOTALL,
 )
+_ENTRY = re.compile(r"\+*(?P<list>[\w.]+?)\.\d+[.=]")  # network.projections.0.delay=null
 _NO_MERGE = re.compile(
     r"In '(?P<file>[^']+)': ConfigTypeError.*\nCannot merge (Dict|List)Config with (Dict|List)"
 )
@@ -94,10 +97,15 @@ class Origin:
 
     @property
     def set_by_choice(self) -> set[str]:
-        """Return the keys that the chosen files of groups are about, as RECURRENT of network."""
+        """Return the keys that the chosen files of groups are about, as RECURRENT of network.
+
+        Any network takes the place of the preset's lists of layers or populations.
+        """
         typed = {word.lstrip("+~").partition("=")[0] for word in self.overrides}
         files = [f for t in typed & {"network", "record"} for f in conf_dir().glob(f"{t}/*.yaml")]
-        return {str(key) for f in files for key in OmegaConf.load(f) if key not in GROUP_NAMES}
+        keys = {str(key) for f in files for key in OmegaConf.load(f) if key not in GROUP_NAMES}
+        lists = {LAYERS_KEY, POPULATIONS_KEY, PROJECTIONS_KEY} if "network" in typed else set()
+        return keys | lists
 
     def suits(self, rule: str) -> bool:
         """Return whether the preset, if it was taken by default, was made for a rule."""
@@ -109,8 +117,13 @@ class Origin:
         """Return what is composed of the same files and words without the preset."""
         typed = {word.partition("=")[0] for word in self.overrides}
         groups = [f"{g}={choice}" for g, choice in self.groups.items() if g not in typed]
-        words = [word for word in self.overrides if not _chooses_preset(word)]
+        words = [w for w in self.overrides if not (_chooses_preset(w) or self._of_its_list(w))]
         return flat(without_hydra(compose_words([*groups, *words, PRESET + NONE], self.folders)))
+
+    def _of_its_list(self, word: str) -> bool:
+        """Return whether a word is about an entry of a list that the preset's file has."""
+        entry, file = _ENTRY.match(word), file_of(self.preset, self.folders)
+        return bool(entry and file and OmegaConf.select(OmegaConf.load(file), entry["list"]))
 
 
 def composed(line: CommandLine) -> tuple[DictConfig, Origin]:
