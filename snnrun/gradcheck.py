@@ -1,12 +1,14 @@
 """`snnrun gradcheck`: the gradients of a configuration against an exact event-driven simulation.
 
-Neurons, parameters, loss, recurrence, layers, refractory period, what is trained and the
-integrator are the configuration's. The network is small and its trial short, so that a check takes
-seconds; the input is random.
+Neurons, parameters, loss, populations, projections with their connectivity and ports, refractory
+period, what is trained and the integrator are the configuration's. The network is small and its
+trial short, so that a check takes seconds: populations have few neurons, listed or sparse synapses
+are half of all, and delays are drawn to fit. The input is random.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from snnrun.config import Config, Options
+from snnrun.connectivity import read
+from snnrun.connectivity.convolution import CONV1D
+from snnrun.connectivity.lists import LIST, SPARSE
 from snnrun.errors import ConfigError
 from snnrun.models.declare import Neuron
 from snnrun.network.build import build_network, find_loss, find_rule
@@ -41,6 +46,7 @@ from snnrun.testing.problems import (
 )
 
 CHANNELS, HIDDEN, OUTPUTS, LABEL = 6, 5, 3, 1
+SIDES, DEPTH = (3, 4, 5, 6, 8, 10, 12), 1  # of an input with a shape, and its channels
 DELAYED = 0.25  # of the trial, the longest delay
 LONGEST_DELAY = 1e3  # ms, where a configuration does not say it
 
@@ -110,22 +116,10 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
 
 def _small_network(config: Config) -> Network:
     """Return the configuration's network with few neurons; per-neuron values are cut to fit."""
-    own: dict[str, Any] = {
-        name: _cut(config.network.get(name) or {}, size)
-        for name, size in (("hidden_parameters", HIDDEN), ("output_parameters", OUTPUTS))
-    }
-    for key in ("layers", "populations"):
-        parts = [part for part in config.network.get(key) or () if part.get("name") != INPUT]
-        own[key] = tuple(map(_small_part, parts))
-    projections = config.network.get("projections") or ()
-    own["projections"] = tuple(map(_plain_projection, projections))
-    group = Options({name: config.network.get(name) for name in config.network} | own)
-    small = Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
-    network = _without_plasticity(build_network(small, CHANNELS, OUTPUTS))
-    trains = any(x.trained for x in network.projections) or any(
-        p.trained for p in network.populations
-    )
-    if not trains:
+    network = _without_plasticity(_built_small(config))
+    trains = any(p.trained for p in network.populations)
+    trains = trains or any(p.trained for p in network.projections)
+    if not (trains or any(delays.trained for delays in _delays(network))):
         raise ConfigError(
             "TRAIN_W=false, and neither TRAIN_TAU nor TRAIN_TAU_OUTPUT is true: nothing is "
             "trained, so there are no gradients to check"
@@ -133,6 +127,50 @@ def _small_network(config: Config) -> Network:
             else "no projection and no time constant learns by gradients: there are none to check"
         )
     return network
+
+
+def _built_small(config: Config) -> Network:
+    """Return the network as it is built; with shapes, on the first of SIDES that kernels fit."""
+    axes = _axes(config)
+    if not axes:
+        return build_network(_small(config, ()), CHANNELS, OUTPUTS)
+    refused: list[ConfigError] = []
+    for side in SIDES:
+        shape = (*[side] * axes, DEPTH)
+        try:
+            return build_network(_small(config, shape), math.prod(shape), OUTPUTS, shape)
+        except ConfigError as error:
+            refused.append(error)
+    raise refused[-1]
+
+
+def _axes(config: Config) -> int:
+    """Return how many axes populations need beside that of channels; 0: no projection has kernels.
+
+    Without kernels, shapes are left out.
+    """
+    projections = [p for layer in config.layers for p in layer.projections]
+    kinds = [read(p.connectivity, p.place) for p in projections]
+    if not any(kind.target is not None for kind in kinds):
+        return 0
+    shapes = [layer.shape for layer in config.layers if layer.shape]
+    return len(shapes[0]) - 1 if shapes else 1 if CONV1D.name in [k.name for k in kinds] else 2
+
+
+def _small(config: Config, shape: tuple[int, ...]) -> Config:
+    """Return the configuration with few neurons; ``shape``: of the input, where one is needed."""
+    network = config.network
+    own: dict[str, Any] = {
+        name: _cut(network.get(name) or {}, size)
+        for name, size in (("hidden_parameters", HIDDEN), ("output_parameters", OUTPUTS))
+    }
+    for key in ("layers", "populations"):
+        parts = [part for part in network.get(key) or () if part.get("name") != INPUT]
+        own[key] = tuple(_small_part(part, shape) for part in parts)
+    projections = network.get("projections") or ()
+    own["projections"] = tuple(map(_small_projection, projections))
+    group = Options({name: network.get(name) for name in network} | own)
+    return Config({k: config.get(k) for k in config} | {"NUM_HIDDEN": HIDDEN, "network": group})
 
 
 def _without_plasticity(network: Network) -> Network:
@@ -150,27 +188,32 @@ def _cut(parameters: Mapping[str, Any], size: int) -> dict[str, Any]:
     return {k: np.resize(v, size) if np.ndim(v) else v for k, v in parameters.items()}
 
 
-def _small_part(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a layer or population with few neurons, all of which are connected."""
+def _small_part(fields: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return a layer or population with few neurons; one with a shape is as wide as the input."""
     last = fields.get("name") == OUTPUT
     small = {name: value for name, value in fields.items() if name not in ("size", "shape")}
-    if not last:
+    if shape and "shape" in fields:
+        small["shape"] = (*shape[:-1], fields["shape"][-1])
+        small["size"] = math.prod(small["shape"])
+    elif not last and ("size" in fields or not shape):
         small["size"] = HIDDEN
     if "parameters" in fields:
         small["parameters"] = _cut(fields["parameters"], OUTPUTS if last else HIDDEN)
     for part in ("forward", "recurrent"):
         if isinstance(fields.get(part), Mapping):
-            small[part] = _plain_projection(fields[part])
+            small[part] = _small_projection(fields[part])
     return small
 
 
-def _plain_projection(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a projection between all neurons, with delays that fit any number of them."""
-    plain = {name: value for name, value in fields.items() if name != "connectivity"}
+def _small_projection(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a projection whose synapses and delays fit few neurons."""
+    small, connectivity = dict(fields), fields.get("connectivity")
+    if isinstance(connectivity, Mapping) and connectivity["kind"] in (LIST.name, SPARSE.name):
+        small["connectivity"] = {"kind": SPARSE.name, "probability": 0.5}
     if (delay := delay_choice(fields.get("delay"))) is not None:
         most = LONGEST_DELAY if delay.longest is None else delay.longest
-        plain["delay"] = {"kind": delay.kind, "start": 0.0, "max": most, "train": delay.trained}
-    return plain
+        small["delay"] = {"kind": delay.kind, "start": 0.0, "max": most, "train": delay.trained}
+    return small
 
 
 def _with_spikes(

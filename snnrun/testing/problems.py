@@ -142,10 +142,9 @@ def draw_weights(
         random = stream(seed, f"check weights {projection.name}")
         drawn = random.normal(d.mean, d.std, (count, *shape))
         drawn *= factors.reshape(-1, *[1] * len(shape))
-        low, high = projection.bounds
-        if d.mean == 0 and (low >= 0 or high <= 0):  # of one sign, while 0 is the mean of two
-            drawn = np.abs(drawn) if high > 0 else -np.abs(drawn)
-        return np.clip(drawn, low, high)
+        if projection.sign:
+            drawn = projection.sign * np.abs(drawn)
+        return np.clip(drawn, *projection.bounds)
 
     return {projection.name: draw(projection) for projection in network.projections}
 

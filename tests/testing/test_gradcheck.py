@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -105,3 +106,76 @@ def test_a_graph_is_made_small_and_its_delays_are_checked(
     assert said.startswith("6-5-5-3, 5 projections of lif, lif, lif; loss first_spike")
     assert "delays: drawn anew, up to 6 ms" in said
     assert re.search(r"\ninput_to_a_delays +\d\.\de-\d\d +6 +0\n", said)
+
+
+PORTS = {
+    "dataset": "yinyang",
+    "MODEL_SEED": 1,
+    "network": {
+        "name": "ports",
+        "populations": [
+            {"name": "fast", "size": 60, "neuron": "LIF_exc_inh"},
+            {"name": "slow", "size": 40, "neuron": "ALIF"},
+        ],
+        "projections": [
+            {"from": "input", "to": "fast", "connectivity": {"kind": "sparse", "fan_in": 4}},
+            {
+                "from": "fast",
+                "to": "slow",
+                "connectivity": {"kind": "list", "synapses": [[59, 39]]},
+            },
+            {"from": "slow", "to": "fast", "port": "I", "sign": 1, "delay": {"start": [2.5] * 40}},
+            {"from": "fast", "to": "output"},
+            {
+                "from": "slow",
+                "to": "output",
+                "delay": {"kind": "synaptic", "max": 5, "train": True},
+            },
+        ],
+    },
+}
+CONVOLUTION = {
+    "dataset": "yinyang",
+    "MODEL_SEED": 1,
+    "LOSS_TYPE": "sum",
+    "network": {
+        "name": "convolution",
+        "populations": [{"name": "input", "shape": [2, 2, 1]}, {"name": "conv"}, {"name": "pool"}],
+        "projections": [
+            {
+                "from": "input",
+                "to": "conv",
+                "connectivity": {"kind": "conv2d", "kernel": 3, "channels": 2, "padding": 1},
+            },
+            {"from": "conv", "to": "pool", "connectivity": {"kind": "sum_pool", "kernel": 2}},
+            {"from": "pool", "to": "output"},
+        ],
+    },
+}
+
+
+def test_ports_signs_and_synapses_stay_in_a_small_graph() -> None:
+    network = _small_network(from_dict(PORTS))
+    assert [p.size for p in network.populations] == [6, 5, 5, 3]
+    by_name = {p.name: p for p in network.projections}
+    assert by_name["slow_to_fast"].port == "I"
+    assert by_name["slow_to_fast"].sign == 1
+    for name, pairs in (("input_to_fast", 30), ("fast_to_slow", 25)):
+        synapses = by_name[name].synapses
+        assert synapses is not None
+        assert 0 < len(synapses.pre) < pairs
+    assert [p.delays is not None for p in network.projections].count(True) == 2
+
+
+def test_populations_with_a_shape_get_the_smallest_on_which_kernels_fit() -> None:
+    network = _small_network(from_dict(CONVOLUTION))
+    assert network.shape == "9-18-2-3"
+    assert network.populations[1].grid == (3, 3, 2)
+    assert network.projections[0].synapses is not None
+    assert network.projections[0].synapses.shared
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("keys", [PORTS, CONVOLUTION], ids=["ports", "convolution"])
+def test_graphs_with_ports_sparse_and_shared_weights_pass(keys: dict[str, Any]) -> None:
+    assert check_gradients(from_dict(keys), (0.02, 0.004))
