@@ -82,7 +82,6 @@ def test_nothing_trained_is_refused() -> None:
 
 GRAPH = {
     "dataset": "yinyang",
-    "backend": "numpy",
     "MODEL_SEED": 1,
     "network.populations": [
         {"name": "a", "size": 100, "parameters": {"v_reset": [0.1] * 100}},
