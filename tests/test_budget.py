@@ -58,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plots": CONFIGURED
     | {"backends", "datasets", "models", "network", "record", "search", "sweeps", "training"},
     "testing": STORY - {"presets", "record", "report", "training"},
-    "gradcheck": STORY | {"testing"},
+    "gradcheck": STORY | {"connectivity", "testing"},
     "needs": STORY,
     "summary": STORY,
     "interruption": STORY | {"plots", "summary"},
