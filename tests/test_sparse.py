@@ -22,6 +22,7 @@ from snnrun.needs import parts_of
 from snnrun.network.build import initial_weights
 from snnrun.network.delays import DelayKind, Delays
 from snnrun.run import build_program, network_of
+from snnrun.training.rewire import rewire
 
 KEY = "network.layers[0].forward.connectivity"
 
@@ -311,3 +312,29 @@ def test_memory_is_asked_for_the_weights_that_there_are() -> None:
     assert sizes["dense"] >= 60 * 50_000 * 13 * 4  # value, moments, gradient, and what is kept
     assert sizes["sparse"] < 0.75 * sizes["dense"]
     assert sizes["shared"] < 60 * 30 * 400 * 33  # matrices of backend numpy, and little else
+
+
+@pytest.mark.parametrize("lift", [0.0, 0.25])
+def test_silent_neurons_get_new_weights_at_their_synapses_only(lift: float) -> None:
+    config = configured(SPARSE, REWIRE_SILENT=True, REWIRE_LIFT=lift)
+    program = build_program(config, load(config))
+    projection = program.network.layers[0].forward
+    assert projection.synapses is not None
+    mask, backend = projection.synapses.mask, NumpyBackend(program)
+    before = initial_weights(program.network, config.MODEL_SEED)["in_to_hid"]
+    backend.set("in_to_hid", before)
+    spikes = np.ones(40 + 3, np.int64)
+    spikes[[4, 17]] = 0
+    assert list(rewire(config, backend, spikes, epoch=1)) == [2, 0]
+    after = backend.get("in_to_hid")
+    assert not after[~mask].any()
+    changed = mask & (spikes[:40] == 0)
+    np.testing.assert_array_equal(after != before, changed)
+    if lift:
+        np.testing.assert_allclose(after[changed], before[changed] + lift)
+
+
+def test_silent_neurons_that_share_weights_cannot_get_new_ones() -> None:
+    config = configured([{"forward": {"connectivity": "conv2d"}, "size": 24}], REWIRE_SILENT=True)
+    with pytest.raises(ConfigError, match="REWIRE_SILENT=true: neurons of hidden share the weigh"):
+        build_program(config, load(config))
