@@ -196,7 +196,7 @@ REFUSED = {
     ],
     "network.layers[0].sise: there is no such field. Did you mean 'size'?": [{"sise": 1}],
     "network.layers[0].size=0: must be a whole number >= 1": [{"size": 0}],
-    "network.layers[0].neuron=ALF: must be one of LIF, hetLIF, ALIF, LIF_subtract, rockpool_LIF": [
+    "network.layers[0].neuron=ALF: must be one of LIF, hetLIF, ALIF, LIF_subtract, LIF_exc_inh": [
         {"neuron": "ALF"}
     ],
     "network.layers[1].neuron=LIF: must be one of LI, hetLI": [

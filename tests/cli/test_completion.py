@@ -38,7 +38,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
         ),
         ("snnrun train ETA=1 -m dataset=sh", ["dataset=shd"]),
         ("snnrun train +preset=yinyang_w", ["+preset=yinyang_wp2021"]),
-        ("snnrun train ET", ["ETA=", "ETA_DECAY=", "ETA_FAC="]),
+        ("snnrun train ET", ["ETA=", "ETA_DECAY=", "ETA_DELAY=", "ETA_DELAY_DECAY=", "ETA_FAC="]),
         ("snnrun train dataset.pa", ["dataset.path="]),
         (
             "snnrun train dat",

@@ -67,7 +67,7 @@ def test_keys_explains_one_key_and_names_its_relatives(capsys: Say) -> None:
     main(["keys", "N_EPOCHS"])
     assert "\nN_EPOCH\n" in capsys.readouterr().out
     main(["keys", "ETA"])
-    assert "see also: ETA_DECAY, ETA_FAC" in capsys.readouterr().out
+    assert "see also: ETA_DECAY, ETA_DELAY, ETA_DELAY_DECAY, ETA_FAC" in capsys.readouterr().out
 
 
 def test_keys_finds_parts_and_patterns_and_all(capsys: Say) -> None:
