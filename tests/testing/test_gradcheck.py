@@ -97,9 +97,18 @@ GRAPH = {
 }
 
 
-def test_a_graph_is_made_small_and_its_delays_are_checked(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_graph_is_made_small_whatever_its_sizes_shapes_and_connectivity() -> None:
+    network = _small_network(from_dict(GRAPH))
+    assert network.shape == "6-5-5-3, 5 projections"
+    assert [p.synapses for p in network.projections] == [None] * 5
+    assert [p.sign for p in network.projections] == [0, -1, 0, 0, 0]
+    delays = network.projections[0].delays
+    assert delays is not None
+    assert (delays.start.shape, delays.most, delays.trained) == ((6, 1), 25.0, True)
+
+
+@pytest.mark.long
+def test_delays_of_a_graph_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_gradients(from_dict(GRAPH), FINE)
     said = capsys.readouterr().out
     assert said.startswith("6-5-5-3, 5 projections of lif, lif, lif; loss first_spike")
