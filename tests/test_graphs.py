@@ -273,6 +273,12 @@ def test_a_configuration_of_a_graph_can_be_given_back() -> None:
     assert from_dict(config.to_dict()) == config
 
 
+def test_all_stands_for_every_projection_and_hidden_for_every_hidden_population() -> None:
+    config = drawn(REC_SYNAPSES=[["all", "g"]], REC_NEURONS=[["hidden", "V"]])
+    assert [name for name, _ in config.REC_SYNAPSES] == list(config.projections)
+    assert config.REC_NEURONS == (("fast", "V"), ("slow", "V"))
+
+
 def test_the_program_shows_the_graph_as_text() -> None:
     text = program(drawn()).describe()
     for line in (

@@ -210,8 +210,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "records of no delays": (
         graph(A, ends(*CHAIN, delay=2), REC_SYNAPSES=[["a_to_output", "d"]]),
-        "REC_SYNAPSES=[a_to_output, d]: projection a_to_output has no delays; those that have some "
-        "are input_to_a",
+        "REC_SYNAPSES=[a_to_output, d]: a_to_output: without delays; projections that have some: "
+        "input_to_a",
     ),
     "in a layer": (
         {"network.layers": [{"forward": {"delay": {"max": 3, "trian": True}}}]},

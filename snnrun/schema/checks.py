@@ -280,12 +280,12 @@ def _synapse_variables(values: Values) -> Iterator[str]:
                 f"REC_SYNAPSES=[{name}, {variable}]: synapses have no variable {variable}; they "
                 "have g, the weight, and d, the delay"
             )
-        for full in expand(name, known) if variable == "d" else ():
-            if full not in delayed:
-                yield (
-                    f"REC_SYNAPSES=[{name}, d]: projection {full} has no delays; those that have "
-                    f"some are {', '.join(delayed) or 'none'}"
-                )
+        meant = expand(name, known)
+        if meant and variable == "d" and not set(meant) & set(delayed):
+            yield (
+                f"REC_SYNAPSES=[{name}, d]: {', '.join(meant)}: without delays; projections that "
+                f"have some: {', '.join(delayed) or 'none'}"
+            )
 
 
 @CHECKS.add

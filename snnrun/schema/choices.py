@@ -152,13 +152,17 @@ def projection_names(values: Values) -> tuple[str, ...]:
 def expand(name: str, known: Iterable[str]) -> tuple[str, ...]:
     """Return the known names that ``name`` stands for: itself, or all that add a number to it.
 
-    ``hidden`` stands for all populations between the input and the output.
+    ``hidden`` stands for all populations between the input and the output, ``all`` for all
+    projections.
     """
     known = tuple(known)
     if name in known:
         return (name,)
-    if name == "hidden" and known[:1] == (INPUT,):
+    populations = known[:1] == (INPUT,)
+    if name == "hidden" and populations:
         return known[1:-1]
+    if name == "all" and not populations:
+        return known
     return tuple(k for k in known if k.startswith(name) and k[len(name) :].isdigit())
 
 

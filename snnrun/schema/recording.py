@@ -61,7 +61,7 @@ KEYS = table(
         "[projection, variable] pairs that are written to weights.h5. Variables: g weights, d "
         "delays (ms), where there are some. Projections: in_to_hid, hid_to_hid (RECURRENT), "
         "hid_to_hidfwd (from one hidden layer to the next), hid_to_out; of several hidden layers "
-        "all, or with the layer's number, as in in_to_hid0."
+        "all, or with the layer's number, as in in_to_hid0; all for every projection."
         + EVERY_TRIAL.format("REC_SYNAPSES_EPOCH_TRIAL"), kind=SYNAPSES,
     ),
     switch("COLLECT_CONFUSION", "Record the confusion matrix of every epoch."),
