@@ -47,6 +47,8 @@ def graph(
     return {
         "backend": "numpy",
         "NUM_HIDDEN": 200,
+        "DT_MS": 0.5,
+        "N_TRAIN": 60,
         "network.populations": populations,
         "network.projections": projections,
         **keys,
@@ -163,8 +165,14 @@ def test_the_output_may_be_listed_with_its_neuron_and_be_a_source() -> None:
     assert network.groups == ((0, 1, 2),)
 
 
-def test_weights_with_a_sign_are_drawn_with_it_and_keep_it(tmp_path: Path) -> None:
-    config = drawn(N_EPOCH=1, ETA=0.2)
+BACKENDS = pytest.mark.parametrize(
+    "backend", ["numpy", pytest.param("native", marks=pytest.mark.long)]
+)
+
+
+@BACKENDS
+def test_weights_with_a_sign_are_drawn_with_it_and_keep_it(backend: str, tmp_path: Path) -> None:
+    config = drawn(N_EPOCH=1, ETA=0.2, backend=backend)
     train(config, tmp_path)
     before = initial_weights(network_of(config), 1)
     after = load_checkpoint(RunPaths(tmp_path).last)["tensors"]
@@ -238,8 +246,9 @@ RECORDED: dict[str, Any] = {
 }
 
 
-def test_delays_learn_at_their_rate_and_are_recorded(tmp_path: Path) -> None:
-    train(drawn(**RECORDED), tmp_path)
+@BACKENDS
+def test_delays_learn_at_their_rate_and_are_recorded(backend: str, tmp_path: Path) -> None:
+    train(drawn(**RECORDED, backend=backend), tmp_path)
     run = load_run(tmp_path)
     assert run.weights(0, 0) == {}
     assert {k: v.shape for k, v in run.delays(0, 0).items()} == {
@@ -257,10 +266,11 @@ def test_delays_learn_at_their_rate_and_are_recorded(tmp_path: Path) -> None:
     assert run.spikes(epoch=1, trial=0, population="slow").counts().sum() > 0
 
 
+@BACKENDS
 def test_a_graph_that_was_stopped_goes_on_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = drawn(**RECORDED, N_TRAIN=60, W_OUTPUT_EPOCH_TRIAL=[[1, 1]])
+    config = drawn(**RECORDED, W_OUTPUT_EPOCH_TRIAL=[[1, 1]], backend=backend)
     train(config, tmp_path / "whole")
     assert stopped_at(4, config, tmp_path / "parts", monkeypatch)
     assert load_checkpoint(RunPaths(tmp_path / "parts").last)["epoch"] < 2
