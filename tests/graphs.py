@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from oracle_graph import INPUT, Graph, Neurons, Trial
@@ -139,6 +140,7 @@ def problem_of(
     return replace(problem, weights={name: w[best] for name, w in candidates.items()})
 
 
+@cache
 def everything(loss: Loss = SUM, seed: int = 0, t_ref: float = 0.0) -> Problem:
     """Return the problem of the network that has everything."""
     assert loss in (SUM, FIRST_SPIKE_EXP)
