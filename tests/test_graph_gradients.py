@@ -179,7 +179,7 @@ def differs(backend: NumpyBackend, tensor: Tensor, noise: Noise) -> float:
     return abs(slope - float((gradient * direction).sum())) / max(size, 1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     projections=projections_to_the_output(),
     loss=st.sampled_from((SUM, AVG_XENTROPY)),
