@@ -256,6 +256,7 @@ GRAPHS = {
             {"ends": "b-a", "synapses": sparse(5, 14), "delays": AXONAL, "mean": 0.0},
             {"ends": "input-b", "synapses": sparse(CHANNELS, 5), "delays": DENDRITIC},
             {"ends": "b-output", "delays": AXONAL},
+            {"ends": "a-output", "synapses": sparse(14, CLASSES), "delays": DENDRITIC},
         ],
     ),
 }

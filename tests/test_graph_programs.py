@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE, Adam, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from tests import graph_cases as graphs
 from tests.parity import native
@@ -44,6 +44,22 @@ def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
         assert relative(own[tensor], gradient) < SAME, tensor
     for tensor, value in after.items():
         assert relative(own_after[tensor], value) < SAME, tensor
+
+
+@pytest.mark.parametrize("surrogate", [False, True], ids=["eventprop", "surrogate"])
+@pytest.mark.parametrize("name", ["lists", "axonal", "dendritic", "synaptic", "late lists"])
+def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> None:
+    program, data = graphs.GRAPHS[name].program(surrogate=surrogate), graphs.data()
+    found = []
+    for backend in (NumpyBackend(program), native(program)):
+        graphs.start(backend)
+        results = backend.gradient(data, EXAMPLES, Noise(delay_width=2.5))
+        found.append((results, graphs.gradients(backend)))
+    (expected, gradients), (results, own) = found
+    np.testing.assert_array_equal(results.neuron_spikes, expected.neuron_spikes)
+    np.testing.assert_allclose(results.loss, expected.loss, rtol=SAME)
+    for tensor, gradient in gradients.items():
+        assert relative(own[tensor], gradient) < SAME, tensor
 
 
 @pytest.mark.parametrize("name", ["feedback", "lists"])

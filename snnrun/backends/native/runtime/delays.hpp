@@ -135,8 +135,8 @@ static inline void collect_adjoints(Work<L>& work, const Tensors<L>& values, int
     });
 }
 
-// Sum over the targets, by projection K with axonal or synaptic delays, of a spike of `pre` that
-// could arrive in step a, of h(k) x weight x value(target, a + k - 1).
+// Sum over the targets, by projection K, of a spike of `pre` that could arrive in step a, of h(k) x
+// weight x value(target, a + k - 1). Of dendritic delays `value` itself is spread already.
 template <class L, int K, class F>
 static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& values, int pre, int a,
                                     F value) {
@@ -153,8 +153,9 @@ static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& val
             total += h * sum;
         });
     } else {
+        const Real width = Own::DELAY == Delay::SYNAPTIC ? target.width : Real(0);
         each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
-            each_share(d, target.width, [&](int t, Real h, Real) {
+            each_share(d, width, [&](int t, Real h, Real) {
                 if (a + t - 1 < L::STEPS) total += h * w[at] * value(j, a + t - 1);
             });
         });
