@@ -65,6 +65,17 @@ template <class P> struct BackwardPass : Walk<P> {
         unroll(shifted, std::make_integer_sequence<int, LAST - FIRST + 1>{});
     }
 
+    // f(i, j, k) for each projection k of a group, from layer i to layer j, with late rows.
+    template <int FIRST, int LAST, class F> static void each_late_within(F f) {
+        each_of<FIRST, LAST>([&](auto i) {
+            Walk<P>::template each_target<i()>([&](auto j, auto k) {
+                if constexpr (Layer<i()>::within(j()) &&
+                              Layer<j()>::template Into<k()>::LATE_ROWS)
+                    f(i, j, k);
+            });
+        });
+    }
+
     // The groups from that which ends with layer I to the first.
     template <int I>
     void layers(Trial* const* trials, int count, AllTensors& slot, double scale,
@@ -206,6 +217,9 @@ template <class P> struct BackwardPass : Walk<P> {
         if constexpr (!Layer<FIRST>::RECURRENT) {
             std::get<0>(walks).blocks(drive(), top);
         } else {
+            each_late_within<FIRST, LAST>([&](auto i, auto j, auto k) {
+                order_by_arrival<k()>(std::get<i()>(trial.work), std::get<j()>(trial.work));
+            });
             for (int n = top - 1; n >= 0; n--) {
                 each_of<FIRST, LAST>([&](auto i) {
                     auto& work = std::get<i()>(trial.work);
@@ -217,6 +231,11 @@ template <class P> struct BackwardPass : Walk<P> {
                         });
                 });
                 (std::get<I>(walks).step(Undriven{}, n), ...);
+                each_late_within<FIRST, LAST>([&](auto, auto j, auto k) {
+                    auto& target = std::get<j()>(trial.work);
+                    if (target.width == 0)
+                        add_targets_of_arrivals<k()>(target, std::get<j()>(value), n);
+                });
             }
         }
     }

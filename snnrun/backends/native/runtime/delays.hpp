@@ -85,16 +85,22 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
                 raw = work.raw[k()].data() + size_t(n) * L::WIDTH;
                 std::fill_n(raw, L::WIDTH, Real(0));
             }
+            if constexpr (Own::LATE_ROWS) {
+                auto& late = work.late_rows[k()];
+                late.count[(n - 1) & late.mask] = 0;
+            }
             bool any = false;
             from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
                 any = true;
                 if constexpr (Own::DELAY == Delay::NONE) {
                     add_row<L, k()>(values, row(n), pre, Real(1));
                 } else if constexpr (Own::DELAY == Delay::AXONAL) {
-                    each_share(DelaysOf<L, k()>(values)(pre, 0, 0), work.width,
-                               [&](int t, Real h, Real) {
-                                   add_row<L, k()>(values, row(n + t - 1), pre, h);
-                               });
+                    if (Own::LATE_ROWS && work.width == 0) work.late_rows[k()].send(n, pre);
+                    else
+                        each_share(DelaysOf<L, k()>(values)(pre, 0, 0), work.width,
+                                   [&](int t, Real h, Real) {
+                                       add_row<L, k()>(values, row(n + t - 1), pre, h);
+                                   });
                 } else if constexpr (Own::DELAY == Delay::DENDRITIC) {
                     add_row<L, k()>(values, raw, pre, Real(1));
                 } else {
@@ -110,6 +116,46 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
                 for (int j = 0; any && j < L::Model::SIZE; j++)
                     each_share(DelaysOf<L, k()>(values)(0, 0, j), work.width,
                                [&](int t, Real h, Real) { row(n + t - 1)[j] += h * raw[j]; });
+        }
+    });
+}
+
+// Adds the rows of dense weights with axonal delays that arrive in step n and in the next one: each
+// is read once for both.
+template <class L>
+static inline void add_late_rows(Work<L>& work, const Tensors<L>& values,
+                                 vf (&in)[L::Model::PORTS][L::B], int b, int n) {
+    constexpr int B = L::B, S = B < 3 * MAX_BLOCK / 4 ? B : 3 * MAX_BLOCK / 4;  // in registers
+    each_projection<L>([&](auto k) {
+        using Own = typename L::template Into<k()>;
+        if constexpr (Own::LATE_ROWS) {
+            const LateRows& late = work.late_rows[k()];
+            const int slot = n & late.mask;
+            const uint16_t* who = late.who.data() + slot * late.capacity;
+            const uint16_t* end = who + late.count[slot];
+            if (who == end) return;
+            const Real *W = values.template rows<k()>(b, 0), *parts = late.part.data();
+            vf* next = vectors(work.next_row(n + 1, Own::PORT)) + b * B;
+            const auto add = [&](auto size, int from) {
+                constexpr int COUNT = decltype(size)::value;
+                vf now[COUNT], then[COUNT];
+                SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                    now[x] = in[Own::PORT][from + x], then[x] = next[from + x];
+                for (const uint16_t* pre = who; pre < end; pre++) {
+                    const vf g = splat(parts[*pre]), rest = splat(1 - parts[*pre]);
+                    const vf* row = vectors(W + size_t(*pre) * L::BW) + from;
+                    if (parts[*pre] == 0) {
+                        SNN_UNROLL for (int x = 0; x < COUNT; x++) now[x] += row[x];
+                        continue;
+                    }
+                    SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                        now[x] += rest * row[x], then[x] += g * row[x];
+                }
+                SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                    in[Own::PORT][from + x] = now[x], next[from + x] = then[x];
+            };
+            for (int x = 0; x + S <= B; x += S) add(Index<S>{}, x);
+            if constexpr (B % S > 0) add(Index<B % S>{}, B - B % S);
         }
     });
 }

@@ -161,12 +161,16 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
     vf in[PORTS][B], kept[M::RECORDS + 1][B];
     for (int p = 0; p < PORTS; p++)
         SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] = state[M::PORT[p] * stride + x];
+    [[maybe_unused]] const auto take = [&](int p, vf* row) {
+        SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] += row[x], row[x] = vf{};
+    };
     if constexpr (!L::DIRECT)
-        for (int p = 0; p < PORTS; p++) {
-            vf* row = vectors(work.arriving(n, p)) + b * B;
-            SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] += row[x], row[x] = vf{};
-        }
+        for (int p = 0; work.through_ring() && p < PORTS; p++)
+            take(p, vectors(work.arriving(n, p)) + b * B);
+    if constexpr (L::LATE_ROWS)
+        for (int p = 0; p < PORTS; p++) take(p, vectors(work.next_row(n, p)) + b * B);
     add_arrivals<L>(weights, from, in, b, n);
+    if constexpr (L::LATE_ROWS) add_late_rows(work, weights, in, b, n);
     uint64_t hit[(L::BW + 63) / 64] = {};
     [[maybe_unused]] uint64_t postponed[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
     vi alive = {};

@@ -35,7 +35,9 @@ template <class P> struct ForwardPass : Walk<P> {
         trial.events = job.dropout <= 0 ? all
                                         : trial.dropout.filter(all, d.steps, d.channels, key,
                                                                Dropout::limit(job.dropout));
-        each_layer([&](auto l) { std::get<l()>(trial.work).clear_way(job.delay_width); });
+        each_layer([&](auto l) {
+            std::get<l()>(trial.work).clear_way(std::get<l()>(value), job.delay_width);
+        });
         trial.loss.start(trial.events);
     }
 

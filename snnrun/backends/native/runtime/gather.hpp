@@ -65,24 +65,41 @@ static inline void gather_axonal(Work<L>& work, const Tensors<L>& values, Real* 
                                  int pre, Real d, const uint16_t* from, const uint16_t* end,
                                  int shift, Real& of_delay) {
     using Own = typename L::template Into<K>;
+    const int whole = int(d);
+    const Real g = d - Real(whole);
     for (int q = 0; q < Table<L>::PARTS; q++)
         with_part<L>(q, [&](auto size, int p) {
             constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
+            constexpr int STRIDE = Table<L>::ROWWISE ? L::WIDTH / LANES : COUNT;
             const vf* table = work.input_adjoint[Own::PORT].part(b, p * S);
-            const int stride = Table<L>::stride(p * S);
             vf of_weights[COUNT] = {}, slope[COUNT] = {};
-            for (const uint16_t* e = from; e < end; e++)
-                each_share(d, work.width, [&](int t, Real h, Real dh) {
-                    const int m = *e + shift + t - 1;
-                    if (m >= L::STEPS) return;
-                    const vf* row = table + size_t(m) * stride;
+            if (work.width == 0) {  // sums of the first steps, and of the second ones
+                const vf* first = table + size_t(shift + whole) * STRIDE;
+                for (const uint16_t* e = from; e < end && *e + shift + whole < L::STEPS; e++) {
+                    const vf* row = first + size_t(*e) * STRIDE;  // behind the last one all are 0
                     SNN_UNROLL for (int x = 0; x < COUNT; x++)
-                        of_weights[x] += h * row[x], slope[x] += dh * row[x];
-                });
-            vf change = {};
-            const vf* w = vectors(values.template rows<K>(b, pre)) + p * S;
-            SNN_UNROLL for (int x = 0; x < COUNT; x++) change += w[x] * slope[x];
-            of_delay += sum(change);
+                        of_weights[x] += row[x], slope[x] += row[x + STRIDE];
+                }
+                SNN_UNROLL for (int x = 0; x < COUNT; x++) {
+                    slope[x] -= of_weights[x];
+                    of_weights[x] += g * slope[x];
+                }
+            } else {
+                for (const uint16_t* e = from; e < end; e++)
+                    each_share(d, work.width, [&](int t, Real h, Real dh) {
+                        const int m = *e + shift + t - 1;
+                        if (m >= L::STEPS) return;
+                        const vf* row = table + size_t(m) * STRIDE;
+                        SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                            of_weights[x] += h * row[x], slope[x] += dh * row[x];
+                    });
+            }
+            if (Own::DELAY_TRAINED) {
+                vf change = {};
+                const vf* w = vectors(values.template rows<K>(b, pre)) + p * S;
+                SNN_UNROLL for (int x = 0; x < COUNT; x++) change += w[x] * slope[x];
+                of_delay += sum(change);
+            }
             if (Own::BY_GRADIENT)
                 SNN_UNROLL for (int x = 0; x < COUNT; x++)
                     vectors(gradient)[p * S + x] += of_weights[x];

@@ -141,6 +141,42 @@ template <class L> struct BlockCrossings {
     }
 };
 
+// Spikes that arrive by rows of dense weights with axonal delays, which are split between the step
+// after `whole` steps and the next one, to which `part` goes.
+struct LateRows {
+    std::vector<uint16_t> whole;
+    std::vector<Real> part;
+    std::vector<uint16_t> who;    // [step modulo ring][capacity] presynaptic neurons
+    std::vector<uint32_t> count;  // [step modulo ring]
+    size_t capacity = 0;
+    int mask = 0;
+    struct Spike { Real* from_targets; uint16_t pre; };
+    std::vector<Spike> spikes;    // by the step in which they arrive first
+    std::vector<uint32_t> start;  // of step a: start[a] .. start[a + 1]
+
+    void begin(const Real* ms, int rows, int ring) {
+        whole.resize(rows), part.resize(rows);
+        for (int i = 0; i < rows; i++) {
+            const Real d = ms[i] * Real(1 / DT);
+            whole[i] = uint16_t(d), part[i] = d - Real(whole[i]);
+        }
+        mask = ring - 1;
+        if (!capacity) capacity = rows;
+        who.resize(capacity * ring), count.assign(ring, 0);
+    }
+    void send(int step, uint32_t pre) {
+        const int slot = (step + whole[pre]) & mask;
+        if (count[slot] == capacity) grow();
+        who[slot * capacity + count[slot]++] = uint16_t(pre);
+    }
+    void grow() {  // the input may send several spikes of a channel in a step
+        std::vector<uint16_t> larger(2 * who.size());
+        for (size_t slot = 0; slot < count.size(); slot++)
+            std::copy_n(&who[slot * capacity], count[slot], &larger[2 * slot * capacity]);
+        who.swap(larger), capacity *= 2;
+    }
+};
+
 // One thread's memory for one example.
 template <class L> struct Work {
     using M = typename L::Model;
@@ -149,6 +185,8 @@ template <class L> struct Work {
     Buffer<Real> under_way;              // [step modulo ring][port][WIDTH] by lists, with delays
     int ring = 0;                        // a power of 2
     Real width = 0;                      // of delayed spikes, in steps
+    LateRows late_rows[L::COUNT];
+    Buffer<Real> next;                   // [odd or even step][port][WIDTH] of late rows
     Buffer<Real> raw[L::COUNT];          // [step][WIDTH] what arrives before dendritic delays
     Table<L> delayed[L::COUNT];          // adjoints as arrivals with dendritic delays find them
     Buffer<Real> sums[L::COUNT];  // discrete: [step][PRE] over targets, before axonal delays
@@ -190,6 +228,7 @@ template <class L> struct Work {
             suppressed.allocate(L::WIDTH);
             for (auto& c : crossings) c.allocate();
         }
+        if (L::LATE_ROWS) next.allocate(size_t(2) * M::PORTS * L::WIDTH);
         if (table)
             for (auto& t : input_adjoint) t.allocate();
         push.allocate(L::WIDTH), push.zero();
@@ -201,7 +240,7 @@ template <class L> struct Work {
         return vectors(dl_ds.data())[(size_t(i) * L::BLOCKS + b) * L::B + x];
     }
     // Begins a trial with nothing under way.
-    void clear_way(double delay_width) {
+    void clear_way(const Tensors<L>& values, double delay_width) {
         if (L::DIRECT) return;
         width = Real(delay_width);
         const int longest = L::MOST + int(width) + 2;
@@ -209,10 +248,18 @@ template <class L> struct Work {
             for (ring = 1; ring < longest; ring *= 2) {}
             under_way.allocate(size_t(ring) * M::PORTS * L::WIDTH);
         }
-        under_way.zero();
+        if (through_ring()) under_way.zero();
         each_projection<L>([&](auto k) {
-            if (L::template Into<k()>::DELAY == Delay::DENDRITIC) raw[k()].zero();
+            using Own = typename L::template Into<k()>;
+            if (Own::DELAY == Delay::DENDRITIC) raw[k()].zero();
+            if (Own::LATE_ROWS) late_rows[k()].begin(values.delays(k()), Own::ROWS, ring);
         });
+        if (L::LATE_ROWS) next.zero();
+    }
+    // Whether spikes are spread over steps in which they arrive in advance.
+    bool through_ring() const { return !L::ONLY_LATE_ROWS || width > 0; }
+    Real* next_row(int step, int port) {
+        return next.data() + (size_t(step & 1) * M::PORTS + port) * L::WIDTH;
     }
     Real* arriving(int step, int port) {  // in this step, [WIDTH]
         return under_way.data() + (size_t(step & (ring - 1)) * M::PORTS + port) * L::WIDTH;

@@ -38,6 +38,8 @@ struct From {
     static constexpr bool DELAY_TRAINED = DELAY_TRAINED_;
     // its spikes go into registers when they arrive, and not through memory
     static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE;
+    // spikes of a neuron arrive in two neighbouring steps, unless they are spread over more
+    static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL;
     // each target reads adjoints at one place in time, or each has its own
     static constexpr bool ROWWISE =
         LISTED || DELAY == Delay::DENDRITIC || DELAY == Delay::SYNAPTIC;
@@ -71,6 +73,8 @@ struct LayerSpec {
     static constexpr bool RECURRENT = (within(Froms::SOURCE) || ...);
     static constexpr bool DIRECT = (Froms::DIRECT && ...), PLASTIC = (Froms::PLASTIC || ...);
     static constexpr bool ROWWISE = (Froms::ROWWISE || ...);
+    static constexpr bool LATE_ROWS = (Froms::LATE_ROWS || ...);
+    static constexpr bool ONLY_LATE_ROWS = ((Froms::DIRECT || Froms::LATE_ROWS) && ...);
     // what its group has emitted may be under way for long
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);

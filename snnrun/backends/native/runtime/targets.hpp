@@ -19,7 +19,7 @@ template <int K, class L>
 static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int pre, int a) {
     using Own = typename L::template Into<K>;
     auto& adjoints = target.template adjoints<K>();
-    if constexpr (Own::DELAY == Delay::AXONAL && !Own::LISTED) {
+    if constexpr (Own::LATE_ROWS) {
         Real total = 0;
         each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
             if (a + t - 1 >= L::STEPS) return;
@@ -42,6 +42,61 @@ template <class Own> constexpr bool share_shift() {
     return !Own::LISTED && (Own::DELAY == Delay::NONE || Own::DELAY == Delay::DENDRITIC);
 }
 
+// Orders the spikes of a layer by the step in which they arrive first, by projection K with
+// LATE_ROWS.
+template <int K, class L, class Target>
+void order_by_arrival(Work<L>& work, Work<Target>& target) {
+    LateRows& late = target.late_rows[K];
+    late.start.assign(L::STEPS + 2, 0);
+    const auto each = [&](auto f) {
+        for (int c = 0; c < L::BLOCKS; c++) {
+            auto& s = work.spikes[c];
+            for (int n = 0; n < L::STEPS; n++)
+                for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+                    const int pre = c * L::BW + s.neuron[e], a = n + 1 + late.whole[pre];
+                    if (a < L::STEPS) f(a, &s.from_targets[e], uint16_t(pre));
+                }
+        }
+    };
+    each([&](int a, Real*, uint16_t) { late.start[a + 2]++; });
+    for (int a = 0; a < L::STEPS; a++) late.start[a + 2] += late.start[a + 1];
+    late.spikes.resize(late.start[L::STEPS + 1]);
+    each([&](int a, Real* to, uint16_t pre) { late.spikes[late.start[a + 1]++] = {to, pre}; });
+}
+
+// Adds what the spikes that arrive first in step a would change, and in the next one: the rows of
+// weights are read once for both.
+template <int K, class L>
+static inline void add_targets_of_arrivals(Work<L>& target, const Tensors<L>& values, int a) {
+    constexpr int B = L::B, S = B < MAX_BLOCK / 2 ? B : MAX_BLOCK / 2;  // of both, in registers
+    const LateRows& late = target.late_rows[K];
+    const LateRows::Spike* first = late.spikes.data() + late.start[a];
+    const LateRows::Spike* end = late.spikes.data() + late.start[a + 1];
+    if (first == end) return;
+    auto& adjoints = target.template adjoints<K>();
+    for (int b = 0; b < L::BLOCKS; b++) {
+        const Real* W = values.template rows<K>(b, 0);
+        const auto add = [&](auto size, int from) {
+            constexpr int COUNT = decltype(size)::value;
+            vf now[COUNT], then[COUNT];
+            SNN_UNROLL for (int x = 0; x < COUNT; x++) {
+                now[x] = shift(adjoints, b, a, from + x);
+                then[x] = a + 1 < L::STEPS ? shift(adjoints, b, a + 1, from + x) : vf{};
+            }
+            for (const LateRows::Spike* s = first; s < end; s++) {
+                const vf* row = vectors(W + size_t(s->pre) * L::BW) + from;
+                vf total = {}, later = {};
+                SNN_UNROLL for (int x = 0; x < COUNT; x++)
+                    total += now[x] * row[x], later += then[x] * row[x];
+                const Real g = late.part[s->pre];
+                *s->from_targets += sum((1 - g) * total + g * later);
+            }
+        };
+        for (int x = 0; x + S <= B; x += S) add(Index<S>{}, x);
+        if constexpr (B % S > 0) add(Index<B % S>{}, B - B % S);
+    }
+}
+
 // from_targets[e] of the spikes of a layer: R = sum over the targets by projection K into `Above`
 // of -weight x d(input adjoint)/dt where e arrives. FRESH: not added to what is there.
 template <int K, bool FRESH, class L, class Above>
@@ -49,6 +104,13 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
     using Own = typename Above::template Into<K>;
     const auto enter = [](Real& to, Real total) { to = FRESH ? total : to + total; };
     auto& adjoints = above.template adjoints<K>();
+    if (Own::LATE_ROWS && above.width == 0) {
+        for (auto& s : work.spikes)
+            if (FRESH) std::fill_n(s.from_targets.data(), s.count(), Real(0));
+        order_by_arrival<K>(work, above);
+        for (int a = 1; a < L::STEPS; a++) add_targets_of_arrivals<K>(above, weights, a);
+        return;
+    }
     for (int c = 0; c < L::BLOCKS; c++) {
         auto& s = work.spikes[c];
         for (int n = 0; n < L::STEPS; n++) {
@@ -82,6 +144,7 @@ template <int K, class L, class Target>
 static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
                                        const Tensors<Target>& weights, int n) {
     using Own = typename Target::template Into<K>;
+    if (Own::LATE_ROWS && target.width == 0) return;  // when they arrive
     if constexpr (!share_shift<Own>()) {
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
