@@ -15,7 +15,7 @@ import numpy as np
 from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial, require_fitting
 from snnrun.backends.draws import draw_keys, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.call import Call
-from snnrun.backends.genn.delayed import WIDTH
+from snnrun.backends.genn.delayed import shape_of
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.events import EventTables
@@ -191,8 +191,6 @@ class GennBackend(Backend):
                 f"built for a delay_width of at most {self._settings.delay_width:g}, not "
                 f"{noise.delay_width:g}"
             )
-        for name in self._delayed:
-            self._device.set_parameter(name, WIDTH.name, noise.delay_width)
         if self._events.find(data) is None:
             placed, grown = self._events.add(data)
             if grown:
@@ -203,6 +201,9 @@ class GennBackend(Backend):
                 self._push_events()
         source = self.program.network.input.name
         self._device.set_parameter(source, "drop_below", dropout_limit(noise.dropout))
+        for projection in self._delayed:
+            for name, value in shape_of(noise.delay_width).items():
+                self._device.set_parameter(projection, name, value)
         for _, name in self._noisy:
             self._device.set_parameter(name, "noise_acts", int(noise.in_network))
 

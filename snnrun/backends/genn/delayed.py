@@ -13,15 +13,22 @@ after the last step never does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from snnrun.backends.genn.description import Access, Parameter, Variable
 from snnrun.backends.genn.printer import block, fill, formula
 from snnrun.backends.genn.settings import Settings
 from snnrun.compile.program import Program
 from snnrun.network.delays import Delays
 
-DELAY = Variable(name="delay", access=Access.COMMON)  # ms
+DELAY = Variable(name="delay", access=Access.COMMON)  # in steps
 GRADIENT = Variable(name="delay_gradient", hidden=True)  # of each synapse and example
-WIDTH = Parameter(name="width", type="scalar")  # in steps
+NUMBERS = tuple(Parameter(name=name, type="scalar") for name in ("reach", "steepness"))  # of h
+
+
+def shape_of(width: float) -> dict[str, float]:
+    """Return NUMBERS for a width in steps: the reach of h to each side, and its steepness."""
+    return {"reach": 1.0 + width, "steepness": (1.0 + width) ** -2}
 
 
 def slots(program: Program, delays: Delays, settings: Settings) -> int:
@@ -31,11 +38,8 @@ def slots(program: Program, delays: Delays, settings: Settings) -> int:
 
 def spike_code(program: Program, weight: str) -> str:
     """Return what a spike does; one of the last trial that is still on its way does nothing."""
-    return _arrivals(
-        program,
-        f"t > 0.0 ? {program.steps} - (int)t : -1",
-        [f"addToPostDelay(share * {weight}, after);"],
-    )
+    last = f"t > 0.0 ? {program.steps} - (int)t : -1"
+    return _arrivals(last, [f"addToPostDelay(share * {weight}, after);"])
 
 
 def event_code(
@@ -49,16 +53,27 @@ def event_code(
         times: How many spikes it stands for, as a factor or "".
         trained: Whether the weights learn.
     """
-    lines = [f"gradient += share * {adjoint}[after]{times};"] if trained else []
+    sums = []  # name, what each arrival adds, what is done with the sum
+    if trained:
+        sums.append(("met", f"share * {adjoint}[after]", f"gradient += met{times};"))
     if delays.trained:
-        per_dt = formula(1 / program.dt)
-        moved = f"g * {adjoint}[after] / top * {per_dt}{times}"
-        lines.append(f"delay_gradient += distance > 0.0 ? {moved} : -({moved});")
+        of_each = f"distance > 0.0 ? {adjoint}[after] : -{adjoint}[after]"
+        per_ms = f"steepness * {formula(1 / program.dt)}"
+        sums.append(("moved", of_each, f"delay_gradient += g * moved * {per_ms}{times};"))
     if slope:
-        lines.append(f"addToPre(share * g * {slope}[after]);")
-    return _arrivals(program, "(int)t - 1", lines)
+        sums.append(("sent", f"share * {slope}[after]", "addToPre(g * sent);"))
+    return _arrivals(
+        "(int)t - 1",
+        [f"{name} += {each};" for name, each, _ in sums],
+        before=[f"scalar {name} = 0.0;" for name, *_ in sums],
+        behind=[use for *_, use in sums],
+    )
 
 
-def _arrivals(program: Program, last: str, lines: list[str]) -> str:
-    """Return code that carries out lines for every arrival, ``last`` of which is the last one."""
-    return fill("arrivals", dt=formula(program.dt), last=last, lines=block(lines, 2))
+def _arrivals(
+    last: str, each: Sequence[str], before: Sequence[str] = (), behind: Sequence[str] = ()
+) -> str:
+    """Return code that carries out lines for each arrival, up to the ``last`` that there is."""
+    return fill(
+        "arrivals", last=last, before=block(before, 0), each=block(each, 1), behind=block(behind, 0)
+    )

@@ -27,15 +27,16 @@ class Hosted:
         assert tensor.projection is not None
         network, projection = program.network, tensor.projection
         self.tensor = tensor
+        self._dt = program.dt
         self._ends = network.size(projection.source), network.size(projection.target)
         self.held = {which: np.zeros(tensor.shape) for which in ("first", "second")}
         self.held["value"] = np.zeros(tensor.shape, precision)
 
     def of_synapses(self) -> np.ndarray:
-        """Return the values as the device has them: delays as they are, weights [P, Q]."""
+        """Return the values as the device has them: delays in steps, weights [P, Q]."""
         value = self.held["value"]
         if self.tensor.kind == DELAYS or self.tensor.synapses is None:
-            return value
+            return value.astype(float) / self._dt
         return self.tensor.synapses.matrix(value)
 
     def gradient(self, of_synapses: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def _synapses(program: Program, projection: Projection, settings: Settings) -> S
         of_source=of_kind.get(DelayKind.AXONAL, ()),
         of_target=of_kind.get(DelayKind.DENDRITIC, ()),
         slots=delayed.slots(program, delays, settings) if delays else 0,
-        parameters=(delayed.WIDTH,) if delays else (),
+        parameters=delayed.NUMBERS if delays else (),
         before=tuple(Variable(name=name, type="int") for name in names),
         after=after,
         into=input_of(program, projection),
