@@ -259,4 +259,15 @@ GRAPHS = {
             {"ends": "a-output", "synapses": sparse(14, CLASSES), "delays": DENDRITIC},
         ],
     ),
+    "dropped": Graph(
+        hidden("a", "b"),
+        [
+            {"ends": "input-a", "dropout": 0.2},
+            {"ends": "a-a", "dropout": 0.4, "delays": AXONAL, "mean": 0.0},
+            {"ends": "b-a", "dropout": 0.3, "delays": SYNAPTIC, "mean": 0.0},
+            {"ends": "a-b", "dropout": 0.5, "mean": 1.0},
+            {"ends": "b-output", "synapses": sparse(6, CLASSES), "dropout": 0.3},
+            {"ends": "input-b", "delays": AXONAL},
+        ],
+    ),
 }

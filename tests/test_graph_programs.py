@@ -13,6 +13,7 @@ from tests.parity import native
 CASES = [(name, surrogate) for name in graphs.GRAPHS for surrogate in (False, True)]
 IDS = [f"{name}-{'surrogate' if surrogate else 'eventprop'}" for name, surrogate in CASES]
 EXAMPLES = np.arange(3)
+TRAINING = Noise(key=7, in_network=True)  # currents are dropped where the graph says so
 SAME = 1e-9  # two orders of summation in float64
 
 
@@ -29,10 +30,10 @@ def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
     data, found = graphs.data(), []
     for backend in (NumpyBackend(program), native(program)):
         graphs.start(backend)
-        results = backend.gradient(data, EXAMPLES)
+        results = backend.gradient(data, EXAMPLES, TRAINING)
         gradients = graphs.gradients(backend)
         adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=0.05)
-        backend.train(data, EXAMPLES, 2, np.full(2, 1e-3), adam, 0, NO_NOISE)
+        backend.train(data, EXAMPLES, 2, np.full(2, 1e-3), adam, 0, TRAINING)
         after = {t.name: backend.get(t.name) for t in program.tensors}
         found.append((results, gradients, after))
     (expected, gradients, after), (results, own, own_after) = found

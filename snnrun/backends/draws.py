@@ -44,6 +44,15 @@ def draw_keys(key: int, examples: np.ndarray, layer: int) -> dict[str, np.ndarra
     return found
 
 
+def current_keys(key: int, examples: np.ndarray, projection: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the halves of each example's keys of the dropout of a projection's currents.
+
+    ``projection``: its number among all of the network.
+    """
+    with np.errstate(over="ignore"):
+        return halves(mix(_example_keys(key, examples) + np.uint64((1 << 32) + projection)))
+
+
 def _example_keys(key: int, examples: np.ndarray) -> np.ndarray:
     return mix(np.uint64(key) ^ examples.astype(np.int64).view(np.uint64))
 

@@ -187,6 +187,7 @@ def _projection(
         synapses=synapses,
         port=choice.port,
         delays=delays,
+        dropout=choice.dropout,
     )
 
 

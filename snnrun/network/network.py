@@ -125,7 +125,8 @@ class Projection:
     a ``sign``, 1 or -1, are drawn without one and given it.
     ``synapses``: who is connected; None: all are. ``port``: the state of the target that arrivals
     add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
-    step, and ``delays`` later where there are any.
+    step, and ``delays`` later where there are any. In training, what arrives at a neuron in a step
+    is dropped with probability ``dropout``, and divided by 1 - ``dropout`` otherwise.
     """
 
     name: str
@@ -141,6 +142,7 @@ class Projection:
     synapses: Synapses | None = None
     port: str = ""
     delays: Delays | None = None
+    dropout: float = 0.0
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         """Return initial weights between populations of these sizes, 0 without a synapse."""

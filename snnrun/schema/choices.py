@@ -40,6 +40,7 @@ class ProjectionChoice:
     port: str
     sign: int
     delay: DelayChoice | None
+    dropout: float
     place: str
 
 
@@ -216,5 +217,6 @@ def _projection(values: Values, given: Given, place: Mapping[str, int]) -> Proje
         port=own.get("port", ""),
         sign=own.get("sign", 0),
         delay=delay_choice(own.get("delay")),
+        dropout=own.get("dropout", 0.0),
         place=given.place,
     )

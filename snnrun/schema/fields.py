@@ -158,6 +158,7 @@ PROJECTION: dict[str, Reader] = {
     "port": field(TEXT, "I"),
     "sign": _sign,
     "delay": read_delay,
+    "dropout": field(FLOAT, 0.0, minimum=0, below=1),
 }
 
 

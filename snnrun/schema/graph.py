@@ -178,7 +178,7 @@ def _delays_within_the_trial(values: Values) -> Iterator[str]:
 
 
 @CHECKS.add
-def _gradients_for_delays_and_signs(values: Values) -> Iterator[str]:
+def _gradients_for_delays_signs_and_dropout(values: Values) -> Iterator[str]:
     for projection in _all_projections(values):
         rule = projection.rule
         if rule == FROZEN or not find_rule(rule).plastic:
@@ -188,9 +188,29 @@ def _gradients_for_delays_and_signs(values: Values) -> Iterator[str]:
                 f"{projection.place}.delay: rule={rule} pairs spikes as they are emitted, and "
                 "knows no delays; leave delay out, or give the projection another rule"
             )
+        if projection.dropout:
+            yield (
+                f"{projection.place}.dropout={projection.dropout:g}: rule={rule} pairs spikes, "
+                "whatever they add; leave dropout out, or give the projection another rule"
+            )
         if projection.sign:
             yield (
                 f"{projection.place}.sign={shown(projection.sign)}: rule={rule} keeps weights "
                 "within bounds of its own, rule.w_min and rule.w_max; leave sign out, or give the "
                 "projection another rule"
+            )
+
+
+@CHECKS.add
+def _dropout_that_can_be(values: Values) -> Iterator[str]:
+    for projection in _all_projections(values):
+        if not projection.dropout:
+            continue
+        where = f"{projection.place}.dropout={projection.dropout:g}"
+        if values["backend.name"] == "genn":
+            yield f"{where}: backend=genn has no dropout of currents; use backend=native"
+        if projection.delay is not None and projection.delay.kind == "dendritic":
+            yield (
+                f"{where}: goes with delays of kind axonal or synaptic, not dendritic; leave one "
+                "of them out"
             )

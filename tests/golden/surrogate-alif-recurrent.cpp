@@ -301,12 +301,13 @@ struct Program {
     using Plasticity = snn::Plasticity;
     static constexpr bool TRAINS_PARAMETERS = false;
     // population, number, first and last of those that reach each other, steps; of each projection
-    // source, its population and neurons, port, whether it is trained, a list, plastic
+    // source, its population and neurons, port, whether it is trained, a list, plastic, dropped;
+    // kind of its delays, the largest one in steps, whether they are trained
     using Layer0 = LayerSpec<Hidden, 0, 0, 0, 1400, Plasticity,
-        From<INPUT, void, 700, 0, true, false, false>,
-        From<0, Hidden, 64, 0, true, false, false>>;
+        From<INPUT, void, 700, 0, true, false, false, false>,
+        From<0, Hidden, 64, 0, true, false, false, false>>;
     using Layer1 = LayerSpec<Output, 1, 1, 1, 1400, Plasticity,
-        From<0, Hidden, 64, 0, true, false, false>>;
+        From<0, Hidden, 64, 0, true, false, false, false>>;
     using Layers = std::tuple<Layer0, Layer1>;
     using Loss = Maximum<Layer1, Formula>;
 };

@@ -37,6 +37,7 @@ class Link:
     _shares: dict[int, tuple[Array, Array]] = field(init=False)  # k -> h(k), dh/dd, beside weights
     _waiting: dict[int, Array] = field(init=False)  # step -> what will arrive then, [B, Q]
     _nothing: Array = field(init=False)  # [B, Q]
+    _kept: Array | None = field(init=False)  # [T, B, Q] factors of what arrives; None: 1
 
     @property
     def name(self) -> str:
@@ -44,9 +45,9 @@ class Link:
         return self.projection.name
 
     @property
-    def delayed(self) -> bool:
-        """Whether spikes arrive later than without delays."""
-        return self.projection.delays is not None
+    def plain(self) -> bool:
+        """Whether spikes arrive without delays, and currents are never dropped."""
+        return self.projection.delays is None and not self.projection.dropout
 
     @property
     def lead(self) -> int:
@@ -65,8 +66,12 @@ class Link:
             self._shares = {k: (h, dh) for k, (h, dh) in numbered if h.any() or dh.any()}
 
     # Forward
-    def begin(self, examples: int) -> None:
-        """Begin a trial, in which nothing is under way."""
+    def begin(self, examples: int, kept: Array | None) -> None:
+        """Begin a trial, in which nothing is under way.
+
+        ``kept``: factors of what arrives at a neuron in a step, [T, B, Q]; None: 1.
+        """
+        self._kept = kept
         self._waiting = {}
         self._nothing = np.zeros((examples, self.weights.shape[1]))
 
@@ -79,9 +84,14 @@ class Link:
 
     def arrived(self, n: int) -> Array:
         """Return what arrives in step n, [B, Q]."""
-        return self._waiting.pop(n, self._nothing)
+        arrived = self._waiting.pop(n, self._nothing)
+        return arrived if self._kept is None else arrived * self._kept[n]
 
     # Backward
+    def found(self, adjoint: Array, n: int) -> Array:
+        """Return the adjoint [B, Q] of the port at step n as arrivals find it."""
+        return adjoint if self._kept is None else adjoint * self._kept[n]
+
     def sent_back(self, adjoint: Array, n: int) -> Array:
         """Return what the targets send back to the spikes of step n, [B, P].
 

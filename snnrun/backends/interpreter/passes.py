@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snnrun.backends.base import Noise
-from snnrun.backends.draws import draw_keys, dropout_limit, hashes, kept_events, normal
+from snnrun.backends.draws import (
+    current_keys,
+    draw_keys,
+    dropout_limit,
+    hashes,
+    kept_events,
+    normal,
+)
 from snnrun.backends.interpreter.functions import Array
 from snnrun.backends.interpreter.links import Link
 from snnrun.backends.interpreter.neurons import JumpingNeurons, Neurons, SteppedNeurons
@@ -66,10 +73,6 @@ class Passes:
             for index, compiled in enumerate(self.program.populations)
         ]
         self.links = [link for layer in self.layers for link in layer.links]
-        self._from = [
-            [link for link in self.links if link.source == index]
-            for index in range(len(self.layers))
-        ]
 
     def _links(self, layer: int) -> list[Link]:
         network = self.program.network
@@ -114,8 +117,8 @@ class Passes:
         states = [layer.neurons.start(batch) for layer in self.layers]
         free_from = [np.zeros((batch, layer.neurons.size), int) for layer in self.layers]
         suppressed = [np.full((batch, layer.neurons.size), -1) for layer in self.layers]
-        for link in self.links:
-            link.begin(batch)
+        for number, link in enumerate(self.links):
+            link.begin(batch, self._kept(number, link, examples, noise, steps))
         for n in range(steps):
             for link in self.links:
                 if link.source is None:
@@ -159,6 +162,19 @@ class Passes:
             crossed=np.zeros((steps, *shape), int),
         )
 
+    def _kept(
+        self, number: int, link: Link, examples: Array, noise: Noise, steps: int
+    ) -> Array | None:
+        """Return by what dropout multiplies the currents of a projection, [T, B, Q]."""
+        dropout = link.projection.dropout
+        if not noise.in_network or not dropout:
+            return None
+        low, high = current_keys(noise.key, examples, number)
+        ids = np.arange(self.layers[link.target].neurons.size)
+        time = np.arange(steps)[:, None, None]
+        drawn = hashes(ids, time, low[:, None], high[:, None])
+        return np.where(drawn < dropout_limit(dropout), 0.0, 1 / (1 - dropout))
+
     def _draws(
         self, index: int, examples: Array, n: int, noise: Noise
     ) -> tuple[Array, Array] | None:
@@ -181,14 +197,16 @@ class Passes:
         steps, batch = arrivals.shape[:2]
         last = len(self.layers) - 1
         lam = [np.zeros(tape.stepped.shape[1:]) for tape in tapes]
-        # of the ports at the start of each step: what a spike that arrives there changes
+        # of the ports at the start of each step: what a spike that arrives there changes, by link
         input_adjoint = [
-            np.zeros((len(layer.neurons.ports), steps + 2, batch, layer.neurons.size))
-            for layer in self.layers
+            np.zeros((steps + 2, batch, self.layers[link.target].neurons.size))
+            for link in self.links
         ]
         if read.silent_push is not None:
             lam[last][0] += scale * read.silent_push
-            input_adjoint[last][:, steps] = lam[last][self.layers[last].neurons.ports]
+            for link, adjoint in zip(self.links, input_adjoint, strict=True):
+                if link.target == last:
+                    adjoint[steps] = lam[last][self.layers[last].neurons.ports[link.port]]
         time_gradients = self._time_gradients(tapes, read, scale)
         pushes = [self._pushes(i, tape, scale, averaged) for i, tape in enumerate(tapes)]
         sums: list[dict[str, Array]] = [{} for _ in self.layers]
@@ -219,7 +237,9 @@ class Passes:
                     )
                     lam[index] = _added(sums[index], moved)
                 lam[index] = self._through_step(neurons, tape, n, lam[index], sums[index])
-                input_adjoint[index][:, n] = lam[index][neurons.ports]
+                for link, adjoint in zip(self.links, input_adjoint, strict=True):
+                    if link.target == index:
+                        adjoint[n] = link.found(lam[index][neurons.ports[link.port]], n)
         return self._gradients(arrivals, tapes, input_adjoint, sums)
 
     def _time_gradients(self, tapes: list[Tape], read: Read, scale: float) -> list[Array]:
@@ -243,7 +263,7 @@ class Passes:
         batch, outputs = np.indices(read.peak.shape)
         at_peak = tapes[-1].stepped[read.peak, :, batch, outputs].transpose(2, 0, 1)
         rise, by_port = output.neurons.readout(at_peak)
-        links = [link for link in output.links if link.source is not None and not link.delayed]
+        links = [link for link in output.links if link.source is not None and link.plain]
         pulls = []
         for link in links:
             assert link.source is not None
@@ -277,9 +297,10 @@ class Passes:
         that comes a step later changes the loss by w (lam(a + 1) - lam(a)), lam that of the
         target's port, where a is the step in which it arrives.
         """
-        total = np.zeros(input_adjoint[index].shape[2:])
-        for link in self._from[index]:
-            adjoint = input_adjoint[link.target][link.port]
+        total = np.zeros((input_adjoint[0].shape[1], self.layers[index].neurons.size))
+        for link, adjoint in zip(self.links, input_adjoint, strict=True):
+            if link.source != index:
+                continue
             if self.program.engine is Engine.JUMPS:
                 adjoint = (adjoint[:-1] - adjoint[1:]) / self.program.dt
             else:
@@ -356,9 +377,9 @@ class Passes:
         sums: list[dict[str, Array]],
     ) -> dict[str, Array]:
         found = {}
-        for link in self.links:
+        for link, adjoint in zip(self.links, input_adjoint, strict=True):
             spikes = arrivals if link.source is None else tapes[link.source].spikes
-            of_weights, by_delay = link.gradients(spikes, input_adjoint[link.target][link.port])
+            of_weights, by_delay = link.gradients(spikes, adjoint)
             synapses = link.projection.synapses
             found[link.name] = of_weights if synapses is None else synapses.gathered(of_weights)
             if synapses is not None and not synapses.shared:

@@ -129,6 +129,7 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
                 arguments = [str(source), emitters[source].struct]
             arguments += [str(network.size(projection.source)), str(network.port_of(projection))]
             flags = [projection.trained, projection.synapses is not None, bool(projection.plastic)]
+            flags.append(projection.dropout > 0)
             arguments += [boolean(flag) for flag in flags]
             if (delays := projection.delays) is not None:
                 arguments += [f"Delay::{delays.kind.name}", str(delays.steps(program.dt))]

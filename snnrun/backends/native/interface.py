@@ -76,6 +76,7 @@ class Connected(c.Structure):
         ("low", c.c_double),
         ("high", c.c_double),
         ("most_delay", c.c_double),
+        ("dropout", c.c_double),
     )
 
 
@@ -97,7 +98,7 @@ def connections(program: Program) -> c.Array:
     found = []
     for projection in program.network.projections:
         low, high = projection.bounds
-        one = Connected(low=low, high=high)
+        one = Connected(low=low, high=high, dropout=projection.dropout)
         if projection.delays is not None:
             one.most_delay = projection.delays.most
         if (given := projection.synapses) is not None:

@@ -254,8 +254,8 @@ template <class L> class Return {
         const int end = L::DIRECT ? std::min(T, std::max(arrivals_end, top + 1)) : T;
         for (auto& table : work_.input_adjoint) table.zero_rows(top, end + 1);
         each_projection<L>([&](auto k) {
-            if constexpr (L::template Into<k()>::DELAY == Delay::DENDRITIC)
-                work_.delayed[k()].zero_rows(top, T);
+            if constexpr (L::template Into<k()>::OWN_ADJOINTS)
+                work_.own_adjoints[k()].zero_rows(top, T);
         });
     }
     // Step n of all blocks.

@@ -79,7 +79,9 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
     each_projection<L>([&](auto k) {
         using Own = typename L::template Into<k()>;
         if constexpr (!Own::DIRECT) {
-            const auto row = [&](int step) { return work.arriving(step, Own::PORT); };
+            const auto row = [&](int step) {
+                return work.arriving(step, Work<L>::template slot<k()>());
+            };
             Real* raw = nullptr;
             if constexpr (Own::DELAY == Delay::DENDRITIC) {
                 raw = work.raw[k()].data() + size_t(n) * L::WIDTH;
@@ -160,15 +162,20 @@ static inline void add_late_rows(Work<L>& work, const Tensors<L>& values,
     });
 }
 
-// Where dendritic delays spread arrivals, the adjoints of step n as arrivals find them: the sum of
-// h(k) x adjoint(n + k - 1).
+// The adjoints of step n as arrivals find them: where dendritic delays spread arrivals, the sum of
+// h(k) x adjoint(n + k - 1); where currents are dropped, what is left of them.
 template <class L>
 static inline void collect_adjoints(Work<L>& work, const Tensors<L>& values, int n) {
     each_projection<L>([&](auto k) {
         using Own = typename L::template Into<k()>;
-        if constexpr (Own::DELAY == Delay::DENDRITIC) {
-            Real* to = work.delayed[k()].row(n);
+        if constexpr (Own::OWN_ADJOINTS) {
+            Real* to = work.own_adjoints[k()].row(n);
             const auto& table = work.input_adjoint[Own::PORT];
+            if constexpr (Own::DROPPED) {
+                for (int v = 0; v < L::WIDTH / LANES; v++)
+                    vectors(to)[v] = vectors(table.row(n))[v] * work.drops[k()].kept(v, n);
+                return;
+            }
             for (int j = 0; j < L::Model::SIZE; j++) {
                 Real total = 0;
                 each_share(DelaysOf<L, k()>(values)(0, 0, j), work.width,

@@ -227,7 +227,7 @@ static void targets_of_step(Group<L>& group, Group<Target>& targets,
         };
         const auto delta = [&](int g) -> const Real* {  // those of step n + 1
             auto& work = *targets.work[g];
-            if constexpr (Own::DELAY == Delay::DENDRITIC) return work.delayed[K].row(n + 1);
+            if constexpr (Own::OWN_ADJOINTS) return work.own_adjoints[K].row(n + 1);
             else
                 return work.adjoint.data() +
                        size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH;
@@ -245,15 +245,12 @@ static void targets_of_step(Group<L>& group, Group<Target>& targets,
             for (; first < group.count; first++)
                 targets_of_trials<1, B>(rows, SIZE, first, to, delta);
         }
-        if constexpr (!Own::DIRECT && Own::DELAY != Delay::DENDRITIC)
+        if constexpr (Own::ALONE)
             for (int g = 0; g < group.count; g++) {
                 if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
                     sums_of_list<K, L>(*targets.work[g], values, delta(g), b, n + 1);
                 add_late_targets<K>(*group.work[g], *targets.work[g], values, b, n, i);
             }
-        if constexpr (Own::LISTED && Own::DELAY == Delay::DENDRITIC)
-            for (int g = 0; g < group.count; g++)
-                add_late_targets<K>(*group.work[g], *targets.work[g], values, b, n, i);
     }
 }
 

@@ -110,4 +110,17 @@ static inline vi drops_spikes(const Draws& draws, int v, int n) {
     return hash_lanes(draws.spike_dropout, v, n) < draws.spikes_dropped_below;
 }
 
+// What is left of the currents that a projection gives to neurons: 0 where they are dropped.
+struct CurrentDropout {
+    bool on = false;
+    uint64_t key = 0;
+    Word dropped_below = 0;  // of 2^32
+    Real scale = 1;
+    vf kept(int v, int n) const {  // factor of vector v in step n
+        if (!on) return splat(Real(1));
+        const vi kept = hash_lanes(key, v, n) >= dropped_below;
+        return kept ? splat(scale) : vf{};
+    }
+};
+
 }  // namespace snn

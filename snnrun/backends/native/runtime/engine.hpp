@@ -35,6 +35,7 @@ template <class P> class Engine : Walk<P> {
         : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS),
           deferred_(threads) {
         each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
+        int number = 0;  // of a projection
         formula_ = Formula::of(numbers), plasticity_ = Plasticity::of(numbers + Formula::NUMBERS);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
@@ -44,7 +45,8 @@ template <class P> class Engine : Walk<P> {
                 using Own = typename L::template Into<k()>;
                 if (Own::LISTED) lists[k()].take(*connected, Own::ROWS);
                 std::get<I>(lists_).bounds[k()] = {Real(connected->low), Real(connected->high),
-                                                   Real(connected->most_delay)};
+                                                   Real(connected->most_delay),
+                                                   connected->dropout, number++};
                 connected++;
             });
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
@@ -297,9 +299,9 @@ template <class P> class Engine : Walk<P> {
                 } else if constexpr (What::PLASTIC) {
                     good = plastic_update(plasticity_, w, m, v, gradient, from, to, a);
                 } else {
-                    const auto& [low, high, most] = bounds_of<I>(number() % L::COUNT);
-                    if (What::DELAYS) good = adam(w, m, v, gradient, from, to, late, 0, most);
-                    else good = adam(w, m, v, gradient, from, to, a, low, high);
+                    const auto& of = bounds_of<I>(number() % L::COUNT);
+                    if (What::DELAYS) good = adam(w, m, v, gradient, from, to, late, 0, of.most_delay);
+                    else good = adam(w, m, v, gradient, from, to, a, of.low, of.high);
                 }
                 if (!good) bad = at;
             }
@@ -310,7 +312,7 @@ template <class P> class Engine : Walk<P> {
     template <int I> const Bounds& bounds_of(int k) { return std::get<I>(lists_).bounds[k]; }
 
     ForwardPass<P> forward_pass(const Job& job) {
-        return {{}, value_, coefficients_, job, emitted_};
+        return {{}, value_, coefficients_, lists_, job, emitted_};
     }
 
     Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work

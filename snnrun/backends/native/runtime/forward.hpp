@@ -167,6 +167,14 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
     if constexpr (!L::DIRECT)
         for (int p = 0; work.through_ring() && p < PORTS; p++)
             take(p, vectors(work.arriving(n, p)) + b * B);
+    each_projection<L>([&](auto k) {
+        using Own = typename L::template Into<k()>;
+        if constexpr (Own::DROPPED) {
+            vf* row = vectors(work.arriving(n, Work<L>::template slot<k()>())) + b * B;
+            for (int x = 0; x < B; x++)
+                in[Own::PORT][x] += row[x] * work.drops[k()].kept(b * B + x, n), row[x] = vf{};
+        }
+    });
     if constexpr (L::LATE_ROWS)
         for (int p = 0; p < PORTS; p++) take(p, vectors(work.next_row(n, p)) + b * B);
     add_arrivals<L>(weights, from, in, b, n);

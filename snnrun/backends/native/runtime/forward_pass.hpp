@@ -20,6 +20,7 @@ template <class P> struct ForwardPass : Walk<P> {
 
     const typename Map<Tensors, Layers>::type& value;
     const typename Map<Coefficients, Layers>::type& coefficients;
+    const typename Map<Lists, Layers>::type& declared;
     const Job& job;
     std::vector<Emitted>& emitted;  // per example of the call
 
@@ -36,7 +37,14 @@ template <class P> struct ForwardPass : Walk<P> {
                                         : trial.dropout.filter(all, d.steps, d.channels, key,
                                                                Dropout::limit(job.dropout));
         each_layer([&](auto l) {
-            std::get<l()>(trial.work).clear_way(std::get<l()>(value), job.delay_width);
+            auto& work = std::get<l()>(trial.work);
+            work.clear_way(std::get<l()>(value), job.delay_width);
+            for (int k = 0; k < Layer<l()>::COUNT && Layer<l()>::DROPPED; k++) {
+                const auto& of = std::get<l()>(declared).bounds[k];
+                work.drops[k] = {job.in_network && of.dropout > 0,
+                                 mix(key + (uint64_t(1) << 32) + uint64_t(of.number)),
+                                 Word(of.dropout * 4294967295.0), Real(1 / (1 - of.dropout))};
+            }
         });
         trial.loss.start(trial.events);
     }

@@ -71,7 +71,7 @@ static inline void gather_axonal(Work<L>& work, const Tensors<L>& values, Real* 
         with_part<L>(q, [&](auto size, int p) {
             constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
             constexpr int STRIDE = Table<L>::ROWWISE ? L::WIDTH / LANES : COUNT;
-            const vf* table = work.input_adjoint[Own::PORT].part(b, p * S);
+            const vf* table = work.template adjoints<K>().part(b, p * S);
             vf of_weights[COUNT] = {}, slope[COUNT] = {};
             if (work.width == 0) {  // sums of the first steps, and of the second ones
                 const vf* first = table + size_t(shift + whole) * STRIDE;

@@ -182,13 +182,14 @@ template <class L> struct Work {
     using M = typename L::Model;
     BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
-    Buffer<Real> under_way;              // [step modulo ring][port][WIDTH] by lists, with delays
+    Buffer<Real> under_way;              // [step modulo ring][slot][WIDTH] by lists, with delays
     int ring = 0;                        // a power of 2
     Real width = 0;                      // of delayed spikes, in steps
     LateRows late_rows[L::COUNT];
     Buffer<Real> next;                   // [odd or even step][port][WIDTH] of late rows
     Buffer<Real> raw[L::COUNT];          // [step][WIDTH] what arrives before dendritic delays
-    Table<L> delayed[L::COUNT];          // adjoints as arrivals with dendritic delays find them
+    Table<L> own_adjoints[L::COUNT];     // as arrivals find them where that is not the port's
+    CurrentDropout drops[L::COUNT];
     Buffer<Real> sums[L::COUNT];  // discrete: [step][PRE] over targets, before axonal delays
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
     Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; dl_ds_at
@@ -211,10 +212,8 @@ template <class L> struct Work {
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
-            if (Own::DELAY == Delay::DENDRITIC) {
-                raw[k()].allocate(size_t(L::STEPS) * L::WIDTH);
-                delayed[k()].allocate(), delayed[k()].data.zero();  // padding stays 0
-            }
+            if (Own::DELAY == Delay::DENDRITIC) raw[k()].allocate(size_t(L::STEPS) * L::WIDTH);
+            if (Own::OWN_ADJOINTS) own_adjoints[k()].allocate(), own_adjoints[k()].data.zero();
             if (Own::DELAY == Delay::AXONAL && Own::discrete())
                 sums[k()].allocate(size_t(L::STEPS + 1) * Own::PRE);
         });
@@ -246,7 +245,7 @@ template <class L> struct Work {
         const int longest = L::MOST + int(width) + 2;
         if (longest > ring) {
             for (ring = 1; ring < longest; ring *= 2) {}
-            under_way.allocate(size_t(ring) * M::PORTS * L::WIDTH);
+            under_way.allocate(size_t(ring) * SLOTS * L::WIDTH);
         }
         if (through_ring()) under_way.zero();
         each_projection<L>([&](auto k) {
@@ -261,13 +260,19 @@ template <class L> struct Work {
     Real* next_row(int step, int port) {
         return next.data() + (size_t(step & 1) * M::PORTS + port) * L::WIDTH;
     }
-    Real* arriving(int step, int port) {  // in this step, [WIDTH]
-        return under_way.data() + (size_t(step & (ring - 1)) * M::PORTS + port) * L::WIDTH;
+    // Rows of the ring for a step: of the ports, and of projections whose currents are dropped.
+    static constexpr int SLOTS = M::PORTS + (L::DROPPED ? L::COUNT : 0);
+    template <int K> static constexpr int slot() {
+        using Own = typename L::template Into<K>;
+        return Own::DROPPED ? M::PORTS + K : Own::PORT;
+    }
+    Real* arriving(int step, int slot) {  // in this step, [WIDTH]
+        return under_way.data() + (size_t(step & (ring - 1)) * SLOTS + slot) * L::WIDTH;
     }
     // The adjoints that arrivals by projection K find.
     template <int K> Table<L>& adjoints() {
         using Own = typename L::template Into<K>;
-        if constexpr (Own::DELAY == Delay::DENDRITIC) return delayed[K];
+        if constexpr (Own::OWN_ADJOINTS) return own_adjoints[K];
         else return input_adjoint[Own::PORT];
     }
     vf* signal(int kind, int n) {
@@ -297,7 +302,11 @@ template <template <class> class X, class... Ls> struct Map<X, std::tuple<Ls...>
     using type = std::tuple<X<Ls>...>;
 };
 template <class L> struct HeldAfter { Buffer<Int> at; };
-struct Bounds { Real low, high, most_delay; };  // of the weights and delays of a projection
+struct Bounds {  // of the weights and delays of a projection
+    Real low, high, most_delay;
+    double dropout;
+    int number;  // of the projection among all
+};
 template <class L> struct Lists {
     SynapseList of[L::COUNT];
     Bounds bounds[L::COUNT];

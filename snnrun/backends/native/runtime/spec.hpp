@@ -26,8 +26,10 @@ enum class Delay { NONE, AXONAL, DENDRITIC, SYNAPTIC };
 // PORT:        which of the ports of the layer that it ends in
 // LISTED:      a list of synapses, not all neurons
 // DELAY:       which synapses share a delay; MOST: the largest one, in steps
+// DROPPED:     in training, what arrives at a neuron in a step may be dropped
 template <int SOURCE_, class Population_, int ROWS_, int PORT_, bool TRAINED_, bool LISTED_,
-          bool PLASTIC_, Delay DELAY_ = Delay::NONE, int MOST_ = 0, bool DELAY_TRAINED_ = false>
+          bool PLASTIC_, bool DROPPED_, Delay DELAY_ = Delay::NONE, int MOST_ = 0,
+          bool DELAY_TRAINED_ = false>
 struct From {
     using Population = Population_;
     static constexpr int SOURCE = SOURCE_, ROWS = ROWS_, PORT = PORT_;
@@ -35,14 +37,18 @@ struct From {
     static constexpr bool BY_GRADIENT = TRAINED && !PLASTIC;
     static constexpr Delay DELAY = DELAY_;
     static constexpr int MOST = MOST_;
-    static constexpr bool DELAY_TRAINED = DELAY_TRAINED_;
+    static constexpr bool DELAY_TRAINED = DELAY_TRAINED_, DROPPED = DROPPED_;
     // its spikes go into registers when they arrive, and not through memory
-    static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE;
+    static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE && !DROPPED;
     // spikes of a neuron arrive in two neighbouring steps, unless they are spread over more
-    static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL;
+    static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL && !DROPPED;
+    // arrivals find other adjoints than those of the port: delayed, or dropped
+    static constexpr bool OWN_ADJOINTS = DELAY == Delay::DENDRITIC || DROPPED;
+    // the sums over targets of a source differ from those of all targets in one step
+    static constexpr bool ALONE =
+        LISTED || DELAY == Delay::AXONAL || DELAY == Delay::SYNAPTIC;
     // each target reads adjoints at one place in time, or each has its own
-    static constexpr bool ROWWISE =
-        LISTED || DELAY == Delay::DENDRITIC || DELAY == Delay::SYNAPTIC;
+    static constexpr bool ROWWISE = LISTED || OWN_ADJOINTS || DELAY == Delay::SYNAPTIC;
     static constexpr int pre() {  // rows of the weights, those of padding too
         if constexpr (SOURCE == INPUT) return ROWS;
         else return Shape<ROWS>::width;
@@ -78,6 +84,7 @@ struct LayerSpec {
     // what its group has emitted may be under way for long
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
+    static constexpr bool DROPPED = (Froms::DROPPED || ...);
     static constexpr int MOST = std::max({Froms::MOST...});
     static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
     // Whether something learns from gradients here.

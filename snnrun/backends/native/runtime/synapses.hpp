@@ -22,7 +22,8 @@ namespace snn {
     F(int64_t, shared)                                                                             \
     F(double, low)        /* bounds of weights */                                                  \
     F(double, high)                                                                                \
-    F(double, most_delay) /* ms */
+    F(double, most_delay) /* ms */                                                                 \
+    F(double, dropout)    /* of currents, in training */
 SNN_STRUCT(Connected, SNN_CONNECTED)
 
 struct SynapseList {

@@ -39,7 +39,7 @@ static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int p
     }
 }
 template <class Own> constexpr bool share_shift() {
-    return !Own::LISTED && (Own::DELAY == Delay::NONE || Own::DELAY == Delay::DENDRITIC);
+    return !Own::ALONE;
 }
 
 // Orders the spikes of a layer by the step in which they arrive first, by projection K with
