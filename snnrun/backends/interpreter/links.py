@@ -45,6 +45,11 @@ class Link:
         return self.projection.name
 
     @property
+    def size(self) -> int:
+        """Number of postsynaptic neurons."""
+        return self.weights.shape[1]
+
+    @property
     def plain(self) -> bool:
         """Whether spikes arrive without delays, and currents are never dropped."""
         return self.projection.delays is None and not self.projection.dropout

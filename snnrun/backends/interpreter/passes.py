@@ -13,14 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snnrun.backends.base import Noise
-from snnrun.backends.draws import (
-    current_keys,
-    draw_keys,
-    dropout_limit,
-    hashes,
-    kept_events,
-    normal,
-)
+from snnrun.backends.draws import kept_events
+from snnrun.backends.interpreter.drawn import draws, kept_currents
 from snnrun.backends.interpreter.functions import Array
 from snnrun.backends.interpreter.links import Link
 from snnrun.backends.interpreter.neurons import JumpingNeurons, Neurons, SteppedNeurons
@@ -118,7 +112,7 @@ class Passes:
         free_from = [np.zeros((batch, layer.neurons.size), int) for layer in self.layers]
         suppressed = [np.full((batch, layer.neurons.size), -1) for layer in self.layers]
         for number, link in enumerate(self.links):
-            link.begin(batch, self._kept(number, link, examples, noise, steps))
+            link.begin(batch, kept_currents(link, number, examples, noise, steps))
         for n in range(steps):
             for link in self.links:
                 if link.source is None:
@@ -131,7 +125,7 @@ class Passes:
                     x[neurons.ports[link.port]] += link.arrived(n)
                 tape.arrived[n] = x
                 x = neurons.advance(x)
-                drawn = self._draws(index, examples, n, noise)
+                drawn = draws(neurons, index, examples, n, noise)
                 if drawn is not None:
                     x[neurons.threshold_state] += drawn[0]
                     tape.dropped[n] = drawn[1]
@@ -161,33 +155,6 @@ class Passes:
             dropped=flags[1],
             crossed=np.zeros((steps, *shape), int),
         )
-
-    def _kept(
-        self, number: int, link: Link, examples: Array, noise: Noise, steps: int
-    ) -> Array | None:
-        """Return by what dropout multiplies the currents of a projection, [T, B, Q]."""
-        dropout = link.projection.dropout
-        if not noise.in_network or not dropout:
-            return None
-        low, high = current_keys(noise.key, examples, number)
-        ids = np.arange(self.layers[link.target].neurons.size)
-        time = np.arange(steps)[:, None, None]
-        drawn = hashes(ids, time, low[:, None], high[:, None])
-        return np.where(drawn < dropout_limit(dropout), 0.0, 1 / (1 - dropout))
-
-    def _draws(
-        self, index: int, examples: Array, n: int, noise: Noise
-    ) -> tuple[Array, Array] | None:
-        """Return what is added to the state that meets the threshold, and who may not spike."""
-        compiled = self.layers[index].neurons.compiled
-        dropout = compiled.population.spike_dropout
-        if not noise.in_network or not (compiled.noise or dropout):
-            return None
-        keys = {k: v[:, None] for k, v in draw_keys(noise.key, examples, index).items()}
-        ids, step = np.arange(compiled.population.size), np.array(n)
-        added = normal(hashes(ids, step, keys["noise_low"], keys["noise_high"])) * compiled.noise
-        drawn = hashes(ids, step, keys["spike_dropout_low"], keys["spike_dropout_high"])
-        return added, drawn < dropout_limit(dropout)
 
     # Backward
     def backward(

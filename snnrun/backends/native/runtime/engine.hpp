@@ -300,8 +300,9 @@ template <class P> class Engine : Walk<P> {
                     good = plastic_update(plasticity_, w, m, v, gradient, from, to, a);
                 } else {
                     const auto& of = bounds_of<I>(number() % L::COUNT);
-                    if (What::DELAYS) good = adam(w, m, v, gradient, from, to, late, 0, of.most_delay);
-                    else good = adam(w, m, v, gradient, from, to, a, of.low, of.high);
+                    good = What::DELAYS ?
+                        adam(w, m, v, gradient, from, to, late, 0, of.most_delay) :
+                        adam(w, m, v, gradient, from, to, a, of.low, of.high);
                 }
                 if (!good) bad = at;
             }
