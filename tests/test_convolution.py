@@ -263,6 +263,14 @@ def test_shapes_follow_from_the_inputs_and_fixed_weights_stay() -> None:
     [forward, recurrent, *_] = program.tensors
     assert (forward.shape, recurrent.shape) == ((3, 3, 2, 4), (3, 3, 4, 4))
     assert program.trained_values == 72 + 144 + 24 * 3
+    text = program.describe()
+    for line in (
+        "input: 60 channels in shape [6, 5, 2]",
+        "population features: 120 x lif in shape [6, 5, 4]",
+        ", trained, conv2d (kernel 3, padding 1, channels 4) of 1,664 synapses that share 72 we",
+        ", fixed, sum_pool (kernel 2, scale 2.0) of 96 synapses that share 1 weight\n",
+    ):
+        assert line in text
 
 
 @pytest.mark.usefixtures("places")

@@ -17,8 +17,9 @@ BY = "--by"
 HELP = f"""\
 usage: snnrun plot [RUN ...] [{OUTPUT} FILE] [{BY} KEY,...]
 
-One run (without RUN, the newest below ./outputs): its course, weights, time constants and, with
-COLLECT_CONFUSION, confusion matrix, to RUN/plots; with {OUTPUT}, its course to FILE.
+One run (without RUN, the newest below ./outputs): its course, network, weights, time constants,
+delays and, with COLLECT_CONFUSION, confusion matrix, to RUN/plots; with {OUTPUT}, its course to
+FILE.
 Several runs: their courses in one picture, {COMPARISON} or FILE. Runs that differ only by seeds
 are shown as mean and standard deviation. The folder of a sweep: the score by each key that differs
 (or those of {BY}), by all of them, and the curves, to FOLDER/sweep.png or FILE. The folder of a

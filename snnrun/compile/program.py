@@ -10,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 import sympy as sp
 
+from snnrun.compile.describe import describe_layer
 from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.population import CompiledPopulation, compile_population
 from snnrun.connectivity.synapses import Synapses
@@ -19,7 +20,7 @@ from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.delays import Delays
-from snnrun.network.network import Layer, Network, Population, Projection
+from snnrun.network.network import Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES, SPIKE_TRAINS, Engine, Gradient, Learning, Plasticity
@@ -244,8 +245,10 @@ class Program:
         spikes = _spikes_of(self.learning)
         if spikes is not None:
             lines.append(f"    derivative of spikes: {describe_derivative(spikes)}")
+        if grid := self.network.input.grid:
+            lines.append(f"input: {self.network.input.size} channels in shape {list(grid)}")
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
-            lines += _describe_layer(layer, compiled)
+            lines += describe_layer(layer, compiled)
         lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
         if self.regulariser is not None:
             of = ", of spike counts averaged over the mini-batch" if self.average_spikes else ""
@@ -351,49 +354,3 @@ def _refuse_update(population: Population, rule: Rule, engine: Engine) -> None:
             f"discrete time, which has no flow between spikes; rule {rule.name} differentiates "
             f"that flow. Use {able or 'a neuron that is declared by equations'}"
         )
-
-
-def _describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
-    dynamics, population = compiled.dynamics, layer.population
-    neuron = dynamics.neuron
-    grid = f" in shape {list(population.grid)}" if population.grid else ""
-    lines = [f"population {population.name}: {population.size} x {neuron.name}{grid}"]
-    lines += [f"    {line}" for line in neuron.system.lines]
-    if neuron.count is not None:
-        lines.append(f"    {neuron.count} spikes a step, at most {population.most_spikes}")
-    if population.noise > 0:
-        lines.append(f"    in training: noise of {population.noise:g} sqrt(dt) normal in each step")
-    if population.spike_dropout > 0:
-        lines.append(
-            f"    in training: kept from spiking with probability {population.spike_dropout:g}"
-        )
-    if compiled.step_back is not None:
-        lines += compiled.step_back.describe()
-    if dynamics.jump is not None:
-        lines.append(f"    slope at a spike: {dynamics.jump.slope}")
-        lines.append(f"    drive of a spike: ({dynamics.jump.strength}) / slope")
-        for state, value in dynamics.jump.adjoint.items():
-            lines.append(f"    lam_{state} <- {value}")
-    lines += [f"    {_describe_projection(projection)}" for projection in layer.projections]
-    return lines
-
-
-def _describe_projection(projection: Projection) -> str:
-    parts = [
-        f"{projection.name} from {projection.source}",
-        ("trained" if projection.trained else "fixed")
-        + (f" by {projection.rule}" if projection.plastic else ""),
-    ]
-    if (synapses := projection.synapses) is not None:
-        shared = f" that share {synapses.count} weights" if synapses.shared else ""
-        parts.append(f"{len(synapses.pre)} synapses{shared}")
-    if projection.port:
-        parts.append(f"port {projection.port}")
-    if projection.sign:
-        parts.append(f"weights {'>=' if projection.sign > 0 else '<='} 0")
-    if (delays := projection.delays) is not None:
-        low, high = float(delays.start.min()), float(delays.start.max())
-        start = f"{low:.4g}" if low == high else f"{low:.3g} to {high:.3g}"
-        learned = f", trained within 0 to {delays.most:g} ms" if delays.trained else ""
-        parts.append(f"{delays.kind.value} delays of {start} ms{learned}")
-    return ", ".join(parts)

@@ -43,6 +43,7 @@ MODULES = {  # where the built-in kinds are, apart from their names, since NumPy
     "mean_pool": "convolution",
 }
 CONNECTIVITIES = tuple(MODULES)
+LONGEST = 40  # characters of an option, where a connectivity is told in words
 DENSE = "dense"
 
 
@@ -103,6 +104,17 @@ class Connectivity:
     def dense(self) -> bool:
         """Whether all neurons are connected."""
         return self.synapses is None and self.between is None
+
+    @property
+    def words(self) -> str:
+        """The kind, its first option, and those that are not as usual: ``conv2d (kernel 3)``."""
+        usual = replace(self, values={}).values
+        told = [
+            f"{name} {shown(value):.{LONGEST}}"
+            for k, (name, value) in enumerate(self.values.items())
+            if value is not None and (k == 0 or value != usual.get(name))
+        ]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
 
     def problems(self, given: Mapping[str, Any], where: str) -> Iterator[str]:
         """Yield what is wrong with options that are ``given`` under the key ``where``."""

@@ -184,6 +184,7 @@ def _projection(
         plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
         sign=choice.sign,
+        connectivity=kind.words,
         synapses=synapses,
         port=choice.port,
         delays=delays,

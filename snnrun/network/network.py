@@ -122,7 +122,8 @@ class Projection:
 
     ``rule``: the name of what trains them; ``plastic``: how, where that is by pairs of spikes and
     not as the whole network is. Initial weights are within ``bounds``, and stay there; those with
-    a ``sign``, 1 or -1, are drawn without one and given it.
+    a ``sign``, 1 or -1, are drawn without one and given it. ``connectivity``: of which kind the
+    synapses are, in words.
     ``synapses``: who is connected; None: all are. ``port``: the state of the target that arrivals
     add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
     step, and ``delays`` later where there are any. In training, what arrives at a neuron in a step
@@ -139,6 +140,7 @@ class Projection:
     plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
     sign: int = 0
+    connectivity: str = ""
     synapses: Synapses | None = None
     port: str = ""
     delays: Delays | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from snnrun.plots.learned import panels, size_of
+from snnrun.plots.histograms import panels, size_of
 from snnrun.plots.style import BLUE, Picture, tidy
 
 

@@ -1,4 +1,4 @@
-"""What is learned: weights by projection, time constants by population, receptive fields."""
+"""What is learned: weights by projection and as images, time constants by population, delays."""
 
 from __future__ import annotations
 
@@ -7,20 +7,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from snnrun.datasets import find
 from snnrun.network.network import Network
-from snnrun.plots.style import BLUE, GREY, VERMILION, Picture, tidy
+from snnrun.plots.delays import DelayCourse, courses, histograms_of_delays
+from snnrun.plots.histograms import bins_of, panels, size_of
+from snnrun.plots.network import network_picture
+from snnrun.plots.style import BLUE, GREY, SKY, VERMILION, Picture, tidy
 from snnrun.schema import DATASETS
 
 MS = "ms"
-COLUMNS = 3
-BINS = 50
 MOST_FIELDS = 100  # fields in a picture
 MOST_CHANNELS = 32  # of a kernel, on either side
 FIELD_COLUMNS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What a network has learned.
+
+    ``weights``: projection -> the array of its weights, not a number where there is no synapse.
+    """
+
+    network: Network
+    weights: Mapping[str, np.ndarray]
+    time_constants: list[TimeConstant]
+    delays: list[DelayCourse]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +47,16 @@ class TimeConstant:
     start: np.ndarray  # [neurons]
 
 
-def size_of(panels: int) -> tuple[float, float]:
-    """Return width and height of a figure with so many histograms, in inches."""
-    return 3.4 * min(COLUMNS, max(2, panels)), 2.8 * -(-panels // COLUMNS) + 0.4
-
-
 def histograms_of_weights(weights: Mapping[str, np.ndarray], title: str) -> Picture:
     """Return a histogram of the weights of each projection."""
 
     def paint(figure: Figure) -> None:
         for axes, (name, values) in zip(panels(figure, len(weights)), weights.items(), strict=True):
-            axes.hist(values.ravel(), bins=_bins(values), color=BLUE)
-            axes.axvline(float(values.mean()), color=VERMILION, linewidth=1.2)
-            tidy(axes, name, x=f"weight (mean {values.mean():.3g}, std {values.std():.3g})")
-            axes.set_ylabel("synapses")
+            there = values[np.isfinite(values)]
+            axes.hist(there, bins=bins_of(there), color=BLUE)
+            axes.axvline(float(there.mean()), color=VERMILION, linewidth=1.2)
+            tidy(axes, name, x=f"weight (mean {there.mean():.3g}, std {there.std():.3g})")
+            axes.set_ylabel("synapses" if values.ndim == 2 else "weights that synapses share")
 
     return Picture("weights", size_of(len(weights)), title, paint)
 
@@ -56,7 +66,7 @@ def histograms_of_taus(found: list[TimeConstant], title: str) -> Picture:
 
     def paint(figure: Figure) -> None:
         for axes, tau in zip(panels(figure, len(found)), found, strict=True):
-            bins = _bins(np.concatenate([tau.values, tau.start]))
+            bins = bins_of(np.concatenate([tau.values, tau.start]))
             axes.hist(tau.values, bins=bins, color=BLUE, label="now")
             if np.ptp(tau.start) > 0:
                 axes.hist(
@@ -70,21 +80,6 @@ def histograms_of_taus(found: list[TimeConstant], title: str) -> Picture:
             axes.legend(frameon=False, fontsize=8)
 
     return Picture("time_constants", size_of(len(found)), title, paint)
-
-
-def panels(figure: Figure, count: int) -> list[Axes]:
-    """Return ``count`` axes in rows."""
-    columns = min(COLUMNS, count)
-    rows = -(-count // columns)
-    return [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
-
-
-def _bins(values: np.ndarray) -> list[float]:
-    """Return edges of bins over all values, no more bins than values."""
-    low, high = float(values.min()), float(values.max())
-    margin = 0.0 if high > low else 0.05 * abs(low) + 1e-3
-    count = int(np.clip(np.sqrt(values.size), 8, BINS))
-    return [float(edge) for edge in np.linspace(low - margin, high + margin, count + 1)]
 
 
 def fields(weights: np.ndarray, title: str) -> Picture:
@@ -123,6 +118,7 @@ def kernels(found: Mapping[str, np.ndarray], title: str) -> Picture:
         for axes, (name, sheet) in zip(rows[:, 0], sheets.items(), strict=True):
             shown = axes.imshow(sheet, cmap="gray_r", interpolation="nearest")
             figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
+            axes.set_facecolor(to_rgba(SKY, 0.35))  # between kernels
             ins, outs = found[name].shape[-2:]
             axes.set_title(f"{name}: from {_first(ins)} (rows) to {_first(outs)} (columns)")
             axes.set_xticks([])
@@ -147,17 +143,17 @@ def _sheet(weights: np.ndarray) -> np.ndarray:
 
 
 def learned(
-    network: Network, tensors: Mapping[str, np.ndarray]
-) -> tuple[dict[str, np.ndarray], list[TimeConstant]]:
-    """Return the weights by projection, and the time constants in which neurons differ.
+    network: Network,
+    tensors: Mapping[str, np.ndarray],
+    recorded: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> Learned:
+    """Return what is learned; of weights those that are, and of time constants that differ.
 
-    Pooling has no weights to speak of.
+    Args:
+        network: The network.
+        tensors: Its tensors by name.
+        recorded: When -> projection -> delays that were recorded.
     """
-    weights = {
-        projection.name: tensors[projection.name]
-        for projection in network.projections
-        if projection.trained or projection.synapses is None or not projection.synapses.shared
-    }
     found = []
     for layer in network.layers:
         population = layer.population
@@ -168,20 +164,44 @@ def learned(
                 found.append(
                     TimeConstant(population=population.name, name=name, values=values, start=start)
                 )
-    return weights, found
+    return Learned(
+        network=network,
+        weights=dict(_weights(network, tensors)),
+        time_constants=found,
+        delays=courses(network, tensors, recorded or {}),
+    )
 
 
-def pictures_of(
-    weights: Mapping[str, np.ndarray], taus: list[TimeConstant], after: str, dataset: str = ""
-) -> Iterator[Picture]:
-    """Yield the histograms, receptive fields on images, and kernels."""
-    first = next(iter(weights.values()), np.empty(0))
-    pixels = dataset in DATASETS and find(dataset).pixels and first.ndim == 2
-    if pixels and math.isqrt(len(first)) ** 2 == len(first):
+def _weights(
+    network: Network, tensors: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the weights by projection; pooling has none to speak of."""
+    for projection in network.projections:
+        weights, synapses = tensors[projection.name], projection.synapses
+        if synapses is None:
+            yield projection.name, weights
+        elif not synapses.shared and len(synapses.pre):
+            yield projection.name, np.where(synapses.mask, weights, np.nan)
+        elif projection.trained and synapses.shared:
+            yield projection.name, weights
+
+
+def pictures_of(found: Learned, after: str, dataset: str = "") -> Iterator[Picture]:
+    """Yield the network, histograms, receptive fields on images, and kernels."""
+    network = found.network
+    now = {course.projection: course.now for course in found.delays}
+    yield network_picture(network, now, f"Network {after}")
+    pixels = dataset in DATASETS and find(dataset).pixels
+    seen = (found.weights.get(p.name) for p in network.projections if p.source == "input")
+    first = next((w for w in seen if w is not None and w.ndim == 2), np.empty((0, 0)))
+    if pixels and first.size and math.isqrt(len(first)) ** 2 == len(first):
         yield fields(first, f"Weights from the pixels into each neuron {after}")
-    if convolved := {name: array for name, array in weights.items() if array.ndim in (3, 4)}:
+    convolved = {name: array for name, array in found.weights.items() if array.ndim in (3, 4)}
+    if convolved:
         yield kernels(convolved, f"Kernels {after}")
-    if weights:
-        yield histograms_of_weights(weights, f"Weights {after}")
-    if taus:
-        yield histograms_of_taus(taus, f"Time constants {after}")
+    if found.weights:
+        yield histograms_of_weights(found.weights, f"Weights {after}")
+    if found.time_constants:
+        yield histograms_of_taus(found.time_constants, f"Time constants {after}")
+    if found.delays:
+        yield histograms_of_delays(found.delays, f"Delays {after}")

@@ -109,7 +109,7 @@ class LivePlots:
     def _learned(self, after: str) -> Iterator[Picture]:
         program = self._backend.program
         tensors = {tensor.name: self._backend.get(tensor.name) for tensor in program.tensors}
-        return pictures_of(*learned(program.network, tensors), after, self._config.dataset.name)
+        return pictures_of(learned(program.network, tensors), after, self._config.dataset.name)
 
     def _activity(self, epoch: int, spikes_per_example: np.ndarray) -> Iterator[Picture]:
         program = self._backend.program

@@ -59,7 +59,7 @@ def plot_run(folder: Path) -> Path:
         after = f"after {saved['epoch']} epochs (last checkpoint)"
         name = run.config["dataset"]["name"]
         network = build_network(validate(run.config), *saved_ends(saved))
-        found += pictures_of(*learned(network, tensors), after, name)
+        found += pictures_of(learned(network, tensors, _recorded_delays(run)), after, name)
     for picture in found:
         picture.write(run.paths)
     return run.paths.plots
@@ -165,6 +165,15 @@ def _confusion(run: Run) -> Iterator[Picture]:
         found.pop("train", None)
     if found:
         yield confusion(found, run.class_names, "Confusion, last epoch")
+
+
+def _recorded_delays(run: Run) -> dict[str, dict[str, np.ndarray]]:
+    """Return the delays that were recorded later than at the start, by the time in words."""
+    found = {}
+    for epoch, trial in run.recorded()["weights"]:
+        if (epoch, trial) > (0, 0) and (delays := run.delays(epoch, trial)):
+            found[f"epoch {epoch}" + (f", trial {trial}" if trial else "")] = delays
+    return found
 
 
 def _patterns(run: Run) -> Iterator[Picture]:

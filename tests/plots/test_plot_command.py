@@ -49,7 +49,9 @@ def test_one_run_gets_its_pictures_in_its_folder(
     assert main(["plot", str(runs / "a")]) == 0
     plots = RunPaths(runs / "a").plots
     assert capsys.readouterr().out == f"{plots}\n"
-    names = {"training.png", "weights.png", "time_constants.png", "confusion.png"}
+    names = {
+        f"{name}.png" for name in ("training", "network", "weights", "time_constants", "confusion")
+    }
     assert {path.name for path in plots.iterdir()} == names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.iterdir())
 

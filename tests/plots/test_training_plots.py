@@ -41,7 +41,7 @@ PLOTS: dict[str, Any] = {
     "COLLECT_CONFUSION": True,
     "TRAIN_TAU": True,
 }
-ALL = {"training", "raster", "weights", "activity", "confusion", "time_constants"}
+ALL = {"training", "raster", "network", "weights", "activity", "confusion", "time_constants"}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_a_run_leaves_every_picture_whole_and_says_where(plotted: Path) -> None:
     assert pictures(plotted) == ALL
     for name in ALL:
         width, height = size_of_png(RunPaths(plotted).plot(name))
-        assert 400 < width < 1500
+        assert 200 < width < 1500
         assert 250 < height < 1500
     assert f"{RunPaths(plotted).plots}: plots" in RunPaths(plotted).log.read_text()
 
@@ -92,7 +92,7 @@ def test_each_key_makes_its_own_pictures(tmp_path: Path) -> None:
     assert pictures(tmp_path / "a") == {"training"}
     unwatched = {"N_VALIDATE": 0, "CHECKPOINT_BEST": "neither"}
     train(small(N_EPOCH=1, FANCY_PLOTS=True, **unwatched), tmp_path / "b")
-    assert pictures(tmp_path / "b") == {"raster", "weights", "activity"}
+    assert pictures(tmp_path / "b") == {"raster", "network", "weights", "activity"}
 
 
 def test_pictures_are_made_at_the_interval_and_at_the_end(
