@@ -223,7 +223,7 @@ GRAPHS = {
         [
             {"ends": "input-a", "delays": AXONAL},
             {"ends": "a-a", "delays": AXONAL, "mean": 0.0},
-            {"ends": "a-b", "delays": AXONAL},
+            {"ends": "a-b", "synapses": sparse(5, 6), "delays": AXONAL, "mean": 1.2},
             {"ends": "b-output", "delays": AXONAL},
             {"ends": "input-b"},
         ],

@@ -161,13 +161,13 @@ static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Abov
                     }
         }
     }
+    if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
+        for (int n = from; n < to; n++)  // a step reads the sums of later ones
+            sums_of_list<K, L>(above, values, above.template adjoints<K>().row(n + 1), b, n + 1);
     if constexpr (!SUMMED || Own::DELAY == Delay::AXONAL)
         for (int n = from; n < to; n++) {
             if (FRESH)
                 for (int x = 0; x < B; x++) work.dl_ds_at(n - from, b, x) = vf{};
-            if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
-                sums_of_list<K, L>(above, values, above.template adjoints<K>().row(n + 1), b,
-                                   n + 1);
             add_late_targets<K>(work, above, values, b, n, n - from);
         }
 }
