@@ -193,7 +193,10 @@ def _order(group: Sequence[str], first: str, edges: Sequence[Edge]) -> list[str]
 
 
 def _ranks(names: Sequence[str], links: Sequence[Link], up: Sequence[bool]) -> dict[str, int]:
-    """Return the length of the longest way to each name, where links that lead up are turned."""
+    """Return the length of the longest way to each name; where no way goes on, that of all.
+
+    Links that lead up are turned.
+    """
     ends = [
         (link.target, link.source) if turned else (link.source, link.target)
         for link, turned in zip(links, up, strict=True)
@@ -202,7 +205,8 @@ def _ranks(names: Sequence[str], links: Sequence[Link], up: Sequence[bool]) -> d
     for _ in names:
         for start, end in ends:
             ranks[end] = max(ranks[end], ranks[start] + 1)
-    return ranks
+    last = set(names) - {start for start, _ in ends}
+    return ranks | dict.fromkeys(last, max(ranks.values()))
 
 
 def _sort(rows: list[list[_Cell]]) -> None:

@@ -120,7 +120,8 @@ def kernels(found: Mapping[str, np.ndarray], title: str) -> Picture:
             figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
             axes.set_facecolor(to_rgba(SKY, 0.35))  # between kernels
             ins, outs = found[name].shape[-2:]
-            axes.set_title(f"{name}: from {_first(ins)} (rows) to {_first(outs)} (columns)")
+            ends = f"from {_first(ins)} (rows) to {_first(outs)} (columns)"
+            axes.set_title(f"{name}: {ends}", loc="left", fontsize=9)
             axes.set_xticks([])
             axes.set_yticks([])
 
@@ -189,8 +190,6 @@ def _weights(
 def pictures_of(found: Learned, after: str, dataset: str = "") -> Iterator[Picture]:
     """Yield the network, histograms, receptive fields on images, and kernels."""
     network = found.network
-    now = {course.projection: course.now for course in found.delays}
-    yield network_picture(network, now, f"Network {after}")
     pixels = dataset in DATASETS and find(dataset).pixels
     seen = (found.weights.get(p.name) for p in network.projections if p.source == "input")
     first = next((w for w in seen if w is not None and w.ndim == 2), np.empty((0, 0)))
@@ -205,3 +204,5 @@ def pictures_of(found: Learned, after: str, dataset: str = "") -> Iterator[Pictu
         yield histograms_of_taus(found.time_constants, f"Time constants {after}")
     if found.delays:
         yield histograms_of_delays(found.delays, f"Delays {after}")
+    now = {course.projection: course.now for course in found.delays}
+    yield network_picture(network, now, f"Network {after}")

@@ -210,7 +210,10 @@ def _effect_of_port(population: Population, port: int) -> int:
     rest |= {name: float(np.mean(value)) for name, value in population.values.items()}
     at_rest = {symbol(name): value for name, value in rest.items()}
     slopes = [[rate.diff(symbol(state)) for state in system.states] for rate in system.rates]
-    jacobian = np.array([[float(slope.subs(at_rest)) for slope in row] for row in slopes])
+    values = [[slope.subs(at_rest) for slope in row] for row in slopes]
+    jacobian = np.array(
+        [[float(v) if v.is_real and v.is_finite else 0.0 for v in row] for row in values]
+    )
     at = system.states.index(system.threshold_state or system.states[0])
     row, column = np.eye(len(system.states))[at], system.states.index(neuron.ports[port])
     for _ in system.states:

@@ -56,7 +56,8 @@ def plot_run(folder: Path) -> Path:
     if run.paths.last.exists():
         saved = load(run.paths.last)
         tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
-        after = f"after {saved['epoch']} epochs (last checkpoint)"
+        epochs = "1 epoch" if saved["epoch"] == 1 else f"{saved['epoch']} epochs"
+        after = f"after {epochs} (last checkpoint)"
         name = run.config["dataset"]["name"]
         network = build_network(validate(run.config), *saved_ends(saved))
         found += pictures_of(learned(network, tensors, _recorded_delays(run)), after, name)

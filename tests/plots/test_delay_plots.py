@@ -118,8 +118,9 @@ def test_histograms_of_weights_count_synapses_and_nothing_else(run: Path) -> Non
 
 def test_the_picture_of_the_network_tells_the_delays_of_now(run: Path) -> None:
     network, tensors = build_network(configured(), 5, 3), tensors_of(run)
-    picture = next(pictures_of(learned(network, tensors), "now"))
-    shown = [text.get_text() for text in picture.figure().axes[0].texts]
+    pictures = {picture.name: picture for picture in pictures_of(learned(network, tensors), "now")}
+    assert list(pictures) == ["weights", "delays", "network"]
+    shown = [text.get_text() for text in pictures["network"].figure().axes[0].texts]
     low, high = tensors["input_to_a_delays"].min(), tensors["input_to_a_delays"].max()
     assert high > 0
     assert f"axonal delays of {round(low, 2):g} to {round(high, 2):g} ms" in shown

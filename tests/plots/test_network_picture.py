@@ -14,6 +14,7 @@ from long import long_but
 from pictures import SHAPE, configured
 
 from snnrun.config import from_dict
+from snnrun.models.declare import Neuron
 from snnrun.models.losses import SUM
 from snnrun.models.neurons import LIF, LIF_DOUBLE_EXP, LIF_EXC_INH
 from snnrun.network.build import build_network
@@ -54,6 +55,18 @@ def graph(ends: list[tuple[str, str]], **first: Any) -> Network:
     projections: list[dict[str, Any]] = [{"from": a, "to": b} for a, b in ends]
     projections[0] |= first
     return built(**{"network.populations": populations, "network.projections": projections})
+
+
+def own(equation: str) -> Neuron:
+    """Return a neuron of one's own with an input G."""
+    return Neuron(
+        name="own",
+        equations=f"{equation}\ndG/dt = -G",
+        input="G",
+        threshold="V >= 1",
+        reset="V = 0",
+        parameters=(),
+    )
 
 
 NETWORKS = {name: case.network() for name, case in GRAPHS.items()} | {
@@ -154,6 +167,9 @@ def test_signals_run_down_and_only_what_closes_a_loop_runs_up() -> None:
     _, _, layout = laid_out(skip)  # c is nearer to the input than b, and yet below it
     heights = {name: y for name, (_, y) in layout.boxes.items()}
     assert sorted(heights, key=heights.get) == ["input", "a", "b", "c", "output"]
+    side = [("input", "a"), ("a", "b"), ("b", "c"), ("c", "a"), ("a", "output")]
+    heights = {name: y for name, (_, y) in laid_out(side)[2].boxes.items()}
+    assert heights["output"] == heights["c"]  # nothing stands below the output
 
 
 def test_the_lines_of_a_chain_are_straight() -> None:
@@ -163,7 +179,14 @@ def test_the_lines_of_a_chain_are_straight() -> None:
 
 @pytest.mark.parametrize(
     ("neuron", "port", "wanted"),
-    [(LIF, "I", 1), (LIF_EXC_INH, "E", 1), (LIF_EXC_INH, "I", -1), (LIF_DOUBLE_EXP, "R", 1)],
+    [
+        (LIF, "I", 1),
+        (LIF_EXC_INH, "E", 1),
+        (LIF_EXC_INH, "I", -1),
+        (LIF_DOUBLE_EXP, "R", 1),
+        (own("dV/dt = G * (-10 - V) - V"), "G", -1),
+        (own("dV/dt = G / V - V"), "G", 0),  # infinite at rest
+    ],
 )
 def test_a_sign_and_its_port_make_a_projection_excite_or_inhibit(
     neuron: Any, port: str, wanted: int
