@@ -143,6 +143,7 @@ CASES = {name: Case(graph=graph) for name, graph in graphs.GRAPHS.items()} | {
                 "windows": Windows(
                     (4, 5), {"kind": "sum_pool", "kernel": 2, "stride": 1, "scale": 4.0}
                 ),
+                "delays": AXONAL,
             },
             {"ends": "b-output"},
         ],
