@@ -261,7 +261,7 @@ def _give_way(
     usual: Values = {}
     while True:
         useless = [*chosen, *_without_effect(values)] if not left_out else _without_effect(values)
-        useless = [name for name in useless if name not in left_out]
+        useless = [name for name in useless if name in values and name not in left_out]
         if useless and not usual:
             usual = table()
         mine = [name for name in useless if name not in usual or values.get(name) != usual[name]]

@@ -30,6 +30,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
                 "dataset=mnist",
                 "dataset=nmnist",
                 "dataset=pattern",
+                "dataset=sequence_toy",
                 "dataset=shd",
                 "dataset=smnist",
                 "dataset=ssc",
