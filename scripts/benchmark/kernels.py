@@ -11,17 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.programs import chain, load
 from snnrun.backends.base import NO_NOISE, Adam
-from snnrun.backends.native.build import build, cache_folder
-from snnrun.backends.native.compiler import find_compiler
-from snnrun.backends.native.emit import generate
 from snnrun.backends.native.library import NativeBackend
-from snnrun.compile.program import Program, compile_program
+from snnrun.compile.program import compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.losses import SUM_WEIGH_EXP
-from snnrun.models.neurons import LI, LIF
-from snnrun.network.network import Layer, Network, Population, Projection
 
 BATCH, EXAMPLES = 32, 256
 RATE = 1e-9  # weights stay as they are, so that both programs see the same spikes
@@ -46,15 +42,12 @@ def build_floor(folder: Path) -> Path:
 
 def measure(floor: Path, folder: Path, threads: int, rounds: int) -> Iterator[dict[str, object]]:
     """Yield one row per shape: medians of ``rounds`` runs of each program, taken in turn."""
-    for name, (*sizes, recurrent, mean, std) in SHAPES.items():
-        inputs, hidden, outputs, steps, dt = sizes
-        options = ["--shape", name.removesuffix(f"-{hidden}"), "--hidden", str(hidden)]
-        options += ["--threads", str(threads), "--steps", str(steps)]
-        dump = folder / f"{name}.bin"
-        subprocess.run([floor, *options, "--dump", str(dump)], check=True)
-        data = read_dump(dump)
-        program = _program(int(inputs), int(hidden), int(outputs), int(steps), dt, recurrent)
-        backend = _load(program, threads, mean, std)
+    for name, (inputs, hidden, outputs, steps, dt, recurrent, mean, std) in SHAPES.items():
+        options = _options(name, threads)
+        data = read_dump(write_dump(floor, folder, name, threads))
+        network = chain(inputs, (hidden,), outputs, recurrent, first=(mean, std))
+        program = compile_program(network, SUM_WEIGH_EXP, {}, steps=steps, dt=dt)
+        backend = load(program, threads)
         own, theirs, spikes = [], [], []
         for _ in range(rounds):
             own.append(_run(backend, data))
@@ -68,9 +61,22 @@ def measure(floor: Path, folder: Path, threads: int, rounds: int) -> Iterator[di
             "floor": statistics.median(theirs),
             "snnrun least": min(own),
             "floor least": min(theirs),
-            "spikes": float(results.layer_spikes[:, 0].mean() / int(hidden)),
+            "spikes": float(results.layer_spikes[:, 0].mean() / hidden),
             "floor spikes": statistics.median(spikes),
         }
+
+
+def write_dump(floor: Path, folder: Path, shape: str, threads: int) -> Path:
+    """Let floor.cpp write the inputs of a shape; return the file."""
+    dump = folder / f"{shape}.bin"
+    subprocess.run([floor, *_options(shape, threads), "--dump", str(dump)], check=True)
+    return dump
+
+
+def _options(shape: str, threads: int) -> list[str]:
+    _, hidden, _, steps, *_ = SHAPES[shape]
+    words = ["--shape", shape.removesuffix(f"-{hidden}"), "--hidden", str(hidden)]
+    return [*words, "--threads", str(threads), "--steps", str(steps)]
 
 
 def read_dump(path: Path) -> SpikeData:
@@ -96,44 +102,6 @@ def read_dump(path: Path) -> SpikeData:
         n_channels=channels,
         n_classes=max(labels) + 1,
     )
-
-
-def _program(
-    inputs: int, hidden: int, outputs: int, steps: int, dt: float, recurrent: bool
-) -> Program:
-    def population(name: str, size: int, neuron: object) -> Population:
-        values = {p.name: p.default for p in neuron.parameters}  # type: ignore[attr-defined]
-        return Population(name=name, size=size, neuron=neuron, values=values, floors={})
-
-    def projection(name: str, source: str, target: str) -> Projection:
-        return Projection(name=name, source=source, target=target, mean=0.0, std=0.0)
-
-    own = (projection("hid_to_hid", "hidden", "hidden"),) if recurrent else ()
-    network = Network(
-        input=Population(name="input", size=inputs, values={}, floors={}),
-        layers=(
-            Layer(
-                population=population("hidden", hidden, LIF),
-                projections=(projection("in_to_hid", "input", "hidden"), *own),
-            ),
-            Layer(
-                population=population("output", outputs, LI),
-                projections=(projection("hid_to_out", "hidden", "output"),),
-            ),
-        ),
-    )
-    return compile_program(network, SUM_WEIGH_EXP, {}, steps=steps, dt=dt)
-
-
-def _load(program: Program, threads: int, mean: float, std: float) -> NativeBackend:
-    code = generate(program, "float32")
-    built = build(code.source, find_compiler(), contraction=True, cache=cache_folder(None))
-    backend = NativeBackend(built.library, program, threads, code.numbers)
-    draw = np.random.default_rng(1)
-    spread = {"in_to_hid": (mean, std), "hid_to_hid": (0.0, 0.02), "hid_to_out": (0.0, 0.03)}
-    for tensor in program.tensors:
-        backend.set(tensor.name, draw.normal(*spread[tensor.name], tensor.shape))
-    return backend
 
 
 def _run(backend: NativeBackend, data: SpikeData) -> float:

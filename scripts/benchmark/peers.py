@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.kernels import _load as load
-from benchmark.kernels import _program as network
+from benchmark.programs import chain, load
 from snnrun.backends.base import NO_NOISE, Adam
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
@@ -62,7 +61,7 @@ def dense(data: SpikeData) -> np.ndarray:
 
 def program(recurrent: bool) -> Program:
     """Return the network under rule=surrogate."""
-    plain = network(INPUTS, HIDDEN, OUTPUTS, STEPS, 1.0, recurrent).network
+    plain = chain(INPUTS, (HIDDEN,), OUTPUTS, recurrent, first=(MEAN, SPREAD))
     spikes = SpikeDerivative(values={"scale": SCALE})
     learning = Gradient(spikes=spikes)
     return compile_program(plain, SUM, {}, steps=STEPS, dt=1.0, rule=SURROGATE, learning=learning)
@@ -70,7 +69,7 @@ def program(recurrent: bool) -> Program:
 
 def native_step(data: SpikeData, recurrent: bool, threads: int) -> tuple[Callable[[], None], Any]:
     """Return what learns the mini-batch once, and the backend."""
-    backend = load(program(recurrent), threads, MEAN, SPREAD)
+    backend = load(program(recurrent), threads)
     examples, rates = np.arange(BATCH, dtype=np.int64), np.full(1, RATE)
     adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
     updates = iter(range(10**9))
