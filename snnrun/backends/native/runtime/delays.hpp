@@ -73,6 +73,44 @@ static inline void add_row(const Tensors<L>& values, Real* row, int pre, Real h)
     }
 }
 
+// Sends a spike of `pre` on its way by dense weights with a delay each.
+template <int K, class L>
+static inline void send_each(Work<L>& work, const Tensors<L>& values, int pre, int n) {
+    constexpr int STRIDE = Work<L>::SLOTS * L::WIDTH;
+    Real* ring = work.arriving(0, Work<L>::template slot<K>());
+    for (int b = 0; b < L::BLOCKS; b++) {
+        const size_t at = Tensors<L>::template at<K>(b, pre);
+        for (int x = 0; x < L::B; x++) {
+            const size_t v = at / LANES + x;
+            const vi step = reinterpret_cast<const vi*>(values.whole[K].data())[v] + n;
+            const vf w = vectors(values.template weights<K>())[v];
+            const vf second = vectors(values.part[K].data())[v] * w, first = w - second;
+            const vi now = (step & (work.ring - 1)) * STRIDE;
+            const vi next = ((step + 1) & (work.ring - 1)) * STRIDE;
+            Real* lanes = ring + b * L::BW + x * LANES;
+            for (int l = 0; l < LANES; l++)
+                lanes[now[l] + l] += first[l], lanes[next[l] + l] += second[l];
+        }
+    }
+}
+
+// Calls f(vector of a row of weights, places in a table of adjoints, which are there) for the
+// targets of `pre`, whose arrivals could be in step a; the places are those of the first step of
+// each. Arrivals behind the last step are not there.
+template <int K, class L, class F>
+static inline void each_read(const Tensors<L>& values, int pre, int a, F f) {
+    vi lane;
+    for (int l = 0; l < LANES; l++) lane[l] = l;
+    for (int b = 0; b < L::BLOCKS; b++) {
+        const size_t first = Tensors<L>::template at<K>(b, pre) / LANES;
+        for (int x = 0; x < L::B; x++) {
+            const vi step = reinterpret_cast<const vi*>(values.whole[K].data())[first + x] + a;
+            const vi there = step < L::STEPS;
+            f(first + x, (there ? step : vi{}) * L::WIDTH + lane + (b * L::BW + x * LANES), there);
+        }
+    }
+}
+
 // Sends the spikes that could arrive in step n on their way, by lists or with delays.
 template <class L, class From>
 static inline void send(Work<L>& work, const Tensors<L>& values, const From& from, int n) {
@@ -105,6 +143,8 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
                                    });
                 } else if constexpr (Own::DELAY == Delay::DENDRITIC) {
                     add_row<L, k()>(values, raw, pre, Real(1));
+                } else if (Own::EACH_LATE && work.width == 0) {
+                    send_each<k()>(work, values, pre, n);
                 } else {
                     const Real* w = values.template weights<k()>();
                     each_synapse<L, k()>(values, pre, [&](int j, size_t at, Real d) {
@@ -188,6 +228,23 @@ static inline void collect_adjoints(Work<L>& work, const Tensors<L>& values, int
     });
 }
 
+// What sums over targets read of a table of adjoints: the numbers themselves, or their shift from a
+// step to the next one (see targets.hpp).
+template <class L, bool SHIFT> struct Reads {
+    const Table<L>& adjoints;
+    Real operator()(int j, int m) const {
+        const Real q = adjoints.row(m)[j];
+        if constexpr (SHIFT) return (q - adjoints.row(m + 1)[j]) * Real(1 / DT);
+        else return q;
+    }
+    vf vectors_at(vi place) const {
+        const vf q = gathered(adjoints.data.data(), place);
+        if constexpr (SHIFT)
+            return (q - gathered(adjoints.data.data(), place + L::WIDTH)) * Real(1 / DT);
+        else return q;
+    }
+};
+
 // Sum over the targets, by projection K, of a spike of `pre` that could arrive in step a, of h(k) x
 // weight x value(target, a + k - 1). Of dendritic delays `value` itself is spread already.
 template <class L, int K, class F>
@@ -196,6 +253,18 @@ static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& val
     using Own = typename L::template Into<K>;
     const Real* w = values.template weights<K>();
     Real total = 0;
+    if constexpr (Own::EACH_LATE)
+        if (target.width == 0) {
+            vf sums = {};
+            each_read<K>(values, pre, a, [&](size_t v, vi place, vi there) {
+                const vf first = value.vectors_at(place);
+                const vf second = value.vectors_at(place + L::WIDTH);
+                const vf part = vectors(values.part[K].data())[v];
+                const vf read = first + part * (second - first);
+                sums += there ? vectors(w)[v] * read : vf{};
+            });
+            return sum(sums);
+        }
     if constexpr (Own::DELAY == Delay::AXONAL) {
         each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
             if (a + t - 1 >= L::STEPS) return;

@@ -119,9 +119,8 @@ static inline void add_late_targets(Work<L>& work, Work<Target>& target,
                            if (n + t < L::STEPS) to[j] += h * sums_of<K>(target, n + t)[pre];
                        });
         } else if constexpr (Own::DELAY == Delay::SYNAPTIC) {
-            to[j] += sum_over_targets<Target, K>(target, values, pre, n + 1, [&](int k, int m) {
-                return adjoints.row(m)[k];
-            });
+            to[j] += sum_over_targets<Target, K>(target, values, pre, n + 1,
+                                                 Reads<Target, false>{adjoints});
         } else {
             const Real* delta = adjoints.row(n + 1);
             to[j] += values.template list<K>().sum(values.template weights<K>(), pre,

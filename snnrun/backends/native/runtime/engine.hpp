@@ -51,6 +51,7 @@ template <class P> class Engine : Walk<P> {
             });
             for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
                 std::get<I>(*t).allocate(lists);
+            std::get<I>(value_).allocate_split();
             std::get<I>(coefficients_).allocate();
             std::get<I>(by_target_).allocate();
         });
@@ -142,7 +143,7 @@ template <class P> class Engine : Walk<P> {
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
-                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE) {
+                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE || Trial::EACH_LATE) {
                     if (t == 0) refresh();
                     transpose(t, int(threads_.size()));
                     pool_.barrier.wait();
@@ -266,8 +267,10 @@ template <class P> class Engine : Walk<P> {
         });
     }
 
-    void transpose(int t, int threads) {  // of weights, to ByTarget: this thread's share
+    // This thread's share of weights by target, and of delays in steps.
+    void transpose(int t, int threads) {
         each_layer([&](auto l) {
+            std::get<l()>(value_).split(t, threads);
             std::get<l()>(by_target_).refresh(std::get<l()>(value_), t, threads);
         });
     }

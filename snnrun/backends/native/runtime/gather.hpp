@@ -106,6 +106,37 @@ static inline void gather_axonal(Work<L>& work, const Tensors<L>& values, Real* 
         });
 }
 
+// The same where each of the dense weights has a delay.
+template <int K, class L>
+static inline void gather_each(const Table<L>& adjoints, const Tensors<L>& values,
+                               Tensors<L>& gradient, int pre, const uint16_t* from,
+                               const uint16_t* end, int shift) {
+    using Own = typename L::template Into<K>;
+    vi lane;
+    for (int l = 0; l < LANES; l++) lane[l] = l;
+    const Real* table = adjoints.data.data();
+    for (int b = 0; b < L::BLOCKS; b++) {
+        const size_t at = Tensors<L>::template at<K>(b, pre) / LANES;
+        for (int x = 0; x < L::B; x++) {
+            const size_t v = at + x;
+            const vi late = reinterpret_cast<const vi*>(values.whole[K].data())[v] + shift;
+            const vi column = lane + (b * L::BW + x * LANES);
+            vf first = {}, second = {};
+            for (const uint16_t* e = from; e < end; e++) {
+                const vi step = late + int(*e), there = step < L::STEPS;
+                const vi place = (there ? step : vi{} + L::STEPS) * L::WIDTH + column;
+                first += gathered(table, place), second += gathered(table, place + L::WIDTH);
+            }
+            const vf slope = second - first, part = vectors(values.part[K].data())[v];
+            if (Own::BY_GRADIENT)
+                vectors(gradient.template weights<K>())[v] += first + part * slope;
+            if (Own::DELAY_TRAINED)
+                vectors(gradient.delays(K))[v] +=
+                    Real(1 / DT) * vectors(values.template weights<K>())[v] * slope;
+        }
+    }
+}
+
 // Adds the gradients of weights and delays of projection K, which is a list or has delays.
 template <int K, class L>
 void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
@@ -128,6 +159,8 @@ void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
                                  DelaysOf<L, K>(values)(pre, 0, 0), from, end, arrivals.shift,
                                  of_delay);
             if (Own::DELAY_TRAINED) of_delays[pre] += of_delay * PER_MS;
+        } else if (Own::EACH_LATE && work.width == 0) {
+            gather_each<K>(adjoints, values, gradient, pre, from, end, arrivals.shift);
         } else {
             // each read of the adjoint of target j: with h(k) by the weight, dh/dd by the delay
             const auto read = [&](size_t at, int j, size_t delay, int m, Real h, Real dh) {

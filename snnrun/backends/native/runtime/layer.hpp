@@ -18,7 +18,8 @@ constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 4;
 // with lists of synapses have [step][WIDTH] instead, so that the targets of a run are contiguous.
 template <class L> struct Table {
     static constexpr bool ROWWISE = L::ROWWISE;
-    static constexpr int S = L::B < 4 ? L::B : 4, ROWS = L::STEPS + 2;
+    static constexpr int S = L::B < 4 ? L::B : 4;
+    static constexpr int ROWS = L::STEPS + 3;  // a step behind the last one, its next, and one more
     static constexpr int PARTS = (L::B + S - 1) / S;  // of a block
     Buffer<Real> data;
     void allocate() {

@@ -42,6 +42,8 @@ struct From {
     static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE && !DROPPED;
     // spikes of a neuron arrive in two neighbouring steps, unless they are spread over more
     static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL && !DROPPED;
+    // dense weights with a delay each
+    static constexpr bool EACH_LATE = !LISTED && DELAY == Delay::SYNAPTIC;
     // arrivals find other adjoints than those of the port: delayed, or dropped
     static constexpr bool OWN_ADJOINTS = DELAY == Delay::DENDRITIC || DROPPED;
     // the sums over targets of a source differ from those of all targets in one step
@@ -85,6 +87,7 @@ struct LayerSpec {
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
     static constexpr bool DROPPED = (Froms::DROPPED || ...);
+    static constexpr bool EACH_LATE = (Froms::EACH_LATE || ...);
     static constexpr int MOST = std::max({Froms::MOST...});
     static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
     // Whether something learns from gradients here.
@@ -120,6 +123,9 @@ template <class L> struct Tensors {
     static constexpr int PARAMETERS = 2 * L::COUNT;
     Buffer<Real> arrays[PARAMETERS + 1];
     const SynapseList* lists = nullptr;
+    // of EACH_LATE projections: the delays as whole steps, and what is left
+    Buffer<Int> whole[L::COUNT];
+    Buffer<Real> part[L::COUNT];
     static size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
     Buffer<Real>& parameters() { return arrays[PARAMETERS]; }
     const Buffer<Real>& parameters() const { return arrays[PARAMETERS]; }
@@ -153,6 +159,22 @@ template <class L> struct Tensors {
         });
         parameters().allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
         for (auto& array : arrays) array.zero();
+    }
+    void allocate_split() {
+        each_projection<L>([&](auto k) {
+            if (!L::template Into<k()>::EACH_LATE) return;
+            whole[k()].allocate_dense(size<k()>()), part[k()].allocate_dense(size<k()>());
+        });
+    }
+    void split(int t, int threads) {  // this thread's share
+        each_projection<L>([&](auto k) {
+            const size_t n = whole[k()].size();
+            const Real* ms = delays(k());
+            for (size_t i = n * t / threads; i < n * (t + 1) / threads; i++) {
+                const Real d = ms[i] * Real(1 / DT);
+                whole[k()][i] = Int(d), part[k()][i] = d - Real(whole[k()][i]);
+            }
+        });
     }
     void allocate_trained(const SynapseList* who) {  // contents are not set
         lists = who;

@@ -33,9 +33,7 @@ static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int p
         });
         return total;
     } else {
-        return sum_over_targets<L, K>(target, values, pre, a, [&](int j, int m) {
-            return (adjoints.row(m)[j] - adjoints.row(m + 1)[j]) * Real(1 / DT);
-        });
+        return sum_over_targets<L, K>(target, values, pre, a, Reads<L, true>{adjoints});
     }
 }
 template <class Own> constexpr bool share_shift() {

@@ -19,6 +19,10 @@ template <class P> struct Trial : Walk<P> {
         return (Ls::Model::DISCRETE || ...);
     }
     static constexpr bool DISCRETE = discrete(static_cast<Layers*>(nullptr));
+    template <class... Ls> static constexpr bool each_late(std::tuple<Ls...>*) {
+        return (Ls::EACH_LATE || ...);
+    }
+    static constexpr bool EACH_LATE = each_late(static_cast<Layers*>(nullptr));
     template <class... Ls> static constexpr bool shared(std::tuple<Ls...>*) {
         return ((Ls::Model::DISCRETE && Ls::RECURRENT) || ...);
     }

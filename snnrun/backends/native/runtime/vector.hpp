@@ -150,4 +150,20 @@ template <int N> struct Shape {
 
 #define SNN_UNROLL _Pragma("GCC unroll 16")
 
+// The numbers at these places.
+static inline vf gathered(const Real* from, vi place) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Real) == 4) return (vf)_mm512_i32gather_ps((__m512i)place, from, 4);
+    else return (vf)_mm512_i64gather_pd((__m512i)place, from, 8);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(Real) == 4)
+        return (vf)_mm256_i32gather_ps((const float*)from, (__m256i)place, 4);
+    else return (vf)_mm256_i64gather_pd((const double*)from, (__m256i)place, 8);
+#else
+    vf found;
+    for (int l = 0; l < LANES; l++) found[l] = from[place[l]];
+    return found;
+#endif
+}
+
 }  // namespace snn
