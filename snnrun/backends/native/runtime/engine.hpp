@@ -212,17 +212,6 @@ template <class P> class Engine : Walk<P> {
     }
 
   private:
-    // What an array of Tensors<L> is.
-    template <class L, int NUMBER> struct Kind {
-        static constexpr bool PARAMETERS = NUMBER == Tensors<L>::PARAMETERS;
-        static constexpr bool DELAYS = !PARAMETERS && NUMBER >= L::COUNT;
-        using Own = typename L::template Into<PARAMETERS ? 0 : NUMBER % L::COUNT>;
-        static constexpr bool TRAINED = PARAMETERS ? L::Model::TRAINED > 0 :
-                                        DELAYS     ? Own::DELAY_TRAINED :
-                                                     Own::TRAINED;
-        static constexpr bool PLASTIC = !PARAMETERS && !DELAYS && Own::PLASTIC;
-    };
-
     // The gradient of an array, vector by vector; ROWS: of dense weights, else 0.
     template <int I, int NUMBER, int ROWS> auto gradient_of(int slots) {
         if constexpr (Deferred<P>::ON) {

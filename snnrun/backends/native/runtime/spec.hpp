@@ -188,4 +188,15 @@ template <class L> struct Tensors {
     }
 };
 
+// What an array of Tensors<L> is.
+template <class L, int NUMBER> struct Kind {
+    static constexpr bool PARAMETERS = NUMBER == Tensors<L>::PARAMETERS;
+    static constexpr bool DELAYS = !PARAMETERS && NUMBER >= L::COUNT;
+    using Own = typename L::template Into<PARAMETERS ? 0 : NUMBER % L::COUNT>;
+    static constexpr bool TRAINED = PARAMETERS ? L::Model::TRAINED > 0 :
+                                    DELAYS     ? Own::DELAY_TRAINED :
+                                                 Own::TRAINED;
+    static constexpr bool PLASTIC = !PARAMETERS && !DELAYS && Own::PLASTIC;
+};
+
 }  // namespace snn
