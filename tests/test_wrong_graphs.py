@@ -183,6 +183,25 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "network.projections[0].sign=-1: rule=stdp keeps weights within bounds of its own, "
         "rule.w_min and rule.w_max; leave sign out",
     ),
+    "dropout for pairs of spikes": (
+        graph(A, ends(*CHAIN, rule="stdp", dropout=0.1), backend="native"),
+        "network.projections[0].dropout=0.1: rule=stdp pairs spikes, whatever they add; leave "
+        "dropout out, or give the projection another rule",
+    ),
+    "dropout on genn": (
+        graph(A, ends(*CHAIN, dropout=0.1), backend="genn"),
+        "network.projections[0].dropout=0.1: backend=genn has no dropout of currents; use "
+        "backend=native",
+    ),
+    "dropout of what dendritic delays spread": (
+        graph(A, ends(*CHAIN, dropout=0.1, delay={"kind": "dendritic", "start": 2})),
+        "network.projections[0].dropout=0.1: goes with delays of kind axonal or synaptic, not "
+        "dendritic; leave one of them out",
+    ),
+    "dropout of everything": (
+        graph(A, ends(*CHAIN, dropout=1)),
+        "network.projections[0].dropout=1: must be a number >= 0 and < 1",
+    ),
     "another sign": (
         graph(A, ends(*CHAIN, sign="inhibitry")),
         "network.projections[0].sign=inhibitry: must be 1 or excitatory, for weights that stay "

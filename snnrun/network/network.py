@@ -173,6 +173,11 @@ class Projection:
                 f"projection {self.name}: its synapses share weights, so that delays of each "
                 "synapse would be many more than these; take axonal delays, or none"
             )
+        if self.dropout and self.delays is not None and self.delays.kind is DelayKind.DENDRITIC:
+            raise ModelError(
+                f"projection {self.name}: dropout goes with delays of kind axonal or synaptic, not "
+                "dendritic; leave one of them out"
+            )
         if self.std < 0:
             raise ModelError(f"projection {self.name}: a standard deviation of {self.std:g} is < 0")
 
