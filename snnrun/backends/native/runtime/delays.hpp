@@ -237,6 +237,17 @@ template <class L, bool SHIFT> struct Reads {
         if constexpr (SHIFT) return (q - adjoints.row(m + 1)[j]) * Real(1 / DT);
         else return q;
     }
+    // The same of step m.
+    struct Step {
+        const Real *now, *next;
+        Real operator()(int j) const { return SHIFT ? (now[j] - next[j]) * Real(1 / DT) : now[j]; }
+        vf vector(int j) const {
+            const vf q = RowOf{now}.vector(j);
+            if constexpr (SHIFT) return (q - RowOf{next}.vector(j)) * Real(1 / DT);
+            else return q;
+        }
+    };
+    Step of(int m) const { return {adjoints.row(m), adjoints.row(m + 1)}; }
     vf vectors_at(vi place) const {
         const vf q = gathered(adjoints.data.data(), place);
         if constexpr (SHIFT)
@@ -265,9 +276,15 @@ static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& val
             });
             return sum(sums);
         }
-    if constexpr (Own::DELAY == Delay::AXONAL) {
+    if constexpr (Own::LISTED && Own::DELAY != Delay::AXONAL && Own::DELAY != Delay::SYNAPTIC) {
+        return a < L::STEPS ? values.template list<K>().sum(w, pre, value.of(a)) : Real(0);
+    } else if constexpr (Own::DELAY == Delay::AXONAL) {
         each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
             if (a + t - 1 >= L::STEPS) return;
+            if constexpr (Own::LISTED) {
+                total += h * values.template list<K>().sum(w, pre, value.of(a + t - 1));
+                return;
+            }
             Real sum = 0;
             each_synapse<L, K>(values, pre, [&](int j, size_t at, Real) {
                 sum += w[at] * value(j, a + t - 1);
@@ -275,9 +292,8 @@ static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& val
             total += h * sum;
         });
     } else {
-        const Real width = Own::DELAY == Delay::SYNAPTIC ? target.width : Real(0);
         each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
-            each_share(d, width, [&](int t, Real h, Real) {
+            each_share(d, target.width, [&](int t, Real h, Real) {
                 if (a + t - 1 < L::STEPS) total += h * w[at] * value(j, a + t - 1);
             });
         });

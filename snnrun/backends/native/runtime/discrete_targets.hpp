@@ -99,7 +99,7 @@ static inline void sums_of_list(Work<Target>& target, const Tensors<Target>& val
     const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
     for (int pre = b * L::BW; pre < b * L::BW + end; pre++)
         sums_of<K>(target, n)[pre] = values.template list<K>().sum(
-            values.template weights<K>(), pre, [&](int k) { return delta[k]; });
+            values.template weights<K>(), pre, RowOf{delta});
 }
 
 // Adds dl_ds of block b in step n, the i-th of those at hand, by a projection whose targets have no
@@ -124,7 +124,7 @@ static inline void add_late_targets(Work<L>& work, Work<Target>& target,
         } else {
             const Real* delta = adjoints.row(n + 1);
             to[j] += values.template list<K>().sum(values.template weights<K>(), pre,
-                                                   [&](int k) { return delta[k]; });
+                                                   RowOf{delta});
         }
     }
 }

@@ -162,33 +162,35 @@ void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
         } else if (Own::EACH_LATE && work.width == 0) {
             gather_each<K>(adjoints, values, gradient, pre, from, end, arrivals.shift);
         } else {
-            // each read of the adjoint of target j: with h(k) by the weight, dh/dd by the delay
-            const auto read = [&](size_t at, int j, size_t delay, int m, Real h, Real dh) {
-                if (m >= L::STEPS) return;
-                const Real q = adjoints.row(m)[j];
-                if (Own::BY_GRADIENT) of_weights[at] += h * q;
-                if (Own::DELAY_TRAINED) of_delays[delay] += dh * PER_MS * w[at] * q;
-            };
             for (const uint16_t* e = from; e < end; e++) {
                 const int a = *e + arrivals.shift;
                 if constexpr (Own::DELAY == Delay::SYNAPTIC) {
                     each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
                         each_share(d, work.width, [&](int t, Real h, Real dh) {
-                            read(at, j, at, a + t - 1, h, dh);
+                            if (a + t - 1 >= L::STEPS) return;
+                            const Real q = adjoints.row(a + t - 1)[j];
+                            if (Own::BY_GRADIENT) of_weights[at] += h * q;
+                            if (Own::DELAY_TRAINED) of_delays[at] += dh * PER_MS * w[at] * q;
                         });
                     });
-                } else if constexpr (Own::DELAY == Delay::AXONAL) {
+                } else if constexpr (Own::DELAY == Delay::AXONAL) {  // of a list
+                    const SynapseList& list = values.template list<K>();
                     each_share(DelaysOf<L, K>(values)(pre, 0, 0), work.width,
                                [&](int t, Real h, Real dh) {
-                                   each_synapse<L, K>(values, pre, [&](int j, size_t at, Real) {
-                                       read(at, j, pre, a + t - 1, h, dh);
-                                   });
+                                   if (a + t - 1 >= L::STEPS) return;
+                                   const Real* q = adjoints.row(a + t - 1);
+                                   if (Own::BY_GRADIENT)
+                                       list.each(pre, [&](uint32_t post, uint32_t at, int n) {
+                                           SynapseList::add_run(of_weights + at, q + post, n, h);
+                                       });
+                                   if (Own::DELAY_TRAINED)
+                                       of_delays[pre] += dh * PER_MS * list.sum(w, pre, RowOf{q});
                                });
                 } else if (Own::BY_GRADIENT && a < L::STEPS) {
                     const Real* q = adjoints.row(a);
                     if constexpr (Own::LISTED) {
                         values.template list<K>().each(pre, [&](uint32_t post, uint32_t at, int n) {
-                            for (int j = 0; j < n; j++) of_weights[at + j] += q[post + j];
+                            SynapseList::add_run(of_weights + at, q + post, n, Real(1));
                         });
                     } else {
                         for (int b = 0; b < L::BLOCKS; b++) {

@@ -26,6 +26,13 @@ namespace snn {
     F(double, dropout)    /* of currents, in training */
 SNN_STRUCT(Connected, SNN_CONNECTED)
 
+// A row of numbers, one for each neuron.
+struct RowOf {
+    const Real* row;
+    Real operator()(int j) const { return row[j]; }
+    vf vector(int j) const { return *reinterpret_cast<const uvf*>(row + j); }
+};
+
 struct SynapseList {
     struct Run { uint32_t post, weight, count; };
     std::vector<uint32_t> start;  // runs of `pre`: start[pre] .. start[pre + 1]
@@ -67,16 +74,26 @@ struct SynapseList {
     // A spike of `pre` arrives; `in` is a row of all neurons of the target.
     void add(const Real* w, Real* in, int pre, Real h) const {
         each(pre, [&](uint32_t post, uint32_t weight, int count) {
-            for (int i = 0; i < count; i++) in[post + i] += h * w[weight + i];
+            add_run(in + post, w + weight, count, h);
         });
     }
-    // Sum over the targets of `pre` of weight x value(target).
-    template <class F> Real sum(const Real* w, int pre, F value) const {
-        Real total = 0;
+    static void add_run(Real* to, const Real* from, int count, Real h) {
+        int i = 0;
+        for (; i + LANES <= count; i += LANES)
+            *reinterpret_cast<uvf*>(to + i) += h * *reinterpret_cast<const uvf*>(from + i);
+        for (; i < count; i++) to[i] += h * from[i];
+    }
+    // Sum over the targets j of `pre` of weight x value(j); value.vector(j): of those from j on.
+    template <class V> Real sum(const Real* w, int pre, const V& value) const {
+        Real single = 0;
+        vf total = {};
         each(pre, [&](uint32_t post, uint32_t weight, int count) {
-            for (int i = 0; i < count; i++) total += w[weight + i] * value(post + i);
+            int i = 0;
+            for (; i + LANES <= count; i += LANES)
+                total += *reinterpret_cast<const uvf*>(w + weight + i) * value.vector(post + i);
+            for (; i < count; i++) single += w[weight + i] * value(post + i);
         });
-        return total;
+        return single + snn::sum(total);
     }
     // Weight from `pre` to `to`; 0 where they are not connected.
     Real weight(const Real* w, int pre, int to) const {

@@ -30,6 +30,9 @@ typedef std::conditional_t<sizeof(Real) == 4, int32_t, int64_t> Int;
 typedef Real vf __attribute__((vector_size(VECTOR_BYTES)));
 typedef Int vi __attribute__((vector_size(VECTOR_BYTES)));
 
+// a register of numbers that stand anywhere
+typedef Real uvf __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(Real))));
+
 static inline vf splat(Real x) { return vf{} + x; }
 static inline vf splat(vf x) { return x; }
 // The same, of which the compiler knows nothing.
