@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from benchmark import ssc
 from benchmark.kernels import RATE, SHAPES, read_dump
-from benchmark.programs import chain, in_turn, load, spikes_per_neuron
+from benchmark.programs import Variant, chain, delayed, in_turn, load, spikes_per_neuron
 from snnrun.backends.base import Adam, Noise
 from snnrun.compile.program import Program, compile_program
 from snnrun.models.losses import SUM, SUM_WEIGH_EXP
-from snnrun.network.delays import DelayKind, Delays
-from snnrun.network.network import Network
+from snnrun.network.delays import DelayKind
 from snnrun.rules import EVENTPROP, SURROGATE
 
 BATCH = 32
-LONGEST = 60  # steps
 SHD, SSC = "shd-rec, eventprop", "3 x 256, surrogate"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """Which projections have which delays, of 0 to LONGEST steps.
-
-    ``fixed``: whole steps that are not learned. ``width``: of the triangle, in steps.
-    """
-
-    kind: DelayKind
-    recurrent: bool = False
-    from_input: bool = False
-    fixed: bool = False
-    width: float = 0.0
 
 
 AXONAL, SYNAPTIC, DENDRITIC = DelayKind.AXONAL, DelayKind.SYNAPTIC, DelayKind.DENDRITIC
@@ -49,30 +32,6 @@ VARIANTS = {
     "dendritic, recurrent": Variant(kind=DENDRITIC, recurrent=True),
     "synaptic, recurrent": Variant(kind=SYNAPTIC, recurrent=True),
 }
-
-
-def delayed(network: Network, variant: Variant | None, dt: float) -> Network:
-    """Return a network with the delays of a variant."""
-    if variant is None:
-        return network
-    draw = np.random.default_rng(0)
-    layers = []
-    for layer in network.layers:
-        projections = []
-        for p in layer.projections:
-            own = p.source == p.target
-            if (own and variant.recurrent) or (p.source == "input" and variant.from_input):
-                shape = variant.kind.shape(network.size(p.source), network.size(p.target))
-                steps = draw.uniform(0, LONGEST, shape)
-                start = dt * (np.round(steps) if variant.fixed else steps)
-                most = (LONGEST + 2) * dt
-                delays = Delays(
-                    kind=variant.kind, start=start, most=most, trained=not variant.fixed
-                )
-                p = replace(p, delays=delays)
-            projections.append(p)
-        layers.append(replace(layer, projections=tuple(projections)))
-    return replace(network, layers=tuple(layers))
 
 
 def programs(shape: str) -> dict[str, Program]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +18,25 @@ from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.declare import Neuron
 from snnrun.models.neurons import LI, LIF
+from snnrun.network.delays import DelayKind, Delays
 from snnrun.network.network import Layer, Network, Population, Projection
 
 RECURRENT, OUTPUT = (0.0, 0.02), (0.0, 0.03)  # mean and std of weights
+LONGEST = 60  # steps of delay
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Which projections have which delays, of 0 to LONGEST steps.
+
+    ``fixed``: whole steps that are not learned. ``width``: of the triangle, in steps.
+    """
+
+    kind: DelayKind
+    recurrent: bool = False
+    from_input: bool = False
+    fixed: bool = False
+    width: float = 0.0
 
 
 def population(name: str, size: int, neuron: Neuron, grid: tuple[int, ...] = ()) -> Population:
@@ -63,6 +80,30 @@ def chain(
     readout = connect("hid_to_out", before, "output", OUTPUT)
     layers.append(Layer(population=population("output", outputs, LI), projections=(readout,)))
     return Network(input=source(inputs), layers=tuple(layers))
+
+
+def delayed(network: Network, variant: Variant | None, dt: float) -> Network:
+    """Return a network with the delays of a variant."""
+    if variant is None:
+        return network
+    draw = np.random.default_rng(0)
+    layers = []
+    for layer in network.layers:
+        projections = []
+        for p in layer.projections:
+            own = p.source == p.target
+            if (own and variant.recurrent) or (p.source == "input" and variant.from_input):
+                shape = variant.kind.shape(network.size(p.source), network.size(p.target))
+                steps = draw.uniform(0, LONGEST, shape)
+                start = dt * (np.round(steps) if variant.fixed else steps)
+                most = (LONGEST + 2) * dt
+                delays = Delays(
+                    kind=variant.kind, start=start, most=most, trained=not variant.fixed
+                )
+                p = replace(p, delays=delays)
+            projections.append(p)
+        layers.append(replace(layer, projections=tuple(projections)))
+    return replace(network, layers=tuple(layers))
 
 
 def load(program: Program, threads: int) -> NativeBackend:
