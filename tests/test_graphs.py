@@ -290,10 +290,12 @@ def test_all_stands_for_every_projection_and_hidden_for_every_hidden_population(
 
 
 def test_the_program_shows_the_graph_as_text() -> None:
-    text = program(drawn()).describe()
+    dropped = {"from": "fast", "to": "fast", "name": "own", "dropout": 0.25}
+    text = program(drawn(projections=[*PROJECTIONS, dropped])).describe()
     for line in (
-        "5-12-9-3, 6 projections, ",
+        "5-12r-9-3, 7 projections, ",
         "population slow: 9 x alif",
+        "    own from fast, trained, in training: dropped with probability 0.25",
         "    slow_to_fast from slow, trained, weights <= 0",
         "    up from fast, trained, synaptic delays of 0.0",
         " ms, trained within 0 to 6 ms",

@@ -123,6 +123,27 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         graph(A, ends(*CHAIN, delay={"start": {"unifrom": [1, 3]}})),
         "Did you mean 'uniform'?",
     ),
+    "learned without room": (
+        graph(A, ends(*CHAIN, delay={"max": 0, "train": True})),
+        "network.projections[0].delay.max=0: delays that learn would have nowhere to go",
+    ),
+    "a number for a name": (graph(A, ends(*CHAIN, port=3)), 'stands in quotes, as in port: "3"'),
+    "a mean of no projection": (
+        graph(A, ends(*CHAIN), HIDDEN_HIDDEN_MEAN=3.0),
+        "HIDDEN_HIDDEN_MEAN=3.0: has no effect, as no projection draws its weights by it",
+    ),
+    "a mean that all have": (
+        graph(A, ends(*CHAIN, mean=1), INPUT_HIDDEN_MEAN=3.0),
+        "INPUT_HIDDEN_MEAN=3.0: has no effect, as no projection draws its weights by it",
+    ),
+    "a deviation of fixed weights": (
+        graph(
+            [{"name": "a", "shape": [4, 1]}],
+            ends(*CHAIN, connectivity={"kind": "sum_pool", "kernel": 2}),
+            INPUT_HIDDEN_STD=3.0,
+        ),
+        "INPUT_HIDDEN_STD=3.0: has no effect, as no projection draws its weights by it",
+    ),
     "a start above the largest": (
         graph(A, ends(*CHAIN, delay={"start": {"uniform": [0, 8]}, "max": 5})),
         "network.projections[0].delay.start={uniform: [0.0, 8.0]}: goes up to 8 ms, above max=5 ms",
@@ -152,6 +173,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a size of the output": (
         graph([*A, {"name": "output", "size": 3}], ends(*CHAIN)),
         "network.populations[1].size=3: the data decide how many outputs there are",
+    ),
+    "a shape of the output": (
+        graph([*A, {"name": "output", "shape": [3, 1]}], ends(*CHAIN)),
+        "network.populations[1].shape=[3, 1]: the data decide how many outputs there are",
     ),
     "a neuron of the input": (
         graph([{"name": "input", "neuron": "LIF"}, *A], ends(*CHAIN)),
@@ -248,6 +273,12 @@ def test_a_wrong_network_is_one_message_with_its_place(name: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_start_whose_numbers_do_not_fit_is_not_taken_for_a_misspelt_one() -> None:
+    with pytest.raises(ConfigError, match=r"start={uniform: .5, 1.}: must be") as caught:
+        small(**graph(A, ends(*CHAIN, delay={"start": {"uniform": [5, 1]}})))
+    assert str(caught.value).endswith("ends in .npy.")
+
+
 WRONG_WITH_DATA: dict[str, tuple[dict[str, Any], str]] = {
     "delays of another number": (
         graph(A, ends(*CHAIN, delay={"start": [1, 2]})),
@@ -269,6 +300,10 @@ WRONG_WITH_DATA: dict[str, tuple[dict[str, Any], str]] = {
     "another input": (
         graph([{"name": "input", "shape": [2, 2]}, *A], ends(*CHAIN)),
         "network.populations: input has shape [2, 2], which is 4 channels, and the data have 5",
+    ),
+    "nobody connected": (
+        graph(A, ends(*CHAIN, connectivity={"kind": "list", "synapses": []})),
+        "network.projections[0]: connectivity list: there are no synapses; connect more",
     ),
     "a port of one's own neuron": (
         graph([{"name": "a", "neuron": "snnrun.models.neurons.LIF"}], ends(*CHAIN, port="q")),

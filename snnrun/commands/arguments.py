@@ -297,10 +297,10 @@ def _has_own_dataset(line: CommandLine, parsed: Sequence[Any]) -> bool:
 def _is_key(name: str, own_dataset: bool) -> bool:
     if name in SCHEMA or name in ALIASES:
         return True
-    return _of_mapping(name) or (own_dataset and name.startswith("dataset."))
+    return of_mapping(name) or (own_dataset and name.startswith("dataset."))
 
 
-def _of_mapping(name: str) -> bool:
+def of_mapping(name: str) -> bool:
     """Return whether ``name`` is a key whose value is a mapping, or an entry of one."""
     return any(
         key.kind.mapping and f"{name}.".startswith(f"{key.name}.") for key in SCHEMA.values()
@@ -369,7 +369,7 @@ def _canonical(word: str) -> str:
     name, equals, value = word.partition("=")
     # Hydra takes no new entry of a mapping without it, nor an option of another choice of a group,
     # of which the check of the configuration says whose it is
-    add = "++" if _of_mapping(name) or _of_some_choice(name) else ""
+    add = "++" if of_mapping(name) or _of_some_choice(name) else ""
     return f"{add}{ALIASES.get(name, name)}{equals}{value}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from snnrun.commands.arguments import parse, path_of, value_text
+from snnrun.commands.arguments import of_mapping, parse, path_of, value_text
 from snnrun.commands.compose import Origin
 from snnrun.commands.typed import as_typed
 from snnrun.config import Config, flat, listed, validate
@@ -206,7 +206,8 @@ def read_overrides(
         name = GROUPS.get(name, ALIASES.get(name, name))
         problem = _why_not(override, name, command, run)
         if problem:
-            wrong.append(f"{text}: {problem}" if name in SCHEMA else problem)
+            known = name in SCHEMA or of_mapping(name)
+            wrong.append(f"{text}: {problem}" if known else problem)
         else:
             pairs.append((name, override.value()))
     if wrong:
@@ -268,7 +269,7 @@ def _why_not(override: Any, name: str, command: str, run: Mapping[str, Any]) -> 
         return f"{command} takes KEY=VALUE only"
     if name in SCHEMA and command in SCHEMA[name].changeable:
         return ""
-    if name in SCHEMA:
+    if name in SCHEMA or of_mapping(name):
         return (
             f"cannot be changed by `snnrun {command}`, since the run would no longer be the same; "
             f"it can change: {', '.join(_used(changeable(command), run))}"

@@ -52,4 +52,6 @@ def _describe_projection(projection: Projection) -> str:
         start = f"{low:.4g}" if low == high else f"{low:.3g} to {high:.3g}"
         learned = f", trained within 0 to {delays.most:g} ms" if delays.trained else ""
         parts.append(f"{delays.kind.value} delays of {start} ms{learned}")
+    if projection.dropout:
+        parts.append(f"in training: dropped with probability {projection.dropout:g}")
     return ", ".join(parts)

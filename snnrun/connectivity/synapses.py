@@ -137,10 +137,12 @@ def connect(
         else:
             assert kind.synapses is not None
             found = kind.synapses(ends.pre, ends.post, random, **kind.values)
-        if isinstance(found, Synapses):
-            return found
-        pre, post = (np.asarray(end) for end in found)
-        return Synapses(pre=pre, post=post, shape=(ends.pre, ends.post))
+        if not isinstance(found, Synapses):
+            pre, post = (np.asarray(end) for end in found)
+            found = Synapses(pre=pre, post=post, shape=(ends.pre, ends.post))
+        if not len(found.pre):
+            raise ModelError("there are no synapses; connect more, or leave the projection out")
+        return found
 
 
 def weight_of_all(kind: Connectivity, ends: Ends, where: str) -> float | None:

@@ -153,7 +153,7 @@ class Key:
         if self.kind is TEXT and isinstance(value, bool | int | float):
             hint = (
                 " In a YAML file a text that looks like a number, or like true or null, stands in "
-                f'quotes, as in {self.name}: "{shown(value)}"'
+                f'quotes, as in {self.name.rpartition("].")[2]}: "{shown(value)}"'
             )
         return f"{self.name}={shown(value)}: must be {self.allowed()}.{hint}"
 

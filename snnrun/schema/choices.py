@@ -14,12 +14,13 @@ from snnrun.connectivity import DENSE, Shape
 from snnrun.keys.check import NotChecked
 from snnrun.rules import find_rule
 from snnrun.schema.delays import DelayChoice, delay_choice
-from snnrun.schema.fields import FROZEN, INPUT, OUTPUT
+from snnrun.schema.fields import FROZEN, INPUT, OUTPUT, fixes_weights
 from snnrun.schema.given import Given, Graph
 from snnrun.schema.layers import LAYERS_KEY, graph_of_layers
 from snnrun.schema.lists import POPULATIONS_KEY, PROJECTIONS_KEY, graph_of_lists
 
 Values = Mapping[str, Any]
+WEIGHTS = ("mean", "std")  # fields that keys say where they are left out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,32 @@ def expand_pairs(pairs: Iterable[tuple[str, str]], known: Iterable[str]) -> tupl
     return tuple(dict.fromkeys(full))
 
 
+def weight_keys(values: Values) -> set[str]:
+    """Return the keys of initial weights that projections follow, as they do not say their own.
+
+    Raises:
+        NotChecked: The network's description is wrong by itself.
+    """
+    graph = graph_of(values)
+    place = {name: index for index, name in enumerate(graph.names)}
+    return {
+        f"{_weights(p, place)}_{field.upper()}"
+        for p in graph.projections
+        for field in WEIGHTS
+        if field not in p.fields and not fixes_weights(p.fields)
+    }
+
+
+def _weights(given: Given, place: Mapping[str, int]) -> str:
+    """Return what the keys of a projection's initial weights begin with."""
+    source, target = given.ends
+    if place[source] >= place[target]:
+        return "HIDDEN_HIDDEN"
+    if target == OUTPUT:
+        return "HIDDEN_OUTPUT"
+    return "INPUT_HIDDEN" if source == INPUT else "HIDDEN_HIDDENFWD"
+
+
 def neurons_of(values: Values) -> set[str]:
     """Return the neuron types of all populations."""
     *hidden, _ = graph_of(values).populations
@@ -201,11 +228,7 @@ def _projection(values: Values, given: Given, place: Mapping[str, int]) -> Proje
     usual = values["rule.name"]
     if last and find_rule(usual).beside is not None:
         usual = find_rule(usual).gradient.name
-    if place[source] >= place[target]:
-        key = "HIDDEN_HIDDEN"
-    else:
-        key = "INPUT_HIDDEN" if source == INPUT else "HIDDEN_HIDDENFWD"
-        key = "HIDDEN_OUTPUT" if last else key
+    key = _weights(given, place)
     return ProjectionChoice(
         name=given.name,
         source=source,

@@ -89,6 +89,11 @@ def _disagreeing(path: str, clean: Mapping[str, Any]) -> list[str]:
             f"{path}.train=true: delays that learn need the longest that they may become, in ms; "
             "add max, as in {max: 50, train: true}"
         )
+    if clean.get("train") and most == 0:
+        wrong.append(
+            f"{path}.max=0: delays that learn would have nowhere to go; use a larger max (ms), or "
+            "leave the delay out"
+        )
     if not clean.get("train") and "start" not in clean:
         wrong.append(
             f"{path}: delays that do not learn need their values, as in {{start: 5}}; or give max "
@@ -130,7 +135,8 @@ def _start(path: str, value: Any, wrong: list[str]) -> Any:
     number = _number(value)
     clean = number if number is not None else _draw(value) or _file(value) or _array(value)
     if clean is None or (number is not None and number < 0):
-        hint = did_you_mean(next(iter(value), ""), DRAWS) if isinstance(value, Mapping) else ""
+        name = next(iter(value), "") if isinstance(value, Mapping) else ""
+        hint = "" if name in DRAWS else did_you_mean(str(name), DRAWS)
         wrong.append(f"{path}={shown(value)}: must be {STARTS}.{hint}")
         return None
     return clean

@@ -14,7 +14,7 @@ from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.schema.checks import GENERATED
-from snnrun.schema.choices import layers_of
+from snnrun.schema.choices import WEIGHTS, layers_of, weight_keys
 from snnrun.schema.fields import INPUT, OUTPUT
 from snnrun.schema.layers import has_own
 from snnrun.schema.rules import plastic_hidden, reads_of, rules_of, rules_of_projections, with_rule
@@ -31,6 +31,11 @@ OF_HIDDEN = {  # key -> field of network.layers or network.populations that goes
 IN_LISTS = {  # of a network that is a graph
     "N_HID_LAYER": "network.populations lists the populations",
     "RECURRENT": "network.projections lists all connections",
+}
+OF_WEIGHTS = {
+    f"{part}_{field.upper()}"
+    for part in ("INPUT_HIDDEN", "HIDDEN_HIDDEN", "HIDDEN_HIDDENFWD", "HIDDEN_OUTPUT")
+    for field in WEIGHTS
 }
 OF_LEARNED = dict.fromkeys(("ETA_DELAY", "ETA_DELAY_DECAY"), "delays that learn")
 OF_DELAYS = OF_LEARNED | dict.fromkeys(
@@ -144,6 +149,8 @@ class Users:
             why = f", as each hidden {part} has its own {field}"
         if self._graph and name in IN_LISTS:
             why = f", as {IN_LISTS[name]}"
+        if name in OF_WEIGHTS and self._hidden and not self._followed(name):
+            why = ", as no projection draws its weights by it"
         if name in OF_DELAYS and not self._delayed(name):
             why = f", as no projection has {OF_DELAYS[name]}"
         if name == "REG_TYPE" and (plastic := plastic_hidden(self.values)):
@@ -152,6 +159,13 @@ class Users:
                 f"with rule {plastic}"
             )
         return (why, "") if why else None
+
+    def _followed(self, name: str) -> bool:
+        """Return whether a projection's weights follow the key ``name``, or it cannot be known."""
+        try:
+            return name in weight_keys(self.values)
+        except NotChecked:
+            return True
 
     def _delayed(self, name: str) -> bool:
         """Return whether there are delays that the key ``name`` acts on, or it cannot be known."""

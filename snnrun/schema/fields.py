@@ -125,16 +125,20 @@ def projection_of(path: str, value: Any, wrong: list[str], other: str = "") -> F
 
 def wrong_weights(path: str, clean: Fields) -> Iterator[str]:
     """Yield what cannot be said of weights that a connectivity fixes."""
-    connectivity = clean.get("connectivity")
-    if not connectivity or not built_in(connectivity):
-        return
-    kind = read(connectivity, path)
-    for name in ("mean", "std", "rule", "sign") if kind.weight is not None else ():
+    for name in ("mean", "std", "rule", "sign") if fixes_weights(clean) else ():
         if name in clean:
+            kind = read(clean["connectivity"], path)
             yield (
                 f"{path}.{name}={shown(clean[name])}: has no effect, as the weights of "
                 f"{kind.name} are fixed; leave it out"
             )
+
+
+def fixes_weights(clean: Mapping[str, Any]) -> bool:
+    """Return whether a projection's built-in connectivity says its weights."""
+    connectivity = clean.get("connectivity")
+    known = connectivity and built_in(connectivity)
+    return bool(known) and read(connectivity, "connectivity").weight is not None
 
 
 def population_fields(output: bool) -> dict[str, Reader]:
@@ -176,10 +180,11 @@ def settle_size(path: str, clean: Fields, wrong: list[str]) -> None:
 
 
 def wrong_output(path: str, fields: Mapping[str, Any]) -> list[str]:
-    """Return what the output must not be given."""
+    """Return what the output must not be given; a size may follow from its shape."""
+    name = "shape" if fields.get("shape") else "size"
+    if fields.get(name) is None:
+        return []
     return [
         f"{path}.{name}={shown(fields[name])}: the data decide how many outputs there are; leave "
         "it out"
-        for name in ("size", "shape")
-        if fields.get(name) is not None
     ]

@@ -67,6 +67,10 @@ def test_a_run_that_was_killed_before_its_seed_was_kept_gets_one(
     ("override", "fragment"),
     [
         ("NUM_HIDDEN=3", "NUM_HIDDEN=3: cannot be changed by `snnrun resume`"),
+        (
+            "network.projections.0.delay.max=9",
+            "network.projections.0.delay.max=9: cannot be changed by `snnrun resume`",
+        ),
         ("dataset=mnist", "takes single keys, not groups"),
         ("hydra.run.dir=x", "takes single keys, not groups"),
         ("N_EPOCH=3,4", "one run is one configuration"),

@@ -30,6 +30,15 @@ def runs() -> Mapping[str, Watched]:
         "eased in": {"LR_EASE_IN_FACTOR": 1.03},  # over 234 of 50 updates in an epoch
         "vanishing rate": {"ETA_DECAY": 0.01},
         "not for spike times": {"LOSS_TYPE": "first_spike"},
+        "with a way around": {
+            "network.populations": [{"name": "hidden"}, {"name": "other"}],
+            "network.projections": [
+                {"from": a, "to": b}
+                for a in ("input", "hidden", "other")
+                for b in ("hidden", "other", "output")
+                if a != b
+            ],
+        },
     }
     sizes = {"N_TRAIN": 1000, "N_VALIDATE": 1000, "N_EPOCH": 40, "LOSS_TYPE": "max"}
     configs = {name: small(**sizes | keys) for name, keys in changes.items()}
@@ -81,6 +90,14 @@ def test_a_layer_that_is_silent_or_mostly_so_is_noticed(
         assert (notice.where, notice.share, notice.epoch) == ("hidden", share, len(WELL) - 1)
         assert "REWIRE_SILENT=true" in notice.message
         assert "ETA=" not in notice.message  # it was so from the start
+        assert ("so nothing can be learned" in notice.message) == (silent == 30)
+
+
+def test_a_silent_population_with_a_way_around_it_stops_only_what_is_behind_it(
+    runs: Mapping[str, Watched],
+) -> None:
+    (notice,) = found_in(runs["with a way around"], WELL, silent_neurons__hidden=30)
+    assert "had no spike in training, so nothing is learned through them" in notice.message
 
 
 def test_a_layer_that_falls_silent_in_training_was_taught_too_fast(
