@@ -16,7 +16,7 @@ import numpy as np
 from snnrun.connectivity import size_of
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError, did_you_mean
-from snnrun.graphs import groups_of
+from snnrun.graphs import groups_of, reached_from
 from snnrun.models.declare import Neuron
 from snnrun.network.delays import DelayKind, Delays
 from snnrun.rules.learning import Plasticity
@@ -286,6 +286,11 @@ class Network:
     def projections(self) -> tuple[Projection, ...]:
         """All projections in the order of their targets."""
         return tuple(projection for layer in self.layers for projection in layer.projections)
+
+    def passes_by(self, name: str) -> bool:
+        """Return whether a path leads from the input to the output without this population."""
+        edges = [(p.source, p.target) for p in self.projections if name not in (p.source, p.target)]
+        return self.layers[-1].population.name in reached_from(self.input.name, edges)
 
     def size(self, name: str) -> int:
         """Return the number of neurons of the population ``name``."""

@@ -77,8 +77,9 @@ def epoch_cells(
         duration(row.get("seconds")),
         duration(seconds_left),
     )
-    widths = _column_widths(layers)
-    return [f"{text:>{width}}" for text, width in zip(texts, widths, strict=True)]
+    first, *widths = _column_widths(layers)
+    cells = [f"{f' {text}':>{width}}" for text, width in zip(texts[1:], widths, strict=True)]
+    return [f"{texts[0]:>{first}}", *cells]
 
 
 def epoch_notes(row: Row, layers: Sequence[str]) -> list[str]:

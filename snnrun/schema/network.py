@@ -231,10 +231,10 @@ OPTIONS = table(
     row(
         "network.layers",
         "The layers one by one, the output last or left out: a list of mappings with name, size, "
-        "neuron, parameters, train_tau, forward {name, mean, std, rule} and recurrent (the same, "
-        "or true or false). What a layer leaves out comes from NUM_HIDDEN, HIDDEN_NEURON_TYPE, "
-        "RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] for N_HID_LAYER alike layers. "
-        "docs/networks.md shows networks.",
+        "neuron, parameters, train_tau, forward (as of network.projections, without from and to) "
+        "and recurrent (the same, or true or false). What a layer leaves out comes from "
+        "NUM_HIDDEN, HIDDEN_NEURON_TYPE, RECURRENT, INPUT_HIDDEN_MEAN, TRAIN_W, TRAIN_TAU, ... [] "
+        "for N_HID_LAYER alike layers. docs/networks.md shows networks.",
         kind=LAYERS,
     ),
     row(
@@ -250,8 +250,9 @@ OPTIONS = table(
         "network.projections",
         "The projections between network.populations, in any order: a list of mappings with from, "
         "to, name, mean, std, rule, connectivity (a kind, or {kind, options}; snnrun keys "
-        "connectivity), port, sign (1 or -1: weights that stay above or below 0) and delay (ms, or "
-        "{kind, start, max, train}). A name left out is FROM_to_TO.",
+        "connectivity), port, sign (1 or -1: weights that stay above or below 0), delay (ms, or "
+        "{kind, start, max, train}) and dropout (of currents, in training). A name left out is "
+        "FROM_to_TO.",
         kind=PROJECTIONS,
     ),
     text(

@@ -59,12 +59,15 @@ def wake(config: Config, program: Program, index: int) -> str:
     part = "INPUT_HIDDEN" if index == 0 else "HIDDEN_HIDDENFWD"
     key, spread = f"{part}_MEAN", f"{part}_STD"
     usual = {name: SCHEMA[name].default_of(config.dataset.name) for name in (key, spread)}
+    hidden = program.network.layers[:-1]
+    shared = any(x.forward.synapses is not None and x.forward.synapses.shared for x in hidden)
+    lift = {"REWIRE_SILENT": True, "REWIRE_LIFT": _rounded(max(scale, 2 * config.REWIRE_LIFT))}
     weak = 2 * (forward.mean + 2 * scale) < sum(usual.values())
     return _first(
         config,
         [
             usual if weak else {},
-            {"REWIRE_SILENT": True, "REWIRE_LIFT": _rounded(max(scale, 2 * config.REWIRE_LIFT))},
+            {} if shared else lift,
             {own: 2 * config.by_key()[own]} if own else {},
             {key: _rounded(max(forward.mean, 0.0) + 2 * scale)},
             {"V_THRESH": _rounded(config.V_THRESH / 2)},

@@ -16,8 +16,6 @@ from snnrun.backends.base import Backend
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
-from snnrun.graphs import reached_from
-from snnrun.network.network import Network
 from snnrun.notice import Notice
 from snnrun.tasks import Task
 from snnrun.training import advice
@@ -134,7 +132,7 @@ def _silent(epochs: Columns, run: Watched, fallen: bool) -> Iterator[Notice]:
             continue
         silent = int(column[-1])
         how_many = f"all {size:,} neurons" if silent == size else f"{silent:,} of {size:,} neurons"
-        alone = silent == size and not _around(run.program.network, name)
+        alone = silent == size and not run.program.network.passes_by(name)
         then = "nothing can be learned" if alone else "nothing is learned through them"
         wake = advice.wake(run.config, run.program, index)
         too_fast = column[0] <= SILENT_SHARE * size and (fallen or silent == size)
@@ -148,12 +146,6 @@ def _silent(epochs: Columns, run: Watched, fallen: bool) -> Iterator[Notice]:
             epoch=_last(epochs),
             share=silent / size,
         )
-
-
-def _around(network: Network, name: str) -> bool:
-    """Return whether the input reaches the output on a path that leaves a population out."""
-    edges = [(p.source, p.target) for p in network.projections if name not in (p.source, p.target)]
-    return network.layers[-1].population.name in reached_from(network.input.name, edges)
 
 
 def _collapsed(epochs: Columns, run: Watched) -> Iterator[Notice]:

@@ -80,6 +80,13 @@ def test_row_of_several_layers_shows_each_of_them() -> None:
     assert len("".join(cells)) == len(epoch_heading(layers, range(10), CLASSIFICATION)[1])
 
 
+def test_figures_of_large_layers_stay_apart() -> None:
+    spikes = {"spikes_per_neuron/one": 10.0, "spikes_per_neuron/two": 20.0}
+    silent = {"silent_neurons/one": 896, "silent_neurons/two": 277}
+    cells = epoch_cells({"epoch": 0, **spikes, **silent}, ["one", "two"], CLASSIFICATION, None)
+    assert "".join(cells).split()[-5:-3] == ["10.0/20.0", "896/277"]
+
+
 NOTED = {
     **{
         f"{before}spikes_per_neuron{tail}/hidden1": value

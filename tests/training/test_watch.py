@@ -16,6 +16,7 @@ from snnrun.run import build_program
 from snnrun.training.watch import Watched, noticed, watched
 
 HIDDEN = SMALL["NUM_HIDDEN"]
+SHARED = {"kind": "conv1d", "kernel": 1, "channels": 6}  # of 5 channels, so 30 neurons
 WELL = [0.5, 0.7, 0.8, 0.85, 0.9, 0.9, 0.91, 0.9]
 WEIGHTS = {"in_to_hid": 1.7, "hid_to_out": 0.9}
 
@@ -30,6 +31,9 @@ def runs() -> Mapping[str, Watched]:
         "eased in": {"LR_EASE_IN_FACTOR": 1.03},  # over 234 of 50 updates in an epoch
         "vanishing rate": {"ETA_DECAY": 0.01},
         "not for spike times": {"LOSS_TYPE": "first_spike"},
+        "of shared weights": {
+            "network.layers": [{"name": "hidden", "forward": {"connectivity": SHARED}}]
+        },
         "with a way around": {
             "network.populations": [{"name": "hidden"}, {"name": "other"}],
             "network.projections": [
@@ -41,7 +45,10 @@ def runs() -> Mapping[str, Watched]:
         },
     }
     sizes = {"N_TRAIN": 1000, "N_VALIDATE": 1000, "N_EPOCH": 40, "LOSS_TYPE": "max"}
-    configs = {name: small(**sizes | keys) for name, keys in changes.items()}
+    configs = {
+        name: small(**sizes | {"NUM_HIDDEN": 200 if "shared" in name else HIDDEN} | keys)
+        for name, keys in changes.items()
+    }
     configs["pattern"] = from_dict({"dataset": "pattern", "NUM_HIDDEN": HIDDEN})
     made = {}
     for name, config in configs.items():
@@ -98,6 +105,12 @@ def test_a_silent_population_with_a_way_around_it_stops_only_what_is_behind_it(
 ) -> None:
     (notice,) = found_in(runs["with a way around"], WELL, silent_neurons__hidden=30)
     assert "had no spike in training, so nothing is learned through them" in notice.message
+
+
+def test_no_new_weights_are_advised_where_neurons_share_them(runs: Mapping[str, Watched]) -> None:
+    (notice,) = found_in(runs["of shared weights"], WELL, silent_neurons__hidden=30)
+    assert "Try INPUT_HIDDEN_MEAN=" in notice.message
+    assert "REWIRE_SILENT" not in notice.message
 
 
 def test_a_layer_that_falls_silent_in_training_was_taught_too_fast(
