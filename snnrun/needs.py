@@ -17,6 +17,7 @@ from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_regulariser, find_rule
+from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network, Projection
 from snnrun.schema.fields import INPUT
 
@@ -114,11 +115,15 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
     threads = config.backend.threads or usable_cores()
     average = config.AVG_SNSUM and find_regulariser(config)[0] is not None
     discrete = find_rule(config).discrete
-    shared = discrete and any(layer.recurrent is not None for layer in network.layers)
+    looped = any(layer.recurrent for layer in network.layers)
+    shared = discrete and (looped or len(network.groups) < len(network.layers))
     first = network.layers[0].population.size
     tables = [(config.steps + 2) * x.population.size * real for x in network.layers]
-    trials = threads * (TOGETHER if shared else 1)
+    trials = threads
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "backend.threads")
+    if shared:  # those of a slot
+        trials *= min(TOGETHER, -(-_at_once(config) // SLOTS))
+        keys = (*keys, "N_BATCH")
     if deferred:
         room = max(TABLES * threads, network.input.size * first * real // 2)
         wave = max(min(MOST_OF_A_WAVE, room // (sum(tables) + 1)), 2 * threads)
@@ -134,7 +139,24 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
         size += table + population.size * (2 * states * real + 16)
         if population.trained or discrete:
             size += states * table
+        size += sum(_of_arrivals(config, network, p, real) for p in layer.projections)
     return Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
+
+
+def _of_arrivals(config: Config, network: Network, projection: Projection, real: int) -> int:
+    """Return what a trial keeps of arrivals that are delayed or dropped."""
+    size, delays = network.size(projection.target) * real, projection.delays
+    dendritic = delays is not None and delays.kind is DelayKind.DENDRITIC
+    found = 2 * config.steps * size if dendritic else 0  # arrivals before them, own adjoints
+    if projection.dropout:
+        found += config.steps * size
+    if delays is not None:
+        way = delays.steps(config.DT_MS) + int(config.DELAY_WIDTH) + 2
+        found += (1 << (way - 1).bit_length()) * size  # under way
+        from_neurons = projection.source != network.input.name
+        if delays.kind is DelayKind.AXONAL and from_neurons and find_rule(config).discrete:
+            found += config.steps * network.size(projection.source) * real
+    return found
 
 
 def _tapes(config: Config, network: Network) -> Part:
@@ -145,21 +167,28 @@ def _tapes(config: Config, network: Network) -> Part:
         assert neuron is not None
         numbers = 2 * len(neuron.states) + 2 + 2 * len(neuron.ports)
         size += layer.population.size * (8 * numbers + 2)
-    counts = (config.N_VALIDATE, config.N_TEST)
-    evaluated = max(AT_ONCE if n is None else min(n, AT_ONCE) for n in counts)
-    trials = max(config.N_BATCH, evaluated)
+    trials = _at_once(config)
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "N_BATCH")
     return Part(f"states and adjoints of {trials} trials", trials * config.steps * size, keys)
 
 
+def _at_once(config: Config) -> int:
+    """Return how many examples are learned, or evaluated, in one go."""
+    counts = (config.N_VALIDATE, config.N_TEST)
+    return max(config.N_BATCH, *(AT_ONCE if n is None else min(n, AT_ONCE) for n in counts))
+
+
 def _deferred(config: Config, network: Network, real: int) -> bool:
     """Return whether there is one gradient for all (runtime/deferred.hpp), not one a slot."""
-    first, discrete = network.layers[0], find_rule(config).discrete
-    own = first.population.size
-    gradient = (network.input.size + (own if first.recurrent else 0)) * own * real
-    large = gradient >= LARGE_GRADIENT * (10 if first.recurrent else 1)
+    if find_rule(config).discrete or not all(
+        p.synapses is None and p.delays is None and not p.dropout for p in network.projections
+    ):
+        return False
+    first = network.layers[0]
+    rows = sum(network.size(p.source) for p in first.projections)
+    large = LARGE_GRADIENT * (10 if first.recurrent or len(network.groups[0]) > 1 else 1)
     by_rule = first.forward.rule == config.rule.name
-    return large and len(network.layers) > 1 and not discrete and by_rule
+    return rows * first.population.size * real >= large and len(network.layers) > 1 and by_rule
 
 
 def _hidden_keys(config: Config) -> tuple[str, ...]:

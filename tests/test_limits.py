@@ -275,15 +275,43 @@ print("ratio", estimates[-1] / (resource.getrusage(resource.RUSAGE_SELF).ru_maxr
 def test_the_estimate_is_within_a_factor_of_two_of_what_a_run_takes(
     keys: dict, tmp_path: Path
 ) -> None:
+    assert 0.5 < estimate_over_peak(keys, tmp_path) < 2.0
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory in kB")
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        ("synaptic", {"NUM_HIDDEN": 1400, "DT_MS": 0.5}),
+        ("axonal", {"NUM_HIDDEN": 1400, "DT_MS": 0.5}),
+        ("dendritic", {"NUM_HIDDEN": 1000, "DT_MS": 0.02, "TRIAL_MS": 100.0}),
+        ("axonal", {"NUM_HIDDEN": 500, "DT_MS": 0.02, "TRIAL_MS": 100.0, "rule": "surrogate"}),
+    ],
+)
+def test_the_estimate_for_delays_is_within_30_percent_of_what_a_run_takes(
+    kind: str, keys: dict, tmp_path: Path
+) -> None:
+    late = {"from": "a", "to": "a", "mean": 0.0, "std": 0.01}
+    late["delay"] = {"kind": kind, "max": 5, "train": True}
+    network = {
+        "network.populations": [{"name": "a"}],
+        "network.projections": [{"from": "input", "to": "a"}, late, {"from": "a", "to": "output"}],
+    }
+    keys = {"LOSS_TYPE": "sum", **network, **keys}
+    assert 0.7 < estimate_over_peak(keys, tmp_path) < 1.3
+
+
+def estimate_over_peak(keys: dict, folder: Path) -> float:
+    """Train a network on few examples; return its estimated memory over what it took."""
     small_data = {"N_TRAIN": 16, "N_VALIDATE": 8, "N_TEST": 8, "N_EPOCH": 1, "N_BATCH": 16}
     keys = {**SMALL, **small_data, "backend": {"threads": 2}, **keys}
-    script = MEASURED.format(keys=keys, folder=str(tmp_path / "run"))
+    script = MEASURED.format(keys=keys, folder=str(folder / "run"))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
-    ratio = float(done.stdout.rpartition("ratio ")[2])
-    assert 0.5 < ratio < 2.0
+    return float(done.stdout.rpartition("ratio ")[2])
 
 
 def system(root: Path, **files: str) -> Path:
