@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from snnrun.config import from_dict
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, NumericalError
 from snnrun.gradcheck import _small_network, check_gradients
 from snnrun.testing import comparison
 
@@ -185,7 +185,45 @@ def test_populations_with_a_shape_get_the_smallest_on_which_kernels_fit() -> Non
     assert network.projections[0].synapses.shared
 
 
+LARGE_KERNEL = {
+    "dataset": "mnist",
+    "MODEL_SEED": 2,
+    "LOSS_TYPE": "sum",
+    "network": {
+        "layers": [
+            {"forward": {"connectivity": {"kind": "conv2d", "kernel": 4, "channels": 2}}},
+            {"forward": {"connectivity": {"kind": "sum_pool", "kernel": 2}}},
+        ]
+    },
+}
+
+
+def test_the_input_grows_until_large_kernels_fit() -> None:
+    network = _small_network(from_dict(LARGE_KERNEL))
+    assert network.shape == "25-8-2-3"
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("keys", [PORTS, CONVOLUTION], ids=["ports", "convolution"])
+@pytest.mark.parametrize(
+    "keys", [PORTS, CONVOLUTION, LARGE_KERNEL], ids=["ports", "convolution", "large kernel"]
+)
 def test_graphs_with_ports_sparse_and_shared_weights_pass(keys: dict[str, Any]) -> None:
     assert check_gradients(from_dict(keys), (0.02, 0.004))
+
+
+def test_weights_that_change_nothing_are_no_disagreement() -> None:
+    feedback = {
+        "dataset": "yinyang",
+        "MODEL_SEED": 1,
+        "network": {
+            "populations": [{"name": "first"}, {"name": "late"}],
+            "projections": [
+                {"from": "input", "to": "first"},
+                {"from": "first", "to": "late", "mean": 0.5},
+                {"from": "late", "to": "first", "mean": 0.0},
+                {"from": "first", "to": "output", "mean": 2.0},
+            ],
+        },
+    }
+    with pytest.raises(NumericalError, match=r"agree, but .* LOSS_TYPE=sum"):
+        check_gradients(from_dict(feedback), FINE)
