@@ -144,6 +144,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         ),
         "INPUT_HIDDEN_STD=3.0: has no effect, as no projection draws its weights by it",
     ),
+    "a kernel over copies of the input": (
+        {
+            "network.layers": [{"forward": {"connectivity": {"kind": "sum_pool", "kernel": 2}}}],
+            "NUM_HIDDEN": 200,
+            "N_INPUT_DELAY": 2,
+            "INPUT_DELAY": 2.0,
+        },
+        "network.layers[0].forward.connectivity={kind: sum_pool, kernel: 2}: with N_INPUT_DELAY=2 "
+        "the input is several copies of the data and has no shape; leave one of them out",
+    ),
     "a start above the largest": (
         graph(A, ends(*CHAIN, delay={"start": {"uniform": [0, 8]}, "max": 5})),
         "network.projections[0].delay.start={uniform: [0.0, 8.0]}: goes up to 8 ms, above max=5 ms",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from snnrun.connectivity import built_in, read
 from snnrun.errors import did_you_mean
 from snnrun.graphs import leading_to, reached_from
 from snnrun.keys.check import Checks, Values
@@ -160,6 +161,22 @@ def _ports_that_there_are(values: Values) -> Iterator[str]:
                 f"{projection.place}.port={projection.port}: neuron {layer.neuron} of "
                 f"{layer.name} has no such port; it has {', '.join(neuron.ports)}."
                 f"{did_you_mean(projection.port, neuron.ports)}"
+            )
+
+
+@CHECKS.add
+def _kernels_of_inputs_with_a_shape(values: Values) -> Iterator[str]:
+    if not values["N_INPUT_DELAY"] or "shape" in graph_of(values).input.fields:
+        return
+    for projection in _all_projections(values):
+        kind = projection.connectivity
+        if projection.source != INPUT or not built_in(kind):
+            continue
+        if read(kind, projection.place).target is not None:
+            yield (
+                f"{projection.place}.connectivity={shown(kind)}: with "
+                f"N_INPUT_DELAY={values['N_INPUT_DELAY']} the input is several copies of the data "
+                "and has no shape; leave one of them out, or use delay, which needs no copies"
             )
 
 
