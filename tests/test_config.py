@@ -182,7 +182,8 @@ RULES = [
     ({"dataset": [1]}, "dataset=[1]: must be a group of options with a name"),
     (
         {"dataset": "iris"},
-        "dataset.name=iris: must be one of dvs, mnist, nmnist, pattern, shd, smnist, ssc, yinyang ",
+        "dataset.name=iris: must be one of dvs, mnist, nmnist, pattern, sequence_toy, shd, smnist, "
+        "ssc, yinyang ",
     ),
 ]
 

@@ -18,7 +18,8 @@ from snnrun.cli import main
         (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
         (
             ["train", "dataset=yingyang"],
-            "must be one of dvs, mnist, nmnist, pattern, shd, smnist, ssc, yinyang. Did you mean",
+            "must be one of dvs, mnist, nmnist, pattern, sequence_toy, shd, smnist, ssc, yinyang. "
+            "Did you mean",
         ),
         (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, nmnist, pattern"),
         (["train", "-m", "rule=eventprop,bptt"], "rule=bptt: must be one of eventprop, stdp"),
