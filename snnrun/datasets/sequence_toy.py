@@ -53,4 +53,5 @@ SEQUENCE_TOY = DataSet(
     title="Order of two inputs, generated (Meszaros et al. 2025, doi:10.1038/s41467-025-65394-8)",
     read=read,
     generated=True,
+    made_for_trial=True,
 )

@@ -198,7 +198,8 @@ class Users:
     def _barred_by(self, condition: Condition) -> str:
         """Return the choice that bars a condition, as in "rule=superspike", or ""."""
         key, rule = condition.key, self.rule
-        alone = key == "network.layers" and rule.no_hidden is not None
+        listed = key in ("network.layers", "network.populations")
+        alone = listed and rule.no_hidden is not None
         if key in rule.unused or key in rule.fixed or alone:
             return self._chosen()
         if self.values.get("dataset.name") == "pattern" and key in OF_CLASSES:
