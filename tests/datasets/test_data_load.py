@@ -145,7 +145,10 @@ def test_one_module_and_one_file_make_a_built_in_data_set(tmp_path: Path) -> Non
     assert done.stdout.startswith("[3, 1, 4]\ntoy: one spike each\n"), done.stderr
     assert "12.0 (toy)" in done.stdout
     said = " ".join(done.stderr.split())
-    assert "dataset.start=1.0: has no effect unless dataset.name is dvs or nmnist or shd or ssc, and" in said
+    assert (
+        "dataset.start=1.0: has no effect unless dataset.name is dvs or nmnist or shd or ssc, and"
+        in said
+    )
     assert "it is toy; leave it out" in said
     assert "Did you mean 'toy'?" in said
 
