@@ -8,10 +8,13 @@ import pytest
 from snnrun.backends.base import NO_NOISE, Adam, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from tests import graph_cases as graphs
+from tests.long import long_but
 from tests.parity import native
 
 CASES = [(name, surrogate) for name in graphs.GRAPHS for surrogate in (False, True)]
-IDS = [f"{name}-{'surrogate' if surrogate else 'eventprop'}" for name, surrogate in CASES]
+USUAL = [(name, False) for name in ("feedback", "ports", "axonal", "late lists", "dropped")]
+USUAL += [(name, True) for name in ("axonal", "synaptic", "late lists", "dropped")]
+SPREAD = ("lists", "axonal", "dendritic", "synaptic", "late lists")
 EXAMPLES = np.arange(3)
 TRAINING = Noise(key=7, in_network=True)  # currents are dropped where the graph says so
 SAME = 1e-9  # two orders of summation in float64
@@ -22,7 +25,12 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max() / max(np.abs(b).max(), 1e-12))
 
 
-@pytest.mark.parametrize(("name", "surrogate"), CASES, ids=IDS)
+def named(case: tuple[str, bool]) -> str:
+    """Return what a case is called."""
+    return f"{case[0]}-{'surrogate' if case[1] else 'eventprop'}"
+
+
+@pytest.mark.parametrize(("name", "surrogate"), long_but(CASES, USUAL, named))
 def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
     name: str, surrogate: bool
 ) -> None:
@@ -47,8 +55,14 @@ def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
         assert relative(own_after[tensor], value) < SAME, tensor
 
 
-@pytest.mark.parametrize("surrogate", [False, True], ids=["eventprop", "surrogate"])
-@pytest.mark.parametrize("name", ["lists", "axonal", "dendritic", "synaptic", "late lists"])
+@pytest.mark.parametrize(
+    ("name", "surrogate"),
+    long_but(
+        [case for case in CASES if case[0] in SPREAD],
+        [("axonal", False), ("late lists", True)],
+        named,
+    ),
+)
 def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> None:
     program, data = graphs.GRAPHS[name].program(surrogate=surrogate), graphs.data()
     found = []
@@ -63,7 +77,7 @@ def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> 
         assert relative(own[tensor], gradient) < SAME, tensor
 
 
-@pytest.mark.parametrize("name", ["feedback", "lists"])
+@pytest.mark.parametrize("name", ["feedback", "late lists"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(name: str) -> None:
     program, data = graphs.GRAPHS[name].program(), graphs.data(examples=8)
     kept = []
