@@ -14,7 +14,7 @@ from tests.parity import native
 CASES = [(name, surrogate) for name in graphs.GRAPHS for surrogate in (False, True)]
 USUAL = [(name, False) for name in ("feedback", "ports", "axonal", "late lists", "dropped")]
 USUAL += [(name, True) for name in ("axonal", "synaptic", "late lists", "dropped")]
-SPREAD = ("lists", "axonal", "dendritic", "synaptic", "late lists")
+SPREAD = [c for c in CASES if c[0] in ("lists", "axonal", "dendritic", "synaptic", "late lists")]
 EXAMPLES = np.arange(3)
 TRAINING = Noise(key=7, in_network=True)  # currents are dropped where the graph says so
 SAME = 1e-9  # two orders of summation in float64
