@@ -56,12 +56,7 @@ def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
 
 
 @pytest.mark.parametrize(
-    ("name", "surrogate"),
-    long_but(
-        [case for case in CASES if case[0] in SPREAD],
-        [("axonal", False), ("late lists", True)],
-        named,
-    ),
+    ("name", "surrogate"), long_but(SPREAD, [("axonal", False), ("late lists", True)], named)
 )
 def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> None:
     program, data = graphs.GRAPHS[name].program(surrogate=surrogate), graphs.data()

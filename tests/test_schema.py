@@ -184,19 +184,19 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
                 "N_INPUT_DELAY": 2,
                 "EVALUATION": "random",
             }
-            layers = [{"size": 8, "forward": {"rule": "stdp"}}]
+            layers = [{"size": 8, "forward": {"rule": "stdp"}, "recurrent": True}, {"size": 4}]
             rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3, "network.layers": layers}
             rest |= {"rule.feedback": "symmetric", "PATIENCE": 3, "dataset.name": "shd"}
             rest |= {"rule.surrogate": "sigmoid", "rule.het_rho": 1.0, "rule.cut_every": 2}
             rest |= {"rule.cut_at": 2, "rule.cut_at_ms": 2.0, "DELAY_WIDTH": 2.0}
-            rest["network.populations"] = [{"name": "a"}]
+            rest["network.populations"] = [{"name": "a"}, {"name": "b"}]
             value = rest[condition.key]
         if condition.key == "DELAY_WIDTH":
             inactive["network.layers"] = [{"forward": {"delay": 3.0}}]
         if condition.key == "network.populations":
-            ends = ("input", "a"), ("a", "a"), ("a", "output")
-            projections = [{"from": a, "to": b, "rule": "stdp"} for a, b in ends[:-1]]
-            projections.append({"from": "a", "to": "output", "delay": 3.0})
+            ends = ("input", "a"), ("a", "a"), ("a", "b")
+            projections = [{"from": a, "to": b, "rule": "stdp"} for a, b in ends]
+            projections.append({"from": "b", "to": "output", "delay": 3.0})
             inactive["network.projections"] = projections
         if condition.key not in ("rule.name", "network.layers", "network.populations"):
             owners = [rule.name for rule in RULES.values() if key in rule.options]

@@ -38,9 +38,9 @@ template <class P> struct BackwardPass : Walk<P> {
             prepare_group<FIRST, I>(trial, scale);
             if (FIRST > 0 || !tiled) {
                 each_of<FIRST, I>([&](auto i) { std::get<i()>(trial.work).parameters.zero(); });
-                walk<FIRST>(trial, [&](auto i) {
-                    return std::get<i()>(trial.work).parameters.data();
-                });
+                walk<FIRST>(
+                    trial, [&](auto i) { return std::get<i()>(trial.work).parameters.data(); },
+                    [](Trial&, int) {});
             }
         }
         if constexpr (FIRST > 0) walks<FIRST - 1>(trial, scale, tiled);
@@ -92,11 +92,22 @@ template <class P> struct BackwardPass : Walk<P> {
             each_of<FIRST, LAST>([&](auto i) { std::get<i()>(slot).parameters().zero(); });
         for (int i = 0; i < count; i++) prepare_group<FIRST, LAST>(*trials[i], scale);
         const auto parameters = [&](auto i) { return std::get<i()>(slot).parameters().data(); };
+        each_of<FIRST, LAST>([&](auto i) {
+            each_projection<Layer<i()>>([&](auto k) {
+                if (fresh && Layer<i()>::template Into<k()>::GATHERED_NOW)
+                    std::get<i()>(slot).arrays[k()].zero();
+            });
+        });
+        // what a walk of a trial does after step n
+        const auto after_step = [&](Trial& trial, int n) {
+            each_of<FIRST, LAST>([&](auto i) { gather_now<i()>(trial, std::get<i()>(slot), n); });
+        };
         if constexpr (Layer<FIRST>::Model::DISCRETE)
-            walk_discrete<FIRST>(trials, count, parameters,
+            walk_discrete<FIRST>(trials, count, parameters, after_step,
                                  std::make_integer_sequence<int, LAST - FIRST + 1>{});
         for (int i = 0; i < count; i++) {
-            if constexpr (!Layer<FIRST>::Model::DISCRETE) walk<FIRST>(*trials[i], parameters);
+            if constexpr (!Layer<FIRST>::Model::DISCRETE)
+                walk<FIRST>(*trials[i], parameters, after_step);
             each_of<FIRST, LAST>([&](auto l) {
                 gather_all<l()>(*trials[i], std::get<l()>(slot), fresh && i == 0);
             });
@@ -104,9 +115,9 @@ template <class P> struct BackwardPass : Walk<P> {
     }
 
     // Walks trials back through the layers FIRST + I, step by step.
-    template <int FIRST, class Parameters, int... I>
+    template <int FIRST, class Parameters, class After, int... I>
     void walk_discrete(Trial* const* trials, int count, const Parameters& parameters,
-                       std::integer_sequence<int, I...>) const {
+                       const After& after_step, std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
         std::tuple<DiscreteReturn<Layer<FIRST + I>>...> walks{DiscreteReturn<Layer<FIRST + I>>(
             std::get<FIRST + I>(value), std::get<FIRST + I>(coefficients).constants(),
@@ -130,6 +141,7 @@ template <class P> struct BackwardPass : Walk<P> {
                     });
                 });
                 (std::get<I>(walks).step(n, n - from), ...);
+                for (int t = 0; t < count; t++) after_step(*trials[t], n);
             }
         }
     }
@@ -180,8 +192,8 @@ template <class P> struct BackwardPass : Walk<P> {
     }
 
     // Walks a trial back through a group; parameters(i): where gradients of layer i are added.
-    template <int FIRST, class Parameters>
-    void walk(Trial& trial, const Parameters& parameters) const {
+    template <int FIRST, class Parameters, class After>
+    void walk(Trial& trial, const Parameters& parameters, const After& after_step) const {
         using L = Layer<FIRST>;
         if constexpr (FIRST == 0 && L::TILED) {
             auto& work = std::get<FIRST>(trial.work);
@@ -195,13 +207,13 @@ template <class P> struct BackwardPass : Walk<P> {
                             work.input_adjoint[0].part(b, p * Table<L>::S));
                     });
         } else {
-            walk_steps<FIRST>(trial, parameters,
+            walk_steps<FIRST>(trial, parameters, after_step,
                               std::make_integer_sequence<int, L::LAST - FIRST + 1>{});
         }
     }
 
-    template <int FIRST, class Parameters, int... I>
-    void walk_steps(Trial& trial, const Parameters& parameters,
+    template <int FIRST, class Parameters, class After, int... I>
+    void walk_steps(Trial& trial, const Parameters& parameters, const After& after_step,
                     std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
         std::tuple<Return<Layer<FIRST + I>>...> walks{Return<Layer<FIRST + I>>(
@@ -214,8 +226,13 @@ template <class P> struct BackwardPass : Walk<P> {
             if constexpr (LAST == COUNT - 1) return (trial.loss);
             else return Undriven{};
         };
-        if constexpr (!Layer<FIRST>::RECURRENT) {
+        if constexpr (!Layer<FIRST>::RECURRENT && !Layer<FIRST>::ROWWISE) {
             std::get<0>(walks).blocks(drive(), top);
+        } else if constexpr (!Layer<FIRST>::RECURRENT) {
+            for (int n = top - 1; n >= 0; n--) {
+                std::get<0>(walks).step(drive(), n);
+                after_step(trial, n);
+            }
         } else {
             each_late_within<FIRST, LAST>([&](auto i, auto j, auto k) {
                 order_by_arrival<k()>(std::get<i()>(trial.work), std::get<j()>(trial.work));
@@ -236,8 +253,26 @@ template <class P> struct BackwardPass : Walk<P> {
                     if (target.width == 0)
                         add_targets_of_arrivals<k()>(target, std::get<j()>(value), n);
                 });
+                after_step(trial, n);
             }
         }
+    }
+
+    // Adds the gradients that are gathered step by step: of what arrives at layer I in step n.
+    template <int I> void gather_now(Trial& trial, Tensors<Layer<I>>& gradient, int n) const {
+        using L = Layer<I>;
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if constexpr (Own::GATHERED_NOW) {
+                const Real* q = std::get<I>(trial.work).input_adjoint[Own::PORT].row(n);
+                Real* to = gradient.template weights<k()>();
+                trial.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
+                    gradient.template list<k()>().each(pre, [&](uint32_t post, uint32_t at, int c) {
+                        SynapseList::add_run(to + at, q + post, c, Real(1));
+                    });
+                });
+            }
+        });
     }
 
     template <int I> void gather_all(Trial& trial, Tensors<Layer<I>>& gradient, bool fresh) const {
@@ -246,7 +281,8 @@ template <class P> struct BackwardPass : Walk<P> {
         const auto& values = std::get<I>(value);
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
-            if constexpr (!Own::DIRECT && (Own::BY_GRADIENT || Own::DELAY_TRAINED)) {
+            if constexpr (!Own::DIRECT && !Own::GATHERED_NOW &&
+                          (Own::BY_GRADIENT || Own::DELAY_TRAINED)) {
                 if (fresh && Own::BY_GRADIENT) gradient.arrays[k()].zero();
                 if (fresh && Own::DELAY_TRAINED) gradient.arrays[L::COUNT + k()].zero();
                 each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,

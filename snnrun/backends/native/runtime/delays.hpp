@@ -132,7 +132,10 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
             bool any = false;
             from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
                 any = true;
-                if constexpr (Own::DELAY == Delay::NONE) {
+                if constexpr (Own::LISTED_NOW) {
+                    Real* states = work.state.data() + L::Model::PORT[Own::PORT] * L::WIDTH;
+                    add_row<L, k()>(values, states, pre, Real(1));
+                } else if constexpr (Own::DELAY == Delay::NONE) {
                     add_row<L, k()>(values, row(n), pre, Real(1));
                 } else if constexpr (Own::DELAY == Delay::AXONAL) {
                     if (Own::LATE_ROWS && work.width == 0) work.late_rows[k()].send(n, pre);

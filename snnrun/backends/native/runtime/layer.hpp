@@ -257,7 +257,7 @@ template <class L> struct Work {
         if (L::LATE_ROWS) next.zero();
     }
     // Whether spikes are spread over steps in which they arrive in advance.
-    bool through_ring() const { return !L::ONLY_LATE_ROWS || width > 0; }
+    bool through_ring() const { return !L::RINGLESS || width > 0; }
     Real* next_row(int step, int port) {
         return next.data() + (size_t(step & 1) * M::PORTS + port) * L::WIDTH;
     }

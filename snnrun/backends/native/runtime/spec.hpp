@@ -40,6 +40,10 @@ struct From {
     static constexpr bool DELAY_TRAINED = DELAY_TRAINED_, DROPPED = DROPPED_;
     // its spikes go into registers when they arrive, and not through memory
     static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE && !DROPPED;
+    // a list whose spikes add to the states themselves
+    static constexpr bool LISTED_NOW = LISTED && DELAY == Delay::NONE && !DROPPED;
+    // gradients are added to in the order of time, while the adjoints of a step are at hand
+    static constexpr bool GATHERED_NOW = LISTED_NOW && SOURCE == INPUT && BY_GRADIENT;
     // spikes of a neuron arrive in two neighbouring steps, unless they are spread over more
     static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL && !DROPPED;
     // dense weights with a delay each
@@ -82,7 +86,9 @@ struct LayerSpec {
     static constexpr bool DIRECT = (Froms::DIRECT && ...), PLASTIC = (Froms::PLASTIC || ...);
     static constexpr bool ROWWISE = (Froms::ROWWISE || ...);
     static constexpr bool LATE_ROWS = (Froms::LATE_ROWS || ...);
-    static constexpr bool ONLY_LATE_ROWS = ((Froms::DIRECT || Froms::LATE_ROWS) && ...);
+    // no spike is under way for longer than a step, unless late rows are spread
+    static constexpr bool RINGLESS =
+        ((Froms::DIRECT || Froms::LATE_ROWS || Froms::LISTED_NOW) && ...);
     // what its group has emitted may be under way for long
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
