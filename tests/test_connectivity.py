@@ -71,7 +71,7 @@ def dense(program: Program) -> Program:
     return replace(program, network=network)
 
 
-@pytest.mark.parametrize("name", long_but(CASES, ["maxima"]))
+@pytest.mark.parametrize("name", long_but(CASES, []))
 def test_gradients_are_those_of_dense_projections_at_the_synapses(name: str) -> None:
     config = small(**{"network.layers": LAYERS}, **USUAL, **CASES[name])
     splits = load(config)

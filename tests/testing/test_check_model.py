@@ -71,9 +71,8 @@ def test_projections_lead_to_each_port_and_one_of_them_has_delays(
     assert {"in_to_hid0_I", "in_to_hid0_I_delays", "hid_to_hidfwd0_I_delays"} < compared
 
 
-@pytest.mark.parametrize(
-    "wrong", long_but(["in_to_hid0_I", "in_to_hid0_I_delays"], ["in_to_hid0_I_delays"])
-)
+@pytest.mark.long
+@pytest.mark.parametrize("wrong", ["in_to_hid0_I", "in_to_hid0_I_delays"])
 def test_wrong_gradients_by_weights_of_a_port_or_by_delays_fail(
     wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

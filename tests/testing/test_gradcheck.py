@@ -211,6 +211,7 @@ def test_graphs_with_ports_sparse_and_shared_weights_pass(keys: dict[str, Any]) 
     assert check_gradients(from_dict(keys), (0.02, 0.004))
 
 
+@pytest.mark.long
 def test_weights_that_change_nothing_are_no_disagreement() -> None:
     feedback = {
         "dataset": "yinyang",
