@@ -235,7 +235,8 @@ template <class P> struct BackwardPass : Walk<P> {
             }
         } else {
             each_late_within<FIRST, LAST>([&](auto i, auto j, auto k) {
-                order_by_arrival<k()>(std::get<i()>(trial.work), std::get<j()>(trial.work));
+                order_by_arrival<k()>(std::get<i()>(trial.work), std::get<j()>(trial.work),
+                                      std::get<j()>(value));
             });
             for (int n = top - 1; n >= 0; n--) {
                 each_of<FIRST, LAST>([&](auto i) {

@@ -22,39 +22,27 @@ template <class F> static inline void each_share(Real d, Real s, F f) {
     }
 }
 
-// The delays of projection K into L, in steps.
-template <class L, int K> struct DelaysOf {
-    using Own = typename L::template Into<K>;
-    const Real* ms;
-    explicit DelaysOf(const Tensors<L>& values) : ms(values.delays(K)) {}
-    // Of the synapse from `pre` to neuron j of block b; lists: of the weight at `place`.
-    inline Real operator()(int pre, int b, int j) const {
-        constexpr Real STEPS = Real(1 / DT);
-        if constexpr (Own::DELAY == Delay::AXONAL) return ms[pre] * STEPS;
-        else if constexpr (Own::DELAY == Delay::DENDRITIC) return ms[b * L::BW + j] * STEPS;
-        else return ms[Tensors<L>::template at<K>(b, pre) + j] * STEPS;
-    }
-};
+// The i-th delay of projection k into a layer, in steps.
+template <class L> static inline Real delay_of(const Tensors<L>& values, int k, size_t i) {
+    return values.delays(k)[i] * Real(1 / DT);
+}
 
-// f(target, number of its weight in the array, its delay) for each synapse of `pre`; the delay is 0
-// where the projection has none for each synapse.
+// f(target, number of its weight in the array, its delay) for each synapse of `pre`, by projection
+// K with synaptic delays.
 template <class L, int K, class F>
 static inline void each_synapse(const Tensors<L>& values, int pre, F f) {
     using Own = typename L::template Into<K>;
-    const Real* ms = values.delays(K);
-    constexpr bool SYNAPTIC = Own::DELAY == Delay::SYNAPTIC;
-    constexpr Real STEPS = Real(1 / DT);
     if constexpr (Own::LISTED) {
         values.template list<K>().each(pre, [&](uint32_t post, uint32_t weight, int count) {
             for (int i = 0; i < count; i++)
-                f(int(post) + i, weight + i, SYNAPTIC ? ms[weight + i] * STEPS : Real(0));
+                f(int(post) + i, weight + i, delay_of(values, K, weight + i));
         });
     } else {
         for (int b = 0; b < L::BLOCKS; b++) {
             const size_t first = Tensors<L>::template at<K>(b, pre);
             const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
             for (int i = 0; i < end; i++)
-                f(b * L::BW + i, first + i, SYNAPTIC ? ms[first + i] * STEPS : Real(0));
+                f(b * L::BW + i, first + i, delay_of(values, K, first + i));
         }
     }
 }
@@ -138,9 +126,10 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
                 } else if constexpr (Own::DELAY == Delay::NONE) {
                     add_row<L, k()>(values, row(n), pre, Real(1));
                 } else if constexpr (Own::DELAY == Delay::AXONAL) {
-                    if (Own::LATE_ROWS && work.width == 0) work.late_rows[k()].send(n, pre);
+                    if (Own::LATE_ROWS && work.width == 0)
+                        work.late_rows[k()].send(n + int(values.whole[k()][pre]), pre);
                     else
-                        each_share(DelaysOf<L, k()>(values)(pre, 0, 0), work.width,
+                        each_share(delay_of(values, k(), pre), work.width,
                                    [&](int t, Real h, Real) {
                                        add_row<L, k()>(values, row(n + t - 1), pre, h);
                                    });
@@ -159,7 +148,7 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
             });
             if constexpr (Own::DELAY == Delay::DENDRITIC)
                 for (int j = 0; any && j < L::Model::SIZE; j++)
-                    each_share(DelaysOf<L, k()>(values)(0, 0, j), work.width,
+                    each_share(delay_of(values, k(), j), work.width,
                                [&](int t, Real h, Real) { row(n + t - 1)[j] += h * raw[j]; });
         }
     });
@@ -179,7 +168,7 @@ static inline void add_late_rows(Work<L>& work, const Tensors<L>& values,
             const uint16_t* who = late.who.data() + slot * late.capacity;
             const uint16_t* end = who + late.count[slot];
             if (who == end) return;
-            const Real *W = values.template rows<k()>(b, 0), *parts = late.part.data();
+            const Real *W = values.template rows<k()>(b, 0), *parts = values.part[k()].data();
             vf* next = vectors(work.next_row(n + 1, Own::PORT)) + b * B;
             const auto add = [&](auto size, int from) {
                 constexpr int COUNT = decltype(size)::value;
@@ -221,7 +210,7 @@ static inline void collect_adjoints(Work<L>& work, const Tensors<L>& values, int
             }
             for (int j = 0; j < L::Model::SIZE; j++) {
                 Real total = 0;
-                each_share(DelaysOf<L, k()>(values)(0, 0, j), work.width,
+                each_share(delay_of(values, k(), j), work.width,
                            [&](int t, Real h, Real) {
                                if (n + t - 1 < L::STEPS) total += h * table.row(n + t - 1)[j];
                            });
@@ -259,8 +248,9 @@ template <class L, bool SHIFT> struct Reads {
     }
 };
 
-// Sum over the targets, by projection K, of a spike of `pre` that could arrive in step a, of h(k) x
-// weight x value(target, a + k - 1). Of dendritic delays `value` itself is spread already.
+// Sum over the targets, by projection K that is a list or has synaptic delays, of a spike of `pre`
+// that could arrive in step a, of h(k) x weight x value(target, a + k - 1). Of dendritic delays
+// `value` itself is spread already.
 template <class L, int K, class F>
 static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& values, int pre, int a,
                                     F value) {
@@ -279,20 +269,12 @@ static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& val
             });
             return sum(sums);
         }
-    if constexpr (Own::LISTED && Own::DELAY != Delay::AXONAL && Own::DELAY != Delay::SYNAPTIC) {
+    if constexpr (Own::DELAY == Delay::NONE || Own::DELAY == Delay::DENDRITIC) {
         return a < L::STEPS ? values.template list<K>().sum(w, pre, value.of(a)) : Real(0);
     } else if constexpr (Own::DELAY == Delay::AXONAL) {
-        each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
-            if (a + t - 1 >= L::STEPS) return;
-            if constexpr (Own::LISTED) {
+        each_share(delay_of(values, K, pre), target.width, [&](int t, Real h, Real) {
+            if (a + t - 1 < L::STEPS)
                 total += h * values.template list<K>().sum(w, pre, value.of(a + t - 1));
-                return;
-            }
-            Real sum = 0;
-            each_synapse<L, K>(values, pre, [&](int j, size_t at, Real) {
-                sum += w[at] * value(j, a + t - 1);
-            });
-            total += h * sum;
         });
     } else {
         each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {

@@ -11,7 +11,7 @@ namespace snn {
 template <class L> struct ByTarget {
     Buffer<Real> weights[L::COUNT];
     template <class Own> static constexpr bool kept() {
-        return Own::discrete() && !Own::LISTED && Own::DELAY != Delay::SYNAPTIC;
+        return Own::discrete() && Own::SUMMED;
     }
     template <int K> const vf* rows(int b) const {  // of block b of the layer that sends
         using Own = typename L::template Into<K>;
@@ -86,8 +86,8 @@ static inline void add_targets(vf (*total)[B], const vf* rows, Table<Target>& ad
         add_targets_part<Target, N, REST, B>(total, B - REST, rows, adjoints, n);
 }
 
-// Sums of step n + 1 over the targets by projection K, for all neurons of the source, whose delays
-// then say where in time each reads them.
+// Sums of step n over the targets by projection K, for all neurons of the source, whose delays then
+// say where in time each reads them.
 template <int K, class Target> Real* sums_of(Work<Target>& target, int n) {
     return target.sums[K].data() + size_t(n) * Target::template Into<K>::PRE;
 }
@@ -109,22 +109,18 @@ static inline void add_late_targets(Work<L>& work, Work<Target>& target,
                                     const Tensors<Target>& values, int b, int n, int i) {
     using Own = typename Target::template Into<K>;
     Real* to = reinterpret_cast<Real*>(&work.dl_ds_at(i, b, 0));
-    const auto& adjoints = target.template adjoints<K>();
+    [[maybe_unused]] const auto& adjoints = target.template adjoints<K>();
     const int end = std::min(L::BW, L::Model::SIZE - b * L::BW);
     for (int j = 0; j < end; j++) {
         const int pre = b * L::BW + j;
         if constexpr (Own::DELAY == Delay::AXONAL) {
-            each_share(DelaysOf<Target, K>(values)(pre, 0, 0), target.width,
+            each_share(delay_of(values, K, pre), target.width,
                        [&](int t, Real h, Real) {
                            if (n + t < L::STEPS) to[j] += h * sums_of<K>(target, n + t)[pre];
                        });
-        } else if constexpr (Own::DELAY == Delay::SYNAPTIC) {
+        } else {
             to[j] += sum_over_targets<Target, K>(target, values, pre, n + 1,
                                                  Reads<Target, false>{adjoints});
-        } else {
-            const Real* delta = adjoints.row(n + 1);
-            to[j] += values.template list<K>().sum(values.template weights<K>(), pre,
-                                                   RowOf{delta});
         }
     }
 }
@@ -136,8 +132,7 @@ static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Abov
                           const Tensors<Above>& values, int b, int from, int to) {
     using Own = typename Above::template Into<K>;
     constexpr int B = L::B, N = MAX_BLOCK / 4;
-    constexpr bool SUMMED = !Own::LISTED && Own::DELAY != Delay::SYNAPTIC;
-    if constexpr (SUMMED) {
+    if constexpr (Own::SUMMED) {
         auto& adjoints = above.template adjoints<K>();
         const vf* rows = by_target.template rows<K>(b);
         vf total[N][B];
@@ -163,7 +158,7 @@ static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Abov
     if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
         for (int n = from; n < to; n++)  // a step reads the sums of later ones
             sums_of_list<K, L>(above, values, above.template adjoints<K>().row(n + 1), b, n + 1);
-    if constexpr (!SUMMED || Own::DELAY == Delay::AXONAL)
+    if constexpr (Own::ALONE)
         for (int n = from; n < to; n++) {
             if (FRESH)
                 for (int x = 0; x < B; x++) work.dl_ds_at(n - from, b, x) = vf{};
@@ -231,7 +226,7 @@ static void targets_of_step(Group<L>& group, Group<Target>& targets,
                 return work.adjoint.data() +
                        size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH;
         };
-        if constexpr (!Own::LISTED && Own::DELAY != Delay::SYNAPTIC) {
+        if constexpr (Own::SUMMED) {
             if constexpr (Own::DELAY == Delay::AXONAL)
                 for (int g = 0; g < group.count; g++)
                     for (int x = 0; x < B; x++) to(g, x) = vf{};

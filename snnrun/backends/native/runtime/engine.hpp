@@ -40,11 +40,11 @@ template <class P> class Engine : Walk<P> {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
-            auto& lists = std::get<I>(lists_).of;
+            auto& lists = std::get<I>(declared_).lists;
             each_projection<L>([&](auto k) {
                 using Own = typename L::template Into<k()>;
                 if (Own::LISTED) lists[k()].take(*connected, Own::ROWS);
-                std::get<I>(lists_).bounds[k()] = {Real(connected->low), Real(connected->high),
+                std::get<I>(declared_).bounds[k()] = {Real(connected->low), Real(connected->high),
                                                    Real(connected->most_delay),
                                                    connected->dropout, number++};
                 connected++;
@@ -143,7 +143,7 @@ template <class P> class Engine : Walk<P> {
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
-                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE || Trial::EACH_LATE) {
+                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE || Trial::SPLIT) {
                     if (t == 0) refresh();
                     transpose(t, int(threads_.size()));
                     pool_.barrier.wait();
@@ -302,10 +302,10 @@ template <class P> class Engine : Walk<P> {
         return bad;
     }
 
-    template <int I> const Bounds& bounds_of(int k) { return std::get<I>(lists_).bounds[k]; }
+    template <int I> const Bounds& bounds_of(int k) { return std::get<I>(declared_).bounds[k]; }
 
     ForwardPass<P> forward_pass(const Job& job) {
-        return {{}, value_, coefficients_, lists_, job, emitted_};
+        return {{}, value_, coefficients_, declared_, job, emitted_};
     }
 
     Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
@@ -339,7 +339,7 @@ template <class P> class Engine : Walk<P> {
                 if (job.train && !slots_[s]) {
                     slots_[s] = std::make_unique<AllTensors>();
                     each_layer([&](auto l) {
-                        std::get<l()>(*slots_[s]).allocate_trained(std::get<l()>(lists_).of);
+                        std::get<l()>(*slots_[s]).allocate_trained(std::get<l()>(declared_).lists);
                     });
                 }
                 const int64_t first = from + size * s / slots;
@@ -380,7 +380,7 @@ template <class P> class Engine : Walk<P> {
     std::vector<std::unique_ptr<AllTensors>> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
-    typename Map<Lists, Layers>::type lists_;
+    typename Map<Declared, Layers>::type declared_;
     Formula formula_;
     Plasticity plasticity_;
     typename Map<Averages, Layers>::type averages_;

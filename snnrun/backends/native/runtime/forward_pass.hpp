@@ -20,7 +20,7 @@ template <class P> struct ForwardPass : Walk<P> {
 
     const typename Map<Tensors, Layers>::type& value;
     const typename Map<Coefficients, Layers>::type& coefficients;
-    const typename Map<Lists, Layers>::type& declared;
+    const typename Map<Declared, Layers>::type& declared;
     const Job& job;
     std::vector<Emitted>& emitted;  // per example of the call
 
@@ -38,7 +38,7 @@ template <class P> struct ForwardPass : Walk<P> {
                                                                Dropout::limit(job.dropout));
         each_layer([&](auto l) {
             auto& work = std::get<l()>(trial.work);
-            work.clear_way(std::get<l()>(value), job.delay_width);
+            work.clear_way(job.delay_width);
             for (int k = 0; k < Layer<l()>::COUNT && Layer<l()>::DROPPED; k++) {
                 const auto& of = std::get<l()>(declared).bounds[k];
                 work.drops[k] = {job.in_network && of.dropout > 0,

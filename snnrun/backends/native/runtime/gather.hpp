@@ -156,7 +156,7 @@ void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
             Real of_delay = 0;
             for (int b = 0; b < L::BLOCKS; b++)
                 gather_axonal<K>(work, values, gradient.template rows<K>(b, pre), b, pre,
-                                 DelaysOf<L, K>(values)(pre, 0, 0), from, end, arrivals.shift,
+                                 delay_of(values, K, pre), from, end, arrivals.shift,
                                  of_delay);
             if (Own::DELAY_TRAINED) of_delays[pre] += of_delay * PER_MS;
         } else if (Own::EACH_LATE && work.width == 0) {
@@ -175,7 +175,7 @@ void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
                     });
                 } else if constexpr (Own::DELAY == Delay::AXONAL) {  // of a list
                     const SynapseList& list = values.template list<K>();
-                    each_share(DelaysOf<L, K>(values)(pre, 0, 0), work.width,
+                    each_share(delay_of(values, K, pre), work.width,
                                [&](int t, Real h, Real dh) {
                                    if (a + t - 1 >= L::STEPS) return;
                                    const Real* q = adjoints.row(a + t - 1);
@@ -213,7 +213,7 @@ void gather_dendritic(const Work<L>& work, const Tensors<L>& values, Tensors<L>&
         const Real* raw = work.raw[K].data() + size_t(n) * L::WIDTH;
         for (int j = 0; j < L::Model::SIZE; j++) {
             if (raw[j] == 0) continue;
-            each_share(DelaysOf<L, K>(values)(0, 0, j), work.width, [&](int t, Real, Real dh) {
+            each_share(delay_of(values, K, j), work.width, [&](int t, Real, Real dh) {
                 const int m = n + t - 1;
                 if (m < L::STEPS)
                     gradient.delays(K)[j] += dh * Real(1 / DT) * raw[j] * adjoints.row(m)[j];

@@ -142,11 +142,8 @@ template <class L> struct BlockCrossings {
     }
 };
 
-// Spikes that arrive by rows of dense weights with axonal delays, which are split between the step
-// after `whole` steps and the next one, to which `part` goes.
+// Spikes that arrive by rows of dense weights with axonal delays, each in two neighbouring steps.
 struct LateRows {
-    std::vector<uint16_t> whole;
-    std::vector<Real> part;
     std::vector<uint16_t> who;    // [step modulo ring][capacity] presynaptic neurons
     std::vector<uint32_t> count;  // [step modulo ring]
     size_t capacity = 0;
@@ -155,18 +152,13 @@ struct LateRows {
     std::vector<Spike> spikes;    // by the step in which they arrive first
     std::vector<uint32_t> start;  // of step a: start[a] .. start[a + 1]
 
-    void begin(const Real* ms, int rows, int ring) {
-        whole.resize(rows), part.resize(rows);
-        for (int i = 0; i < rows; i++) {
-            const Real d = ms[i] * Real(1 / DT);
-            whole[i] = uint16_t(d), part[i] = d - Real(whole[i]);
-        }
+    void begin(int rows, int ring) {
         mask = ring - 1;
         if (!capacity) capacity = rows;
         who.resize(capacity * ring), count.assign(ring, 0);
     }
-    void send(int step, uint32_t pre) {
-        const int slot = (step + whole[pre]) & mask;
+    void send(int step, uint32_t pre) {  // that arrives first in this step
+        const int slot = step & mask;
         if (count[slot] == capacity) grow();
         who[slot * capacity + count[slot]++] = uint16_t(pre);
     }
@@ -240,19 +232,19 @@ template <class L> struct Work {
         return vectors(dl_ds.data())[(size_t(i) * L::BLOCKS + b) * L::B + x];
     }
     // Begins a trial with nothing under way.
-    void clear_way(const Tensors<L>& values, double delay_width) {
+    void clear_way(double delay_width) {
         if (L::DIRECT) return;
         width = Real(delay_width);
         const int longest = L::MOST + int(width) + 2;
         if (longest > ring) {
             for (ring = 1; ring < longest; ring *= 2) {}
-            under_way.allocate(size_t(ring) * SLOTS * L::WIDTH);
+            under_way.allocate(through_ring() ? size_t(ring) * SLOTS * L::WIDTH : 0);
         }
         if (through_ring()) under_way.zero();
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
             if (Own::DELAY == Delay::DENDRITIC) raw[k()].zero();
-            if (Own::LATE_ROWS) late_rows[k()].begin(values.delays(k()), Own::ROWS, ring);
+            if (Own::LATE_ROWS) late_rows[k()].begin(Own::ROWS, ring);
         });
         if (L::LATE_ROWS) next.zero();
     }
@@ -308,8 +300,9 @@ struct Bounds {  // of the weights and delays of a projection
     double dropout;
     int number;  // of the projection among all
 };
-template <class L> struct Lists {
-    SynapseList of[L::COUNT];
+// What is given of the projections into a layer.
+template <class L> struct Declared {
+    SynapseList lists[L::COUNT];
     Bounds bounds[L::COUNT];
 };
 template <class L> struct Averages {

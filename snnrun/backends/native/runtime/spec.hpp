@@ -48,11 +48,14 @@ struct From {
     static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL && !DROPPED;
     // dense weights with a delay each
     static constexpr bool EACH_LATE = !LISTED && DELAY == Delay::SYNAPTIC;
+    static constexpr bool SPLIT = LATE_ROWS || EACH_LATE;
     // arrivals find other adjoints than those of the port: delayed, or dropped
     static constexpr bool OWN_ADJOINTS = DELAY == Delay::DENDRITIC || DROPPED;
     // the sums over targets of a source differ from those of all targets in one step
     static constexpr bool ALONE =
         LISTED || DELAY == Delay::AXONAL || DELAY == Delay::SYNAPTIC;
+    // sums over targets are made of rows of weights by target
+    static constexpr bool SUMMED = !LISTED && DELAY != Delay::SYNAPTIC;
     // each target reads adjoints at one place in time, or each has its own
     static constexpr bool ROWWISE = LISTED || OWN_ADJOINTS || DELAY == Delay::SYNAPTIC;
     static constexpr int pre() {  // rows of the weights, those of padding too
@@ -93,7 +96,7 @@ struct LayerSpec {
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
     static constexpr bool DROPPED = (Froms::DROPPED || ...);
-    static constexpr bool EACH_LATE = (Froms::EACH_LATE || ...);
+    static constexpr bool SPLIT = (Froms::SPLIT || ...);
     static constexpr int MOST = std::max({Froms::MOST...});
     static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
     // Whether something learns from gradients here.
@@ -129,7 +132,7 @@ template <class L> struct Tensors {
     static constexpr int PARAMETERS = 2 * L::COUNT;
     Buffer<Real> arrays[PARAMETERS + 1];
     const SynapseList* lists = nullptr;
-    // of EACH_LATE projections: the delays as whole steps, and what is left
+    // of SPLIT projections: the delays as whole steps, and what is left
     Buffer<Int> whole[L::COUNT];
     Buffer<Real> part[L::COUNT];
     static size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
@@ -168,8 +171,9 @@ template <class L> struct Tensors {
     }
     void allocate_split() {
         each_projection<L>([&](auto k) {
-            if (!L::template Into<k()>::EACH_LATE) return;
-            whole[k()].allocate_dense(size<k()>()), part[k()].allocate_dense(size<k()>());
+            if (!L::template Into<k()>::SPLIT) return;
+            const size_t n = delays_size<k()>();
+            whole[k()].allocate_dense(n), part[k()].allocate_dense(n);
         });
     }
     void split(int t, int threads) {  // this thread's share

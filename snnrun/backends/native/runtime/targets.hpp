@@ -19,9 +19,9 @@ template <int K, class L>
 static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int pre, int a) {
     using Own = typename L::template Into<K>;
     auto& adjoints = target.template adjoints<K>();
-    if constexpr (Own::LATE_ROWS) {
+    if constexpr (Own::DELAY == Delay::AXONAL && !Own::LISTED) {
         Real total = 0;
-        each_share(DelaysOf<L, K>(values)(pre, 0, 0), target.width, [&](int t, Real h, Real) {
+        each_share(delay_of(values, K, pre), target.width, [&](int t, Real h, Real) {
             if (a + t - 1 >= L::STEPS) return;
             vf sums = {};
             for (int b = 0; b < L::BLOCKS; b++) {
@@ -36,14 +36,11 @@ static inline Real sum_of_spike(Work<L>& target, const Tensors<L>& values, int p
         return sum_over_targets<L, K>(target, values, pre, a, Reads<L, true>{adjoints});
     }
 }
-template <class Own> constexpr bool share_shift() {
-    return !Own::ALONE;
-}
 
 // Orders the spikes of a layer by the step in which they arrive first, by projection K with
 // LATE_ROWS.
 template <int K, class L, class Target>
-void order_by_arrival(Work<L>& work, Work<Target>& target) {
+void order_by_arrival(Work<L>& work, Work<Target>& target, const Tensors<Target>& values) {
     LateRows& late = target.late_rows[K];
     late.start.assign(L::STEPS + 2, 0);
     const auto each = [&](auto f) {
@@ -51,7 +48,8 @@ void order_by_arrival(Work<L>& work, Work<Target>& target) {
             auto& s = work.spikes[c];
             for (int n = 0; n < L::STEPS; n++)
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                    const int pre = c * L::BW + s.neuron[e], a = n + 1 + late.whole[pre];
+                    const int pre = c * L::BW + s.neuron[e];
+                    const int a = n + 1 + int(values.whole[K][pre]);
                     if (a < L::STEPS) f(a, &s.from_targets[e], uint16_t(pre));
                 }
         }
@@ -86,7 +84,7 @@ static inline void add_targets_of_arrivals(Work<L>& target, const Tensors<L>& va
                 vf total = {}, later = {};
                 SNN_UNROLL for (int x = 0; x < COUNT; x++)
                     total += now[x] * row[x], later += then[x] * row[x];
-                const Real g = late.part[s->pre];
+                const Real g = values.part[K][s->pre];
                 *s->from_targets += sum((1 - g) * total + g * later);
             }
         };
@@ -105,7 +103,7 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
     if (Own::LATE_ROWS && above.width == 0) {
         for (auto& s : work.spikes)
             if (FRESH) std::fill_n(s.from_targets.data(), s.count(), Real(0));
-        order_by_arrival<K>(work, above);
+        order_by_arrival<K>(work, above, weights);
         for (int a = 1; a < L::STEPS; a++) add_targets_of_arrivals<K>(above, weights, a);
         return;
     }
@@ -113,7 +111,7 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
         auto& s = work.spikes[c];
         for (int n = 0; n < L::STEPS; n++) {
             if (s.start[n] == s.start[n + 1]) continue;
-            if constexpr (!share_shift<Own>()) {
+            if constexpr (Own::ALONE) {
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
                     enter(s.from_targets[e],
                           sum_of_spike<K>(above, weights, c * L::BW + s.neuron[e], n + 1));
@@ -143,7 +141,7 @@ static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
                                        const Tensors<Target>& weights, int n) {
     using Own = typename Target::template Into<K>;
     if (Own::LATE_ROWS && target.width == 0) return;  // when they arrive
-    if constexpr (!share_shift<Own>()) {
+    if constexpr (Own::ALONE) {
         for (int c = 0; c < L::BLOCKS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)

@@ -19,10 +19,10 @@ template <class P> struct Trial : Walk<P> {
         return (Ls::Model::DISCRETE || ...);
     }
     static constexpr bool DISCRETE = discrete(static_cast<Layers*>(nullptr));
-    template <class... Ls> static constexpr bool each_late(std::tuple<Ls...>*) {
-        return (Ls::EACH_LATE || ...);
+    template <class... Ls> static constexpr bool split(std::tuple<Ls...>*) {
+        return (Ls::SPLIT || ...);
     }
-    static constexpr bool EACH_LATE = each_late(static_cast<Layers*>(nullptr));
+    static constexpr bool SPLIT = split(static_cast<Layers*>(nullptr));
     template <class... Ls> static constexpr bool shared(std::tuple<Ls...>*) {
         return ((Ls::Model::DISCRETE && Ls::RECURRENT) || ...);
     }
