@@ -36,6 +36,8 @@ class Results:
     failed_tensor: str = ""  # where; empty: the loss
     dropped_spikes: np.ndarray | None = None  # int64 [L], learned without gradient; None: never
     figures: Mapping[str, np.ndarray] = field(default_factory=dict)  # float64 [E], of patterns
+    # int64 [2, late_steps + 1, channels and then neurons of all layers]; see Backend.late_steps
+    activations: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +85,47 @@ def require_fitting(data: SpikeData, program: Program) -> None:
         )
 
 
+def count_activations(
+    activations: np.ndarray, steps: np.ndarray, neurons: np.ndarray, n_steps: int, first: int = 0
+) -> None:
+    """Enter spikes of one trial into ``activations``, as of Results.
+
+    Args:
+        steps, neurons: Of each spike, integers; those of one neuron in one step follow one another.
+        n_steps: Steps of the trial.
+        first: Where the numbers of the neurons begin.
+    """
+    if not len(steps):
+        return
+    new = np.flatnonzero((np.diff(steps) != 0) | (np.diff(neurons) != 0)) + 1
+    starts = np.concatenate([[0], new])
+    several = np.diff(starts, append=len(steps)) > 1
+    rows = np.minimum(n_steps - 1 - steps[starts], activations.shape[1] - 1)
+    np.add.at(activations, (several.astype(int), rows, first + neurons[starts]), 1)
+
+
 class Backend(ABC):
     """A compiled program that holds weights and runs examples.
 
     ``batches_per_call``: mini-batches to be learned in one call of ``train``, of which only the
     last call of an epoch may have fewer; None: any number gives the same results.
+    ``late_steps``: unless it is None, ``train`` and ``evaluate`` count the steps of all trials in
+    which each channel of the input (of what dropout leaves) and each neuron was active, by one
+    spike [0] and by several [1]: so many steps before the last one [r], from ``late_steps`` on
+    together. What is active too late arrives behind the end of the trial.
     """
 
     program: Program
     batches_per_call: int | None = None
+    late_steps: int | None = None
+
+    def no_activations(self) -> np.ndarray | None:
+        """Return the counts before any trial, zeros; None where none are asked for."""
+        if self.late_steps is None:
+            return None
+        neurons = sum(c.population.size for c in self.program.populations)
+        shape = (2, self.late_steps + 1, self.program.network.input.size + neurons)
+        return np.zeros(shape, np.int64)
 
     def close(self) -> None:  # noqa: B027  there may be nothing to free
         """Free the memory; nothing else may be called afterwards."""

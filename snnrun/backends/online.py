@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial, count_activations
 from snnrun.backends.pattern import PatternFigures, Spikes
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData, Targets
@@ -250,6 +250,7 @@ class OnlineRuns(Backend):
             neuron_spikes=found.neuron_spikes,
             failed_batch=found.failed,
             failed_tensor=self.program.tensors[-1].name if found.failed >= 0 else "",
+            activations=self._activations(data, examples, found.layer_spikes),
             figures=self._patterns.of(
                 targets,
                 examples,
@@ -259,6 +260,29 @@ class OnlineRuns(Backend):
                 self._spikes(len(self.program.populations) - 1),
             ),
         )
+
+    def _activations(
+        self, data: SpikeData, examples: np.ndarray, layer_spikes: np.ndarray
+    ) -> np.ndarray | None:
+        """Return the counts of the last call, if they are asked for."""
+        activations = self.no_activations()
+        if activations is None:
+            return None
+        for example in examples.tolist():
+            steps, channels = data.events(example)
+            count_activations(activations, steps.astype(int), channels, self.program.steps)
+        first = self.program.network.input.size
+        for layer, compiled in enumerate(self.program.populations):
+            steps, neurons = self._spikes(layer)
+            at = 0
+            for spikes in layer_spikes[:, layer].tolist():
+                here = slice(at, at + spikes)
+                count_activations(
+                    activations, steps[here], neurons[here], self.program.steps, first
+                )
+                at += spikes
+            first += compiled.population.size
+        return activations
 
 
 def silent_loss(program: Program, targets: Targets, example: int) -> float:

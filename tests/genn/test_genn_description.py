@@ -91,7 +91,8 @@ def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bo
 @pytest.mark.parametrize("pipeline", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_whatever_a_graph_refers_to_is_there(loss: str, pipeline: bool) -> None:
-    check_names(describe(graph(loss, **DELAYED), Settings(pipeline=pipeline, traced=True)))
+    settings = Settings(pipeline=pipeline, traced=True, late_steps=5)
+    check_names(describe(graph(loss, **DELAYED), settings))
 
 
 @pytest.mark.parametrize("case", CASES)

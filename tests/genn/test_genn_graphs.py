@@ -210,3 +210,18 @@ def test_delayed_spikes_are_spread_in_training_and_never_in_evaluation(width: fl
     assert (found.loss != narrow[0].loss).all()
     with pytest.raises(ValueError, match="at most 3, not 4"):
         backends[0].gradient(data, np.arange(2), Noise(delay_width=4.0))
+
+
+def test_activations_are_counted_as_by_numpy() -> None:
+    backends = both(graph("sum_weigh_exp", **DELAYED), late_steps=20)
+    backends[1].late_steps = 20
+    examples = np.arange(EXAMPLES)
+    found, wanted = (b.evaluate(ported.data(), examples).activations for b in backends)
+    assert wanted[0, :20].sum() > 20
+    np.testing.assert_array_equal(found, wanted)
+    order = np.arange(10)[::-1].copy()
+    found, wanted = (
+        b.train(ported.data(examples=10), order, 4, RATES, ADAM, 3, ported.DROPOUT).activations
+        for b in backends
+    )
+    np.testing.assert_array_equal(found, wanted)

@@ -12,7 +12,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial, require_fitting
+from snnrun.backends.base import (
+    NO_NOISE,
+    Adam,
+    Backend,
+    Noise,
+    Results,
+    Trial,
+    count_activations,
+    require_fitting,
+)
 from snnrun.backends.draws import draw_keys, dropout_keys, dropout_limit, kept_events
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.delayed import shape_of
@@ -52,6 +61,7 @@ class GennBackend(Backend):
     ) -> None:
         self.program = program
         self.batches_per_call = PIPELINED_BATCHES if settings.pipeline else None
+        self.late_steps = settings.late_steps
         self._device = device
         self._settings = settings
         self._events = events
@@ -103,7 +113,7 @@ class GennBackend(Backend):
         noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
-        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
+        call = self._counted_call(data, examples, noise)
         self._begin(data, noise)
 
         def ended(unit: Unit) -> bool:
@@ -140,7 +150,7 @@ class GennBackend(Backend):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
-        call = Call(self.program, data.labels[examples], drop=self._drop_spikes)
+        call = self._counted_call(data, examples, NO_NOISE)
         self._begin(data, NO_NOISE)
         for unit in units(examples, self._settings.batch):
             self._forward(data, unit, NO_NOISE.key, None)
@@ -182,6 +192,16 @@ class GennBackend(Backend):
             input_steps=input_steps,
             input_channels=input_channels,
         )
+
+    def _counted_call(self, data: SpikeData, examples: np.ndarray, noise: Noise) -> Call:
+        """Return what collects the results of a call, with the activations of the input."""
+        activations = self.no_activations()
+        if activations is not None:
+            for example in examples.tolist():
+                events = kept_events(data, example, noise.dropout, noise.key)
+                count_activations(activations, *events, self.program.steps)
+        labels = data.labels[examples]
+        return Call(self.program, labels, drop=self._drop_spikes, activations=activations)
 
     def _begin(self, data: SpikeData, noise: Noise) -> None:
         """Have the data on the device, and set what holds for a whole call."""

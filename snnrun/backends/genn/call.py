@@ -19,10 +19,18 @@ Evaluate = Callable[[Outputs, np.ndarray], Outcome]
 class Call:
     """Losses, predictions and spike counts of the examples of a call.
 
-    ``drop``: spikes that find no place in a buffer are counted, not refused.
+    ``drop``: spikes that find no place in a buffer are counted, not refused. ``activations``: as of
+    Results, of the input so far.
     """
 
-    def __init__(self, program: Program, labels: np.ndarray, *, drop: bool) -> None:
+    def __init__(
+        self,
+        program: Program,
+        labels: np.ndarray,
+        *,
+        drop: bool,
+        activations: np.ndarray | None = None,
+    ) -> None:
         self._populations = [c.population for c in program.populations]
         self._spiking = [c.spiking for c in program.populations]
         self._labels = labels
@@ -34,6 +42,7 @@ class Call:
         self.neuron_spikes = np.zeros(self._starts[-1], np.int64)
         self.dropped = np.zeros(layers, np.int64) if drop else None
         self.failed_batch, self.failed_tensor = -1, ""
+        self._activations = activations
 
     def collect(
         self, device: Device, unit: Unit, outputs: tuple[str, ...], evaluate: Evaluate
@@ -65,11 +74,27 @@ class Call:
             ]
             self.layer_spikes[unit.place, i] = counts.sum(axis=1)
             self.neuron_spikes[self._starts[i] : self._starts[i + 1]] += counts.sum(axis=0)
+            self._count_activations(device, i, counts)
             if room is None or counts.max() <= room:
                 continue
             if self.dropped is None:
                 raise CapacityError(_too_many(population.name, int(counts.max()), room))
             self.dropped[i] += np.maximum(counts - room, 0).sum()
+
+    def _count_activations(self, device: Device, layer: int, counts: np.ndarray) -> None:
+        """Enter the spikes of a layer, of which each of ``counts`` [trials, neurons] has some."""
+        if self._activations is None:
+            return
+        trials, size = counts.shape
+        late = self._activations.shape[1] - 1
+        neurons = self._activations[0, :, self._activations.shape[2] - self._starts[-1] :]
+        here = neurons[:, self._starts[layer] : self._starts[layer + 1]]
+        here[late] += counts.sum(axis=0)
+        if late:
+            table = device.table(self._populations[layer].name, "late")
+            steps = table.reshape(-1, size, late)[:trials].sum(axis=0, dtype=np.int64).T
+            here[:late] += steps
+            here[late] -= steps.sum(axis=0)
 
     def fail(self, batch: int, tensor: str) -> None:
         """Note that a batch went wrong: values of ``tensor``, or "" for the loss."""
@@ -85,6 +110,7 @@ class Call:
             failed_batch=self.failed_batch,
             failed_tensor=self.failed_tensor,
             dropped_spikes=self.dropped,
+            activations=self._activations,
         )
 
 

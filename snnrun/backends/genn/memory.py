@@ -30,7 +30,7 @@ NEURONS = "the neurons (N_BATCH, NUM_HIDDEN)"
 DELAYED = "what delayed spikes need (N_BATCH, NUM_HIDDEN, the largest delay)"
 TABLES = {  # how the names of large tables begin
     EVENTS: ("event_step", "channel_start", "target_step", "target_start"),
-    SPIKES: ("spike_step", "kept_", "at_release_", "crossed", "crossing_"),
+    SPIKES: ("spike_step", "late", "kept_", "at_release_", "crossed", "crossing_"),
     STEPS: ("tape_", "trace_", "activities", "potential", "slopes"),
 }
 

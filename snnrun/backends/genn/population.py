@@ -14,6 +14,7 @@ import numpy as np
 
 from snnrun.backends.genn.arrivals import inputs_of, own_inputs
 from snnrun.backends.genn.description import Access, Neurons, Parameter, Table, Variable
+from snnrun.backends.genn.late import LateSpikes
 from snnrun.backends.genn.network_noise import NetworkNoise
 from snnrun.backends.genn.printer import (
     Formulas,
@@ -59,6 +60,7 @@ class PopulationWriter:
         self.name = compiled.population.name
         self.push = program.push(compiled)  # at each spike, or None
         self.network_noise = NetworkNoise(self.formula, settings)
+        self._late = LateSpikes(settings.batch * self.size, settings.late_steps, program.steps)
 
     def write(self) -> Neurons:
         """Return the population."""
@@ -165,12 +167,10 @@ class PopulationWriter:
                 found.append(self._table("average", self.size))
             if self._refractory:
                 found.append(self._table("release", len(each)))
-            found.append(
-                Table(name="spike_step", type="uint16_t", values=np.zeros(count, np.uint16))
-            )
+            found += [Table(name="spike_step", type="uint16_t", values=np.zeros(count, np.uint16))]
             kept = [f"kept_{s}" for s in self.dynamics.jump.records]
             kept += [f"at_release_{s}" for s in self._released]
-            found += [self._table(name, count) for name in kept]
+            found += [self._table(name, count) for name in kept] + self._late.tables
         found += [self._table(f"tape_{s}", neurons * self.program.steps) for s in self._taped]
         if self.settings.traced:
             found += [
@@ -237,7 +237,7 @@ class PopulationWriter:
     def _start(self) -> list[str]:
         lines = [f"{state_name(s)} = {self.formula(e)};" for s, e in self.steps.initial.items()]
         if self.compiled.spiking:
-            lines += ["count[own] = 0;", f"if (!backward) due = {NONE};"]
+            lines += ["count[own] = 0;", f"if (!backward) due = {NONE};", *self._late.start]
         if self._refractory:
             lines.append("free_from = 0;")
         return [*lines, *self.network_noise.start, *self.watched.start]
@@ -250,8 +250,7 @@ class PopulationWriter:
         lines += self.watched.arrivals
         if self.compiled.spiking:
             lines += [f"arrived_{port} = {state_name(port)};" for port in self._ports]
-        for s in self._taped:
-            lines.append(f"tape_{s}[{self._row('n')}] = {state_name(s)};")
+        lines += [f"tape_{s}[{self._row('n')}] = {state_name(s)};" for s in self._taped]
         if self._refractory:
             lines.append("const bool held = n < free_from;")
         lines += self._by_flow(self.formula.advance)
@@ -300,6 +299,7 @@ class PopulationWriter:
             *kept,
             "}",
             *self.watched.spike,
+            *self._late.spike,
             "count[own]++;",
         ]
         if self._refractory:

@@ -27,6 +27,7 @@ class Settings:
         pipeline: The backward pass of one batch runs together with the forward pass of the next.
         traced: Whether every state of every step can be read, for recordings.
         delay_width: The most steps to each side over which delayed spikes are spread.
+        late_steps: As of Backend, for which a table is kept then.
     """
 
     batch: int = 1
@@ -35,6 +36,7 @@ class Settings:
     pipeline: bool = False
     traced: bool = False
     delay_width: float = 0.0
+    late_steps: int | None = None
 
     @property
     def scalar(self) -> str:

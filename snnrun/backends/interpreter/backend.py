@@ -74,7 +74,7 @@ class NumpyBackend(Backend):
         noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
-        call = Call(self.program, len(examples))
+        call = Call(self.program, len(examples), self.no_activations())
         for number, first in enumerate(range(0, len(examples), batch)):
             chosen = examples[first : first + batch]
             read = self._learn_from(data, chosen, noise, call, first)
@@ -89,7 +89,7 @@ class NumpyBackend(Backend):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning and without noise."""
-        call = Call(self.program, len(examples))
+        call = Call(self.program, len(examples), self.no_activations())
         for first in range(0, len(examples), AT_ONCE):
             self._run(data, examples[first : first + AT_ONCE], NO_NOISE, call, first)
         return call.results(self._figures(data, examples, call))
@@ -141,7 +141,7 @@ class NumpyBackend(Backend):
             targets=targets,
         )
         read = self._readout(outputs)
-        call.enter(first, tapes, read)
+        call.enter(first, arrivals, tapes, read)
         return arrivals, tapes, read
 
     def _learn_from(
@@ -196,9 +196,9 @@ class NumpyBackend(Backend):
 
 
 class Call:
-    """The figures of the examples of a call."""
+    """The figures of the examples of a call; ``activations`` as of Results, before it."""
 
-    def __init__(self, program: Program, count: int) -> None:
+    def __init__(self, program: Program, count: int, activations: np.ndarray | None = None) -> None:
         self.loss = np.zeros(count)
         self.failed_batch, self.failed_tensor = -1, ""
         self.layer_spikes = np.zeros((count, len(program.populations)), np.int32)
@@ -206,8 +206,9 @@ class Call:
         self._prediction = np.zeros(count, np.int32)
         sizes = [c.population.size for c in program.populations]
         self._neuron_spikes = np.zeros(sum(sizes), np.int64)
+        self._activations = activations
 
-    def enter(self, first: int, tapes: list[Tape], read: Read) -> None:
+    def enter(self, first: int, arrivals: np.ndarray, tapes: list[Tape], read: Read) -> None:
         """Enter some examples."""
         here = slice(first, first + len(read.loss))
         self.loss[here], self._prediction[here] = read.loss, read.prediction
@@ -215,6 +216,13 @@ class Call:
         self.layer_spikes[here] = np.array([c.sum(axis=1) for c in counts]).T
         self._neuron_spikes += np.concatenate([c.sum(axis=0) for c in counts]).astype(np.int64)
         self.emitted += [_events(tapes[-1].spikes[:, b]) for b in range(len(read.loss))]
+        if self._activations is not None:
+            spikes = np.concatenate([arrivals, *(tape.spikes for tape in tapes)], axis=2)
+            late = self._activations.shape[1] - 1
+            for kind, active in enumerate((spikes == 1, spikes > 1)):
+                steps = active.sum(axis=1)[::-1]  # the last step first
+                self._activations[kind, : len(steps[:late])] += steps[:late]
+                self._activations[kind, late] += steps[late:].sum(axis=0)
 
     def results(self, figures: dict[str, np.ndarray]) -> Results:
         """Return them."""
@@ -226,6 +234,7 @@ class Call:
             failed_batch=self.failed_batch,
             failed_tensor=self.failed_tensor,
             figures=figures,
+            activations=self._activations,
         )
 
 

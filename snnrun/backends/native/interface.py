@@ -58,6 +58,8 @@ class Job(c.Structure):
         ("prediction", c.c_void_p),
         ("layer_spikes", c.c_void_p),
         ("neuron_spikes", c.c_void_p),
+        ("activations", c.c_void_p),
+        ("late_steps", c.c_int64),
         ("failed_batch", c.c_int64),
         ("failed_tensor", c.c_int32),
     )

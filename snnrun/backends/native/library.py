@@ -172,11 +172,12 @@ class NativeBackend(CompiledProgram, Backend):
             updates=updates,
             **vars(noise),
         )
-        return self._call(self._lib.snn_run, job, data, examples)
+        return self._call(self._lib.snn_run, job, data, examples, self.no_activations())
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
-        return self._call(self._lib.snn_run, Job(batch=EVALUATION_BATCH), data, examples)
+        job = Job(batch=EVALUATION_BATCH)
+        return self._call(self._lib.snn_run, job, data, examples, self.no_activations())
 
     def gradient(self, data: SpikeData, examples: np.ndarray, noise: Noise = NO_NOISE) -> Results:
         """Leave the gradient of the examples' mean loss in the tensors."""
@@ -210,7 +211,12 @@ class NativeBackend(CompiledProgram, Backend):
         )
 
     def _call(
-        self, function: c._NamedFuncPointer, job: Job, data: SpikeData, examples: np.ndarray
+        self,
+        function: c._NamedFuncPointer,
+        job: Job,
+        data: SpikeData,
+        examples: np.ndarray,
+        activations: np.ndarray | None = None,
     ) -> Results:
         if self._patterns is not None:
             self._patterns.require(data)
@@ -227,6 +233,8 @@ class NativeBackend(CompiledProgram, Backend):
         job.loss, job.prediction = loss.ctypes.data, prediction.ctypes.data
         job.layer_spikes, job.neuron_spikes = layer_spikes.ctypes.data, neuron_spikes.ctypes.data
         job.failed_batch, job.failed_tensor = -1, -1
+        if activations is not None:
+            job.activations, job.late_steps = activations.ctypes.data, activations.shape[1] - 1
         if count:
             self._carry_out(function, job)
         tensor = self._tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
@@ -238,6 +246,7 @@ class NativeBackend(CompiledProgram, Backend):
             failed_batch=job.failed_batch,
             failed_tensor=tensor,
             figures=self._figures(data, examples, loss, layer_spikes),
+            activations=activations,
         )
 
     def _figures(

@@ -182,6 +182,7 @@ template <class P> class Engine : Walk<P> {
         const FlushDenormals guard;
         Trial& trial = *threads_[0];
         trial.allocate_trace();
+        trial.begin_counts(job);
         emitted_.resize(1);
         forward_pass(job).template all<true>(trial, 0, 1.0);
     }
@@ -241,13 +242,12 @@ template <class P> class Engine : Walk<P> {
             deferred_.prepare(formula_, std::min(batch, job.count), averages_);
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
-                if (t) t->neuron_spikes.assign(P::NEURONS, 0);
+                if (t) t->begin_counts(job);
     }
     void collect_spikes(Job& job) {
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
-                for (int j = 0; t && j < P::NEURONS; j++)
-                    job.neuron_spikes[j] += t->neuron_spikes[j];
+                if (t) t->add_counts(job);
     }
 
     void refresh() {
@@ -308,12 +308,12 @@ template <class P> class Engine : Walk<P> {
         return {{}, value_, coefficients_, declared_, job, emitted_};
     }
 
-    Trial& trial_of(int t, int c) {  // the c-th of those that thread t has at work
+    Trial& trial_of(int t, int c, const Job& job) {  // the c-th of those that thread t works on
         if (c == 0) return *threads_[t];
         auto& trial = partners_[t * TOGETHER + c];
         if (!trial) {
             trial = std::make_unique<Trial>(formula_);
-            trial->neuron_spikes.assign(P::NEURONS, 0);
+            trial->begin_counts(job);
         }
         return *trial;
     }
@@ -364,7 +364,7 @@ template <class P> class Engine : Walk<P> {
         } else {
             each([&](int s, int64_t i, int count, bool fresh) {
                 for (int c = 0; c < count; c++) {
-                    trials[c] = &trial_of(t, c);
+                    trials[c] = &trial_of(t, c, job);
                     finite &= forward.all(*trials[c], i + c, scale);
                 }
                 if (job.train) backward.all(trials, count, *slots_[s], scale, fresh);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "forward.hpp"
+#include "job.hpp"
 
 namespace snn {
 
@@ -37,7 +38,7 @@ template <class P> struct Trial : Walk<P> {
     Events events{};
     bool right = false;  // the prediction
     double loss_value = 0;
-    std::vector<int64_t> neuron_spikes = std::vector<int64_t>(P::NEURONS);
+    std::vector<int64_t> neuron_spikes, activations;  // as in Job
 
     // The layers from `first_table` on have tables of adjoints.
     explicit Trial(const typename P::Formula& formula, int first_table = 0) : loss{formula} {
@@ -47,6 +48,16 @@ template <class P> struct Trial : Walk<P> {
             std::get<I>(held).at.allocate(std::tuple_element_t<I, Layers>::WIDTH);
         });
         loss.allocate();
+    }
+
+    void begin_counts(const Job& job) {
+        const size_t row = job.data->channels + P::NEURONS;
+        neuron_spikes.assign(P::NEURONS, 0);
+        activations.assign(job.activations ? 2 * (job.late_steps + 1) * row : 0, 0);
+    }
+    void add_counts(Job& job) const {
+        for (size_t j = 0; j < neuron_spikes.size(); j++) job.neuron_spikes[j] += neuron_spikes[j];
+        for (size_t j = 0; j < activations.size(); j++) job.activations[j] += activations[j];
     }
 
     void swap_tables(Trial& other) {
@@ -75,6 +86,32 @@ template <class P> struct Trial : Walk<P> {
             constexpr int I = decltype(layer)::value;
             if constexpr (std::tuple_element_t<I, Layers>::Model::SPIKING)
                 for (auto& spikes : std::get<I>(work).spikes) spikes.sort_by_neuron();
+        });
+    }
+
+    // Counts the steps in which each channel and neuron was active: by one spike, or by several,
+    // which stand next to each other in the lists.
+    void count_activations(int channels, int64_t late) {
+        const size_t row = channels + P::NEURONS;
+        const auto count = [&](const uint32_t* start, const auto* spike, size_t first) {
+            for (int64_t n = 0; n < P::STEPS; n++) {
+                int64_t* here = activations.data() + std::min(P::STEPS - 1 - n, late) * row + first;
+                for (uint32_t e = start[n], next; e < start[n + 1]; e = next) {
+                    for (next = e + 1; next < start[n + 1] && spike[next] == spike[e];) next++;
+                    here[(next > e + 1) * (late + 1) * row + spike[e]]++;
+                }
+            }
+        };
+        count(events.step_start, events.channel, 0);
+        size_t first = channels;
+        each_layer([&](auto layer) {
+            using L = std::tuple_element_t<layer(), Layers>;
+            if constexpr (L::Model::SPIKING)
+                for (int b = 0; b < L::BLOCKS; b++) {
+                    const auto& spikes = std::get<layer()>(work).spikes[b];
+                    count(spikes.start.data(), spikes.neuron.data(), first + b * L::BW);
+                }
+            first += L::Model::SIZE;
         });
     }
 

@@ -1,0 +1,92 @@
+"""Counts of the steps in which channels and neurons are active, against recorded spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, count_activations
+from snnrun.backends.genn.call import Call
+from snnrun.backends.genn.units import units
+from snnrun.backends.interpreter.backend import NumpyBackend
+from snnrun.compile.program import Program
+from tests import graph_cases as graphs
+from tests.parity import native
+
+BACKENDS: dict[str, Callable[[Program], Backend]] = {"native": native, "numpy": NumpyBackend}
+LATE, EXAMPLES = 15, np.array([2, 0, 1, 0])
+
+
+def counted(backend: Backend, noise: Noise) -> np.ndarray:
+    """Return the counts of EXAMPLES, of spikes that were recorded one trial after the other."""
+    data, steps = graphs.data(), backend.program.steps
+    sizes = [backend.program.network.input.size]
+    sizes += [c.population.size for c in backend.program.populations]
+    found = np.zeros((2, LATE + 1, sum(sizes)), np.int64)
+    for example in EXAMPLES.tolist():
+        trial = backend.trial(data, example, noise)
+        spikes = [(trial.input_steps, trial.input_channels)]
+        spikes += list(zip(trial.steps, trial.neurons, strict=True))
+        at = 0
+        for (when, who), size in zip(spikes, sizes, strict=True):
+            several = np.zeros((steps, size), int)
+            np.add.at(several, (when, who), 1)
+            for step, neuron in zip(*np.nonzero(several), strict=True):
+                row = min(steps - 1 - step, LATE)
+                found[int(several[step, neuron] > 1), row, at + neuron] += 1
+            at += size
+    return found
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_activations_are_those_of_recorded_spikes(name: str) -> None:
+    backend = BACKENDS[name](graphs.GRAPHS["axonal"].program())
+    graphs.start(backend)
+    backend.late_steps = LATE
+    expected = counted(backend, NO_NOISE)
+    assert expected[0].any(axis=1).sum() > LATE // 2  # spikes in many of the last steps
+    assert expected[1].any()  # several events of a channel in a step
+    found = backend.evaluate(graphs.data(), EXAMPLES)
+    np.testing.assert_array_equal(found.activations, expected)
+    dropped = Noise(dropout=0.3, key=5)
+    expected = counted(backend, dropped)
+    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
+    learned = backend.train(graphs.data(), EXAMPLES, 4, np.zeros(1), adam, 0, dropped)
+    np.testing.assert_array_equal(learned.activations, expected)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_without_being_asked_nothing_is_counted(name: str) -> None:
+    backend = BACKENDS[name](graphs.GRAPHS["axonal"].program())
+    assert backend.evaluate(graphs.data(), EXAMPLES).activations is None
+
+
+def test_genn_s_tables_of_late_spikes_become_the_same_counts() -> None:
+    program, data = graphs.GRAPHS["axonal"].program(), graphs.data()
+    backend = NumpyBackend(program)
+    graphs.start(backend)
+    backend.late_steps = LATE
+    wanted = backend.evaluate(data, EXAMPLES)
+    trials = [backend.trial(data, example) for example in EXAMPLES.tolist()]
+    tables: dict[tuple[str, str], np.ndarray] = {}
+    for layer, compiled in enumerate(program.populations[:-1]):
+        counts = np.zeros((len(trials), compiled.population.size), np.int32)
+        late = np.zeros((*counts.shape, LATE), np.uint8)
+        for k, trial in enumerate(trials):
+            np.add.at(counts[k], trial.neurons[layer], 1)
+            row = program.steps - 1 - trial.steps[layer]
+            late[k, trial.neurons[layer][row < LATE], row[row < LATE]] = 1
+        name = compiled.population.name
+        tables |= {(name, "count"): counts.ravel(), (name, "late"): late.ravel()}
+    activations = backend.no_activations()
+    assert activations is not None
+    for trial in trials:
+        count_activations(activations, trial.input_steps, trial.input_channels, program.steps)
+    call = Call(program, data.labels[EXAMPLES], drop=False, activations=activations)
+    device = SimpleNamespace(table=lambda owner, name: tables[owner, name])
+    (unit,) = units(EXAMPLES, len(EXAMPLES))
+    call.count_spikes(device, unit, None)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(call.results().activations, wanted.activations)
