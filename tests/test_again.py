@@ -192,6 +192,7 @@ def test_a_sweep_that_is_run_again_goes_on_where_it_was_killed(tmp_path: Path) -
     not (find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_submitit_launcher")),
     reason="no plugin",
 )
+@pytest.mark.long
 def test_a_job_of_submitit_that_is_preempted_is_requeued_and_goes_on(
     tmp_path: Path, undisturbed: Path
 ) -> None:

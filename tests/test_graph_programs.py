@@ -12,8 +12,8 @@ from tests.long import long_but
 from tests.parity import native
 
 CASES = [(name, surrogate) for name in graphs.GRAPHS for surrogate in (False, True)]
-USUAL = [(name, False) for name in ("feedback", "late lists", "dropped")]
-USUAL += [(name, True) for name in ("axonal", "synaptic")]
+USUAL = [(name, False) for name in ("late lists", "dropped")]
+USUAL += [(name, True) for name in ("synaptic",)]
 SPREAD = [c for c in CASES if c[0] in ("lists", "axonal", "dendritic", "synaptic", "late lists")]
 EXAMPLES = np.arange(3)
 TRAINING = Noise(key=7, in_network=True)  # currents are dropped where the graph says so

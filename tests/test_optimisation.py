@@ -79,6 +79,7 @@ def test_users_get_the_highest_level(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("users_flags")
+@pytest.mark.long
 def test_a_run_with_the_users_flags_learns_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     words = overrides({**SMALL, "N_TRAIN": 1000, "N_EPOCH": 4, "backend.threads": 2})
     for folder, more in (("whole", []), ("parts", ["N_EPOCH=2"])):

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from runs import SMALL
 
 import snnrun
@@ -47,6 +48,7 @@ def line(seed: int) -> CommandLine:
     return CommandLine(options={}, overrides=words)
 
 
+@pytest.mark.long
 def test_threads_compose_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(composed, map(line, range(24))))

@@ -314,6 +314,7 @@ def test_time_constants_alone_and_no_other_parameter_are_written(tmp_path: Path)
         train(small(network={"hidden_parameters": own}, **pairs), tmp_path / "refused")
 
 
+@pytest.mark.long
 def test_the_adaptation_of_the_threshold_is_recorded(tmp_path: Path) -> None:
     config = small(
         HIDDEN_NEURON_TYPE="ALIF",

@@ -187,7 +187,7 @@ def test_a_second_process_is_refused_while_the_first_goes_on(tmp_path: Path) -> 
 # The rest needs no process of its own.
 
 
-@pytest.mark.parametrize("rule", ["eventprop", "surrogate"])
+@pytest.mark.parametrize("rule", long_but(["eventprop", "surrogate"], ["eventprop"]))
 def test_more_epochs_continue_as_if_they_had_been_asked_for_at_once(
     tmp_path: Path, rule: str
 ) -> None:

@@ -204,6 +204,7 @@ def test_a_rule_of_ones_own_multiplies_a_trace_a_signal_and_a_third_factor() -> 
         np.testing.assert_allclose(found, change, rtol=0, atol=1e-11 * np.abs(change).max())
 
 
+@pytest.mark.long
 def test_other_projections_have_the_gradients_that_they_have_without_stdp() -> None:
     name = "linear bounds, mixed with frozen and gradients"
     config, (backend, splits) = configured(name), opened(name)

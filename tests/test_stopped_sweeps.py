@@ -107,6 +107,7 @@ def test_jobs_of_submitit_on_this_machine_stop_with_who_started_them(
 
 
 @needs_joblib
+@pytest.mark.long
 def test_a_second_ctrl_c_ends_the_jobs_of_joblib_at_once(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     # a mini-batch of half a minute

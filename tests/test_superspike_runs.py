@@ -112,6 +112,7 @@ def test_one_neuron_learns_five_spikes() -> None:
     assert trials["error_ratio"][-1] < 0.2
 
 
+@pytest.mark.long
 def test_hidden_neurons_and_symmetric_feedback_lower_the_error() -> None:
     data = {"channels": 40, "outputs": 30, "rate": 20.0}
     run = learn(data, {}, N_EPOCH=12, TRIAL_MS=400.0, NUM_HIDDEN=64)

@@ -103,6 +103,7 @@ def test_after_an_error_nothing_is_left_either(places: Path) -> None:
     assert list(places.iterdir()) == list(Path().iterdir()) == []
 
 
+@pytest.mark.long
 def test_ctrl_c_in_python_says_where_nothing_can_be_resumed(places: Path) -> None:
     script = SCRIPT.format(keys={**LONG, "WRITE_TO_DISK": False}, folder="")
     code, said = stopped_at_an_epoch([sys.executable, "-uc", script])
@@ -129,6 +130,7 @@ def test_the_command_prints_its_summary_and_says_that_nothing_is_kept(places: Pa
     assert list(places.iterdir()) == list(Path().iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_not_kept_leaves_nothing(places: Path) -> None:
     words = [*overrides({**SMALL, "N_EPOCH": 1}), "WRITE_TO_DISK=false", "ETA=1e-3,1e-2"]
     done = snnrun("train", "--multirun", *words)
@@ -172,6 +174,7 @@ def test_a_sweep_that_a_file_says_not_to_keep_leaves_nothing(
     assert list(places.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_sweep_of_which_a_run_is_kept_keeps_its_own_file_too(unkept: list[str]) -> None:
     assert main([*unkept, "preset=mine,none", "hydra.sweep.dir=sweep"]) == 0
     assert sorted(path.name for path in Path("sweep").iterdir()) == ["1", "multirun.yaml"]

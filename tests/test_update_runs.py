@@ -108,6 +108,7 @@ def test_what_cannot_be_is_refused(change: Any, kind: Any, said: str, tmp_path: 
     assert said in str(error.value)
 
 
+@pytest.mark.long
 def test_parameters_are_trained_with_rule_eventprop_too(tmp_path: Path) -> None:
     keys = {"network": {"hidden_trained": ["v_thresh"]}, "W_OUTPUT_EPOCH_TRIAL": [[0, 0], [2, 0]]}
     train(small(**keys), tmp_path)

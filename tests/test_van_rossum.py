@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import reference
 import reference_discrete
+from long import long_but
 from oracle import Problem, problem
 from parity import (
     TAUS,
@@ -86,7 +87,7 @@ def targets_of(case: Problem) -> np.ndarray:
     return np.random.default_rng(2).random(shape) < 0.02
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", long_but(CASES, ["resets differentiated, refractory outputs"]))
 def test_the_gradient_is_that_of_the_steps(name: str) -> None:
     options = dict(CASES[name])
     surrogate, detach = options.pop("surrogate", "fast_sigmoid"), options.pop("detach", True)
@@ -139,6 +140,7 @@ def test_figures_follow_from_spikes_and_silent_outputs() -> None:
         assert figures["spurious_5ms"][e] == (distances_ms(spikes, due, DT) > 5.0).mean()
 
 
+@pytest.mark.long
 def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
     case = drawn(recurrent=True, sizes=(5, 40, 3))
     data, adam = (
@@ -180,6 +182,7 @@ def test_the_keys_reach_the_filter() -> None:
     assert t[alpha.argmax()] == pytest.approx(21 / 4 * np.log(7 / 3), abs=1e-3)
 
 
+@pytest.mark.long
 def test_the_error_falls(tmp_path: Path) -> None:
     run = train(KEYS, tmp_path / "run")
     rows = load_run(tmp_path / "run").epochs

@@ -117,6 +117,7 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     assert f"{tmp_path}/file is a file, no folder. Choose another folder" in done.stderr
 
 
+@pytest.mark.long
 def test_values_are_added_with_those_that_the_other_keys_have(swept: Path, tmp_path: Path) -> None:
     sweep = copied(swept, tmp_path)
     done = here("sweep", "add", str(sweep), "MODEL_SEED=2,3")
@@ -137,6 +138,7 @@ def test_values_are_added_with_those_that_the_other_keys_have(swept: Path, tmp_p
     assert "LOSS_TIPE" in here("sweep", "add", str(sweep), "LOSS_TIPE=max").stderr
 
 
+@pytest.mark.long
 def test_a_sweep_grows_by_a_key_that_all_its_jobs_had_and_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def two_ports_on_a_coarse_grid(monkeypatch: pytest.MonkeyPatch) -> Comparison:
     return compare(setup.problem, setup.candidates, setup.scales, (0.05,), "exact", options=NUMPY)
 
 
+@pytest.mark.long
 def test_projections_lead_to_each_port_and_one_of_them_has_delays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -35,6 +35,7 @@ def test_the_default_configuration_passes(capsys: pytest.CaptureFixture[str]) ->
     assert said.splitlines()[-1].startswith("passed")
 
 
+@pytest.mark.long
 def test_what_is_trained_is_compared_and_other_weights_are_announced(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

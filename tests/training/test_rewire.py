@@ -106,6 +106,7 @@ def test_only_silent_neurons_are_lifted_or_drawn_anew_with_the_statistics_of_the
         assert lift or abs(drawn.std() - std) < 4 * std / np.sqrt(2 * drawn.size)
 
 
+@pytest.mark.long
 def test_draws_differ_between_epochs_layers_and_seeds_and_are_those_of_the_seed(
     tmp_path: Path,
 ) -> None:
