@@ -327,7 +327,7 @@ def _keeper(
 ) -> Keeper:
     """Return what writes checkpoints, which knows of weights that were loaded."""
     keeper = Keeper(config, paths, backend, record, resumed)
-    if resumed is None and (config.LOAD_LAST or config.LOAD_BEST):
+    if resumed is None and (config.LOAD_LAST or config.LOAD_BEST or not config.N_EPOCH):
         keeper.loaded(state)
     return keeper
 

@@ -100,7 +100,7 @@ def outcome(
 def _tested(config: Config, test: Evaluation, task: Task) -> str:
     """Return what one of the tests at the end found, and with which weights."""
     figures, epoch = test.figures, test.weights.epochs - 1
-    which = f"the last weights (epoch {epoch})"
+    which = f"the last weights (epoch {epoch})" if epoch >= 0 else "the weights of the start"
     if test.weights.kind == "best":
         which = f"the best weights (epoch {epoch}, by {config.CHECKPOINT_BEST} {task.word})"
     text = f"{task.says(figures[task.score])} with {which}"
@@ -170,7 +170,7 @@ def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -
     ]
     if paths.last.exists():
         further += [command("test", _short(paths.root))] if tested else []
-        more = [f"N_EPOCH={2 * config.N_EPOCH}"]
+        more = [f"N_EPOCH={2 * config.N_EPOCH or 10}"]
         if record.ended_early:
             more = to_go_on(record.epochs.arrays(), config, record.task)
         further.append(command("resume", _short(paths.root), *more))

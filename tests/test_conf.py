@@ -65,7 +65,7 @@ def test_the_files_of_a_data_set_compose_the_defaults_and_no_other_key(
 
 @pytest.mark.long
 @pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("network", GROUPS["network"])
+@pytest.mark.parametrize("network", [name for name in GROUPS["network"] if name != "nir"])
 @pytest.mark.parametrize(
     ("record", "preset"),
     [

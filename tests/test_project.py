@@ -121,7 +121,7 @@ def test_one_process_at_a_time_is_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_the_command_line_works_without_a_warning_of_pythons_or_hydras(tmp_path: Path) -> None:
-    words = ["train", "--multirun", "NAME=a,b", "N_EPOCH=0"]  # refused, once it is composed
+    words = ["train", "--multirun", "NAME=a,b", "N_BATCH=0"]  # refused, once it is composed
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "snnrun", *words],
         cwd=tmp_path,
@@ -131,7 +131,7 @@ def test_the_command_line_works_without_a_warning_of_pythons_or_hydras(tmp_path:
         check=False,
     )
     assert "Warning" not in done.stderr
-    assert "job 1  refused  N_EPOCH=0: must be" in done.stdout
+    assert "job 1  refused  N_BATCH=0: must be" in done.stdout
     assert done.returncode == 2
 
 

@@ -36,6 +36,7 @@ from snnrun.errors import ConfigError, NoEffect, SnnrunError
 from snnrun.keys.kinds import shown
 from snnrun.presets import NONE, Setting, file_of, read
 from snnrun.schema import GROUP_NAMES
+from snnrun.schema.files import FILE_KEY
 from snnrun.schema.layers import LAYERS_KEY
 from snnrun.schema.lists import POPULATIONS_KEY, PROJECTIONS_KEY
 from snnrun.shell import hydra_quoted
@@ -104,7 +105,11 @@ class Origin:
         typed = {word.lstrip("+~").partition("=")[0] for word in self.overrides}
         files = [f for t in typed & {"network", "record"} for f in conf_dir().glob(f"{t}/*.yaml")]
         keys = {str(key) for f in files for key in OmegaConf.load(f) if key not in GROUP_NAMES}
-        lists = {LAYERS_KEY, POPULATIONS_KEY, PROJECTIONS_KEY} if "network" in typed else set()
+        lists = (
+            {LAYERS_KEY, POPULATIONS_KEY, PROJECTIONS_KEY, FILE_KEY}
+            if "network" in typed
+            else set()
+        )
         return keys | lists
 
     def suits(self, rule: str) -> bool:

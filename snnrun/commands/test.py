@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from snnrun.console import announce
 
+if TYPE_CHECKING:
+    from snnrun.commands.application import Application
+
 HELP = """\
 usage: snnrun test [RUN] [KEY=VALUE ...]
+       snnrun test network=nir network.file=FILE dataset=NAME [KEY=VALUE ...]
 
 Evaluates the run in folder RUN on the test set of its data set; without RUN, the newest run below
 ./outputs. It uses the last checkpoint, or with LOAD_BEST=true the best one.
+With a network in the place of a run it tests that network as it is: a new run without training,
+N_EPOCH=0, and rule=surrogate unless another is given.
 
 examples:
   snnrun test
   snnrun test outputs/2026-11-21/18-03-12-123456 LOAD_BEST=true
   snnrun test outputs/2026-11-21/18-03-12-123456 N_TEST=null COLLECT_CONFUSION=true
+  snnrun test network=nir network.file=net.nir network.stepping=sinabs dataset=nmnist
 
-keys that may be changed:
+keys that may be changed of a run:
 {keys}
 """
+
+
+NETWORK = ("network=", "network.file=")  # words that describe a network, which no run may change
 
 
 def help_text() -> str:
@@ -28,9 +39,19 @@ def help_text() -> str:
     return HELP.format(keys=describe_changeable("test"))
 
 
+def untrained() -> Application:
+    """Return the command that tests a network as it starts, as Hydra runs it."""
+    from snnrun.commands.application import Application
+    from snnrun.commands.train import train_job
+
+    return Application(name="test", work=train_job, settings=["N_EPOCH=0", "rule=surrogate"])
+
+
 def run(arguments: Sequence[str]) -> int:
     from snnrun.commands.saved_run import find_run, load, log_to
 
+    if any(word.startswith(NETWORK) for word in arguments):
+        return untrained().run(arguments)
     folder, overrides = find_run(arguments, "test")
     announce("test", [folder, *overrides])
     config = load(folder, overrides, "test", keep=False)

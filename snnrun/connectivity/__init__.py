@@ -149,12 +149,14 @@ def read(value: Any, where: str) -> Connectivity:
 
     Args:
         value: The name of a built-in kind, the dotted path of one's own, or a mapping with that as
-            ``kind`` and options, as ``{kind: conv2d, kernel: 5}``.
+            ``kind`` and options, as ``{kind: conv2d, kernel: 5}``; or a connectivity itself.
         where: The key, for messages.
 
     Raises:
         ConfigError: There is no such kind, or an option that it does not have or allow.
     """
+    if isinstance(value, Connectivity):
+        return value
     kind, given = _parts(value, where)
     found = read_kind(kind, where)
     if wrong := list(found.problems(given, where)):

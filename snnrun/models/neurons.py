@@ -280,6 +280,7 @@ DISCRETE = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.discret
 DRAWN = [name for name, (_, drawn) in NEURON_TYPES.items() if drawn]
 # of networks in parts, whose neurons and recurrence are each part's own
 LISTED = (unless("network.layers", ()), unless("network.populations", ()))
+IN_PARTS = (*LISTED, unless("network.file", None))
 
 
 def using(key: str) -> list[str]:
@@ -290,16 +291,16 @@ def using(key: str) -> list[str]:
 _RESET["active_if"] = (
     unless("HIDDEN_NEURON_TYPE", *(n for n in HIDDEN_NEURONS if n not in using("V_RESET"))),
     when("LOSS_TYPE", *(name for name, loss in BUILT_IN.items() if loss.spiking)),  # of the outputs
-    *LISTED,
+    *IN_PARTS,
 )
 for _row in _OF_SOME:
-    _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), *LISTED)
+    _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), *IN_PARTS)
 _DIFFERING = (
     when("TRAIN_TAU", True),
     when("TRAIN_TAU_OUTPUT", True),
     when("HIDDEN_NEURON_TYPE", *(name for name in HIDDEN_NEURONS if name in DRAWN)),
     when("OUTPUT_NEURON_TYPE", *(name for name in OUTPUT_NEURONS if name in DRAWN)),
-    *LISTED,
+    *IN_PARTS,
 )
 
 # fmt: off

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,21 +13,22 @@ import numpy as np
 from snnrun import rules
 from snnrun.config import Config, listed
 from snnrun.connectivity import Connectivity, Ends, Shape, read, size_of
-from snnrun.connectivity.synapses import connect, shape_of_target, weight_of_all
+from snnrun.connectivity.synapses import Synapses, connect, shape_of_target, weight_of_all
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.kinds import shown
 from snnrun.load import find
 from snnrun.models.declare import Neuron
 from snnrun.models.losses import BUILT_IN, Loss
 from snnrun.models.neurons import NEURON_KEYS, NEURON_TYPES, SPIKING
+from snnrun.models.nir import NIR_NEURONS
 from snnrun.models.regularisers import REGULARISERS, Regulariser
-from snnrun.network.delays import make_delays
+from snnrun.network.delays import make_delays, read_numbers
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import Learning, Plasticity
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.schema.checks import ALL_ALIKE
-from snnrun.schema.choices import LayerChoice, ProjectionChoice
+from snnrun.schema.choices import LayerChoice, ProjectionChoice, graph_of
 from snnrun.schema.effect import no_effect
 from snnrun.schema.fields import FROZEN, INPUT
 from snnrun.streams import stream
@@ -125,18 +127,23 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
     """Return a built-in or user's neuron, and which of its parameters are heterogeneous."""
     if name in NEURON_TYPES:
         return NEURON_TYPES[name]
+    if name in NIR_NEURONS:
+        return NIR_NEURONS[name], ()
     return find(name, {}, Neuron, key), ()
 
 
 def _input(config: Config, size: int, shape: Shape) -> Population:
     """Return the input, with the shape that network.populations or the data give to it."""
-    given = next((p for p in config.network.get("populations", ()) if p["name"] == INPUT), None)
-    if given is not None and given["size"] != size:
+    given = graph_of(config.by_key()).input.fields
+    if given.get("size", size) != size:
+        told = f"shape {shown(given['shape'])}, which is " if "shape" in given else ""
+        file = config.network.get("file")
+        where = f"network.file={file}" if file else "network.populations"
+        what = "take data of as many" if file else f"give a shape of {size} channels"
         raise ConfigError(
-            f"network.populations: input has shape {shown(given['shape'])}, which is "
-            f"{given['size']} channels, and the data have {size}; give a shape of {size} channels"
+            f"{where}: input has {told}{given['size']} channels, and the data have {size}; {what}"
         )
-    shape = given["shape"] if given is not None else shape
+    shape = given.get("shape", shape)
     return Population(name=INPUT, size=size, values={}, floors={}, grid=shape)
 
 
@@ -189,7 +196,30 @@ def _projection(
         port=choice.port,
         delays=delays,
         dropout=choice.dropout,
+        start=_start_of(choice, ends, synapses, bounds),
     )
+
+
+def _start_of(
+    choice: ProjectionChoice, ends: Ends, synapses: Synapses | None, bounds: tuple[float, float]
+) -> np.ndarray | None:
+    """Return the weights with which a projection starts, None where they are drawn."""
+    if choice.weights is None:
+        return None
+    where = f"{_place(choice)}.weights"
+    given = choice.weights
+    weights = read_numbers(Path(given).expanduser(), where) if isinstance(given, str) else given
+    wanted = (ends.pre, ends.post) if synapses is None else synapses.weights
+    if weights.shape != wanted:
+        raise ConfigError(
+            f"{where}: has the shape {shown(weights.shape)}; these synapses have weights "
+            f"{shown(wanted)}"
+        )
+    if not (np.isfinite(weights).all() and (weights == np.clip(weights, *bounds)).all()):
+        raise ConfigError(f"{where}: weights must be numbers from {bounds[0]:g} to {bounds[1]:g}")
+    if synapses is None or synapses.shared:
+        return weights
+    return np.where(synapses.mask, weights, 0.0)
 
 
 def _place(choice: ProjectionChoice) -> str:

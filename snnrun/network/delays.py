@@ -124,7 +124,7 @@ def _given(choice: DelayChoice, shape: tuple[int, int], where: str) -> np.ndarra
     named = ""
     if isinstance(choice.start, str):
         named = f"={choice.start}"
-        array = _read(Path(choice.start).expanduser(), f"{where}{named}")
+        array = read_numbers(Path(choice.start).expanduser(), f"{where}{named}")
     else:
         array = np.array(choice.start, float)
     flat = (max(shape),) if choice.kind != DelayKind.SYNAPTIC.value else shape
@@ -142,7 +142,8 @@ def _words(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} numbers" if len(shape) == 1 else f"{' x '.join(map(str, shape))} numbers"
 
 
-def _read(path: Path, where: str) -> np.ndarray:
+def read_numbers(path: Path, where: str) -> np.ndarray:
+    """Return the array of numbers of a .npy file; ``where`` is the place in the configuration."""
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:

@@ -127,7 +127,8 @@ class Projection:
     ``synapses``: who is connected; None: all are. ``port``: the state of the target that arrivals
     add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
     step, and ``delays`` later where there are any. In training, what arrives at a neuron in a step
-    is dropped with probability ``dropout``, and divided by 1 - ``dropout`` otherwise.
+    is dropped with probability ``dropout``, and divided by 1 - ``dropout`` otherwise. ``start``:
+    initial weights that are not drawn, of the shape of all weights.
     """
 
     name: str
@@ -145,10 +146,13 @@ class Projection:
     port: str = ""
     delays: Delays | None = None
     dropout: float = 0.0
+    start: np.ndarray | None = None
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         """Return initial weights between populations of these sizes, 0 without a synapse."""
         synapses = self.synapses
+        if self.start is not None:
+            return self.start
         whole = shape if synapses is None else synapses.weights
         drawn = random.normal(self.mean, self.std, whole)
         weights = np.clip(self.sign * np.abs(drawn) if self.sign else drawn, *self.bounds)

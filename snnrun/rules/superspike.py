@@ -165,7 +165,8 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
 
 
 def _layers_alike(values: Values) -> Iterator[str]:
-    key = next((k for k in ("network.layers", "network.populations") if values[k]), "")
+    described = ("network.layers", "network.populations", "network.file")
+    key = next((k for k in described if values[k]), "")
     if key:
         yield (
             f"{key}: rule=superspike trains one hidden layer of NUM_HIDDEN neurons, or "

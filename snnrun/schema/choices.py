@@ -15,6 +15,7 @@ from snnrun.keys.check import NotChecked
 from snnrun.rules import find_rule
 from snnrun.schema.delays import DelayChoice, delay_choice
 from snnrun.schema.fields import FROZEN, INPUT, OUTPUT, fixes_weights
+from snnrun.schema.files import FILE_KEY, graph_of_file
 from snnrun.schema.given import Given, Graph
 from snnrun.schema.layers import LAYERS_KEY, graph_of_layers
 from snnrun.schema.lists import POPULATIONS_KEY, PROJECTIONS_KEY, graph_of_lists
@@ -28,7 +29,8 @@ class ProjectionChoice:
     """A projection as it is asked for.
 
     ``rule``: ``frozen``, or the name of a learning rule. ``sign``: 1 or -1, which all weights have;
-    0: any. ``place``: where in the configuration it is described; "" where keys do.
+    0: any. ``place``: where in the configuration it is described; "" where keys do. ``weights``: an
+    array, or the file of one, of the first weights; None: they are drawn.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ProjectionChoice:
     delay: DelayChoice | None
     dropout: float
     place: str
+    weights: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +137,12 @@ def described(values: Values) -> Graph:
         NotChecked: There are several descriptions, or half of one.
     """
     populations, projections = values[POPULATIONS_KEY], values[PROJECTIONS_KEY]
-    if not (populations or projections):
+    listed = populations or projections
+    if values[FILE_KEY] is not None and not (listed or values[LAYERS_KEY]):
+        return graph_of_file(values)
+    if not listed and values[FILE_KEY] is None:
         return graph_of_layers(values)
-    if not (populations and projections) or values[LAYERS_KEY]:
+    if not (populations and projections) or values[LAYERS_KEY] or values[FILE_KEY] is not None:
         raise NotChecked(PROJECTIONS_KEY)
     return graph_of_lists(populations, projections)
 
@@ -193,7 +199,7 @@ def weight_keys(values: Values) -> set[str]:
         f"{_weights(p, place)}_{field.upper()}"
         for p in graph.projections
         for field in WEIGHTS
-        if field not in p.fields and not fixes_weights(p.fields)
+        if field not in p.fields and not (fixes_weights(p.fields) or "weights" in p.fields)
     }
 
 
@@ -242,4 +248,5 @@ def _projection(values: Values, given: Given, place: Mapping[str, int]) -> Proje
         delay=delay_choice(own.get("delay")),
         dropout=own.get("dropout", 0.0),
         place=given.place,
+        weights=own.get("weights"),
     )

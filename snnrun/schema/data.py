@@ -105,8 +105,10 @@ KEYS = table(
         active_if=(unless("EVALUATION", "speaker"),),
     ),
     whole(
-        "N_EPOCH", "Passes over the training data. N_EPOCHS is accepted as another spelling.",
-        minimum=1, changeable=(RESUME,),
+        "N_EPOCH",
+        "Passes over the training data; 0: none, the network is tested as it starts. N_EPOCHS is "
+        "accepted as another spelling.",
+        minimum=0, changeable=(RESUME,),
     ),
     switch("SHUFFLE", "Show the training examples in a new random order in each epoch."),
     row(

@@ -14,7 +14,7 @@ from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
 from snnrun.schema import BASE, DATASETS, SCHEMA
 from snnrun.schema.checks import GENERATED
-from snnrun.schema.choices import WEIGHTS, layers_of, weight_keys
+from snnrun.schema.choices import WEIGHTS, graph_of, layers_of, weight_keys
 from snnrun.schema.fields import INPUT, OUTPUT
 from snnrun.schema.layers import has_own
 from snnrun.schema.rules import plastic_hidden, reads_of, rules_of, rules_of_projections, with_rule
@@ -105,14 +105,26 @@ class Users:
         trained = rules_of_projections(values)
         rules = [r for name, r in rules_of(values).items() if not r.plastic or name in trained]
         self._options = {key.name for rule in rules for key in rule.options}
-        self._graph = bool(values.get("network.populations"))
+        self._file = values.get("network.file") is not None
+        self._graph = self._file or bool(values.get("network.populations"))
         listed = values.get("network.layers", ())
         if self._graph:
-            ends = [(p["to"], p) for p in values.get("network.projections", ())]
+            parts, projections = self._parts()
+            ends = [(p["to"], p) for p in projections]
             first = {to: p for to, p in reversed(ends) if p["from"] != to}
-            parts = values["network.populations"]
             listed = [{**part, "forward": first.get(part["name"], {})} for part in parts]
         self._hidden = [part for part in listed if part.get("name") not in (INPUT, OUTPUT)]
+
+    def _parts(self) -> tuple[Sequence[Values], Sequence[Values]]:
+        """Return the fields of the populations and projections of a graph."""
+        if not self._file:
+            values = self.values
+            return values["network.populations"], values.get("network.projections", ())
+        try:
+            graph = graph_of(self.values)
+        except NotChecked:  # the file cannot be read
+            return (), ()
+        return [p.fields for p in graph.populations], [p.fields for p in graph.projections]
 
     def none_of(self, key: Key) -> tuple[str, str] | None:
         """Return why nothing uses a key and what to use instead ("": nothing), None if one does."""
@@ -146,9 +158,14 @@ class Users:
             why = f", since {dataset} is generated"
         if field and self._hidden and all(has_own(given, field) for given in self._hidden):
             part = "population of network.populations" if self._graph else "layer of network.layers"
+            part = "population of network.file" if self._file else part
             why = f", as each hidden {part} has its own {field}"
         if self._graph and name in IN_LISTS:
-            why = f", as {IN_LISTS[name]}"
+            why = (
+                ", as network.file describes the network"
+                if self._file
+                else f", as {IN_LISTS[name]}"
+            )
         if name in OF_WEIGHTS and self._hidden and not self._followed(name):
             why = ", as no projection draws its weights by it"
         if name in OF_DELAYS and not self._delayed(name):
@@ -198,7 +215,7 @@ class Users:
     def _barred_by(self, condition: Condition) -> str:
         """Return the choice that bars a condition, as in "rule=superspike", or ""."""
         key, rule = condition.key, self.rule
-        listed = key in ("network.layers", "network.populations")
+        listed = key in ("network.layers", "network.populations", "network.file")
         alone = listed and rule.no_hidden is not None
         if key in rule.unused or key in rule.fixed or alone:
             return self._chosen()

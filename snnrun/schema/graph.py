@@ -15,6 +15,7 @@ from snnrun.models.neurons import NEURON_TYPES
 from snnrun.rules import find_rule
 from snnrun.schema.choices import ProjectionChoice, described, graph_of, layers_of, output_neuron
 from snnrun.schema.fields import FROZEN, INPUT, OUTPUT
+from snnrun.schema.files import FILE_KEY, problem_of_file
 from snnrun.schema.given import Graph
 from snnrun.schema.layers import LAYERS_KEY
 from snnrun.schema.lists import POPULATIONS_KEY, PROJECTIONS_KEY
@@ -29,6 +30,20 @@ def output_spikes(values: Values) -> bool | None:
     if own_error or (loss and loss.spiking):
         return True
     return None if loss is None or "." in output_neuron(values) else False
+
+
+@CHECKS.add
+def _file_that_can_be_read(values: Values) -> Iterator[str]:
+    if values[FILE_KEY] is None:
+        return
+    others = [key for key in (LAYERS_KEY, POPULATIONS_KEY, PROJECTIONS_KEY) if values[key]]
+    if others:
+        yield (
+            f"{FILE_KEY}={values[FILE_KEY]}: {others[0]} is given too, and both describe the "
+            f"network; use {FILE_KEY}=null, or {others[0]}=[]"
+        )
+    elif problem := problem_of_file(values):
+        yield problem
 
 
 @CHECKS.add

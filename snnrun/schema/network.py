@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from snnrun.keys.key import RESUME, number, row, switch, table, text, unless, when, whole
 from snnrun.keys.kinds import FLOAT, NUMBERS, TEXTS
-from snnrun.models.neurons import LISTED
+from snnrun.models.neurons import IN_PARTS
+from snnrun.models.nir import STEPPINGS
 from snnrun.rules import RULES
 from snnrun.schema.layers import LAYERS
 from snnrun.schema.lists import POPULATIONS, PROJECTIONS
@@ -58,19 +59,19 @@ KEYS = table(
     number("HIDDEN_OUTPUT_STD", "Standard deviation of these weights.", minimum=0),
     number(
         "HIDDEN_HIDDEN_MEAN", "Mean of the initial weights of the recurrent connections.",
-        active_if=(when("RECURRENT", True), *LISTED),
+        active_if=(when("RECURRENT", True), *IN_PARTS),
     ),
     number(
         "HIDDEN_HIDDEN_STD", "Standard deviation of these weights.", minimum=0,
-        active_if=(when("RECURRENT", True), *LISTED),
+        active_if=(when("RECURRENT", True), *IN_PARTS),
     ),
     number(
         "HIDDEN_HIDDENFWD_MEAN", "Mean of the initial weights from one hidden layer to the next.",
-        active_if=(unless("N_HID_LAYER", 1), *LISTED),
+        active_if=(unless("N_HID_LAYER", 1), *IN_PARTS),
     ),
     number(
         "HIDDEN_HIDDENFWD_STD", "Standard deviation of these weights.", minimum=0,
-        active_if=(unless("N_HID_LAYER", 1), *LISTED),
+        active_if=(unless("N_HID_LAYER", 1), *IN_PARTS),
     ),
     number(
         "PDROP_INPUT",
@@ -254,6 +255,27 @@ OPTIONS = table(
         "{kind, start, max, train}) and dropout (of currents, in training). A name left out is "
         "FROM_to_TO.",
         kind=PROJECTIONS,
+    ),
+    text(
+        "network.file",
+        "A file in the NIR format that describes the network instead, with the start values of all "
+        "that learns; docs/nir.md says what becomes of its nodes.",
+        nullable=True, null="other keys describe the network",
+    ),
+    text(
+        "network.stepping",
+        "How the neurons of network.file are stepped: "
+        + "; ".join(f"{name}, {meaning}" for name, meaning in STEPPINGS.items()) + ".",
+        choices=tuple(STEPPINGS), nullable=True, null="as snnrun noted in the file, or exact",
+        active_if=(unless("network.file", None),),
+    ),
+    number(
+        "network.file_step",
+        "What a step of DT_MS is in the time of network.file, for files whose seconds are not "
+        "those of the data; snnTorch writes files for steps of 0.1 ms.",
+        unit="ms", above=0, nullable=True,
+        null="DT_MS; with stepping sinabs, which counts steps, 1000",
+        active_if=(unless("network.file", None),),
     ),
     text(
         "rule.name", "The learning rule, or the dotted path of your own.", choices=tuple(RULES),

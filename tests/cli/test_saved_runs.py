@@ -77,7 +77,7 @@ def test_a_run_that_was_killed_before_its_seed_was_kept_gets_one(
         ("+ETA=3", "takes KEY=VALUE only"),
         ("~ETA", "nowhere"),
         ("ETAA=3", "Did you mean 'ETA'"),
-        ("N_EPOCH=0", "a whole number >= 1"),
+        ("N_EPOCH=-1", "a whole number >= 0"),
     ],
 )
 def test_resume_refuses_what_would_make_another_run(
