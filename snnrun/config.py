@@ -22,11 +22,13 @@ from snnrun.schema.choices import (
     LayerChoice,
     expand_all,
     expand_pairs,
+    graph_of,
     layers_of,
     population_names,
     projection_names,
 )
 from snnrun.schema.effect import COUNTS, used_keys, without_effect
+from snnrun.schema.given import Graph
 from snnrun.schema.hints import unknown_key
 
 CHECKS = (*checks.CHECKS, *graph.CHECKS, *rules.CHECKS)
@@ -130,6 +132,11 @@ class Config(Options):
     def projections(self) -> tuple[str, ...]:
         """Return the names of the projections, from the input to the output."""
         return projection_names(self.by_key())
+
+    @property
+    def graph(self) -> Graph:
+        """Return what is given of the network's populations and projections."""
+        return graph_of(self.by_key())
 
     @property
     def layers(self) -> tuple[LayerChoice, ...]:

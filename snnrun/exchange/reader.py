@@ -271,7 +271,8 @@ class Reader:
         return fields
 
     def _counter(self, source: str) -> tuple[Fields, Fields]:
-        counter = {"name": OUTPUT, "neuron": COUNTED, "parameters": {}}
+        size = prod(self.shapes.after[self.ends[0]])
+        counter = {"name": OUTPUT, "size": size, "neuron": COUNTED, "parameters": {}}
         return counter, {
             "from": source,
             "to": OUTPUT,

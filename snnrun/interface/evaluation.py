@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from snnrun.errors import ConfigError, DataError, RecordError, either
 from snnrun.interface.arrays import Pair, splits_of
 from snnrun.interface.keys import as_overrides
 from snnrun.interface.scores import Scores
+from snnrun.interface.training import composed_of
+from snnrun.network.build import initial_weights
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run
 from snnrun.record.scratch import scratch
@@ -31,11 +33,14 @@ from snnrun.run import build_program
 from snnrun.tasks import CLASSIFICATION, Task
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import run_examples
-from snnrun.training.recorder import spikes_of
+from snnrun.training.recorder import layer_of, spikes_of
 from snnrun.training.state import load_tensors, saved_ends
 
 SPLITS = ("train", "validation", "test")
 WEIGHTS = ("last", "best")
+OF_START = "start"
+UNTRAINED = {"rule": "surrogate", "N_EPOCH": 0}  # which takes neurons of all kinds
+Variable = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,7 @@ class Evaluation:
     """What a trained network made of some examples (E of them).
 
     Args:
-        weights: Which weights it was, "last" or "best".
+        weights: Which weights it was, "last", "best" or, of a network that is not trained, "start".
         epochs: How many epochs these had been trained for.
         examples: Index of each example in its data, int64 [E].
         predictions: Predicted classes, int32 [E]; -1 where no output decided.
@@ -52,6 +57,8 @@ class Evaluation:
         scores: Score of each class, float64 [E, classes], the highest one is the prediction;
             None unless asked for. ``snnrun keys LOSS_TYPE`` says what they are.
         spikes: Population -> its spikes, of the populations that were asked for.
+        variables: (population, variable) -> its values at the end of each step, float32 [E, steps,
+            neurons], of those that were asked for.
         task: What the network learned to do; it names the score.
         figures: Those of the task, such as ``error_ratio`` -> float64 [E].
     """
@@ -65,6 +72,7 @@ class Evaluation:
     task: Task = CLASSIFICATION
     scores: np.ndarray | None = None
     spikes: Mapping[str, SpikeRecord] = field(default_factory=dict)
+    variables: Mapping[Variable, np.ndarray] = field(default_factory=dict)
     figures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -96,19 +104,21 @@ class Evaluation:
 
 @brief
 def evaluate(
-    run: Run | str | Path,
+    run: Run | str | Path | Mapping[str, Any],
     data: str | np.ndarray | Sequence[Pair] = "test",
     *,
     labels: np.ndarray | None = None,
     weights: str = "last",
     scores: bool = False,
     spikes: Sequence[str] = (),
+    variables: Sequence[Variable] = (),
     keys: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Run the stored weights of a run on examples, without learning. Nothing is written.
 
     Args:
-        run: A run, or its folder.
+        run: A run, or its folder; or the keys of a network that is not trained, as {"network":
+            "nir", "network.file": "net.nir", "DT_MS": 0.1, "TRIAL_MS": 100}.
         data: "train", "validation" or "test" of the run's data set; or spikes: counts [examples,
             steps, channels], or a pair (times in ms, channels) for each example.
         labels: The classes of spikes that are given as arrays, integers [examples], if known.
@@ -116,6 +126,7 @@ def evaluate(
         scores: Return the score of each class too. This, like ``spikes``, runs the examples one by
             one, which takes longer.
         spikes: Populations whose spikes to return: "input", "hidden", "output".
+        variables: Pairs of a population and a variable whose course to return: ("output", "V").
         keys: Keys to change, those that `snnrun test` may change: {"dataset.path": "elsewhere"}.
 
     Raises:
@@ -124,10 +135,11 @@ def evaluate(
     find_users_modules(os.getcwd())
     if weights not in WEIGHTS:
         raise ConfigError(f"weights={weights!r}: must be {either(WEIGHTS)}")
-    folder = _folder(run)
-    config = load(folder, as_overrides(keys or {}), "test", keep=False)
-    checkpoint: Path = getattr(RunPaths(folder), weights)
-    saved = load_checkpoint(checkpoint)
+    if isinstance(run, Mapping):
+        weighing = _of_keys({**run, **(keys or {})})
+    else:
+        weighing = _of_run(run, weights, keys or {})
+    config = weighing.config
     known = isinstance(data, str) or labels is not None
     if isinstance(data, str):
         if labels is not None:
@@ -135,17 +147,73 @@ def evaluate(
         splits = _of_dataset(config, data)
     else:
         config = validate({**config.to_dict(), "AUGMENTATION": {}})  # arrays are taken as they are
-        splits = splits_of(config, data, labels, *_ends(config, saved))
+        splits = splits_of(config, data, labels, *weighing.ends())
     with scratch() as scrap, ExitStack() as stack:
         require_backend(config)
         program = build_program(config, splits)
         opened = stack.enter_context(
             open_backend(program, config, scrap.code, splits, lambda _: None)
         )
-        load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
-        found = _evaluation(config, opened.backend, splits, scores, spikes)
-    found = replace(found, weights=weights, epochs=int(saved["epoch"]))
+        weighing.load(opened.backend)
+        found = _evaluation(config, opened.backend, splits, scores, spikes, variables)
+    found = replace(found, weights=weighing.kind, epochs=weighing.epochs)
     return found if known else replace(found, labels=None, losses=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weighing:
+    """Which weights a network is given.
+
+    Args:
+        config: Its configuration.
+        kind: Which weights they are; ``epochs`` how long they were trained.
+        ends: Returns input channels, classes and the shape of the channels.
+        load: Gives a backend the weights.
+    """
+
+    config: Config
+    kind: str
+    epochs: int
+    ends: Callable[[], tuple[int, int, tuple[int, ...]]]
+    load: Callable[[Backend], None]
+
+
+def _of_run(run: Any, weights: str, keys: Mapping[str, Any]) -> _Weighing:
+    folder = _folder(run)
+    config = load(folder, as_overrides(keys), "test", keep=False)
+    checkpoint: Path = getattr(RunPaths(folder), weights)
+    saved = load_checkpoint(checkpoint)
+
+    def give(backend: Backend) -> None:
+        load_tensors(saved, backend, moments=False, where=str(checkpoint))
+
+    return _Weighing(
+        config=config,
+        kind=weights,
+        epochs=int(saved["epoch"]),
+        ends=lambda: _ends(config, saved),
+        load=give,
+    )
+
+
+def _of_keys(keys: Mapping[str, Any]) -> _Weighing:
+    """Return a network that keys describe, as it starts."""
+    config = validate(composed_of(UNTRAINED | dict(keys))[0])
+
+    def ends() -> tuple[int, int, tuple[int, ...]]:
+        first, last = config.graph.input.fields, config.graph.populations[-1].fields
+        if "size" not in first or "size" not in last:
+            raise ConfigError(
+                "data: how many channels and classes a network without training has is not known; "
+                "give network.file, which says it, or name a data set's examples"
+            )
+        return first["size"], last["size"], first.get("shape", ())
+
+    def give(backend: Backend) -> None:
+        for name, values in initial_weights(backend.program.network, config.MODEL_SEED).items():
+            backend.set(name, values)
+
+    return _Weighing(config=config, kind=OF_START, epochs=0, ends=ends, load=give)
 
 
 def _folder(run: Run | str | Path) -> Path:
@@ -181,7 +249,12 @@ def _ends(config: Config, saved: Mapping[str, Any]) -> tuple[int, int, tuple[int
 
 
 def _evaluation(
-    config: Config, backend: Backend, splits: Splits, scores: bool, names: Sequence[str]
+    config: Config,
+    backend: Backend,
+    splits: Splits,
+    scores: bool,
+    names: Sequence[str],
+    variables: Sequence[Variable],
 ) -> Evaluation:
     """Return what the network makes of the test split."""
     assert splits.test is not None
@@ -190,11 +263,12 @@ def _evaluation(
     for name in names:
         if name not in known:
             raise ConfigError(f"spikes: {name!r} must be one of {', '.join(known)}")
+    _refuse_unknown(backend, variables)
     scorer = Scores(backend.program) if scores else None
     results = run_examples(config, backend, splits, splits.test)
     about = {"examples": splits.test.examples, "labels": splits.test.labels}
-    one_by_one = _OneByOne(config, backend, scorer, names)
-    if scores or names:
+    one_by_one = _OneByOne(config, backend, scorer, names, variables)
+    if scores or names or variables:
         one_by_one.run(splits)
     return Evaluation(
         weights="",
@@ -212,20 +286,39 @@ def _evaluation(
             )
             for name in names
         },
+        variables={pair: np.stack(found) for pair, found in one_by_one.variables.items()},
         figures=results.figures,
         task=backend.program.task,
     )
+
+
+def _refuse_unknown(backend: Backend, variables: Sequence[Variable]) -> None:
+    """Raise ConfigError for a variable that there is not."""
+    there = [
+        (compiled.population.name, variable)
+        for compiled in backend.program.populations
+        for variable in compiled.dynamics.neuron.variables
+    ]
+    for pair in variables:
+        if tuple(pair) not in there:
+            raise ConfigError(f"variables: {pair!r} must be one of {', '.join(map(str, there))}")
 
 
 class _OneByOne:
     """Runs examples by themselves, and keeps what only this shows of them."""
 
     def __init__(
-        self, config: Config, backend: Backend, scorer: Scores | None, names: Sequence[str]
+        self,
+        config: Config,
+        backend: Backend,
+        scorer: Scores | None,
+        names: Sequence[str],
+        variables: Sequence[Variable],
     ) -> None:
         self.scores: list[np.ndarray] = []
         self._config, self._backend, self._scorer = config, backend, scorer
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in names}
+        self.variables: dict[Variable, list[np.ndarray]] = {(p, v): [] for p, v in variables}
 
     def run(self, splits: Splits) -> None:
         """Run every example of the test split, in its order."""
@@ -252,3 +345,6 @@ class _OneByOne:
             self.scores.append(self._scorer.of(trial))
         for name, kept in self._kept.items():
             kept.append(spikes_of(self._backend.program, trial, name))
+        for (population, variable), courses in self.variables.items():
+            states = trial.states[layer_of(self._backend.program, population)]
+            courses.append(states[variable].astype(np.float32))

@@ -65,7 +65,7 @@ def train(
         SystemExit: The run was stopped by another signal; its checkpoint is written.
     """
     find_users_modules(os.getcwd())
-    source, setting = (config, UNKNOWN) if isinstance(config, Config) else _composed(config)
+    source, setting = (config, UNKNOWN) if isinstance(config, Config) else composed_of(config)
     checked = validate(source)
     if not checked.WRITE_TO_DISK:
         if folder is not None:
@@ -118,8 +118,11 @@ def resume(
     return load_run(folder)
 
 
-def _composed(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
-    """Return the keys with what the files of the named choices say of others, and the setting."""
+def composed_of(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Setting]:
+    """Return keys and values with what the files of the named choices say of others.
+
+    The second value says where they are from.
+    """
     if not isinstance(given, Mapping):
         raise ConfigError(
             f"{given!r}: keys and their values are given as in {{'dataset': 'shd', 'ETA': 1e-3}}"

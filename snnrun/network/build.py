@@ -28,7 +28,7 @@ from snnrun.rules.base import Rule
 from snnrun.rules.learning import Learning, Plasticity
 from snnrun.schema import KEYS, SCHEMA
 from snnrun.schema.checks import ALL_ALIKE
-from snnrun.schema.choices import LayerChoice, ProjectionChoice, graph_of
+from snnrun.schema.choices import LayerChoice, ProjectionChoice
 from snnrun.schema.effect import no_effect
 from snnrun.schema.fields import FROZEN, INPUT
 from snnrun.streams import stream
@@ -134,7 +134,7 @@ def find_neuron(name: str, key: str) -> tuple[Neuron, tuple[str, ...]]:
 
 def _input(config: Config, size: int, shape: Shape) -> Population:
     """Return the input, with the shape that network.populations or the data give to it."""
-    given = graph_of(config.by_key()).input.fields
+    given = config.graph.input.fields
     if given.get("size", size) != size:
         told = f"shape {shown(given['shape'])}, which is " if "shape" in given else ""
         file = config.network.get("file")
@@ -252,6 +252,11 @@ def _population(
 ) -> Population:
     neuron, heterogeneous = _neuron_of(config, choice)
     shape = _shape(choice, choice.size or n_outputs, before)
+    if choice.outputs not in (None, n_outputs):
+        raise ConfigError(
+            f"network.file={config.network.get('file')}: has {choice.outputs} outputs, and the "
+            f"data have {n_outputs} classes; take data of as many"
+        )
     name, size = choice.name, size_of(shape) if shape else choice.size or n_outputs
     own: Mapping[str, Any] = choice.parameters
     known = [p.name for p in neuron.parameters]

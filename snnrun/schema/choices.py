@@ -52,13 +52,15 @@ class ProjectionChoice:
 class LayerChoice:
     """A population, and the projections that end in it, as they are asked for.
 
-    ``size`` is None for the output, whose size the data decide; where the population has neither
+    ``size`` is None for the output, whose size the data decide, which must be that of ``outputs``
+    where a file says it; where the population has neither
     size nor shape, ``sized`` is false, and its connections may say both. ``asked_by`` and
     ``parameters_by`` name what an error message about the neuron or its parameters should point at.
     """
 
     name: str
     size: int | None
+    outputs: int | None = None
     shape: Shape
     sized: bool
     neuron: str
@@ -97,6 +99,7 @@ def layers_of(values: Values) -> tuple[LayerChoice, ...]:
             LayerChoice(
                 name=given.name,
                 size=None if last else own.get("size", values["NUM_HIDDEN"]),
+                outputs=own.get("size") if last else None,
                 shape=own.get("shape", ()),
                 sized=last or "size" in own,
                 neuron=own.get("neuron", values[neuron]),

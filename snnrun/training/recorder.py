@@ -101,7 +101,7 @@ class Recorder:
                         prediction=result.prediction,
                     )
                 for (population, variable), arrays in kept.items() if variables else ():
-                    states = result.states[_layer(self._program, population)]
+                    states = result.states[layer_of(self._program, population)]
                     arrays.append(states[variable].astype(np.float32))
         if variables:
             self._recordings.variables(
@@ -165,9 +165,10 @@ def spikes_of(program: Program, trial: Trial, population: str) -> tuple[np.ndarr
     """
     if population == "input":
         return trial.input_steps * program.dt, trial.input_channels
-    layer = _layer(program, population)
+    layer = layer_of(program, population)
     return (trial.steps[layer] + 1) * program.dt, trial.neurons[layer]
 
 
-def _layer(program: Program, population: str) -> int:
+def layer_of(program: Program, population: str) -> int:
+    """Return the number of a population among the layers."""
     return [c.population.name for c in program.populations].index(population)
