@@ -211,13 +211,13 @@ def _open(
     """Return the backend with the built program, which is closed with ``stack``."""
     network = network_of(config, splits)
     require_memory(config, network)
-    program = _compiled(config, network)
+    program = program_of(config, network)
     return stack.enter_context(open_backend(program, config, paths.code, splits, reporter.build))
 
 
 def build_program(config: Config, splits: Splits) -> Program:
     """Return the program of the network that ``config`` describes, for this data."""
-    return _compiled(config, network_of(config, splits))
+    return program_of(config, network_of(config, splits))
 
 
 def network_of(config: Config, splits: Splits) -> Network:
@@ -228,7 +228,7 @@ def network_of(config: Config, splits: Splits) -> Network:
     return build_network(config, n_inputs, data.n_classes, shape)
 
 
-def _compiled(config: Config, network: Network) -> Program:
+def program_of(config: Config, network: Network) -> Program:
     """Return the program of a network."""
     loss = find_loss(config)
     regulariser, strengths = find_regulariser(config)

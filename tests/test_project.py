@@ -23,8 +23,9 @@ TOP = Path(__file__).parents[1]
 FOLDERS = {"conf", "docs", "hydra_plugins", "outputs", "scripts", "snnrun", "tests"}
 FILES = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
 OPTIONAL = {"pygenn"}  # of the genn backend, which says how to install it
-DRAWING = (  # what may import matplotlib
+DRAWING = (  # what may import matplotlib and Plotly
     "snnrun/plots/",
+    "snnrun/page/",
     "snnrun/datasets/raster.py",
     "snnrun/interface/saved.py",
 )
@@ -63,13 +64,14 @@ def imported(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def declared() -> tuple[set[str], set[str]]:
-    """Return the names of the packages that training needs, and of those that plots need."""
+    """Return the names of the packages that training needs, and of those that pictures need."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
     def names(requirements: list[str]) -> set[str]:
         return {normal(re.split(r"[\s\[<>=!~;]", text)[0]) for text in requirements}
 
-    return names(project["dependencies"]), names(project["optional-dependencies"]["plot"])
+    extras = project["optional-dependencies"]
+    return names(project["dependencies"]), names([*extras["plot"], *extras["page"]])
 
 
 def normal(name: str) -> str:
@@ -77,14 +79,14 @@ def normal(name: str) -> str:
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    needed, for_plots = declared()
+    needed, for_pictures = declared()
     distributions = packages_distributions()
     wrong = set()
     for file, module in imported("snnrun"):
         if module in sys.stdlib_module_names or module in {"snnrun", *OPTIONAL}:
             continue
         sources = {normal(name) for name in distributions.get(module, [module])}
-        if not sources & (needed | (for_plots if file.startswith(DRAWING) else set())):
+        if not sources & (needed | (for_pictures if file.startswith(DRAWING) else set())):
             wrong.add(f"{file}: {module}")
     assert sorted(wrong) == []
 

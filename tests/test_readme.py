@@ -18,6 +18,7 @@ import pytest
 from snnrun import __version__, train
 from snnrun.commands import data, plot
 from snnrun.commands.arguments import CommandLine, check, parse, split
+from snnrun.commands.completion import OF_FOLDERS
 from snnrun.commands.compose import configured
 from snnrun.commands.keys import find
 from snnrun.commands.names import COMMANDS, SWEEP_ACTIONS
@@ -36,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
 HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
 PLOTS, TUTORIAL = ROOT / "docs" / "plots.md", ROOT / "docs" / "tutorial.md"
-SWEEPS = ROOT / "docs" / "sweeps.md"
+SWEEPS, PAGE = ROOT / "docs" / "sweeps.md", ROOT / "docs" / "page.md"
 FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
 
 
@@ -69,7 +70,7 @@ def example_commands(document: Path) -> Iterator[list[str]]:
 
 SNNRUN = [
     words[1:]
-    for document in (README, MODELS, PLOTS, SWEEPS, TUTORIAL)
+    for document in (README, MODELS, PLOTS, PAGE, SWEEPS, TUTORIAL)
     for words in shell_commands(document)
     if words[0].rpartition("/")[2] == "snnrun"
 ]
@@ -123,6 +124,8 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         plot.read(rest)
     elif command == "sweep":
         assert rest[0] in SWEEP_ACTIONS
+    elif command in OF_FOLDERS:
+        assert {word for word in rest if word.startswith("-")} <= set(OF_FOLDERS[command])
     elif command in ("doctor", "presets"):
         assert not rest
     elif command == "runs":

@@ -20,6 +20,11 @@ from snnrun.keys.kinds import BOOL, shown
 from snnrun.schema import SCHEMA
 
 TAKES_CONFIG = ("train", "crossval", "gradcheck", "compile", "data")
+OF_FOLDERS = {  # with their options
+    "plot": ("--output",),
+    "report": ("--output", "--open"),
+    "watch": ("--port", "--host"),
+}
 DATA_ACTIONS = ("info", "verify", "fetch")
 
 
@@ -39,8 +44,8 @@ def suggestions(line: str) -> list[str]:
     if command in ("resume", "test"):
         changeable = [name for name, key in SCHEMA.items() if command in key.changeable]
         return _key_words(word, changeable) if before else []  # first a folder: the shell knows
-    if command == "plot":  # folders: the shell knows
-        return _starting(word, ["--output"]) if word.startswith("-") else []
+    if command in OF_FOLDERS:  # which the shell knows
+        return _starting(word, OF_FOLDERS[command]) if word.startswith("-") else []
     if command not in TAKES_CONFIG:
         return []
     if word.startswith("-"):

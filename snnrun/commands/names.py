@@ -11,6 +11,8 @@ COMMANDS = {
     "runs": "list the runs: epochs done, how each ended, accuracies",
     "sweep": "table, status, best, resume, add: the jobs of a multirun together",
     "plot": "pictures of runs: course, weights, confusion; several runs in one",
+    "report": "one HTML page of a run, a sweep or several runs, for a browser",
+    "watch": "the same page while a run or sweep goes on, kept up to date",
     "doctor": "what this machine has, and what is missing",
     "keys": "what every key of the configuration means",
     "presets": "settings of published results, with the results",

@@ -31,6 +31,7 @@ RUN_FOLDERS = ("*", "*/*", "*/*/*", "multirun/*/*/*")  # below outputs, also by 
 NEEDED: dict[str, Callable[[RunPaths], Path]] = {  # what a run that was refused does not have
     "test": lambda paths: paths.last,
     "plot": lambda paths: paths.run,
+    "report": lambda paths: paths.run,
 }
 NO_RUNS = ("compile", "crossval", "gradcheck")  # what other commands write there
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

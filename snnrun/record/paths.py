@@ -38,6 +38,7 @@ class RunPaths:
         checkpoints/          last.h5, best.h5
         code/                 generated code
         plots/                pictures
+        page.html             what `snnrun report` shows of it
         run.log               what was reported
         run.pid               which process works on the run, while there is one
         run.end               how the run ended, if it has not finished
@@ -60,6 +61,7 @@ class RunPaths:
     log = _At("run.log")
     pid = _At("run.pid")
     end = _At("run.end")
+    page = _At("page.html")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))

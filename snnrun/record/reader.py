@@ -188,6 +188,11 @@ class Run:
         """Return at which (epoch, trial) each kind was recorded: spikes, variables, weights."""
         return {kind: list(self._parts(kind)) for kind in RECORDING_KINDS}
 
+    def names_in(self, kind: str, epoch: int, trial: int) -> list[str]:
+        """Return what was recorded of a kind: populations of spikes, "population/variable"."""
+        with open_recorded(self._part(kind, epoch, trial), self.held) as file:
+            return list(file) if kind == SPIKES else [n for n in read_columns(file) if "/" in n]
+
     def spikes(self, epoch: int, trial: int, population: str) -> SpikeRecord:
         """Return the recorded spikes of a population."""
         path = self._part(SPIKES, epoch, trial)
