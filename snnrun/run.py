@@ -215,6 +215,16 @@ def _open(
     return stack.enter_context(open_backend(program, config, paths.code, splits, reporter.build))
 
 
+@contextmanager
+def built(config: Config, splits: Splits) -> Iterator[Backend]:
+    """Give the built program of a configuration, without weights; no run folder is made."""
+    with scratch() as scrap, ExitStack() as stack:
+        require_backend(config)
+        program = build_program(config, splits)
+        opened = open_backend(program, config, scrap.code, splits, lambda _: None)
+        yield stack.enter_context(opened).backend
+
+
 def build_program(config: Config, splits: Splits) -> Program:
     """Return the program of the network that ``config`` describes, for this data."""
     return program_of(config, network_of(config, splits))

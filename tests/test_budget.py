@@ -57,7 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": CONFIGURED | {"record", "sweeps", "training"},
     "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
     "plots": CONFIGURED
-    | {"backends", "datasets", "models", "network", "record", "search", "sweeps", "training"},
+    | {"backends", "datasets", "models", "network", "presets", "record", "search", "sweeps"}
+    | {"training"},
     "testing": STORY - {"presets", "record", "report", "training"},
     "gradcheck": STORY | {"connectivity", "testing"},
     "needs": STORY,

@@ -24,7 +24,9 @@ from snnrun.datasets import load
 from snnrun.errors import ModelError
 from snnrun.network.build import initial_weights
 from snnrun.network.delays import DelayKind, Delays
-from snnrun.plots.saved import plot_run
+from snnrun.plots.records import Records
+from snnrun.plots.saved import write_all
+from snnrun.record.reader import load_run
 from snnrun.run import build_program, train
 from snnrun.training.checkpoint import load as load_checkpoint
 
@@ -302,7 +304,8 @@ def test_kernels_are_drawn_side_by_side(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sheet[4:7, 3:5], weights[:, :, 1, 1])
     assert np.isnan(sheet[3]).all()
     train(configured(LAYERS, N_EPOCH=1), tmp_path / "run")
-    assert (plot_run(tmp_path / "run") / "kernels.png").read_bytes()[:4] == b"\x89PNG"
+    [file] = write_all(Records(load_run(tmp_path / "run")), ["kernels"])
+    assert file.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_delays_of_each_synapse_are_refused_where_weights_are_shared() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, split
 from snnrun.commands.choices import groups
-from snnrun.commands.names import COMMANDS, SWEEP_ACTIONS
+from snnrun.commands.names import COMMANDS, PLOT_OPTIONS, SWEEP_ACTIONS
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
 from snnrun.keys.kinds import BOOL, shown
@@ -21,7 +21,7 @@ from snnrun.schema import SCHEMA
 
 TAKES_CONFIG = ("train", "crossval", "gradcheck", "compile", "data")
 OF_FOLDERS = {  # with their options
-    "plot": ("--output",),
+    "plot": PLOT_OPTIONS,
     "report": ("--output", "--open"),
     "watch": ("--port", "--host"),
 }

@@ -26,3 +26,4 @@ SWEEP_ACTIONS = {  # with their options
     "history": ("--csv", "--json"),
     "importance": (),
 }
+PLOT_OPTIONS = ("--what", "--epoch", "--trial", "--example", "--output", "--size", "--dpi", "--by")

@@ -61,17 +61,17 @@ def input_values(xy: np.ndarray) -> np.ndarray:
 def read(request: Request) -> dict[str, Part]:
     """Generate the parts, of the sizes asked for."""
     return {
-        name: _part(request.sizes[name] or 0, request.seeds[name], f"yinyang {name}")
+        name: part_of(*points(request.sizes[name] or 0, request.seeds[name], f"yinyang {name}"))
         for name in request.parts
     }
 
 
-def _part(n: int, seed: int, stream_name: str) -> Part:
-    xy, labels = points(n, seed, stream_name)
+def part_of(xy: np.ndarray, labels: np.ndarray) -> Part:
+    """Return points [n, 2] of the unit square as examples, with their labels [n]."""
     events = Events(
-        counts=np.full(n, N_INPUTS),
+        counts=np.full(len(xy), N_INPUTS),
         values=input_values(xy).ravel(),
-        channels=np.tile(np.arange(N_INPUTS), n),
+        channels=np.tile(np.arange(N_INPUTS), len(xy)),
     )
     return Part(
         events=events,

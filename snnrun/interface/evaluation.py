@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Backend, Trial
 from snnrun.commands.saved_run import load, run_folder
 from snnrun.config import Config, validate
@@ -27,9 +25,8 @@ from snnrun.interface.training import composed_of
 from snnrun.network.build import initial_weights
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run
-from snnrun.record.scratch import scratch
 from snnrun.record.spikes import SpikeRecord
-from snnrun.run import build_program
+from snnrun.run import built
 from snnrun.tasks import CLASSIFICATION, Task
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.evaluate import run_examples
@@ -148,14 +145,9 @@ def evaluate(
     else:
         config = validate({**config.to_dict(), "AUGMENTATION": {}})  # arrays are taken as they are
         splits = splits_of(config, data, labels, *weighing.ends())
-    with scratch() as scrap, ExitStack() as stack:
-        require_backend(config)
-        program = build_program(config, splits)
-        opened = stack.enter_context(
-            open_backend(program, config, scrap.code, splits, lambda _: None)
-        )
-        weighing.load(opened.backend)
-        found = _evaluation(config, opened.backend, splits, scores, spikes, variables)
+    with built(config, splits) as backend:
+        weighing.load(backend)
+        found = _evaluation(config, backend, splits, scores, spikes, variables)
     found = replace(found, weights=weighing.kind, epochs=weighing.epochs)
     return found if known else replace(found, labels=None, losses=None)
 

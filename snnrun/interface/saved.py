@@ -90,8 +90,9 @@ def plot(
     """
     require_matplotlib("snnrun.plot")
     from snnrun.commands.plot import writable
+    from snnrun.plots.comparison import comparison
     from snnrun.plots.folder import picture_of
-    from snnrun.plots.saved import comparison, course
+    from snnrun.plots.saved import course
     from snnrun.plots.style import save
 
     written = None if file is None else writable(Path(file).expanduser(), "file=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network
 from snnrun.plots.histograms import bins_of, panels, size_of
-from snnrun.plots.style import BLUE, GREY, SCALE, VERMILION, Picture, tidy
+from snnrun.plots.style import BLUE, GREY, SCALE, VERMILION, Picture, legend_below, tidy
 
 COUNTED = {
     DelayKind.AXONAL: "presynaptic neurons",
@@ -55,13 +56,14 @@ def courses(
     """
     found = []
     for projection in network.projections:
-        if (delays := projection.delays) is None:
+        delays, now = projection.delays, tensors.get(f"{projection.name}_delays")
+        if delays is None or now is None:
             continue
         name, synapses = projection.name, projection.synapses
         exist = np.ones(delays.start.shape, bool)
         if synapses is not None and delays.kind is DelayKind.SYNAPTIC:
             exist = synapses.mask
-        now = tensors[f"{name}_delays"][exist]
+        now = now[exist]
         if not len(now) or not (delays.trained or np.ptp(now) > 0):
             continue
         before: list[tuple[str, np.ndarray]] = []
@@ -87,6 +89,7 @@ def histograms_of_delays(found: Sequence[DelayCourse], title: str) -> Picture:
     """Return a histogram of the delays of each projection; earlier ones as outlines, or lines."""
 
     def paint(figure: Figure) -> None:
+        lines: dict[str, Any] = {}
         for axes, course in zip(panels(figure, len(found)), found, strict=True):
             bins = bins_of(np.concatenate([course.now, *(values for _, values in course.before)]))
             axes.hist(course.now, bins, color=BLUE, alpha=0.6, label="now")
@@ -99,7 +102,8 @@ def histograms_of_delays(found: Sequence[DelayCourse], title: str) -> Picture:
                     axes.axvline(float(values[0]), color=VERMILION, linewidth=1.2, label=when)
             kind = f"{course.kind.value}, {'trained' if course.trained else 'fixed'}"
             tidy(axes, course.projection, x=f"delay (ms), {kind}", y=COUNTED[course.kind])
-            if course.before:
-                axes.legend(frameon=False, fontsize=8)
+            lines |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+        if len(lines) > 1:
+            legend_below(figure, list(lines.values()), list(lines))
 
     return Picture("delays", size_of(len(found)), title, paint)

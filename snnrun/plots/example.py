@@ -6,7 +6,7 @@ from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.datasets.feed import feed
 from snnrun.datasets.spikes import Splits
-from snnrun.plots.raster import Example, Spikes, target_spikes
+from snnrun.plots.raster import Example, Spikes, target_spikes, titled
 
 POTENTIAL = "V"
 
@@ -23,8 +23,8 @@ class OneExample:
         self._backend = backend
         self._dt = config.DT_MS
 
-    def run(self, after: str) -> Example:
-        """Run it with the network as it is; ``after`` completes the title."""
+    def run(self, of: str, when: str) -> Example:
+        """Run it with the network as it is; ``of`` which run and ``when`` are for the title."""
         served, program = self._served, self._backend.program
         trial = self._backend.trial(served.data, int(served.examples[0]))
         network = program.network
@@ -48,22 +48,18 @@ class OneExample:
             )
             if compiled.spiking
         ]
-        label, targets = int(served.labels[0]), served.data.targets
-        said = f": {self._class(label)}, predicted {self._class(trial.prediction)}"
+        targets = served.data.targets
         states = {} if program.populations[-1].spiking else trial.states[-1]
         outputs = program.populations[-1].population.size
-        return Example(
-            title=f"Example {served.numbers[0]} of {self._name} {after}"
-            + (said if targets is None else ""),
+        title = f"{of}: example {served.numbers[0]} of {self._name} {when}"
+        example = Example(
+            title=title,
             trial_ms=program.duration,
-            label=label,
+            label=int(served.labels[0]) if targets is None else -1,
             prediction=trial.prediction,
             spikes=spikes,
             target=target_spikes(targets, int(served.examples[0]), outputs, self._dt),
             potentials=states.get(POTENTIAL, next(iter(states.values()), None)),
+            class_names=self._class_names,
         )
-
-    def _class(self, number: int) -> str:
-        if number < 0:
-            return "none"
-        return f"{number} ({self._class_names[number]})" if self._class_names else f"{number}"
+        return titled(example)

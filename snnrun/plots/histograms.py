@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 COLUMNS = 3
 BINS = 50
@@ -12,14 +13,17 @@ BINS = 50
 
 def size_of(panels: int) -> tuple[float, float]:
     """Return width and height of a figure with so many histograms, in inches."""
-    return 3.4 * min(COLUMNS, max(2, panels)), 2.8 * -(-panels // COLUMNS) + 0.4
+    return 3.9 * min(COLUMNS, max(2, panels)), 3.1 * -(-panels // COLUMNS) + 0.6
 
 
-def panels(figure: Figure, count: int) -> list[Axes]:
-    """Return ``count`` axes in rows."""
+def panels(figure: Figure, count: int, *, whole: bool = True) -> list[Axes]:
+    """Return ``count`` axes in rows; ``whole``: their y axes count in whole numbers."""
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    return [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
+    found = [figure.add_subplot(rows, columns, k + 1) for k in range(count)]
+    for axes in found if whole else ():
+        axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    return found
 
 
 def bins_of(values: np.ndarray) -> list[float]:

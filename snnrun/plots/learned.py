@@ -15,7 +15,7 @@ from snnrun.network.network import Network
 from snnrun.plots.delays import DelayCourse, courses, histograms_of_delays
 from snnrun.plots.histograms import bins_of, panels, size_of
 from snnrun.plots.network import network_picture
-from snnrun.plots.style import BLUE, GREY, SKY, VERMILION, Picture, tidy
+from snnrun.plots.style import BLUE, GREY, SKY, VERMILION, Picture, colour_bar, legend_below, tidy
 from snnrun.schema import DATASETS
 
 MS = "ms"
@@ -77,7 +77,7 @@ def histograms_of_taus(found: list[TimeConstant], title: str) -> Picture:
                     float(tau.start[0]), color=VERMILION, linewidth=1.2, label="at the start"
                 )
             tidy(axes, f"{tau.population}: {tau.name}", x=f"{tau.name} (ms)", y="neurons")
-            axes.legend(frameon=False, fontsize=8)
+        legend_below(figure, *axes.get_legend_handles_labels())
 
     return Picture("time_constants", size_of(len(found)), title, paint)
 
@@ -97,10 +97,13 @@ def fields(weights: np.ndarray, title: str) -> Picture:
             sheet[top : top + side, left : left + side] = weights[:, k].reshape(side, side)
         axes = figure.add_subplot()
         shown = axes.imshow(sheet, cmap="gray_r", interpolation="nearest")
-        figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
+        colour_bar(shown, axes, "weight", fraction=0.03, pad=0.01)
         axes.set_axis_off()
 
-    return Picture("fields", (0.5 * FIELD_COLUMNS + 0.2, 0.5 * rows + 0.5), title, paint)
+    total = weights.shape[1]
+    which = f"the first {neurons} of {total}" if total > neurons else f"all {total}"
+    size = 0.5 * FIELD_COLUMNS + 0.2, max(2.4, 0.5 * rows + 0.7)
+    return Picture("fields", size, f"{title}: {which} neurons", paint)
 
 
 def kernels(found: Mapping[str, np.ndarray], title: str) -> Picture:
@@ -117,11 +120,12 @@ def kernels(found: Mapping[str, np.ndarray], title: str) -> Picture:
         rows = figure.subplots(len(sheets), squeeze=False, height_ratios=heights)
         for axes, (name, sheet) in zip(rows[:, 0], sheets.items(), strict=True):
             shown = axes.imshow(sheet, cmap="gray_r", interpolation="nearest")
-            figure.colorbar(shown, ax=axes, label="weight", fraction=0.03, pad=0.01)
+            colour_bar(shown, axes, "weight", fraction=0.03, pad=0.01)
             axes.set_facecolor(to_rgba(SKY, 0.35))  # between kernels
             ins, outs = found[name].shape[-2:]
             ends = f"from {_first(ins)} (rows) to {_first(outs)} (columns)"
-            axes.set_title(f"{name}: {ends}", loc="left", fontsize=9)
+            tidy(axes, f"{name}: {ends}")
+            axes.grid(visible=False)
             axes.set_xticks([])
             axes.set_yticks([])
 
@@ -152,14 +156,14 @@ def learned(
 
     Args:
         network: The network.
-        tensors: Its tensors by name.
+        tensors: Its tensors by name, or some of them.
         recorded: When -> projection -> delays that were recorded.
     """
     found = []
     for layer in network.layers:
         population = layer.population
-        rows = tensors.get(f"{population.name}_parameters", ())
-        for name, values in zip(population.per_neuron, rows, strict=True):
+        rows = tensors.get(f"{population.name}_parameters", np.empty(0))
+        for name, values in zip(population.per_neuron, rows, strict=False):
             if population.neuron is not None and population.neuron.parameter(name).unit == MS:
                 start = np.broadcast_to(population.values[name], values.shape)
                 found.append(
@@ -178,7 +182,9 @@ def _weights(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the weights by projection; pooling has none to speak of."""
     for projection in network.projections:
-        weights, synapses = tensors[projection.name], projection.synapses
+        weights, synapses = tensors.get(projection.name), projection.synapses
+        if weights is None:  # not recorded
+            continue
         if synapses is None:
             yield projection.name, weights
         elif not synapses.shared and len(synapses.pre):
@@ -187,22 +193,29 @@ def _weights(
             yield projection.name, weights
 
 
-def pictures_of(found: Learned, after: str, dataset: str = "") -> Iterator[Picture]:
-    """Yield the network, histograms, receptive fields on images, and kernels."""
+def pictures_of(found: Learned, of: str, when: str, dataset: str = "") -> Iterator[Picture]:
+    """Yield the network, histograms, receptive fields on images, and kernels.
+
+    Args:
+        found: What is shown.
+        of: Which run, in words.
+        when: In words.
+        dataset: Its name.
+    """
     network = found.network
     pixels = dataset in DATASETS and find(dataset).pixels
     seen = (found.weights.get(p.name) for p in network.projections if p.source == "input")
     first = next((w for w in seen if w is not None and w.ndim == 2), np.empty((0, 0)))
     if pixels and first.size and math.isqrt(len(first)) ** 2 == len(first):
-        yield fields(first, f"Weights from the pixels into each neuron {after}")
+        yield fields(first, f"{of}: weights from the pixels {when}")
     convolved = {name: array for name, array in found.weights.items() if array.ndim in (3, 4)}
     if convolved:
-        yield kernels(convolved, f"Kernels {after}")
+        yield kernels(convolved, f"{of}: kernels {when}")
     if found.weights:
-        yield histograms_of_weights(found.weights, f"Weights {after}")
+        yield histograms_of_weights(found.weights, f"{of}: weights {when}")
     if found.time_constants:
-        yield histograms_of_taus(found.time_constants, f"Time constants {after}")
+        yield histograms_of_taus(found.time_constants, f"{of}: time constants {when}")
     if found.delays:
-        yield histograms_of_delays(found.delays, f"Delays {after}")
+        yield histograms_of_delays(found.delays, f"{of}: delays {when}")
     now = {course.projection: course.now for course in found.delays}
-    yield network_picture(network, now, f"Network {after}")
+    yield network_picture(network, now, f"{of}: network {when}")

@@ -13,8 +13,10 @@ from snnrun.errors import RecordError
 from snnrun.plots.activity import activity
 from snnrun.plots.confusion import confusion
 from snnrun.plots.example import OneExample
+from snnrun.plots.groups import title_of
 from snnrun.plots.learned import learned, pictures_of
 from snnrun.plots.raster import raster
+from snnrun.plots.records import after
 from snnrun.plots.style import Picture
 from snnrun.plots.training import SIZE, course
 from snnrun.plots.window import Window
@@ -56,8 +58,8 @@ class LivePlots:
         self._warn = warn
         self._given_up: set[str] = set()
         self._example = OneExample(config, splits, backend) if config.FANCY_PLOTS else None
-        name = f"snnrun {config.NAME} {paths.root.name}"
-        self._window = Window(name, SIZE, warn) if config.TRAINING_PLOT else None
+        self._title = title_of(config.NAME, config.dataset.name, paths)
+        self._window = Window(f"snnrun {self._title}", SIZE, warn) if config.TRAINING_PLOT else None
 
     def epoch_ended(self, epoch: int, spikes_per_example: np.ndarray, last: bool) -> None:
         """Make the pictures if it is their turn.
@@ -89,27 +91,28 @@ class LivePlots:
         """Draw the course so far, unless no epoch has ended yet."""
         if not self._config.TRAINING_PLOT or not len(self._record.epochs):
             return
-        record, title = self._record, f"{self._config.NAME}, {self._config.dataset.name}"
-        picture = course(record.epochs.arrays(), record.task, record.test, title)
+        record = self._record
+        picture = course(record.epochs.arrays(), record.task, record.test, self._title)
         if self._window is not None:
             self._window.show(picture.draw)
         self._attempt("course of the training", lambda: [picture])
 
     def _fancy(self, epoch: int, spikes_per_example: np.ndarray) -> None:
-        after = f"after epoch {epoch}"
-        self._attempt("raster", lambda: self._raster(after))
-        self._attempt("weights", lambda: self._learned(after))
+        when = after(epoch + 1)
+        self._attempt("raster", lambda: self._raster(when))
+        self._attempt("weights", lambda: self._learned(when))
         self._attempt("activity", lambda: self._activity(epoch, spikes_per_example))
         self._attempt("confusion matrix", self._confusion)
 
-    def _raster(self, after: str) -> Iterator[Picture]:
+    def _raster(self, when: str) -> Iterator[Picture]:
         assert self._example is not None
-        yield raster(self._example.run(after))
+        yield raster(self._example.run(self._title, when))
 
-    def _learned(self, after: str) -> Iterator[Picture]:
+    def _learned(self, when: str) -> Iterator[Picture]:
         program = self._backend.program
         tensors = {tensor.name: self._backend.get(tensor.name) for tensor in program.tensors}
-        return pictures_of(learned(program.network, tensors), after, self._config.dataset.name)
+        found = learned(program.network, tensors)
+        return pictures_of(found, self._title, when, self._config.dataset.name)
 
     def _activity(self, epoch: int, spikes_per_example: np.ndarray) -> Iterator[Picture]:
         program = self._backend.program
@@ -118,7 +121,9 @@ class LivePlots:
             for _, compiled, spikes in by_population(program, spikes_per_example)
             if compiled is not program.populations[-1]
         }
-        yield activity(found, f"Spikes of hidden neurons, training of epoch {epoch}")
+        yield activity(
+            found, f"{self._title}: spikes of hidden neurons in the training of epoch {epoch}"
+        )
 
     def _confusion(self) -> Iterator[Picture]:
         shown = "validation" if self._splits.validation is not None else "train"
@@ -126,7 +131,8 @@ class LivePlots:
         found = {split: counts for split, counts in latest.items() if counts is not None}
         if found:
             names = self._splits.train.data.class_names
-            yield confusion(found, names, "Confusion, last epoch so far")
+            when = after(len(self._record.epochs))
+            yield confusion(found, names, f"{self._title}: confusion {when}")
 
     def _attempt(self, what: str, pictures: Callable[[], Iterable[Picture]]) -> None:
         """Draw; training must not end because a picture fails, so say so once and go on."""

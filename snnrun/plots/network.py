@@ -15,19 +15,27 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path
-from matplotlib.textpath import text_to_path
 
 from snnrun.models.equations import symbol
 from snnrun.network.network import Network, Population, Projection
 from snnrun.plots.layout import Box, Link, Point, place
-from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION, Picture
+from snnrun.plots.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    HEADING,
+    ORANGE,
+    POINTS,
+    SKY,
+    VERMILION,
+    Picture,
+    width_of,
+)
 
-POINTS = 72.0  # of an inch
-SIZE, SMALL = 9.0, 8.0  # of the texts, in points
+SIZE, SMALL = 10.0, 9.0  # of the texts, in points, where nothing else is asked for
 LEADING = 1.3  # distance of lines, in sizes
 PADDING = 0.1  # around the text of a box, in inches
 ABOVE = 0.02  # of the height, above a title
@@ -77,12 +85,6 @@ class _Text:
             axes.text(at[0], y, line, ha=align, va="center", **look)
 
 
-def width_of(line: str, size: float, bold: bool = False) -> float:
-    """Return the width of a line of text, in inches."""
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
-    return text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] / POINTS
-
-
 def network_picture(network: Network, delays: Mapping[str, np.ndarray], title: str) -> Picture:
     """Return the picture of a network.
 
@@ -121,7 +123,7 @@ def network_picture(network: Network, delays: Mapping[str, np.ndarray], title: s
     )
     legend = _legend(network)
     widest = max(width_of(str(line.get_label()), SMALL) for line in legend)
-    across = max(layout.right - layout.left, width_of(title, 10.0), KEY + widest)
+    across = max(layout.right - layout.left, width_of(title, HEADING), KEY + widest)
     width = across + 2 * MARGIN
     columns = max(1, int(across / (KEY + widest)))
     below = -(-len(legend) // columns) * LEGEND + MARGIN
@@ -132,8 +134,8 @@ def network_picture(network: Network, delays: Mapping[str, np.ndarray], title: s
         figure.set_layout_engine("none")  # axes of the whole figure, in inches
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
-        axes.set_xlim(middle - width / 2, middle + width / 2)
-        axes.set_ylim(layout.height + MARGIN + below, -TITLE - ABOVE * height)
+        scale = _give_limits(figure, axes, middle, width, height)
+        figure.suptitle(title, fontsize=scale * HEADING)  # in one line, as there is room for it
         for box in boxes:
             population = next(p for p in network.populations if p.name == box.name)
             _draw_box(axes, box, layout.boxes[box.name], _fill(network, population))
@@ -147,6 +149,8 @@ def network_picture(network: Network, delays: Mapping[str, np.ndarray], title: s
             text.write(axes, label)
         key = axes.legend(handles=legend, frameon=False, fontsize=SMALL, ncols=columns)
         key.set_loc("lower left")
+        for written in [*axes.texts, *key.get_texts()]:
+            written.set_fontsize(scale * float(written.get_fontsize()))
 
     return Picture("network", (width, height), title, paint)
 
@@ -224,6 +228,16 @@ def _effect_of_port(population: Population, port: int) -> int:
 
 
 # Drawing
+
+
+def _give_limits(figure: Figure, axes: Axes, middle: float, width: float, height: float) -> float:
+    """Let axes begin above the title and have the picture in their middle; return its scale."""
+    across, high = figure.get_size_inches()
+    scale = float(min(across / width, high / height))  # a figure may have another size
+    axes.set_xlim(middle - across / scale / 2, middle + across / scale / 2)
+    top = -TITLE - ABOVE * height
+    axes.set_ylim(top + high / scale, top)
+    return scale
 
 
 def _fill(network: Network, population: Population) -> str:

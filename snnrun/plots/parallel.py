@@ -6,13 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import Formatter
 
-from snnrun.plots.style import GREY, SCALE, tidy
+from snnrun.plots.style import GREY, ORDERED, SMALL, colour_bar, tidy
 
 Ticks = Sequence[tuple[float, str]]  # heights from 0 to 1, and what is written there
 
@@ -38,12 +37,13 @@ def draw_parallel(
     lines: Sequence[Line],
     score: str,
     how: Formatter | None = None,
+    title: str = "",
 ) -> None:
     """Draw lines, the last above the others, over axes named by ``ticks``; ``how``: of scores."""
     values = [line.score for line in lines]
     norm = Normalize(min(values, default=0.0), max(values, default=1.0))
     for line in lines:
-        colour = colormaps[SCALE](norm(line.score))
+        colour = ORDERED(norm(line.score))
         axes.plot(range(len(ticks)), line.heights, color=colour, lw=1.2, alpha=0.8)
     axes.set_xticks(range(len(ticks)), list(ticks))
     axes.set_yticks([])
@@ -51,8 +51,8 @@ def draw_parallel(
     for place, marks in enumerate(ticks.values()):
         axes.axvline(place, color=GREY, lw=0.8)
         for height, text in marks:
-            axes.text(place, height, f" {text}", fontsize=8)
-    axes.figure.colorbar(ScalarMappable(norm, SCALE), ax=axes, label=score, pad=0.02, format=how)
-    tidy(axes)
+            axes.text(place, height, f" {text}", fontsize=SMALL)
+    colour_bar(ScalarMappable(norm, ORDERED), axes, score, format=how)
+    tidy(axes, title)
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)

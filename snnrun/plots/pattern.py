@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.plots.raster import Spikes
-from snnrun.plots.style import BLACK, ORANGE, Picture, tidy
+from snnrun.plots.style import BLACK, ORANGE, TEXT, Picture, tidy
 
 MOST_COLUMNS = 6  # more would leave none of them readable
-WIDTH, HEIGHT = 4.0, 2.4  # of a panel, in inches
+WIDTH, HEIGHT = 4.6, 2.6  # of a panel, in inches
 _DOT = 900.0  # area of the dots of a population, shared among its neurons
 
 
@@ -58,12 +58,12 @@ def patterns(
                 if target is not None and spikes.population == target.population:
                     name += f", target {len(target.ids):,} (orange)"
                 tidy(axes, f"{column.title}\n{name}" if row == 0 else name)
-                axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+                axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
                 axes.set_ylim(-0.5, spikes.size - 0.5)
-            panels[-1, k].set_xlabel("time (ms)")
+            panels[-1, k].set_xlabel("time (ms)", fontsize=TEXT)
             panels[-1, k].set_xlim(0, trial_ms)
         for row in range(rows):
-            panels[row, 0].set_ylabel("channel" if row == 0 else "neuron")
+            panels[row, 0].set_ylabel("channel" if row == 0 else "neuron", fontsize=TEXT)
 
     size = 1.0 + WIDTH * min(len(columns), MOST_COLUMNS), 0.8 + HEIGHT * rows
     return Picture("pattern", size, title, paint)

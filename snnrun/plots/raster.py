@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.datasets.spikes import Targets
-from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture, tidy
+from snnrun.plots.style import BLACK, BLUE, GREY, ORANGE, TEXT, VERMILION, Picture, tidy
 
-SIZE_PER_PANEL = 1.9
+SIZE_PER_PANEL = 2.1
+OUTPUT = "output"
+FRAMES = 40
 _TALLEST, _SHORTEST = 8.0, 2.5  # points, of the dash that is a spike
 
 
@@ -32,7 +35,7 @@ def target_spikes(targets: Targets | None, example: int, outputs: int, dt: float
     if targets is None:
         return None
     steps, ids = targets.of(example)
-    return Spikes(population="output", size=outputs, times_ms=(steps + 1.0) * dt, ids=ids)
+    return Spikes(population=OUTPUT, size=outputs, times_ms=(steps + 1.0) * dt, ids=ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,11 @@ class Example:
     potentials: np.ndarray | None = None  # [steps, outputs], at the end of each step
     class_names: Sequence[str] = ()
     target: Spikes | None = None  # of the outputs
+    until_ms: float = math.inf  # what comes later is not shown yet
+
+    def name_of(self, label: int) -> str:
+        """Return the name of a class, its number where it has none."""
+        return self.class_names[label] if self.class_names else str(label)
 
 
 def raster(example: Example) -> Picture:
@@ -55,38 +63,45 @@ def raster(example: Example) -> Picture:
 
     def paint(figure: Figure) -> None:
         panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-        outputs_spike = example.potentials is None
         for axes, spikes in zip(panels, example.spikes, strict=False):
-            is_output = outputs_spike and spikes is example.spikes[-1]
-            _draw_spikes(axes, spikes, example if is_output else None)
+            _draw_spikes(axes, spikes, example)
         if example.potentials is not None:
             _draw_potentials(panels[-1], example)
-        panels[-1].set_xlabel("time (ms)")
+        for axes in panels:
+            if math.isfinite(example.until_ms):
+                axes.axvline(example.until_ms, color=VERMILION, linewidth=1.2)
+        panels[-1].set_xlabel("time (ms)", fontsize=TEXT)
         panels[-1].set_xlim(0, example.trial_ms)
 
-    return Picture("raster", (8.5, SIZE_PER_PANEL * count + 0.8), example.title, paint)
+    return Picture("raster", (8.5, SIZE_PER_PANEL * count + 1.0), example.title, paint)
 
 
-def _draw_spikes(axes: Axes, spikes: Spikes, output_of: Example | None) -> None:
+def raster_over_time(example: Example) -> Iterator[Picture]:
+    """Yield the pictures of an animation that runs through the trial."""
+    for until in np.linspace(0, example.trial_ms, FRAMES + 1)[1:]:
+        yield raster(replace(example, until_ms=float(until)))
+
+
+def _draw_spikes(axes: Axes, spikes: Spikes, example: Example) -> None:
     """Draw spikes as dashes; of outputs, the label's row is marked."""
     height = float(np.clip(72 * 0.7 * SIZE_PER_PANEL / spikes.size, _SHORTEST, _TALLEST))
-    if output_of is not None and output_of.target is not None:
-        wanted = output_of.target
+    is_output = spikes.population == OUTPUT
+    if is_output and example.target is not None:
+        wanted = example.target
         axes.plot(wanted.times_ms, wanted.ids, "|", color=ORANGE, markersize=height, mew=2.0)
-    axes.plot(spikes.times_ms, spikes.ids, "|", color=BLACK, markersize=height, mew=0.8)
+    now = spikes.times_ms <= example.until_ms
+    axes.plot(spikes.times_ms[now], spikes.ids[now], "|", color=BLACK, markersize=height, mew=0.8)
     unit = "channel" if spikes.population == "input" else "neuron"
     title = f"{spikes.population}: {len(spikes.ids)} spikes of {spikes.size} {unit}s"
-    if output_of is not None and output_of.target is not None:
+    if is_output and example.target is not None:
         title += "; the target in orange"
-    elif output_of is not None:
-        label, prediction = output_of.label, output_of.prediction
-        if prediction not in (-1, label):
-            axes.axhspan(prediction - 0.4, prediction + 0.4, color=VERMILION, alpha=0.25, lw=0)
-        axes.axhspan(label - 0.4, label + 0.4, color=BLUE, alpha=0.25, lw=0)
-        title += "; the label's in blue" + _wrong_one(output_of)
+    elif is_output:
+        for k, colour in _marked(example).items():
+            axes.axhspan(k - 0.4, k + 0.4, color=colour, alpha=0.25, lw=0)
+        title += _meaning(example)
     tidy(axes, title, y=unit)
     axes.set_ylim(-0.5, spikes.size - 0.5)
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _draw_potentials(axes: Axes, example: Example) -> None:
@@ -94,17 +109,33 @@ def _draw_potentials(axes: Axes, example: Example) -> None:
     assert example.potentials is not None
     steps, outputs = example.potentials.shape
     times = (np.arange(steps) + 1) * example.trial_ms / steps
-    order = sorted(range(outputs), key=lambda k: (k == example.label, k == example.prediction))
-    for k in order:
-        colour = GREY
-        if k == example.label:
-            colour = BLUE
-        elif k == example.prediction:
-            colour = VERMILION
-        width = 1.0 if colour == GREY else 2.0
-        axes.plot(times, example.potentials[:, k], color=colour, linewidth=width, label=f"{k}")
-    tidy(axes, "output: the label's in blue" + _wrong_one(example), y="potential V")
+    now, marked = times <= example.until_ms, _marked(example)
+    for k in sorted(range(outputs), key=lambda k: k in marked):
+        width = 2.0 if k in marked else 1.0
+        colour = marked.get(k, GREY)
+        axes.plot(times[now], example.potentials[now, k], color=colour, linewidth=width)
+    tidy(axes, OUTPUT + _meaning(example), y="potential V")
 
 
-def _wrong_one(example: Example) -> str:
-    return "" if example.prediction in (-1, example.label) else ", the prediction's in red"
+def titled(example: Example) -> Example:
+    """Return an example with its label and prediction in the title, where there are classes."""
+    if example.label < 0:
+        return example
+    names = [
+        f"{k} ({name})" if k >= 0 and (name := example.name_of(k)) != str(k) else str(k)
+        for k in (example.label, example.prediction)
+    ]
+    predicted = "none" if example.prediction < 0 else names[1]
+    return replace(example, title=f"{example.title}: class {names[0]}, predicted {predicted}")
+
+
+def _marked(example: Example) -> dict[int, str]:
+    """Return the colours of the outputs of the label and of a wrong prediction."""
+    found = {example.prediction: VERMILION, example.label: BLUE}
+    return {k: colour for k, colour in found.items() if k >= 0 and example.label >= 0}
+
+
+def _meaning(example: Example) -> str:
+    words = {BLUE: "the label's in blue", VERMILION: "the prediction's in red"}
+    found = [words[colour] for colour in reversed(_marked(example).values())]
+    return f"; {', '.join(found)}" if found else ""

@@ -1,203 +1,342 @@
-"""Pictures from the records of runs that exist."""
+"""Pictures from the records of runs that exist: which there are, and those that are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from snnrun.config import flat, validate
-from snnrun.datasets import load as load_data
-from snnrun.errors import DataError, RecordError
-from snnrun.keys.kinds import shown
-from snnrun.network.build import build_network
+from snnrun.errors import ConfigError, RecordError, SnnrunError, did_you_mean
 from snnrun.plots import training
-from snnrun.plots.comparison import SIZE as COMPARISON_SIZE
-from snnrun.plots.comparison import Group, draw_comparison
+from snnrun.plots.activity import activity, activity_by_epoch
+from snnrun.plots.animation import some
+from snnrun.plots.by_epoch import Values, over_epochs
+from snnrun.plots.comparison import with_epochs
 from snnrun.plots.confusion import confusion
-from snnrun.plots.learned import learned, pictures_of
-from snnrun.plots.pattern import Shown, chosen, patterns
-from snnrun.plots.raster import Spikes, target_spikes
-from snnrun.plots.style import Picture, new_figure
-from snnrun.record.provenance import SEEDS
-from snnrun.record.reader import Run, load_run
-from snnrun.schema import SCHEMA
-from snnrun.schema.effect import used_keys
-from snnrun.training.checkpoint import load
-from snnrun.training.state import saved_ends
+from snnrun.plots.decisions import applies, decisions, decisions_over_time
+from snnrun.plots.learned import pictures_of
+from snnrun.plots.raster import raster_over_time
+from snnrun.plots.records import Asked, Records, after, chosen
+from snnrun.plots.style import DPI, Picture, Size
+from snnrun.plots.trials import example_of, rasters, side_by_side, variables
+from snnrun.record.columns import PHASES
+from snnrun.record.reader import Run
 
-NO_DIFFERENCE = (  # of what is learned
-    *SEEDS,
-    "NAME",
-    "TAGS",
-    "OUT_DIR",
-    "N_EPOCH",
-    "DEBUG_HIDDEN_N",
-    "TIMING",
-    "BUILD",
-    "backend.threads",
-    "backend.cache_dir",
-)
-LOADED = ("LOAD_LAST", "LOAD_BEST")
+Draw = Callable[[Records, Asked], Iterator[Picture]]
+COURSE = "training"
+MOMENT, EXAMPLE = ("--epoch", "--trial"), ("--epoch", "--trial", "--example")
 
 
-def plot_run(folder: Path) -> Path:
-    """Make the pictures of one run in its folder ``plots``, and return that folder.
-
-    Raises:
-        SnnrunError: No epoch has ended yet, or a record or checkpoint cannot be read.
-    """
-    run = with_epochs(folder)
-    found = [_training(run), *_confusion(run), *_patterns(run)]
-    if run.paths.last.exists():
-        saved = load(run.paths.last)
-        tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
-        epochs = "1 epoch" if saved["epoch"] == 1 else f"{saved['epoch']} epochs"
-        after = f"after {epochs} (last checkpoint)"
-        name = run.config["dataset"]["name"]
-        network = build_network(validate(run.config), *saved_ends(saved))
-        found += pictures_of(learned(network, tensors, _recorded_delays(run)), after, name)
-    for picture in found:
-        picture.write(run.paths)
-    return run.paths.plots
-
-
-def course(run: Run | Path) -> Figure:
-    """Return the picture of the course of a run, or of the one in a folder."""
-    return _training(with_epochs(run)).figure()
-
-
-def comparison(runs: Sequence[Run | Path], left_out: list[str] | None = None) -> Figure:
-    """Return a picture with the courses of several runs.
+@dataclass(frozen=True)
+class Kind:
+    """Pictures that are drawn together.
 
     Args:
-        runs: To compare.
-        left_out: Is given why a run is not shown, where no epoch of it has ended.
-
-    Raises:
-        RecordError: That is so of all runs, or of one without ``left_out``.
+        needs: Name of each -> what a run must have for it.
+        draw: Yields those for which there is something; raises RecordError where what is asked for
+            was not recorded.
+        takes: Options that choose what is shown.
     """
-    shown = []
-    for run in runs:
-        try:
-            shown.append(with_epochs(run))
-        except RecordError as error:
-            if left_out is None:
-                raise
-            left_out.append(str(error))
-    if not shown:
-        raise RecordError("\n".join(left_out or ["there is no run to plot"]))
-    figure = new_figure(*COMPARISON_SIZE)
-    draw_comparison(figure, group(shown))
-    return figure
+
+    needs: Mapping[str, str]
+    draw: Draw
+    takes: tuple[str, ...] = ()
 
 
-def with_epochs(run: Run | Path) -> Run:
-    """Return a run, or that of a folder, in which an epoch has ended.
-
-    Raises:
-        RecordError: There is none.
-    """
-    if isinstance(run, Path):
-        run = load_run(run)
-    folder = run.paths.root
-    if not len(run.epochs.get("epoch", ())):
-        state = "is in its first epoch" if run.running else "ended before its first epoch did"
-        raise RecordError(f"{folder}: there is nothing to plot yet, since the run {state}")
-    return run
+def _course(records: Records, asked: Asked) -> Iterator[Picture]:
+    if len(records.run.epochs.get("epoch", ())):
+        yield _training(records.run, records.title)
 
 
-def group(runs: Sequence[Run]) -> list[Group]:
-    """Put runs together that differ by seeds only, and name each group by what tells it apart."""
-    groups: list[tuple[dict[str, Any], list[Run]]] = []
-    for run in runs:
-        key = _settings(run.config)
-        for settings, members in groups:
-            if settings == key:
-                members.append(run)
-                break
-        else:
-            groups.append((key, [run]))
-    names = sorted({name for settings, _ in groups for name in settings})
-    differing = [n for n in names if any(s.get(n) != groups[0][0].get(n) for s, _ in groups)]
-    found = []
-    for settings, members in groups:
-        told = ", ".join(f"{n}={shown(settings[n])}" for n in differing if n in settings)
-        label = told or str(members[0].config.get("NAME", "run"))
-        found.append(Group(label=label, task=members[0].task, runs=[run.epochs for run in members]))
-    return found
+def _training(run: Run, title: str, until: int | None = None) -> Picture:
+    """Return the course of a run, of its first ``until`` epochs."""
+    count = len(run.epochs["epoch"])
+    epochs = {name: values[:until] for name, values in run.epochs.items()}
+    test = run.test if until in (None, count) else None
+    return training.course(epochs, run.task, test, title)
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that make a difference, those of groups as GROUP.OPTION."""
-    given = flat(config)
-    defaults = {name: key.default_of(given["dataset.name"]) for name, key in SCHEMA.items()}
-    used = set(used_keys(defaults | given))  # a run of an older version lacks the newest keys
-    return {
-        name: value
-        for name, value in given.items()
-        if not _only_kept(name) and (name in used or name not in SCHEMA)
+def _learned(records: Records, asked: Asked) -> Iterator[Picture]:
+    if records.network is None:
+        return
+    tensors, when = records.tensors(asked)
+    earlier = {
+        f"epoch {epoch}" + (f", trial {trial}" if trial else ""): records.run.delays(epoch, trial)
+        for epoch, trial in (records.run.recorded()["weights"] if not asked.given else ())
+        if (epoch, trial) > (0, 0)
     }
+    earlier = {when: delays for when, delays in earlier.items() if delays}
+    found = records.learned(tensors, earlier)
+    yield from pictures_of(found, records.title, when, records.run.config["dataset"]["name"])
 
 
-def _only_kept(name: str) -> bool:
-    """Return whether a key changes nothing that is learned, as those of what is recorded."""
-    recording = name in SCHEMA and SCHEMA[name].section == "recording controls"
-    return name in NO_DIFFERENCE or name == "record.name" or (recording and name not in LOADED)
+def _by_epoch(records: Records, asked: Asked) -> Iterator[Picture]:
+    """Yield what was learned over the epochs, as far as it was recorded."""
+    saved = records.checkpoint
+    if saved is None:
+        return
+    recorded = records.run.recorded()["weights"]
+    moments = [(recorded[k], records.recorded_tensors(recorded[k])) for k in some(len(recorded))]
+    last = {name: kept["value"] for name, kept in saved["tensors"].items()}
+    moments.append(((saved["epoch"], saved["trial"]), last))
+    weights, delays, taus = [], [], []
+    for (epoch, trial), tensors in moments:
+        found, at = records.learned(tensors), epoch + trial / records.batches
+        weights.append(Values(epochs=at, of=found.weights))
+        delays.append(Values(epochs=at, of={c.projection: c.now for c in found.delays}))
+        named = {f"{tau.population}: {tau.name}": tau for tau in found.time_constants}
+        taus.append(Values(epochs=at, of={name: tau.values for name, tau in named.items()}))
+    start = {course.projection: course.before[0][1] for course in found.delays if course.before}
+    delays.insert(0, Values(epochs=0, of=start))
+    taus.insert(0, Values(epochs=0, of={name: tau.start for name, tau in named.items()}))
+    for name, values, quantity in (
+        ("weights", weights, "weight"),
+        ("delays", delays, "delay (ms)"),
+        ("time_constants", taus, "time constant (ms)"),
+    ):
+        title = f"{records.title}: {name.replace('_', ' ')} over the training"
+        picture = over_epochs(f"{name}_by_epoch", values, quantity, title)
+        if picture is not None:
+            yield picture
 
 
-def _training(run: Run) -> Picture:
-    title = f"{run.config['NAME']}, {run.config['dataset']['name']} ({run.paths.root.name})"
-    return training.course(run.epochs, run.task, run.test, title)
+def _activity(records: Records, asked: Asked) -> Iterator[Picture]:
+    saved, network = records.checkpoint, records.network
+    if saved is None or network is None or "neuron_spikes" not in saved:
+        return
+    epoch = saved["epoch"] - (saved["trial"] == 0)
+    trials = records.run.trials
+    here = (trials["epoch"] == epoch) & (trials["phase"] == PHASES["train"])
+    here &= (trials["trial"] < saved["trial"]) | (saved["trial"] == 0)
+    examples, at, found = int(trials["examples"][here].sum()), 0, {}
+    for layer in network.layers:
+        neuron, size = layer.population.neuron, layer.population.size
+        if neuron is not None and neuron.threshold and layer is not network.layers[-1]:
+            found[layer.population.name] = saved["neuron_spikes"][at : at + size] / max(1, examples)
+        at += size
+    if examples and found:
+        title = f"{records.title}: spikes of hidden neurons in the training of epoch {epoch}"
+        yield activity(found, title)
 
 
-def _confusion(run: Run) -> Iterator[Picture]:
-    """Yield the confusion matrices of the last epoch and the test, where they were collected."""
-    found: dict[str, np.ndarray] = {}
+def _activity_by_epoch(records: Records, asked: Asked) -> Iterator[Picture]:
+    epochs = records.run.epochs
+    if len(epochs.get("epoch", ())) and any(c.startswith("spikes_per_neuron/") for c in epochs):
+        populations = records.network.populations if records.network else ()
+        sizes = {population.name: population.size for population in populations}
+        yield activity_by_epoch(epochs, sizes, f"{records.title}: activity")
+
+
+def _confusion(records: Records, asked: Asked) -> Iterator[Picture]:
+    """Yield the matrices of an epoch, of the last one with the test's."""
+    run, found = records.run, {}
+    epochs = [(int(epoch), 0) for epoch in run.epochs.get("epoch", ())]
     for split in ("train", "validation", "test"):
         with suppress(RecordError):  # not collected
-            counts, none = run.confusion(split)[-1], run.no_prediction(split)[-1]
-            found[split] = np.concatenate([counts, none[None]])
+            counts, none = run.confusion(split), run.no_prediction(split)
+            found[split] = np.concatenate([counts, none[:, None]], axis=1)
     if "validation" in found:
         found.pop("train", None)
+    when = "of the test"
+    if asked.given:
+        found.pop("test", None)
+    if found.keys() - {"test"}:
+        epoch, _ = chosen(epochs, replace(asked, trial=None), "confusion matrices")
+        when = after(epoch + 1)
+        place = [e for e, _ in epochs].index(epoch)
+        found = {s: counts[place if s != "test" else -1] for s, counts in found.items()}
+    else:
+        found = {split: counts[-1] for split, counts in found.items()}
     if found:
-        yield confusion(found, run.class_names, "Confusion, last epoch")
+        yield confusion(found, run.class_names, f"{records.title}: confusion {when}")
 
 
-def _recorded_delays(run: Run) -> dict[str, dict[str, np.ndarray]]:
-    """Return the delays that were recorded later than at the start, by the time in words."""
-    found = {}
-    for epoch, trial in run.recorded()["weights"]:
-        if (epoch, trial) > (0, 0) and (delays := run.delays(epoch, trial)):
-            found[f"epoch {epoch}" + (f", trial {trial}" if trial else "")] = delays
+def _decisions(records: Records, asked: Asked) -> Iterator[Picture]:
+    if applies(records):
+        yield decisions(records, asked)
+
+
+_EPOCHS = "an epoch that has ended"
+_WEIGHTS = "weights that were recorded (W_REPORT_INTERVAL, W_OUTPUT_EPOCH_TRIAL, REC_SYNAPSES)"
+_CHECKPOINT = "a checkpoint"
+KINDS = (
+    Kind({COURSE: _EPOCHS}, _course),
+    Kind({"activity": _CHECKPOINT}, _activity),
+    Kind({"activity_by_epoch": _EPOCHS}, _activity_by_epoch),
+    Kind({"confusion": "COLLECT_CONFUSION=true"}, _confusion, ("--epoch",)),
+    Kind({"raster": "REC_SPIKES"}, rasters, EXAMPLE),
+    Kind({"potentials": "REC_NEURONS"}, variables, EXAMPLE),
+    Kind({"pattern": "dataset=pattern and REC_SPIKES"}, lambda r, _: side_by_side(r)),
+    Kind(
+        {
+            "network": _CHECKPOINT,
+            "weights": _CHECKPOINT,
+            "fields": "a checkpoint, and inputs that are the pixels of a square",
+            "kernels": "a checkpoint, and a convolution",
+            "time_constants": "a checkpoint, and TRAIN_TAU or time constants that are drawn",
+            "delays": "a checkpoint, and delays that learn or differ",
+        },
+        _learned,
+        MOMENT,
+    ),
+    Kind(
+        {
+            "weights_by_epoch": _WEIGHTS,
+            "delays_by_epoch": "delays that learn",
+            "time_constants_by_epoch": "time constants that learn",
+        },
+        _by_epoch,
+    ),
+    Kind({"decisions": "dataset=yinyang, and a checkpoint"}, _decisions, MOMENT),
+)
+NAMES = {name: kind for kind in KINDS for name in kind.needs}
+MOVING = tuple(  # of which there are animations
+    name
+    for name in NAMES
+    if name == COURSE or ("--epoch" in NAMES[name].takes and name not in ("potentials", "network"))
+)
+
+
+def write_all(
+    records: Records,
+    what: Sequence[str] = (),
+    asked: Asked | None = None,
+    size: Size | None = None,
+    dpi: float = DPI,
+    left_out: list[str] | None = None,
+) -> list[Path]:
+    """Make pictures of one run in its folder ``plots``, and return their files.
+
+    Args:
+        records: The run.
+        what: Names of pictures; without them all for which there is something.
+        asked: What of it to show.
+        size: Of each, in inches.
+        dpi: Dots per inch.
+        left_out: Is given why a picture could not be made that was not asked for by name.
+
+    Raises:
+        SnnrunError: There is nothing to show, or a record or checkpoint cannot be read.
+    """
+    written = []
+    for picture in pictures(records, what, asked):
+        try:
+            written.append(picture.write(records.run.paths, size, dpi))
+        except SnnrunError as error:
+            if what or left_out is None:
+                raise
+            left_out.append(f"{picture.name}: {error}")
+    return written
+
+
+def course(run: Run | Path, size: Size | None = None) -> Figure:
+    """Return the picture of the course of a run, or of the one in a folder."""
+    run = with_epochs(run)
+    return _training(run, Records(run).title).figure(size)
+
+
+def pictures(
+    records: Records, what: Sequence[str] = (), asked: Asked | None = None
+) -> list[Picture]:
+    """Return pictures of a run.
+
+    Args:
+        records: The run.
+        what: Names of pictures; without them all for which there is something.
+        asked: What of it to show; without ``what``, only pictures that take that.
+
+    Raises:
+        ConfigError: There is no such picture, or it takes no such option.
+        RecordError: A picture that is asked for has nothing to show, or none has.
+    """
+    asked = asked or Asked()
+    _check(records, what, asked)
+    kinds = [kind for kind in KINDS if not what or kind.needs.keys() & set(what)]
+    found, problems = [], []
+    for kind in kinds:
+        if asked.given.keys() <= set(kind.takes):
+            try:
+                drawn = kind.draw(records, asked)
+                found += [picture for picture in drawn if not what or picture.name in what]
+            except RecordError as error:
+                problems.append(str(error))
+    missing = [name for name in what if name not in [picture.name for picture in found]]
+    if missing or not found:
+        raise RecordError(_nothing(records, missing, problems))
     return found
 
 
-def _patterns(run: Run) -> Iterator[Picture]:
-    """Yield the recorded trials of a task with target spikes beside these, if there are any."""
-    recorded = run.recorded()["spikes"]
-    if not (run.task.targets and recorded):
-        return
-    config = validate(run.config)
-    targets = None
-    with suppress(DataError):  # its file is gone
-        targets = load_data(config).train.data.targets
-    columns = []
-    for epoch, trial in (recorded[k] for k in chosen(len(recorded))):
-        found = {name: run.spikes(epoch, trial, name) for name in config.REC_SPIKES}
-        columns.append(
-            Shown(
-                title=f"trial {epoch * config.N_TRAIN + trial} (epoch {epoch})",
-                spikes=[
-                    Spikes(population=name, size=s.n_neurons, times_ms=s.times_ms, ids=s.ids)
-                    for name, s in found.items()
-                ],
-            )
+def frames(records: Records, name: str, asked: Asked) -> list[Picture]:
+    """Return the pictures of an animation.
+
+    Raises:
+        ConfigError: There is none of this name.
+        RecordError: It would have one picture or none.
+    """
+    if name not in MOVING:
+        raise ConfigError(f"--what {name}: is no animation; there are {', '.join(MOVING)}")
+    pictures(records, [name], asked)
+    run, recorded = records.run, records.run.recorded()["weights"]
+    if name == "raster":
+        return list(raster_over_time(example_of(records, asked)))
+    epochs = len(run.epochs.get("epoch", ()))
+    if name == COURSE:
+        shown = [_training(run, records.title, k + 1) for k in some(epochs)]
+    elif name == "confusion":
+        moments = [Asked(epoch=int(run.epochs["epoch"][k])) for k in some(epochs)]
+        shown = [picture for one in moments for picture in _confusion(records, one)]
+    else:
+        moments = [Asked(epoch=e, trial=t) for e, t in (recorded[k] for k in some(len(recorded)))]
+        if name == "decisions":
+            shown = list(decisions_over_time(records, moments))
+        else:
+            every = (picture for one in moments for picture in _learned(records, one))
+            shown = [picture for picture in every if picture.name == name]
+    if len(shown) < 2:
+        needs = _EPOCHS if name in (COURSE, "confusion") else _WEIGHTS
+        raise RecordError(f"--what {name}: an animation needs several moments: {needs}")
+    return shown
+
+
+def there_are(records: Records) -> list[str]:
+    """Return the names of the pictures that there are of a run."""
+    return [picture.name for kind in KINDS for picture in kind.draw(records, Asked())]
+
+
+def _check(records: Records, what: Sequence[str], asked: Asked) -> None:
+    unknown = [name for name in what if name not in NAMES]
+    if unknown:
+        hint = did_you_mean(unknown[0], NAMES)
+        raise ConfigError(
+            f"--what {','.join(unknown)}: there is no such picture.{hint} "
+            f"Pictures: {', '.join(NAMES)}. {_there(records)}"
         )
-    target = target_spikes(targets, 0, config.dataset.outputs, config.DT_MS)
-    title = f"{run.config['NAME']} ({run.paths.root.name}): recorded trials"
-    yield patterns(columns, config.TRIAL_MS, target, title)
+    for option in asked.given:
+        idle = [name for name in what if option not in NAMES[name].takes]
+        if idle:
+            able = [name for name, kind in NAMES.items() if option in kind.takes]
+            raise ConfigError(
+                f"{option}: has no effect on {', '.join(idle)}; it is for {', '.join(able)}"
+            )
+
+
+def _there(records: Records) -> str:
+    return f"Of this run there are: {', '.join(there_are(records)) or 'none'}"
+
+
+def _nothing(records: Records, missing: Sequence[str], problems: Sequence[str]) -> str:
+    """Say what a run has no pictures of, and of what it has some."""
+    folder = records.run.paths.root
+    if problems:
+        return "\n".join(dict.fromkeys(problems))
+    if missing:
+        needs = "; ".join(f"{name} needs {NAMES[name].needs[name]}" for name in missing)
+        return (
+            f"--what {','.join(missing)}: {folder} has nothing for it: {needs}. {_there(records)}"
+        )
+    with_epochs(records.run)
+    raise RecordError(f"{folder}: there is nothing to plot")

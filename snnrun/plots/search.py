@@ -10,7 +10,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from snnrun.plots.parallel import Line, draw_parallel, height
-from snnrun.plots.style import BLUE, GREY, ORANGE, VERMILION, new_figure, tidy
+from snnrun.plots.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SMALL,
+    VERMILION,
+    headline,
+    legend,
+    new_figure,
+    tidy,
+)
 from snnrun.search.report import Report
 
 SIZE = (11.0, 7.5)
@@ -25,7 +35,7 @@ def search_picture(report: Report) -> Figure:
     figure = new_figure(*SIZE)
     left_out = sum(not trial.values for trial in report.trials)
     about = f"{len(report.trials)} trials" + (f", {left_out} without a value" * bool(left_out))
-    figure.suptitle(f"{report.folder.name}: {about}", fontsize=10, x=0.01, ha="left")
+    headline(figure, f"{report.folder.name}: {about}")
     above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
     first, second = above.subplots(1, 2, width_ratios=(3, 2))
     if len(report.objectives) > 1:
@@ -51,7 +61,7 @@ def _history(axes: Axes, report: Report) -> None:
             axes.plot(numbers, [0.02] * len(numbers), mark, c=colour, label=state, transform=place)
     tidy(axes, "Trials", x="trial", y=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8)
+    legend(axes)
 
 
 def _front(axes: Axes, report: Report) -> None:
@@ -62,10 +72,10 @@ def _front(axes: Axes, report: Report) -> None:
     points = [t.values[0] for t in front], [t.values[1] for t in front]
     axes.plot(*points, "o", color=VERMILION, ms=5, label="none beats it in everything")
     for trial in front:
-        axes.annotate(f" {trial.number}", (trial.values[0], trial.values[1]), fontsize=8)
+        axes.annotate(f" {trial.number}", (trial.values[0], trial.values[1]), fontsize=SMALL)
     one, two = report.objectives[:2]
     tidy(axes, "Trials", x=one.name, y=two.name)
-    axes.legend(frameon=False, fontsize=8)
+    legend(axes)
 
 
 def _importance(axes: Axes, report: Report) -> None:
@@ -91,8 +101,7 @@ def _parallel(figure: Figure, report: Report) -> None:
     ]
     axes = figure.subplots()
     ticks = {name: _ticks(kind) for name, kind in kinds.items()}
-    draw_parallel(axes, ticks, lines, report.objectives[0].name)
-    axes.set_title("Keys of the trials", loc="left", fontsize=10, fontweight="bold")
+    draw_parallel(axes, ticks, lines, report.objectives[0].name, title="Keys of the trials")
 
 
 def _height(kind: Any, value: Any) -> float:

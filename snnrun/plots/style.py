@@ -1,4 +1,4 @@
-"""What all pictures share: colours, the look of axes, and how a figure becomes a file.
+"""What all pictures share: colours, sizes of texts, the look of axes, and how they become files.
 
 Figures are made without pyplot, so no global state is touched and no display is needed.
 """
@@ -6,13 +6,21 @@ Figures are made without pyplot, so no global state is touched and no display is
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.files import atomic_file, make_folders
@@ -24,10 +32,16 @@ YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 GREY = "#999999"
 SCALE = "viridis"  # of what has an order
+ORDERED = ListedColormap(colormaps[SCALE](np.linspace(0, 0.9, 256)))  # that, for lines on white
 
+HEADING, TEXT, SMALL = 12.0, 11.0, 10.0  # points: still read from a projector
 DPI = 110
+POINTS = 72.0  # of an inch
+_KEY, _GAP = 0.45, 0.3  # room for the line of a legend's entry, and between entries, in inches
+_MARGIN = 0.12  # of a figure, in inches
 _MARKED = 25  # epochs up to which every one has a marker
 _LOGARITHMIC = 20.0  # ratio of largest to smallest value from which on an axis is logarithmic
+Size = tuple[float, float]  # width and height in inches
 
 
 class Shown(Figure):
@@ -44,10 +58,10 @@ def new_figure(width: float = 9.0, height: float = 6.0) -> Figure:
     return Shown(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: float = DPI) -> None:
     """Write a figure to a file of its suffix's format, whole or not at all."""
     with atomic_file(path) as file:
-        figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=DPI)
+        figure.savefig(file, format=path.suffix[1:].lower() or "png", dpi=dpi)
 
 
 @dataclass(frozen=True)
@@ -62,42 +76,107 @@ class Picture:
     """
 
     name: str
-    size: tuple[float, float]
+    size: Size
     title: str
     paint: Callable[[Figure], None]
 
     def draw(self, figure: Figure) -> None:
         """Draw into an empty figure."""
-        figure.suptitle(self.title, fontsize=10, x=0.01, ha="left")
+        headline(figure, self.title)
         self.paint(figure)
 
-    def figure(self) -> Figure:
-        """Return it as a new figure."""
-        figure = new_figure(*self.size)
+    def figure(self, size: Size | None = None) -> Figure:
+        """Return it as a new figure, of a size of its own or of the given one."""
+        figure = new_figure(*(size or self.size))
         self.draw(figure)
         return figure
 
-    def write(self, paths: RunPaths) -> None:
-        """Write it to the run's folder of plots, which is made if need be."""
-        figure = self.figure()
+    def write(self, paths: RunPaths, size: Size | None = None, dpi: float = DPI) -> Path:
+        """Write it to the run's folder of plots, which is made if need be; return its file."""
+        figure = self.figure(size)
         make_folders(paths.plots)
-        save(figure, paths.plot(self.name))
+        save(figure, paths.plot(self.name), dpi)
+        return paths.plot(self.name)
+
+
+def headline(figure: Figure, title: str) -> None:
+    """Write a title above everything, in as many lines as it needs."""
+    width = figure.get_size_inches()[0] - 2 * _MARGIN
+    text = wrapped(title, HEADING, width)
+    if text:
+        figure.suptitle(text, fontsize=HEADING, x=0.01, ha="left", parse_math=False)
+
+
+def width_of(line: str, size: float, bold: bool = False) -> float:
+    """Return the width of a line of text of ``size`` points, in inches."""
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    return float(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]) / POINTS
+
+
+def wrapped(text: str, size: float, width: float) -> str:
+    """Return a text in lines that are no wider than ``width`` inches."""
+    most = max(8, int(len(text) * width / max(width_of(text, size), 1e-9)))
+    return "\n".join(textwrap.wrap(text, most))
+
+
+def shortened(text: str, size: float, width: float) -> str:
+    """Return a text, with dots for its end where it is wider than ``width`` inches."""
+    if width_of(text, size) <= width:
+        return text
+    while len(text) > 1 and width_of(f"{text} ...", size) > width:
+        text = text[:-1].rstrip(" ,=")
+    return f"{text} ..."
 
 
 def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     """Give axes their title, labels, and the common look."""
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_title(title, loc="left", fontsize=HEADING, fontweight="bold", parse_math=False)
+    axes.set_xlabel(x, fontsize=TEXT)
+    axes.set_ylabel(y, fontsize=TEXT)
+    axes.tick_params(labelsize=TEXT)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)
 
 
+def legend(axes: Axes, **options: Any) -> None:
+    """Name what axes show where it is least in the way."""
+    look = {"loc": "best", "framealpha": 0.8, "edgecolor": "none", "fontsize": SMALL}
+    axes.legend(**{**look, **options})
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Name what all axes of a figure show below them, in as many columns as there is room for."""
+    width = figure.get_size_inches()[0] - 2 * _MARGIN
+    names = [shortened(label, SMALL, width - _KEY - _GAP) for label in labels]
+    widest = max(width_of(name, SMALL) for name in names) + _KEY + _GAP
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=max(1, min(len(names), int(width / widest))),
+        frameon=False,
+        fontsize=SMALL,
+        handlelength=1.6,
+        columnspacing=1.2,
+    )
+
+
+def colour_bar(
+    shown: ScalarMappable, axes: Axes | Sequence[Axes], label: str, **options: Any
+) -> Colorbar:
+    """Draw the scale of colours beside axes."""
+    first = axes if isinstance(axes, Axes) else axes[0]
+    bar = first.figure.colorbar(shown, ax=axes, **{"pad": 0.02, **options})
+    bar.set_label(label, fontsize=TEXT)
+    bar.ax.tick_params(labelsize=TEXT)
+    return bar
+
+
 def by_epoch(axes: Axes, epochs: np.ndarray) -> None:
     """Let the x axis count the epochs in whole numbers."""
-    axes.set_xlabel("epoch")
+    axes.set_xlabel("epoch", fontsize=TEXT)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     first, last = int(epochs.min()), int(epochs.max())
     margin = max(0.5, 0.02 * (last - first)) if last - first < _MARKED else 0.02 * (last - first)
@@ -109,9 +188,11 @@ def marker(count: int) -> str:
     return "o" if count <= _MARKED else ""
 
 
-def logarithmic_if_wide(axes: Axes) -> None:
-    """Make the y axis logarithmic where the curves are positive and span a wide range."""
-    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
+def logarithmic_if_wide(*several: Axes) -> None:
+    """Make y axes logarithmic where all their curves are positive and span a wide range."""
+    lines = [line for axes in several for line in axes.get_lines()]
+    values = np.array([y for line in lines for y in np.asarray(line.get_ydata(), float)])
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() > _LOGARITHMIC * values.min():
-        axes.set_yscale("log")
+        for axes in several:
+            axes.set_yscale("log")

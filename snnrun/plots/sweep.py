@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
@@ -18,7 +17,20 @@ from matplotlib.ticker import Formatter, NullLocator, PercentFormatter, ScalarFo
 
 from snnrun.errors import RecordError
 from snnrun.plots.parallel import Line, draw_parallel, height
-from snnrun.plots.style import BLUE, COLOURS, GREY, SCALE, by_epoch, new_figure, tidy
+from snnrun.plots.style import (
+    BLUE,
+    COLOURS,
+    GREY,
+    ORDERED,
+    SCALE,
+    SMALL,
+    by_epoch,
+    colour_bar,
+    headline,
+    legend,
+    new_figure,
+    tidy,
+)
 from snnrun.record.reader import Run, load_run
 from snnrun.shell import command
 from snnrun.sweeps.settings import (
@@ -124,7 +136,7 @@ def sweep_picture(sweep: Sweep, by: Sequence[str] = ()) -> Figure:
     keys = len(found.axes)
     rows = 1 if keys == 1 else 2
     figure = new_figure(WIDTH, ROW * rows)
-    figure.suptitle(_title(sweep, len(found.runs)), fontsize=10, x=0.01, ha="left")
+    headline(figure, _title(sweep, len(found.runs)))
     if keys == 1:
         left, right = figure.subplots(1, 2)
         _by_key(left, found, found.axes[0], named=True)
@@ -210,8 +222,8 @@ def _heat_map(axes: Axes, shown: Shown) -> None:
         if math.isfinite(value):
             colour = "black" if value > middle else "white"
             text = shown.task.cell(value).strip()
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.figure.colorbar(image, ax=axes, label=shown.label, pad=0.02, format=shown.format)
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=SMALL)
+    colour_bar(image, axes, shown.label, format=shown.format)
     tidy(axes, x=two.key, y=one.key)
     axes.grid(visible=False)
     axes.set_xticks(range(len(two.values)), two.values)
@@ -246,11 +258,10 @@ def _curves(axes: Axes, shown: Shown) -> None:
     by_epoch(axes, last)
     axes.yaxis.set_major_formatter(shown.format)
     if norm is None:
-        axes.legend(title=label, frameon=False, fontsize=8)
+        legend(axes, title=label)
     else:
         how = shown.format if label.startswith(shown.label) else None
-        scale = ScalarMappable(norm, SCALE)
-        axes.figure.colorbar(scale, ax=axes, label=label, pad=0.02, format=how)
+        colour_bar(ScalarMappable(norm, ORDERED), axes, label, format=how)
 
 
 def _colours(shown: Shown) -> tuple[Callable[[Setting], object], Normalize | None, str]:
@@ -258,10 +269,9 @@ def _colours(shown: Shown) -> tuple[Callable[[Setting], object], Normalize | Non
     axis = shown.axes[0]
     if len(shown.axes) == 1 and axis.numbers is None and len(axis.values) <= _MOST_NAMED:
         return lambda s: COLOURS[axis.values.index(s.values[axis.key])], None, axis.key
-    scale = colormaps[SCALE]
     if len(shown.axes) == 1 and axis.numbers is not None:
         norm = (LogNorm if axis.logarithmic else Normalize)(min(axis.numbers), max(axis.numbers))
-        return lambda s: scale(norm(axis.place(s.values[axis.key]))), norm, axis.key
+        return lambda s: ORDERED(norm(axis.place(s.values[axis.key]))), norm, axis.key
     means = [shown.mean(setting) for setting in shown.settings]
     norm = Normalize(np.nanmin(means), np.nanmax(means))
-    return lambda s: scale(norm(shown.mean(s))), norm, f"{shown.label}, at the end"
+    return lambda s: ORDERED(norm(shown.mean(s))), norm, f"{shown.label}, at the end"

@@ -17,13 +17,14 @@ from snnrun.plots.style import (
     VERMILION,
     Picture,
     by_epoch,
+    legend,
     marker,
     tidy,
 )
 from snnrun.plots.style import logarithmic_if_wide as log_if_wide
 from snnrun.tasks import Task
 
-SIZE = (10.0, 6.2)
+SIZE = (10.5, 7.0)
 Columns = Mapping[str, np.ndarray]
 SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
 
@@ -50,11 +51,11 @@ def course(
         _draw_splits(score, epochs, task.score, test or {})
         tidy(score, task.score.capitalize(), y=task.score_axis)
         score.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        score.legend(frameon=False, loc="lower right")
+        legend(score)
         _draw_splits(loss, epochs, "loss", test or {})
         tidy(loss, "Loss", y=task.loss_axis)
         log_if_wide(loss)
-        loss.legend(frameon=False, loc="upper right")
+        legend(loss)
         below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
         below[0].plot(
             epochs["epoch"],
@@ -66,10 +67,10 @@ def course(
         tidy(below[0], "Learning rate", y="rate")
         log_if_wide(below[0])
         _draw_populations(below[1], epochs, activity["spikes"])
-        tidy(below[1], "Activity", y="spikes per neuron and trial")
-        below[1].legend(loc="best", framealpha=0.8, edgecolor="none", fontsize=8)
+        tidy(below[1], "Activity", y="spikes per neuron")
+        legend(below[1])
         _draw_populations(below[2], epochs, activity["silent"])
-        tidy(below[2], "Silent neurons", y="neurons without a spike")
+        tidy(below[2], "Silent neurons", y="neurons")
         for axes in (score, loss, *below):
             by_epoch(axes, epochs["epoch"])
 

@@ -96,7 +96,7 @@ def saved_ends(saved: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
     return shapes[0][0], shapes[-1][1], ()
 
 
-def load_tensors(saved: dict[str, Any], backend: Backend, *, moments: bool, where: str) -> None:
+def load_tensors(saved: Mapping[str, Any], backend: Backend, *, moments: bool, where: str) -> None:
     """Give the backend the tensors of a checkpoint.
 
     Raises:

@@ -30,8 +30,8 @@ def test_the_raster_shows_what_happens_in_either_backend(
     run = OneExample.run
     shown: list[Example] = []
 
-    def noted(self: OneExample, after: str) -> Example:
-        shown.append(run(self, after))
+    def noted(self: OneExample, of: str, when: str) -> Example:
+        shown.append(run(self, "either", when))
         return shown[-1]
 
     monkeypatch.setattr(OneExample, "run", noted)

@@ -9,8 +9,10 @@ import pytest
 from runs import write_mnist
 
 from snnrun.config import from_dict
-from snnrun.plots.saved import plot_run
+from snnrun.plots.records import Records
+from snnrun.plots.saved import write_all
 from snnrun.record.paths import RunPaths
+from snnrun.record.reader import load_run
 from snnrun.run import train
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -30,6 +32,9 @@ def test_each_neurons_weights_are_an_image_in_rows() -> None:
             sheet[top : top + 3, left : left + 3], weights[:, k].reshape(3, 3)
         )
     assert np.isnan(sheet[4:, 12:]).all()
+    assert "fields: all 23 neurons" in figure._suptitle.get_text()
+    figure = fields(np.zeros((9, 200)), "fields").figure()
+    assert "fields: the first 100 of 200 neurons" in figure._suptitle.get_text()
 
 
 def test_runs_on_images_get_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,5 +58,5 @@ def test_runs_on_images_get_the_picture(tmp_path: Path, monkeypatch: pytest.Monk
     file = RunPaths(tmp_path / "run").plot("fields")
     first = file.read_bytes()
     file.unlink()
-    plot_run(tmp_path / "run")
+    write_all(Records(load_run(tmp_path / "run")), ["fields"])
     assert first[:4] == file.read_bytes()[:4] == b"\x89PNG"

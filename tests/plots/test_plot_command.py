@@ -15,8 +15,10 @@ from snnrun.cli import main
 from snnrun.commands.plot import _each_run
 from snnrun.config import from_dict
 from snnrun.plots import confusion
-from snnrun.plots.comparison import Group, draw_comparison
-from snnrun.plots.saved import group, plot_run
+from snnrun.plots.comparison import draw_comparison
+from snnrun.plots.groups import Group, group
+from snnrun.plots.records import Records
+from snnrun.plots.saved import write_all
 from snnrun.plots.style import new_figure
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run, load_run
@@ -49,10 +51,9 @@ def test_one_run_gets_its_pictures_in_its_folder(
     assert main(["plot", str(runs / "a")]) == 0
     plots = RunPaths(runs / "a").plots
     assert capsys.readouterr().out == f"{plots}\n"
-    names = {
-        f"{name}.png" for name in ("training", "network", "weights", "time_constants", "confusion")
-    }
-    assert {path.name for path in plots.iterdir()} == names
+    names = ("training", "network", "weights", "time_constants", "confusion", "decisions")
+    names += ("activity", "activity_by_epoch", "time_constants_by_epoch")
+    assert {path.stem for path in plots.iterdir()} == set(names)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.iterdir())
 
 
@@ -81,13 +82,16 @@ def test_the_axes_of_the_confusion_have_the_names_of_the_classes_without_the_dat
     axes = []
     draw = confusion._draw_matrix
     monkeypatch.setattr(
-        confusion, "_draw_matrix", lambda f, a, *rest: (axes.append(a), draw(f, a, *rest))
+        confusion, "_draw_matrix", lambda a, *rest: (axes.append(a), draw(a, *rest))
     )
-    plot_run(tmp_path / "run")
+    run = load_run(tmp_path / "run")
+    write_all(Records(run), ["confusion"])
+    none = any(run.no_prediction(split)[-1].any() for split in ("validation", "test"))
     for one in axes:
         names = [label.get_text() for label in one.get_yticklabels()]
         assert names == ["1 english", "3 german"]
-        assert [label.get_text() for label in one.get_xticklabels()] == [*names, "none"]
+        shown = [label.get_text() for label in one.get_xticklabels()]
+        assert shown == [*names, *["none"] * none]
     assert axes
 
 
@@ -127,7 +131,7 @@ def test_the_folder_of_a_multirun_and_what_lies_in_it_stand_for_its_runs_once_ea
 def test_runs_that_differ_by_seeds_are_one_group_with_mean_and_deviation(runs: Path) -> None:
     a, b, c = (load_run(runs / name) for name in "abc")
     seeds, other = group([a, c, b])
-    assert (seeds.label, other.label) == ("ETA=0.005", "ETA=0.01")
+    assert [one.told for one in (seeds, other)] == [["ETA=0.005"], ["ETA=0.01"]]
     epochs, mean, spread = seeds.mean_and_spread("train_loss")
     one, two = (run.epochs["train_loss"][:2] for run in (a, b))
     np.testing.assert_array_equal(epochs, [0, 1])  # as far as the shorter one came
@@ -139,6 +143,8 @@ def test_runs_that_differ_by_seeds_are_one_group_with_mean_and_deviation(runs: P
     np.testing.assert_array_equal(lines[0].get_ydata(), mean)
     np.testing.assert_array_equal(lines[1].get_ydata(), a.epochs["train_loss"])
     np.testing.assert_array_equal(lines[3].get_ydata(), c.epochs["train_loss"])
+    for row in (figure.axes[:2], figure.axes[2:4]):  # training beside validation
+        assert row[0].get_ylim() == row[1].get_ylim()
 
 
 def test_settings_without_effect_tell_no_runs_apart(
@@ -151,17 +157,16 @@ def test_settings_without_effect_tell_no_runs_apart(
         for run, (n, delay) in zip((a, b, c), delays.values(), strict=True)
     }
     monkeypatch.setattr(Run, "config", property(lambda run: changed[run.paths.root]))
-    without, with_delays = group([a, b, c])
+    without, with_delays = sorted(group([a, b, c]), key=lambda one: -len(one.runs))
     assert len(without.runs) == 2
-    assert without.label == "N_INPUT_DELAY=0"
-    assert with_delays.label == "INPUT_DELAY=60.0, N_INPUT_DELAY=5"
+    assert without.told == ["N_INPUT_DELAY=0"]
+    assert with_delays.told == ["INPUT_DELAY=60.0", "N_INPUT_DELAY=5"]
 
 
 def test_one_run_alone_has_no_spread(runs: Path) -> None:
     run = load_run(runs / "a")
-    _, mean, spread = Group(label="a", task=run.task, runs=[run.epochs]).mean_and_spread(
-        "train_accuracy"
-    )
+    alone = Group(name="a", settings={}, task=run.task, runs=[run.epochs])
+    _, mean, spread = alone.mean_and_spread("train_accuracy")
     np.testing.assert_array_equal(mean, run.epochs["train_accuracy"])
     assert not spread.any()
 

@@ -1,0 +1,142 @@
+"""Recorded trials of a run: spikes and variables of one example, and patterns side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+
+from snnrun.datasets import load as load_data
+from snnrun.errors import DataError, RecordError
+from snnrun.plots.pattern import Shown, chosen, patterns
+from snnrun.plots.potentials import Course, potentials
+from snnrun.plots.raster import OUTPUT, Example, Spikes, raster, target_spikes, titled
+from snnrun.plots.records import Asked, Cursor, Records
+from snnrun.plots.style import Picture
+from snnrun.record.spikes import SpikeRecord
+
+INPUT = "input"
+
+
+def rasters(records: Records, asked: Asked) -> Iterator[Picture]:
+    """Yield the spikes of an example, if any were recorded."""
+    if records.run.recorded()["spikes"]:
+        yield raster(example_of(records, asked))
+
+
+def example_of(records: Records, asked: Asked) -> Example:
+    """Return a recorded example: the first of the last recorded epoch, or the one asked for.
+
+    Raises:
+        RecordError: It was not recorded.
+    """
+    run, config = records.run, records.config
+    cursor = records.cursor("spikes", asked)
+    found = spikes_at(records, cursor)
+    first = next(iter(found.values()))
+    place, told = _placed(records, cursor, first.examples, asked)
+    potentials = None
+    if OUTPUT not in found and cursor in run.recorded()["variables"] and _has(records, OUTPUT):
+        potentials = run.variables(*cursor, OUTPUT, "V")[place]
+    known = not run.task.targets and first.labels is not None and first.predictions is not None
+    example = Example(
+        title=told,
+        trial_ms=config.TRIAL_MS,
+        label=int(first.labels[place]) if known else -1,  # type: ignore[index]
+        prediction=int(first.predictions[place]) if known else -1,  # type: ignore[index]
+        spikes=[_spikes(name, spikes, place) for name, spikes in found.items()],
+        potentials=potentials,
+        class_names=run.class_names,
+        target=_target(records),
+    )
+    return titled(example)
+
+
+def variables(records: Records, asked: Asked) -> Iterator[Picture]:
+    """Yield the variables of an example, if any were recorded."""
+    run = records.run
+    if not run.recorded()["variables"]:
+        return
+    cursor = records.cursor("variables", asked)
+    place, told = _placed(records, cursor, run.variable_examples(*cursor), asked)
+    spikes = spikes_at(records, cursor) if cursor in run.recorded()["spikes"] else {}
+    courses = [
+        Course(
+            population=population,
+            variable=variable,
+            values=run.variables(*cursor, population, variable)[place],
+            threshold=_threshold(records, population, variable),
+            spikes=_spikes(population, spikes[population], place) if population in spikes else None,
+        )
+        for population, variable in records.config.REC_NEURONS
+    ]
+    yield potentials(courses, records.config.TRIAL_MS, told)
+
+
+def spikes_at(records: Records, cursor: Cursor) -> dict[str, SpikeRecord]:
+    """Return the recorded spikes of a trial by population, in the order of the network."""
+    names = records.config.REC_SPIKES
+    ordered = [INPUT, *(n for n in names if n not in (INPUT, OUTPUT)), OUTPUT]
+    return {n: records.run.spikes(*cursor, n) for n in ordered if n in names}
+
+
+def side_by_side(records: Records) -> Iterator[Picture]:
+    """Yield the recorded trials of a task with target spikes beside these, if there are any."""
+    run, config = records.run, records.config
+    recorded = run.recorded()["spikes"]
+    if not (run.task.targets and recorded):
+        return
+    columns = [
+        Shown(
+            title=f"epoch {cursor[0]}, trial {cursor[1]}",
+            spikes=[_spikes(n, s, None) for n, s in spikes_at(records, cursor).items()],
+        )
+        for cursor in (recorded[k] for k in chosen(len(recorded)))
+    ]
+    title = f"{records.title}: {len(columns)} of {len(recorded)} recorded trials"
+    yield patterns(columns, config.TRIAL_MS, _target(records), title)
+
+
+def _spikes(population: str, record: SpikeRecord, place: int | None) -> Spikes:
+    """Return the spikes of one example, or of all."""
+    times, ids = (record.times_ms, record.ids) if place is None else record.example(place)
+    return Spikes(population=population, size=record.n_neurons, times_ms=times, ids=ids)
+
+
+def _placed(
+    records: Records, cursor: Cursor, examples: np.ndarray, asked: Asked
+) -> tuple[int, str]:
+    """Return the place of the example that is asked for, and all of it in words."""
+    place, last = asked.example or 0, len(examples) - 1
+    where = f"epoch {cursor[0]}, trial {cursor[1]}"
+    if not 0 <= place <= last:
+        raise RecordError(f"--example {place}: {where} has the examples 0 to {last}")
+    phase = records.phase(cursor)
+    about = f"{where}{f' ({phase})' * bool(phase)}, example {place} of 0 to {last}"
+    return place, f"{records.title}: {about}, number {examples[place]} of its data"
+
+
+def _target(records: Records) -> Spikes | None:
+    """Return the target spikes of a task that has some, unless their file is gone."""
+    if not records.run.task.targets:
+        return None
+    with suppress(DataError):
+        targets = load_data(records.config).train.data.targets
+        return target_spikes(targets, 0, records.config.dataset.outputs, records.config.DT_MS)
+    return None
+
+
+def _has(records: Records, population: str) -> bool:
+    return any(p == population and v == "V" for p, v in records.config.REC_NEURONS)
+
+
+def _threshold(records: Records, population: str, variable: str) -> float | None:
+    """Return the value at which a variable makes neurons spike, where it is one for all."""
+    layers = records.network.layers if records.network else ()
+    for found in (layer.population for layer in layers if layer.population.name == population):
+        state, _, bound = ((found.neuron and found.neuron.threshold) or "").partition(" >= ")
+        value = found.values.get(bound)
+        if state == variable and value is not None and np.ndim(value) == 0:
+            return float(value)
+    return None
