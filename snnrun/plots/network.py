@@ -109,18 +109,7 @@ def network_picture(network: Network, delays: Mapping[str, np.ndarray], title: s
                 right=max(LOOP + PADDING + x.width for x in own) if own else 0.0,
             )
         )
-    layout = place(
-        boxes,
-        [
-            Link(
-                source=p.source,
-                target=p.target,
-                width=labels[p.name].width,
-                height=labels[p.name].height + PADDING / 2,
-            )
-            for p in links
-        ],
-    )
+    layout = place(boxes, [_link(p, labels[p.name]) for p in links])
     legend = _legend(network)
     widest = max(width_of(str(line.get_label()), SMALL) for line in legend)
     across = max(layout.right - layout.left, width_of(title, HEADING), KEY + widest)
@@ -153,6 +142,11 @@ def network_picture(network: Network, delays: Mapping[str, np.ndarray], title: s
             written.set_fontsize(scale * float(written.get_fontsize()))
 
     return Picture("network", (width, height), title, paint)
+
+
+def _link(projection: Projection, label: _Text) -> Link:
+    ends = {"source": projection.source, "target": projection.target}
+    return Link(**ends, width=label.width, height=label.height + PADDING / 2)
 
 
 def _words_of(population: Population) -> list[str]:
