@@ -73,6 +73,13 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         raise write_error(path, error) from error
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file to a run folder, whole or not at all."""
+    make_folders(target.parent)
+    with source.open("rb") as content, atomic_file(target) as out:
+        shutil.copyfileobj(content, out)
+
+
 def write_error(path: Path, error: OSError) -> RecordError:
     """Return the error to raise when ``path`` could not be written, with what to do about it."""
     if error.errno in _FULL:

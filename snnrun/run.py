@@ -21,7 +21,7 @@ from snnrun.datasets import load
 from snnrun.datasets.fingerprint import Fingerprint, fingerprint, to_text
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, SnnrunError
-from snnrun.files import write_error
+from snnrun.files import copy_file, write_error
 from snnrun.interruption import preparing, score, stoppable
 from snnrun.needs import require_memory, require_memory_for_data
 from snnrun.network.build import (
@@ -126,6 +126,8 @@ def train_in(
         stop.limit(config.TIME_LIMIT)
         require_backend(config)
         require_plots(config)
+        if config.network.get("file") and not resume:
+            copy_file(Path(config.network.file).expanduser(), paths.network)
         splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend

@@ -67,7 +67,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": STORY | {"interruption", "needs", "plots", "summary"},
     "page": TOLD | {"needs", "search", "sweeps"},
     "crossval": STORY | {"run"},
-    "commands": TOLD | {"connectivity", "crossval", "gradcheck", "page", "search", "sweeps"},
+    "commands": TOLD
+    | {"connectivity", "crossval", "exchange", "gradcheck", "page", "search", "sweeps"},
     "cli": GROUND | {"commands"},
     "interface": TOLD | {"commands", "sweeps"},
     "__init__": {"version"},

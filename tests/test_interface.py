@@ -237,7 +237,7 @@ def test_numbers_of_numpy_and_paths_are_taken() -> None:
         ({"ETAA": 1}, "ETAA: there is no such key. Did you mean 'ETA'?"),
         (
             {"network": "recurent"},
-            "network=recurent: must be one of feedforward, graph, layers, recurrent",
+            "network=recurent: must be one of feedforward, graph, layers, nir, recurrent",
         ),
         ({"preset": "yinyan"}, "preset=yinyan: must be one of"),
         ({"network": "recurrent", "ETAA": 1}, "ETAA: there is no such key"),

@@ -10,6 +10,7 @@ COMMANDS = {
     "data": "info, verify, fetch: the data sets and their files",
     "runs": "list the runs: epochs done, how each ended, accuracies",
     "sweep": "table, status, best, resume, add: the jobs of a multirun together",
+    "export": "write a trained network for other programs: NIR, NumPy, PyTorch",
     "plot": "pictures of runs: course, weights, confusion; several runs in one",
     "report": "one HTML page of a run, a sweep or several runs, for a browser",
     "watch": "the same page while a run or sweep goes on, kept up to date",

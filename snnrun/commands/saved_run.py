@@ -30,6 +30,7 @@ from snnrun.training.early import out_of_patience, to_go_on
 RUN_FOLDERS = ("*", "*/*", "*/*/*", "multirun/*/*/*")  # below outputs, also by names of one's own
 NEEDED: dict[str, Callable[[RunPaths], Path]] = {  # what a run that was refused does not have
     "test": lambda paths: paths.last,
+    "export": lambda paths: paths.last,
     "plot": lambda paths: paths.run,
     "report": lambda paths: paths.run,
 }
@@ -169,6 +170,8 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     if not isinstance(saved, DictConfig):
         raise ConfigError(f"{RunPaths(folder).config}: holds no configuration")
     values = flat(saved)
+    if RunPaths(folder).network.is_file():
+        values["network.file"] = str(RunPaths(folder).network)
     if command == "test":  # in a training run these say what it started from
         values |= {"LOAD_LAST": False, "LOAD_BEST": False}
     overrides = [as_typed(word) for word in overrides]

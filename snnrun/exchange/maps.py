@@ -14,7 +14,7 @@ from math import prod
 
 import numpy as np
 
-from snnrun.connectivity import Ends, Shape
+from snnrun.connectivity import Shape
 from snnrun.connectivity.convolution import Axis, taps_of
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError
@@ -33,6 +33,7 @@ class Map:
         place: Where in ``weights``, which are flat then, its weight stands; FIXED: nowhere.
         weights: The weights, of any shape; size 0 where there are none.
         bias: What is added to each target, float64 [Q].
+        learned: It is a product of weights, so that it may be learned without having some.
     """
 
     shape: tuple[int, int]
@@ -42,6 +43,7 @@ class Map:
     place: np.ndarray
     bias: np.ndarray
     weights: np.ndarray = field(default_factory=lambda: np.empty(0))
+    learned: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -61,10 +63,11 @@ class Map:
             place=(other.place[second] if other.weighted else self.place[first]),
             weights=owner.weights,
             bias=other.applied(self.bias) + other.bias,
+            learned=self.learned or other.learned,
         )
         if both:
             values = self.values()[first] * other.values()[second]
-            return replace(joined, factor=values, weights=np.empty(0)).free()
+            return replace(joined, factor=values, weights=np.empty(0), learned=True)
         return joined
 
     def values(self) -> np.ndarray:
@@ -77,56 +80,48 @@ class Map:
         """Return what it makes of values of the sources [P], without the bias."""
         return np.bincount(self.post, self.values() * x[self.pre], self.shape[1])
 
-    def free(self) -> Map:
-        """Return the same map with a weight of its own for each pair."""
-        pair = self.pre * self.shape[1] + self.post
-        pairs, entry = np.unique(pair, return_inverse=True)
-        weights = np.bincount(entry, self.values(), len(pairs))
-        pre, post = np.divmod(pairs, self.shape[1])
-        if len(pairs) == prod(self.shape):
-            weights = weights.reshape(self.shape)
-        return replace(
-            self,
-            pre=pre,
-            post=post,
-            factor=np.ones(len(pairs)),
-            place=np.arange(len(pairs)),
-            weights=weights,
-        )
-
-    def settled(self) -> Map:
-        """Return it with factors of 1, each pair once, ordered by sources and then targets.
+    def settled(self) -> Settled:
+        """Return it as the synapses of a projection and their weights.
 
         Weights that entries share stay shared where these have the same factor and meet each pair
-        once; otherwise each pair gets a weight of its own.
+        of neurons once; otherwise each pair gets a weight of its own.
         """
         pair = self.pre * self.shape[1] + self.post
         order = np.argsort(pair, kind="stable")
         twice = bool((np.diff(pair[order]) == 0).any())
-        weights = self.weights
-        if self.weighted and not twice:
-            flat = np.zeros(weights.size)
-            flat[self.place] = self.factor
-            if (flat[self.place] == self.factor).all():
-                scaled = (weights.reshape(-1) * np.where(flat == 0, 1, flat)).reshape(weights.shape)
-                return replace(
-                    self,
+        shares = self.weighted and not twice and len(np.unique(self.place)) < len(self.place)
+        if shares:
+            factors = np.ones(self.weights.size)
+            factors[self.place] = self.factor
+            if (factors[self.place] == self.factor).all():
+                scales: np.ndarray = factors.reshape(self.weights.shape)
+                synapses = Synapses(
                     pre=self.pre[order],
                     post=self.post[order],
+                    shape=self.shape,
+                    weights=self.weights.shape,
                     place=self.place[order],
-                    factor=np.ones(len(order)),
-                    weights=scaled,
                 )
-        return self.free()
+                return Settled(synapses=synapses, weights=self.weights * scales, factors=scales)
+        pairs = np.unique(pair)
+        sums = np.bincount(pair, self.values(), prod(self.shape))
+        matrix: np.ndarray = sums.reshape(self.shape)
+        if len(pairs) == matrix.size:
+            return Settled(synapses=None, weights=matrix)
+        pre, post = np.divmod(pairs, self.shape[1])
+        return Settled(synapses=Synapses(pre=pre, post=post, shape=self.shape), weights=matrix)
 
-    def synapses(self) -> Synapses | None:
-        """Return the synapses of a settled map, None where all neurons are connected."""
-        if self.weights.shape == self.shape and len(self.pre) == prod(self.shape):
-            return None
-        weights = self.weights.shape if self.weights.ndim > 1 else (self.weights.size, 1)
-        return Synapses(
-            pre=self.pre, post=self.post, shape=self.shape, weights=weights, place=self.place
-        )
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Settled:
+    """The synapses of a projection, None where all neurons are connected, and their weights.
+
+    ``factors``: what weights that synapses share were multiplied with; of size 0 otherwise.
+    """
+
+    synapses: Synapses | None
+    weights: np.ndarray
+    factors: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def _joined(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,15 +147,17 @@ def one_to_one(factor: np.ndarray) -> Map:
     )
 
 
-def dense(weights: np.ndarray, bias: np.ndarray) -> Map:
-    """Return the map of a matrix [P, Q]."""
+def dense(weights: np.ndarray, bias: np.ndarray, sparse: bool = False) -> Map:
+    """Return the map of a matrix [P, Q]; of a sparse one without the entries that are 0."""
     P, Q = weights.shape
+    place = np.flatnonzero(weights) if sparse else np.arange(P * Q)
+    pre, post = np.divmod(place, Q)
     return Map(
         shape=(P, Q),
-        pre=np.repeat(np.arange(P), Q),
-        post=np.tile(np.arange(Q), P),
-        factor=np.ones(P * Q),
-        place=np.arange(P * Q),
+        pre=pre,
+        post=post,
+        factor=np.ones(len(place)),
+        place=place,
         weights=np.asarray(weights, float),
         bias=np.asarray(bias, float),
     )
@@ -265,8 +262,3 @@ def pooling(
         bias=np.zeros(prod(places) * shape[-1]),
     )
     return found, (*places, shape[-1])
-
-
-def ends_of(found: Map, source: Shape, target: Shape) -> Ends:
-    """Return the ends of a map, as a connectivity sees them."""
-    return Ends(pre=found.shape[0], post=found.shape[1], source=source, target=target)

@@ -11,11 +11,10 @@ import numpy as np
 
 from snnrun.connectivity import Shape
 from snnrun.errors import ModelError
-from snnrun.exchange.nodes import kind_of, numbering
+from snnrun.exchange.nodes import kind_of, numbering, own_of
 from snnrun.models.nir import NIR_NEURONS, STEPPINGS
 
 MS = 1000.0  # in a second; files have seconds
-OWN = "snnrun"  # in the metadata of a node: what NIR has no word for
 TIMES = ("tau", "tau_mem", "tau_syn")
 TO_US = {"tau": "tau_mem", "v_threshold": "v_thresh"}  # where the names differ
 IGNORED = {  # stepping -> field of a node -> the value that the program has in its place
@@ -81,10 +80,10 @@ def chosen(
         ModelError: The program that is followed does not step such a node, or not such values.
     """
     kind, stepping = kind_of(node), reading.of_neurons
-    own = _own(node)
-    if own is not None and reading.stepping in (None, "jump") and not bias.any():
-        return own
     full = f"nir.{stepping}.{kind}"
+    own = _own(node)
+    if own is not None and own.neuron not in NIR_NEURONS and stepping == "jump" and not bias.any():
+        return own
     if full not in NIR_NEURONS:
         able = [s for s in STEPPINGS if f"nir.{s}.{kind}" in NIR_NEURONS]
         raise ModelError(
@@ -99,6 +98,8 @@ def chosen(
     values = {TO_US.get(field, field): value for field, value in values.items()}
     values["bias"] = bias
     values |= _of_jumps(values, reading.dt)
+    if own is not None and own.neuron == full:  # bit for bit
+        values |= {n: np.broadcast_to(v, bias.size) for n, v in own.parameters.items()}
     if lag and (bias.any() or np.any(values.get("v_leak", 0.0))):
         full, values["lag"] = f"{full}.late", np.full(bias.size, float(lag))
     known = {p.name for p in NIR_NEURONS[full].parameters}
@@ -164,19 +165,6 @@ def own_metadata(neuron: str, parameters: Mapping[str, Any], fields: Mapping[str
         return {n: np.asarray(v, float).tolist() for n, v in values.items()}
 
     return json.dumps({"neuron": neuron, "parameters": plain(parameters), "fields": plain(fields)})
-
-
-def own_of(node: Any) -> Mapping[str, Any] | None:
-    """Return what this project wrote beside a node, None where it did not, or it is no JSON."""
-    metadata = getattr(node, "metadata", None)
-    text = metadata.get(OWN) if isinstance(metadata, Mapping) else None
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    try:
-        found = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found if isinstance(found, Mapping) else None
 
 
 def _own(node: Any) -> Chosen | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -23,6 +24,7 @@ READOUTS = ("LI", "CubaLI", "I")
 NEURONS = (*SPIKING, *READOUTS)
 LINEAR = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten")
 PASSING = ("Input", "Output", "Identity", "NIRGraph", "Delay")
+OWN = "snnrun"  # in the metadata of a graph or node: what NIR has no word for
 KNOWN = (*NEURONS, *LINEAR, *PASSING)
 
 
@@ -157,6 +159,19 @@ def _within(prefix: str, name: str) -> str:
     return name if name.startswith(f"{prefix}.") else f"{prefix}.{name}"
 
 
+def own_of(node: Any) -> Mapping[str, Any] | None:
+    """Return what this project wrote beside a node, None where it did not, or it is no JSON."""
+    metadata = getattr(node, "metadata", None)
+    text = metadata.get(OWN) if isinstance(metadata, Mapping) else None
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if isinstance(found, Mapping) else None
+
+
 # Shapes, as files have them: [neurons], [channels, length] or [channels, rows, columns]
 
 
@@ -234,7 +249,8 @@ def _affine(node: Any, before: Shape) -> tuple[Map, Shape]:
             f"the shape {list(before)}"
         )
     bias = np.asarray(getattr(node, "bias", 0.0), float)
-    found = maps.dense(weight.T, np.broadcast_to(bias, weight.shape[0]))
+    own = own_of(node) or {}
+    found = maps.dense(weight.T, np.broadcast_to(bias, weight.shape[0]), "zeros" in own)
     return reshaped(before, (prod(before),)).then(found), (weight.shape[0],)
 
 

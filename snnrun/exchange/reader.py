@@ -6,7 +6,7 @@ Between two neurons of the file stand chains of linear nodes; each chain is one 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import prod
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.connectivity import Connectivity, Shape, size_of
+from snnrun.connectivity import Shape, size_of
 from snnrun.errors import ModelError
+from snnrun.exchange.chain import connectivity_of
 from snnrun.exchange.maps import Map, one_to_one
 from snnrun.exchange.neurons import Chosen, Reading, chosen
 from snnrun.exchange.nodes import (
@@ -28,6 +29,7 @@ from snnrun.exchange.nodes import (
     kind_of,
     numbering,
     ours,
+    own_of,
     read_file,
     reshaped,
     shapes_of,
@@ -92,9 +94,16 @@ def parts_of(file: str, reading: Reading) -> Parts:
 @lru_cache(maxsize=4)
 def _parts(path: Path, stamp: int, reading: Reading) -> Parts:
     try:
-        return Reader(take_apart(read_file(path)), reading).parts()
+        graph = take_apart(read_file(path))
+        return Reader(graph, _settled(reading, graph)).parts()
     except ModelError as error:
         raise ModelError(f"network.file={path}: {error}") from error
+
+
+def _settled(reading: Reading, graph: Nodes) -> Reading:
+    """Return how a file is read, with what this project noted in it."""
+    noted = (own_of(graph) or {}).get("stepping")
+    return replace(reading, stepping=reading.stepping or noted)
 
 
 class Reader:
@@ -122,7 +131,9 @@ class Reader:
         names = self._names(last)
         if last is None:
             targets.append(end)
-        lags = self._lags(targets)
+        edges = [(source, t.node) for t in targets for source, _ in t.paths]
+        stepping = self.reading.of_neurons
+        lags = lags_of([t.node for t in targets], edges, self.inputs, stepping)
         populations = [self._input()]
         projections: list[Fields] = []
         for target in targets:
@@ -282,22 +293,6 @@ class Reader:
             "std": 0.0,
         }
 
-    # Steps between neurons: one here, none in programs that walk through all layers in a step
-
-    def _lags(self, targets: list[Target]) -> dict[str, int]:
-        """Return node -> steps by which it comes after the input."""
-        if self.reading.of_neurons == "jump":
-            return dict.fromkeys([*self.inputs, *(t.node for t in targets)], 0)
-        edges = [(source, t.node) for t in targets for source, _ in t.paths]
-        nodes = [t.node for t in targets]
-        lags = dict.fromkeys(self.inputs, 0)
-        for group in groups_of(nodes, edges):
-            own = {nodes[i] for i in group}
-            outside = [a for a, b in edges if b in own and a not in own]
-            behind = [lags[a] + (a not in self.inputs) for a in outside]
-            lags |= dict.fromkeys(own, max(behind, default=0))
-        return lags
-
     def _projections(
         self, target: Target, names: Mapping[str, str], lags: Mapping[str, int]
     ) -> Iterator[Fields]:
@@ -311,26 +306,39 @@ class Reader:
             if source in starts and len(self.inputs) > 1:
                 found = _from_part(found, starts[source], at)
             steps = lags[target.node] - lags[source] - (source not in self.inputs)
-            fields = _weights(found)
+            fields = _weights(found, [self.graph.nodes[n] for n in way.nodes])
             weighted = [n for n in way.nodes if self.shapes.maps[n].weighted]
             fields["node"] = (weighted or way.nodes or [""])[0]
             fields |= {"from": names[source], "to": names[target.node]}
             yield fields | _delay(way, max(0, steps) * self.reading.dt)
 
 
-def _weights(found: Map) -> Fields:
+def lags_of(
+    names: Sequence[str], edges: Sequence[tuple[str, str]], inputs: Sequence[str], stepping: str
+) -> dict[str, int]:
+    """Return name -> steps by which a population comes after the input.
+
+    A spike takes a step to the next population here. Programs that walk through all layers in one
+    step have none, but for loops; populations that are met by a lag show the same, later.
+    """
+    lags = dict.fromkeys([*inputs, *names], 0)
+    if stepping == "jump":
+        return lags
+    for group in groups_of(names, edges):
+        own = {names[i] for i in group}
+        outside = [a for a, b in edges if b in own and a not in own]
+        behind = [lags[a] + (a not in inputs) for a in outside]
+        lags |= dict.fromkeys(own, max(behind, default=0))
+    return lags
+
+
+def _weights(found: Map, nodes: Sequence[Any]) -> Fields:
     """Return the fields of a projection that say its synapses and weights."""
     settled = found.settled()
-    synapses = settled.synapses()
     fields: Fields = {"weights": settled.weights}
-    if synapses is not None:
-        fields["weights"] = settled.weights.reshape(synapses.weights)
-        fields["connectivity"] = Connectivity(
-            name="nir",
-            meaning="what stands between two neurons of a NIR file",
-            between=lambda ends, random: synapses,
-        )
-    return fields if found.weighted else {**fields, "rule": FROZEN}
+    if settled.synapses is not None:
+        fields["connectivity"] = connectivity_of(settled.synapses, nodes, settled.factors)
+    return fields if found.weighted or found.learned else {**fields, "rule": FROZEN}
 
 
 def _delay(way: Way, extra: float) -> Fields:

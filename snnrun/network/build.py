@@ -191,7 +191,7 @@ def _projection(
         plastic=learning if isinstance(learning, Plasticity) else None,
         bounds=bounds,
         sign=choice.sign,
-        connectivity=kind.words,
+        kind=kind,
         synapses=synapses,
         port=choice.port,
         delays=delays,

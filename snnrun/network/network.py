@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from snnrun.connectivity import size_of
+from snnrun.connectivity import Connectivity, size_of
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError, did_you_mean
 from snnrun.graphs import groups_of, reached_from
@@ -122,8 +122,7 @@ class Projection:
 
     ``rule``: the name of what trains them; ``plastic``: how, where that is by pairs of spikes and
     not as the whole network is. Initial weights are within ``bounds``, and stay there; those with
-    a ``sign``, 1 or -1, are drawn without one and given it. ``connectivity``: of which kind the
-    synapses are, in words.
+    a ``sign``, 1 or -1, are drawn without one and given it. ``kind``: what listed the synapses.
     ``synapses``: who is connected; None: all are. ``port``: the state of the target that arrivals
     add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
     step, and ``delays`` later where there are any. In training, what arrives at a neuron in a step
@@ -141,12 +140,17 @@ class Projection:
     plastic: Plasticity | None = None
     bounds: tuple[float, float] = (-np.inf, np.inf)
     sign: int = 0
-    connectivity: str = ""
+    kind: Connectivity | None = None
     synapses: Synapses | None = None
     port: str = ""
     delays: Delays | None = None
     dropout: float = 0.0
     start: np.ndarray | None = None
+
+    @property
+    def connectivity(self) -> str:
+        """What listed the synapses, in words."""
+        return "" if self.kind is None else self.kind.words
 
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         """Return initial weights between populations of these sizes, 0 without a synapse."""

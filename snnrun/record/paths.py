@@ -39,6 +39,7 @@ class RunPaths:
         code/                 generated code
         plots/                pictures
         page.html             what `snnrun report` shows of it
+        network.nir           what was exported; network.npz, network.pt likewise
         run.log               what was reported
         run.pid               which process works on the run, while there is one
         run.end               how the run ended, if it has not finished
@@ -50,6 +51,7 @@ class RunPaths:
     config = _At(".hydra", "config.yaml")
     overrides = _At(".hydra", "overrides.yaml")
     composed = _At(".hydra", "hydra.yaml")
+    network = _At(".hydra", "network.nir")  # the file that it began with, of network.file
     resumed = _At(".hydra", "resumed_overrides.yaml")  # what earlier resumes were given, in order
     run = _At("run.h5")
     records = _At("records")
@@ -58,6 +60,7 @@ class RunPaths:
     best = _At("checkpoints", "best.h5")
     code = _At("code")
     plots = _At("plots")
+    exported = _At("network")  # with the suffix of a format
     log = _At("run.log")
     pid = _At("run.pid")
     end = _At("run.end")
