@@ -57,8 +57,8 @@ class Writer:
         network, last = self.network, self.network.layers[-1].population
         self.nodes["input"] = self.nir.Input(np.array(self._shape(network.input)))
         for layer in network.layers:
-            if self._node_of(layer.population) is not None:
-                self.nodes[layer.population.name] = self._node_of(layer.population)
+            if (node := self._node_of(layer.population)) is not None:
+                self.nodes[layer.population.name] = node
         lags = self._lags()
         for layer in network.layers:
             biases = self._biases(layer.population)
