@@ -126,8 +126,6 @@ def train_in(
         stop.limit(config.TIME_LIMIT)
         require_backend(config)
         require_plots(config)
-        if config.network.get("file") and not resume:
-            copy_file(Path(config.network.file).expanduser(), paths.network)
         splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
@@ -359,8 +357,13 @@ def _resumed(config: Config, paths: RunPaths, opened: Opened) -> State | None:
 
 
 def _start(config: Config, paths: RunPaths, opened: Opened) -> State:
-    """Return the state of a new run, and give the backend its weights."""
+    """Return the state of a new run, and give the backend its weights.
+
+    A file that describes the network is copied, so that the run can go on without it.
+    """
     backend = opened.backend
+    if file := config.network.get("file"):
+        copy_file(Path(file).expanduser(), paths.network)
     for name, weights in initial_weights(backend.program.network, config.MODEL_SEED).items():
         backend.set(name, weights)
     if config.LOAD_LAST or config.LOAD_BEST:
