@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,14 @@ class Look:
     Args:
         colours: Of each group.
         dashes: Of each group.
-        names: What the legend says, and the line beside it.
+        names: What the legend says, each with the line beside it.
         key: Whose numbers the colours are, "" where they are none.
         norm: From numbers to colours.
     """
 
     colours: Sequence[Any]
     dashes: Sequence[str]
-    names: Mapping[str, Line2D]
+    names: Sequence[tuple[str, Line2D]]
     key: str = ""
     norm: Normalize | None = None
     note: str = ""
@@ -159,7 +159,8 @@ def draw_comparison(figure: Figure, groups: Sequence[Group], notes: Sequence[str
     if look.norm is not None:
         _draw_scale(grid.ravel().tolist(), look, groups)
     if look.names:
-        legend_below(figure, list(look.names.values()), list(look.names))
+        labels, handles = zip(*look.names, strict=True)
+        legend_below(figure, handles, labels)
 
 
 def look_of(groups: Sequence[Group], width: float) -> Look:
@@ -173,42 +174,53 @@ def look_of(groups: Sequence[Group], width: float) -> Look:
         found = [float(one.settings[key]) for one in groups]
         norm = _norm(found)
         dashes = [LINES[kinds.index(value)] for value in values]
-        names = {
-            _fitting([f"{k}={v}" for k, v in zip(others, kind, strict=True)], width): Line2D(
-                [], [], color=BLACK, linestyle=LINES[number]
-            )
-            for number, kind in enumerate(kinds)
-            if others
-        }
+        told = [[f"{k}={v}" for k, v in zip(others, kind, strict=True)] for kind in kinds]
+        names = [
+            (_fitting(words, 1, width), Line2D([], [], color=BLACK, linestyle=line))
+            for words, line in zip(told, LINES, strict=False)
+            if words
+        ]
         colours = [ORDERED(norm(value)) for value in found]
         return Look(colours=colours, dashes=dashes, names=names, key=key, norm=norm)
     named = len({one.name for one in groups if one.named}) > 1
     order = range(len(groups)) if len(groups) <= len(COLOURS) else _best(groups)[: len(COLOURS)]
     chosen = dict(zip(order, COLOURS, strict=False))
-    lines = {
-        label_of(groups[k], named, width): Line2D([], [], color=colour)
-        for k, colour in chosen.items()
-    }
+    labels = labels_of([groups[k] for k in chosen], named, width)
+    lines = [Line2D([], [], color=colour) for colour in chosen.values()]
     some = len(chosen) < len(groups)
     note = f"In colour the best {len(chosen)}, by the score of the last epoch" if some else ""
     return Look(
         colours=[chosen.get(k, GREY) for k in range(len(groups))],
         dashes=[LINES[0]] * len(groups),
-        names=lines,
+        names=list(zip(labels, lines, strict=True)),
         note=note,
     )
 
 
-def label_of(one: Group, named: bool, width: float) -> str:
-    """Return the name of a group and the keys that tell it apart, as many as fit."""
-    parts = [*([one.name] if named or not one.told else []), *one.told]
-    return _fitting(parts, width)
+def labels_of(groups: Sequence[Group], named: bool, width: float) -> list[str]:
+    """Return the label of each group, which differs from those of the others."""
+    labels = [label_of(one, named, width) for one in groups]
+    for label in dict.fromkeys(labels):
+        same = [k for k, other in enumerate(labels) if other == label]
+        values = {key: {shown(groups[k].settings.get(key)) for k in same} for key in _keys(groups)}
+        first = max(values, key=lambda key: len(values[key]), default="")
+        if len(same) > 1:  # those that tell them apart did not fit
+            for k in same:
+                labels[k] = label_of(groups[k], named, width, first)
+    return labels
 
 
-def _fitting(parts: Sequence[str], width: float) -> str:
+def label_of(one: Group, named: bool, width: float, first: str = "") -> str:
+    """Return the name of a group and the keys that tell it apart, ``first`` and as many as fit."""
+    name = [one.name] if named or not one.told else []
+    told = sorted(one.told, key=lambda text: not text.startswith(f"{first}="))
+    return _fitting([*name, *told], len(name) + 1, width)
+
+
+def _fitting(parts: Sequence[str], least: int, width: float) -> str:
     """Return parts as a list, with the number of those for which half a figure has no room."""
     count = len(parts)
-    while count > 1 and width_of(", ".join(parts[:count]), SMALL) > width / 2:
+    while count > least and width_of(", ".join(parts[:count]), SMALL) > width / 2:
         count -= 1
     left = len(parts) - count
     more = [f"and {left} more key{'s' if left > 1 else ''}"] if left else []

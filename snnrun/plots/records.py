@@ -159,15 +159,18 @@ def chosen(recorded: Sequence[Cursor], asked: Asked, kind: str) -> Cursor:
         RecordError: There is none.
     """
     epochs = sorted({epoch for epoch, _ in recorded})
-    epoch = asked.epoch
-    if epoch is not None and -len(epochs) <= epoch < 0:
-        epoch = epochs[epoch]
+    epoch = None if asked.epoch is None else counted(epochs, asked.epoch)
     fits = [(e, t) for e, t in recorded if epoch in (None, e) and asked.trial in (None, t)]
     if not fits:
         words = " ".join(f"{option} {value}" for option, value in asked.given.items())
         raise RecordError(f"{words}: no {kind} were recorded then; {listed_cursors(recorded)}")
     last = max(e for e, _ in fits)
     return min(cursor for cursor in fits if cursor[0] == last)
+
+
+def counted(epochs: Sequence[int], epoch: int) -> int:
+    """Return an epoch, which counts from the end of some others where it is negative."""
+    return epochs[epoch] if -len(epochs) <= epoch < 0 else epoch
 
 
 def listed_cursors(recorded: Sequence[Cursor], most: int = 10) -> str:

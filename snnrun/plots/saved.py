@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from snnrun.plots.confusion import confusion
 from snnrun.plots.decisions import applies, decisions, decisions_over_time
 from snnrun.plots.learned import pictures_of
 from snnrun.plots.raster import raster_over_time
-from snnrun.plots.records import Asked, Records, after, chosen
+from snnrun.plots.records import Asked, Records, after, counted
 from snnrun.plots.style import DPI, Picture, Size
 from snnrun.plots.trials import example_of, rasters, side_by_side, variables
 from snnrun.record.columns import PHASES
@@ -134,7 +134,7 @@ def _activity_by_epoch(records: Records, asked: Asked) -> Iterator[Picture]:
 def _confusion(records: Records, asked: Asked) -> Iterator[Picture]:
     """Yield the matrices of an epoch, of the last one with the test's."""
     run, found = records.run, {}
-    epochs = [(int(epoch), 0) for epoch in run.epochs.get("epoch", ())]
+    epochs = [int(epoch) for epoch in run.epochs.get("epoch", ())]
     for split in ("train", "validation", "test"):
         with suppress(RecordError):  # not collected
             counts, none = run.confusion(split), run.no_prediction(split)
@@ -145,9 +145,13 @@ def _confusion(records: Records, asked: Asked) -> Iterator[Picture]:
     if asked.given:
         found.pop("test", None)
     if found.keys() - {"test"}:
-        epoch, _ = chosen(epochs, replace(asked, trial=None), "confusion matrices")
-        when = after(epoch + 1)
-        place = [e for e, _ in epochs].index(epoch)
+        epoch = epochs[-1] if asked.epoch is None else counted(epochs, asked.epoch)
+        if epoch not in epochs:
+            raise RecordError(
+                f"--epoch {epoch}: no confusion matrix was recorded then; recorded epochs: "
+                f"{epochs[0]} to {epochs[-1]}"
+            )
+        when, place = after(epoch + 1), epochs.index(epoch)
         found = {s: counts[place if s != "test" else -1] for s, counts in found.items()}
     else:
         found = {split: counts[-1] for split, counts in found.items()}
@@ -223,7 +227,7 @@ def write_all(
         SnnrunError: There is nothing to show, or a record or checkpoint cannot be read.
     """
     written = []
-    for picture in pictures(records, what, asked):
+    for picture in pictures(records, what, asked, left_out):
         try:
             written.append(picture.write(records.run.paths, size, dpi))
         except SnnrunError as error:
@@ -240,7 +244,10 @@ def course(run: Run | Path, size: Size | None = None) -> Figure:
 
 
 def pictures(
-    records: Records, what: Sequence[str] = (), asked: Asked | None = None
+    records: Records,
+    what: Sequence[str] = (),
+    asked: Asked | None = None,
+    left_out: list[str] | None = None,
 ) -> list[Picture]:
     """Return pictures of a run.
 
@@ -248,6 +255,7 @@ def pictures(
         records: The run.
         what: Names of pictures; without them all for which there is something.
         asked: What of it to show; without ``what``, only pictures that take that.
+        left_out: Is given what could not be read, where everything is to be shown.
 
     Raises:
         ConfigError: There is no such picture, or it takes no such option.
@@ -267,6 +275,8 @@ def pictures(
     missing = [name for name in what if name not in [picture.name for picture in found]]
     if missing or not found:
         raise RecordError(_nothing(records, missing, problems))
+    if left_out is not None and not (what or asked.given):
+        left_out += problems
     return found
 
 

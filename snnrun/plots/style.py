@@ -121,8 +121,10 @@ def wrapped(text: str, size: float, width: float) -> str:
 
 def shortened(text: str, size: float, width: float) -> str:
     """Return a text, with dots for its end where it is wider than ``width`` inches."""
-    if width_of(text, size) <= width:
+    whole = width_of(text, size)
+    if whole <= width:
         return text
+    text = text[: int(len(text) * 1.2 * width / whole)]
     while len(text) > 1 and width_of(f"{text} ...", size) > width:
         text = text[:-1].rstrip(" ,=")
     return f"{text} ..."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from snnrun.plots.style import Picture
 from snnrun.record.spikes import SpikeRecord
 
 INPUT = "input"
+Name = TypeVar("Name")
+Value = TypeVar("Value")
 
 
 def rasters(records: Records, asked: Asked) -> Iterator[Picture]:
@@ -37,8 +41,9 @@ def example_of(records: Records, asked: Asked) -> Example:
     first = next(iter(found.values()))
     place, told = _placed(records, cursor, first.examples, asked)
     potentials = None
-    if OUTPUT not in found and cursor in run.recorded()["variables"] and _has(records, OUTPUT):
-        potentials = run.variables(*cursor, OUTPUT, "V")[place]
+    if OUTPUT not in found and cursor in run.recorded()["variables"]:
+        with suppress(RecordError):  # it was not among them
+            potentials = run.variables(*cursor, OUTPUT, "V")[place]
     known = not run.task.targets and first.labels is not None and first.predictions is not None
     example = Example(
         title=told,
@@ -61,24 +66,45 @@ def variables(records: Records, asked: Asked) -> Iterator[Picture]:
     cursor = records.cursor("variables", asked)
     place, told = _placed(records, cursor, run.variable_examples(*cursor), asked)
     spikes = spikes_at(records, cursor) if cursor in run.recorded()["spikes"] else {}
+    pairs = [(population, variable) for population, variable in records.config.REC_NEURONS]
+    values = _recorded({p: partial(run.variables, *cursor, *p) for p in pairs})
     courses = [
         Course(
             population=population,
             variable=variable,
-            values=run.variables(*cursor, population, variable)[place],
+            values=arrays[place],
             threshold=_threshold(records, population, variable),
             spikes=_spikes(population, spikes[population], place) if population in spikes else None,
         )
-        for population, variable in records.config.REC_NEURONS
+        for (population, variable), arrays in values.items()
     ]
     yield potentials(courses, records.config.TRIAL_MS, told)
 
 
 def spikes_at(records: Records, cursor: Cursor) -> dict[str, SpikeRecord]:
     """Return the recorded spikes of a trial by population, in the order of the network."""
-    names = records.config.REC_SPIKES
-    ordered = [INPUT, *(n for n in names if n not in (INPUT, OUTPUT)), OUTPUT]
-    return {n: records.run.spikes(*cursor, n) for n in ordered if n in names}
+    names = sorted(records.config.REC_SPIKES, key=lambda n: (n != INPUT) + (n == OUTPUT))
+    return _recorded({n: partial(records.run.spikes, *cursor, n) for n in names})
+
+
+def _recorded(readers: Mapping[Name, Callable[[], Value]]) -> dict[Name, Value]:
+    """Return what can be read of what the latest configuration names.
+
+    A run that is resumed may record other things than before.
+
+    Raises:
+        RecordError: None of it.
+    """
+    found: dict[Name, Value] = {}
+    problems = [RecordError("the configuration names nothing to record any more")]
+    for name, read in readers.items():
+        try:
+            found[name] = read()
+        except RecordError as error:
+            problems.insert(0, error)
+    if not found:
+        raise problems[0]
+    return found
 
 
 def side_by_side(records: Records) -> Iterator[Picture]:
@@ -125,10 +151,6 @@ def _target(records: Records) -> Spikes | None:
         targets = load_data(records.config).train.data.targets
         return target_spikes(targets, 0, records.config.dataset.outputs, records.config.DT_MS)
     return None
-
-
-def _has(records: Records, population: str) -> bool:
-    return any(p == population and v == "V" for p, v in records.config.REC_NEURONS)
 
 
 def _threshold(records: Records, population: str, variable: str) -> float | None:

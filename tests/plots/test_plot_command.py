@@ -45,16 +45,24 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+ALL = "activity activity_by_epoch confusion decisions network time_constants "
+ALL += "time_constants_by_epoch training weights"
+
+
+@pytest.mark.parametrize("what", ["confusion network", pytest.param(ALL, marks=pytest.mark.long)])
 def test_one_run_gets_its_pictures_in_its_folder(
-    runs: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
-    assert main(["plot", str(runs / "a")]) == 0
     plots = RunPaths(runs / "a").plots
-    assert capsys.readouterr().out == f"{plots}\n"
-    names = ("training", "network", "weights", "time_constants", "confusion", "decisions")
-    names += ("activity", "activity_by_epoch", "time_constants_by_epoch")
-    assert {path.stem for path in plots.iterdir()} == set(names)
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in plots.iterdir())
+    names = what.split()
+    words = [] if what == ALL else ["--what", ",".join(names)]
+    assert main(["plot", str(runs / "a"), *words]) == 0
+    files = [plots / f"{name}.png" for name in names]
+    said = capsys.readouterr().out.split()
+    assert sorted(said) == ([str(plots)] if what == ALL else sorted(map(str, files)))
+    assert sorted(plots.iterdir()) == files
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in files)
+    shutil.rmtree(plots)
 
 
 def test_the_axes_of_the_confusion_have_the_names_of_the_classes_without_the_data(
