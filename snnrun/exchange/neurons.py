@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,19 @@ class Reading:
         return MS * self.dt / (usual if self.file_step is None else self.file_step)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bias:
+    """What is added to the input of neurons in each step.
+
+    Args:
+        whole: All of it [neurons].
+        looped: The part that stands behind nothing but the neurons themselves [neurons].
+    """
+
+    whole: np.ndarray
+    looped: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
     """A neuron by its name here, with its parameters: numbers, or arrays [neurons]."""
@@ -63,16 +77,14 @@ class Chosen:
     parameters: Mapping[str, Any]
 
 
-def chosen(
-    name: str, node: Any, shape: Shape, bias: np.ndarray, lag: int, reading: Reading
-) -> Chosen:
+def chosen(name: str, node: Any, shape: Shape, bias: Bias, lag: int, reading: Reading) -> Chosen:
     """Return the neuron for a node.
 
     Args:
         name: Of the node.
         node: A neuron of NIR.
         shape: Of its array, as the file has it.
-        bias: What is added to its input in each step [neurons].
+        bias: What is added to its input in each step.
         lag: Steps before its first one.
         reading: How the file is read.
 
@@ -81,8 +93,8 @@ def chosen(
     """
     kind, stepping = kind_of(node), reading.of_neurons
     full = f"nir.{stepping}.{kind}"
-    own = _own(node)
-    if own is not None and own.neuron not in NIR_NEURONS and stepping == "jump" and not bias.any():
+    own, biased = _own(node), bool(bias.whole.any())
+    if own is not None and own.neuron not in NIR_NEURONS and stepping == "jump" and not biased:
         return own
     if full not in NIR_NEURONS:
         able = [s for s in STEPPINGS if f"nir.{s}.{kind}" in NIR_NEURONS]
@@ -96,12 +108,14 @@ def chosen(
         if field in values:
             values[field] = values[field] * reading.scale
     values = {TO_US.get(field, field): value for field, value in values.items()}
-    values["bias"] = bias
+    values["bias"] = bias.whole
     values |= _of_jumps(values, reading.dt)
     if own is not None and own.neuron == full:  # bit for bit
-        values |= {n: np.broadcast_to(v, bias.size) for n, v in own.parameters.items()}
-    if lag and (bias.any() or np.any(values.get("v_leak", 0.0))):
-        full, values["lag"] = f"{full}.late", np.full(bias.size, float(lag))
+        values |= {n: np.broadcast_to(v, prod(shape)) for n, v in own.parameters.items()}
+    late = lag and (biased or np.any(values.get("v_leak", 0.0)))
+    if late or (stepping == "norse" and bias.looped.any()):
+        full, values["lag"] = f"{full}.late", np.full(prod(shape), float(lag))
+        values["first"] = bias.looped
     known = {p.name for p in NIR_NEURONS[full].parameters}
     return Chosen(
         neuron=full, parameters={n: _short(value) for n, value in values.items() if n in known}

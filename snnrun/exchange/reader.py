@@ -19,7 +19,7 @@ from snnrun.connectivity import Shape, size_of
 from snnrun.errors import ModelError
 from snnrun.exchange.chain import connectivity_of
 from snnrun.exchange.maps import Map, one_to_one
-from snnrun.exchange.neurons import Chosen, Reading, chosen
+from snnrun.exchange.neurons import Bias, Chosen, Reading, chosen
 from snnrun.exchange.nodes import (
     LINEAR,
     NEURONS,
@@ -73,8 +73,19 @@ class Target:
 
     node: str
     shape: Shape
-    bias: np.ndarray
+    biases: dict[str, np.ndarray] = field(default_factory=dict)  # node -> what it adds
     paths: list[tuple[str, Way]] = field(default_factory=list)  # source node, way
+
+    @property
+    def bias(self) -> Bias:
+        """What is added to its input in each step."""
+        own = {n for source, way in self.paths if source == self.node for n in way.nodes}
+        others = {n for source, way in self.paths if source != self.node for n in way.nodes}
+        none = np.zeros(prod(self.shape))
+        return Bias(
+            whole=sum(self.biases.values(), none),
+            looped=sum((self.biases[n] for n in own - others), none),
+        )
 
 
 def parts_of(file: str, reading: Reading) -> Parts:
@@ -149,7 +160,7 @@ class Reader:
             populations=tuple(populations),
             projections=tuple(_named(projections)),
             inputs=sum(prod(self.shapes.after[n]) for n in self.inputs),
-            outputs=end.bias.size,
+            outputs=prod(end.shape),
             lag=lag,
         )
 
@@ -157,7 +168,7 @@ class Reader:
 
     def _target(self, name: str) -> Target:
         shape = self.shapes.after[name]
-        target = Target(node=name, shape=shape, bias=np.zeros(prod(shape)))
+        target = Target(node=name, shape=shape)
         for before in self.graph.before(name):
             self._walk(before, Way(map=self._fit(before, shape)), target, (name,))
         return target
@@ -192,7 +203,7 @@ class Reader:
                     f"a Delay with several values stands behind node {name} ({kind}); it must come "
                     "first behind a neuron, or last before one, or have one value"
                 )
-            target.bias += bias
+            target.biases[name] = target.biases.get(name, 0.0) + bias
             whole = own if way.map is None else own.then(way.map)
             whole = replace(whole, bias=np.zeros(whole.shape[1]))
             way = replace(way, nodes=(name, *way.nodes), map=whole)
@@ -266,7 +277,7 @@ class Reader:
     ) -> Fields:
         node = self.graph.nodes[target.node]
         if kind_of(node) == "Output":
-            found = Chosen(neuron=SUMMED, parameters={"bias": target.bias})
+            found = Chosen(neuron=SUMMED, parameters={"bias": target.bias.whole})
         else:
             found = chosen(
                 target.node, node, target.shape, target.bias, lags[target.node], self.reading

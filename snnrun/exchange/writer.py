@@ -61,12 +61,15 @@ class Writer:
                 self.nodes[layer.population.name] = node
         lags = self._lags()
         for layer in network.layers:
-            biases = self._biases(layer.population)
+            biases, looped = self._biases(layer.population)
             for projection in layer.projections:
                 if self._counts(layer.population):
                     continue
-                biases = self._chain(projection, biases, lags)
-            if biases.any():
+                if looped.any() and projection.source == projection.target:
+                    looped = self._chain(projection, looped, lags)
+                else:
+                    biases = self._chain(projection, biases, lags)
+            if biases.any() or looped.any():
                 raise ModelError(
                     f"population {layer.population.name}: none of its projections can carry its "
                     "biases in NIR, where they stand beside weights; take --to npz"
@@ -143,7 +146,7 @@ class Writer:
             for n, v in fields.items()
         }
         node = getattr(self.nir, kind)(**arrays)
-        kept = {n: v for n, v in values.items() if n not in ("bias", "lag", "drive")}
+        kept = {n: v for n, v in values.items() if n not in ("bias", "lag", "drive", "first")}
         node.metadata = {OWN: own_metadata(name, kept, arrays)}
         return node
 
@@ -187,14 +190,18 @@ class Writer:
             spread.setdefault("v_reset", np.zeros(size))
         return spread
 
-    def _biases(self, population: Population) -> np.ndarray:
-        """Return what is added to the input of each neuron in a step."""
+    def _biases(self, population: Population) -> tuple[np.ndarray, np.ndarray]:
+        """Return what is added to the input of each neuron in a step.
+
+        The second part must stand behind the neurons themselves.
+        """
         values = self.trained.parameters[population.name]
         bias = _spread(values.get("bias", 0.0), population.size)
         if "drive" in values:
             bias = _spread(values["drive"], population.size) * self.trained.dt
             bias = bias / _spread(values["tau_syn"], population.size)
-        return bias
+        looped = _spread(values.get("first", 0.0), population.size)
+        return bias - looped, looped
 
     # Shapes
 

@@ -11,7 +11,8 @@ and a bias adds to it in every step:
 
 ``stepping`` says which of the programs is followed; docs/nir.md has the table. Neurons whose name
 ends in ``.late`` keep still for ``lag`` steps, so that a bias does not act before the first spikes
-can have come from the layers before.
+can have come from the layers before. In norse, a bias behind the neuron itself does not act in the
+first step either: what it stands behind has had no step yet.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to what arri
 GAIN = Parameter(name="gain", default=1.0, unit="1", meaning="drive of the potential by I")
 DRIVE = Parameter(name="drive", default=0.0, unit="1", meaning="I without spikes, by a bias")
 LAG = Parameter(name="lag", default=0.0, unit="1", low=0.0, meaning="steps before the first one")
+FIRST = Parameter(
+    name="first", default=0.0, unit="1", meaning="part of the bias that the first step is without"
+)
 # A potential must be above the threshold, not on it: at least the next float32, for any threshold
 ABOVE = Parameter(
     name="above",
@@ -178,14 +182,18 @@ def _readout(neuron: Neuron, kind: str) -> Neuron:
 def _late(neuron: Neuron) -> Neuron:
     """Return a neuron all of whose states are 0 in its first ``lag`` steps."""
     gates = "".join(f"\n{s} = {s} * max(G, 0)" for s in neuron.variables if s != "S")
+    update, own = neuron.update, [LAG]
+    if neuron.name.startswith("nir_norse_"):
+        update = update.replace("input + bias", "input + bias - first * (1 - max(G, 0))")
+        own.append(FIRST)
     return replace(
         neuron,
         name=f"{neuron.name}_late",
         input="",
-        update=f"{neuron.update}\nG = min(G + 1, 1){gates}",
+        update=f"{update}\nG = min(G + 1, 1){gates}",
         readout="V",
         initial={"G": "-lag"},
-        parameters=(*neuron.parameters, LAG),
+        parameters=(*neuron.parameters, *own),
     )
 
 

@@ -122,16 +122,20 @@ def test_layers_of_sinabs_pass_spikes_on_within_a_step(tmp_path: Path) -> None:
     assert trains(seen, "b", STEPS)[1:].tolist() == second[:-1].tolist()  # one step later
 
 
-def test_recurrent_spikes_come_a_step_later_in_snntorch(tmp_path: Path) -> None:
-    x = pulses(4, 2)
+@pytest.mark.parametrize(("stepping", "biased_from"), [("snntorch", 0), ("norse", 1)])
+def test_recurrent_spikes_come_a_step_later(
+    stepping: str, biased_from: int, tmp_path: Path
+) -> None:
+    """In norse the bias behind them does so too."""
+    x, own = pulses(4, 2), 0.9
     w, back = np.array([[1.3, 0.4], [0.9, 1.2]]), np.array([[0.0, -0.8], [0.7, 0.3]])
     neurons = cuba(2, 0.01, 0.005, r=10.0, w_in=5.0)
-    nodes = {"w": affine(w, 0.05), "n": neurons, "back": affine(back, 0.1)}
+    nodes = {"w": affine(w, 0.05), "n": neurons, "back": affine(back, own)}
     edges = [("input", "w"), ("w", "n"), ("n", "back"), ("back", "n"), ("n", "output")]
-    seen = run(graph(nodes, edges, [2]), tmp_path, x, "snntorch", spikes=["n"])
+    seen = run(graph(nodes, edges, [2]), tmp_path, x, stepping, spikes=["n"])
     syn, mem, spikes = np.zeros(2), np.zeros(2), np.zeros((STEPS + 1, 2), int)
     for step in range(STEPS):  # Synaptic with reset_mechanism zero and reset_delay False
-        syn = 0.8 * syn + w @ x[step] + 0.05 + back @ spikes[step] + 0.1
+        syn = 0.8 * syn + w @ x[step] + 0.05 + back @ spikes[step] + own * (step >= biased_from)
         mem = 0.9 * mem + syn
         spikes[step + 1] = mem > 1.0
         mem[mem > 1.0] = 0.0
