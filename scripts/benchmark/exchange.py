@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 import snnrun
+from snnrun.exchange.reader import INPUT as INPUT
 from snnrun.exchange.reader import OUTPUT, unique
 from snnrun.record.spikes import SpikeRecord
 
@@ -33,7 +34,7 @@ NEVER = 1e30  # threshold of what only integrates
 class Traces:
     """What the neurons did in each step, by the names of their nodes.
 
-    spikes      node -> [steps, examples, *shape], counts in float32; of integrators 0
+    spikes      node -> [steps, examples, *shape], counts in float32
     potentials  node -> the same of potentials after the reset; Sinabs keeps none
     """
 
@@ -217,7 +218,9 @@ def tensor(values: Any) -> Any:
     return None if values is None else torch.from_numpy(np.asarray(values, np.float32))
 
 
-def in_snnrun(file: str | Path, events: np.ndarray, dt: float, **keys: Any) -> Traces:
+def in_snnrun(
+    file: str | Path, events: np.ndarray, dt: float, *, potentials: bool = True, **keys: Any
+) -> Traces:
     """Execute a file of a flat graph on events [steps, examples, *shape] in snnrun.
 
     ``keys``: as network.stepping. A spike reaches the next layer a step later here than it does in
@@ -231,19 +234,20 @@ def in_snnrun(file: str | Path, events: np.ndarray, dt: float, **keys: Any) -> T
     names |= {a: "output" for a, b in graph.edges if b == OUTPUT and not spikes(graph.nodes[a])}
     own = {"network": "nir", "network.file": str(file), "DT_MS": dt * 1000}
     own |= {"TRIAL_MS": given.shape[1] * dt * 1000, "LOSS_TYPE": "max", "preset": "none"}
-    potentials = [(name, "V") for name in names.values()]
+    courses = [(name, "V") for name in names.values()] if potentials else []
     sent = [name for node, name in names.items() if spikes(graph.nodes[node])]
-    found = snnrun.evaluate(own | keys, given, spikes=sent, variables=potentials)
+    found = snnrun.evaluate(own | keys, given, spikes=sent, variables=courses)
     traces = Traces()
     for node, name in names.items():
         seen = slice(lags[node], lags[node] + steps)
-        potential = found.variables[name, "V"].swapaxes(0, 1)[seen]
-        emitted = np.zeros_like(potential)
+        shape = np.shape(graph.nodes[node].r)
+        emitted = np.zeros(1)
         if name in sent:
             emitted = dense(found.spikes[name], given.shape[1], dt)[seen]
-        shape = np.shape(graph.nodes[node].r)
-        traces.spikes[node] = channels_first(emitted, shape)
-        traces.potentials[node] = channels_first(np.where(emitted > 0, 0.0, potential), shape)
+            traces.spikes[node] = channels_first(emitted, shape)
+        if potentials:
+            course = np.where(emitted > 0, 0.0, found.variables[name, "V"].swapaxes(0, 1)[seen])
+            traces.potentials[node] = channels_first(course, shape)
     return traces
 
 

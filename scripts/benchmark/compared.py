@@ -1,0 +1,178 @@
+"""Spikes of a network in snnrun and in other programs, counted where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import nir
+import numpy as np
+
+import snnrun
+from benchmark.exchange import (
+    INPUT,
+    OUTPUT,
+    Traces,
+    channels_first,
+    dense,
+    in_norse,
+    in_sinabs,
+    in_snnrun,
+    in_snntorch,
+    lags_of,
+    spikes,
+)
+from snnrun.commands.saved_run import load as config_of
+from snnrun.config import Config, validate
+from snnrun.datasets import load
+from snnrun.interface.scores import Scores
+from snnrun.interface.training import composed_of
+from snnrun.run import build_program
+
+AT_A_TIME = 20  # examples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Spikes for the input of a graph, [steps, examples, *shape], and the classes if known."""
+
+    events: np.ndarray
+    labels: np.ndarray | None
+    dt: float  # s
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, slice]]:
+        for at in range(0, self.events.shape[1], AT_A_TIME):
+            yield self.events[:, at : at + AT_A_TIME], slice(at, at + AT_A_TIME)
+
+
+def theirs(program: str, graph: nir.NIRGraph, events: np.ndarray, dt: float) -> Traces:
+    if program == "sinabs":
+        return in_sinabs(graph, events)
+    return {"norse": in_norse, "snntorch": in_snntorch}[program](graph, events, dt)
+
+
+def at_random(file: Path, rate: float, steps: int, examples: int, dt: float) -> Examples:
+    """Return spikes that are drawn with one seed: ``rate`` of all places."""
+    shape = nir.read(file).nodes[INPUT].input_type["input"]
+    draw = np.random.default_rng(1).random((steps, examples, *shape))
+    return Examples(events=(draw < rate).astype(np.float32), labels=None, dt=dt)
+
+
+def of_data_set(file: Path, keys: Mapping[str, Any], examples: int | None) -> Examples:
+    """Return the test examples of the data set that keys name; the first ones of so many."""
+    own = {"preset": "none", "N_EPOCH": 0, "N_VALIDATE": 0, "N_TEST": None}
+    own |= {"rule": "surrogate", "LOSS_TYPE": "max"}
+    return examples_of(validate(composed_of(own | dict(keys))[0]), file, examples)
+
+
+def examples_of(config: Config, file: Path, examples: int | None) -> Examples:
+    """Return the test examples of a configuration, in the shape of a file's input."""
+    test = load(config).test
+    if test is None:
+        raise SystemExit("there are no test examples; N_TEST asks for some")
+    data, chosen = test.data, test.examples[:examples]
+    found = np.zeros((data.n_steps, len(chosen), data.n_channels), np.float32)
+    for at, e in enumerate(chosen):
+        channels = data.channel_by_step[data.offsets[e] : data.offsets[e + 1]]
+        steps = np.repeat(np.arange(data.n_steps), np.diff(data.step_pointers[e].astype(np.int64)))
+        np.add.at(found, (steps, at, channels), 1)
+    shape = nir.read(file).nodes[INPUT].input_type["input"]
+    return Examples(
+        events=channels_first(found, tuple(shape)),
+        labels=data.labels[chosen],
+        dt=config.DT_MS / 1000,
+    )
+
+
+def of_file(
+    file: Path, given: Examples, keys: Mapping[str, Any], programs: Sequence[str]
+) -> Iterator[str]:
+    """Yield a line for each program and node of a file."""
+    graph = nir.read(file)
+    nodes = [name for name, node in graph.nodes.items() if spikes(node)]
+    last = next(a for a, b in graph.edges if b == OUTPUT)
+    for program in programs:
+        counts = {node: Count() for node in nodes}
+        right = {"snnrun": 0, program: 0}
+        for events, part in given.blocks():
+            stepped = {"network.stepping": program} | dict(keys)
+            ours = in_snnrun(file, events, given.dt, potentials=False, **stepped)
+            others = theirs(program, graph, events, given.dt)
+            for node in nodes:
+                counts[node].add(ours.spikes[node], others.spikes[node])
+            if given.labels is not None and last in nodes:
+                for name, traces in (("snnrun", ours), (program, others)):
+                    found = traces.spikes[last].sum(0).argmax(1)
+                    right[name] += int((found == given.labels[part]).sum())
+        for node, count in counts.items():
+            yield f"{program:9} node {node:10} {count}"
+        if given.labels is not None and last in nodes:
+            total = len(given.labels)
+            shares = ", ".join(f"{name} {n / total:.2%}" for name, n in right.items())
+            yield f"{program:9} most spikes at the label, of {total} examples: {shares}"
+
+
+@dataclass
+class Count:
+    """Spikes here and there, and the places (neurons x steps x examples) in which they differ."""
+
+    places: int = 0
+    ours: int = 0
+    theirs: int = 0
+    differing: int = 0
+
+    def add(self, ours: np.ndarray, theirs: np.ndarray) -> None:
+        self.places += ours.size
+        self.ours += int(ours.sum(dtype=np.float64))
+        self.theirs += int(theirs.sum(dtype=np.float64))
+        self.differing += int((ours != theirs).sum())
+
+    def __str__(self) -> str:
+        return (
+            f"{self.ours:>12,} spikes, theirs {self.theirs:>12,}; differing places "
+            f"{self.differing:>7,} of {self.places:,}"
+        )
+
+
+def of_run(folder: Path, file: Path, programs: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each program and spiking node of a run's network, and its accuracy."""
+    graph, config = nir.read(file), config_of(folder, [], "test", keep=False)
+    given = examples_of(config, file, None)
+    nodes = [name for name, node in graph.nodes.items() if spikes(node)]
+    ours = snnrun.evaluate(folder, "test", spikes=nodes)
+    yield f"snnrun    accuracy {ours.accuracy:.2%} of {len(ours.predictions):,} test examples"
+    program = build_program(config, load(config))
+    scorer, lags, steps = Scores(program), lags_of(graph), config.steps
+    last = next(a for a, b in graph.edges if b == OUTPUT)
+    for name in programs:
+        predictions = np.empty(len(ours.predictions), int)
+        counts = {node: Count() for node in nodes}
+        for events, part in given.blocks():
+            found = theirs(name, graph, events, given.dt)
+            for node in nodes:
+                seen = slice(lags[node], steps)
+                emitted = found.spikes[node][: steps - lags[node]]
+                own = dense(ours.spikes[node], steps, given.dt)[seen, part]
+                counts[node].add(own, emitted)
+            for i in range(events.shape[1]):
+                trial = trial_of(found, last, i, lags[last])
+                predictions[part.start + i] = scorer.of(trial).argmax()
+        for node, count in counts.items():
+            yield f"{name:9} node {node:10} {count}"
+        same = int((predictions == ours.predictions).sum())
+        right = float((predictions == given.labels).mean())
+        yield f"{name:9} accuracy {right:.2%}, the same prediction in {same:,} examples"
+
+
+def trial_of(found: Traces, node: str, example: int, lag: int) -> Any:
+    """Return what an output did in an example as the trial that a loss reads, ``lag`` steps later.
+
+    Its potentials are 0 before.
+    """
+    potentials = np.roll(found.potentials[node][:, example], lag, axis=0)
+    potentials[:lag] = 0.0
+    steps, neurons = np.nonzero(found.spikes[node][:, example])
+    return SimpleNamespace(states=({"V": potentials},), steps=(steps + lag,), neurons=(neurons,))
