@@ -164,7 +164,7 @@ def reference_of(folder: Path) -> Reference | None:
     with suppress(SnnrunError):
         origin = Origin.of(OmegaConf.load(noted).hydra)
         groups = [f"{group}={choice}" for group, choice in origin.groups.items()]
-        words = [*groups, f"preset={origin.preset}"]
+        words = [*groups, *([] if origin.by_default else [f"preset={origin.preset}"])]
         folders = [path for path in origin.folders if path.is_dir()]
         cfg = compose_words(words, folders)
         cfg, setting = settled(cfg, Origin.of(cfg.hydra))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from snnrun.record.ending import read_end
 from snnrun.record.evaluation import Evaluation
 from snnrun.record.notices import BEFORE
 from snnrun.record.paths import PREDICTIONS, RECORDING_KINDS, RunPaths
-from snnrun.record.provenance import SEEDS
+from snnrun.record.provenance import DATA, SEEDS
 from snnrun.record.reader import Run
 from snnrun.record.shown import lines_of
 from snnrun.tasks import Task
@@ -44,6 +45,7 @@ def head(run: Run) -> Section:
     cores = f"{about['cores_usable']} of {about['cores']} cores"
     told = [
         *((label, text) for label, text in lines_of(run) if label in _LINES),
+        ("data", _data(about.get(DATA))),
         ("state", _state(run)),
         ("began", str(about["created"] if "created" in about else run.sessions[0]["start_time"])),
         ("seeds", seeds),
@@ -57,6 +59,15 @@ def head(run: Run) -> Section:
     rows = [part for label, text in told if text for part in _row(label, text)]
     parts = [Text(_tiles(run)), Text(element("dl", *rows, *command))]
     return Section("Run", [*parts, *([_reason(run)] if run.reason else [])])
+
+
+def _data(fingerprint: str | int | None) -> str:
+    """Return how large each split is; nothing of a run of an older version."""
+    told = []
+    for split, of in json.loads(str(fingerprint)).items() if fingerprint else ():
+        sizes = (f"{of[name]:,} {name}" for name in ("examples", "channels", "classes", "events"))
+        told.append(f"{split} {', '.join(sizes)}")
+    return "; ".join(reversed(told))
 
 
 def _row(label: str, text: str) -> tuple[str, str]:
@@ -103,7 +114,8 @@ def results(run: Run) -> Section:
             "Results",
             [
                 paragraph(
-                    "No test was made yet: it comes when the run ends, or with ",
+                    "No test was made. A run tests itself when it ends, unless N_TEST is 0; "
+                    "otherwise: ",
                     element("code", "snnrun test"),
                     ".",
                 )

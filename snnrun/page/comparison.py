@@ -31,10 +31,13 @@ from snnrun.sweeps.table import in_short
 from snnrun.tasks import Task
 
 MOST_NAMED = 10  # settings whose curve has a colour and a name
+MOST_BANDS = 5  # of these that show the deviation too
 MOST_CURVES = 60  # settings that have a curve at all
 MOST_POINTS = 200  # of a curve
 MOST_KEYS = 8  # that have a chart of their own
 WIDE = 10.0  # ratio of the values of a key from which on its axis is logarithmic
+FILLED = 0.5  # share of the fields from which on a heat map of two keys is drawn
+MOST_TICKS = 8  # values of a key that are all written at its axis
 MOST_PLACES = 30  # of a key that are named in a heat map
 _LONGEST = 60  # characters of the name of a curve
 SCORES = {"validation": "validation", "test": "test", "train": "training"}
@@ -102,7 +105,8 @@ def curves(settings: Sequence[Setting]) -> list[Part]:
                 values.append(figures[1])
         shape: Axis = logarithmic(values) if column.endswith("loss") else PERCENT
         if traces:
-            views.append(View(traces, {"xaxis": epochs(), "yaxis": axis(word, **shape)}, word))
+            last = max(float(one.runs[0]["epoch"][-1]) for one in found)
+            views.append(View(traces, {"xaxis": epochs(last), "yaxis": axis(word, **shape)}, word))
     return [Chart("Mean over the runs of a setting", views, _note(settings, found), 440, wide=True)]
 
 
@@ -117,7 +121,7 @@ def _note(settings: Sequence[Setting], found: Sequence[Curves]) -> str:
     if len(settings) > len(found):
         told.append(f"{len(settings) - len(found)} of {len(settings)} settings have no curve here.")
     if any(len(one.runs) > 1 for one in found):
-        told.append("Bands: mean ± sample standard deviation.")
+        told.append(f"Bands, of the best {MOST_BANDS}: mean ± sample standard deviation.")
     return " ".join(told)
 
 
@@ -128,7 +132,7 @@ def _curve(
         line = {"color": "@muted/0.45", "width": 1}
         yield curve(at, mean, label, line=line, mode="lines", showlegend=False)
         return
-    if np.isfinite(spread).all():
+    if place < MOST_BANDS and np.isfinite(spread).all():
         yield from band(at, mean - spread, mean + spread, place, legendgroup=label)
     yield curve(at, mean, label, place, legendgroup=label)
 
@@ -140,9 +144,14 @@ def by_key(settings: Sequence[Setting]) -> list[Section]:
     if not keys or not jobs:
         return []
     charts: list[Part] = [_against(key, jobs) for key in keys[:MOST_KEYS]]
-    if len(keys) == 2:
+    if len(keys) == 2 and len(settings) >= FILLED * _fields(keys, settings):
         charts.append(_heat_map(keys, settings))
     return [Section("Scores by key", charts)]
+
+
+def _fields(keys: Sequence[str], settings: Sequence[Setting]) -> int:
+    """Return how many combinations there are of the values of keys."""
+    return math.prod(len({setting.values[key] for setting in settings}) for key in keys)
 
 
 def _against(key: str, jobs: Sequence[Job]) -> Chart:
@@ -152,6 +161,7 @@ def _against(key: str, jobs: Sequence[Job]) -> Chart:
     x: dict = axis(key, type="category")
     if numbers is not None:
         x = axis(key, **logarithmic([np.array(numbers)], WIDE))
+        x |= {"tickvals": numbers, "ticktext": texts} if len(texts) <= MOST_TICKS else {}
     views = []
     for name, word in SCORES.items():
         scored = [j for j in jobs if math.isfinite(getattr(j, f"{name}_score"))]
@@ -175,7 +185,7 @@ def _against(key: str, jobs: Sequence[Job]) -> Chart:
         }
         mean: Trace = {
             "type": "scatter",
-            "mode": "markers" if numbers is None else "lines+markers",
+            "mode": "markers" if numbers is None or len(full) == len(values) else "lines+markers",
             "x": there if numbers is None else [float(text) for text in there],
             "y": packed([group.mean() for group in full]),
             "error_y": {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from snnrun.page.parts import Chart, Part, Section, View, paragraph
-from snnrun.page.traces import PERCENT, Trace, axis, band, curve, epochs, logarithmic, merged
+from snnrun.page.traces import PERCENT, Axis, Trace, axis, band, curve, epochs, logarithmic, merged
 from snnrun.record.columns import EPOCHS
 from snnrun.record.reader import Run
 
@@ -35,7 +35,7 @@ def _scores(run: Run) -> Iterator[Chart]:
         if quantity in run.test:
             traces.append(_star(int(columns["epoch"][-1]), run.test[quantity]))
         shape = PERCENT if quantity == task.score else _log(columns, f"_{quantity}")
-        layout = {"xaxis": epochs(), "yaxis": axis(label, **shape)}
+        layout = {"xaxis": _epochs(columns), "yaxis": axis(label, **shape)}
         yield Chart(quantity.capitalize(), [View(traces, layout)])
 
 
@@ -48,6 +48,10 @@ def _star(epoch: int, value: float) -> Trace:
         "name": "test",
         "marker": {"symbol": "star", "size": 13, "color": "@2"},
     }
+
+
+def _epochs(columns: Columns) -> Axis:
+    return epochs(float(columns["epoch"][-1]))
 
 
 def _log(columns: Columns, ending: str) -> dict[str, str]:
@@ -63,21 +67,27 @@ def _figures(run: Run) -> Iterator[Chart]:
             continue
         unit = "" if column.unit == "1" else f" ({column.unit})"
         title = name.replace("_", " ")
-        layout = {"xaxis": epochs(), "yaxis": axis(f"{title}{unit}", **logarithmic([values]))}
+        layout = {
+            "xaxis": _epochs(columns),
+            "yaxis": axis(f"{title}{unit}", **logarithmic([values])),
+        }
         view = View([curve(columns["epoch"], values, title)], layout)
         yield Chart(title.capitalize(), [view], note=EPOCHS[name].meaning)
 
 
 def _rate(columns: Columns) -> Chart:
     rates = columns["learning_rate"]
-    layout = {"xaxis": epochs(), "yaxis": axis("rate", exponentformat="e", **logarithmic([rates]))}
+    layout = {
+        "xaxis": _epochs(columns),
+        "yaxis": axis("rate", exponentformat="e", **logarithmic([rates])),
+    }
     return Chart("Learning rate", [View([curve(columns["epoch"], rates, "rate", 6)], layout)])
 
 
 def _time(run: Run) -> Chart:
     """Return the time that an epoch took, by its parts where TIMING has taken them."""
     columns, parts = run.epochs, {k: v for k, v in run.timings.items() if k != "epoch"}
-    layout = {"xaxis": epochs(), "yaxis": axis("seconds", rangemode="tozero")}
+    layout = {"xaxis": _epochs(columns), "yaxis": axis("seconds", rangemode="tozero")}
     if not parts:
         return Chart(
             "Time of an epoch",
@@ -90,24 +100,28 @@ def _time(run: Run) -> Chart:
     return Chart("Time of an epoch", [View(stacked, layout)])
 
 
-def activity(run: Run) -> Section:
-    """Return how often the neurons of each population spike, and how many are silent."""
+def activity(run: Run, populations: Sequence[str]) -> Section:
+    """Return how often the neurons of each population spike, and how many are silent.
+
+    ``populations`` is the order in which they are named.
+    """
     columns = run.epochs
-    found = list(_activity(columns)) if len(columns.get("epoch", ())) else []
+    found = list(_activity(columns, populations)) if len(columns.get("epoch", ())) else []
     nothing = [paragraph("No activity of populations was recorded.")]
     return Section("Activity", found or nothing)
 
 
-def _activity(columns: Columns) -> Iterator[Part]:
+def _activity(columns: Columns, populations: Sequence[str]) -> Iterator[Part]:
     """Yield charts of those quantities that there are."""
     charts = {
         "spikes_per_neuron": ("Spikes of a neuron in a trial", "spikes, mean", True),
-        "silent_neurons": ("Silent neurons", "neurons without a spike in the epoch", True),
+        "silent_neurons": ("Silent neurons", "silent neurons", True),
         "dropped_spikes": ("Spikes learned without their gradient", "spikes", False),
         "rewired_neurons": ("Neurons with new incoming weights", "neurons", False),
     }
     for quantity, (title, label, always) in charts.items():
-        of = _populations(columns, quantity)
+        there = _populations(columns, quantity)
+        of = {name: there[name] for name in [*populations, *there] if name in there}
         if not of or not (always or any(np.nansum(values) for values in of.values())):
             continue
         traces = [
@@ -115,7 +129,7 @@ def _activity(columns: Columns) -> Iterator[Part]:
             for number, name in enumerate(of)
             for trace in _of_population(columns, quantity, name, number)
         ]
-        layout = {"xaxis": epochs(), "yaxis": axis(label, rangemode="tozero")}
+        layout = {"xaxis": _epochs(columns), "yaxis": axis(label, rangemode="tozero")}
         note = ""
         if _populations(columns, f"{quantity}_min"):
             note = "Bands: from the neuron that spikes least to the one that spikes most."

@@ -9,7 +9,7 @@ import sympy as sp
 from sympy.printing.mathml import MathMLPresentationPrinter
 
 from snnrun.compile.derive import SPIKE_TIME_GRADIENT, Dynamics, Flow, adjoint_symbol
-from snnrun.compile.discrete import StepBack
+from snnrun.compile.discrete import DISTANCE, REACH, StepBack
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.models.declare import Neuron
@@ -17,13 +17,17 @@ from snnrun.models.equations import symbol
 from snnrun.page.parts import Markup, Text, element
 
 _SIGNS = {"=": "=", ">=": "≥", "<-": "←", "+=": "+="}
-_PRINTED = {"lam": "lambda", SPIKE_TIME_GRADIENT.name: "l′"}  # name, or what it begins with
-_MEANING = """\
-λ is the derivative of the loss by a state, taken back in time; R is minus its derivative by the
-time at which the spike arrives at its targets, and l′ that by the time of the spike itself."""
-_OF_STEPS = """\
-λ is the derivative of the loss by a state, taken back step by step; change is what the targets send
-back, times σ′."""
+_PRINTED = {  # a name, or what it begins with
+    "lam": "lambda",
+    SPIKE_TIME_GRADIENT.name: "l′",
+    DISTANCE.name: "g",
+    REACH.name: "threshold",
+}
+_ADJOINT = "λ is the derivative of the loss by a state, taken back in time"
+_OF_SPIKES = """\
+; R is minus its derivative by the time at which the spike arrives at its targets, and l′ that by
+the time of the spike itself"""
+_OF_STEPS = "; change is what the targets of a spike send back, times σ′"
 
 
 def equations(program: Program) -> Iterator[Text]:
@@ -34,13 +38,15 @@ def equations(program: Program) -> Iterator[Text]:
     for formulas, populations in alike.items():
         neuron = populations[0].dynamics.neuron
         names = ", ".join(compiled.population.name for compiled in populations)
-        meaning = _MEANING if populations[0].step_back is None else _OF_STEPS
+        meaning = _ADJOINT
+        if populations[0].spiking:
+            meaning += _OF_SPIKES if populations[0].step_back is None else _OF_STEPS
         yield Text(
             element(
                 "div",
                 element("h3", f"{names}: {neuron.name}, {neuron.meaning}".rstrip(", ")),
                 formulas,
-                element("p", meaning, class_="note"),
+                element("p", f"{meaning}.", class_="note"),
                 class_="wide",
             )
         )
@@ -128,5 +134,5 @@ def _mathml(expression: sp.Expr) -> str:
 
 def _printed(name: str) -> str:
     """Return what a symbol is called in a formula: of lam_V the first part is the Greek letter."""
-    first, underscore, rest = name.partition("_")
+    first, underscore, rest = name.removeprefix("surrogate_").partition("_")
     return _PRINTED.get(name) or f"{_PRINTED.get(first, first)}{underscore}{rest}"

@@ -77,8 +77,9 @@ def _recorded(run: Run, kind: str) -> list[tuple[int, int]]:
 def _moment(run: Run, kind: str, epoch: int, trial: int) -> Moment:
     """Return what was recorded of a kind when a mini-batch began."""
     read = {"weights": run.weights, "delays": run.delays, "parameters": run.parameters}[kind]
-    batches = run.trials["trial"][run.trials["phase"] == 0]
-    share = trial / (batches.max() + 1) if len(batches) else 0.0
+    trials = run.trials  # of a run that ended in its first mini-batch there are none
+    batches = trials["trial"][trials["phase"] == 0] if trials else ()
+    share = trial / (max(batches) + 1) if len(batches) else 0.0
     return Moment(epoch + share, f"epoch {epoch}, mini-batch {trial}", read(epoch, trial))
 
 
@@ -113,11 +114,13 @@ def _charts(
     ]
     if not values:
         return
+    whole = np.concatenate([there for _, there in values])
+    if kind == "delays" and np.ptp(whole) == 0:  # the picture of the network tells it
+        return
     label = label or f"{name.rpartition('/')[2]} (ms)"
     title = name.replace("/", ": ")
     if len(values) > 1:
         yield Chart(f"{title}, over the training", [_course(values, label)])
-    whole = np.concatenate([there for _, there in values])
     low, high = float(whole.min()), float(whole.max())
     bins = np.linspace(low, high if high > low else low + 1e-3, BINS + 1)
     views = []

@@ -42,6 +42,11 @@ class Model:
         return None if self.program is None else self.program.network
 
     @property
+    def populations(self) -> list[str]:
+        """The names of its populations, in the order of the signals."""
+        return [] if self.network is None else [p.name for p in self.network.populations]
+
+    @property
     def last(self) -> Moment | None:
         """What the checkpoint holds, as recordings have it."""
         if self.program is None:

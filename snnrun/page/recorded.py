@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -36,23 +35,37 @@ def rasters(run: Run) -> Section:
     """Return the spikes of recorded trials, one example at a time."""
     if told := not_recorded(run, SPIKES, "Spikes", SPIKES_KEY):
         return Section("Spikes", told)
-    views: list[View] = []
-    left, recorded = MOST_SPIKES, run.recorded()[SPIKES]
-    tallest = 1
+    found, recorded, tallest = [], run.recorded()[SPIKES], 1
     for epoch, trial in chosen(recorded):
-        found = spikes_at(run, epoch, trial)
-        for k in range(min(MOST_EXAMPLES, min(map(len, found.values()), default=0))):
-            size = sum(len(record.example(k)[0]) for record in found.values())
-            if size > left and views:
-                continue
-            left -= size
-            tallest = max(tallest, len(found))
-            label = _label(run, next(iter(found.values())), epoch, trial, k)
-            views.append(_raster(run, found, k, label))
+        records = spikes_at(run, epoch, trial)
+        tallest = max(tallest, len(records))
+        for k in range(min(MOST_EXAMPLES, min(map(len, records.values()), default=0))):
+            size = sum(len(record.example(k)[0]) for record in records.values())
+            label = _label(run, next(iter(records.values())), epoch, trial, k)
+            found.append((k, _raster(run, records, k, label), size))
+    views = affordable(found, MOST_SPIKES)
     height = 90 + PANEL * tallest
     note = f"Shown: {_of(len(views), 'example')} from {_of(len(recorded), 'recorded mini-batch')}."
     chart = Chart("Spikes of an example", views, note, height, wide=True, latest=True)
     return Section("Spikes", [chart])
+
+
+def affordable(found: Sequence[tuple[int, View, int]], most: int) -> list[View]:
+    """Return the views that a page has room for, in the order as given, the last one among them.
+
+    Args:
+        found: Which example of its recording a view is of, the view, and its size. The first
+            examples of all recordings come before further ones.
+        most: How large all may be together.
+    """
+    kept: set[int] = set()
+    left = most
+    for place in sorted(range(len(found)), key=lambda place: (found[place][0], -place)):
+        size = found[place][2]
+        if size <= left or not kept:
+            kept.add(place)
+            left -= size
+    return [view for place, (_, view, _) in enumerate(found) if place in kept]
 
 
 def chosen(recorded: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -75,7 +88,7 @@ def spikes_at(run: Run, epoch: int, trial: int) -> dict[str, SpikeRecord]:
 
 def _label(run: Run, record: SpikeRecord, epoch: int, trial: int, k: int) -> str:
     told = [f"epoch {epoch}, mini-batch {trial}, example {record.examples[k]}"]
-    if record.labels is not None and record.labels[k] >= 0:
+    if record.labels is not None and not run.task.targets:
         told.append(f"class {_class(run, int(record.labels[k]))}")
     if record.predictions is not None and not run.task.targets:
         told.append(f"predicted {_class(run, int(record.predictions[k]))}")
@@ -89,7 +102,11 @@ def _class(run: Run, number: int) -> str:
 
 
 def _raster(run: Run, found: Rasters, k: int, label: str) -> View:
-    """Return one panel for each population, below each other, over the time of the trial."""
+    """Return one panel for each population, below each other, over the time of the trial.
+
+    Of more spikes than a page can hold every second one is shown, every third, and so on.
+    """
+    every = 1 + sum(len(record.example(k)[0]) for record in found.values()) // MOST_SPIKES
     traces: list[Trace] = []
     layout: dict[str, Any] = {
         "xaxis": axis("time (ms)", range=[0, float(run.config["TRIAL_MS"])]),
@@ -104,9 +121,9 @@ def _raster(run: Run, found: Rasters, k: int, label: str) -> View:
         unit = "channel" if name == "input" else "neuron"
         traces.append(
             {
-                **ticks(times, ids, record.n_neurons, f"{name}: {unit}"),
+                **ticks(times[::every], ids[::every], record.n_neurons, f"{name}: {unit}"),
                 "yaxis": f"y{number}",
-                "points": len(times),
+                "points": len(times[::every]),
             }
         )
         layout[f"yaxis{number}"] = axis(
@@ -116,6 +133,7 @@ def _raster(run: Run, found: Rasters, k: int, label: str) -> View:
             tickformat="d",
         )
         said = f"{name}: {len(times):,} spikes of {record.n_neurons:,} {unit}s"
+        said += f"; shown is one in {every}" if every > 1 else ""
         layout["annotations"].append(_above(said, top))
     layout["xaxis"]["anchor"] = f"y{len(found)}" if len(found) > 1 else "y"
     return View(traces, layout, label)
@@ -149,81 +167,106 @@ def potentials(run: Run, network: Network | None) -> Section:
     """Return recorded variables of some neurons, with the threshold and the spikes of these."""
     if told := not_recorded(run, VARIABLES, "Variables of neurons", VARIABLES_KEY):
         return Section("Potentials", told)
-    views: dict[str, list[View]] = {}
-    left = MOST_VALUES
+    found: dict[str, list[tuple[int, View, int]]] = {}
     for epoch, trial in chosen(run.recorded()[VARIABLES]):
         spikes: Rasters = {}
         with suppress(RecordError):  # recorded at other trials, or not at all
             spikes = spikes_at(run, epoch, trial)
-        for name in run.names_in(VARIABLES, epoch, trial):
+        examples = run.variable_examples(epoch, trial)
+        names = run.names_in(VARIABLES, epoch, trial)
+        values = {name: run.variables(epoch, trial, *name.split("/")) for name in names}
+        for name in names:
             population, _, variable = name.partition("/")
-            values = run.variables(epoch, trial, population, variable)
-            examples = run.variable_examples(epoch, trial)
-            for k in range(min(len(values), MOST_EXAMPLES)):
-                size = values.shape[1] * min(values.shape[2], MOST_NEURONS)
-                if size > left and name in views:
-                    continue
-                left -= size
+            for k in range(min(len(examples), MOST_EXAMPLES)):
+                states = {n.partition("/")[2]: values[n][k] for n in names if _of_same(n, name)}
+                level = _threshold(network, population, variable, states)
+                traces = list(_traces(run, states[variable], spikes.get(population), k, level))
                 label = f"epoch {epoch}, mini-batch {trial}, example {examples[k]}"
-                levels = _threshold(network, population, variable)
-                traces = list(_traces(run, values[k], spikes.get(population), k, levels))
                 layout = {"xaxis": axis("time (ms)"), "yaxis": axis(variable)}
-                views.setdefault(name, []).append(View(traces, layout, label))
+                size = len(states[variable]) * len(traces)
+                found.setdefault(name, []).append((k, View(traces, layout, label), size))
     parts: list[Part] = [
-        Chart(f"{name.replace('/', ': ')}", found, height=340, wide=True, latest=True)
-        for name, found in views.items()
+        Chart(
+            name.replace("/", ": "),
+            affordable(views, MOST_VALUES // len(found)),
+            f"At most {MOST_NEURONS} neurons, those that move most.",
+            height=340,
+            wide=True,
+            latest=True,
+        )
+        for name, views in found.items()
     ]
     return Section("Potentials", parts)
 
 
+def _of_same(name: str, other: str) -> bool:
+    return name.partition("/")[0] == other.partition("/")[0]
+
+
 def _traces(
-    run: Run, values: np.ndarray, spikes: SpikeRecord | None, k: int, level: float
+    run: Run, values: np.ndarray, spikes: SpikeRecord | None, k: int, level: np.ndarray | None
 ) -> Iterator[Trace]:
-    """Yield the courses of the neurons that move most, [steps, neurons], threshold and spikes."""
-    times = (np.arange(len(values)) + 1) * float(run.config["DT_MS"])
-    order = np.argsort(-np.ptp(values, axis=0), kind="stable")[:MOST_NEURONS]
-    for number, neuron in enumerate(np.sort(order)):
-        yield {
-            "type": "scatter",
-            "mode": "lines",
-            "x0": float(times[0]),
-            "dx": float(run.config["DT_MS"]),
-            "y": packed(np.asarray(values[:, neuron], np.float32)),
-            "name": f"neuron {neuron}",
-            "line": {"color": colour(number), "width": 1.5},
-            "hovertemplate": "%{fullData.name}, %{x:.2f} ms: %{y:.4g}<extra></extra>",
-        }
-    if math.isfinite(level):
-        yield {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [float(times[0]), float(times[-1])],
-            "y": [level, level],
-            "name": "threshold",
-            "line": {"color": "@muted", "width": 1.2, "dash": "dash"},
-        }
+    """Yield the courses of the neurons that move most, [steps, neurons], threshold and spikes.
+
+    ``level``: the threshold, a number or [steps, neurons].
+    """
+    step = float(run.config["DT_MS"])
+    shown = np.sort(np.argsort(-np.ptp(values, axis=0), kind="stable")[:MOST_NEURONS])
+    levels = None if level is None else np.broadcast_to(level, values.shape)
+    moves = level is not None and level.ndim > 0
+    for number, neuron in enumerate(shown):
+        yield _course(values[:, neuron], step, f"neuron {neuron}", color=colour(number), width=1.5)
+        if levels is not None and moves:
+            name = f"threshold of neuron {neuron}"
+            yield _course(levels[:, neuron], step, name, color=colour(number), dash="dot", width=1)
+    if levels is not None and not moves:
+        yield _course(levels[:, 0], step, "threshold", color="@muted", dash="dash", width=1.2)
     if spikes is None:
         return
-    top = level if math.isfinite(level) else float(values[:, order].max())
     when, ids = spikes.example(k)
-    for number, neuron in enumerate(np.sort(order)):
+    top = levels if levels is not None else np.broadcast_to(values[:, shown].max(), values.shape)
+    for number, neuron in enumerate(shown):
         own = when[ids == neuron]
+        steps = np.clip((own / step).astype(int), 0, len(values) - 1)
         yield {
-            **ticks(own, np.full(len(own), neuron), 1, f"spikes of neuron {neuron}"),
-            "y": [top] * len(own),
+            **ticks(own, top[steps, neuron], 1, f"spikes of neuron {neuron}"),
+            "y": packed(top[steps, neuron]),
             "marker": {"symbol": "triangle-down", "size": 9, "color": colour(number)},
             "hovertemplate": "%{fullData.name}: %{x:.2f} ms<extra></extra>",
             "showlegend": False,
         }
 
 
-def _threshold(network: Network | None, population: str, variable: str) -> float:
-    """Return the threshold of a variable where it is one number for all neurons, or NaN."""
+def _course(values: np.ndarray, step: float, name: str, **line: Any) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x0": step,
+        "dx": step,
+        "y": packed(np.asarray(values, np.float32)),
+        "name": name,
+        "line": line,
+        "hovertemplate": "%{fullData.name}, %{x:.2f} ms: %{y:.4g}<extra></extra>",
+    }
+
+
+def _threshold(
+    network: Network | None, population: str, variable: str, states: Mapping[str, np.ndarray]
+) -> np.ndarray | None:
+    """Return the threshold of a variable: a number, or [steps, neurons] where it moves.
+
+    None where the variable has none, and where the threshold follows from what was not recorded.
+    """
     if network is None:
-        return math.nan
+        return None
     of = next(p for p in network.populations if p.name == population)
     if of.neuron is None or of.neuron.system.threshold_state != variable:
-        return math.nan
-    numbers = {symbol(name): v for name, v in of.values.items() if np.ndim(v) == 0}
-    value = sp.sympify(of.neuron.system.threshold_value).subs(numbers)
-    return float(value) if value.is_number else math.nan
+        return None
+    known: dict[str, Any] = {n: v for n, v in of.values.items() if n not in of.trained}
+    known |= states
+    expression = sp.sympify(of.neuron.system.threshold_value)
+    needed = sorted(one.name for one in expression.free_symbols)
+    if not set(needed) <= known.keys():
+        return None
+    value = sp.lambdify([symbol(name) for name in needed], expression, "numpy")
+    return np.asarray(value(*(np.asarray(known[name], float) for name in needed)), float)

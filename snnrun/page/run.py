@@ -31,7 +31,7 @@ def page_of_run(run: Run, reference: Reference | None = None, beside: Path | Non
             course.course(run),
             about.results(run),
             confusion(run),
-            course.activity(run),
+            course.activity(run, built.populations),
             recorded.rasters(run),
             recorded.potentials(run, built.network),
             *learned.learned(run, built.network, built.last),

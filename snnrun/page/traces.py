@@ -18,6 +18,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 SCALE = "Viridis"  # of what has an order
 PERCENT = {"tickformat": ".0%", "hoverformat": ".2%"}
 _MARKED = 25  # points up to which every one has a marker
+_TICKED = 8  # epochs up to which each has a tick
 _LOGARITHMIC = 20.0  # ratio of largest to smallest value from which on an axis is logarithmic
 _INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4")
 
@@ -92,9 +93,9 @@ def axis(title: str, **more: Any) -> Axis:
     return {"title": {"text": title}, **more}
 
 
-def epochs(**more: Any) -> Axis:
-    """Return the axis of epochs, whose ticks are whole numbers."""
-    return axis("epoch", tickformat="d", **more)
+def epochs(last: float) -> Axis:
+    """Return the axis of epochs up to ``last``, whose ticks are whole numbers."""
+    return axis("epoch", tickformat="d", **({"dtick": 1} if last <= _TICKED else {}))
 
 
 def logarithmic(columns: Sequence[np.ndarray], ratio: float = _LOGARITHMIC) -> Axis:
