@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snnrun.backends import open_backend, require_backend
 from snnrun.backends.base import Backend, Opened
@@ -23,6 +24,7 @@ from snnrun.datasets.spikes import Splits
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.files import copy_file, write_error
 from snnrun.interruption import preparing, score, stoppable
+from snnrun.loggers.logs import Logs, require_loggers
 from snnrun.needs import require_memory, require_memory_for_data
 from snnrun.network.build import (
     build_network,
@@ -58,6 +60,9 @@ from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Trainer
 from snnrun.training.start import load_earlier_run, require_same_data
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
+
+if TYPE_CHECKING:
+    from snnrun.plots.live import LivePlots
 
 
 def train(
@@ -126,6 +131,7 @@ def train_in(
         stop.limit(config.TIME_LIMIT)
         require_backend(config)
         require_plots(config)
+        require_loggers(config)
         splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
@@ -138,7 +144,8 @@ def train_in(
         for line in enter([*splits.notices, *opened.notices], record.notices):
             reporter.warning(line)
         ending.training()
-        keeper = _keeper(config, paths, backend, record, state, resumed)
+        logs = stack.enter_context(Logs(config, paths, record, reporter.warning))
+        keeper = _keeper(config, paths, backend, record, state, resumed, logs.kept)
         plots = live_plots(stack, config, paths, splits, backend, record, reporter.warning)
         trainer = Trainer(
             config=config,
@@ -156,10 +163,7 @@ def train_in(
         with stoppable(config, stop, state, record, paths, reporter, plots):
             ended_early = trainer.run()
         make_final_tests(config, backend, splits, record, state, keeper)
-        record.finish(ended_early)
-        record.write()
-        if plots:
-            plots.ended()
+        _end(record, ended_early, plots, logs)
         reporter.finish(outcome(config, record, state, paths, time.monotonic() - started))
     return score(state, record)
 
@@ -334,12 +338,22 @@ def _keeper(
     record: RunRecord,
     state: State,
     resumed: State | None,
+    kept: Callable[[int], None],
 ) -> Keeper:
     """Return what writes checkpoints, which knows of weights that were loaded."""
-    keeper = Keeper(config, paths, backend, record, resumed)
+    keeper = Keeper(config, paths, backend, record, resumed, kept)
     if resumed is None and (config.LOAD_LAST or config.LOAD_BEST or not config.N_EPOCH):
         keeper.loaded(state)
     return keeper
+
+
+def _end(record: RunRecord, ended_early: str, plots: LivePlots | None, logs: Logs) -> None:
+    """Write that the run has ended, and make and log what is made at the end."""
+    record.finish(ended_early)
+    record.write()
+    if plots:
+        plots.ended()
+    logs.finish()
 
 
 def _resumed(config: Config, paths: RunPaths, opened: Opened) -> State | None:

@@ -62,9 +62,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": STORY - {"presets", "record", "report", "training"},
     "gradcheck": STORY | {"connectivity", "testing"},
     "needs": STORY,
+    "loggers": CONFIGURED | {"record", "report"},
     "summary": STORY,
     "interruption": STORY | {"plots", "summary"},
-    "run": STORY | {"interruption", "needs", "plots", "summary"},
+    "run": STORY | {"interruption", "loggers", "needs", "plots", "summary"},
     "page": TOLD | {"needs", "search", "sweeps"},
     "crossval": STORY | {"run"},
     "commands": TOLD

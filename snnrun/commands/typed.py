@@ -17,7 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from hydra.errors import HydraException
 
-from snnrun.keys.kinds import TEXT
+from snnrun.keys.key import NULLS
+from snnrun.keys.kinds import NAMES, TEXT
 from snnrun.schema import ALIASES, SCHEMA
 from snnrun.shell import hydra_quoted
 
@@ -31,6 +32,7 @@ HYDRAS = (  # settings of Hydra's that are texts
 )
 NULLABLE = ("hydra.output_subdir",)
 NO_CHOICES: Mapping[str, Collection[str]] = MappingProxyType({})
+LISTS = tuple(name for name, key in SCHEMA.items() if key.kind is NAMES)  # commas, no brackets
 PATHS = ("OUT_DIR", "hydra.run.dir", "hydra.sweep.dir")  # which Hydra makes, and expands no ~ in
 QUOTES = ("'", '"')
 _SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
@@ -42,8 +44,9 @@ def as_typed(
 ) -> str:
     """Return an override such that Hydra reads the value of a text or path as it was typed.
 
-    Left as they are: values in quotes, which Hydra takes off, null where the key may be null, and
-    interpolations ``${...}``. Words of keys that are no texts are left to Hydra altogether.
+    A list of names needs no brackets. Left as they are: values in quotes, which Hydra takes off,
+    null where the key may be null, and interpolations ``${...}``. Words of other keys that are no
+    texts are left to Hydra altogether.
 
     Args:
         word: KEY=VALUE, as typed.
@@ -54,6 +57,8 @@ def as_typed(
     if match is None or not match["value"]:
         return word
     name, value = match["name"], match["value"]
+    if name in LISTS and not _SWEEP.fullmatch(value) and not value.startswith(("[", "$")):
+        return word if value in NULLS else f"{match['add']}{name}=[{value}]"
     own = choices.get(name, ())
     if not own and not _may_be_text(name):
         return word

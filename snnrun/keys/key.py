@@ -9,7 +9,7 @@ from typing import Any
 
 from snnrun.errors import did_you_mean
 from snnrun.keys.files import GENERAL, defaults_of, having
-from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT, Kind, Problems, shown
+from snnrun.keys.kinds import BOOL, FLOAT, INT, NAMES, TEXT, Kind, Problems, shown
 from snnrun.keys.synonyms import value_hint
 
 NULLS = ("null", "None", "none", "~")  # how people write null where a number or a list belongs
@@ -64,7 +64,8 @@ class Key:
         unit: Unit of the value.
         minimum, maximum: Bounds that are allowed themselves.
         above, below: Bounds that are not.
-        choices: The only texts allowed; with ``dotted_path`` a path to a user's object too.
+        choices: The only texts allowed, or entries of a list; with ``dotted_path`` a path to a
+            user's object too.
         nullable: Whether null is allowed; ``null`` says what it means.
         active_if: The key has an effect if one of these holds; empty: always.
         changeable: Commands (resume, test) in which it may differ from what the run began with.
@@ -119,7 +120,8 @@ class Key:
     def allowed(self) -> str:
         """Return what is allowed, as it completes "must be ..."."""
         if self.choices:
-            text = "one of " + ", ".join(self.choices)
+            text = "some of " if self.kind is NAMES else "one of "
+            text += ", ".join(self.choices)
             text += " or the dotted path of your own" if self.dotted_path else ""
         else:
             signs = {">": self.above, ">=": self.minimum, "<": self.below, "<=": self.maximum}
@@ -134,7 +136,7 @@ class Key:
 
     def _within(self, value: Any) -> bool:
         if self.choices:
-            return value in self.choices or (self.dotted_path and _is_dotted_path(value))
+            return not self._strange(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return True
         return (
@@ -144,10 +146,19 @@ class Key:
             and (self.below is None or value < self.below)
         )
 
+    def _strange(self, value: Any) -> list[Any]:
+        """Return what ``value`` is, or has in it, that is none of the choices."""
+        texts = value.split(",") if self.kind is NAMES and isinstance(value, str) else value
+        return [
+            text
+            for text in (texts if isinstance(texts, list | tuple) else [texts])
+            if text not in self.choices and not (self.dotted_path and _is_dotted_path(str(text)))
+        ]
+
     def _refusal(self, value: Any) -> str:
         hint = value_hint(self.name, value)
-        if not hint and isinstance(value, str):
-            hint = did_you_mean(value, self.choices)
+        if not hint and self.choices and (strange := self._strange(value)):
+            hint = did_you_mean(strange[0], self.choices) if isinstance(strange[0], str) else ""
         if self.kind is BOOL and value in (0, 1):
             hint = f" Did you mean {'true' if value else 'false'}?"
         if self.kind is TEXT and isinstance(value, bool | int | float):

@@ -90,6 +90,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in _items(value))
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    """Return each name of a list once; a text holds them with commas between."""
+    items = value.split(",") if isinstance(value, str) else _items(value)
+    return tuple(dict.fromkeys(_text(item).strip() for item in items))
+
+
 def _wholes(value: Any) -> tuple[int, ...]:
     return tuple(_whole(item) for item in _items(value))
 
@@ -129,6 +135,7 @@ TEXT = Kind(text="a text", convert=_text)
 COUNT = Kind(text='a number of examples (or "K mini-batches")', convert=_count)
 START = Kind(text="a number, or first", convert=_start)
 TEXTS = Kind(text="a list of texts", convert=_texts)
+NAMES = Kind(text="a list of names, as in csv,tensorboard", convert=_names)
 POPULATIONS = Kind(text="a list of populations, as in [hidden, output]", convert=_texts)
 VARIABLES = Kind(
     text="a list of [population, variable] pairs, as in [[hidden, V]]", convert=_text_pairs

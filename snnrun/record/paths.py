@@ -40,6 +40,9 @@ class RunPaths:
         plots/                pictures
         page.html             what `snnrun report` shows of it
         network.nir           what was exported; network.npz, network.pt likewise
+        metrics.csv           the figures of each epoch, with logger=csv
+        tensorboard/, wandb/  what these loggers write
+        loggers.json          how far each logger is
         run.log               what was reported
         run.pid               which process works on the run, while there is one
         run.end               how the run ended, if it has not finished
@@ -61,6 +64,10 @@ class RunPaths:
     code = _At("code")
     plots = _At("plots")
     exported = _At("network")  # with the suffix of a format
+    metrics = _At("metrics.csv")
+    loggers = _At("loggers.json")
+    tensorboard = _At("tensorboard")
+    wandb = _At("wandb")
     log = _At("run.log")
     pid = _At("run.pid")
     end = _At("run.end")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from snnrun.keys.key import RESUME, TEST, Row, row, switch, table, text, unless, when, whole
-from snnrun.keys.kinds import EPOCH_TRIALS, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
+from snnrun.keys.kinds import EPOCH_TRIALS, NAMES, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
 EVERY_TRIAL = " Without {} every trial is recorded."
@@ -107,6 +107,15 @@ KEYS = table(
     switch(
         "CHECKPOINT",
         "Write checkpoints/last.h5 after each epoch, from which the run can be resumed.",
+    ),
+    row(
+        "logger",
+        "What the figures of each epoch, the configuration, the final tests and the pictures of "
+        "FANCY_PLOTS and TRAINING_PLOT are given to: csv, the table metrics.csv of the epochs in "
+        "the run folder; tensorboard, mlflow and wandb (docs/loggers.md); several with commas "
+        "between.",
+        kind=NAMES, choices=("csv", "tensorboard", "mlflow", "wandb"), dotted_path=True,
+        nullable=True, null="nothing",
     ),
     text(
         "CHECKPOINT_BEST",

@@ -10,6 +10,7 @@ the time.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from snnrun.backends.base import Backend
@@ -23,7 +24,11 @@ SHARE = 0.05  # of the run's time that writing may take
 
 
 class Keeper:
-    """Writes the record and the checkpoints of a run."""
+    """Writes the record and the checkpoints of a run.
+
+    ``kept`` is told, each time that it has written, how many epochs of the run are on disk; where
+    nothing is kept on disk, how many are done.
+    """
 
     def __init__(
         self,
@@ -32,11 +37,13 @@ class Keeper:
         backend: Backend,
         record: RunRecord,
         resumed: State | None = None,
+        kept: Callable[[int], None] = lambda epochs: None,
     ) -> None:
         self._config = config
         self._paths = paths
         self._backend = backend
         self._record = record
+        self._tell = kept
         self._best: dict[str, Any] | None = None  # not on disk yet; where nothing is kept, ever
         self._next = 0.0
         # where the last checkpoint goes on: epoch and mini-batch
@@ -83,8 +90,11 @@ class Keeper:
         return "The last checkpoint holds the weights that the run started from."
 
     def _write(self, state: State, *, always: bool = False) -> None:
-        if not self._config.WRITE_TO_DISK:  # what is read at the end the run itself writes
-            return
+        if self._config.WRITE_TO_DISK:  # else the run itself writes what is read at the end
+            self._to_disk(state, always)
+        self._tell(state.epoch)
+
+    def _to_disk(self, state: State, always: bool) -> None:
         self._record.write()
         if self._best is not None:
             save(self._paths.best, self._best)
