@@ -44,7 +44,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     After an error what was written is removed, and what was at ``path`` before is still there.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         with temporary.open("rb+") as written:
@@ -78,6 +78,26 @@ def copy_file(source: Path, target: Path) -> None:
     make_folders(target.parent)
     with source.open("rb") as content, atomic_file(target) as out:
         shutil.copyfileobj(content, out)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a hidden name in the same folder, for what is not yet, or no longer, whole."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a name is one of ``temporary_beside``."""
+    return bool(_TEMPORARY.fullmatch(name))
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of all files in a folder, without those that links in it lead to."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # gone meanwhile
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
 
 
 def write_error(path: Path, error: OSError) -> RecordError:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+import sysconfig
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean
 
 Kind = TypeVar("Kind")
+
+OURS = ("snnrun", "hydra_plugins")
 
 
 def load_object(name: str, where: str) -> Any:
@@ -56,6 +62,49 @@ def find(name: str, known: Mapping[str, Kind], kind: type[Kind], where: str) -> 
             f"{where}={name}: a snnrun {kind.__name__} is needed, not a {type(found).__name__}"
         )
     return found
+
+
+def users_modules(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """Yield the modules behind dotted names that are not installed, and those that lie beside them.
+
+    Each is given by its path below the folder in which Python found it, and its file. Of a package
+    all modules are there, of others those that were imported.
+    """
+    roots = {folder for name in names if (folder := _folder(_imported(name.rpartition(".")[0])))}
+    for name, module in sorted(sys.modules.items()):
+        folder = None if "." in name or name == "__main__" else _folder(module)
+        if folder not in roots or folder is None:
+            continue
+        file = getattr(module, "__file__", None)
+        package = getattr(module, "__path__", None)
+        for path in (
+            sorted(Path(next(iter(package))).rglob("*.py")) if package else [Path(str(file))]
+        ):
+            below = path.relative_to(folder)
+            if not any(part.startswith(".") for part in below.parts):
+                yield below.as_posix(), path
+
+
+def _imported(module: str) -> ModuleType | None:
+    """Return the package or module with which a dotted name begins; None if there is none."""
+    top = module.partition(".")[0]
+    try:
+        import_module(module)
+    except ImportError:
+        return None
+    return sys.modules[top]
+
+
+def _folder(top: ModuleType | None) -> Path | None:
+    """Return the folder in which Python found a module; None of one that is installed."""
+    package, file = getattr(top, "__path__", None), getattr(top, "__file__", None)
+    place = next(iter(package), None) if package else file
+    if place is None or top is None or top.__name__ in OURS:
+        return None
+    folder = Path(place).absolute().parent
+    inside = {"site-packages", "dist-packages"} & {*folder.parts}
+    standard = folder.is_relative_to(sysconfig.get_path("stdlib"))
+    return None if inside or standard else folder
 
 
 def where_and_what(error: Exception, file: str = "") -> str:

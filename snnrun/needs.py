@@ -19,6 +19,7 @@ from snnrun.machine import available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_regulariser, find_rule
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network, Projection
+from snnrun.numbers import size_in_words
 from snnrun.schema.fields import INPUT
 
 SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime
@@ -218,12 +219,3 @@ def _require(config: Config, parts: list[Part]) -> None:
             ]
         )
     )
-
-
-def size_in_words(size: float) -> str:
-    """Return a number of bytes as a person writes it: 3.1 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} TB" if size < 1000 else f"{size:,.0f} TB"

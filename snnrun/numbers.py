@@ -53,6 +53,15 @@ def rate(per_second: float | None) -> str:
     return f"{per_second / 1e6:.1f}M"
 
 
+def size_in_words(size: float) -> str:
+    """Return a number of bytes as a person writes it: 3.1 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} TB" if size < 1000 else f"{size:,.0f} TB"
+
+
 def table(rows: Sequence[Sequence[str]], left: Collection[int] = (), gap: str = " ") -> list[str]:
     """Return rows of cells as lines whose columns stand below each other, some to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

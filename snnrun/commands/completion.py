@@ -24,6 +24,10 @@ OF_FOLDERS = {  # with their options
     "plot": PLOT_OPTIONS,
     "report": ("--output", "--open"),
     "watch": ("--port", "--host"),
+    "runs": ("--filter", "--sort", "--csv", "--json"),
+    "note": (),
+    "remove": ("--older", "--filter", "--yes"),
+    "pack": ("--output",),
 }
 DATA_ACTIONS = ("info", "verify", "fetch")
 
@@ -45,7 +49,7 @@ def suggestions(line: str) -> list[str]:
         changeable = [name for name, key in SCHEMA.items() if command in key.changeable]
         return _key_words(word, changeable) if before else []  # first a folder: the shell knows
     if command in OF_FOLDERS:  # which the shell knows
-        return _starting(word, OF_FOLDERS[command]) if word.startswith("-") else []
+        return _of_options(word, before, OF_FOLDERS[command])
     if command not in TAKES_CONFIG:
         return []
     if word.startswith("-"):
@@ -60,11 +64,18 @@ def _of_a_sweep(word: str, before: Sequence[str]) -> list[str]:
     if not before:
         return _starting(word, SWEEP_ACTIONS)
     action = before[0]
+    if action == "add" and not word.startswith("-"):
+        return _key_words(word, SCHEMA)
+    return _of_options(word, before, SWEEP_ACTIONS.get(action, ()))
+
+
+def _of_options(word: str, before: Sequence[str], options: Collection[str]) -> list[str]:
+    """Complete an option, or the keys that the one before the word takes."""
     if word.startswith("-"):
-        return _starting(word, SWEEP_ACTIONS.get(action, ()))
-    if before[-1] in ("--by", "--sort"):
+        return _starting(word, options)
+    if before and before[-1] in ("--by", "--sort"):
         return _starting(word, SCHEMA)
-    if before[-1] == "--filter" or action == "add":
+    if before and before[-1] == "--filter":
         return _key_words(word, SCHEMA)
     return []
 

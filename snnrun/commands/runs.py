@@ -13,20 +13,21 @@ HELP = """\
 usage: snnrun runs [FOLDER] [--filter KEY=VALUE ...] [--sort KEY] [--csv|--json]
 
 Lists the runs in FOLDER/outputs, the newest first: how many of its epochs each has done, how it
-ended, its accuracies, and the settings that differ between them. Without FOLDER, those below the
-current folder; of runs that were given OUT_DIR=FOLDER, those below that. FOLDER may also be that of
-a sweep, of several sweeps, or hold runs itself.
+ended, its accuracies, the settings that differ between them, and its notes (`snnrun note`). Without
+FOLDER, those below the current folder; of runs that were given OUT_DIR=FOLDER, those below that.
+FOLDER may also be that of a sweep, of several sweeps, or hold runs itself.
 
   train%, valid%  accuracy of the last epoch on the training and the validation set
   test%           accuracy on the test set: at the end of the run, or else of the last `snnrun test`
   best%           the same with the best weights, as CHECKPOINT_BEST chose them, not the last ones
+  size            of all its files
   state           {states}
 
   --filter        only runs with this value of a key, which may have * and ?; again for further
                   keys. State too (state=failed), and one of several TAGS (TAGS=paper)
-  --sort          by a key, or by created, epochs, train, validation, test, best, seconds; with -
-                  before it the other way round: --sort=-validation
-  --csv, --json   all digits; scores as shares of 1, times in seconds
+  --sort          by a key, or by created, epochs, train, validation, test, best, seconds, size;
+                  with - before it the other way round: --sort=-validation
+  --csv, --json   all digits; scores as shares of 1, times in seconds, sizes in bytes
 
 examples:
   snnrun runs

@@ -17,7 +17,9 @@ from snnrun.commands.compose import Origin
 from snnrun.commands.typed import as_typed
 from snnrun.config import Config, flat, listed, validate
 from snnrun.errors import CheckpointError, ConfigError
+from snnrun.files import is_temporary
 from snnrun.presets import NONE, Setting
+from snnrun.record.archive import at_home
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.record.saved import save_config
@@ -99,6 +101,7 @@ def run_folder(word: str, name: str = "resume") -> Path:
             f"{folder}: a cross-validation, which `{command('crossval', folder)}` goes on with; "
             "its folders speaker... are runs"
         )
+    _take_modules(paths)
     if not paths.overrides.is_file():  # which is written last
         raise CheckpointError(
             f"{folder}: the run ended before its configuration was written whole, so there is "
@@ -107,13 +110,23 @@ def run_folder(word: str, name: str = "resume") -> Path:
     return folder
 
 
+def _take_modules(paths: RunPaths) -> None:
+    """Let the modules be found that a run was packed with, before all others of their names."""
+    folder = str(paths.modules.absolute())
+    if paths.modules.is_dir() and folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def _newest_run(name: str) -> Path:
     top = Path("outputs")
     folders = {folder for pattern in RUN_FOLDERS for folder in top.glob(pattern)}
     made = {
         f: RunPaths(f).config.stat().st_mtime_ns
         for f in folders
-        if f.relative_to(top).parts[0] not in NO_RUNS and _is_run(f) and not _is_fold(f)
+        if f.relative_to(top).parts[0] not in NO_RUNS
+        and not any(map(is_temporary, f.parts))
+        and _is_run(f)
+        and not _is_fold(f)
     }
     if not made:
         raise CheckpointError(
@@ -169,7 +182,7 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     saved = OmegaConf.load(RunPaths(folder).config)
     if not isinstance(saved, DictConfig):
         raise ConfigError(f"{RunPaths(folder).config}: holds no configuration")
-    values = flat(saved)
+    values = at_home(flat(saved), folder)
     if RunPaths(folder).network.is_file():
         values["network.file"] = str(RunPaths(folder).network)
     if command == "test":  # in a training run these say what it started from

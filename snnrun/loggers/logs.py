@@ -2,7 +2,7 @@
 
 They are given an epoch once the run's own files hold it, and write before they say that it is
 logged, which is noted in ``loggers.json``. So a kill at any moment leaves no gap: the next process
-gives them what is missing. Writing takes at most a share of the time, however short epochs are.
+gives them what is missing. Each takes at most a share of the time, however short epochs are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -31,7 +31,7 @@ from snnrun.record.paths import ASKED, MULTIRUN, FoldPaths, RunPaths
 from snnrun.record.writer import RunRecord
 from snnrun.report.notices import enter
 
-SHARE = 0.01  # of the run's time that writing may take
+SHARE = 0.01  # of the run's time that a logger may take
 KEY = "logger"
 _LONGEST = 300  # letters of an error that are shown
 _STOPS = (SystemExit, KeyboardInterrupt)
@@ -65,7 +65,7 @@ class Logs:
         self._loggers: dict[str, Logger] = {}
         self._next: dict[str, int] = {}  # name -> the first epoch that it was not given
         self._kept = 0  # epochs that the run's own files hold
-        self._not_before = 0.0
+        self._not_before: dict[str, float] = {}  # name -> when it is given more, at the earliest
 
     def __enter__(self) -> Logs:
         """Make all loggers ready."""
@@ -81,21 +81,19 @@ class Logs:
         """Give them what is left, and close them."""
         if not self._loggers:
             return
-        self._log()
+        self._log(self._loggers)
         stopped = isinstance(error, _STOPS)
         self._close("stopped" if stopped else "failed" if error else "finished")
 
     def kept(self, epochs: int) -> None:
         """Say that the run's own files hold so many epochs, which may now be logged."""
         self._kept = epochs
-        started = time.monotonic()
-        if self._loggers and started >= self._not_before:
-            self._log()
-            self._not_before = started + (time.monotonic() - started) / SHARE
+        now = time.monotonic()
+        self._log({name for name in self._loggers if now >= self._not_before.get(name, now)})
 
     def finish(self) -> None:
         """Give them the tests and the pictures of a run that has ended, and close them."""
-        self._log()
+        self._log(self._loggers)
         noticed = len(self._record.notices)
         tests, pictures = self._tests(), sorted(self._paths.plots.glob("*.png"))
         for name, logger in list(self._loggers.items()):
@@ -119,13 +117,14 @@ class Logs:
         self._loggers[name] = logger
         self._next[name] = logger.begin(run)
 
-    def _log(self) -> None:
-        """Give each logger the epochs that it lacks, and note what it has."""
-        news = {name for name in self._loggers if self._next[name] < self._kept}
+    def _log(self, names: Iterable[str]) -> None:
+        """Give loggers the epochs that they lack, and note what they have."""
+        news = [name for name in names if self._next[name] < self._kept]
         for name in news:
-            rows = self._rows(self._next[name])
+            started, rows = time.monotonic(), self._rows(self._next[name])
             self._attempt(name, partial(self._loggers[name].log, rows))
             self._next[name] = self._kept
+            self._not_before[name] = started + (time.monotonic() - started) / SHARE
         if news:
             self._note()
 

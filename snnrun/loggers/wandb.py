@@ -26,30 +26,11 @@ class WeightsAndBiases(Logger):
     """
 
     def begin(self, run: LoggedRun) -> int:
-        mode: Any = os.environ.get("WANDB_MODE", "offline")
+        mode = os.environ.get("WANDB_MODE", "offline")
         self._id = str(run.remembered.get("id") or secrets.token_hex(4))
         paths = RunPaths(run.folder)
         before = list(paths.wandb.glob(f"offline-run-*-{self._id}"))
-        self._run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", PROJECT),
-            id=self._id,
-            name=run.name,
-            group=run.group or None,
-            tags=run.tags,
-            config=dict(run.config),
-            dir=str(run.folder),
-            mode=mode,
-            resume="allow",
-            settings=wandb.Settings(
-                console="off",
-                silent=True,
-                disable_code=True,
-                disable_git=True,
-                disable_job_creation=True,
-                x_disable_stats=True,
-                x_save_requirements=False,
-            ),
-        )
+        self._run = _started(run, self._id, mode)
         self._run.define_metric("epoch", hidden=True)
         self._run.define_metric("*", step_metric="epoch")
         if mode != "offline":
@@ -77,3 +58,27 @@ class WeightsAndBiases(Logger):
 
     def remember(self) -> dict[str, Any]:
         return {"id": self._id}
+
+
+def _started(run: LoggedRun, number: str, mode: Any) -> Any:
+    """Return the run of W&B, begun or taken up."""
+    return wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        id=number,
+        name=run.name,
+        group=run.group or None,
+        tags=run.tags,
+        config=dict(run.config),
+        dir=str(run.folder),
+        mode=mode,
+        resume="allow",
+        settings=wandb.Settings(
+            console="off",
+            silent=True,
+            disable_code=True,
+            disable_git=True,
+            disable_job_creation=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
+        ),
+    )

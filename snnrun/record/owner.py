@@ -103,6 +103,20 @@ def claim(paths: RunPaths) -> Iterator[None]:
                 paths.pid.unlink()
 
 
+@contextmanager
+def at_rest(paths: RunPaths) -> Iterator[None]:
+    """Let no process begin to work on a run folder, which exists, for the length of the block.
+
+    Nothing is written, so the folder may be somebody else's. Raises RecordError if a process is at
+    work in it.
+    """
+    with one_at_a_time(paths.root):
+        owner = read_owner(paths)
+        if owner is not None and running(paths):
+            raise _at_work(paths, owner)
+        yield
+
+
 def refuse_old_run(paths: RunPaths) -> None:
     """Raise RecordError if the folder holds a run: a new one would mix with what is left of it."""
     if paths.run.exists() or paths.last.exists():
@@ -114,11 +128,14 @@ def refuse_old_run(paths: RunPaths) -> None:
 
 def _refuse_if_running(paths: RunPaths) -> None:
     owner = read_owner(paths)
-    if owner is None or owner == Owner.current() or not running(paths):
-        return
+    if owner is not None and owner != Owner.current() and running(paths):
+        raise _at_work(paths, owner)
+
+
+def _at_work(paths: RunPaths, owner: Owner) -> RecordError:
     here = owner.machine == _machine()
     after = "" if here else f"; {SILENCE_S:.0f} s after its last sign of life it counts as dead"
-    raise RecordError(
+    return RecordError(
         f"{paths.root}: process {owner.pid} on {owner.host} is working on this run. Wait until it "
         f"has ended, or stop it there (kill {owner.pid}){after}. If it is surely dead, delete "
         f"{quoted(str(paths.pid))}"

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from snnrun.files import is_temporary
+
 SPIKES, VARIABLES, WEIGHTS, PREDICTIONS = "spikes", "variables", "weights", "predictions"
 RECORDING_KINDS = (SPIKES, VARIABLES, WEIGHTS)  # the kinds that have parts per epoch and trial
 MULTIRUN = "multirun.yaml"  # what Hydra has composed, beside the folders of a multirun's jobs
@@ -20,6 +22,11 @@ class _At:
 
     def __init__(self, *names: str) -> None:
         self._names = names
+
+    @property
+    def first(self) -> str:
+        """The name of what lies in the run folder itself."""
+        return self._names[0]
 
     def __get__(self, paths: RunPaths, owner: type) -> Path:
         return paths.root.joinpath(*self._names)
@@ -43,6 +50,8 @@ class RunPaths:
         metrics.csv           the figures of each epoch, with logger=csv
         tensorboard/, wandb/  what these loggers write
         loggers.json          how far each logger is
+        notes.json            what people have noted about it
+        modules/, inputs/     in a run that was packed: models of one's own, files that it names
         run.log               what was reported
         run.pid               which process works on the run, while there is one
         run.end               how the run ended, if it has not finished
@@ -68,6 +77,9 @@ class RunPaths:
     loggers = _At("loggers.json")
     tensorboard = _At("tensorboard")
     wandb = _At("wandb")
+    notes = _At("notes.json")
+    modules = _At("modules")
+    inputs = _At("inputs")
     log = _At("run.log")
     pid = _At("run.pid")
     end = _At("run.end")
@@ -105,6 +117,16 @@ class RunPaths:
             if path.parent == folder and (match := _PART.fullmatch(path.name)):
                 found[int(match[1]), int(match[2])] = path
         return dict(sorted(found.items()))
+
+    def strangers(self) -> list[Path]:
+        """Return what lies in the folder beside the files of a run."""
+        known = {place.first for place in vars(RunPaths).values() if isinstance(place, _At)}
+        known |= {self.index(kind).name for kind in RECORDING_KINDS}
+        return [
+            path
+            for path in sorted(self.root.iterdir())
+            if path.name not in known and not is_temporary(path.name)
+        ]
 
     def folders(self) -> tuple[Path, ...]:
         """Return every folder in which a run writes files."""

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from snnrun.errors import SnnrunError
+from snnrun.files import is_temporary
 from snnrun.record.ending import read_end
 from snnrun.record.evaluation import GROUP as TESTS
 from snnrun.record.owner import read_owner
@@ -73,6 +74,7 @@ class Summary:
 def run_folders(top: Path, deepest: float = math.inf) -> Iterator[Path]:
     """Yield the run folders in ``top``, itself and so many levels below it; none within another."""
     for folder, below, files in os.walk(top):
+        below[:] = [name for name in below if not is_temporary(name)]
         paths = RunPaths(Path(folder))
         if not {paths.run.name, paths.pid.name, paths.end.name}.isdisjoint(files):
             below.clear()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
-from snnrun.numbers import csv_text, table
+from snnrun.numbers import csv_text, size_in_words, table
 from snnrun.sweeps.settings import differing, known_key, nan_last, number_of, value_of
 from snnrun.sweeps.sweep import DEEPEST, FOLDERS, Job, read_runs
 from snnrun.sweeps.table import in_short, job_as_object
@@ -22,11 +24,15 @@ SORTABLE = {  # what --sort takes besides keys; of those with a minus the highes
     "test": "-test_score",
     "best": "-test_best_score",
     "seconds": "seconds",
+    "size": "-size",
 }
 
+Row = tuple[str, ...]
+
 _SCORES = ("train%", "valid%", "test%", "best%")
-_HEADING = ("run", "name", "dataset", "epochs", "state", *_SCORES, "settings")
-_LEFT = (0, 1, 2, 4, 9)  # columns of words
+_HEADING = ("run", "name", "dataset", "epochs", "state", *_SCORES, "size", "settings")
+_SIZE, _SETTINGS = len(_HEADING) - 2, len(_HEADING) - 1
+_LEFT = (0, 1, 2, 4, _SETTINGS)  # columns of words
 
 
 def find_runs(root: Path) -> list[Job]:
@@ -64,23 +70,35 @@ def show_runs(jobs: Sequence[Job], root: Path, stream: TextIO) -> None:
     usual = jobs[0].folder.relative_to(root).parts[0] in FOLDERS
     keys = [*differing(jobs), *(["TAGS"] if any("TAGS" in job.settings for job in jobs) else [])]
     cells = [_cells(job, root if usual else None, keys) for job in jobs]
-    columns = len(_HEADING) if keys else len(_HEADING) - 1
+    columns = len(_HEADING) if keys else _SETTINGS
     rows = [row[:columns] for row in (_HEADING, *cells)]
-    shown = table(rows, _LEFT)
-    if stream.isatty() and len(shown[0]) >= shutil.get_terminal_size().columns:
-        below = table([("", *row[1:]) for row in rows], _LEFT)  # the folder has its own line
-        shown = [f"{row[0]}\n{line}" for row, line in zip(rows, below, strict=True)]
-    problems = ["", *(job.reason for job in jobs)]
-    for text, problem in zip(shown, problems, strict=True):
+    for text, job in zip(_fitted(rows, stream), (None, *jobs), strict=True):
         stream.write(f"{text}\n")
-        if problem:
-            stream.write(f"    {in_short(problem)}\n")
+        if job is not None and job.reason:
+            stream.write(f"    {in_short(job.reason)}\n")
+        for note in job.notes if job is not None else ():
+            stream.write(f"    note {in_short(str(note))}\n")
+
+
+def _fitted(rows: Sequence[Row], stream: TextIO) -> list[str]:
+    """Return a line for each row: on a narrow terminal without sizes, or else two lines."""
+    lines = table(rows, _LEFT)
+    width = shutil.get_terminal_size().columns if stream.isatty() else math.inf
+    if len(lines[0]) < width:
+        return lines
+    rows = [(*row[:_SIZE], *row[_SIZE + 1 :]) for row in rows]
+    left = {*_LEFT, _SIZE}
+    lines = table(rows, left)
+    if len(lines[0]) < width:
+        return lines
+    below = table([("", *row[1:]) for row in rows], left)  # the folder has its own line
+    return [f"{row[0]}\n{line}" for row, line in zip(rows, below, strict=True)]
 
 
 def as_csv(jobs: Sequence[Job]) -> str:
     """Return the list as CSV with all digits, with a column for each key that differs."""
     keys = differing(jobs)
-    none = Job(folder=Path(), created=0.0, state="", number=0)
+    none = Job(folder=Path(os.devnull), created=0.0, state="", number=0)
     return csv_text([_as_row(job, keys) for job in jobs], _as_row(none, ()))
 
 
@@ -97,12 +115,14 @@ def no_runs(root: Path) -> str:
 
 def _as_object(job: Job) -> dict[str, object]:
     told = {key: value for key, value in job_as_object(job).items() if key != "number"}
-    return {"name": job.name, "dataset": job.dataset, **told}
+    kept = {"size": job.size, "notes": [asdict(note) for note in job.notes]}
+    return {"name": job.name, "dataset": job.dataset, **told, **kept}
 
 
 def _as_row(job: Job, keys: Iterable[str]) -> dict[str, object]:
     told = _as_object(job)
     del told["overrides"]
+    told["notes"] = "; ".join(f"{note.when} {note.text}" for note in job.notes)
     return {**told, **{key: value_of(job, key) for key in keys}}
 
 
@@ -113,4 +133,5 @@ def _cells(job: Job, root: Path | None, keys: Sequence[str]) -> tuple[str, ...]:
     epochs = f"{job.epochs}/{job.n_epochs}" if job.n_epochs else ""
     values = ((key, value_of(job, key)) for key in keys)
     settings = " ".join(f"{key}={value}" for key, value in values if value)
-    return (str(folder), job.name, job.dataset, epochs, job.state, *accuracies, settings)
+    size = size_in_words(job.size)
+    return (str(folder), job.name, job.dataset, epochs, job.state, *accuracies, size, settings)

@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from snnrun.files import is_temporary, size_of
 from snnrun.record.ending import STATES as ENDINGS
+from snnrun.record.notes import Note, read_notes
 from snnrun.record.paths import ASKED, MULTIRUN, RunPaths
 from snnrun.record.summary import Summary, read_summary, run_folders
 from snnrun.sweeps.asked import Asked, AskedJob, begun_by, overrides_of, read_asked
@@ -55,6 +57,16 @@ class Job(Summary):
     def settings(self) -> dict[str, str]:
         """Key -> value as text, of all that was given."""
         return overrides_of((*self.base, *self.words))
+
+    @cached_property
+    def size(self) -> int:
+        """The bytes of all files of the run."""
+        return size_of(self.folder)
+
+    @cached_property
+    def notes(self) -> tuple[Note, ...]:
+        """What people have noted about the run, oldest first."""
+        return read_notes(RunPaths(self.folder))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +135,7 @@ def find_sweeps(top: Path) -> list[Path]:
         for name in (MULTIRUN, ASKED)
         for file in top.glob("/".join(["*"] * depth + [name]))
     }
-    return sorted(places)
+    return sorted(place for place in places if not any(map(is_temporary, place.parts)))
 
 
 def newest_sweep(top: Path = Path()) -> Path | None:

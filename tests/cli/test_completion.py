@@ -22,7 +22,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
     [
         ("snnrun tr", ["train"]),
         ("snnrun ", list(COMMANDS)),
-        ("/usr/bin/snnrun re", ["resume"]),
+        ("/usr/bin/snnrun re", ["resume", "remove"]),
         (
             "snnrun train dataset=",
             [
@@ -89,6 +89,8 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("snnrun doctor ", []),
         ("snnrun plot ", []),
         ("snnrun plot --o", ["--output"]),
+        ("snnrun remove --o", ["--older"]),
+        ("snnrun runs --filter N_EP", ["N_EPOCH="]),
     ],
 )
 def test_completion_offers_what_may_stand_there(

@@ -254,3 +254,20 @@ def test_a_stopped_run_has_all_epochs_that_ended(tmp_path: Path, number: int) ->
     process.send_signal(number)
     assert end(process)[0] == 128 + number
     assert_metrics_are_those_of(load_run(tmp_path))
+
+
+@pytest.mark.long
+def test_the_logger_of_the_documentation_works_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[2] / "docs" / "loggers.md").read_text(encoding="utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    Path("mylab").mkdir()
+    Path("mylab/loggers.py").write_text(code)
+    words = overrides({**SMALL, "logger": "csv,mylab.loggers.Mine"})
+    done = snnrun("train", *words, "hydra.run.dir=run")
+    assert (done.returncode, "warning" in done.stdout) == (0, False), done.stdout + done.stderr
+    epochs = [line.split()[0] for line in Path("run/mine.txt").read_text().splitlines()]
+    assert epochs[:3] == ["0", "1", "2"]
+    assert float(epochs[3]) == load_run("run").test["accuracy"]

@@ -16,6 +16,7 @@ from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import provenance
 from snnrun.record.writer import RunRecord
 from snnrun.sweeps.runs import find_runs, no_runs, show_runs
+from snnrun.sweeps.sweep import Job
 
 
 def make_run(
@@ -53,19 +54,22 @@ def listed(root: Path) -> str:
     return out.getvalue()
 
 
-def test_runs_are_listed_newest_first_with_state_and_accuracies(tmp_path: Path) -> None:
-    make_run(tmp_path, "outputs/2026-11-19/10-00-00", day=19, finished=True)
-    make_run(tmp_path, "multirun/2026-11-20/10-00-00/0", day=20)
-    active = make_run(tmp_path, "outputs/2026-11-21/22-33-01", day=21)
-    (tmp_path / "outputs" / "2026-11-21" / "notes").mkdir()
+def test_runs_are_listed_newest_first_with_state_accuracies_and_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Job, "size", 14_130)
+    make_run(tmp_path, "outputs/11-19/10-00-00", day=19, finished=True)
+    make_run(tmp_path, "multirun/11-20/10-00-00/0", day=20)
+    active = make_run(tmp_path, "outputs/11-21/22-33-01", day=21)
+    (tmp_path / "outputs" / "11-21" / "notes").mkdir()
     with claim(active):
         text = listed(tmp_path)
-    assert text == (
-        "run                            name dataset epochs state    train% valid% test% best%\n"
-        "outputs/2026-11-21/22-33-01    demo yinyang    2/3 running   60.00      -     -     -\n"
-        "multirun/2026-11-20/10-00-00/0 demo yinyang    2/3 killed    60.00      -     -     -\n"
-        "outputs/2026-11-19/10-00-00    demo yinyang    3/3 finished  90.00  80.00 75.00     -\n"
-    )
+    assert text.splitlines() == [
+        "run                       name dataset epochs state    train% valid% test% best%    size",
+        "outputs/11-21/22-33-01    demo yinyang    2/3 running   60.00      -     -     - 14.1 kB",
+        "multirun/11-20/10-00-00/0 demo yinyang    2/3 killed    60.00      -     -     - 14.1 kB",
+        "outputs/11-19/10-00-00    demo yinyang    3/3 finished  90.00  80.00 75.00     - 14.1 kB",
+    ]
 
 
 def test_on_a_narrow_terminal_each_folder_has_a_line_of_its_own(
