@@ -23,6 +23,7 @@ from snnrun.commands.compose import configured
 from snnrun.commands.keys import find
 from snnrun.commands.names import COMMANDS, SWEEP_ACTIONS
 from snnrun.commands.saved_run import read_overrides
+from snnrun.commands.typed import as_typed
 from snnrun.compile.derive import derive
 from snnrun.datasets import load
 from snnrun.errors import ConfigError, ModelError
@@ -38,6 +39,7 @@ README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
 HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
 PLOTS, TUTORIAL = ROOT / "docs" / "plots.md", ROOT / "docs" / "tutorial.md"
 SWEEPS, PAGE = ROOT / "docs" / "sweeps.md", ROOT / "docs" / "page.md"
+RUNS, LOGGERS = ROOT / "docs" / "runs.md", ROOT / "docs" / "loggers.md"
 FILE = re.compile(r"# ((?:mylab|my_conf)/\S+)")  # what an example that is a file begins with
 
 
@@ -70,7 +72,7 @@ def example_commands(document: Path) -> Iterator[list[str]]:
 
 SNNRUN = [
     words[1:]
-    for document in (README, MODELS, PLOTS, PAGE, SWEEPS, TUTORIAL)
+    for document in (README, MODELS, PLOTS, PAGE, SWEEPS, TUTORIAL, RUNS, LOGGERS)
     for words in shell_commands(document)
     if words[0].rpartition("/")[2] == "snnrun"
 ]
@@ -117,7 +119,7 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         assert rest.pop(0) in data.ACTIONS
         compose(rest[: rest.index("--from")] if "--from" in rest else rest)
     elif command in ("resume", "test"):
-        read_overrides([word for word in rest if "=" in word], command, {})
+        read_overrides([as_typed(word) for word in rest if "=" in word], command, {})
     elif command == "keys":
         assert not rest or find(rest).keys
     elif command == "plot":
@@ -128,8 +130,6 @@ def test_every_command_exists_and_its_configuration_is_right(words: list[str]) -
         assert {word for word in rest if word.startswith("-")} <= set(OF_FOLDERS[command])
     elif command in ("doctor", "presets"):
         assert not rest
-    elif command == "runs":
-        assert {word for word in rest if word.startswith("-")} <= {"--sort", "--filter"}
     else:  # of a search, without it and the ranges that it draws from
         searches = ("sweep=", "interval(")
         compose([word for word in rest if not any(part in word for part in searches)])

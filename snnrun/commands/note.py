@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snnrun.errors import ConfigError
-from snnrun.shell import quoted
+from snnrun.shell import command
 
 HELP = """\
 usage: snnrun note RUN ["TEXT"]
@@ -28,8 +28,8 @@ def run(arguments: Sequence[str]) -> int:
         raise ConfigError('snnrun note takes a run folder and a text: snnrun note RUN "..."')
     folder, *words = arguments
     if len(words) > 1:
-        text = quoted(" ".join(words))
-        raise ConfigError(f"a note is one text; put it in quotes: snnrun note {folder} {text}")
+        whole = command("note", folder, " ".join(words))
+        raise ConfigError(f"a note is one text; put it in quotes: {whole}")
     paths = RunPaths(run_folder(folder, "note"))
     if words and not words[0].strip():
         raise ConfigError("the note is empty; without a text, `snnrun note RUN` shows all notes")

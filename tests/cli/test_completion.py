@@ -22,7 +22,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
     [
         ("snnrun tr", ["train"]),
         ("snnrun ", list(COMMANDS)),
-        ("/usr/bin/snnrun re", ["resume", "remove"]),
+        ("/usr/bin/snnrun re", ["resume", "remove", "report"]),
         (
             "snnrun train dataset=",
             [
