@@ -125,7 +125,9 @@ class RunPaths:
         return [
             path
             for path in sorted(self.root.iterdir())
-            if path.name not in known and not is_temporary(path.name)
+            if path.name not in known
+            and path.stem != self.exported.name
+            and not is_temporary(path.name)
         ]
 
     def folders(self) -> tuple[Path, ...]:
