@@ -78,6 +78,11 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
             "surrogates stand for the derivative of spikes, so finite differences cannot check "
             "them; use rule=eventprop"
         )
+    if file := config.network.get("file"):
+        raise ConfigError(
+            f"network.file={file}: gradients are checked on networks of a few neurons, and the "
+            "file says how many there are; check its kind of neuron with HIDDEN_NEURON_TYPE=LIF"
+        )
     network = _small_network(config)
     loss = find_loss(config)
     scale = time_scale([model for layer in network.layers for model in _models(layer)])
@@ -214,6 +219,7 @@ def _small_part(fields: Mapping[str, Any], shape: tuple[int, ...]) -> dict[str, 
 def _small_projection(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a projection whose synapses and delays fit few neurons."""
     small, connectivity = dict(fields), fields.get("connectivity")
+    small.pop("weights", None)  # of more neurons
     if isinstance(connectivity, Mapping) and connectivity["kind"] in (LIST.name, SPARSE.name):
         small["connectivity"] = {"kind": SPARSE.name, "probability": 0.5}
     if (delay := delay_choice(fields.get("delay"))) is not None:

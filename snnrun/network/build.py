@@ -67,13 +67,18 @@ def build_network(
 
 
 def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
-    """Return normally distributed weights [P, Q] of every projection, each from its stream."""
-    return {
-        p.name: p.draw(
-            stream(seed, f"weights {p.name}"), (network.size(p.source), network.size(p.target))
-        )
-        for p in network.projections
-    }
+    """Return the weights [P, Q] with which every projection starts.
+
+    They are normally distributed, each projection's from its stream, or those that are given.
+    """
+
+    def weights(p: Projection) -> np.ndarray:
+        if p.start is not None:
+            return p.start
+        ends = network.size(p.source), network.size(p.target)
+        return p.draw(stream(seed, f"weights {p.name}"), ends)
+
+    return {p.name: weights(p) for p in network.projections}
 
 
 def find_loss(config: Config) -> Loss:
@@ -171,6 +176,9 @@ def _projection(
     mean, std, bounds = (learning or Learning()).start(source.size, mean, std)
     if choice.sign:
         bounds = (0.0, math.inf) if choice.sign > 0 else (-math.inf, 0.0)
+    start = _start_of(choice, ends, synapses, bounds)
+    if start is not None:
+        mean, std = float(np.mean(start)), float(np.std(start))
     delays = None
     if choice.delay is not None:
         delays = make_delays(
@@ -196,7 +204,7 @@ def _projection(
         port=choice.port,
         delays=delays,
         dropout=choice.dropout,
-        start=_start_of(choice, ends, synapses, bounds),
+        start=start,
     )
 
 

@@ -155,8 +155,6 @@ class Projection:
     def draw(self, random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         """Return initial weights between populations of these sizes, 0 without a synapse."""
         synapses = self.synapses
-        if self.start is not None:
-            return self.start
         whole = shape if synapses is None else synapses.weights
         drawn = random.normal(self.mean, self.std, whole)
         weights = np.clip(self.sign * np.abs(drawn) if self.sign else drawn, *self.bounds)

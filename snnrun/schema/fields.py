@@ -106,6 +106,15 @@ def _shape(value: Any) -> Shape:
 SHAPE = Kind(text="[rows, columns, channels] or [length, channels]", convert=_shape)
 
 
+def _file(value: Any) -> str:
+    if not isinstance(value, str) or not value.endswith(".npy"):
+        raise ValueError(value)
+    return value
+
+
+FILE = Kind(text="the name of a file of numbers that ends in .npy", convert=_file)
+
+
 def _connectivity(path: str, value: Any, wrong: list[str]) -> Any:
     try:
         if built_in(value):
@@ -125,7 +134,10 @@ def projection_of(path: str, value: Any, wrong: list[str], other: str = "") -> F
 
 def wrong_weights(path: str, clean: Fields) -> Iterator[str]:
     """Yield what cannot be said of weights that a connectivity fixes."""
-    for name in ("mean", "std", "rule", "sign") if fixes_weights(clean) else ():
+    for name in ("mean", "std") if "weights" in clean else ():
+        if name in clean:
+            yield f"{path}.{name}={shown(clean[name])}: has no effect beside weights; leave it out"
+    for name in ("mean", "std", "rule", "sign", "weights") if fixes_weights(clean) else ():
         if name in clean:
             kind = read(clean["connectivity"], path)
             yield (
@@ -163,6 +175,7 @@ PROJECTION: dict[str, Reader] = {
     "sign": _sign,
     "delay": read_delay,
     "dropout": field(FLOAT, 0.0, minimum=0, below=1),
+    "weights": field(FILE, "start.npy"),
 }
 
 

@@ -252,7 +252,8 @@ OPTIONS = table(
         "The projections between network.populations, in any order: a list of mappings with from, "
         "to, name, mean, std, rule, connectivity (a kind, or {kind, options}; snnrun keys "
         "connectivity), port, sign (1 or -1: weights that stay above or below 0), delay (ms, or "
-        "{kind, start, max, train}) and dropout (of currents, in training). A name left out is "
+        "{kind, start, max, train}), dropout (of currents, in training) and weights (a .npy "
+        "file of the first ones). A name left out is "
         "FROM_to_TO.",
         kind=PROJECTIONS,
     ),
