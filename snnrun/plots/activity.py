@@ -16,7 +16,7 @@ from snnrun.plots.style import (
     Picture,
     by_epoch,
     legend,
-    legend_below,
+    legend_of_all,
     marker,
     tidy,
 )
@@ -75,8 +75,7 @@ def activity_by_epoch(epochs: Columns, sizes: Mapping[str, int], title: str) -> 
                 axes.set_ylim(0, max(1.1 * axes.get_ylim()[1], 1e-3 if axes is spikes else 1.0))
             silent.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
             by_epoch(silent, epochs["epoch"])
-        found = dict(zip(*grid[0, 0].get_legend_handles_labels()[::-1], strict=True))
-        legend_below(figure, list(found.values()), list(found))
+        legend_of_all(figure, grid.ravel())
 
     return Picture("activity_by_epoch", (max(7.0, 4.0 * len(names)), 6.0), title, paint)
 
@@ -92,5 +91,5 @@ def _curves(axes: Axes, epochs: Columns, quantity: str, name: str) -> None:
         spread = epochs.get(f"{phase}{quantity}_std/{name}")
         if spread is not None:
             edges = np.maximum(values - spread, 0), values + spread
-            what = f"{label}: ± standard deviation over neurons"
+            what = f"{label} ± standard deviation"
             axes.fill_between(epochs["epoch"], *edges, color=colour, alpha=0.2, lw=0, label=what)

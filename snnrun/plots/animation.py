@@ -14,7 +14,6 @@ from snnrun.files import atomic_file
 from snnrun.plots.style import Picture, Size
 
 SUFFIX = ".gif"
-MOST_FRAMES = 60
 DPI = 80
 _SECONDS, _FASTEST = 6.0, 10  # of the whole where there are enough frames, and frames per second
 
@@ -35,12 +34,6 @@ def write_animation(
                 writer.grab_frame()
         with atomic_file(path) as written:
             written.write(file.read_bytes())
-
-
-def some(count: int) -> list[int]:
-    """Return which of so many moments become frames: evenly spread, first and last among."""
-    frames = min(count, MOST_FRAMES)
-    return [round(k * (count - 1) / max(1, frames - 1)) for k in range(frames)]
 
 
 def _give_same_ranges(figures: Sequence[Figure]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.plots.histograms import panels, size_of
-from snnrun.plots.style import BLUE, VERMILION, Picture, legend_below, marker, tidy
+from snnrun.plots.records import Records, some
+from snnrun.plots.style import BLUE, VERMILION, Picture, legend_of_all, marker, tidy
 
 BANDS = {(5, 95): 0.18, (25, 75): 0.35}  # quantiles in percent -> how dense their band is
 
@@ -30,7 +31,37 @@ class Values:
     of: Mapping[str, np.ndarray]
 
 
-def over_epochs(name: str, moments: Sequence[Values], quantity: str, title: str) -> Picture | None:
+def over_epochs(records: Records) -> Iterator[Picture]:
+    """Yield what a run has learned over the epochs, as far as it was recorded."""
+    saved = records.checkpoint
+    if saved is None:
+        return
+    recorded = records.run.recorded()["weights"]
+    moments = [(recorded[k], records.recorded_tensors(recorded[k])) for k in some(len(recorded))]
+    last = {name: kept["value"] for name, kept in saved["tensors"].items()}
+    moments.append(((saved["epoch"], saved["trial"]), last))
+    weights, delays, taus = [], [], []
+    for (epoch, trial), tensors in moments:
+        found, at = records.learned(tensors), epoch + trial / records.batches
+        weights.append(Values(epochs=at, of=found.weights))
+        delays.append(Values(epochs=at, of={c.projection: c.now for c in found.delays}))
+        named = {f"{tau.population}: {tau.name}": tau for tau in found.time_constants}
+        taus.append(Values(epochs=at, of={name: tau.values for name, tau in named.items()}))
+    start = {course.projection: course.before[0][1] for course in found.delays if course.before}
+    delays.insert(0, Values(epochs=0, of=start))
+    taus.insert(0, Values(epochs=0, of={name: tau.start for name, tau in named.items()}))
+    for name, values, quantity in (
+        ("weights", weights, "weight"),
+        ("delays", delays, "delay (ms)"),
+        ("time_constants", taus, "time constant (ms)"),
+    ):
+        title = f"{records.title}: {name.replace('_', ' ')} over the training"
+        picture = course_of(f"{name}_by_epoch", values, quantity, title)
+        if picture is not None:
+            yield picture
+
+
+def course_of(name: str, moments: Sequence[Values], quantity: str, title: str) -> Picture | None:
     """Return a panel for each that is known at two times; None where there is none.
 
     Args:
@@ -44,9 +75,8 @@ def over_epochs(name: str, moments: Sequence[Values], quantity: str, title: str)
     courses = {of: found for of, found in courses.items() if len({m.epochs for m in found}) > 1}
 
     def paint(figure: Figure) -> None:
-        for axes, (of, found) in zip(
-            panels(figure, len(courses), whole=False), courses.items(), strict=True
-        ):
+        grid = panels(figure, len(courses), whole=False)
+        for axes, (of, found) in zip(grid, courses.items(), strict=True):
             x = [moment.epochs for moment in found]
             arrays = [moment.of[of] for moment in found]
             for edges, alpha in BANDS.items():
@@ -59,6 +89,6 @@ def over_epochs(name: str, moments: Sequence[Values], quantity: str, title: str)
             axes.plot(x, means, color=VERMILION, linewidth=1.2, label="mean")
             tidy(axes, of, "epochs trained", quantity)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-        legend_below(figure, *axes.get_legend_handles_labels())
+        legend_of_all(figure, grid)
 
     return Picture(name, size_of(len(courses)), title, paint) if courses else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network
 from snnrun.plots.histograms import bins_of, panels, size_of
-from snnrun.plots.style import BLUE, GREY, SCALE, VERMILION, Picture, legend_below, tidy
+from snnrun.plots.style import BLUE, GREY, SCALE, VERMILION, Picture, legend_of_all, tidy
 
 COUNTED = {
     DelayKind.AXONAL: "presynaptic neurons",
@@ -89,8 +88,8 @@ def histograms_of_delays(found: Sequence[DelayCourse], title: str) -> Picture:
     """Return a histogram of the delays of each projection; earlier ones as outlines, or lines."""
 
     def paint(figure: Figure) -> None:
-        lines: dict[str, Any] = {}
-        for axes, course in zip(panels(figure, len(found)), found, strict=True):
+        grid = panels(figure, len(found))
+        for axes, course in zip(grid, found, strict=True):
             bins = bins_of(np.concatenate([course.now, *(values for _, values in course.before)]))
             axes.hist(course.now, bins, color=BLUE, alpha=0.6, label="now")
             colours = matplotlib.colormaps[SCALE](np.linspace(0.95, 0.25, len(course.before)))
@@ -102,8 +101,7 @@ def histograms_of_delays(found: Sequence[DelayCourse], title: str) -> Picture:
                     axes.axvline(float(values[0]), color=VERMILION, linewidth=1.2, label=when)
             kind = f"{course.kind.value}, {'trained' if course.trained else 'fixed'}"
             tidy(axes, course.projection, x=f"delay (ms), {kind}", y=COUNTED[course.kind])
-            lines |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-        if len(lines) > 1:
-            legend_below(figure, list(lines.values()), list(lines))
+        if any(course.before for course in found):
+            legend_of_all(figure, grid)
 
     return Picture("delays", size_of(len(found)), title, paint)

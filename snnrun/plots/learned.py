@@ -15,7 +15,7 @@ from snnrun.network.network import Network
 from snnrun.plots.delays import DelayCourse, courses, histograms_of_delays
 from snnrun.plots.histograms import bins_of, panels, size_of
 from snnrun.plots.network import network_picture
-from snnrun.plots.style import BLUE, GREY, SKY, VERMILION, Picture, colour_bar, legend_below, tidy
+from snnrun.plots.style import BLUE, GREY, SKY, VERMILION, Picture, colour_bar, legend_of_all, tidy
 from snnrun.schema import DATASETS
 
 MS = "ms"
@@ -65,7 +65,8 @@ def histograms_of_taus(found: list[TimeConstant], title: str) -> Picture:
     """Return a histogram of each time constant; where it began as an outline, or a line."""
 
     def paint(figure: Figure) -> None:
-        for axes, tau in zip(panels(figure, len(found)), found, strict=True):
+        grid = panels(figure, len(found))
+        for axes, tau in zip(grid, found, strict=True):
             bins = bins_of(np.concatenate([tau.values, tau.start]))
             axes.hist(tau.values, bins=bins, color=BLUE, label="now")
             if np.ptp(tau.start) > 0:
@@ -77,7 +78,7 @@ def histograms_of_taus(found: list[TimeConstant], title: str) -> Picture:
                     float(tau.start[0]), color=VERMILION, linewidth=1.2, label="at the start"
                 )
             tidy(axes, f"{tau.population}: {tau.name}", x=f"{tau.name} (ms)", y="neurons")
-        legend_below(figure, *axes.get_legend_handles_labels())
+        legend_of_all(figure, grid)
 
     return Picture("time_constants", size_of(len(found)), title, paint)
 

@@ -20,7 +20,7 @@ from snnrun.plots.style import (
     TEXT,
     Picture,
     colour_bar,
-    legend_below,
+    legend_of_all,
     tidy,
 )
 
@@ -60,11 +60,7 @@ def potentials(courses: Sequence[Course], trial_ms: float, title: str) -> Pictur
         for axes in grid[-1]:
             axes.set_xlabel("time (ms)", fontsize=TEXT)
             axes.set_xlim(0, trial_ms)
-        found: dict[str, Any] = {}
-        for axes in grid[:, 0]:
-            found |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-        if found:
-            legend_below(figure, list(found.values()), list(found))
+        legend_of_all(figure, grid[:, 0])
 
     size = (12.0 if images else 8.5), HEIGHT * len(courses) + 1.2
     return Picture("potentials", size, title, paint)

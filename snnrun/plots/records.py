@@ -28,6 +28,7 @@ Tensors = Mapping[str, np.ndarray]
 # Gives the built program of a configuration, for these data
 Opener = Callable[[Config, Splits], AbstractContextManager[Backend]]
 SPLITS = {"train": "training"}
+MOST_MOMENTS = 60  # in a curve or an animation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +117,9 @@ class Records:
         if self.checkpoint is None:
             raise RecordError("there is no checkpoint (CHECKPOINT=true keeps one)")
         if asked.epoch is None and asked.trial is None:
-            saved = self.checkpoint["tensors"].items()
-            return {name: kept["value"] for name, kept in saved}, state_of(self.checkpoint)
+            saved = self.checkpoint
+            tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
+            return tensors, after(saved["epoch"], saved["trial"])
         cursor = self.cursor("weights", asked)
         return self.recorded_tensors(cursor), f"at epoch {cursor[0]}, trial {cursor[1]}"
 
@@ -140,13 +142,8 @@ class Records:
         return learned(self.network, tensors, earlier)
 
 
-def state_of(checkpoint: Mapping[str, Any]) -> str:
-    """Return when a checkpoint was made: epochs count from 0, as everywhere."""
-    return after(checkpoint["epoch"], checkpoint["trial"])
-
-
 def after(epochs: int, batches: int = 0) -> str:
-    """Return in words when so many epochs had ended, and trials of the next one."""
+    """Return in words when so many epochs had ended, and trials of the next one; from 0."""
     if batches:
         return f"in epoch {epochs}, after {batches} trial{'s' if batches > 1 else ''}"
     return f"after epoch {epochs - 1}" if epochs else "at the start"
@@ -171,6 +168,12 @@ def chosen(recorded: Sequence[Cursor], asked: Asked, kind: str) -> Cursor:
 def counted(epochs: Sequence[int], epoch: int) -> int:
     """Return an epoch, which counts from the end of some others where it is negative."""
     return epochs[epoch] if -len(epochs) <= epoch < 0 else epoch
+
+
+def some(count: int) -> list[int]:
+    """Return which of so many moments are shown: evenly spread, first and last among them."""
+    shown = min(count, MOST_MOMENTS)
+    return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
 def listed_cursors(recorded: Sequence[Cursor], most: int = 10) -> str:

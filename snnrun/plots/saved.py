@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 from snnrun.errors import ConfigError, RecordError, SnnrunError, did_you_mean
 from snnrun.plots import training
 from snnrun.plots.activity import activity, activity_by_epoch
-from snnrun.plots.animation import some
-from snnrun.plots.by_epoch import Values, over_epochs
+from snnrun.plots.by_epoch import over_epochs
 from snnrun.plots.comparison import with_epochs
 from snnrun.plots.confusion import confusion
 from snnrun.plots.decisions import applies, decisions, decisions_over_time
 from snnrun.plots.learned import pictures_of
 from snnrun.plots.raster import raster_over_time
-from snnrun.plots.records import Asked, Records, after, counted
+from snnrun.plots.records import Asked, Records, after, counted, some
 from snnrun.plots.style import DPI, Picture, Size
 from snnrun.plots.trials import example_of, rasters, side_by_side, variables
 from snnrun.record.columns import PHASES
@@ -72,36 +71,6 @@ def _learned(records: Records, asked: Asked) -> Iterator[Picture]:
     earlier = {when: delays for when, delays in earlier.items() if delays}
     found = records.learned(tensors, earlier)
     yield from pictures_of(found, records.title, when, records.run.config["dataset"]["name"])
-
-
-def _by_epoch(records: Records, asked: Asked) -> Iterator[Picture]:
-    """Yield what was learned over the epochs, as far as it was recorded."""
-    saved = records.checkpoint
-    if saved is None:
-        return
-    recorded = records.run.recorded()["weights"]
-    moments = [(recorded[k], records.recorded_tensors(recorded[k])) for k in some(len(recorded))]
-    last = {name: kept["value"] for name, kept in saved["tensors"].items()}
-    moments.append(((saved["epoch"], saved["trial"]), last))
-    weights, delays, taus = [], [], []
-    for (epoch, trial), tensors in moments:
-        found, at = records.learned(tensors), epoch + trial / records.batches
-        weights.append(Values(epochs=at, of=found.weights))
-        delays.append(Values(epochs=at, of={c.projection: c.now for c in found.delays}))
-        named = {f"{tau.population}: {tau.name}": tau for tau in found.time_constants}
-        taus.append(Values(epochs=at, of={name: tau.values for name, tau in named.items()}))
-    start = {course.projection: course.before[0][1] for course in found.delays if course.before}
-    delays.insert(0, Values(epochs=0, of=start))
-    taus.insert(0, Values(epochs=0, of={name: tau.start for name, tau in named.items()}))
-    for name, values, quantity in (
-        ("weights", weights, "weight"),
-        ("delays", delays, "delay (ms)"),
-        ("time_constants", taus, "time constant (ms)"),
-    ):
-        title = f"{records.title}: {name.replace('_', ' ')} over the training"
-        picture = over_epochs(f"{name}_by_epoch", values, quantity, title)
-        if picture is not None:
-            yield picture
 
 
 def _activity(records: Records, asked: Asked) -> Iterator[Picture]:
@@ -193,7 +162,7 @@ KINDS = (
             "delays_by_epoch": "delays that learn",
             "time_constants_by_epoch": "time constants that learn",
         },
-        _by_epoch,
+        lambda records, _: over_epochs(records),
     ),
     Kind({"decisions": "dataset=yinyang, and a checkpoint"}, _decisions, MOMENT),
 )
@@ -270,13 +239,13 @@ def pictures(
             try:
                 drawn = kind.draw(records, asked)
                 found += [picture for picture in drawn if not what or picture.name in what]
-            except RecordError as error:
+            except SnnrunError as error:
                 problems.append(str(error))
     missing = [name for name in what if name not in [picture.name for picture in found]]
     if missing or not found:
         raise RecordError(_nothing(records, missing, problems))
     if left_out is not None and not (what or asked.given):
-        left_out += problems
+        left_out += dict.fromkeys(problems)
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,15 @@ def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) 
         handlelength=1.6,
         columnspacing=1.2,
     )
+
+
+def legend_of_all(figure: Figure, several: Iterable[Axes]) -> None:
+    """Name below all axes of a figure what any of these show, each name once."""
+    found: dict[str, Any] = {}
+    for axes in several:
+        found |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    if found:
+        legend_below(figure, list(found.values()), list(found))
 
 
 def colour_bar(
