@@ -23,6 +23,7 @@ SMALL = {
     "N_EPOCH": 2,
     "MODEL_SEED": 1,
 }
+FAST = {"backend": "numpy", "N_TRAIN": 32, "N_VALIDATE": 0, "N_EPOCH": 1, "DT_MS": 1.0}
 OF_WEIGHTS = {"INPUT_HIDDEN_MEAN": 1.5, "INPUT_HIDDEN_STD": 0.8, "HIDDEN_OUTPUT_MEAN": 0.5}
 PLAIN = {"preset": "none", "LOSS_TYPE": "max"}
 RECURRENT = [
@@ -82,7 +83,7 @@ def last_test(run: Run) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("keys", "kept"),
     [
-        ({"NUM_HIDDEN": 30}, {"backend": "numpy", "N_EPOCH": 1}),
+        ({"NUM_HIDDEN": 30, **OF_WEIGHTS}, {**FAST, **PLAIN}),
         pytest.param({"NUM_HIDDEN": 30}, {}, marks=pytest.mark.long),
         pytest.param(
             {"NUM_HIDDEN": 20, "HIDDEN_NEURON_TYPE": "hetLIF", "TRAIN_TAU": True},
@@ -115,6 +116,13 @@ def test_a_network_is_read_back_bit_for_bit(
     assert min(spiking) > 0
 
 
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a run of a network as it starts."""
+    keys = {**SMALL, "N_EPOCH": 0, "NUM_HIDDEN": 30, "backend": "numpy", "N_TEST": 0}
+    return snnrun.train(keys, tmp_path_factory.mktemp("untrained") / "run", progress=False)
+
+
 def test_what_nir_has_no_word_for_is_refused_by_name_and_npz_takes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,30 +148,24 @@ def test_what_nir_has_no_word_for_is_refused_by_name_and_npz_takes_it(
     ],
 )
 def test_a_wrong_export_is_refused_in_words(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], told: str, untrained: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keys = {**SMALL, "N_EPOCH": 0, "NUM_HIDDEN": 30, "backend": "numpy", "N_TEST": 0}
-    snnrun.train(keys, tmp_path / "run", progress=False)
-    assert main(["export", str(tmp_path / "run"), *words]) == 2
+    assert main(["export", str(untrained.paths.root), *words]) == 2
     assert told in capsys.readouterr().err
 
 
-def test_the_current_of_this_project_is_that_of_nir_by_its_gain(tmp_path: Path) -> None:
-    keys = {**SMALL, "N_EPOCH": 0, "NUM_HIDDEN": 30, "backend": "numpy", "N_TEST": 0}
-    run = snnrun.train(keys, tmp_path / "run", progress=False)
-    node = nir.read(exported(run, "nir")).nodes["hidden"]
-    tau_syn, dt = node.tau_syn[0], run.config["DT_MS"] / 1000
+def test_the_current_of_this_project_is_that_of_nir_by_its_gain(untrained: Run) -> None:
+    node = nir.read(exported(untrained, "nir")).nodes["hidden"]
+    tau_syn, dt = node.tau_syn[0], untrained.config["DT_MS"] / 1000
     assert node.r[0] * node.w_in[0] * dt / tau_syn == pytest.approx(1)
     assert node.r[0] == pytest.approx(node.tau_mem[0] / dt)  # as snnTorch wants it
 
 
 @pytest.mark.peers
-def test_pytorch_reads_the_same_arrays(tmp_path: Path) -> None:
+def test_pytorch_reads_the_same_arrays(untrained: Run) -> None:
     torch = pytest.importorskip("torch", reason="needs PyTorch: pip install torch")
-    keys = {**SMALL, "N_EPOCH": 0, "NUM_HIDDEN": 30, "backend": "numpy", "N_TEST": 0}
-    run = snnrun.train(keys, tmp_path / "run", progress=False)
-    tensors = torch.load(exported(run, "torch"), weights_only=True)
-    with np.load(exported(run, "npz")) as arrays:
+    tensors = torch.load(exported(untrained, "torch"), weights_only=True)
+    with np.load(exported(untrained, "npz")) as arrays:
         for name in set(arrays.files) - {"network"}:
             assert np.array_equal(tensors[name].numpy(), arrays[name])
         assert tensors["network"] == str(arrays["network"])

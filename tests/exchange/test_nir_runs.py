@@ -18,6 +18,10 @@ from nir_files import affine, cuba, graph, lif, saved  # noqa: E402
 STEPS = 40
 
 
+def long_one(*values: Any) -> Any:
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
 def run(found: nir.NIRGraph, folder: Path, x: np.ndarray, stepping: str, **more: Any) -> Evaluation:
     """Return what a graph makes of spikes [steps, channels], in steps of 1 ms."""
     keys = {
@@ -60,10 +64,10 @@ def membrane(x: np.ndarray, *, decay: float, drive: float, threshold: float) -> 
     ("stepping", "decay", "drive"),
     [
         ("exact", np.exp(-1 / 10), 1 - np.exp(-1 / 10)),
-        ("jump", np.exp(-1 / 10), 1 / 10 * np.exp(-1 / 10)),
-        ("euler", 0.9, 0.1),
+        long_one("jump", np.exp(-1 / 10), 1 / 10 * np.exp(-1 / 10)),
+        long_one("euler", 0.9, 0.1),
         ("norse", 0.9, 0.1),
-        ("snntorch", 0.9, 0.1),
+        long_one("snntorch", 0.9, 0.1),
     ],
 )
 def test_a_lif_neuron_steps_as_it_is_said(
@@ -78,7 +82,7 @@ def test_a_lif_neuron_steps_as_it_is_said(
     assert trains(seen, "n", STEPS)[:, 0].tolist() == spikes.tolist()
 
 
-@pytest.mark.parametrize("tau_syn", [0.005, 0.01, 0.0101, 0.0004])
+@pytest.mark.parametrize("tau_syn", [long_one(0.005), 0.01, long_one(0.0101), long_one(0.0004)])
 def test_an_exact_step_of_a_membrane_behind_a_current_is_the_solution_of_its_equations(
     tau_syn: float, tmp_path: Path
 ) -> None:
@@ -151,3 +155,54 @@ def test_spikes_of_the_output_are_counted(tmp_path: Path) -> None:
     counts = trains(seen, "n", STEPS)[:-1].sum(axis=0)  # the last ones are still under way
     assert seen.variables["output", "V"][0, -1].tolist() == counts.tolist()
     assert seen.predictions.tolist() == [int(np.argmax(counts))]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stepping", ["exact", "euler", "snntorch_late"])
+def test_the_compiled_program_does_what_numpy_does(stepping: str, tmp_path: Path) -> None:
+    x = pulses(6, 3)
+    random = np.random.default_rng(7)
+    nodes = {
+        "w": affine(random.normal(1, 1, (5, 3)), 0.1),
+        "a": cuba(5, 0.01, 0.004, r=8.0, w_in=2.0),
+        "v": affine(random.normal(1, 1, (4, 5)), random.normal(0, 0.3, 4)),  # starts late
+        "b": lif(4, 0.01, r=6.0),
+    }
+    found = graph(nodes, "input w a v b output", [3])
+    names = ["a", "b"]
+    slow = run(found, tmp_path, x, stepping, spikes=names)
+    keys = {"backend.name": "native", "backend.precision": "float64"}
+    fast = run(found, tmp_path, x, stepping, spikes=names, keys=keys)
+    for name in names:
+        assert trains(slow, name, STEPS).sum() > 5
+        assert trains(fast, name, STEPS).tolist() == trains(slow, name, STEPS).tolist()
+
+
+@pytest.mark.parametrize(
+    ("stepping", "rule", "trained"),
+    [("jump", "eventprop", []), long_one("euler", "surrogate", ["bias", "v_thresh"])],
+)
+def test_training_goes_on_from_what_is_in_the_file(
+    stepping: str, rule: str, trained: list[str], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(8)
+    weight = random.normal(1.5, 0.8, (12, 5))
+    nodes = {"w": affine(weight), "n": cuba(12, w_in=5.0, r=10.0), "v": affine(np.ones((3, 12)))}
+    nodes["m"] = nir.CubaLI(*np.full((5, 3), [[0.005], [0.02], [1.0], [0.0], [5.0]]))
+    keys = {
+        "dataset": "yinyang",
+        "preset": "none",
+        "network": "nir",
+        "network.file": saved(graph(nodes, "input w n v m output", [5]), tmp_path),
+        "network.stepping": stepping,
+        "network.hidden_trained": trained,
+        "rule": rule,
+        "LOSS_TYPE": "max",
+        "backend": "numpy",
+        "W_OUTPUT_EPOCH_TRIAL": [[0, 0], [1, 0]],
+    }
+    sizes = {"N_TRAIN": 64, "N_VALIDATE": 0, "N_TEST": 0, "N_EPOCH": 2, "DT_MS": 1.0, "ETA": 0.01}
+    done = snnrun.train({**keys, **sizes}, tmp_path / "run", progress=False)
+    assert done.weights(0, 0)["w"] == pytest.approx(weight.T, abs=1e-6)
+    assert np.abs(done.weights(1, 0)["w"] - weight.T).max() > 1e-3
+    assert np.abs(done.weights(1, 0)["v"] - 1).max() > 1e-3
