@@ -171,11 +171,11 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in given.items()
-        if not _only_kept(name) and (name in used or name not in SCHEMA)
+        if not only_kept(name) and (name in used or name not in SCHEMA)
     }
 
 
-def _only_kept(name: str) -> bool:
+def only_kept(name: str) -> bool:
     """Return whether a key changes nothing that is learned, as those of what is recorded."""
     recording = name in SCHEMA and SCHEMA[name].section == "recording controls"
     return name in NO_DIFFERENCE or name == "record.name" or (recording and name not in LOADED)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,11 +14,10 @@ from snnrun.plots.potentials import Course, potentials
 from snnrun.plots.raster import OUTPUT, Example, Spikes, raster, target_spikes, titled
 from snnrun.plots.records import Asked, Cursor, Records
 from snnrun.plots.style import Picture
+from snnrun.record.paths import SPIKES, VARIABLES
 from snnrun.record.spikes import SpikeRecord
 
 INPUT = "input"
-Name = TypeVar("Name")
-Value = TypeVar("Value")
 
 
 def rasters(records: Records, asked: Asked) -> Iterator[Picture]:
@@ -53,7 +50,7 @@ def example_of(records: Records, asked: Asked) -> Example:
         spikes=[_spikes(name, spikes, place) for name, spikes in found.items()],
         potentials=potentials,
         class_names=run.class_names,
-        target=_target(records),
+        target=target_of(records),
     )
     return titled(example)
 
@@ -66,45 +63,26 @@ def variables(records: Records, asked: Asked) -> Iterator[Picture]:
     cursor = records.cursor("variables", asked)
     place, told = _placed(records, cursor, run.variable_examples(*cursor), asked)
     spikes = spikes_at(records, cursor) if cursor in run.recorded()["spikes"] else {}
-    pairs = [(population, variable) for population, variable in records.config.REC_NEURONS]
-    values = _recorded({p: partial(run.variables, *cursor, *p) for p in pairs})
+    pairs = [name.split("/") for name in run.names_in(VARIABLES, *cursor)]
     courses = [
         Course(
             population=population,
             variable=variable,
-            values=arrays[place],
+            values=run.variables(*cursor, population, variable)[place],
             threshold=_threshold(records, population, variable),
             spikes=_spikes(population, spikes[population], place) if population in spikes else None,
         )
-        for (population, variable), arrays in values.items()
+        for population, variable in pairs
     ]
     yield potentials(courses, records.config.TRIAL_MS, told)
 
 
 def spikes_at(records: Records, cursor: Cursor) -> dict[str, SpikeRecord]:
     """Return the recorded spikes of a trial by population, in the order of the network."""
-    names = sorted(records.config.REC_SPIKES, key=lambda n: (n != INPUT) + (n == OUTPUT))
-    return _recorded({n: partial(records.run.spikes, *cursor, n) for n in names})
-
-
-def _recorded(readers: Mapping[Name, Callable[[], Value]]) -> dict[Name, Value]:
-    """Return what can be read of what the latest configuration names.
-
-    A run that is resumed may record other things than before.
-
-    Raises:
-        RecordError: None of it.
-    """
-    found: dict[Name, Value] = {}
-    problems = [RecordError("the configuration names nothing to record any more")]
-    for name, read in readers.items():
-        try:
-            found[name] = read()
-        except RecordError as error:
-            problems.insert(0, error)
-    if not found:
-        raise problems[0]
-    return found
+    names = sorted(
+        records.run.names_in(SPIKES, *cursor), key=lambda n: (n != INPUT) + (n == OUTPUT)
+    )
+    return {name: records.run.spikes(*cursor, name) for name in names}
 
 
 def side_by_side(records: Records) -> Iterator[Picture]:
@@ -121,7 +99,7 @@ def side_by_side(records: Records) -> Iterator[Picture]:
         for cursor in (recorded[k] for k in chosen(len(recorded)))
     ]
     title = f"{records.title}: {len(columns)} of {len(recorded)} recorded trials"
-    yield patterns(columns, config.TRIAL_MS, _target(records), title)
+    yield patterns(columns, config.TRIAL_MS, target_of(records), title)
 
 
 def _spikes(population: str, record: SpikeRecord, place: int | None) -> Spikes:
@@ -143,7 +121,7 @@ def _placed(
     return place, f"{records.title}: {about}, number {examples[place]} of its data"
 
 
-def _target(records: Records) -> Spikes | None:
+def target_of(records: Records) -> Spikes | None:
     """Return the target spikes of a task that has some, unless their file is gone."""
     if not records.run.task.targets:
         return None
