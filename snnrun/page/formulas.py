@@ -24,6 +24,7 @@ _PRINTED = {  # a name, or what it begins with
     REACH.name: "threshold",
 }
 _ADJOINT = "λ is the derivative of the loss by a state, taken back in time"
+_NO_ADJOINT = "The rule learns while the network runs, and needs no adjoint"
 _OF_SPIKES = """\
 ; R is minus its derivative by the time at which the spike arrives at its targets, and l′ that by
 the time of the spike itself"""
@@ -32,14 +33,15 @@ _OF_STEPS = "; change is what the targets of a spike send back, times σ′"
 
 def equations(program: Program) -> Iterator[Text]:
     """Yield for each kind of neuron its equations and what is derived from them."""
+    gradient = program.engine.has_gradient
     alike: dict[str, list[CompiledPopulation]] = {}
     for compiled in program.populations:
-        alike.setdefault(_formulas(compiled), []).append(compiled)
+        alike.setdefault(_formulas(compiled, gradient), []).append(compiled)
     for formulas, populations in alike.items():
         neuron = populations[0].dynamics.neuron
         names = ", ".join(compiled.population.name for compiled in populations)
-        meaning = _ADJOINT
-        if populations[0].spiking:
+        meaning = _ADJOINT if gradient else _NO_ADJOINT
+        if gradient and populations[0].spiking:
             meaning += _OF_SPIKES if populations[0].step_back is None else _OF_STEPS
         yield Text(
             element(
@@ -52,10 +54,11 @@ def equations(program: Program) -> Iterator[Text]:
         )
 
 
-def _formulas(compiled: CompiledPopulation) -> Markup:
+def _formulas(compiled: CompiledPopulation, gradient: bool) -> Markup:
     """Return the equations of a population, each with what it is."""
     dynamics = compiled.dynamics
-    lines = [*_forward(dynamics.neuron), *_backward(dynamics, compiled.step_back)]
+    back = _backward(dynamics, compiled.step_back) if gradient else ()
+    lines = [*_forward(dynamics.neuron), *back]
     rows = [element("div", element("span", what), one, class_="line") for what, one in lines]
     return element("div", *rows, class_="formulas")
 

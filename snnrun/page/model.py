@@ -10,18 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnrun.compile.program import PARAMETERS, WEIGHTS, Program
-from snnrun.config import validate
 from snnrun.errors import SnnrunError
-from snnrun.network.build import build_network
 from snnrun.network.network import Network
 from snnrun.page.formulas import equations
 from snnrun.page.learned import Moment
 from snnrun.page.parts import Markup, Part, Section, Text, element, paragraph
 from snnrun.plots.network import network_picture
-from snnrun.record.reader import Run
+from snnrun.plots.records import Records
 from snnrun.run import program_of
-from snnrun.training.checkpoint import load
-from snnrun.training.state import saved_ends
 
 _PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
@@ -69,18 +65,17 @@ def _has_many(weights: np.ndarray) -> bool:
     return weights.size > 1  # the one of pooling tells nothing
 
 
-def model_of(run: Run) -> Model:
+def model_of(records: Records) -> Model:
     """Return the network of a run with what it has learned, by its last checkpoint."""
-    if not run.paths.last.exists():
-        return Model(None, {}, why="There is no checkpoint yet, which tells how large it is.")
     try:
-        saved = load(run.paths.last)
-        config = validate(run.config)
-        program = program_of(config, build_network(config, *saved_ends(saved)))
+        saved, network = records.checkpoint, records.network
+        if saved is None or network is None:
+            return Model(None, {}, why="There is no checkpoint yet, which tells how large it is.")
+        program = program_of(records.config, network)
     except SnnrunError as error:  # the run is of another version, or of a neuron that is gone
         return Model(None, {}, why=f"It cannot be built here: {error}")
     tensors = {name: kept["value"] for name, kept in saved["tensors"].items()}
-    return Model(program, tensors, epoch=float(saved["epoch"]))
+    return Model(program, tensors, epoch=saved["epoch"] + saved["trial"] / records.batches)
 
 
 def network(model: Model) -> Section:

@@ -100,7 +100,7 @@ function draw(figure, changed) {
   drawn.set(figure.id, content.charts[figure.id].mark);
   const layout = layoutOf(view.layout);
   const named = view.data.filter((trace) => trace.showlegend !== false && trace.name).length;
-  if (plot.clientWidth < 560 && named > 6) layout.showlegend = false; // it would fill the chart
+  if (plot.clientWidth < 480 && named > 6) layout.showlegend = false; // it would fill the chart
   // Set, and taken back afterwards: the width of the paper is known to nobody before it is printed
   const size = printing ? { autosize: false, width: PRINTED_WIDTH, height: parseInt(plot.style.height) } : { autosize: true };
   return Plotly.react(plot, tracesOf(view), { ...layout, ...size }, config);

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from snnrun.errors import RecordError
 from snnrun.models.equations import symbol
 from snnrun.network.network import Network
 from snnrun.page.about import not_recorded
 from snnrun.page.confusion import spread
 from snnrun.page.parts import Chart, Part, Section, View
 from snnrun.page.traces import Trace, axis, colour, packed
+from snnrun.plots.potentials import MOST_TRACES, liveliest
+from snnrun.plots.raster import Spikes
+from snnrun.plots.records import Cursor, Records
+from snnrun.plots.trials import spikes_at, target_of
 from snnrun.record.paths import SPIKES, VARIABLES
 from snnrun.record.reader import Run
 from snnrun.record.spikes import SpikeRecord
@@ -23,26 +25,27 @@ from snnrun.record.spikes import SpikeRecord
 MOST_SPIKES = 120_000  # in the page
 MOST_VALUES = 200_000  # of variables in the page
 MOST_RECORDINGS, MOST_EXAMPLES = 8, 4  # that can be chosen, of each
-MOST_NEURONS = 6  # whose potential is drawn
 PANEL = 170  # height of a population, in pixels
 SPIKES_KEY = "REC_SPIKES=[input,hidden] REC_SPIKES_EPOCH_TRIAL=[[0,0],[-1,0]]"
 VARIABLES_KEY = "REC_NEURONS=[[hidden,V],[output,V]] REC_NEURONS_EPOCH_TRIAL=[[0,0],[-1,0]]"
 
+_WIDER = {"symbol": "line-ns", "size": 6, "line": {"width": 2.5, "color": "@4"}, "color": "@4"}
 Rasters = Mapping[str, SpikeRecord]  # of each population
 
 
-def rasters(run: Run) -> Section:
+def rasters(records: Records) -> Section:
     """Return the spikes of recorded trials, one example at a time."""
+    run = records.run
     if told := not_recorded(run, SPIKES, "Spikes", SPIKES_KEY):
         return Section("Spikes", told)
-    found, recorded, tallest = [], run.recorded()[SPIKES], 1
-    for epoch, trial in chosen(recorded):
-        records = spikes_at(run, epoch, trial)
-        tallest = max(tallest, len(records))
-        for k in range(min(MOST_EXAMPLES, min(map(len, records.values()), default=0))):
-            size = sum(len(record.example(k)[0]) for record in records.values())
-            label = _label(run, next(iter(records.values())), epoch, trial, k)
-            found.append((k, _raster(run, records, k, label), size))
+    found, recorded, tallest, target = [], run.recorded()[SPIKES], 1, target_of(records)
+    for cursor in chosen(recorded):
+        spikes = spikes_at(records, cursor)
+        tallest = max(tallest, len(spikes))
+        for k in range(min(MOST_EXAMPLES, min(map(len, spikes.values()), default=0))):
+            size = sum(len(record.example(k)[0]) for record in spikes.values())
+            label = _label(run, next(iter(spikes.values())), cursor, k)
+            found.append((k, _raster(run, spikes, k, label, target), size))
     views = affordable(found, MOST_SPIKES)
     height = 90 + PANEL * tallest
     note = f"Shown: {_of(len(views), 'example')} from {_of(len(recorded), 'recorded mini-batch')}."
@@ -77,22 +80,17 @@ def _of(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 'es' if what.endswith('ch') else 's'}"
 
 
-def spikes_at(run: Run, epoch: int, trial: int) -> dict[str, SpikeRecord]:
-    """Return the spikes of the populations that were recorded in a mini-batch, input first."""
-    found = {}
-    for name in run.names_in(SPIKES, epoch, trial):
-        found[name] = run.spikes(epoch, trial, name)
-    order = ["input", *sorted(found.keys() - {"input", "output"}), "output"]
-    return {name: found[name] for name in order if name in found}
-
-
-def _label(run: Run, record: SpikeRecord, epoch: int, trial: int, k: int) -> str:
-    told = [f"epoch {epoch}, mini-batch {trial}, example {record.examples[k]}"]
+def _label(run: Run, record: SpikeRecord, cursor: Cursor, k: int) -> str:
+    told = [_place(cursor, record.examples[k])]
     if record.labels is not None and not run.task.targets:
         told.append(f"class {_class(run, int(record.labels[k]))}")
     if record.predictions is not None and not run.task.targets:
         told.append(f"predicted {_class(run, int(record.predictions[k]))}")
     return ", ".join(told)
+
+
+def _place(cursor: Cursor, example: int) -> str:
+    return f"epoch {cursor[0]}, mini-batch {cursor[1]}, example {example}"
 
 
 def _class(run: Run, number: int) -> str:
@@ -101,7 +99,7 @@ def _class(run: Run, number: int) -> str:
     return run.class_names[number] if run.class_names else str(number)
 
 
-def _raster(run: Run, found: Rasters, k: int, label: str) -> View:
+def _raster(run: Run, found: Rasters, k: int, label: str, target: Spikes | None) -> View:
     """Return one panel for each population, below each other, over the time of the trial.
 
     Of more spikes than a page can hold every second one is shown, every third, and so on.
@@ -133,6 +131,10 @@ def _raster(run: Run, found: Rasters, k: int, label: str) -> View:
             tickformat="d",
         )
         said = f"{name}: {len(times):,} spikes of {record.n_neurons:,} {unit}s"
+        if target is not None and name == target.population:
+            wanted = ticks(target.times_ms, target.ids, target.size, "target: neuron")
+            traces.insert(-1, {**wanted, "marker": _WIDER, "yaxis": f"y{number}"})
+            said += "; the target is orange"
         said += f"; shown is one in {every}" if every > 1 else ""
         layout["annotations"].append(_above(said, top))
     layout["xaxis"]["anchor"] = f"y{len(found)}" if len(found) > 1 else "y"
@@ -163,25 +165,23 @@ def _above(text: str, top: float) -> dict[str, Any]:
     return {**place, "xanchor": "left", "yanchor": "bottom", "text": text, "showarrow": False}
 
 
-def potentials(run: Run, network: Network | None) -> Section:
+def potentials(records: Records, network: Network | None) -> Section:
     """Return recorded variables of some neurons, with the threshold and the spikes of these."""
+    run = records.run
     if told := not_recorded(run, VARIABLES, "Variables of neurons", VARIABLES_KEY):
         return Section("Potentials", told)
     found: dict[str, list[tuple[int, View, int]]] = {}
-    for epoch, trial in chosen(run.recorded()[VARIABLES]):
-        spikes: Rasters = {}
-        with suppress(RecordError):  # recorded at other trials, or not at all
-            spikes = spikes_at(run, epoch, trial)
-        examples = run.variable_examples(epoch, trial)
-        names = run.names_in(VARIABLES, epoch, trial)
-        values = {name: run.variables(epoch, trial, *name.split("/")) for name in names}
+    for cursor in chosen(run.recorded()[VARIABLES]):
+        spikes = spikes_at(records, cursor) if cursor in run.recorded()[SPIKES] else {}
+        examples, names = run.variable_examples(*cursor), run.names_in(VARIABLES, *cursor)
+        values = {name: run.variables(*cursor, *name.split("/")) for name in names}
         for name in names:
             population, _, variable = name.partition("/")
             for k in range(min(len(examples), MOST_EXAMPLES)):
                 states = {n.partition("/")[2]: values[n][k] for n in names if _of_same(n, name)}
                 level = _threshold(network, population, variable, states)
                 traces = list(_traces(run, states[variable], spikes.get(population), k, level))
-                label = f"epoch {epoch}, mini-batch {trial}, example {examples[k]}"
+                label = _place(cursor, examples[k])
                 layout = {"xaxis": axis("time (ms)"), "yaxis": axis(variable)}
                 size = len(states[variable]) * len(traces)
                 found.setdefault(name, []).append((k, View(traces, layout, label), size))
@@ -189,7 +189,7 @@ def potentials(run: Run, network: Network | None) -> Section:
         Chart(
             name.replace("/", ": "),
             affordable(views, MOST_VALUES // len(found)),
-            f"At most {MOST_NEURONS} neurons, those that move most.",
+            f"At most {MOST_TRACES} neurons, those that move most.",
             height=340,
             wide=True,
             latest=True,
@@ -211,7 +211,7 @@ def _traces(
     ``level``: the threshold, a number or [steps, neurons].
     """
     step = float(run.config["DT_MS"])
-    shown = np.sort(np.argsort(-np.ptp(values, axis=0), kind="stable")[:MOST_NEURONS])
+    shown = liveliest(values)
     levels = None if level is None else np.broadcast_to(level, values.shape)
     moves = level is not None and level.ndim > 0
     for number, neuron in enumerate(shown):

@@ -8,8 +8,8 @@ from snnrun.page import about, course, learned, model, recorded, settings
 from snnrun.page.confusion import confusion
 from snnrun.page.parts import Page
 from snnrun.page.settings import Reference
+from snnrun.plots.records import Records
 from snnrun.record.reader import Run
-from snnrun.schema import SCHEMA
 
 
 def page_of_run(run: Run, reference: Reference | None = None, beside: Path | None = None) -> Page:
@@ -21,19 +21,18 @@ def page_of_run(run: Run, reference: Reference | None = None, beside: Path | Non
         beside: The folder in which the page will be, from which its links lead to the files of the
             run; None for a page that has no such links.
     """
-    built = model.model_of(run)
-    name, dataset = str(run.provenance["name"]), str(run.provenance["dataset"])
-    called = dataset if name == SCHEMA["NAME"].default else f"{name}, {dataset}"
+    records = Records(run)
+    built = model.model_of(records)
     return Page(
-        f"{called}: {run.paths.root.resolve().name}",
+        records.title,
         [
             about.head(run),
             course.course(run),
             about.results(run),
             confusion(run),
             course.activity(run, built.populations),
-            recorded.rasters(run),
-            recorded.potentials(run, built.network),
+            recorded.rasters(records),
+            recorded.potentials(records, built.network),
             *learned.learned(run, built.network, built.last),
             model.network(built),
             model.derived(built),

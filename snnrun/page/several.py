@@ -29,8 +29,8 @@ from snnrun.page.parts import (
     joined,
     paragraph,
 )
+from snnrun.plots.groups import only_kept
 from snnrun.record.paths import RunPaths
-from snnrun.schema import SCHEMA
 from snnrun.sweeps.settings import (
     ASIDE,
     Figure,
@@ -45,7 +45,6 @@ from snnrun.sweeps.settings import (
 from snnrun.sweeps.sweep import DONE, LOADER, RUNNING, WAITING, Job
 from snnrun.sweeps.table import HEADINGS, MEANING, WORDS, counted, in_short, percent, reasons
 
-RECORDING = "recording controls"  # the section of keys that say what is recorded
 _SCORES = ("train", "validation", "test", "test_best")
 _LONGEST_NAME = 70
 _MOST_COMPARED = 1000  # runs among which two can be chosen
@@ -71,7 +70,9 @@ class Several:
 def page_of_several(found: Several) -> Page:
     """Return what there is to show of many runs."""
     jobs = found.jobs
-    settings = fold(jobs, [key for key in setting_keys(jobs) if not _only_recorded(key)])
+    settings = fold(
+        jobs, [key for key in setting_keys(jobs) if key == "N_EPOCH" or not only_kept(key)]
+    )
     return Page(
         found.title,
         [
@@ -84,11 +85,6 @@ def page_of_several(found: Several) -> Page:
             Section("All runs", [_runs(found)]),
         ],
     )
-
-
-def _only_recorded(key: str) -> bool:
-    """Return whether a key says what is recorded, and so changes nothing that is learned."""
-    return key in SCHEMA and SCHEMA[key].section == RECORDING
 
 
 def _head(jobs: Sequence[Job], settings: Sequence[Setting]) -> Section:
