@@ -155,6 +155,8 @@ def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -
     """Return which files there are, and how to look further."""
     info: Info = {}
     written: list[str] = [Line(f"{_shown(paths.run)}: metrics")]
+    if paths.metrics.exists():
+        written.append(Line(f"{_shown(paths.metrics)}: those of epochs, as a table"))
     written += [
         Line(f"{_shown(paths.index(kind))}: {kind}")
         for kind in ("spikes", "variables", "weights")

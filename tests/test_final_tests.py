@@ -70,8 +70,8 @@ def test_both_figures_are_shown_and_said_what_they_are(tested: Run) -> None:
         in said
     )
     heading, line = here("runs", str(tested.paths.root.parents[1])).stdout.splitlines()
-    assert heading.split()[-2:] == ["test%", "best%"]
-    assert line.split()[-2:] == [f"{100 * last:.2f}", f"{100 * best:.2f}"]
+    assert heading.split()[-3:-1] == ["test%", "best%"]
+    assert line.split()[-4:-2] == [f"{100 * last:.2f}", f"{100 * best:.2f}"]
 
 
 def test_the_last_weights_are_there_after_the_test_of_the_best(

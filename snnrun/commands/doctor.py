@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from snnrun.errors import BuildError, ConfigError
-from snnrun.files import cache_root, home, why_not
+from snnrun.files import cache_root, home, size_of, why_not
 from snnrun.machine import usable_cores
+from snnrun.numbers import size_in_words
 from snnrun.version import __version__
 
 PYTHONS = ((3, 10), (3, 15))  # from, up to but not including
@@ -136,14 +136,7 @@ def _folder(name: str, folder: Path, cure: str, needed: bool = False) -> Finding
 
 
 def _size(folder: Path) -> str:
-    if not folder.is_dir():
-        return "not made yet"
-    total = 0
-    for top, _, names in os.walk(folder):  # which passes over what a build removes meanwhile
-        for name in names:
-            with suppress(OSError):
-                total += os.stat(os.path.join(top, name)).st_size
-    return f"{total / 1e6:,.1f} MB"
+    return size_in_words(size_of(folder)) if folder.is_dir() else "not made yet"
 
 
 def _pygenn() -> str:

@@ -59,7 +59,8 @@ class RunTable(list[Row]):
 def runs(folder: str | Path = ".") -> RunTable:
     """Return the runs below ``folder``/outputs, the newest first, as `snnrun runs` lists them.
 
-    Keys that were given and that differ between the runs have columns of their own, as texts.
+    Keys that were given and that differ between the runs have columns of their own, as texts; sizes
+    are in bytes.
 
     Raises:
         ConfigError: There is no such folder.
@@ -111,6 +112,7 @@ def plot(
 def _row(job: Job, keys: Sequence[str]) -> Row:
     row = {field.name: getattr(job, field.name) for field in fields(Summary)}
     row["folder"] = str(job.folder)
+    row["size"], row["notes"] = job.size, [note.text for note in job.notes]
     row["created"] = datetime.fromtimestamp(job.created).replace(microsecond=0)
     return {**row, **{key: value_of(job, key) for key in keys}}
 

@@ -75,6 +75,7 @@ def _started(run: LoggedRun, number: str, mode: Any) -> Any:
         settings=wandb.Settings(
             console="off",
             silent=True,
+            reinit="create_new",  # a run of the user's own in this process stays its own
             disable_code=True,
             disable_git=True,
             disable_job_creation=True,
