@@ -174,15 +174,16 @@ def wandb_holds(run: Run) -> None:
 
 def test_after_a_kill_all_of_them_have_every_epoch_once(tmp_path: Path) -> None:
     tools = ",".join(map(installed, TOOLS))
-    words = overrides({**LONG, "N_EPOCH": 25, "logger": tools})
+    words = overrides({**LONG, "N_TRAIN": 1000, "N_EPOCH": 15, "logger": tools})
     process = start("train", *words, "hydra.run.dir=run")
     wait_for_epochs(Path("run"), 4, process)
     process.kill()
     process.wait()
     done = snnrun("resume", "run")
-    assert (done.returncode, "warning" in done.stdout) == (0, False), done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
     run = load_run("run")
-    assert len(run.epochs[LOSS]) == 25
+    assert len(run.epochs[LOSS]) == 15
+    assert "logger failed" not in run.warnings["what"]
     for tool in TOOLS:
         assert_logged(run, tool)
 
