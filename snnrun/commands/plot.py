@@ -36,11 +36,11 @@ come, to RUN/plots; with {OUTPUT} its course, or the one picture of --what, to F
              from 0, -1: the last that was recorded
   --trial    the mini-batch of that epoch, from 0; without it the first that was recorded
   --example  of raster and potentials: the place in the mini-batch, from 0
-Several runs: their courses in one picture, {COMPARISON} or FILE. Runs that differ only by seeds
-are shown as mean and standard deviation. The folder of a sweep: the score by each key that differs
-(or those of {BY}), by all of them, and the curves, to FOLDER/sweep.png or FILE. The folder of a
-search: its trials, how much each key matters, and the keys of the trials, to FOLDER/search.png or
-FILE.
+Several runs: their courses in one picture, {COMPARISON} in the current folder (of the runs of a
+sweep in its folder) or FILE. Runs that differ only by seeds are shown as mean and standard
+deviation. The folder of a sweep: the score by each key that differs (or those of {BY}), by all of
+them, and the curves, to FOLDER/sweep.png or FILE. The folder of a search: its trials, how much each
+key matters, and the keys of the trials, to FOLDER/search.png or FILE.
 The format is that of FILE's suffix: .png, .pdf, .svg, or .gif, an animation: of raster through the
 trial, of the others through the epochs. --size in inches. Needs matplotlib.
 During the training: TRAINING_PLOT=true FANCY_PLOTS=true.
@@ -102,15 +102,16 @@ def run(arguments: Sequence[str]) -> int:
         name, figure = whole
         written = [_saved(figure, wanted.output or folder / name, wanted)]
     else:
-        written = _of_runs(wanted, folder)
+        written = _of_runs(wanted)
     print("\n".join(map(str, written)))
     return 0
 
 
-def _of_runs(wanted: Wanted, folder: Path | None) -> list[Path]:
+def _of_runs(wanted: Wanted) -> list[Path]:
     """Make the pictures of one run, or of several in comparison; return where they are."""
     from snnrun.commands.saved_run import find_run, run_folder
     from snnrun.plots.comparison import comparison
+    from snnrun.record.paths import MULTIRUN
 
     runs = [run_folder(one, "plot") for one in _each_run(wanted.folders)]
     runs = runs or [find_run([], "plot")[0]]
@@ -121,8 +122,10 @@ def _of_runs(wanted: Wanted, folder: Path | None) -> list[Path]:
     figure = comparison(runs, left_out, wanted.size)
     for why in left_out:
         print(f"left out: {why}", file=sys.stderr)
-    place = folder if folder is not None and folder.is_dir() else Path()
-    return [_saved(figure, wanted.output or place / COMPARISON, wanted)]
+    tops = {one.parent for one in runs}
+    place = tops.pop() if len(tops) == 1 else Path()
+    usual = (place if (place / MULTIRUN).is_file() else Path()) / COMPARISON
+    return [_saved(figure, wanted.output or usual, wanted)]
 
 
 def _of_one(wanted: Wanted, folder: Path) -> list[Path]:
@@ -239,7 +242,7 @@ def _each_run(folders: Sequence[str]) -> list[str]:
     found: dict[Path, str] = {}
     for folder in folders:
         path = path_of(folder)
-        if path.name == MULTIRUN and path.is_file():  # of `multirun/date/time/*`
+        if path.is_file() and (path.parent / MULTIRUN).is_file():  # of `multirun/date/time/*`
             continue
         inner = sorted(path.glob("*/.hydra")) if (path / MULTIRUN).is_file() else []
         for one in [str(place.parent) for place in inner] or [folder]:

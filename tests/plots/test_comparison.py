@@ -176,5 +176,7 @@ def test_runs_of_a_sweep_that_differ_by_seeds_are_compared_in_its_folder(tmp_pat
     done = here("plot", str(folder))
     assert done.stdout == f"{folder}/comparison.png\n", done.stderr
     assert "left out: " in done.stderr
+    one_by_one = here("plot", *map(str, folder.glob("[!.]*")))
+    assert one_by_one.stdout == done.stdout
     refused = here("plot", str(folder), "--what", "raster")
     assert (refused.returncode, "--what: is for one run" in refused.stderr) == (2, True)
