@@ -16,6 +16,7 @@ from snnrun.presets import Setting, said_of
 from snnrun.record.evaluation import Evaluation, final_tests
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
+from snnrun.report import costs
 from snnrun.report.notices import counted
 from snnrun.report.tests import table_of_tests
 from snnrun.shell import Line, command
@@ -83,6 +84,7 @@ def outcome(
         )
     if tested := final_tests(record.tests):
         info["test"] = [_tested(config, test, task) for test in tested]
+        info |= {"costs": short} if (short := costs.in_short(tested[0].figures)) else {}
     rewired = (
         [_rewired(record, name) for name in config.populations[1:-1]]
         if config.REWIRE_SILENT
@@ -121,7 +123,9 @@ def tested_again(tests: Sequence[Evaluation], task: Task, paths: RunPaths) -> In
         "result": [
             f"{name.replace('_', ' ')}: {_figure(name, value)}"
             for name, value in latest.figures.items()
+            if not costs.is_cost(name)
         ],
+        **({"costs": told} if (told := costs.told(latest.figures)) else {}),
         "all tests": table_of_tests(tests, task),
         "files": _shown(paths.run),
     }

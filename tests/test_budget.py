@@ -29,7 +29,16 @@ ERRORS = {"errors"}
 GROUND = ERRORS | {"console", "files", "graphs", "load", "machine", "notice", "numbers"}
 GROUND |= {"shell", "slurm", "stop", "streams", "tasks", "version"}
 CONFIGURED = GROUND | {"config", "keys", "rules", "schema"}
-STORY = CONFIGURED | {"backends", "compile", "datasets", "models", "network", "presets", "record"}
+STORY = CONFIGURED | {
+    "backends",
+    "compile",
+    "costs",
+    "datasets",
+    "models",
+    "network",
+    "presets",
+    "record",
+}
 STORY |= {"report", "training"}
 TOLD = STORY | {"interruption", "plots", "run"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -49,13 +58,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": GROUND | {"keys"},
     "network": CONFIGURED | {"connectivity", "models"},
     "compile": GROUND | {"connectivity", "models", "network", "rules"},
+    "costs": GROUND | {"compile", "network"},
     "datasets": CONFIGURED,
     "backends": CONFIGURED | {"models", "network", "compile", "datasets"},
     "record": GROUND,
     "report": CONFIGURED | {"record"},
     "sweeps": CONFIGURED | {"record", "report"},
     "search": CONFIGURED | {"record", "sweeps", "training"},
-    "training": CONFIGURED | {"backends", "compile", "datasets", "record", "report", "models"},
+    "training": CONFIGURED
+    | {"backends", "compile", "costs", "datasets", "record", "report", "models"},
     "plots": CONFIGURED
     | {"backends", "datasets", "models", "network", "presets", "record", "search", "sweeps"}
     | {"training"},

@@ -10,6 +10,7 @@ from snnrun.backends.base import Opened
 from snnrun.backends.genn import open_genn, require_genn
 from snnrun.backends.interpreter import open_numpy
 from snnrun.backends.native import open_native, require_native
+from snnrun.compile.arrivals import late_steps
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
@@ -44,5 +45,7 @@ def open_backend(
     """
     data = tuple({id(s.data): s.data for s in splits.all()}.values())
     opened = BACKENDS[config.backend.name](program, config, code, data, say)
+    if config.OPERATION_COUNTS:
+        opened.backend.late_steps = late_steps(program, config.DELAY_WIDTH)
     with closing(opened.backend):
         yield opened

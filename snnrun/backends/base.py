@@ -88,11 +88,12 @@ def require_fitting(data: SpikeData, program: Program) -> None:
 def count_activations(
     activations: np.ndarray, steps: np.ndarray, neurons: np.ndarray, n_steps: int, first: int = 0
 ) -> None:
-    """Enter spikes of one trial into ``activations``, as of Results.
+    """Enter spikes into ``activations``, as of Results.
 
     Args:
         steps, neurons: Of each spike, integers; those of one neuron in one step follow one another.
-        n_steps: Steps of the trial.
+            Steps of several trials are numbered one trial after the other.
+        n_steps: Steps of a trial.
         first: Where the numbers of the neurons begin.
     """
     if not len(steps):
@@ -100,7 +101,7 @@ def count_activations(
     new = np.flatnonzero((np.diff(steps) != 0) | (np.diff(neurons) != 0)) + 1
     starts = np.concatenate([[0], new])
     several = np.diff(starts, append=len(steps)) > 1
-    rows = np.minimum(n_steps - 1 - steps[starts], activations.shape[1] - 1)
+    rows = np.minimum(n_steps - 1 - steps[starts] % n_steps, activations.shape[1] - 1)
     np.add.at(activations, (several.astype(int), rows, first + neurons[starts]), 1)
 
 
@@ -112,12 +113,14 @@ class Backend(ABC):
     ``late_steps``: unless it is None, ``train`` and ``evaluate`` count the steps of all trials in
     which each channel of the input (of what dropout leaves) and each neuron was active, by one
     spike [0] and by several [1]: so many steps before the last one [r], from ``late_steps`` on
-    together. What is active too late arrives behind the end of the trial.
+    together. What is active too late arrives behind the end of the trial. Without
+    ``counts_inputs`` they leave the channels out.
     """
 
     program: Program
     batches_per_call: int | None = None
     late_steps: int | None = None
+    counts_inputs: bool = True
 
     def no_activations(self) -> np.ndarray | None:
         """Return the counts before any trial, zeros; None where none are asked for."""

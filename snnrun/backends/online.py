@@ -268,7 +268,7 @@ class OnlineRuns(Backend):
         activations = self.no_activations()
         if activations is None:
             return None
-        for example in examples.tolist():
+        for example in examples.tolist() if self.counts_inputs else ():
             steps, channels = data.events(example)
             count_activations(activations, steps.astype(int), channels, self.program.steps)
         first = self.program.network.input.size

@@ -72,6 +72,15 @@ class Feed:
         if self._ahead:
             self._ahead.close()
 
+    @property
+    def data(self) -> SpikeData | None:
+        """The data, where they are shown as they are; None where they are prepared."""
+        return None if self._recipe.changing else self._recipe.split.data
+
+    def numbers(self, epoch: int) -> np.ndarray:
+        """Return the examples of an epoch, int64, in its order."""
+        return self._shown(epoch).numbers
+
     def serve(self, epoch: int, first: int, last: int) -> Served:
         """Return mini-batches ``first`` .. ``last``, or as many of them as are prepared together.
 

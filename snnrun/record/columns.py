@@ -57,6 +57,41 @@ def _activity(before: str, where: str, silent_in: str) -> dict[str, Column]:
     return {f"{before}{name}": column for name, column in found.items()}
 
 
+def _costs(before: str, of: str) -> dict[str, Column]:
+    """Return the columns of what a network costs (snnrun.costs), of the examples of a split."""
+    each = f"mean over the {of} examples"
+    found = {
+        "activation_sparsity": Column(
+            "1", f"share of neurons and steps without a spike, of all that spike; {of} examples"
+        ),
+        "activation_sparsity_by_population": Column(
+            "1", f"share of neurons and steps of the population without a spike; {of} examples"
+        ),
+        "dense_operations": Column("1", "synaptic operations of a trial if nothing were 0"),
+        "effective_macs": Column(
+            "1", f"synaptic operations that multiply, nonzero weight by nonzero activation; {each}"
+        ),
+        "effective_acs": Column(
+            "1", f"synaptic operations that add a nonzero weight, at a spike; {each}"
+        ),
+        "effective_operations": Column(
+            "1", f"effective MACs and ACs of the projection together; {each}"
+        ),
+        "membrane_updates": Column("1", "neurons times steps of a trial"),
+        "memory_traffic": Column(
+            "byte", f"read and written by operations and membrane updates, by the model; {each}"
+        ),
+        "energy": Column("nJ", f"of arithmetic and memory traffic, by the model; {each}"),
+        "memory_energy": Column("nJ", f"that of memory traffic alone; {each}"),
+    }
+    return {f"{before}{name}": column for name, column in found.items()}
+
+
+_NETWORK_COSTS = {
+    "footprint": Column("byte", "of weights, delays, parameters and states of the network"),
+    "connection_sparsity": Column("1", "share of weights that are 0"),
+}
+
 TRIALS: Mapping[str, Column] = MappingProxyType(
     {
         "epoch": _EPOCH,
@@ -82,6 +117,9 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
         "examples_per_second": Column("1/s", "training examples per second"),
         **_activity("", "training", "the epoch's training"),
         **_activity("validation_", "validation", "validation"),
+        **_NETWORK_COSTS,
+        **_costs("train_", "training"),
+        **_costs("validation_", "validation"),
         "rewired_neurons": Column(
             "1",
             "neurons of the population that had new incoming weights before this epoch, as "
@@ -109,6 +147,8 @@ TEST: Mapping[str, Column] = MappingProxyType(
         "seconds": Column("s", "wall-clock time of the test"),
         "examples_per_second": Column("1/s", "test examples per second"),
         **_activity("", "the test", "the test"),
+        **_NETWORK_COSTS,
+        **_costs("", "test"),
         **{name: column for task in TASKS.values() for name, column in task.test_figures.items()},
     }
 )

@@ -50,6 +50,9 @@ class Summary:
         best_score: The highest score of an epoch, of the split that CHECKPOINT_BEST names.
         test_score: Of the last weights, by the run itself or else by the latest `snnrun test`.
         test_best_score: Of the weights of the best epoch.
+        operations: Effective synaptic operations of an example, of the test, or else of the last
+            epoch; NaN where they were not counted.
+        energy: Of the same, in nJ.
     """
 
     folder: Path
@@ -69,6 +72,8 @@ class Summary:
     best_score: float = math.nan
     test_score: float = math.nan
     test_best_score: float = math.nan
+    operations: float = math.nan
+    energy: float = math.nan
 
 
 def run_folders(top: Path, deepest: float = math.inf) -> Iterator[Path]:
@@ -152,7 +157,21 @@ def _from_record(paths: RunPaths, file: h5py.File) -> Summary:
         best_score=math.nan if best is None else float(scores[best]),
         test_score=tested,
         test_best_score=tested_best,
+        **_costs(file, task),
     )
+
+
+def _costs(file: h5py.File, task: Task) -> dict[str, float]:
+    """Return the operations and the energy of an example, of the first split that has some."""
+    for before in ("test/", "epochs/validation_", "epochs/train_"):
+        group, _, start = before.partition("/")
+        energy, macs, acs = (
+            _last(_column(file, group, task, f"{start}{name}"))
+            for name in ("energy", "effective_macs", "effective_acs")
+        )
+        if not math.isnan(energy):
+            return {"operations": macs + acs, "energy": energy}
+    return {}
 
 
 def _tests(file: h5py.File, task: Task, last_is_best: bool) -> tuple[float, float]:

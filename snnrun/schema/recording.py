@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnrun.keys.key import RESUME, TEST, Row, row, switch, table, text, unless, when, whole
+from snnrun.keys.key import RESUME, TEST, Row, number, row, switch, table, text, unless, when, whole
 from snnrun.keys.kinds import EPOCH_TRIALS, NAMES, POPULATIONS, SYNAPSES, TEXTS, VARIABLES
 
 PLOTTED = (when("TRAINING_PLOT", True), when("FANCY_PLOTS", True))
+COUNTED = (when("OPERATION_COUNTS", True),)
 EVERY_TRIAL = " Without {} every trial is recorded."
 BOTH = (RESUME, TEST)
 NATIVE, GENN = (when("backend.name", "native"),), (when("backend.name", "genn"),)
@@ -66,6 +67,24 @@ KEYS = table(
     ),
     switch("COLLECT_CONFUSION", "Record the confusion matrix of every epoch."),
     switch("REC_PREDICTIONS", "Record the predicted class of every example."),
+    switch(
+        "OPERATION_COUNTS",
+        "Count the synaptic operations of spikes, in every epoch and test; record sparsity, memory "
+        "footprint and energy by a model of it besides (docs/costs.md).",
+    ),
+    number(
+        "ENERGY_MAC", "Energy of a multiplication with its addition: 32-bit floating point, 45 nm "
+        "(Horowitz 2014, ISSCC, Fig. 1.1.9).", unit="pJ", minimum=0, active_if=COUNTED,
+    ),
+    number(
+        "ENERGY_AC", "Energy of an addition, from the same source.", unit="pJ", minimum=0,
+        active_if=COUNTED,
+    ),
+    number(
+        "ENERGY_MEMORY", "Energy of reading or writing a byte of memory.", unit="pJ/byte",
+        minimum=0, nullable=True, active_if=COUNTED,
+        null="that of the smallest memory of the same source that holds the network",
+    ),
     changeable=BOTH,
 ) + table(
     "recording controls",

@@ -25,6 +25,8 @@ SORTABLE = {  # what --sort takes besides keys; of those with a minus the highes
     "best": "-test_best_score",
     "seconds": "seconds",
     "size": "-size",
+    "operations": "operations",
+    "energy": "energy",
 }
 
 Row = tuple[str, ...]

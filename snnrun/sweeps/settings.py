@@ -25,7 +25,8 @@ STATE = "state"
 # What tells nothing of the result: where it lies, how it is called
 ASIDE = ("OUT_DIR", "NAME", "TAGS")
 SCORES = ("train", "validation", "best", "test", "test_best")  # of Job, with _score
-FIGURES = (*SCORES, "seconds")
+COSTS = ("operations", "energy")  # of an example
+FIGURES = (*SCORES, "seconds", *COSTS)
 
 
 class Figure(NamedTuple):
@@ -188,7 +189,7 @@ def in_order(settings: list[Setting], by: str, jobs: Sequence[Job]) -> list[Sett
     name = by.removeprefix("-")
     if name in SCORES:
         return sorted(settings, key=_descending(name), reverse=by != name)
-    if name == "seconds":
+    if name in FIGURES:
         return sorted(settings, key=lambda s: nan_last(s.figure(name).mean), reverse=by != name)
     key = known_key(name, jobs, FIGURES)
     return sorted(settings, key=lambda s: number_of(value_of(s.jobs[0], key)), reverse=by != name)

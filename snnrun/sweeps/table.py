@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from snnrun.numbers import csv_text, duration, table
-from snnrun.sweeps.settings import FIGURES, SCORES, Figure, Setting, best_of, judged_by
+from snnrun.numbers import csv_text, duration, rate, table
+from snnrun.sweeps.settings import COSTS, FIGURES, SCORES, Figure, Setting, best_of, judged_by
 from snnrun.sweeps.sweep import DONE, FAILED, STATES, Job
 
 MEANING = """\
 Means of finished runs +- sample standard deviation, in %; train, valid: after the last epoch; best:
 the epoch that CHECKPOINT_BEST chose; test: with the last weights. * the best setting by {word}."""
+COUNTED = "\noperations: effective synaptic operations of an example (docs/costs.md)."
 HEADINGS = {"train": "train%", "validation": "valid%", "best": "best%", "test": "test%"}
 WORDS = {"validation": "validation", "train": "training, as nothing is validated"}
 _LONGEST_REASON = 200
@@ -27,7 +28,8 @@ def as_text(settings: Sequence[Setting]) -> list[str]:
     jobs = [job for setting in settings for job in setting.jobs]
     lines = table(_cells(settings), _left(settings), gap="  ")
     word = WORDS[judged_by(jobs)]
-    return [*lines, *MEANING.format(word=word).splitlines(), *reasons(jobs)]
+    said = MEANING.format(word=word) + (COUNTED if _counted(settings) else "")
+    return [*lines, *said.splitlines(), *reasons(jobs)]
 
 
 def as_markdown(settings: Sequence[Setting]) -> str:
@@ -89,6 +91,7 @@ def job_as_object(job: Job) -> dict[str, Any]:
         "seconds": job.seconds,
         "seconds_left": job.seconds_left,
         **scores,
+        **{name: _or_null(getattr(job, name)) for name in COSTS},
     }
 
 
@@ -136,12 +139,19 @@ def _keys(settings: Sequence[Setting]) -> list[str]:
 
 
 def _left(settings: Sequence[Setting]) -> set[int]:
-    return {*range(len(_keys(settings)) + 1), len(_keys(settings)) + len(HEADINGS) + 3}
+    keys, costs = len(_keys(settings)), int(_counted(settings))
+    return {*range(keys + 1), keys + len(HEADINGS) + costs + 3}
+
+
+def _counted(settings: Sequence[Setting]) -> bool:
+    """Return whether operations of any run are known."""
+    return any(setting.figure("operations").n for setting in settings)
 
 
 def _cells(settings: Sequence[Setting]) -> list[list[str]]:
     keys, best = _keys(settings), best_of(settings)
-    rows = [["", *keys, "runs", *HEADINGS.values(), "time", ""]]
+    costs = ["operations"] if _counted(settings) else []
+    rows = [["", *keys, "runs", *HEADINGS.values(), *costs, "time", ""]]
     for setting in settings:
         done, all_jobs = len(setting.finished), len(setting.jobs)
         rows.append(
@@ -150,6 +160,7 @@ def _cells(settings: Sequence[Setting]) -> list[list[str]]:
                 *(setting.values[key] or "-" for key in keys),
                 str(done) if done == all_jobs else f"{done} of {all_jobs}",
                 *(percent(setting.figure(name)) for name in HEADINGS),
+                *(rate(setting.figure(name).mean) for name in costs),
                 duration(setting.figure("seconds").mean),
                 _states(job for job in setting.jobs if job.state != DONE),
             ]

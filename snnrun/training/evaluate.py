@@ -19,6 +19,7 @@ from snnrun.record.evaluation import Evaluation, Weights, now
 from snnrun.record.outcomes import PREDICTED, count_confusion
 from snnrun.record.writer import RunRecord
 from snnrun.training.activity import activity, spread
+from snnrun.training.costs import costs_of, measured
 from snnrun.training.keeper import Keeper
 from snnrun.training.state import State, load_tensors
 
@@ -62,6 +63,8 @@ def evaluate(
     seen = backend.program, results.neuron_spikes, len(split)
     spikes = activity(*seen) | (spread(*seen) if config.DEBUG_HIDDEN_N else {})
     figures |= {name: float(value) for name, value in spikes.items()}
+    costs = costs_of(config, backend.program)
+    figures |= measured(costs, backend, results.activations, len(split))
     columns = (split.examples, split.labels, results.prediction)
     predicted = {name: np.asarray(c, np.int32) for name, c in zip(PREDICTED, columns, strict=True)}
     return Evaluation(
@@ -92,11 +95,13 @@ def _confusion(split: Split, prediction: np.ndarray) -> np.ndarray:
 def run_examples(config: Config, backend: Backend, splits: Splits, split: Split) -> Results:
     """Return what comes of all examples of ``split``, in their order, without learning."""
     parts, at = [], 0
+    backend.counts_inputs = True
     with feed(config, splits, split, epochs=1) as test:
         while at < test.trials:
             served = test.serve(0, at, test.trials)
             parts.append(backend.evaluate(served.data, np.ascontiguousarray(served.examples)))
             at = served.last
+    counted = [part.activations for part in parts if part.activations is not None]
     return Results(
         loss=np.concatenate([part.loss for part in parts]),
         prediction=np.concatenate([part.prediction for part in parts]),
@@ -107,6 +112,7 @@ def run_examples(config: Config, backend: Backend, splits: Splits, split: Split)
             name: np.concatenate([part.figures[name] for part in parts])
             for name in parts[0].figures
         },
+        activations=np.sum(counted, axis=0) if counted else None,
     )
 
 

@@ -31,6 +31,7 @@ from snnrun.stop import Stop
 from snnrun.streams import stream_key
 from snnrun.tasks.task import SPLITS
 from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
+from snnrun.training.costs import CostsOfEpochs
 from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience
 from snnrun.training.guard import Guard
 from snnrun.training.keeper import Keeper
@@ -109,6 +110,8 @@ class Trainer:
         self._recorder = Recorder(config, self.backend, self.recordings)
         self._guard = Guard(config, program, self.record, self.keeper)
         self._watched = watched(config, self.splits, program)
+        counted = self._phases[-1]
+        self._costs = CostsOfEpochs(config, self.backend, counted.feed, counted.name)
         self._batches_per_chunk = 1
         self._timings: dict[str, float] = {}
         self._began = time.monotonic()
@@ -185,16 +188,20 @@ class Trainer:
                 state.rewired[:] = rewire(self.config, self.backend, state.neuron_spikes, epoch)
         for counts in (state.neuron_spikes, state.validation_spikes, state.dropped_spikes):
             counts[:] = 0
+        state.activations = None
 
     def _run_phase(self, epoch: int, phase: Phase) -> None:
         first = max(0, self.state.batch - phase.first_batch)
         numbers = range(phase.first_batch, phase.first_batch + phase.batches)
+        self._costs.begin(phase.name)
         recorded = {n - phase.first_batch for n in self._recorder.wanted(epoch, numbers)}
         while first < phase.batches:
             if self.stop:
                 self._interrupt()
             if self.state.batch == 0:
                 self._begin_epoch(epoch)
+            if first == 0:
+                self.state.activations = self.backend.no_activations()
             if first in recorded:
                 recorded.discard(first)
                 with self._timed("recording"):
@@ -253,6 +260,8 @@ class Trainer:
             results = self.backend.evaluate(served.data, examples)
             self._guard.validation(results, epoch)
             state.validation_spikes += results.neuron_spikes
+        if state.activations is not None and results.activations is not None:
+            state.activations += results.activations
         self._enter(epoch, phase, served, results, rates, time.monotonic() - started)
 
     def _enter(
@@ -313,6 +322,7 @@ class Trainer:
         }
         row.update(self._activity(epoch))
         row.update({name: train[name] for name in self._task.figures if name in train})
+        row |= self._costs.of_epoch(self.state.activations, epoch)
         return row
 
     def _activity(self, epoch: int) -> Figures:

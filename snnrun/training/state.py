@@ -25,6 +25,8 @@ class State:
     ``validation_spikes`` in its validation, ``dropped_spikes`` those of every layer that were
     learned without their gradient; before the first mini-batch of an epoch all three are still of
     the epoch before. ``rewired`` counts the neurons that were rewired where this epoch began.
+    ``activations`` are those of the split whose operations are counted, in this epoch so far; None
+    where they are not counted, or not all known.
     """
 
     neuron_spikes: np.ndarray  # int64 [neurons of all layers]
@@ -37,6 +39,7 @@ class State:
     best_score: float = -math.inf
     best_epoch: int = -1
     schedule: Schedule = field(default_factory=Schedule)
+    activations: np.ndarray | None = None  # as of Results
 
 
 def start_state(backend: Backend) -> State:
@@ -48,6 +51,7 @@ def start_state(backend: Backend) -> State:
         validation_spikes=np.zeros(neurons, np.int64),
         dropped_spikes=np.zeros(layers, np.int64),
         rewired=np.zeros(layers, np.int64),
+        activations=backend.no_activations(),
     )
 
 
@@ -57,8 +61,10 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
     for tensor in backend.program.tensors:
         kept = ("value", *MOMENTS) if tensor.moments else ("value",)
         tensors[tensor.name] = {which: backend.get(tensor.name, which) for which in kept}
+    counted = state.activations if state.batch else None  # of an epoch that has begun
     return {
         **({"carried": carried} if (carried := backend.carried()) else {}),
+        **({} if counted is None else {"activations": counted.copy()}),
         "network": backend.program.network.shape,
         "fingerprint": backend.program.fingerprint,
         "ends": ends_of(backend),
@@ -123,6 +129,8 @@ def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> Stat
     if "carried" in saved:
         backend.carry(saved["carried"])
     new = start_state(backend)  # checkpoints of older versions lack some counts
+    counted, none = saved.get("activations"), new.activations
+    known = counted is not None and none is not None and counted.shape == none.shape
     return State(
         neuron_spikes=saved["neuron_spikes"],
         validation_spikes=saved.get("validation_spikes", new.validation_spikes),
@@ -134,4 +142,5 @@ def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> Stat
         best_score=saved["best_score"] if "best_score" in saved else saved["best_accuracy"],
         best_epoch=saved["best_epoch"],
         schedule=Schedule(**saved["schedule"]),
+        activations=counted if known else None,
     )

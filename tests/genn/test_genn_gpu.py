@@ -225,7 +225,8 @@ def test_memory_is_counted_array_by_array(gpu: Path) -> None:
     description, _ = built(**keys)
     parts = memory_of(description)
     assert parts[GRADIENTS] == 4 * 20 * (5 * 30 + 30 * 3)
-    assert parts[SPIKES] == (2 + 4) * 20 * (30 + 3) * 40  # the step, and a state at it
+    # the step, and a state at it; whether it was the last one
+    assert parts[SPIKES] == (2 + 4) * 20 * (30 + 3) * 40 + 20 * (30 + 3)
     assert memory_of(description, {("input", "event_step"): 1000})[EVENTS] == 2000 + 4 * 6
     double, _ = built({"precision": "float64"}, **keys)
     assert memory_of(double)[GRADIENTS] == 2 * parts[GRADIENTS]

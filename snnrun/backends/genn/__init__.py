@@ -30,6 +30,7 @@ from snnrun.backends.genn.pygenn import (
 )
 from snnrun.backends.genn.settings import CPU, Settings, at_once
 from snnrun.backends.native.build import cache_folder
+from snnrun.compile.arrivals import late_steps
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
@@ -82,6 +83,7 @@ def open_genn(
         pipeline=config.PIPELINE,
         traced=bool(config.REC_NEURONS or config.FANCY_PLOTS),
         delay_width=config.DELAY_WIDTH,
+        late_steps=late_steps(program, config.DELAY_WIDTH) if config.OPERATION_COUNTS else None,
     )
     target = target_of(pygenn, config, device)
     if settings.pipeline and program.average_spikes and settings.batch < config.N_BATCH:

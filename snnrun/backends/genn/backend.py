@@ -197,7 +197,7 @@ class GennBackend(Backend):
         """Return what collects the results of a call, with the activations of the input."""
         activations = self.no_activations()
         if activations is not None:
-            for example in examples.tolist():
+            for example in examples.tolist() if self.counts_inputs else ():
                 events = kept_events(data, example, noise.dropout, noise.key)
                 count_activations(activations, *events, self.program.steps)
         labels = data.labels[examples]

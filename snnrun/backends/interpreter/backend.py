@@ -74,7 +74,7 @@ class NumpyBackend(Backend):
         noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
-        call = Call(self.program, len(examples), self.no_activations())
+        call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
         for number, first in enumerate(range(0, len(examples), batch)):
             chosen = examples[first : first + batch]
             read = self._learn_from(data, chosen, noise, call, first)
@@ -89,7 +89,7 @@ class NumpyBackend(Backend):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning and without noise."""
-        call = Call(self.program, len(examples), self.no_activations())
+        call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
         for first in range(0, len(examples), AT_ONCE):
             self._run(data, examples[first : first + AT_ONCE], NO_NOISE, call, first)
         return call.results(self._figures(data, examples, call))
@@ -198,7 +198,13 @@ class NumpyBackend(Backend):
 class Call:
     """The figures of the examples of a call; ``activations`` as of Results, before it."""
 
-    def __init__(self, program: Program, count: int, activations: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        count: int,
+        activations: np.ndarray | None = None,
+        counts_inputs: bool = True,
+    ) -> None:
         self.loss = np.zeros(count)
         self.failed_batch, self.failed_tensor = -1, ""
         self.layer_spikes = np.zeros((count, len(program.populations)), np.int32)
@@ -206,7 +212,7 @@ class Call:
         self._prediction = np.zeros(count, np.int32)
         sizes = [c.population.size for c in program.populations]
         self._neuron_spikes = np.zeros(sum(sizes), np.int64)
-        self._activations = activations
+        self._activations, self._counts_inputs = activations, counts_inputs
 
     def enter(self, first: int, arrivals: np.ndarray, tapes: list[Tape], read: Read) -> None:
         """Enter some examples."""
@@ -217,7 +223,8 @@ class Call:
         self._neuron_spikes += np.concatenate([c.sum(axis=0) for c in counts]).astype(np.int64)
         self.emitted += [_events(tapes[-1].spikes[:, b]) for b in range(len(read.loss))]
         if self._activations is not None:
-            spikes = np.concatenate([arrivals, *(tape.spikes for tape in tapes)], axis=2)
+            inputs = arrivals if self._counts_inputs else np.zeros_like(arrivals)
+            spikes = np.concatenate([inputs, *(tape.spikes for tape in tapes)], axis=2)
             late = self._activations.shape[1] - 1
             for kind, active in enumerate((spikes == 1, spikes > 1)):
                 steps = active.sum(axis=1)[::-1]  # the last step first

@@ -60,6 +60,7 @@ class Job(c.Structure):
         ("neuron_spikes", c.c_void_p),
         ("activations", c.c_void_p),
         ("late_steps", c.c_int64),
+        ("counts_inputs", c.c_int64),
         ("failed_batch", c.c_int64),
         ("failed_tensor", c.c_int32),
     )

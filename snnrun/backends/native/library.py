@@ -235,8 +235,11 @@ class NativeBackend(CompiledProgram, Backend):
         job.failed_batch, job.failed_tensor = -1, -1
         if activations is not None:
             job.activations, job.late_steps = activations.ctypes.data, activations.shape[1] - 1
+            job.counts_inputs = self.counts_inputs
         if count:
             self._carry_out(function, job)
+        if activations is not None:
+            self._complete(activations, neuron_spikes)
         tensor = self._tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
         return Results(
             loss=loss,
@@ -248,6 +251,14 @@ class NativeBackend(CompiledProgram, Backend):
             figures=self._figures(data, examples, loss, layer_spikes),
             activations=activations,
         )
+
+    def _complete(self, activations: np.ndarray, neuron_spikes: np.ndarray) -> None:
+        """Enter the activations before the last steps, of neurons that emit one spike at most."""
+        populations = [compiled.population for compiled in self.program.populations]
+        single = np.repeat([p.most_spikes == 1 for p in populations], [p.size for p in populations])
+        of_neurons = activations[0, :, self.program.network.input.size :]
+        early = neuron_spikes - of_neurons[:-1].sum(axis=0)
+        of_neurons[-1, single] = early[single]
 
     def _figures(
         self, data: SpikeData, examples: np.ndarray, loss: np.ndarray, layer_spikes: np.ndarray

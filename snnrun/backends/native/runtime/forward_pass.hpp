@@ -91,7 +91,7 @@ template <class P> struct ForwardPass : Walk<P> {
                                               job.train);
             neuron += L::Model::SIZE;
         });
-        if (job.activations) trial.count_activations(job.data->channels, job.late_steps);
+        if (job.activations) trial.count_activations(job);
         return out.loss;
     }
 

@@ -29,6 +29,7 @@ constexpr int SLOTS = 16;
     F(int64_t*, neuron_spikes) /* [all neurons of all layers] added to */                          \
     F(int64_t*, activations)   /* [2][late_steps + 1][channels + neurons] added to, or null */     \
     F(int64_t, late_steps)     /* last steps of a trial, whose activations stand apart */          \
+    F(int64_t, counts_inputs)  /* activations of the channels too */                               \
     F(int64_t, failed_batch)   /* out: -1, or the first with values not finite or too large */     \
     F(int32_t, failed_tensor)  /* out: which tensor; -1: the loss */
 SNN_STRUCT(Job, SNN_JOB)

@@ -89,30 +89,48 @@ template <class P> struct Trial : Walk<P> {
         });
     }
 
-    // Counts the steps in which each channel and neuron was active: by one spike, or by several,
-    // which stand next to each other in the lists.
-    void count_activations(int channels, int64_t late) {
+    // Counts the steps in which each channel and neuron was active, by one spike or by several; of
+    // neurons that emit one at most, the last steps only, as neuron_spikes has the sum of all.
+    void count_activations(const Job& job) {
+        const int64_t late = job.late_steps;
+        const int channels = job.data->channels;
         const size_t row = channels + P::NEURONS;
-        const auto count = [&](const uint32_t* start, const auto* spike, size_t first) {
-            for (int64_t n = 0; n < P::STEPS; n++) {
-                int64_t* here = activations.data() + std::min(P::STEPS - 1 - n, late) * row + first;
-                for (uint32_t e = start[n], next; e < start[n + 1]; e = next) {
-                    for (next = e + 1; next < start[n + 1] && spike[next] == spike[e];) next++;
-                    here[(next > e + 1) * (late + 1) * row + spike[e]]++;
-                }
-            }
+        const auto last_steps = [&](const uint32_t* start, const auto* spike, size_t first) {
+            for (int64_t r = 0; r < late && start[P::STEPS - late] < start[P::STEPS - r]; r++)
+                count_steps(start, spike, P::STEPS - 1 - r, P::STEPS - r, r * row + first);
         };
-        count(events.step_start, events.channel, 0);
+        const auto all_steps = [&](const uint32_t* start, const auto* spike, size_t first) {
+            count_steps(start, spike, 0, P::STEPS - late, late * row + first);
+            last_steps(start, spike, first);
+        };
+        if (job.counts_inputs) all_steps(events.step_start, events.channel, 0);
         size_t first = channels;
         each_layer([&](auto layer) {
             using L = std::tuple_element_t<layer(), Layers>;
-            if constexpr (L::Model::SPIKING)
-                for (int b = 0; b < L::BLOCKS; b++) {
-                    const auto& spikes = std::get<layer()>(work).spikes[b];
-                    count(spikes.start.data(), spikes.neuron.data(), first + b * L::BW);
-                }
+            for (int b = 0; b < L::BLOCKS && L::Model::SPIKING; b++) {
+                const auto& spikes = std::get<layer()>(work).spikes[b];
+                if constexpr (L::Model::COUNTED)
+                    all_steps(spikes.start.data(), spikes.neuron.data(), first + b * L::BW);
+                else last_steps(spikes.start.data(), spikes.neuron.data(), first + b * L::BW);
+            }
             first += L::Model::SIZE;
         });
+    }
+    // Those of steps [from, to), at `first` and on; equal spikes of a step follow one another.
+    template <class S>
+    void count_steps(const uint32_t* start, const S* spike, int64_t from, int64_t to,
+                     size_t first) {
+        int64_t* one = activations.data() + first;
+        int64_t* several = one + activations.size() / 2;
+        const uint32_t end = start[to];
+        int64_t n = from;
+        for (uint32_t e = start[from], next; e < end; e = next) {
+            for (next = e + 1; next < end && spike[next] == spike[e]; next++) {
+                while (start[n] < next) n++;
+                if (start[n] == next) break;  // of the next step
+            }
+            (next > e + 1 ? several : one)[spike[e]]++;
+        }
     }
 
     // Copies steps and neurons of a layer's spikes, where asked for. Returns how many there are.
