@@ -99,14 +99,18 @@ def subject(folders: Sequence[str], command: str) -> tuple[Path, Callable[[Path 
 
 def is_many(folder: Path) -> bool:
     """Return whether a folder holds runs and is none."""
-    from snnrun.record.paths import MULTIRUN
     from snnrun.record.summary import run_folders
-    from snnrun.sweeps.asked import is_sweep
 
-    if is_sweep(folder) or (folder / MULTIRUN).is_file():
-        return True
     first = next(run_folders(folder), None)
-    return first is not None and first != folder
+    return is_sweep(folder) or (first is not None and first != folder)
+
+
+def is_sweep(folder: Path) -> bool:
+    """Return whether a folder is that of a multirun, whether or not one of its runs has begun."""
+    from snnrun.record.paths import MULTIRUN
+    from snnrun.sweeps import asked
+
+    return asked.is_sweep(folder) or (folder / MULTIRUN).is_file()
 
 
 def _of_run(folder: Path, beside: Path | None, command: str) -> Page:

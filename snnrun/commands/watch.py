@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnrun.commands.arguments import choice_among, path_of, taken
-from snnrun.commands.report import is_many, refuse_keys, subject
-from snnrun.errors import ConfigError, RecordError
+from snnrun.commands.report import is_many, is_sweep, refuse_keys, subject
+from snnrun.errors import ConfigError
 
 if TYPE_CHECKING:
     from snnrun.page.parts import Page
@@ -41,19 +41,21 @@ def run(arguments: Sequence[str]) -> int:
     port, words = taken(arguments, PORT, f"a number, as in {PORT} 8000")
     host, words = taken(words, HOST, f"an address, as in {HOST} 0.0.0.0")
     _, folders = choice_among(words, (), [PORT, HOST])
+    number = _number(port)
     refuse_keys("watch", folders)
     if len(folders) > 1:
         raise ConfigError(f"snnrun watch takes one run or sweep, got: {' '.join(folders)}")
+    from snnrun.commands.saved_run import run_folder
     from snnrun.page.document import require_plotly
 
     require_plotly("snnrun watch")
     from snnrun.page.server import LOCAL, Live, Server
 
     folder = path_of(folders[0]) if folders else _newest()
-    if not folder.is_dir():
-        raise RecordError(f"{folder}: there is no such folder. `snnrun runs` lists the runs")
+    if not is_many(folder):
+        run_folder(str(folder), "watch")
     live = Live(lambda: _page(folder), lambda: _state(folder))
-    with Server(live, host or LOCAL, _number(port)) as server:
+    with Server(live, host or LOCAL, number) as server:
         print(f"{server.link}\nshows {folder}; Ctrl-C ends it", flush=True)
         server.serve_forever()
     return 0
@@ -72,14 +74,7 @@ def _newest() -> Path:
     from snnrun.commands.saved_run import find_run
 
     folder = find_run([], "watch")[0]
-    return folder.parent if is_many(folder.parent) and _is_sweep(folder.parent) else folder
-
-
-def _is_sweep(folder: Path) -> bool:
-    from snnrun.record.paths import MULTIRUN
-    from snnrun.sweeps.asked import is_sweep
-
-    return is_sweep(folder) or (folder / MULTIRUN).is_file()
+    return folder.parent if is_sweep(folder.parent) else folder
 
 
 def _page(folder: Path) -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ from snnrun.page.parts import (
 )
 from snnrun.record.ending import read_end
 from snnrun.record.evaluation import Evaluation
+from snnrun.record.notes import read_notes
 from snnrun.record.notices import BEFORE
 from snnrun.record.paths import PREDICTIONS, RECORDING_KINDS, RunPaths
 from snnrun.record.provenance import DATA, SEEDS
@@ -45,6 +46,8 @@ def head(run: Run) -> Section:
     cores = f"{about['cores_usable']} of {about['cores']} cores"
     told = [
         *((label, text) for label, text in lines_of(run) if label in _LINES),
+        ("tags", ", ".join(map(str, run.config.get("TAGS") or ()))),
+        *(("note", str(note)) for note in read_notes(run.paths)),
         ("data", _data(about.get(DATA))),
         ("state", _state(run)),
         ("began", str(about["created"] if "created" in about else run.sessions[0]["start_time"])),
@@ -63,11 +66,13 @@ def head(run: Run) -> Section:
 
 def _data(fingerprint: str | int | None) -> str:
     """Return how large each split is; nothing of a run of an older version."""
-    told = []
-    for split, of in json.loads(str(fingerprint)).items() if fingerprint else ():
-        sizes = (f"{of[name]:,} {name}" for name in ("examples", "channels", "classes", "events"))
-        told.append(f"{split} {', '.join(sizes)}")
-    return "; ".join(reversed(told))
+    of = json.loads(str(fingerprint)) if fingerprint else {}
+    names = ("examples", "channels", "classes", "events")
+    return "; ".join(
+        f"{split} {', '.join(f'{of[split][name]:,} {name}' for name in names)}"
+        for split in ("train", "validation", "test")
+        if split in of
+    )
 
 
 def _row(label: str, text: str) -> tuple[str, str]:
@@ -195,7 +200,10 @@ def _files(paths: RunPaths) -> Iterator[tuple[Path, str, int]]:
         paths.code: "generated code",
         paths.plots: "pictures",
         paths.log: "what was reported",
+        paths.notes: "what people have noted about it",
+        paths.page: "a page like this one",
     }
+    known |= {path: "" for path in sorted(paths.root.glob("[!.]*")) if not _holds(path, known)}
     for path, what in known.items():
         if path.is_dir():
             inside = [file for file in path.rglob("*") if file.is_file()]
@@ -203,6 +211,11 @@ def _files(paths: RunPaths) -> Iterator[tuple[Path, str, int]]:
                 yield path, what, sum(file.stat().st_size for file in inside)
         elif path.is_file():
             yield path, what, path.stat().st_size
+
+
+def _holds(path: Path, known: Iterable[Path]) -> bool:
+    """Return whether one of some files is this one, or in this folder."""
+    return any(path == one or path in one.parents for one in known)
 
 
 def _link(path: Path, root: Path, beside: Path | None) -> str:

@@ -106,7 +106,8 @@ def test_a_port_that_is_taken_is_told(run: Run, server: Server) -> None:
         (["--port", "x"], "--port x: must be a whole number from 1 to 65535"),
         (["--port", "65536"], "--port 65536: must be"),
         (["a", "b"], "takes one run or sweep"),
-        (["nowhere"], "nowhere: there is no such folder"),
+        (["nowhere"], "nowhere: does not exist"),
+        (["."], "is no run folder"),
         (["ETA=1"], "takes folders of runs, no keys"),
     ],
 )
