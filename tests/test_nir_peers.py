@@ -5,14 +5,19 @@ pip install 'snnrun[peers]' brings the other programs; without them these tests 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from runs import SMALL, here
+
+import snnrun
 
 WHY = "is not installed (extra `peers`): NIR files were NOT compared with what it makes of them"
 nir = pytest.importorskip("nir", reason=f"nir {WHY}")
@@ -179,3 +184,22 @@ def test_potentials_of_integrators_are_those_of_norse(exchange: Any, tmp_path: P
     seen = exchange.in_snnrun(file, events, DT, **{"network.stepping": "norse"}).potentials["b"]
     assert np.abs(theirs).max() > 1
     assert seen == pytest.approx(theirs, rel=1e-4, abs=1e-4)
+
+
+def test_a_trained_network_has_the_same_spikes_and_predictions_elsewhere(
+    exchange: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark import compared
+
+    monkeypatch.chdir(tmp_path)
+    keys = SMALL | {"RECURRENT": True, "LOSS_TYPE": "max", "TRAIN_TAU": True}
+    run = snnrun.train(keys | {"OUT_DIR": str(tmp_path)}, progress=False)
+    file = tmp_path / "net.nir"
+    words = ["--to", "nir", "--stepping", "euler", "--output", str(file)]
+    assert here("export", str(run.paths.root), *words).returncode == 0
+    programs = [name for name in ("norse", "snntorch") if find_spec(name)]
+    rows = list(compared.of_run(run.paths.root, file, programs))
+    assert len(rows) == 1 + 2 * len(programs) > 1
+    for spikes, accuracy in zip(rows[1::2], rows[2::2], strict=True):
+        assert re.search(r"hidden +[\d,]{4,} spikes.* differing places +0 of", spikes)
+        assert f"the same prediction in {SMALL['N_TEST']} examples" in accuracy

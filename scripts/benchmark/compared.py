@@ -13,8 +13,6 @@ import numpy as np
 
 import snnrun
 from benchmark.exchange import (
-    INPUT,
-    OUTPUT,
     Traces,
     channels_first,
     dense,
@@ -22,7 +20,9 @@ from benchmark.exchange import (
     in_sinabs,
     in_snnrun,
     in_snntorch,
+    input_of,
     lags_of,
+    last_of,
     spikes,
 )
 from snnrun.commands.saved_run import load as config_of
@@ -32,7 +32,7 @@ from snnrun.interface.scores import Scores
 from snnrun.interface.training import composed_of
 from snnrun.run import build_program
 
-AT_A_TIME = 20  # examples
+AT_A_TIME = 40_000_000  # places: steps x neurons x examples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,18 @@ class Examples:
     labels: np.ndarray | None
     dt: float  # s
 
-    def blocks(self) -> Iterator[tuple[np.ndarray, slice]]:
-        for at in range(0, self.events.shape[1], AT_A_TIME):
-            yield self.events[:, at : at + AT_A_TIME], slice(at, at + AT_A_TIME)
+    def blocks(self, graph: nir.NIRGraph) -> Iterator[tuple[np.ndarray, range]]:
+        """Yield the events of some examples at a time, and which examples these are."""
+        steps, examples = self.events.shape[:2]
+        neurons = sum(np.size(node.r) for node in graph.nodes.values() if hasattr(node, "r"))
+        most = max(1, AT_A_TIME // (steps * neurons))
+        for at in range(0, examples, most):
+            part = range(at, min(at + most, examples))
+            yield self.events[:, part.start : part.stop], part
+
+
+def shape_of_input(graph: nir.NIRGraph) -> tuple[int, ...]:
+    return tuple(graph.nodes[input_of(graph)].input_type["input"])
 
 
 def theirs(program: str, graph: nir.NIRGraph, events: np.ndarray, dt: float) -> Traces:
@@ -56,7 +65,7 @@ def theirs(program: str, graph: nir.NIRGraph, events: np.ndarray, dt: float) -> 
 
 def at_random(file: Path, rate: float, steps: int, examples: int, dt: float) -> Examples:
     """Return spikes that are drawn with one seed: ``rate`` of all places."""
-    shape = nir.read(file).nodes[INPUT].input_type["input"]
+    shape = shape_of_input(nir.read(file))
     draw = np.random.default_rng(1).random((steps, examples, *shape))
     return Examples(events=(draw < rate).astype(np.float32), labels=None, dt=dt)
 
@@ -79,11 +88,9 @@ def examples_of(config: Config, file: Path, examples: int | None) -> Examples:
         channels = data.channel_by_step[data.offsets[e] : data.offsets[e + 1]]
         steps = np.repeat(np.arange(data.n_steps), np.diff(data.step_pointers[e].astype(np.int64)))
         np.add.at(found, (steps, at, channels), 1)
-    shape = nir.read(file).nodes[INPUT].input_type["input"]
+    shape = shape_of_input(nir.read(file))
     return Examples(
-        events=channels_first(found, tuple(shape)),
-        labels=data.labels[chosen],
-        dt=config.DT_MS / 1000,
+        events=channels_first(found, shape), labels=data.labels[chosen], dt=config.DT_MS / 1000
     )
 
 
@@ -93,11 +100,11 @@ def of_file(
     """Yield a line for each program and node of a file."""
     graph = nir.read(file)
     nodes = [name for name, node in graph.nodes.items() if spikes(node)]
-    last = next(a for a, b in graph.edges if b == OUTPUT)
+    last = last_of(graph)
     for program in programs:
         counts = {node: Count() for node in nodes}
         right = {"snnrun": 0, program: 0}
-        for events, part in given.blocks():
+        for events, part in given.blocks(graph):
             stepped = {"network.stepping": program} | dict(keys)
             ours = in_snnrun(file, events, given.dt, potentials=False, **stepped)
             others = theirs(program, graph, events, given.dt)
@@ -146,20 +153,20 @@ def of_run(folder: Path, file: Path, programs: Sequence[str]) -> Iterator[str]:
     yield f"snnrun    accuracy {ours.accuracy:.2%} of {len(ours.predictions):,} test examples"
     program = build_program(config, load(config))
     scorer, lags, steps = Scores(program), lags_of(graph), config.steps
-    last = next(a for a, b in graph.edges if b == OUTPUT)
+    last = last_of(graph)
     for name in programs:
         predictions = np.empty(len(ours.predictions), int)
         counts = {node: Count() for node in nodes}
-        for events, part in given.blocks():
+        for events, part in given.blocks(graph):
             found = theirs(name, graph, events, given.dt)
             for node in nodes:
                 seen = slice(lags[node], steps)
                 emitted = found.spikes[node][: steps - lags[node]]
-                own = dense(ours.spikes[node], steps, given.dt)[seen, part]
+                own = dense(ours.spikes[node], part, steps, given.dt)[seen]
                 counts[node].add(own, emitted)
-            for i in range(events.shape[1]):
+            for i, example in enumerate(part):
                 trial = trial_of(found, last, i, lags[last])
-                predictions[part.start + i] = scorer.of(trial).argmax()
+                predictions[example] = scorer.of(trial).argmax()
         for node, count in counts.items():
             yield f"{name:9} node {node:10} {count}"
         same = int((predictions == ours.predictions).sum())
@@ -174,5 +181,5 @@ def trial_of(found: Traces, node: str, example: int, lag: int) -> Any:
     """
     potentials = np.roll(found.potentials[node][:, example], lag, axis=0)
     potentials[:lag] = 0.0
-    steps, neurons = np.nonzero(found.spikes[node][:, example])
+    steps, neurons = np.nonzero(found.spikes[node][: len(potentials) - lag, example])
     return SimpleNamespace(states=({"V": potentials},), steps=(steps + lag,), neurons=(neurons,))

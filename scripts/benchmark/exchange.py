@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,6 @@ import numpy as np
 import torch
 
 import snnrun
-from snnrun.exchange.reader import INPUT as INPUT
 from snnrun.exchange.reader import OUTPUT, unique
 from snnrun.record.spikes import SpikeRecord
 
@@ -151,7 +151,7 @@ def ordered(graph: nir.NIRGraph) -> list[str]:
                 walk(target)
         found.append(node)
 
-    walk(next(name for name, node in graph.nodes.items() if isinstance(node, nir.Input)))
+    walk(input_of(graph))
     return found[::-1]
 
 
@@ -231,7 +231,8 @@ def in_snnrun(
     given = np.pad(events, [(0, max(lags.values())), *[(0, 0)] * (events.ndim - 1)])
     given = channels_last(given).reshape(*given.shape[:2], -1).swapaxes(0, 1).astype(int)
     names = {k: unique(k, set()) for k, n in graph.nodes.items() if isinstance(n, NEURONS)}
-    names |= {a: "output" for a, b in graph.edges if b == OUTPUT and not spikes(graph.nodes[a])}
+    if not spikes(graph.nodes[last_of(graph)]):
+        names[last_of(graph)] = OUTPUT
     own = {"network": "nir", "network.file": str(file), "DT_MS": dt * 1000}
     own |= {"TRIAL_MS": given.shape[1] * dt * 1000, "LOSS_TYPE": "max", "preset": "none"}
     courses = [(name, "V") for name in names.values()] if potentials else []
@@ -243,7 +244,7 @@ def in_snnrun(
         shape = np.shape(graph.nodes[node].r)
         emitted = np.zeros(1)
         if name in sent:
-            emitted = dense(found.spikes[name], given.shape[1], dt)[seen]
+            emitted = dense(found.spikes[name], range(len(given)), given.shape[1], dt)[seen]
             traces.spikes[node] = channels_first(emitted, shape)
         if potentials:
             course = np.where(emitted > 0, 0.0, found.variables[name, "V"].swapaxes(0, 1)[seen])
@@ -253,6 +254,15 @@ def in_snnrun(
 
 def spikes(node: nir.NIRNode) -> bool:
     return hasattr(node, "v_threshold")
+
+
+def input_of(graph: nir.NIRGraph) -> str:
+    return next(name for name, node in graph.nodes.items() if isinstance(node, nir.Input))
+
+
+def last_of(graph: nir.NIRGraph) -> str:
+    """Return the node before the output."""
+    return next(a for a, b in graph.edges if isinstance(graph.nodes[b], nir.Output))
 
 
 def lags_of(graph: nir.NIRGraph) -> dict[str, int]:
@@ -265,13 +275,13 @@ def lags_of(graph: nir.NIRGraph) -> dict[str, int]:
     return lags
 
 
-def dense(record: SpikeRecord, steps: int, dt: float) -> np.ndarray:
-    """Return the spikes of a record, float32 [steps, examples, neurons]."""
-    found = np.zeros((steps, len(record), record.n_neurons), np.float32)
-    for example in range(len(record)):
+def dense(record: SpikeRecord, examples: Sequence[int], steps: int, dt: float) -> np.ndarray:
+    """Return the spikes of some examples of a record, float32 [steps, examples, neurons]."""
+    found = np.zeros((steps, len(examples), record.n_neurons), np.float32)
+    for at, example in enumerate(examples):
         times_ms, neurons = record.example(example)
         of_step = np.rint(times_ms / (dt * 1000)).astype(int) - 1
-        np.add.at(found, (of_step, example, neurons), 1)
+        np.add.at(found, (of_step, at, neurons), 1)
     return found
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from snnrun.connectivity import Shape
 from snnrun.errors import ModelError
+from snnrun.exchange.jumps import MS
 from snnrun.exchange.nodes import kind_of, numbering, own_of
 from snnrun.models.nir import NIR_NEURONS, STEPPINGS
 
-MS = 1000.0  # in a second; files have seconds
 TIMES = ("tau", "tau_mem", "tau_syn")
 TO_US = {"tau": "tau_mem", "v_threshold": "v_thresh"}  # where the names differ
 IGNORED = {  # stepping -> field of a node -> the value that the program has in its place

@@ -15,7 +15,8 @@ import numpy as np
 from snnrun.connectivity import Shape
 from snnrun.errors import ModelError
 from snnrun.exchange.chain import Chain
-from snnrun.exchange.neurons import MS, Reading, own_metadata
+from snnrun.exchange.jumps import MS, fields_of, for_euler, spread
+from snnrun.exchange.neurons import Reading, own_metadata
 from snnrun.exchange.nodes import OWN, numbering, require_nir
 from snnrun.exchange.reader import COUNTED, SUMMED, lags_of, unique
 from snnrun.exchange.trained import Trained
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from snnrun.network.network import Network, Population, Projection
 
 JUMP = "jump"  # how neurons of this project take their spikes
+EULER = (JUMP, "euler", "norse", "snntorch")  # what forward Euler can do
 BY_NEURON = {neuron.name: name for name, neuron in NIR_NEURONS.items()}
 OWN_NAMES = {LIF.name: ("CubaLIF", "LIF"), LI.name: ("CubaLI", "LI")}  # of NIR, and here
 KERNELS = ("conv1d", "conv2d")
@@ -36,9 +38,9 @@ POOLS = {"sum_pool": "SumPool2d", "mean_pool": "AvgPool2d"}
 class Writer:
     """Writes one network."""
 
-    def __init__(self, trained: Trained) -> None:
+    def __init__(self, trained: Trained, euler: bool) -> None:
         self.nir = require_nir("snnrun export --to nir")
-        self.trained = trained
+        self.trained, self.euler = trained, euler
         self.network: Network = trained.network
         self.stepping = self._stepping()
         self.reading = Reading(stepping=self.stepping, dt=trained.dt, file_step=None, spikes=False)
@@ -112,7 +114,13 @@ class Writer:
                 f"populations {a} and {b} step in different ways, {one} and {other}; NIR files "
                 "have one; take --to npz"
             )
-        return next(iter(found), JUMP)
+        stepping = next(iter(found), JUMP)
+        if self.euler and stepping not in EULER:
+            raise ModelError(
+                f"population {found[stepping]} steps by network.stepping={stepping}, which forward "
+                "Euler cannot do; leave --stepping out"
+            )
+        return stepping
 
     def _node_of(self, population: Population) -> Any | None:
         """Return the node of a population, None where it is none of NIR's."""
@@ -127,7 +135,9 @@ class Writer:
                     f"population {population.name} has a refractory period of {values['t_ref']:g} "
                     "ms, which NIR does not know: other programs will leave it out"
                 )
-            fields = self._of_jump(values | {"gain": 1.0, "v_leak": 0.0}, population.size)
+            fields = fields_of(
+                values | {"gain": 1.0, "v_leak": 0.0}, population.size, self.trained.dt
+            )
             if neuron.name == LI.name:
                 fields = {n: v for n, v in fields.items() if not n.startswith(("v_th", "v_re"))}
         elif neuron.name in BY_NEURON:
@@ -140,9 +150,11 @@ class Writer:
                 f"it has some for {', '.join(n for _, n in OWN_NAMES.values())} and for those of "
                 "NIR files. Take --to npz or --to torch, which hold all numbers"
             )
+        if self.euler and self.stepping == JUMP:
+            fields = for_euler(fields, self.trained.dt / MS)
         shape = self._shape(population)
         arrays = {
-            n: _spread(v, population.size)[numbering(shape)].reshape(shape)
+            n: spread(v, population.size)[numbering(shape)].reshape(shape)
             for n, v in fields.items()
         }
         node = getattr(self.nir, kind)(**arrays)
@@ -150,30 +162,10 @@ class Writer:
         node.metadata = {OWN: own_metadata(name, kept, arrays)}
         return node
 
-    def _of_jump(self, values: Mapping[str, Any], size: int) -> dict[str, np.ndarray]:
-        """Return the fields of a CubaLIF that a spike moves as it does here.
-
-        Here a spike of weight w raises I by w, and tau_mem dV/dt = v_leak + gain I - V. In NIR it
-        raises I by w_in w dt / tau_syn, and r I drives V: r w_in dt / tau_syn must be the gain.
-        With r = tau_mem / dt, as snnTorch has it, that is w_in = gain tau_syn / tau_mem.
-        """
-        tau_mem, tau_syn = (_spread(values[n], size) for n in ("tau_mem", "tau_syn"))
-        fields = {
-            "tau_mem": tau_mem / MS,
-            "tau_syn": tau_syn / MS,
-            "r": tau_mem / self.trained.dt,
-            "w_in": _spread(values["gain"], size) * tau_syn / tau_mem,
-            "v_leak": _spread(values["v_leak"], size),
-        }
-        for ours, theirs in (("v_thresh", "v_threshold"), ("v_reset", "v_reset")):
-            if ours in values:
-                fields[theirs] = _spread(values[ours], size)
-        return fields
-
     def _of_step(self, kind: str, values: Mapping[str, Any], size: int) -> dict[str, np.ndarray]:
         """Return the fields of a neuron of NIR."""
         if "gain" in values:
-            return self._of_jump(values, size)
+            return fields_of(values, size, self.trained.dt)
         cuba = kind.startswith("Cuba")
         names = {"tau_syn": "tau_syn", "tau_mem": "tau_mem" if cuba else "tau", "r": "r"}
         names |= {"v_leak": "v_leak", "w_in": "w_in", "v_thresh": "v_threshold"}
@@ -182,7 +174,7 @@ class Writer:
         if kind != "IF" and kind != "I":
             fields.setdefault("v_leak", 0.0)
         fields.setdefault("r", 1.0)
-        spread = {n: _spread(v, size) for n, v in fields.items()}
+        spread = {n: spread(v, size) for n, v in fields.items()}
         for name in ("tau", "tau_mem", "tau_syn"):
             if name in spread:
                 spread[name] = spread[name] / self.reading.scale
@@ -196,11 +188,16 @@ class Writer:
         The second part must stand behind the neurons themselves.
         """
         values = self.trained.parameters[population.name]
-        bias = _spread(values.get("bias", 0.0), population.size)
+        bias = spread(values.get("bias", 0.0), population.size)
         if "drive" in values:
-            bias = _spread(values["drive"], population.size) * self.trained.dt
-            bias = bias / _spread(values["tau_syn"], population.size)
-        looped = _spread(values.get("first", 0.0), population.size)
+            bias = spread(values["drive"], population.size) * self.trained.dt
+            bias = bias / spread(values["tau_syn"], population.size)
+        if self.euler and self.stepping == JUMP and bias.any():
+            raise ModelError(
+                f"population {population.name} has biases, which act within a step here and at its "
+                "end in forward Euler; leave --stepping out"
+            )
+        looped = spread(values.get("first", 0.0), population.size)
         return bias - looped, looped
 
     # Shapes
@@ -377,16 +374,15 @@ def _of_targets(projection: Projection) -> bool:
     return projection.delays is not None and projection.delays.kind.value == "dendritic"
 
 
-def _spread(value: Any, size: int) -> np.ndarray:
-    return np.broadcast_to(np.asarray(value, float), size).copy()
-
-
-def written(trained: Trained) -> tuple[Any, list[str]]:
+def written(trained: Trained, *, euler: bool = False) -> tuple[Any, list[str]]:
     """Return the NIRGraph of a trained network, and what a reader should know of it.
+
+    ``euler``: time constants and factors are those with which forward Euler does the steps that
+    are exact here.
 
     Raises:
         ConfigError: The package nir is missing.
         ModelError: NIR has no counterpart for a part of the network, which it names.
     """
-    writer = Writer(trained)
+    writer = Writer(trained, euler)
     return writer.graph(), writer.notices
