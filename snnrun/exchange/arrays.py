@@ -76,7 +76,7 @@ def torch_of(trained: Trained) -> bytes:
         ) from error
     image = io.BytesIO()
     tensors: dict[str, Any] = {
-        name: torch.from_numpy(np.ascontiguousarray(array).copy())
+        name: torch.from_numpy(np.array(array, order="C"))  # a number stays one, of no axes
         for name, array in arrays_of(trained).items()
     }
     torch.save(tensors | {"network": structure_of(trained)}, image)
