@@ -138,13 +138,14 @@ def _of_several(folders: Sequence[Path], beside: Path | None) -> Page:
     from snnrun.page.several import Several, page_of_several
     from snnrun.sweeps.sweep import read_sweep
 
-    found: dict[Path, Job] = {}
+    found: dict[tuple[Path, int], Job] = {}
     for folder in folders:
         jobs = read_sweep(folder).jobs
         if not jobs:
             raise RecordError(f"{folder}: holds no run. `snnrun runs` lists the runs")
         for job in jobs:
-            found.setdefault(job.folder.resolve(), replace(job, number=len(found)))
+            place = job.folder.resolve(), 0 if job.created else job.number  # once it has a folder
+            found.setdefault(place, replace(job, number=len(found)))
     return page_of_several(Several(f"{len(found)} runs", list(found.values()), beside))
 
 

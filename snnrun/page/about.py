@@ -43,7 +43,8 @@ def head(run: Run) -> Section:
     """Return what ran, on what, how long, and what came of it."""
     about = run.provenance
     seeds = ", ".join(f"{key} {about[f'seed_{key}']}" for key in SEEDS if f"seed_{key}" in about)
-    cores = f"{about['cores_usable']} of {about['cores']} cores"
+    machine = [str(about[name]) for name in ("hostname", "cpu", "platform") if about.get(name)]
+    cores = f"{about['cores_usable']} of {about['cores']} cores" if "cores_usable" in about else ""
     told = [
         *((label, text) for label, text in lines_of(run) if label in _LINES),
         ("tags", ", ".join(map(str, run.config.get("TAGS") or ()))),
@@ -52,7 +53,7 @@ def head(run: Run) -> Section:
         ("state", _state(run)),
         ("began", str(about["created"] if "created" in about else run.sessions[0]["start_time"])),
         ("seeds", seeds),
-        ("machine", f"{about['hostname']}, {about['cpu']}, {cores}, {about['platform']}"),
+        ("machine", ", ".join([*machine, cores]).rstrip(", ")),
         ("versions", ", ".join(f"{name} {about[name]}" for name in _VERSIONS if name in about)),
         ("git commit", str(about.get("git_commit", ""))),
         ("in folder", str(about.get("folder", ""))),

@@ -7,23 +7,36 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snnrun.compile.program import DELAYS, PARAMETERS, WEIGHTS
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network
 from snnrun.page.confusion import spread
+from snnrun.page.model import LAST, Model
 from snnrun.page.parts import Chart, Part, Section, View, missing
-from snnrun.page.traces import Axis, axis, band, curve, histogram
-from snnrun.record.paths import WEIGHTS
-from snnrun.record.reader import Run
+from snnrun.page.traces import axis, band, curve, histogram
+from snnrun.plots.records import Records
+from snnrun.record.paths import WEIGHTS as RECORDED
 
 MOST_MOMENTS = 60  # of a course; a histogram can be chosen of fewer
 MOST_HISTOGRAMS = 6
 BINS = 40
-KEYS = {
-    "weights": "W_OUTPUT_EPOCH_TRIAL=[[0,0],[-1,0]]",
-    "delays": "DELAY_OUTPUT_EPOCH_TRIAL=[[0,0],[-1,0]]",
-    "parameters": "TAU_OUTPUT_EPOCH_TRIAL=[[0,0],[-1,0]]",
-}
 SHARES = (5, 25, 50, 75, 95)  # percentiles of a course
+
+
+class Kind(NamedTuple):
+    """What is learned: title, its axis ("": the name and ms), what is counted, and the key."""
+
+    title: str
+    label: str
+    counted: str
+    key: str
+
+
+KINDS = {
+    WEIGHTS: Kind("Weights", "weight", "synapses", "W_OUTPUT_EPOCH_TRIAL=[[0,0],[-1,0]]"),
+    DELAYS: Kind("Delays", "delay (ms)", "delays", "DELAY_OUTPUT_EPOCH_TRIAL=[[0,0],[-1,0]]"),
+    PARAMETERS: Kind("Time constants", "", "neurons", "TAU_OUTPUT_EPOCH_TRIAL=[[0,0],[-1,0]]"),
+}
 
 
 class Moment(NamedTuple):
@@ -34,76 +47,39 @@ class Moment(NamedTuple):
     arrays: Mapping[str, np.ndarray]
 
 
-def learned(run: Run, network: Network | None, last: Moment | None) -> list[Section]:
-    """Return sections of weights, of delays and of time constants.
-
-    Args:
-        run: Whose recordings are shown.
-        network: That of the run, by which places without a synapse are known.
-        last: What the last checkpoint holds; a projection's delays are NAME_delays there.
-    """
-    titles = {
-        "weights": ("Weights", "weight", "synapses"),
-        "delays": ("Delays", "delay (ms)", "delays"),
-        "parameters": ("Time constants", "", "neurons"),
-    }
+def learned(records: Records, model: Model) -> list[Section]:
+    """Return sections of weights, of delays and of time constants: recorded, and at the end."""
     found = []
-    for kind, (title, label, counted) in titles.items():
-        moments = [_moment(run, kind, *at) for at in _recorded(run, kind)]
-        moments += [] if last is None else [_of_kind(last, kind)]
+    for kind, about in KINDS.items():
+        moments = [*_recorded(records, kind), Moment(model.epoch, LAST, model.arrays(kind))]
         moments = [moment for moment in moments if moment.arrays]
-        parts: list[Part] = []
-        if moments:
-            order = [p.name for p in network.projections] if network else []
-            names = dict.fromkeys([*order, *(name for m in moments for name in m.arrays)])
-            for name in names:
-                parts += _charts(name, kind, moments, network, label, counted)
-        elif kind == "weights":
-            parts.append(missing("Weights were not recorded, and there is no checkpoint."))
-        else:
-            continue
+        order = [p.name for p in model.network.projections] if model.network else []
+        names = dict.fromkeys([*order, *(name for m in moments for name in m.arrays)])
+        parts: list[Part] = [
+            chart for name in names for chart in _charts(name, kind, moments, model.network)
+        ]
         if parts and len(moments) == 1:
-            parts.append(missing(f"How the {title.lower()} changed was not recorded.", KEYS[kind]))
+            changed = f"How the {about.title.lower()} changed was not recorded."
+            parts.append(missing(changed, about.key))
+        elif kind == WEIGHTS and not parts:
+            parts = [missing("Weights were not recorded, and there is no checkpoint.", about.key)]
         if parts:
-            found.append(Section(title, parts))
+            found.append(Section(about.title, parts))
     return found
 
 
-def _recorded(run: Run, kind: str) -> list[tuple[int, int]]:
-    recorded = run.recorded()[WEIGHTS]
-    return [recorded[k] for k in spread(range(len(recorded)), MOST_MOMENTS)]
-
-
-def _moment(run: Run, kind: str, epoch: int, trial: int) -> Moment:
-    """Return what was recorded of a kind when a mini-batch began."""
-    read = {"weights": run.weights, "delays": run.delays, "parameters": run.parameters}[kind]
-    trials = run.trials  # of a run that ended in its first mini-batch there are none
-    batches = trials["trial"][trials["phase"] == 0] if trials else ()
-    share = trial / (max(batches) + 1) if len(batches) else 0.0
-    return Moment(epoch + share, f"epoch {epoch}, mini-batch {trial}", read(epoch, trial))
-
-
-def _of_kind(last: Moment, kind: str) -> Moment:
-    """Return what a checkpoint holds of a kind."""
-    endings = {"delays": "_delays"}
-    arrays = {}
-    for name, array in last.arrays.items():
-        if kind == "parameters" and "/" in name:
-            arrays[name] = array
-        elif kind == "delays" and name.endswith(endings["delays"]):
-            arrays[name.removesuffix(endings["delays"])] = array
-        elif kind == "weights" and "/" not in name and not name.endswith("_delays"):
-            arrays[name] = array
-    return last._replace(arrays=arrays)
+def _recorded(records: Records, kind: str) -> Iterator[Moment]:
+    """Yield what was recorded of a kind, as it was when mini-batches began."""
+    run = records.run
+    read = {WEIGHTS: run.weights, DELAYS: run.delays, PARAMETERS: run.parameters}[kind]
+    recorded = run.recorded()[RECORDED]
+    for epoch, trial in (recorded[k] for k in spread(range(len(recorded)), MOST_MOMENTS)):
+        label = f"epoch {epoch}, mini-batch {trial}"
+        yield Moment(epoch + trial / records.batches, label, read(epoch, trial))
 
 
 def _charts(
-    name: str,
-    kind: str,
-    moments: Sequence[Moment],
-    network: Network | None,
-    label: str,
-    counted: str,
+    name: str, kind: str, moments: Sequence[Moment], network: Network | None
 ) -> Iterator[Chart]:
     """Yield the course of an array's percentiles, and its histogram at some times."""
     values = [
@@ -115,9 +91,10 @@ def _charts(
     if not values:
         return
     whole = np.concatenate([there for _, there in values])
-    if kind == "delays" and np.ptp(whole) == 0:  # the picture of the network tells it
+    if kind == DELAYS and np.ptp(whole) == 0:  # the picture of the network tells it
         return
-    label = label or f"{name.rpartition('/')[2]} (ms)"
+    about = KINDS[kind]
+    label = about.label or f"{name.rpartition('/')[2]} (ms)"
     title = name.replace("/", ": ")
     if len(values) > 1:
         yield Chart(f"{title}, over the training", [_course(values, label)])
@@ -126,9 +103,9 @@ def _charts(
     views = []
     for place in spread(range(len(values)), MOST_HISTOGRAMS):
         moment, there = values[place]
-        count = f"{len(there):,} {counted}"
+        count = f"{len(there):,} {about.counted}"
         shape = f"{count}: mean {there.mean():.3g}, standard deviation {there.std():.3g}"
-        layout = {"xaxis": axis(f"{label}<br>{shape}"), "yaxis": axis(counted), "bargap": 0}
+        layout = {"xaxis": axis(f"{label}<br>{shape}"), "yaxis": axis(about.counted), "bargap": 0}
         views.append(View([histogram(there, bins, name)], layout, moment.label))
     yield Chart(title, views, latest=True, note="" if len(views) > 1 else views[0].label)
 
@@ -143,8 +120,7 @@ def _course(values: Sequence[tuple[Moment, np.ndarray]], label: str) -> View:
     ]
     traces[1] |= {"showlegend": True, "name": "5 to 95 %"}
     traces[3] |= {"showlegend": True, "name": "25 to 75 %"}
-    here: Axis = axis(label)
-    return View(traces, {"xaxis": axis("epoch"), "yaxis": here})
+    return View(traces, {"xaxis": axis("epoch"), "yaxis": axis(label)})
 
 
 def _existing(array: np.ndarray, name: str, kind: str, network: Network | None) -> np.ndarray:
@@ -152,7 +128,7 @@ def _existing(array: np.ndarray, name: str, kind: str, network: Network | None) 
     projections = network.projections if network is not None else ()
     synapses = next((p.synapses for p in projections if p.name == name), None)
     delays = next((p.delays for p in projections if p.name == name), None)
-    of_each = kind == "weights" or (delays is not None and delays.kind is DelayKind.SYNAPTIC)
+    of_each = kind == WEIGHTS or (delays is not None and delays.kind is DelayKind.SYNAPTIC)
     if synapses is not None and of_each and array.shape == synapses.shape and not synapses.shared:
         array = array[synapses.mask]
     array = np.asarray(array, float).ravel()

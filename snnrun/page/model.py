@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnrun.compile.program import PARAMETERS, WEIGHTS, Program
+from snnrun.compile.program import DELAYS, PARAMETERS, Program
 from snnrun.errors import SnnrunError
 from snnrun.network.network import Network
 from snnrun.page.formulas import equations
-from snnrun.page.learned import Moment
 from snnrun.page.parts import Markup, Part, Section, Text, element, paragraph
 from snnrun.plots.network import network_picture
 from snnrun.plots.records import Records
 from snnrun.run import program_of
 
+LAST = "last checkpoint"
 _PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 
@@ -42,27 +42,18 @@ class Model:
         """The names of its populations, in the order of the signals."""
         return [] if self.network is None else [p.name for p in self.network.populations]
 
-    @property
-    def last(self) -> Moment | None:
-        """What the checkpoint holds, as recordings have it."""
-        if self.program is None:
-            return None
-        arrays: dict[str, np.ndarray] = {}
-        for tensor in self.program.tensors:
+    def arrays(self, kind: str) -> dict[str, np.ndarray]:
+        """Return weights or delays by projection, or parameters as population/parameter."""
+        found: dict[str, np.ndarray] = {}
+        for tensor in self.program.tensors if self.program else ():
             values = self.tensors[tensor.name]
-            if tensor.kind == PARAMETERS:
-                population = tensor.name.removesuffix("_parameters")
-                arrays |= {
-                    f"{population}/{name}": row
-                    for name, row in zip(tensor.parameters, values, strict=True)
-                }
-            elif tensor.kind != WEIGHTS or tensor.projection is None or _has_many(values):
-                arrays[tensor.name] = values
-        return Moment(self.epoch, "last checkpoint", arrays)
-
-
-def _has_many(weights: np.ndarray) -> bool:
-    return weights.size > 1  # the one of pooling tells nothing
+            if tensor.kind == kind == PARAMETERS:
+                population = self.populations[tensor.layer + 1]
+                names = [f"{population}/{name}" for name in tensor.parameters]
+                found |= dict(zip(names, values, strict=True))
+            elif tensor.kind == kind and tensor.projection and values.size > 1:  # pooling has one
+                found[tensor.projection.name] = values
+        return found
 
 
 def model_of(records: Records) -> Model:
@@ -88,12 +79,8 @@ def network(model: Model) -> Section:
         f"steps of {program.dt:g} ms, {program.integrator} integration. Rule {program.rule.name}: "
         f"{program.rule.meaning}. Loss {program.loss.name}: {program.loss.meaning}."
     )
-    delays = {
-        name.removesuffix("_delays"): values
-        for name, values in model.tensors.items()
-        if name.endswith("_delays")
-    }
-    return Section("Network", [paragraph(about), Text(_drawn(program.network, delays))])
+    drawn = _drawn(program.network, model.arrays(DELAYS))
+    return Section("Network", [paragraph(about), Text(drawn)])
 
 
 def _drawn(network: Network, delays: Mapping[str, np.ndarray]) -> Markup:

@@ -33,7 +33,7 @@ def page_of_run(run: Run, reference: Reference | None = None, beside: Path | Non
             course.activity(run, built.populations),
             recorded.rasters(records),
             recorded.potentials(records, built.network),
-            *learned.learned(run, built.network, built.last),
+            *learned.learned(records, built),
             model.network(built),
             model.derived(built),
             about.noticed(run),

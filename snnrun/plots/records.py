@@ -89,6 +89,8 @@ class Records:
     def batches(self) -> int:
         """Training trials in an epoch, as far as is known."""
         trials = self.run.trials
+        if not trials:  # no mini-batch has ended
+            return 1
         return int(trials["trial"][trials["phase"] == PHASES["train"]].max(initial=0)) + 1
 
     def phase(self, cursor: Cursor) -> str:
