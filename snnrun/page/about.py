@@ -33,6 +33,7 @@ from snnrun.record.paths import PREDICTIONS, RECORDING_KINDS, RunPaths
 from snnrun.record.provenance import DATA, SEEDS
 from snnrun.record.reader import Run
 from snnrun.record.shown import lines_of
+from snnrun.report.costs import is_cost
 from snnrun.tasks import Task
 
 _LINES = ("name", "data set", "network", "loss", "best epoch")  # of lines_of; tiles have others
@@ -127,7 +128,9 @@ def results(run: Run) -> Section:
                 )
             ],
         )
-    named = list(dict.fromkeys(name for test in run.tests for name in test.figures))
+    named = list(
+        dict.fromkeys(name for test in run.tests for name in test.figures if not is_cost(name))
+    )
     heading = ["weights", "epochs", "data", "examples", "seed", "made by", "when"]
     columns = [name.replace("_", " ").replace("/", ", ") for name in named]
     rows = [list(_test(test, named, run.task)) for test in run.tests]

@@ -35,7 +35,7 @@ def _scores(run: Run) -> Iterator[Chart]:
         if quantity in run.test:
             traces.append(_star(int(columns["epoch"][-1]), run.test[quantity]))
         shape = PERCENT if quantity == task.score else _log(columns, f"_{quantity}")
-        layout = {"xaxis": _epochs(columns), "yaxis": axis(label, **shape)}
+        layout = {"xaxis": epochs_of(columns), "yaxis": axis(label, **shape)}
         yield Chart(quantity.capitalize(), [View(traces, layout)])
 
 
@@ -50,7 +50,8 @@ def _star(epoch: int, value: float) -> Trace:
     }
 
 
-def _epochs(columns: Columns) -> Axis:
+def epochs_of(columns: Columns) -> Axis:
+    """Return the axis of the epochs of a run."""
     return epochs(float(columns["epoch"][-1]))
 
 
@@ -68,7 +69,7 @@ def _figures(run: Run) -> Iterator[Chart]:
         unit = "" if column.unit == "1" else f" ({column.unit})"
         title = name.replace("_", " ")
         layout = {
-            "xaxis": _epochs(columns),
+            "xaxis": epochs_of(columns),
             "yaxis": axis(f"{title}{unit}", **logarithmic([values])),
         }
         view = View([curve(columns["epoch"], values, title)], layout)
@@ -78,7 +79,7 @@ def _figures(run: Run) -> Iterator[Chart]:
 def _rate(columns: Columns) -> Chart:
     rates = columns["learning_rate"]
     layout = {
-        "xaxis": _epochs(columns),
+        "xaxis": epochs_of(columns),
         "yaxis": axis("rate", exponentformat="e", **logarithmic([rates])),
     }
     return Chart("Learning rate", [View([curve(columns["epoch"], rates, "rate", 6)], layout)])
@@ -87,7 +88,7 @@ def _rate(columns: Columns) -> Chart:
 def _time(run: Run) -> Chart:
     """Return the time that an epoch took, by its parts where TIMING has taken them."""
     columns, parts = run.epochs, {k: v for k, v in run.timings.items() if k != "epoch"}
-    layout = {"xaxis": _epochs(columns), "yaxis": axis("seconds", rangemode="tozero")}
+    layout = {"xaxis": epochs_of(columns), "yaxis": axis("seconds", rangemode="tozero")}
     if not parts:
         return Chart(
             "Time of an epoch",
@@ -129,7 +130,7 @@ def _activity(columns: Columns, populations: Sequence[str]) -> Iterator[Part]:
             for number, name in enumerate(of)
             for trace in _of_population(columns, quantity, name, number)
         ]
-        layout = {"xaxis": _epochs(columns), "yaxis": axis(label, rangemode="tozero")}
+        layout = {"xaxis": epochs_of(columns), "yaxis": axis(label, rangemode="tozero")}
         note = ""
         if _populations(columns, f"{quantity}_min"):
             note = "Bands: from the neuron that spikes least to the one that spikes most."

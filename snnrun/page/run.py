@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snnrun.page import about, course, learned, model, recorded, settings
+from snnrun.page import about, costs, course, learned, model, recorded, settings
 from snnrun.page.confusion import confusion
 from snnrun.page.parts import Page
 from snnrun.page.settings import Reference
@@ -31,6 +31,7 @@ def page_of_run(run: Run, reference: Reference | None = None, beside: Path | Non
             about.results(run),
             confusion(run),
             course.activity(run, built.populations),
+            costs.costs(run),
             recorded.rasters(records),
             recorded.potentials(records, built.network),
             *learned.learned(records, built),

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 from snnrun.config import flat
 from snnrun.keys.kinds import shown
-from snnrun.numbers import duration
+from snnrun.numbers import duration, rate
 from snnrun.page.comparison import by_key, curves
 from snnrun.page.parts import (
     Cell,
@@ -33,6 +33,7 @@ from snnrun.plots.groups import only_kept
 from snnrun.record.paths import RunPaths
 from snnrun.sweeps.settings import (
     ASIDE,
+    COSTS,
     Figure,
     Setting,
     best_of,
@@ -124,7 +125,8 @@ def _head(jobs: Sequence[Job], settings: Sequence[Setting]) -> Section:
 def _table(settings: Sequence[Setting]) -> list[Part]:
     """Return a row for each setting, as `snnrun sweep table` has it."""
     keys, best = list(settings[0].values), best_of(settings)
-    heading = ["", *keys, "runs", *HEADINGS.values(), "time", "others"]
+    costs = [name for name in COSTS if any(s.figure(name).n for s in settings)]
+    heading = ["", *keys, "runs", *HEADINGS.values(), *costs, "time", "others"]
     rows = []
     for setting in settings:
         done = len(setting.finished)
@@ -139,6 +141,7 @@ def _table(settings: Sequence[Setting]) -> list[Part]:
                     done,
                 ),
                 *(_percent(setting.figure(name)) for name in HEADINGS),
+                *(_cost(setting.figure(name)) for name in costs),
                 Cell(duration(seconds), _or_none(seconds)),
                 others,
             ]
@@ -146,6 +149,8 @@ def _table(settings: Sequence[Setting]) -> list[Part]:
     left = {*range(len(keys) + 1), len(heading) - 1}
     word = WORDS[judged_by(job for setting in settings for job in setting.jobs)]
     meaning = MEANING.format(word=word).replace("\n", " ").replace("+-", "±").partition(" *")[0]
+    if costs:
+        meaning += " Operations are effective ones, the energy is in nJ; both of an example."
     meaning += f" The row that stands out is the best by {word}."
     chosen = next((k for k, setting in enumerate(settings) if setting is best), None)
     return [Table(heading, rows, left, chosen=chosen), paragraph(meaning, kind="note")]
@@ -153,6 +158,10 @@ def _table(settings: Sequence[Setting]) -> list[Part]:
 
 def _percent(figure: Figure) -> Cell:
     return Cell(_plus_minus(figure), _or_none(figure.mean))
+
+
+def _cost(figure: Figure) -> Cell:
+    return Cell(rate(figure.mean), _or_none(figure.mean))
 
 
 def _plus_minus(figure: Figure) -> str:

@@ -66,8 +66,8 @@ def test_the_page_of_a_run_has_all_that_it_recorded(runs: Path) -> None:
     page = file.read_text(encoding="utf-8")
     assert len(page) < 6e6
     assert sections(page) == [
-        "Run", "Course", "Results", "Confusion", "Activity", "Spikes", "Potentials", "Weights",
-        "Time constants", "Network", "Equations", "Warnings", "Configuration", "Files",
+        "Run", "Course", "Results", "Confusion", "Activity", "Costs", "Spikes", "Potentials",
+        "Weights", "Time constants", "Network", "Equations", "Warnings", "Configuration", "Files",
     ]  # fmt: skip
     charts = data(page, "charts")
     spikes = charts["spikes-0"]["views"]
