@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from snnrun.config import Config
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, RecordError
 from snnrun.files import atomic_file
 from snnrun.load import load_object
 from snnrun.loggers import LOGGERS, PACKAGES
@@ -34,7 +34,6 @@ from snnrun.report.notices import enter
 SHARE = 0.01  # of the run's time that a logger may take
 KEY = "logger"
 _LONGEST = 300  # letters of an error that are shown
-_STOPS = (SystemExit, KeyboardInterrupt)
 
 
 def require_loggers(config: Config) -> None:
@@ -49,7 +48,7 @@ def require_loggers(config: Config) -> None:
 
 
 class Logs:
-    """The loggers of one process; used as a context, which closes them.
+    """The loggers of one process; used as a context, which closes those that ``finish`` has not.
 
     Args:
         config: What runs.
@@ -82,19 +81,18 @@ class Logs:
         if not self._loggers:
             return
         self._log(self._loggers)
-        stopped = isinstance(error, _STOPS)
-        self._close("stopped" if stopped else "failed" if error else "finished")
+        self._close("failed" if isinstance(error, Exception) else "stopped")
 
     def kept(self, epochs: int) -> None:
         """Say that the run's own files hold so many epochs, which may now be logged."""
         self._kept = epochs
         now = time.monotonic()
-        self._log({name for name in self._loggers if now >= self._not_before.get(name, now)})
+        self._log([name for name in self._loggers if now >= self._not_before.get(name, now)])
 
     def finish(self) -> None:
         """Give them the tests and the pictures of a run that has ended, and close them."""
-        self._log(self._loggers)
         noticed = len(self._record.notices)
+        self._log(self._loggers)
         tests, pictures = self._tests(), sorted(self._paths.plots.glob("*.png"))
         for name, logger in list(self._loggers.items()):
             self._attempt(name, partial(logger.finish, tests, pictures))
@@ -115,7 +113,10 @@ class Logs:
             remembered=noted.get("remembered", {}),
         )
         self._loggers[name] = logger
-        self._next[name] = logger.begin(run)
+        first = logger.begin(run)
+        if not isinstance(first, int):
+            raise TypeError(f"begin returned {first!r}, not the first epoch for log")
+        self._next[name] = first
 
     def _log(self, names: Iterable[str]) -> None:
         """Give loggers the epochs that they lack, and note what they have."""
@@ -155,7 +156,7 @@ class Logs:
         }
         if found:
             noted = _noted(self._paths) | found
-            with atomic_file(self._paths.loggers) as file:
+            with suppress(RecordError), atomic_file(self._paths.loggers) as file:
                 file.write(json.dumps(noted, indent=1).encode())
 
     def _close(self, state: str) -> None:
@@ -167,8 +168,6 @@ class Logs:
         """Call a logger, which is given up with a warning if it fails."""
         try:
             call()
-        except ConfigError:
-            raise
         except Exception as error:
             logger = self._loggers.pop(name, None)
             epoch = len(self._record.epochs) - 1
@@ -229,9 +228,11 @@ def _flat(config: Config) -> dict[str, Any]:
 
 
 def _name(config: Config, paths: RunPaths) -> str:
-    """Return NAME and the folder, from the last ``outputs`` in its path on."""
+    """Return NAME and the folder, with that of its sweep or all of it below ``outputs``."""
     parts = paths.root.absolute().parts
-    below = parts[len(parts) - parts[::-1].index("outputs") :] if "outputs" in parts else parts[-1:]
+    below = parts[-2:] if _group(paths) else parts[-1:]
+    if "outputs" in parts:
+        below = parts[len(parts) - parts[::-1].index("outputs") :]
     return " ".join([config.NAME, "/".join(below)])
 
 

@@ -167,6 +167,17 @@ def test_a_sweep_is_removed_whole_or_job_by_job() -> None:
     assert list(Path("outputs").rglob("*")) == [Path("outputs/multirun")]
 
 
+def test_a_cross_validation_is_removed_with_all_its_runs() -> None:
+    folder = Path("outputs/crossval/2026-11-21/a")
+    make_run(folder / "speaker00")
+    make_run(folder / "speaker01")
+    shutil.move(folder / "speaker01" / ".hydra", folder)
+    Path(folder, "crossval.csv").write_text("speaker,accuracy\n")
+    done = here("remove", str(folder), "--yes")
+    assert (done.returncode, "removed: 2 runs" in done.stdout) == (0, True), done.stderr
+    assert not folder.exists()
+
+
 def test_what_is_at_work_is_not_removed_nor_packed() -> None:
     busy, _ = make_run(Path(DAY, "busy")), make_run(Path(DAY, "idle"))
     sweep = make_sweep(Path("outputs/multirun/x/y"))

@@ -61,6 +61,10 @@ class Fails(Logger):
 
     at = ""
 
+    def begin(self, run: LoggedRun) -> int:
+        first = super().begin(run)
+        return first if self.at != "begin" else None  # type: ignore[return-value]
+
     def log(self, rows: Sequence[Row]) -> None:
         if self.at == "log":
             raise OSError("the server is gone")
@@ -118,7 +122,11 @@ def test_a_logger_that_fails_is_given_up_with_one_warning_and_changes_no_bit(
     monkeypatch.delitem(sys.modules, "snnrun.loggers.tensorboard", raising=False)
     train(small(logger=None), tmp_path / "none")
     assert not RunPaths(tmp_path / "none").metrics.exists()
-    for at, why in (("log", "OSError: the server is gone"), ("finish", "ValueError: too large")):
+    for at, why in (
+        ("begin", "TypeError: begin returned None, not the first epoch for log"),
+        ("log", "OSError: the server is gone"),
+        ("finish", "ValueError: too large"),
+    ):
         monkeypatch.setattr(Fails, "at", at)
         folder = tmp_path / at
         train(small(logger=["tensorboard", f"{ME}.Fails", "csv"]), folder)
