@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from long import long_but
 from runs import (
     LONG,
     SMALL,
+    composed,
     end,
     here,
     overrides,
@@ -26,6 +28,8 @@ from runs import (
 )
 
 from snnrun import load_run
+from snnrun.commands.typed import as_typed
+from snnrun.config import validate
 from snnrun.loggers import LoggedRun, Logger, Row, logs
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run
@@ -169,26 +173,22 @@ def test_loggers_that_are_not_there_are_refused_before_anything_is_built(
         assert not RunPaths(tmp_path / "run").run.exists()
 
 
-@pytest.mark.parametrize(
-    ("given", "meant"),
-    [
-        ("csv,tensorboard", ("csv", "tensorboard")),
-        ("[csv,mlflow]", ("csv", "mlflow")),
-        ("csv,csv", ("csv",)),
-        ("null", None),
-        ("none", None),
-        ("[]", ()),
-        ("a.b.C", ("a.b.C",)),
-    ],
-)
-def test_several_loggers_need_no_brackets(given: str, meant: tuple | None) -> None:
-    from runs import composed
+SPELLED = {
+    "csv,tensorboard": ("csv", "tensorboard"),
+    "[csv,mlflow]": ("csv", "mlflow"),
+    "csv,csv": ("csv",),
+    "null": None,
+    "none": None,
+    "[]": (),
+    "a.b.C": ("a.b.C",),
+}
 
-    from snnrun.commands.typed import as_typed
-    from snnrun.config import validate
 
-    for words in ([f"logger={given}"], [as_typed(f"logger={given}", sweeps=True)]):
-        assert validate(composed(*words)).logger == meant
+@pytest.mark.parametrize("given", long_but(SPELLED, ["csv,tensorboard", "none"]))
+def test_several_loggers_need_no_brackets(given: str) -> None:
+    word = as_typed(f"logger={given}", sweeps=True)
+    assert as_typed(f"logger={given}") == word
+    assert validate(composed(word)).logger == SPELLED[given]
 
 
 @pytest.fixture
