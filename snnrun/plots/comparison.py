@@ -42,6 +42,7 @@ from snnrun.tasks import Task
 WIDTH, ROW = 10.5, 3.3  # inches
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.")
 SPLITS = {"train": "training", "validation": "validation"}
+MOST_OTHERS = 2  # keys beside that of the colours that kinds of lines tell
 MOST_TICKS = 8  # values that are all written at a scale of colours
 _WIDE = 10.0  # ratio of largest to smallest number from which on their scale is logarithmic
 
@@ -169,7 +170,9 @@ def look_of(groups: Sequence[Group], width: float) -> Look:
     others = [key for key in _keys(groups) if key not in numbers[:1]]
     values = [tuple(shown(one.settings.get(key)) for key in others) for one in groups]
     kinds = list(dict.fromkeys(values))
-    if numbers and len(groups) > 2 and len(kinds) <= len(LINES):
+    named = len({one.name for one in groups if one.named}) > 1
+    scaled = bool(numbers) and len({one.settings[numbers[0]] for one in groups}) > 2
+    if scaled and not named and len(others) <= MOST_OTHERS and len(kinds) <= len(LINES):
         key = numbers[0]
         found = [float(one.settings[key]) for one in groups]
         norm = _norm(found)
@@ -182,7 +185,6 @@ def look_of(groups: Sequence[Group], width: float) -> Look:
         ]
         colours = [ORDERED(norm(value)) for value in found]
         return Look(colours=colours, dashes=dashes, names=names, key=key, norm=norm)
-    named = len({one.name for one in groups if one.named}) > 1
     order = range(len(groups)) if len(groups) <= len(COLOURS) else _best(groups)[: len(COLOURS)]
     chosen = dict(zip(order, COLOURS, strict=False))
     labels = labels_of([groups[k] for k in chosen], named, width)

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import Formatter
 
-from snnrun.plots.style import GREY, ORDERED, SMALL, colour_bar, tidy
+from snnrun.plots.style import GREY, ORDERED, SMALL, colour_bar, name_places, shortened, tidy
 
 Ticks = Sequence[tuple[float, str]]  # heights from 0 to 1, and what is written there
 
@@ -36,22 +36,35 @@ def draw_parallel(
     ticks: Mapping[str, Ticks],
     lines: Sequence[Line],
     score: str,
+    room: float,
     how: Formatter | None = None,
     title: str = "",
 ) -> None:
-    """Draw lines, the last above the others, over axes named by ``ticks``; ``how``: of scores."""
+    """Draw lines, the last above the others, over axes named by ``ticks``.
+
+    Args:
+        axes: Of the picture.
+        ticks: Of each key.
+        lines: Of each setting.
+        score: What its scores are.
+        room: Width that the axes have, in inches.
+        how: Of scores.
+        title: Above it.
+    """
     values = [line.score for line in lines]
     norm = Normalize(min(values, default=0.0), max(values, default=1.0))
     for line in lines:
         colour = ORDERED(norm(line.score))
         axes.plot(range(len(ticks)), line.heights, color=colour, lw=1.2, alpha=0.8)
-    axes.set_xticks(range(len(ticks)), list(ticks))
+    name_places(axes, range(len(ticks)), list(ticks), room)
     axes.set_yticks([])
     axes.set_ylim(-0.08, 1.08)
     for place, marks in enumerate(ticks.values()):
         axes.axvline(place, color=GREY, lw=0.8)
         for height, text in marks:
-            axes.text(place, height, f" {text}", fontsize=SMALL)
+            behind = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+            text = shortened(text, SMALL, 0.9 * room / len(ticks))
+            axes.text(place + 0.03, height, text, fontsize=SMALL, va="center", bbox=behind)
     colour_bar(ScalarMappable(norm, ORDERED), axes, score, format=how)
     tidy(axes, title)
     axes.grid(visible=False)

@@ -101,7 +101,9 @@ def _parallel(figure: Figure, report: Report) -> None:
     ]
     axes = figure.subplots()
     ticks = {name: _ticks(kind) for name, kind in kinds.items()}
-    draw_parallel(axes, ticks, lines, report.objectives[0].name, title="Keys of the trials")
+    draw_parallel(
+        axes, ticks, lines, report.objectives[0].name, 0.8 * SIZE[0], title="Keys of the trials"
+    )
 
 
 def _height(kind: Any, value: Any) -> float:

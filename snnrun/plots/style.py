@@ -185,6 +185,13 @@ def colour_bar(
     return bar
 
 
+def name_places(axes: Axes, places: Sequence[float], names: Sequence[str], room: float) -> None:
+    """Write names at places of the x axis, aslant where ``room`` inches are too few for them."""
+    slanted = max(width_of(name, TEXT) for name in names) > room / len(names)
+    look: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(places, names, **(look if slanted else {}))
+
+
 def by_epoch(axes: Axes, epochs: np.ndarray) -> None:
     """Let the x axis count the epochs in whole numbers."""
     axes.set_xlabel("epoch", fontsize=TEXT)

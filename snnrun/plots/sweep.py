@@ -24,12 +24,15 @@ from snnrun.plots.style import (
     ORDERED,
     SCALE,
     SMALL,
+    TEXT,
     by_epoch,
     colour_bar,
     headline,
     legend,
+    name_places,
     new_figure,
     tidy,
+    width_of,
 )
 from snnrun.record.reader import Run, load_run
 from snnrun.shell import command
@@ -204,7 +207,11 @@ def _by_key(axes: Axes, shown: Shown, axis: Axis, *, named: bool) -> None:
     if axis.logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_minor_locator(NullLocator())
-    if axis.numbers is None or len(places) <= _MOST_TICKS:
+    room = 0.8 * WIDTH / min(max(2, len(shown.axes)), _MOST_KEYS)
+    axes.xaxis.label.set_fontsize(TEXT * min(1.0, 1.1 * room / width_of(axis.key, TEXT)))
+    if axis.numbers is None:
+        name_places(axes, places, axis.values, room)
+    elif len(places) <= _MOST_TICKS:
         axes.set_xticks(places, axis.values)
     axes.yaxis.set_major_formatter(shown.format)
 
@@ -226,7 +233,7 @@ def _heat_map(axes: Axes, shown: Shown) -> None:
     colour_bar(image, axes, shown.label, format=shown.format)
     tidy(axes, x=two.key, y=one.key)
     axes.grid(visible=False)
-    axes.set_xticks(range(len(two.values)), two.values)
+    name_places(axes, range(len(two.values)), two.values, 0.35 * WIDTH)
     axes.set_yticks(range(len(one.values)), one.values)
 
 
@@ -238,7 +245,7 @@ def _parallel(axes: Axes, shown: Shown) -> None:
         for s in settings
     ]
     ticks = {axis.key: [(axis.height(v), v) for v in axis.values] for axis in shown.axes}
-    draw_parallel(axes, ticks, lines, shown.label, shown.format)
+    draw_parallel(axes, ticks, lines, shown.label, 0.42 * WIDTH, shown.format)
 
 
 def _curves(axes: Axes, shown: Shown) -> None:

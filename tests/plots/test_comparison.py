@@ -78,6 +78,14 @@ def test_a_second_key_of_few_values_is_told_by_dashes() -> None:
     assert legend_of(figure) == ["TRAIN_TAU=true", "TRAIN_TAU=false"]
 
 
+def test_runs_with_names_or_many_keys_have_a_colour_each() -> None:
+    named = [made({"ETA": eta}, name=f"n{eta}", named=True) for eta in (1.0, 2.0, 3.0)]
+    assert legend_of(drawn(*named)) == [f"n{eta}, ETA={eta}" for eta in (1.0, 2.0, 3.0)]
+    keys = ("A", "B", "C", "D")
+    many = [made(dict.fromkeys(keys, eta)) for eta in (1, 2, 3)]
+    assert colours_of(drawn(*many)) == list(COLOURS[:3])
+
+
 def test_of_many_runs_without_an_order_the_best_have_colours_and_names() -> None:
     groups = [made({"dataset": f"set{k}"}, last=0.2 + 0.02 * k) for k in range(30)]
     figure = drawn(*groups)
