@@ -52,6 +52,8 @@ def run(arguments: Sequence[str]) -> int:
             raise ConfigError(
                 f"{word}: there is no such option.{hint} Options: {', '.join(options)}"
             )
+        if "=" in word and word.partition("=")[0].isupper() and not word.startswith("LOAD_BEST="):
+            raise ConfigError(f"{word}: snnrun export takes a run and LOAD_BEST=true alone")
     if to not in SUFFIXES:
         given = f"{TO} {to}" if to else f"{TO} is missing"
         raise ConfigError(

@@ -60,8 +60,11 @@ def read_file(path: Path) -> Any:
         raise ModelError(
             f"there is no such file; relative paths are from the folder {Path.cwd()}"
         ) from None
+    except IsADirectoryError:
+        raise ModelError("is a folder; give the file in it") from None
     except Exception as error:  # h5py's and nir's own, of many kinds
-        raise ModelError(f"cannot be read as NIR: {type(error).__name__}: {error}") from error
+        told = f"{type(error).__name__}: {error}"
+        raise ModelError(f"is no NIR file, or a damaged one: {told}") from error
     if kind_of(graph) != "NIRGraph":
         raise ModelError(f"holds a node {kind_of(graph)} alone, and no graph of nodes")
     return graph

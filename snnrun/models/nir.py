@@ -161,12 +161,12 @@ def _spiking(stepping: str, kind: str, step: str) -> Neuron:
     )
 
 
-def _readout(neuron: Neuron, kind: str) -> Neuron:
+def _readout(neuron: Neuron, kind: str, stepping: str) -> Neuron:
     """Return a neuron without its threshold."""
     of_spikes = {V_THRESH.name, V_RESET.name, ABOVE.name, MOST.name}
     return replace(
         neuron,
-        name=f"{neuron.name.rpartition('_')[0]}_{kind.lower()}",
+        name=f"nir_{stepping}_{kind.lower()}",
         input="" if neuron.discrete else neuron.input,
         update=neuron.update.replace("max(V, -v_thresh)", "V"),
         readout="V" if neuron.discrete else None,
@@ -202,9 +202,11 @@ def _all() -> dict[str, Neuron]:
     for stepping, kinds in UPDATES.items():
         for kind, step in kinds.items():
             found[f"nir.{stepping}.{kind}"] = _spiking(stepping, kind, step)
+        as_in = stepping.removesuffix("_late")  # a readout has no reset that could be late
         for kind, spiking in READOUTS.items():
-            if spiking in kinds and stepping != "snntorch_late":
-                found[f"nir.{stepping}.{kind}"] = _readout(found[f"nir.{stepping}.{spiking}"], kind)
+            if spiking in kinds:
+                neuron = found[f"nir.{as_in}.{spiking}"]
+                found[f"nir.{stepping}.{kind}"] = _readout(neuron, kind, stepping)
     found |= {f"{name}.late": _late(neuron) for name, neuron in found.items() if neuron.discrete}
     return found
 
