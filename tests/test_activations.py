@@ -13,6 +13,7 @@ from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.units import units
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.program import Program
+from snnrun.training.costs import count_events
 from tests import graph_cases as graphs
 from tests.parity import native
 
@@ -51,6 +52,16 @@ def test_activations_are_those_of_recorded_spikes(name: str) -> None:
     assert expected[1].any()  # several events of a channel in a step
     found = backend.evaluate(graphs.data(), EXAMPLES)
     np.testing.assert_array_equal(found.activations, expected)
+    by_events = np.zeros((2, LATE + 1, graphs.CHANNELS), np.int64)
+    count_events(by_events, graphs.data(), EXAMPLES)
+    np.testing.assert_array_equal(by_events, expected[:, :, : graphs.CHANNELS])
+    backend.counts_inputs = False
+    found = backend.evaluate(graphs.data(), EXAMPLES)
+    assert found.activations is not None
+    assert not found.activations[:, :, : graphs.CHANNELS].any()
+    after = slice(graphs.CHANNELS, None)
+    np.testing.assert_array_equal(found.activations[:, :, after], expected[:, :, after])
+    backend.counts_inputs = True
     dropped = Noise(dropout=0.3, key=5)
     expected = counted(backend, dropped)
     adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from long import long_but
-from runs import comparable, numbers, small
+from runs import assert_same_run, comparable, numbers, small, stopped_at
 
-from snnrun import load_run, train
+from snnrun import load_run
 from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.arrivals import late_steps
@@ -23,6 +23,8 @@ from snnrun.models.neurons import LI, LIF
 from snnrun.network.delays import spread
 from snnrun.network.network import Projection
 from snnrun.record.paths import RunPaths
+from snnrun.run import train
+from snnrun.training import loop
 from snnrun.training.checkpoint import load
 from tests import graph_cases as graphs
 from tests.graph_cases import AXONAL, CHANNELS, CLASSES, DENDRITIC, SYNAPTIC, Graph, shared, sparse
@@ -224,3 +226,20 @@ def test_what_is_learned_is_the_same_without_costs(tmp_path: Path) -> None:
     saved, plain = (load(RunPaths(tmp_path / name).last) for name in ("True", "False"))
     for name, arrays in plain["tensors"].items():
         np.testing.assert_array_equal(arrays["value"], saved["tensors"][name]["value"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("keys", [{}, {"PDROP_INPUT": 0.2}])
+def test_a_run_that_is_stopped_within_its_epochs_counts_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(loop, "CHUNK_S", 0.0)  # one mini-batch at a time
+    config = small(N_VALIDATE=0, CHECKPOINT_BEST="training", **keys)
+    train(config, tmp_path / "whole")
+    assert (load_run(tmp_path / "whole").epochs["train_effective_acs"] > 0).all()
+    for look in (3, 10):
+        folder = tmp_path / f"stopped{look}"
+        assert stopped_at(look, config, folder, monkeypatch)
+        assert load(RunPaths(folder).last)["trial"] > 0
+        train(config, folder, resume=True)
+        assert_same_run(folder, tmp_path / "whole")

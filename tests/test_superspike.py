@@ -11,6 +11,7 @@ from superspike_problem import CASES, assert_every_step, config_of, dense, learn
 
 from snnrun.backends.base import Noise
 from snnrun.backends.online import online_of, silent_loss
+from snnrun.compile.arrivals import late_steps
 from snnrun.config import from_dict
 from snnrun.datasets import load
 from snnrun.errors import ConfigError
@@ -59,6 +60,29 @@ def test_a_recorded_trial_is_the_one_that_is_learned(tmp_path: Path) -> None:
                 V[shown.steps[1], shown.neurons[1]] >= 10.0, np.ones(len(shown.steps[1]), bool)
             )
         assert frozen.loss != shown.loss  # an update falls into the third trial
+
+
+def test_activations_are_those_of_a_recorded_trial(tmp_path: Path) -> None:
+    with opened(config_of(CASES["symmetric"]), tmp_path) as (backend, data):
+        assert backend.late_steps == 0  # spikes arrive in the next trial
+        backend.late_steps = late = 30
+        sizes = [12, *(c.population.size for c in backend.program.populations)]
+        expected = np.zeros((2, late + 1, sum(sizes)), np.int64)
+        trial = backend.trial(data, 0)
+        steps = (trial.input_steps, *trial.steps)
+        neurons = (trial.input_channels, *trial.neurons)
+        for first, n, i in zip(np.cumsum([0, *sizes]), steps, neurons, strict=False):
+            rows = np.minimum(backend.program.steps - 1 - n, late)
+            np.add.at(expected[0], (rows, first + i), 1)
+        assert expected[:, :late, 12:].any()
+        found = backend.evaluate(data, np.zeros(1, np.int64))
+        np.testing.assert_array_equal(found.activations, expected)
+
+
+def test_spikes_are_too_late_only_where_each_trial_begins_anew() -> None:
+    for case, late in (("random, delay, het", 0), ("uniform, aligned, reset, het with error", 4)):
+        config = config_of(CASES[case])
+        assert late_steps(build_program(config, load(config))) == late
 
 
 def test_a_silent_output_has_the_published_error(tmp_path: Path) -> None:

@@ -57,12 +57,12 @@ class CostsOfEpochs:
             shape = (2, (self._late_steps or 0) + 1, data.n_channels)
             self._known = examples, np.zeros(shape, np.int64)
             for first in range(0, len(examples), AT_ONCE):
-                _count_events(self._known[1], data, examples[first : first + AT_ONCE])
+                count_events(self._known[1], data, examples[first : first + AT_ONCE])
         return self._known[1]
 
 
-def _count_events(activations: np.ndarray, data: SpikeData, examples: np.ndarray) -> None:
-    """Enter the events of examples."""
+def count_events(activations: np.ndarray, data: SpikeData, examples: np.ndarray) -> None:
+    """Enter the events of examples into ``activations``, as of Results."""
     sizes = np.diff(data.offsets)[examples]
     moved = data.offsets[examples] - np.cumsum(sizes) + sizes
     events = np.repeat(moved, sizes) + np.arange(sizes.sum())

@@ -234,11 +234,14 @@ class NativeBackend(CompiledProgram, Backend):
         job.layer_spikes, job.neuron_spikes = layer_spikes.ctypes.data, neuron_spikes.ctypes.data
         job.failed_batch, job.failed_tensor = -1, -1
         if activations is not None:
-            job.activations, job.late_steps = activations.ctypes.data, activations.shape[1] - 1
+            first = 0 if self.counts_inputs else activations.shape[2] - neurons
+            counted = np.ascontiguousarray(activations[:, :, first:])
+            job.activations, job.late_steps = counted.ctypes.data, counted.shape[1] - 1
             job.counts_inputs = self.counts_inputs
         if count:
             self._carry_out(function, job)
         if activations is not None:
+            activations[:, :, first:] = counted
             self._complete(activations, neuron_spikes)
         tensor = self._tensors[job.failed_tensor].name if job.failed_tensor >= 0 else ""
         return Results(

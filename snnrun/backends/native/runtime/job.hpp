@@ -27,7 +27,7 @@ constexpr int SLOTS = 16;
     F(int32_t*, prediction)    /* [count] */                                                       \
     F(int32_t*, layer_spikes)  /* [count][layers] */                                               \
     F(int64_t*, neuron_spikes) /* [all neurons of all layers] added to */                          \
-    F(int64_t*, activations)   /* [2][late_steps + 1][channels + neurons] added to, or null */     \
+    F(int64_t*, activations)   /* [2][late_steps + 1][channels if they count, neurons], or null */ \
     F(int64_t, late_steps)     /* last steps of a trial, whose activations stand apart */          \
     F(int64_t, counts_inputs)  /* activations of the channels too */                               \
     F(int64_t, failed_batch)   /* out: -1, or the first with values not finite or too large */     \

@@ -51,9 +51,12 @@ template <class P> struct Trial : Walk<P> {
     }
 
     void begin_counts(const Job& job) {
-        const size_t row = job.data->channels + P::NEURONS;
+        const size_t rows = job.activations ? 2 * (job.late_steps + 1) : 0;
         neuron_spikes.assign(P::NEURONS, 0);
-        activations.assign(job.activations ? 2 * (job.late_steps + 1) * row : 0, 0);
+        activations.assign(rows * (channels_of(job) + P::NEURONS), 0);
+    }
+    static size_t channels_of(const Job& job) {  // that are counted
+        return job.counts_inputs ? job.data->channels : 0;
     }
     void add_counts(Job& job) const {
         for (size_t j = 0; j < neuron_spikes.size(); j++) job.neuron_spikes[j] += neuron_spikes[j];
@@ -93,8 +96,7 @@ template <class P> struct Trial : Walk<P> {
     // neurons that emit one at most, the last steps only, as neuron_spikes has the sum of all.
     void count_activations(const Job& job) {
         const int64_t late = job.late_steps;
-        const int channels = job.data->channels;
-        const size_t row = channels + P::NEURONS;
+        const size_t channels = channels_of(job), row = channels + P::NEURONS;
         const auto last_steps = [&](const uint32_t* start, const auto* spike, size_t first) {
             for (int64_t r = 0; r < late && start[P::STEPS - late] < start[P::STEPS - r]; r++)
                 count_steps(start, spike, P::STEPS - 1 - r, P::STEPS - r, r * row + first);
