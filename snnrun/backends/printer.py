@@ -110,6 +110,12 @@ class FormulaPrinter(C99CodePrinter):  # SymPy looks its methods up by these nam
             return f"({half} * (({argument} > 0) + ({argument} >= 0)))"
         return f"{self._dialect.side}({argument})"
 
+    def _print_growth(self, expr: Any) -> str:
+        return f"growth({self._print(expr.args[0])})"
+
+    def _print_growth_slope(self, expr: Any) -> str:
+        return f"growth_slope({self._print(expr.args[0])})"
+
     def _nested(self, function: str, arguments: tuple[Any, ...]) -> str:
         text = self._print(arguments[0])
         for argument in arguments[1:]:

@@ -1,6 +1,6 @@
 """From a neuron's declaration to its two passes: steps, spike jumps, parameter gradients.
 
-With f the ODE (f = A x + b), g = X - value the threshold function, r the reset, lam = dL/dx:
+With f the ODE, here f = A x + b, g = X - value the threshold function, r the reset, lam = dL/dx:
 
     forward      x  <- P x + u                       P = expm(A dt)
     adjoint      lam <- P^T lam
@@ -15,6 +15,10 @@ x- is the state at the spike, on the threshold; x+ = r(x-). Where a neuron may b
 (``spike_dropout``), a spike that comes a number of steps after the crossing moves with the
 crossing, since that number is drawn and depends on nothing: S is taken at the spike, with x- as it
 was there, and g_x S / D and g_p S / D are subtracted at the crossing, D being the slope there.
+
+Where f is not linear in x, the step is a map F of an integrator, and F_x and F_p stand for P and
+dP/dp x + du/dp (compile/flow.py); the jump at a spike is the same. An arrival changes f by what is
+linear in the state that it adds to.
 
 Source: Wunderlich & Pehle 2021, Sci Rep 11:12829, generalised to any linear f and any g and r by
 the same variation of the event times.
@@ -50,12 +54,15 @@ NO_FLOW = (
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """A linear ODE and where its propagator can be nonzero."""
+    """A linear ODE and where its propagator can be nonzero; nothing where a step is a map."""
 
     A: sp.Matrix
     b: sp.Matrix
     entries: tuple[tuple[int, int], ...]  # of P, row major
     offsets: tuple[int, ...]  # of u
+
+
+NOTHING = Flow(A=sp.zeros(0, 0), b=sp.zeros(0, 1), entries=(), offsets=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +87,7 @@ class Dynamics:
     free: Flow
     held: Flow | None
     jump: Jump | None
+    mapped: bool  # a step is a map of the states, and no propagator
     readout_rate: sp.Expr  # dX/dt of the state that is read out
     readout_pulls: tuple[sp.Expr, ...]  # its derivatives by the states of the ports
     # state -> h: without arrivals a neuron with sum of max(h x, 0) < threshold cannot spike again
@@ -117,60 +125,63 @@ def derive(
         timed: Whether spike times are differentiated; otherwise there is no jump.
 
     Raises:
-        ModelError: The equations are nonlinear between spikes, or arrivals themselves cause spikes.
+        ModelError: Arrivals themselves cause spikes, or change the flow nonlinearly.
     """
     if neuron.discrete:
-        return _of_update(neuron, refractory)
-    flow = _linear_flow(neuron)
-    held = None
-    if refractory:
-        rows = [neuron.states.index(state) for state in neuron.held]
-        A, b = flow.A.as_mutable(), flow.b.as_mutable()
-        for row in rows:
-            A[row, :] = sp.zeros(1, A.shape[1])
-            b[row] = 0
-        held = _flow(A, b)
+        zero = sp.Integer(0)
+        return Dynamics(
+            neuron=neuron,
+            free=NOTHING,
+            held=NOTHING if refractory else None,
+            jump=None,
+            mapped=True,
+            readout_rate=zero,
+            readout_pulls=(zero,),
+            spike_bound=None,
+        )
+    state = sp.Matrix([symbol(s) for s in neuron.states])
+    free = sp.Matrix(neuron.system.rates)
+    held = held_rates(neuron) if refractory else None
+    jacobian = free.jacobian(state)
+    linear = not jacobian.free_symbols & set(state)
+    _check_arrivals(neuron, jacobian)
+    flows = [_linear_flow(f, state) if linear else NOTHING for f in (free, held) if f is not None]
     return Dynamics(
         neuron=neuron,
-        free=flow,
-        held=held,
-        jump=_jump(neuron, flow, held, trained, spike_dropout)
+        free=flows[0],
+        held=flows[1] if refractory else None,
+        jump=_jump(neuron, free, held, trained, spike_dropout)
         if timed and neuron.threshold
         else None,
+        mapped=not linear,
         readout_rate=neuron.system.rates[0],
-        readout_pulls=tuple(flow.A[0, neuron.states.index(port)] for port in neuron.ports),
-        spike_bound=_spike_bound(neuron, flow),
+        readout_pulls=tuple(jacobian[0, neuron.states.index(port)] for port in neuron.ports),
+        spike_bound=_spike_bound(neuron, flows[0]) if linear else None,
     )
 
 
-def _of_update(neuron: Neuron, refractory: bool) -> Dynamics:
-    """Return the dynamics of a neuron that has no flow: compile/update.py has its step."""
-    nothing = Flow(A=sp.zeros(0, 0), b=sp.zeros(0, 1), entries=(), offsets=())
-    zero = sp.Integer(0)
-    return Dynamics(
-        neuron=neuron,
-        free=nothing,
-        held=nothing if refractory else None,
-        jump=None,
-        readout_rate=zero,
-        readout_pulls=(zero,),
-        spike_bound=None,
-    )
+def held_rates(neuron: Neuron) -> sp.Matrix:
+    """Return dx/dt in the refractory period."""
+    rates = zip(neuron.states, neuron.system.rates, strict=True)
+    return sp.Matrix([0 if state in neuron.held else rate for state, rate in rates])
 
 
-def _linear_flow(neuron: Neuron) -> Flow:
-    state = sp.Matrix([symbol(s) for s in neuron.states])
-    rates = sp.Matrix(neuron.system.rates)
-    A = rates.jacobian(state)
+def _check_arrivals(neuron: Neuron, jacobian: sp.Matrix) -> None:
+    """Refuse flows that change by more than what is linear in the states of the ports."""
+    ports = {symbol(port) for port in neuron.ports}
     for row, name in enumerate(neuron.states):
-        nonlinear = A[row, :].free_symbols & set(state)
-        if nonlinear:
-            raise ModelError(
-                f"neuron {neuron.name}: d{name}/dt = {rates[row]} is not linear in "
-                f"{', '.join(sorted(map(str, nonlinear)))}. Equations must be linear in the states "
-                "between spikes"
-            )
-    return _flow(A, sp.simplify(rates.subs(dict.fromkeys(state, 0))))
+        for port in neuron.ports:
+            found = jacobian[row, neuron.states.index(port)].free_symbols & ports
+            if found:
+                raise ModelError(
+                    f"neuron {neuron.name}: d{name}/dt = {neuron.system.rates[row]} is not linear "
+                    f"in {', '.join(sorted({port, *map(str, found)}))}, which arrivals add to. "
+                    "Let them add to a state that it is linear in"
+                )
+
+
+def _linear_flow(rates: sp.Matrix, state: sp.Matrix) -> Flow:
+    return _flow(rates.jacobian(state), sp.simplify(rates.subs(dict.fromkeys(state, 0))))
 
 
 def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:
@@ -187,7 +198,11 @@ def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:
 
 
 def _jump(
-    neuron: Neuron, flow: Flow, held: Flow | None, trained: tuple[str, ...], spike_dropout: bool
+    neuron: Neuron,
+    free: sp.Matrix,
+    held: sp.Matrix | None,
+    trained: tuple[str, ...],
+    spike_dropout: bool,
 ) -> Jump:
     system = neuron.system
     names = neuron.states
@@ -209,13 +224,12 @@ def _jump(
     slope = _as_declared(g_x, sp.Matrix(system.rates).subs(on_threshold))
     if sp.simplify(slope) == 0:
         raise ModelError(NO_SLOPE.format(neuron, system.threshold_state))
-    f_before = flow.A * before + flow.b
-    after_flow = held or flow
-    f_after = after_flow.A * after + after_flow.b
+    f_before = _at(free, state, before)
+    f_after = _at(free if held is None else held, state, after)
     strength = (lam.T * (r_x * f_before - f_after))[0] - ARRIVAL + SPIKE_TIME_GRADIENT
     release = None
     if held is not None:
-        release = sp.simplify((lam.T * ((held.A - flow.A) * state + held.b - flow.b))[0])
+        release = sp.simplify((lam.T * (held - free))[0])
         strength += RELEASE
     kept = r_x.T * lam
     adjoint = {
@@ -244,6 +258,11 @@ def _jump(
         crossing=crossing,
         crossing_parameters={p: e for p, e in moved.items() if e != 0},
     )
+
+
+def _at(rates: sp.Matrix, state: sp.Matrix, place: sp.Matrix) -> sp.Matrix:
+    """Return the rates in another state."""
+    return rates.subs(dict(zip(state, place, strict=True)), simultaneous=True)
 
 
 def _as_declared(g_x: sp.Matrix, rates: sp.Matrix) -> sp.Expr:

@@ -10,6 +10,7 @@ import sympy as sp
 
 from snnrun.compile.derive import FREE, HELD, Dynamics, Flow, derive, entry_symbol, offset_symbol
 from snnrun.compile.discrete import StepBack, derive_step_back, numbers_of
+from snnrun.compile.integrators import DT, EXPONENTIAL
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
@@ -23,7 +24,7 @@ from snnrun.network.network import Layer, Population
 class CompiledPopulation:
     """A population with what was derived for it.
 
-    ``per_neuron`` are the parameters that differ between neurons, the trained ones first.
+    ``integrator`` is the one of equations that are not linear. ``per_neuron`` are the parameters that differ between neurons, the trained ones first.
     ``numbers`` is what all neurons share, by the symbol that stands for it in derived expressions:
     the other parameters, the entries of propagators where no parameter of the flow differs, keys of
     the regulariser and of the surrogate, NOISE and SPIKE_DROPOUT, and LEVEL_PER_STEP, the
@@ -33,6 +34,7 @@ class CompiledPopulation:
     population: Population
     dynamics: Dynamics
     refractory_steps: int
+    integrator: str
     per_neuron: tuple[str, ...]
     numbers: Mapping[sp.Symbol, float]
     noise: float = 0.0  # standard deviation in each step of a training trial
@@ -85,8 +87,8 @@ def compile_population(
         for p in neuron.parameters
         if p.name not in per_neuron
     }
-    if neuron.discrete:
-        numbers[symbol(STEP)] = dt
+    if dynamics.mapped:
+        numbers[symbol(STEP) if neuron.discrete else DT] = dt
     level = abs(_level(neuron, numbers)) or 1.0
     for prefix, flow in ((FREE, dynamics.free), (HELD, dynamics.held)):
         if flow is not None:
@@ -104,6 +106,7 @@ def compile_population(
         population=population,
         dynamics=dynamics,
         refractory_steps=refractory_steps,
+        integrator=integrator if integrator != "exact" else EXPONENTIAL,
         per_neuron=per_neuron,
         numbers={**numbers, **({} if spikes is None else numbers_of(spikes))},
         noise=noise,

@@ -169,8 +169,3 @@ class UpdateSteps(Steps):
             for value, part in self._hoisted.items()
             if value.diff(symbol(parameter)) != 0
         }
-
-
-def steps_of(compiled: CompiledPopulation) -> Steps:
-    """Return the steps of a population, whichever way its neuron is declared."""
-    return UpdateSteps(compiled) if compiled.dynamics.neuron.discrete else Steps(compiled)

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.models.equations import symbol
+from snnrun.testing.taylor import ORDER, Rates, reach
 
 Array = np.ndarray
 Values = Mapping[str, Array]  # parameter -> [C, N]
-
-ORDER = 18  # of the Taylor series: with |A| s <= 1 the remainder is below 1 / 19! = 1e-17
 
 
 def numeric(expression: sp.Expr, names: Sequence[str]) -> Callable[..., Array]:
@@ -72,11 +70,7 @@ def derivative(terms: Array) -> Array:
 
 
 class Equations:
-    """x' = A x + b, the threshold function g, the reset and the initial state of one neuron model.
-
-    Raises:
-        ModelError: The rates are not linear in the states.
-    """
+    """x' = f(x), the threshold function g, the reset and the initial state of one neuron model."""
 
     def __init__(self, neuron: Neuron) -> None:
         system = neuron.system
@@ -88,15 +82,11 @@ class Equations:
         x = sp.Matrix([symbol(state) for state in self.states])
         rates = sp.Matrix(system.rates)
         A = rates.jacobian(x)
-        if A.free_symbols & set(x):
-            raise ModelError(
-                f"neuron {neuron.name}: the equations are not linear in the states, so there is no "
-                "exact simulation to check them against"
-            )
-        b = rates.subs(dict.fromkeys(x, 0))
-        self._A = [[numeric(entry, self.parameters) for entry in A.row(i)] for i in range(len(x))]
-        self._b = [numeric(entry, self.parameters) for entry in b]
+        self.linear = not A.free_symbols & set(x)
         names = (*self.states, *self.parameters)
+        self._A = [[numeric(entry, names) for entry in A.row(i)] for i in range(len(x))]
+        self._b = [numeric(entry, self.parameters) for entry in rates.subs(dict.fromkeys(x, 0))]
+        self._rates = None if self.linear else Rates(rates, self.states, self.parameters)
         self._g = None
         if system.threshold_value is not None:
             g = symbol(str(system.threshold_state)) - system.threshold_value
@@ -110,16 +100,23 @@ class Equations:
         """Whether there is a threshold."""
         return self._g is not None
 
-    def matrices(self, p: Values) -> tuple[Array, Array]:
-        """Return A [C, N, S, S] and b [C, N, S]."""
-        shape, n = p[self.parameters[0]].shape, len(self.states)
-        A, b = np.empty((*shape, n, n)), np.empty((*shape, n))
-        given = [p[name] for name in self.parameters]
+    def flow(self, p: Values) -> Flow:
+        """Return what moves neurons with these parameters."""
+        if self._rates is not None:
+            return SmoothFlow(self._rates, [p[name] for name in self.parameters])
+        b = np.zeros((*p[self.parameters[0]].shape, len(self.states)))
+        for i, entry in enumerate(self._b):
+            b[..., i] = entry(*[p[name] for name in self.parameters])
+        return LinearFlow(self.jacobian(b, p), b)
+
+    def jacobian(self, x: Array, p: Values) -> Array:
+        """Return df/dx [C, N, S, S], that of linear equations in any state."""
+        given, n = self._given(x, p), len(self.states)
+        A = np.empty((*x.shape, n))
         for i in range(n):
-            b[..., i] = self._b[i](*given)
             for j in range(n):
                 A[..., i, j] = self._A[i][j](*given)
-        return A, b
+        return A
 
     def start(self, p: Values) -> Array:
         """Return the states [C, N, S] at the begin of a trial."""
@@ -149,12 +146,47 @@ class Equations:
         return [*np.moveaxis(x, -1, 0), *(p[name] for name in self.parameters)]
 
 
-def flow(A: Array, b: Array, x: Array) -> Path:
-    """Return the path of x' = A x + b from x: the Taylor series of the matrix exponential."""
-    terms = [x, np.einsum("...ij,...j->...i", A, x) + b]
-    for k in range(2, ORDER + 1):
-        terms.append(np.einsum("...ij,...j->...i", A, terms[-1]) / k)
-    return Path(np.array(terms))
+class LinearFlow:
+    """x' = A x + b."""
+
+    def __init__(self, A: Array, b: Array) -> None:
+        self.A, self.b = A, b
+        self._longest = 1.0 / max(fastest_rate(A), 1e-12)
+
+    def path(self, x: Array, still: Array | None = None) -> Path:
+        """Return the path from x: the Taylor series of the matrix exponential.
+
+        States where ``still`` is true do not move.
+        """
+        A, b = self.A, self.b
+        if still is not None:
+            A, b = np.where(still[..., None], 0.0, A), np.where(still, 0.0, b)
+        terms = [x, np.einsum("...ij,...j->...i", A, x) + b]
+        for k in range(2, ORDER + 1):
+            terms.append(np.einsum("...ij,...j->...i", A, terms[-1]) / k)
+        return Path(np.array(terms))
+
+    def longest(self, path: Path) -> float:
+        """Return for how long a path may be followed: with |A| s <= 1 to 1 / 19! = 1e-17."""
+        return self._longest
+
+
+class SmoothFlow:
+    """x' = f(x), not linear."""
+
+    def __init__(self, rates: Rates, parameters: Sequence[Array]) -> None:
+        self.rates, self.parameters = rates, parameters
+
+    def path(self, x: Array, still: Array | None = None) -> Path:
+        """Return the path from x, as that of LinearFlow."""
+        return Path(self.rates.path(x, self.parameters, np.zeros(1, bool) if still is None else still))
+
+    def longest(self, path: Path) -> float:
+        """Return for how long a path may be followed."""
+        return reach(path.terms)
+
+
+Flow = LinearFlow | SmoothFlow
 
 
 def fastest_rate(A: Array) -> float:

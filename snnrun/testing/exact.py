@@ -1,7 +1,7 @@
-"""Exact event-driven simulation of a network, for any declared neurons with a linear ODE.
+"""Exact event-driven simulation of a network, for any declared neurons.
 
 This is what the time grid approaches as its step goes to 0. Between events every neuron follows
-the matrix exponential of its ODE, spikes are roots of the threshold function, and a spike acts on
+the Taylor series of its ODE, spikes are roots of the threshold function, and a spike acts on
 its targets at once, or as much later as the delay says. Many copies of a network that differ in
 weights, delays or parameters run side by side.
 
@@ -19,7 +19,7 @@ from snnrun.errors import ModelError
 from snnrun.models.losses import Loss
 from snnrun.network.network import Layer, Network
 from snnrun.testing.arrivals import Arrivals, delays_of
-from snnrun.testing.equations import Array, Equations, Path, Values, fastest_rate, flow
+from snnrun.testing.equations import Array, Equations, Path, Values
 
 POINTS = 24  # of the longest piece at which a function is looked at before roots are refined
 MAX_PIECES = 20_000
@@ -133,7 +133,7 @@ class _LayerState:
         assert neuron is not None
         self.layer, self.p = layer, values
         self.equations = Equations(neuron)
-        self.A, self.b = self.equations.matrices(values)
+        self.flow = self.equations.flow(values)
         self.x = self.equations.start(values)
         self.refractory = values[neuron.refractory] if neuron.refractory else np.zeros(1)
         copies_and_neurons = self.x.shape[:2]
@@ -143,10 +143,9 @@ class _LayerState:
 
     def path(self, held: Array) -> Path:
         """Return the flow from the present states; held neurons do not move their held states."""
-        if not held.any():
-            return flow(self.A, self.b, self.x)
-        still = held[..., None] & self.equations.held
-        return flow(np.where(still[..., None], 0.0, self.A), np.where(still, 0.0, self.b), self.x)
+        return self.flow.path(
+            self.x, held[..., None] & self.equations.held if held.any() else None
+        )
 
     def spike(self, c: Array, j: Array, t: Array) -> None:
         """Reset neuron j of copy c."""
@@ -170,8 +169,7 @@ def simulate(problem: Problem, copies: Mapping[str, Array]) -> History:
         copies: Tables of the problem that differ from copy to copy, with a leading axis C.
 
     Raises:
-        ModelError: An ODE is not linear, a reset does not leave the threshold, or there are too
-            many events to follow.
+        ModelError: A reset does not leave the threshold, or there are too many events to follow.
     """
     network, tables = problem.network, _of_copies(problem, copies)
     layers = [
@@ -180,7 +178,6 @@ def simulate(problem: Problem, copies: Mapping[str, Array]) -> History:
         )
         for layer in network.layers
     ]
-    longest = 1.0 / max(*(fastest_rate(layer.A) for layer in layers), 1e-12)
     times, channels = np.append(problem.times, np.inf), np.append(problem.channels, -1)
     each = np.arange(len(layers[0].x))
     t, pointer = np.zeros(len(each)), np.zeros(len(each), int)
@@ -191,9 +188,11 @@ def simulate(problem: Problem, copies: Mapping[str, Array]) -> History:
             raise ModelError(f"more than {MAX_PIECES} events in a trial of {problem.duration:g} ms")
         held = [t[:, None] < layer.release for layer in layers]
         ends = [np.where(h, x.release, np.inf).min(1) for h, x in zip(held, layers, strict=True)]
+        paths = [layer.path(h) for layer, h in zip(layers, held, strict=True)]
+        each_longest = (x.flow.longest(path) for x, path in zip(layers, paths, strict=True))
+        longest = min(*each_longest, problem.duration)
         coming = [times[pointer], arrivals.next, *ends]
         horizon = np.min([*coming, t + longest, np.full(len(t), problem.duration)], axis=0)
-        paths = [layer.path(h) for layer, h in zip(layers, held, strict=True)]
         over = (t >= problem.duration)[:, None]
         found = [
             crossings(layer, path, horizon - t, h | over, longest)

@@ -13,7 +13,7 @@ from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.testing.comparison import Comparison
 from snnrun.testing.declaration import Finding, time_constants
-from snnrun.testing.equations import Array, Equations, fastest_rate, flow
+from snnrun.testing.equations import Array, Equations, LinearFlow, fastest_rate
 from snnrun.testing.grid import BuildOptions, GridResult, build_grids, constant
 
 APART = 1e-9  # relative distance of two time constants that are nearly equal
@@ -25,8 +25,13 @@ SAME = 1e-9  # relative difference of the gradient by propagators of Python and 
 
 
 def propagator_findings(neuron: Neuron, values: Mapping[str, float]) -> list[Finding]:
-    """Compare propagators of equal, nearly equal, and given time constants with a plain series."""
-    findings = []
+    """Compare propagators of equal, nearly equal, and given time constants with a plain series.
+
+    Equations that are not linear have none.
+    """
+    findings: list[Finding] = []
+    if not Equations(neuron).linear:
+        return findings
     for first, second in combinations(time_constants(neuron), 2):
         shared = values[first]
         near = shared * (1 + APART)
@@ -106,8 +111,9 @@ def distance(a: GridResult, b: GridResult) -> float:
 
 
 def _matrices(neuron: Neuron, values: Mapping[str, float]) -> tuple[Array, Array]:
-    A, b = Equations(neuron).matrices({name: np.full((1, 1), v) for name, v in values.items()})
-    return A[0, 0], b[0, 0]
+    found = Equations(neuron).flow({name: np.full((1, 1), v) for name, v in values.items()})
+    assert isinstance(found, LinearFlow)
+    return found.A[0, 0], found.b[0, 0]
 
 
 def _step(neuron: Neuron, values: Mapping[str, float]) -> Array:
@@ -120,5 +126,6 @@ def _step(neuron: Neuron, values: Mapping[str, float]) -> Array:
 def _series(neuron: Neuron, values: Mapping[str, float]) -> Array:
     A, b = _matrices(neuron, values)
     s, n = np.array([1 / max(fastest_rate(A), 1e-9)]), len(b)
-    columns = [flow(A[None], 0 * b[None], unit[None]).at(s)[0] for unit in np.eye(n)]
-    return np.column_stack([*columns, flow(A[None], b[None], np.zeros((1, n))).at(s)[0]])
+    columns = [LinearFlow(A[None], 0 * b[None]).path(unit[None]).at(s)[0] for unit in np.eye(n)]
+    offset = LinearFlow(A[None], b[None]).path(np.zeros((1, n))).at(s)[0]
+    return np.column_stack([*columns, offset])

@@ -14,7 +14,7 @@ from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
 from snnrun.network.network import Network, Projection
 from snnrun.streams import stream
-from snnrun.testing.equations import Array, Equations, fastest_rate, flow
+from snnrun.testing.equations import Array, Equations, fastest_rate
 from snnrun.testing.exact import Problem, simulate
 
 EVENTS = 6  # input events per channel and trial
@@ -48,7 +48,8 @@ def time_scale(models: Sequence[tuple[Neuron, Mapping[str, float]]]) -> float:
     rates = [1e-9]
     for neuron, values in models:
         p = {name: np.full((1, 1), value) for name, value in values.items()}
-        rates += list(np.abs(np.linalg.eigvals(Equations(neuron).matrices(p)[0])).ravel())
+        equations = Equations(neuron)
+        rates += list(np.abs(np.linalg.eigvals(equations.jacobian(equations.start(p), p))).ravel())
     return float(f"{0.2 / max(rates):.1e}")
 
 
@@ -56,14 +57,15 @@ def scale_of(neuron: Neuron, values: Mapping[str, float], duration: float) -> Sc
     """Return the neuron's scale from its responses to one arrival, its threshold left out."""
     equations = Equations(neuron)
     p = {name: np.full((1, 1), value) for name, value in values.items()}
-    A, b = equations.matrices(p)
+    flow = equations.flow(p)
     ports = [equations.states.index(port) for port in neuron.ports]
     x = np.repeat(equations.start(p), 1 + len(ports), axis=0)  # the first without an arrival
     x[np.arange(1, len(x)), :, ports] += 1.0
-    n = int(np.ceil(duration * max(fastest_rate(A), 50 / duration)))
+    fastest = fastest_rate(equations.jacobian(equations.start(p), p))
+    n = int(np.ceil(duration * max(fastest, 50 / duration)))
     levels, responses = [], []
     for _ in range(n):
-        x = flow(A, b, x).at(np.full((1, 1), duration / n))
+        x = flow.path(x).at(np.full((1, 1), duration / n))
         read = equations.threshold(x, p) if equations.spiking else x[..., 0]
         levels.append(-read[0, 0] if equations.spiking else 1.0)
         responses.append(read[1:, 0] - read[0, 0])

@@ -16,7 +16,7 @@ from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import LOSSES, MAX, SUM
 from snnrun.models.neurons import LI, LIF, MEMBRANE
 from snnrun.testing.differences import Differences, finite_differences
-from snnrun.testing.equations import Equations, flow
+from snnrun.testing.equations import Equations
 from snnrun.testing.exact import History, Problem, find_root, simulate
 from snnrun.testing.exact_loss import exact_loss
 from snnrun.testing.networks import make_setup, neuron_parts
@@ -161,15 +161,22 @@ def test_a_neuron_that_never_leaves_its_threshold_is_refused() -> None:
         one_neuron(stuck, 20.0, [1.0])
 
 
-def test_nonlinear_equations_are_refused() -> None:
+def test_the_path_of_nonlinear_equations_is_their_solution() -> None:
     neuron = Neuron(
         name="quadratic",
-        equations="dV/dt = V * V + I\ndI/dt = -I",
-        threshold="V >= 1",
-        parameters=(),
+        equations="dV/dt = a * V * V\ndI/dt = -tanh(I) - exp(-I) * tanh(I)",
+        parameters=(Parameter(name="a", default=1.0, unit="1", meaning="of V"),),
     )
-    with pytest.raises(ModelError, match="quadratic: the equations are not linear"):
-        Equations(neuron)
+    flow = Equations(neuron).flow({"a": np.full((1, 1), 2.0)})
+    path = flow.path(np.array([[[0.5, 1.0]]]))
+    s = flow.longest(path)
+    assert 0.05 < s < 1.0
+    V, end = path.at(np.full((1, 1), s))[0, 0]
+    assert V == pytest.approx(0.5 / (1 - s), rel=1e-15)
+    nodes, weights = np.polynomial.legendre.leggauss(40)  # the time from 1 to the end, over dI/dt
+    between = end + (1 - end) * (0.5 + 0.5 * nodes)
+    rate = np.tanh(between) * (1 + np.exp(-between))
+    assert (1 - end) / 2 * (weights / rate).sum() == pytest.approx(s, rel=1e-14)
 
 
 def test_the_flow_is_the_matrix_exponential() -> None:
@@ -177,8 +184,8 @@ def test_the_flow_is_the_matrix_exponential() -> None:
         "tau_mem": np.full((1, 1), 20.0),
         "tau_syn": np.full((1, 1), 5.0),
     }
-    A, b = Equations(LI).matrices(values)
-    x = flow(A, b, np.array([[[0.0, 1.0]]])).at(np.array([[3.0]]))[0, 0]
+    path = Equations(LI).flow(values).path(np.array([[[0.0, 1.0]]]))
+    x = path.at(np.array([[3.0]]))[0, 0]
     expected = (np.exp(-3 / 20) - np.exp(-3 / 5)) / 3  # tau_syn / (tau_mem - tau_syn) = 1/3
     np.testing.assert_allclose(x, [expected, np.exp(-3 / 5)], rtol=1e-14)
 

@@ -109,7 +109,7 @@ def quoted(names: Iterable[str]) -> str:
 
 
 def _emitter_of(compiled: CompiledPopulation) -> type[PopulationEmitter]:
-    return UpdateEmitter if compiled.dynamics.neuron.discrete else PopulationEmitter
+    return UpdateEmitter if compiled.dynamics.mapped else PopulationEmitter
 
 
 def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:

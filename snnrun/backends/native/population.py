@@ -13,7 +13,7 @@ from snnrun.backends.native.printer import boolean, cxx_name, fill, indented, wr
 from snnrun.compile.discrete import REACH, StepBack
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import HELD
-from snnrun.compile.update import steps_of
+from snnrun.compile.flow import steps_of
 from snnrun.models.equations import internal, symbol
 
 USUAL_NAME = re.compile(r"hidden\d*|output")

@@ -142,6 +142,36 @@ static inline vf pow(vf x, vf y) {
     return x;
 }
 
+// growth(z) = (exp(z) - 1) / z and its derivative: a series where |z| < 1/2, else as it stands.
+template <class X, size_t N> static inline X series(X z, const double (&terms)[N]) {
+    constexpr int COUNT = sizeof(Real) == 8 ? N : N - 6;  // what floats can tell apart
+    X sum = z * Real(0) + Real(terms[COUNT - 1]);
+    for (int n = COUNT - 2; n >= 0; n--) sum = sum * z + Real(terms[n]);
+    return sum;
+}
+constexpr double factorial(int n) { return n < 2 ? 1 : n * factorial(n - 1); }
+#define SNN_TERMS(t) {t(0), t(1), t(2), t(3), t(4), t(5), t(6), t(7), t(8), t(9), t(10), t(11), \
+                      t(12), t(13), t(14)}
+#define SNN_GROWTH(n) (1 / factorial(n + 1))
+#define SNN_GROWTH_SLOPE(n) ((n + 1) / factorial(n + 2))
+constexpr double GROWTH[] = SNN_TERMS(SNN_GROWTH), GROWTH_SLOPE[] = SNN_TERMS(SNN_GROWTH_SLOPE);
+template <class X> static inline IfNumber<X> growth(X z) {
+    return std::fabs(z) < X(0.5) ? series(z, GROWTH) : std::expm1(z) / z;
+}
+template <class X> static inline IfNumber<X> growth_slope(X z) {
+    return std::fabs(z) < X(0.5) ? series(z, GROWTH_SLOPE) : (std::exp(z) - growth(z)) / z;
+}
+static inline vf growth(vf z) {
+    const vf near = series(z, GROWTH);
+    const vi far = fabs(z) >= splat(Real(0.5));
+    return bits(far) ? far ? (exponential(z) - Real(1)) / z : near : near;
+}
+static inline vf growth_slope(vf z) {
+    const vf near = series(z, GROWTH_SLOPE);
+    const vi far = fabs(z) >= splat(Real(0.5));
+    return bits(far) ? far ? (exponential(z) - growth(z)) / z : near : near;
+}
+
 // Smallest shape that holds N values: blocks of at most MAX_BLOCK vectors, all of the same size.
 template <int N> struct Shape {
     static constexpr int vectors = (N + LANES - 1) / LANES;
