@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 from sympy.printing.c import C99CodePrinter
+
+from snnrun.compile.growth import SERIES, SLOPE_SERIES
 
 
 def not_taken(taken: frozenset[str], prefixes: tuple[str, ...]) -> Callable[[sp.Symbol], str]:
@@ -33,7 +35,8 @@ class Dialect:
     ``literal`` is a number's form, in which ``{}`` stands for its digits; ``largest`` and
     ``smallest`` are the functions of two arguments. ``sign`` and ``side`` are functions for the
     derivatives of abs, max and min: -1, 0 or 1, and 0, 1/2 or 1, below, at and above 0; without
-    them these are written as comparisons of numbers.
+    them these are written as comparisons of numbers. ``growth`` and ``growth_slope`` are those of
+    compile/growth.py; without them they are written with exp and expm1.
     """
 
     literal: str
@@ -42,6 +45,8 @@ class Dialect:
     name_of: Callable[[sp.Symbol], str]
     sign: str | None = None
     side: str | None = None
+    growth: str | None = None
+    growth_slope: str | None = None
 
 
 class FormulaPrinter(C99CodePrinter):  # SymPy looks its methods up by these names
@@ -111,10 +116,24 @@ class FormulaPrinter(C99CodePrinter):  # SymPy looks its methods up by these nam
         return f"{self._dialect.side}({argument})"
 
     def _print_growth(self, expr: Any) -> str:
-        return f"growth({self._print(expr.args[0])})"
+        z = self._print(expr.args[0])
+        if self._dialect.growth is not None:
+            return f"{self._dialect.growth}({z})"
+        return self._near(z, SERIES[:3], 1e-5, f"expm1({z}) / ({z})")
 
     def _print_growth_slope(self, expr: Any) -> str:
-        return f"growth_slope({self._print(expr.args[0])})"
+        z = self._print(expr.args[0])
+        if self._dialect.growth_slope is not None:
+            return f"{self._dialect.growth_slope}({z})"
+        far = f"(exp({z}) - expm1({z}) / ({z})) / ({z})"
+        return self._near(z, SLOPE_SERIES[:9], 0.1, far)
+
+    def _near(self, z: str, series: Sequence[float], end: float, far: str) -> str:
+        """Return code for a series of z where it is near 0, and ``far`` elsewhere."""
+        near = self.number(series[-1])
+        for term in series[-2::-1]:
+            near = f"({near} * ({z}) + {self.number(term)})"
+        return f"(fabs({z}) < {self.number(end)} ? {near} : {far})"
 
     def _nested(self, function: str, arguments: tuple[Any, ...]) -> str:
         text = self._print(arguments[0])

@@ -80,7 +80,7 @@ struct Hidden {
         const Real tau_mem = k.own[0 * STRIDE];
         return (I - V)/tau_mem;
     }
-    static inline Real pull([[maybe_unused]] int port, K k) {
+    static inline Real pull([[maybe_unused]] int port, [[maybe_unused]] const Real* x, K k) {
         const Real tau_mem = k.own[0 * STRIDE];
         return (Real(1.0)/(tau_mem));
     }
@@ -287,7 +287,7 @@ struct Output {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem*(I - V);
     }
-    static inline Real pull([[maybe_unused]] int port, K k) {
+    static inline Real pull([[maybe_unused]] int port, [[maybe_unused]] const Real* x, K k) {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }

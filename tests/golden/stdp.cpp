@@ -71,7 +71,7 @@ struct Hidden {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem*(I - V);
     }
-    static inline Real pull([[maybe_unused]] int port, K k) {
+    static inline Real pull([[maybe_unused]] int port, [[maybe_unused]] const Real* x, K k) {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }
@@ -175,7 +175,7 @@ struct Output {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem*(I - V);
     }
-    static inline Real pull([[maybe_unused]] int port, K k) {
+    static inline Real pull([[maybe_unused]] int port, [[maybe_unused]] const Real* x, K k) {
         const Real inverse_tau_mem = k.shared.inverse_tau_mem;
         return inverse_tau_mem;
     }

@@ -30,6 +30,13 @@ def describe(program: Program, settings: Settings) -> Description:
                 "declared by its update in discrete time, which backend genn cannot run; use "
                 "backend=native"
             )
+    output = program.populations[-1]
+    if output.dynamics.mapped and program.loss.readout.peaks:
+        raise ConfigError(
+            f"population {output.population.name}: neuron {output.dynamics.neuron.name} is not "
+            f"linear between spikes, and loss {program.loss.name} reads the maximum of its "
+            "potential, which backend genn cannot run together; use backend=native"
+        )
     network = program.network
     watched = watch(program, settings)
     last = program.populations[-1]

@@ -117,11 +117,15 @@ class PopulationWriter:
 
     @property
     def _taped(self) -> tuple[str, ...]:
-        """States whose past values the gradients of parameters need."""
-        if not self.compiled.population.trained:
-            return ()
-        sums = self.steps.parameter_gradients().values()
-        return self.formula.states_in(*(e for by_flow in sums for e in by_flow.values()))
+        """States whose past values the way back needs."""
+        used = [e for flows in self.steps.parameter_gradients().values() for e in flows.values()]
+        used += [
+            term
+            for prefix, _ in self.steps.flows()
+            for terms in self.steps.adjoint(prefix).values()
+            for term in terms
+        ]
+        return self.formula.states_in(*used)
 
     @property
     def _released(self) -> tuple[str, ...]:
@@ -199,7 +203,7 @@ class PopulationWriter:
             backward_start=block(self._backward_start(), 2),
             jump=block(self._jump(), 2),
             drive=block(self.watched.drive(self._row("m")), 2),
-            gradient=block(self._parameter_gradients(), 2),
+            gradient=block([*self._past(), *self._parameter_gradients()], 2),
             adjoint=block(self._by_flow(self.formula.adjoint), 2),
             slopes=block(self._arrival_slopes(), 2),
             start=block(self._start(), 2),
@@ -386,13 +390,17 @@ class PopulationWriter:
         seen = "average[id]" if self._averaged else "emitted[own]"
         return [f"const scalar spikes = {seen};", f"{pushed} += ({push}) * scale;"]
 
+    def _past(self) -> list[str]:
+        if not self._taped:
+            return []
+        lines = [f"const int row = {self._row('m')};"]
+        return lines + self._load("tape", self._taped, "past", "row")
+
     def _parameter_gradients(self) -> list[str]:
         sums = self.steps.parameter_gradients()
         if not sums:
             return []
-        lines = [f"const int row = {self._row('m')};"]
-        lines += self._load("tape", self._taped, "past", "row")
-        return lines + self._by_flow(
+        return self._by_flow(
             lambda prefix: [
                 f"gradient_{p} += {self.formula(flows[prefix], 'past')};"
                 for p, flows in sums.items()

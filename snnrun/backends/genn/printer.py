@@ -12,7 +12,7 @@ from snnrun.backends.printer import Dialect, not_taken, print_in
 from snnrun.backends.templates import fill_template
 from snnrun.compile.derive import adjoint_symbol
 from snnrun.compile.population import CompiledPopulation
-from snnrun.compile.steps import Steps
+from snnrun.compile.flow import steps_of
 from snnrun.models.equations import internal, symbol
 
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
@@ -113,7 +113,7 @@ class Formulas:
 
     def __init__(self, compiled: CompiledPopulation) -> None:
         self.compiled = compiled
-        self.steps = Steps(compiled)
+        self.steps = steps_of(compiled)
         self.numbers = {genn_name(s): value for s, value in self.steps.constants.items()}
 
     def __call__(self, expression: sp.Expr, at: str = "") -> str:
@@ -127,15 +127,17 @@ class Formulas:
         return tuple(s for s in self.steps.states if symbol(s) in used)
 
     def advance(self, prefix: str) -> list[str]:
-        """Return x <- P x + u."""
+        """Return the step of the states."""
         return self._all(self.steps.advance(prefix), state_name)
 
     def adjoint(self, prefix: str) -> list[str]:
-        """Return lam <- P^T lam."""
-        return self._all(self.steps.adjoint(prefix), adjoint_name)
+        """Return the step back of the adjoints; states of the past are called so."""
+        return self._all(self.steps.adjoint(prefix), adjoint_name, "past")
 
-    def _all(self, new: Mapping[str, list[sp.Expr]], name_of: Callable[[str], str]) -> list[str]:
-        sums = {s: " + ".join(self(term) for term in terms) for s, terms in new.items()}
+    def _all(
+        self, new: Mapping[str, list[sp.Expr]], name_of: Callable[[str], str], at: str = ""
+    ) -> list[str]:
+        sums = {s: " + ".join(self(term, at) for term in terms) for s, terms in new.items()}
         return at_once({name_of(s): code or "0.0" for s, code in sums.items()})
 
     def changes(

@@ -13,8 +13,8 @@ from snnrun.backends.genn.hosted import Hosted, is_hosted
 from snnrun.backends.genn.learning import learned, trained_tensors
 from snnrun.backends.genn.printer import genn_name
 from snnrun.backends.genn.synapse import FALLING
+from snnrun.compile.flow import steps_of
 from snnrun.compile.program import DELAYS, WEIGHTS, Program, Tensor
-from snnrun.compile.steps import Steps
 from snnrun.models.equations import symbol
 
 
@@ -25,7 +25,7 @@ class TensorStore:
         self._device = device
         self._program = program
         self._tensors = {tensor.name: tensor for tensor in program.tensors}
-        self._steps = [Steps(compiled) for compiled in program.populations]
+        self._steps = [steps_of(compiled) for compiled in program.populations]
         ends = f"_{FALLING}"
         self._copies = [s.name for s in description.synapses if s.name.endswith(ends)]
         self._updates = [u.name for u in description.updates if u.group == "learn"]

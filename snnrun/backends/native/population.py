@@ -124,7 +124,7 @@ class PopulationEmitter:
     def _pull(self) -> str:
         """Return how the rate of the readout changes with the state of each port."""
         pulls = [sp.sympify(pull) for pull in self.dynamics.readout_pulls]
-        lines = self.body.lines(pulls, real=True, states=())
+        lines = self.body.lines(pulls, real=True)
         for port, pull in enumerate(pulls[1:], 1):
             lines.append(f"if (port == {port}) return {self.body.print(pull)};")
         return indented([*lines, f"return {self.body.print(pulls[0])};"])

@@ -58,6 +58,8 @@ def print_formula(expression: sp.Expr, literal: str = "Real({})") -> str:
         name_of=cxx_name,
         sign="sign",
         side="side",
+        growth="growth",
+        growth_slope="growth_slope",
     )
     return print_in(dialect, expression)
 

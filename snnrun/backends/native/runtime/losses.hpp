@@ -171,7 +171,7 @@ template <class L, class F> struct Maximum {
             const auto each = [&](auto p, auto visit) {
                 using Own = typename L::template Into<p()>;
                 if constexpr (Own::SOURCE != INPUT && Own::DELAY == Delay::NONE && !Own::DROPPED) {
-                    const Real unit = L::Model::pull(Own::PORT, constants + k);
+                    const Real unit = L::Model::pull(Own::PORT, x, constants + k);
                     auto& below = std::get<Own::SOURCE>(trial.work);
                     constexpr int WIDTH = Shape<Own::ROWS>::BW;
                     int first = 0;
