@@ -204,8 +204,7 @@ def _jump(
     trained: tuple[str, ...],
     spike_dropout: bool,
 ) -> Jump:
-    system = neuron.system
-    names = neuron.states
+    system, names = neuron.system, neuron.states
     state = sp.Matrix([symbol(s) for s in names])
     lam = sp.Matrix([adjoint_symbol(s) for s in names])
     threshold = symbol(str(system.threshold_state))

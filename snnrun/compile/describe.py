@@ -13,6 +13,8 @@ def describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
     grid = f" in shape {list(population.grid)}" if population.grid else ""
     lines = [f"population {population.name}: {population.size} x {neuron.name}{grid}"]
     lines += [f"    {line}" for line in neuron.system.lines]
+    if compiled.smooth:
+        lines.append(f"    steps by {compiled.integrator}")
     if neuron.count is not None:
         lines.append(f"    {neuron.count} spikes a step, at most {population.most_spikes}")
     if population.noise > 0:

@@ -33,4 +33,4 @@ def steps_of(compiled: CompiledPopulation) -> Steps:
     """Return the steps of a population, whichever way its neuron is declared."""
     if not compiled.dynamics.mapped:
         return Steps(compiled)
-    return (UpdateSteps if compiled.dynamics.neuron.discrete else FlowSteps)(compiled)
+    return (FlowSteps if compiled.smooth else UpdateSteps)(compiled)

@@ -38,6 +38,7 @@ RUNGE_KUTTA: Mapping[str, tuple[tuple[sp.Rational, ...], tuple[sp.Rational, ...]
     ),
 }
 EXPONENTIAL = "exponential_euler"
+SMOOTH = (EXPONENTIAL, "rk2", "rk4")  # those of equations that are not linear only
 
 
 def one_step(rates: Values, states: Sequence[str], integrator: str) -> tuple[sp.Expr, ...]:
@@ -62,7 +63,5 @@ def _grown(state: sp.Symbol, rate: sp.Expr) -> sp.Expr:
 
 def own_factor(state: sp.Symbol, rate: sp.Expr) -> sp.Expr:
     """Return a, where ``rate`` is a times ``state`` and terms of another kind."""
-    factors = (
-        term.coeff(state) for term in sp.Add.make_args(sp.expand(rate)) if term.has(state)
-    )
+    factors = (term.coeff(state) for term in sp.Add.make_args(sp.expand(rate)) if term.has(state))
     return sp.factor(sp.Add(*(factor for factor in factors if not factor.has(state))))

@@ -24,11 +24,12 @@ from snnrun.network.network import Layer, Population
 class CompiledPopulation:
     """A population with what was derived for it.
 
-    ``integrator`` is the one of equations that are not linear. ``per_neuron`` are the parameters that differ between neurons, the trained ones first.
-    ``numbers`` is what all neurons share, by the symbol that stands for it in derived expressions:
-    the other parameters, the entries of propagators where no parameter of the flow differs, keys of
-    the regulariser and of the surrogate, NOISE and SPIKE_DROPOUT, and LEVEL_PER_STEP, the
-    threshold (1 where it differs or is 0) per step. ``step_back`` is what a discrete rule needs.
+    ``integrator`` is the one of equations that are not linear. ``per_neuron`` are the
+    parameters that differ between neurons, the trained ones first. ``numbers`` is what all
+    neurons share, by the symbol that stands for it in derived expressions: the other
+    parameters, the entries of propagators where no parameter of the flow differs, keys of the
+    regulariser and of the surrogate, NOISE and SPIKE_DROPOUT, and LEVEL_PER_STEP, the threshold
+    (1 where it differs or is 0) per step. ``step_back`` is what a discrete rule needs.
     """
 
     population: Population
@@ -45,6 +46,11 @@ class CompiledPopulation:
     def spiking(self) -> bool:
         """Whether the neurons have a threshold."""
         return self.dynamics.neuron.threshold is not None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the equations are not linear, so that an integrator takes the steps."""
+        return self.dynamics.mapped and not self.dynamics.neuron.discrete
 
     def fold(self, expression: sp.Expr) -> sp.Expr:
         """Return ``expression`` with all that neurons share as numbers."""

@@ -306,6 +306,11 @@ def compile_program(
     compiled = tuple(
         compile_population(layer, dt, integrator, spikes, shared) for layer in network.layers
     )
+    if integrator in SMOOTH and not any(c.smooth for c in compiled):
+        raise ModelError(
+            f"network.integrator={integrator}: has no effect, as all neurons are linear between "
+            "spikes, whose step is exact; leave it out"
+        )
     output = compiled[-1]
     if loss.spiking != output.spiking:
         need = "outputs that spike" if loss.spiking else "outputs without a threshold"

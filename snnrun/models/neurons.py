@@ -9,72 +9,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snnrun.keys.files import GENERAL
-from snnrun.keys.key import Row, number, table, text, unless, when
+from snnrun.keys.key import number, table, text, unless, when
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import BUILT_IN
-
-
-def follows(row: Row, name: str, **more: object) -> Parameter:
-    """Return the parameter whose default, unit and meaning are those of a key."""
-    fixed = {"unit": row.get("unit", "1"), "meaning": row["meaning"], "key": row["name"]}
-    return Parameter(name=name, default=GENERAL[row["name"]], **fixed | more)
-
-
-# fmt: off
-_SYNAPSE = number("TAU_SYN", "Time constant of the synaptic current.", unit="ms", above=0)
-_MEMBRANE = number("TAU_MEM", "Time constant of the membrane potential.", unit="ms", above=0)
-_THRESHOLD = number("V_THRESH", "Potential at which a neuron spikes.", above=0)
-_RESET = number(
-    "V_RESET",
-    "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
-    "flux_LIF and spytorch_LIF set it to 0.",
+from snnrun.models.nonlinear import ADEX, EIF, IZHIKEVICH, LIF_COND, NONLINEAR, QIF
+from snnrun.models.parameters import (
+    B_INCR,
+    B_INIT,
+    KEYS_OF_SOME,
+    MEMBRANE,
+    MEMBRANE_KEY,
+    REFRACTORY_KEY,
+    RESET_KEY,
+    SYNAPTIC_KEY,
+    T_REF,
+    TAU_B,
+    TAU_MEM,
+    TAU_RISE,
+    TAU_SYN,
+    TAU_SYN_INH,
+    THRESHOLD_KEY,
+    V_RESET,
+    V_THRESH,
 )
-_REFRACTORY = number(
-    "TAU_REF",
-    "Refractory period: for so long after a spike the potential is held and no spike is "
-    "emitted. Rounded to whole steps.", unit="ms", minimum=0,
-)
-_OF_SOME = (
-    number(
-        "TAU_B", "Time constant with which the adaptation B of ALIF neurons decays.", unit="ms",
-        above=0,
-    ),
-    number(
-        "B_INCR", "Rise of the adaptation B, and so of the threshold, at each spike.", minimum=0,
-    ),
-    number("B_INIT", "Adaptation B at the start of a trial.", minimum=0),
-)
-# fmt: on
-
-TAU_MEM = follows(_MEMBRANE, "tau_mem", positive=True, floor_key="MIN_TAU_M")
-TAU_SYN = follows(_SYNAPSE, "tau_syn", positive=True, floor_key="MIN_TAU_SYN")
-V_THRESH = follows(_THRESHOLD, "v_thresh")
-V_RESET = follows(_RESET, "v_reset")
-T_REF = follows(_REFRACTORY, "t_ref", low=0.0)
-TAU_B = follows(_OF_SOME[0], "tau_b", positive=True)
-B_INCR = follows(_OF_SOME[1], "b_incr")
-B_INIT = follows(_OF_SOME[2], "b_init")
-TAU_SYN_INH = Parameter(
-    name="tau_syn_inh",
-    default=10.0,
-    unit="ms",
-    meaning="time constant of the inhibitory synaptic current",
-    floor_key="MIN_TAU_SYN",
-    positive=True,
-)
-TAU_RISE = Parameter(
-    name="tau_rise",
-    default=1.0,
-    unit="ms",
-    meaning="time constant with which the synaptic current rises",
-    positive=True,
-)
-
-MEMBRANE = """
-    dV/dt = (I - V) / tau_mem
-    dI/dt = -I / tau_syn
-"""
 
 LIF = Neuron(
     name="lif",
@@ -251,7 +208,7 @@ DISCRETE_NEURONS = {  # by their own names
 
 NEURONS = {
     neuron.name: neuron for neuron in (LIF, LIF_SUBTRACT, ALIF, LIF_EXC_INH, LIF_DOUBLE_EXP, LI)
-}
+} | NONLINEAR
 
 # Config names: the neuron, and the parameters that differ from neuron to neuron.
 NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
@@ -261,6 +218,11 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "LIF_subtract": (LIF_SUBTRACT, ()),
     "LIF_exc_inh": (LIF_EXC_INH, ()),
     "LIF_double_exp": (LIF_DOUBLE_EXP, ()),
+    "LIF_cond": (LIF_COND, ()),
+    "QIF": (QIF, ()),
+    "EIF": (EIF, ()),
+    "AdEx": (ADEX, ()),
+    "Izhikevich": (IZHIKEVICH, ()),
     "LI": (LI, ()),
     "hetLI": (LI, ("tau_mem", "tau_syn")),
     "rockpool_LIF": (ROCKPOOL_LIF, ()),
@@ -275,7 +237,7 @@ SPIKING = {LI.name: LIF, SPYTORCH_LI.name: SPYTORCH_LIF}
 
 HIDDEN_NEURONS = tuple(name for name, (neuron, _) in NEURON_TYPES.items() if neuron.threshold)
 OUTPUT_NEURONS = tuple(name for name in NEURON_TYPES if name not in HIDDEN_NEURONS)
-NEURON_KEYS = [row["name"] for row in (*_OF_SOME, _REFRACTORY)]  # of some neurons only
+NEURON_KEYS = [row["name"] for row in (*KEYS_OF_SOME, REFRACTORY_KEY)]  # of some neurons only
 DISCRETE = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.discrete]
 DRAWN = [name for name, (_, drawn) in NEURON_TYPES.items() if drawn]
 # of networks in parts, whose neurons and recurrence are each part's own
@@ -288,12 +250,12 @@ def using(key: str) -> list[str]:
     return [n for n in HIDDEN_NEURONS if key in [p.key for p in NEURON_TYPES[n][0].parameters]]
 
 
-_RESET["active_if"] = (
+RESET_KEY["active_if"] = (
     unless("HIDDEN_NEURON_TYPE", *(n for n in HIDDEN_NEURONS if n not in using("V_RESET"))),
     when("LOSS_TYPE", *(name for name, loss in BUILT_IN.items() if loss.spiking)),  # of the outputs
     *IN_PARTS,
 )
-for _row in _OF_SOME:
+for _row in KEYS_OF_SOME:
     _row["active_if"] = (when("HIDDEN_NEURON_TYPE", *using(_row["name"])), *IN_PARTS)
 _DIFFERING = (
     when("TRAIN_TAU", True),
@@ -306,18 +268,20 @@ _DIFFERING = (
 # fmt: off
 KEYS = table(
     "model parameters",
-    _SYNAPSE,
-    _MEMBRANE,
-    _THRESHOLD,
-    _RESET,
-    _REFRACTORY,
+    SYNAPTIC_KEY,
+    MEMBRANE_KEY,
+    THRESHOLD_KEY,
+    RESET_KEY,
+    REFRACTORY_KEY,
     text(
         "HIDDEN_NEURON_TYPE",
         "Neurons of the hidden layers: LIF leaky integrate-and-fire; hetLIF with time constants "
         "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
         "the threshold off the potential; LIF_exc_inh with an excitatory and an inhibitory current "
         "(ports E and I; tau_syn_inh in network.hidden_parameters); LIF_double_exp with a current "
-        "that rises first (tau_rise there); or your own, as in mylab.neurons.alif2. By updates in "
+        "that rises first (tau_rise there). Not linear between spikes (network.integrator): "
+        "LIF_cond with conductances (ports E and I), QIF quadratic, EIF exponential, AdEx with "
+        "adaptation, Izhikevich in mV. Or your own, as in mylab.neurons.alif2. By updates in "
         "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
         "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
         "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",
@@ -331,7 +295,7 @@ KEYS = table(
         "and spytorch_LI for spytorch_LIF.",
         choices=OUTPUT_NEURONS, dotted_path=True,
     ),
-    *_OF_SOME,
+    *KEYS_OF_SOME,
 ) + table(
     "learning parameters",
     number(

@@ -6,11 +6,9 @@ But for Izhikevich's, which is in mV, potentials are in units in which lif rests
 
 from __future__ import annotations
 
-
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.neurons import MEMBRANE, T_REF, TAU_MEM, TAU_SYN, TAU_SYN_INH, V_RESET, V_THRESH
+from snnrun.models.parameters import T_REF, TAU_MEM, TAU_SYN, TAU_SYN_INH, V_RESET, V_THRESH
 
-CURRENT = MEMBRANE.splitlines()[-2]
 V_CRIT = Parameter(
     name="v_crit",
     default=0.5,
@@ -50,9 +48,9 @@ E_INH = Parameter(
 
 QIF = Neuron(
     name="qif",
-    equations=f"""
+    equations="""
         dV/dt = (V * (V / v_crit - 1) + I) / tau_mem
-        {CURRENT}
+        dI/dt = -I / tau_syn
     """,
     threshold="V >= v_thresh",
     reset="V = v_reset",
@@ -65,9 +63,9 @@ QIF = Neuron(
 
 EIF = Neuron(
     name="eif",
-    equations=f"""
+    equations="""
         dV/dt = (sharpness * exp((V - v_onset) / sharpness) - V + I) / tau_mem
-        {CURRENT}
+        dI/dt = -I / tau_syn
     """,
     threshold="V >= v_thresh",
     reset="V = v_reset",
@@ -80,10 +78,10 @@ EIF = Neuron(
 
 ADEX = Neuron(
     name="adex",
-    equations=f"""
+    equations="""
         dV/dt = (sharpness * exp((V - v_onset) / sharpness) - V - w + I) / tau_mem
         dw/dt = (coupling * V - w) / tau_w
-        {CURRENT}
+        dI/dt = -I / tau_syn
     """,
     threshold="V >= v_thresh",
     reset="""
@@ -99,10 +97,10 @@ ADEX = Neuron(
 
 IZHIKEVICH = Neuron(
     name="izhikevich",
-    equations=f"""
+    equations="""
         dV/dt = 0.04 * V ** 2 + 5 * V + 140 - u + I
         du/dt = a * (b * V - u)
-        {CURRENT}
+        dI/dt = -I / tau_syn
     """,
     threshold="V >= v_peak",
     reset="""

@@ -207,8 +207,11 @@ OPTIONS = table(
     "options of the groups",
     text("network.name", "Name of the kind of network; a label."),
     text(
-        "network.integrator", "How states advance by a step: exact with the closed form, or euler.",
-        choices=("exact", "euler"),
+        "network.integrator",
+        "How states advance by a step. Neurons that are linear between spikes: by the closed form "
+        "of their solution, or forward Euler with euler. Others: exponential_euler, which exact "
+        "stands for too, rk2 or rk4 (Runge-Kutta of order 2 or 4), or euler.",
+        choices=("exact", "euler", "exponential_euler", "rk2", "rk4"),
     ),
     row(
         "network.hidden_parameters",

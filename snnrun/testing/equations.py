@@ -179,7 +179,9 @@ class SmoothFlow:
 
     def path(self, x: Array, still: Array | None = None) -> Path:
         """Return the path from x, as that of LinearFlow."""
-        return Path(self.rates.path(x, self.parameters, np.zeros(1, bool) if still is None else still))
+        return Path(
+            self.rates.path(x, self.parameters, np.zeros(1, bool) if still is None else still)
+        )
 
     def longest(self, path: Path) -> float:
         """Return for how long a path may be followed."""

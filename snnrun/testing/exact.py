@@ -143,9 +143,7 @@ class _LayerState:
 
     def path(self, held: Array) -> Path:
         """Return the flow from the present states; held neurons do not move their held states."""
-        return self.flow.path(
-            self.x, held[..., None] & self.equations.held if held.any() else None
-        )
+        return self.flow.path(self.x, held[..., None] & self.equations.held if held.any() else None)
 
     def spike(self, c: Array, j: Array, t: Array) -> None:
         """Reset neuron j of copy c."""

@@ -140,8 +140,15 @@ def smaller(*given: Any) -> Any:
     return -larger(*(-x for x in given))
 
 
-FUNCTIONS = {"exp": exp, "log": log, "sqrt": sqrt, "tanh": tanh, "Abs": absolute}
-FUNCTIONS |= {"Max": larger, "Min": smaller}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "exp": exp,
+    "log": log,
+    "sqrt": sqrt,
+    "tanh": tanh,
+    "Abs": absolute,
+    "Max": larger,
+    "Min": smaller,
+}
 
 
 class Rates:

@@ -116,18 +116,6 @@ class PopulationWriter:
         return self.compiled.refractory_steps
 
     @property
-    def _taped(self) -> tuple[str, ...]:
-        """States whose past values the way back needs."""
-        used = [e for flows in self.steps.parameter_gradients().values() for e in flows.values()]
-        used += [
-            term
-            for prefix, _ in self.steps.flows()
-            for terms in self.steps.adjoint(prefix).values()
-            for term in terms
-        ]
-        return self.formula.states_in(*used)
-
-    @property
     def _released(self) -> tuple[str, ...]:
         """States whose values at the end of a refractory period are needed."""
         jump = self.dynamics.jump
@@ -175,7 +163,9 @@ class PopulationWriter:
             kept = [f"kept_{s}" for s in self.dynamics.jump.records]
             kept += [f"at_release_{s}" for s in self._released]
             found += [self._table(name, count) for name in kept] + self._late.tables
-        found += [self._table(f"tape_{s}", neurons * self.program.steps) for s in self._taped]
+        found += [
+            self._table(f"tape_{s}", neurons * self.program.steps) for s in self.formula.taped
+        ]
         if self.settings.traced:
             found += [
                 self._table(f"trace_{s}", self.size * self.program.steps) for s in self.states
@@ -203,7 +193,7 @@ class PopulationWriter:
             backward_start=block(self._backward_start(), 2),
             jump=block(self._jump(), 2),
             drive=block(self.watched.drive(self._row("m")), 2),
-            gradient=block([*self._past(), *self._parameter_gradients()], 2),
+            gradient=block(self._parameter_gradients(), 2),
             adjoint=block(self._by_flow(self.formula.adjoint), 2),
             slopes=block(self._arrival_slopes(), 2),
             start=block(self._start(), 2),
@@ -254,7 +244,7 @@ class PopulationWriter:
         lines += self.watched.arrivals
         if self.compiled.spiking:
             lines += [f"arrived_{port} = {state_name(port)};" for port in self._ports]
-        lines += [f"tape_{s}[{self._row('n')}] = {state_name(s)};" for s in self._taped]
+        lines += [f"tape_{s}[{self._row('n')}] = {state_name(s)};" for s in self.formula.taped]
         if self._refractory:
             lines.append("const bool held = n < free_from;")
         lines += self._by_flow(self.formula.advance)
@@ -390,17 +380,17 @@ class PopulationWriter:
         seen = "average[id]" if self._averaged else "emitted[own]"
         return [f"const scalar spikes = {seen};", f"{pushed} += ({push}) * scale;"]
 
-    def _past(self) -> list[str]:
-        if not self._taped:
-            return []
-        lines = [f"const int row = {self._row('m')};"]
-        return lines + self._load("tape", self._taped, "past", "row")
-
     def _parameter_gradients(self) -> list[str]:
+        lines = []
+        if taped := self.formula.taped:
+            lines = [
+                f"const int row = {self._row('m')};",
+                *self._load("tape", taped, "past", "row"),
+            ]
         sums = self.steps.parameter_gradients()
         if not sums:
-            return []
-        return self._by_flow(
+            return lines
+        return lines + self._by_flow(
             lambda prefix: [
                 f"gradient_{p} += {self.formula(flows[prefix], 'past')};"
                 for p, flows in sums.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import sympy as sp
 
@@ -11,8 +12,8 @@ from snnrun.backends.genn.description import Parameter
 from snnrun.backends.printer import Dialect, not_taken, print_in
 from snnrun.backends.templates import fill_template
 from snnrun.compile.derive import adjoint_symbol
-from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.flow import steps_of
+from snnrun.compile.population import CompiledPopulation
 from snnrun.models.equations import internal, symbol
 
 TAKEN = frozenset(  # by GeNN, by the templates, and by C
@@ -125,6 +126,14 @@ class Formulas:
         """Return the states that expressions use."""
         used = {s for e in expressions for s in self.steps.in_code(e).free_symbols}
         return tuple(s for s in self.steps.states if symbol(s) in used)
+
+    @cached_property
+    def taped(self) -> tuple[str, ...]:
+        """States whose values before each step the way back needs."""
+        used = [e for flows in self.steps.parameter_gradients().values() for e in flows.values()]
+        for prefix, _ in self.steps.flows():
+            used += [term for terms in self.steps.adjoint(prefix).values() for term in terms]
+        return self.states_in(*used)
 
     def advance(self, prefix: str) -> list[str]:
         """Return the step of the states."""

@@ -15,9 +15,9 @@ import sympy as sp
 from snnrun.backends.interpreter.functions import Array, Expressions, Named
 from snnrun.compile.derive import ARRIVAL, DRIVE, FREE, RELEASE, SPIKE_TIME_GRADIENT, adjoint_symbol
 from snnrun.compile.discrete import CHANGE, COUNT, DISTANCE, REACH
+from snnrun.compile.flow import steps_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
-from snnrun.compile.flow import steps_of
 from snnrun.models.equations import internal, symbol
 
 # A crossing that is flatter than a rounding error of the threshold in a step has no derivative.

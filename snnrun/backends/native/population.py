@@ -11,9 +11,9 @@ from snnrun.backends.native.body import Body
 from snnrun.backends.native.per_neuron import PerNeuron
 from snnrun.backends.native.printer import boolean, cxx_name, fill, indented, wrapped
 from snnrun.compile.discrete import REACH, StepBack
+from snnrun.compile.flow import steps_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.steps import HELD
-from snnrun.compile.flow import steps_of
 from snnrun.models.equations import internal, symbol
 
 USUAL_NAME = re.compile(r"hidden\d*|output")

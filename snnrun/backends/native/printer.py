@@ -21,7 +21,8 @@ TAKEN = frozenset(  # by the generated functions, the runtime and C++
     distance reach change slope dl_ds kept TAPED
     X Y K KV own bound rises shared of Numbers NUMBERS NOISY DROPS_SPIKES LEVEL_PER_STEP
     Number Real Int vf vi vectors splat maximum minimum
-    exp log sqrt tanh fabs pow floor sign side growth growth_slope count count_of MOST_SPIKES alignas and asm auto bool
+    exp log sqrt tanh fabs pow floor sign side growth growth_slope series factorial
+    GROWTH GROWTH_SLOPE count count_of MOST_SPIKES alignas and asm auto bool
     break case catch char class const constexpr continue default delete do double else enum explicit
     export extern false float for friend goto if inline int long mutable namespace new noexcept not
     operator or private protected public register return short signed sizeof static struct switch
