@@ -12,6 +12,7 @@ import sympy as sp
 
 from snnrun.compile.describe import describe_layer
 from snnrun.compile.discrete import describe_derivative
+from snnrun.compile.integrators import SMOOTH
 from snnrun.compile.population import CompiledPopulation, compile_population
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError

@@ -172,7 +172,7 @@ def test_the_path_of_nonlinear_equations_is_their_solution() -> None:
     s = flow.longest(path)
     assert 0.05 < s < 1.0
     V, end = path.at(np.full((1, 1), s))[0, 0]
-    assert V == pytest.approx(0.5 / (1 - s), rel=1e-15)
+    assert pytest.approx(0.5 / (1 - s), rel=1e-15) == V
     nodes, weights = np.polynomial.legendre.leggauss(40)  # the time from 1 to the end, over dI/dt
     between = end + (1 - end) * (0.5 + 0.5 * nodes)
     rate = np.tanh(between) * (1 + np.exp(-between))
