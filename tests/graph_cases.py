@@ -52,8 +52,8 @@ class Graph:
     projections: Sequence[dict[str, Any]]
     trained: tuple[str, ...] = ()
 
-    def network(self) -> Network:
-        """Return it, the output last."""
+    def network(self, refractory: float = 0.0) -> Network:
+        """Return it, the output last; neurons that can be are ``refractory`` for so long (ms)."""
         sizes = {"input": CHANNELS} | {name: size for name, size, _ in self.populations}
         made = [_projection(dict(fields), sizes, i) for i, fields in enumerate(self.projections)]
         layers = tuple(
@@ -62,7 +62,8 @@ class Graph:
                     name=name,
                     size=size,
                     neuron=neuron,
-                    values={p.name: p.default for p in neuron.parameters},
+                    values={p.name: p.default for p in neuron.parameters}
+                    | ({neuron.refractory: refractory} if neuron.refractory else {}),
                     trained=tuple(t for t in self.trained if t in neuron.trainable),
                     floors={},
                 ),
@@ -73,15 +74,23 @@ class Graph:
         given = Population(name="input", size=CHANNELS, values={}, floors={})
         return Network(input=given, layers=layers)
 
-    def program(self, *, surrogate: bool = False, loss: str = "sum_weigh_exp") -> Program:
+    def program(
+        self,
+        *,
+        surrogate: bool = False,
+        loss: str = "sum_weigh_exp",
+        integrator: str = "exact",
+        refractory: float = 0.0,
+    ) -> Program:
         """Return it with a loss of the output's potential."""
         chosen = LOSSES[loss]
         return compile_program(
-            self.network(),
+            self.network(refractory),
             chosen,
             dict.fromkeys(chosen.keys, 1.0),
             steps=STEPS,
             dt=DT,
+            integrator=integrator,
             rule=SURROGATE if surrogate else EVENTPROP,
         )
 

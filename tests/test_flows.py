@@ -1,0 +1,123 @@
+"""Neurons that are not linear between spikes: steps, gradients, backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from mpmath import mp
+
+from snnrun.backends.interpreter.backend import NumpyBackend
+from snnrun.compile.growth import growth_of, slope_of
+from snnrun.compile.integrators import DT, EXPONENTIAL, RUNGE_KUTTA, one_step
+from snnrun.errors import ModelError
+from snnrun.models.declare import Neuron
+from snnrun.models.equations import symbol
+from snnrun.models.neurons import LI
+from snnrun.models.nonlinear import IZHIKEVICH, LIF_COND, NONLINEAR
+from snnrun.testing import check_model
+from snnrun.testing.equations import Equations
+from snnrun.testing.grid import BuildOptions
+from tests import graph_cases as graphs
+from tests.long import long_but
+from tests.parity import native
+
+ORDERS = {"euler": 1, EXPONENTIAL: 1, "rk2": 2, "rk4": 4}
+STEPPED = [(neuron, integrator) for neuron in NONLINEAR for integrator in ORDERS]
+RULES = ("eventprop", "surrogate")
+
+
+def named(case: tuple[str, str]) -> str:
+    return "-".join(case)
+
+
+def values_of(neuron: Neuron) -> dict[str, np.ndarray]:
+    return {p.name: np.full((1, 1), p.default) for p in neuron.parameters}
+
+
+@pytest.mark.parametrize(("name", "integrator"), STEPPED, ids=map(named, STEPPED))
+def test_an_integrator_has_its_order(name: str, integrator: str) -> None:
+    neuron = NONLINEAR[name]
+    equations, values = Equations(neuron), values_of(neuron)
+    x = equations.start(values) + 0.3
+    found = one_step(neuron.system.rates, neuron.states, integrator)
+    parameters = [symbol(p.name) for p in neuron.parameters]
+    step = sp.lambdify([DT, *(symbol(s) for s in neuron.states), *parameters], found)
+    given = [p.default for p in neuron.parameters]
+    flow, errors = equations.flow(values), []
+    for dt in (0.1, 0.05):
+        exact = flow.path(x).at(np.full((1, 1), dt))[0, 0]
+        errors.append(np.abs(np.array(step(dt, *x[0, 0], *given), float) - exact).max())
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(ORDERS[integrator] + 1, abs=0.15)
+
+
+def test_the_integrators_of_the_configuration_are_those_that_there_are() -> None:
+    assert {*RUNGE_KUTTA, EXPONENTIAL} == set(ORDERS)
+
+
+@pytest.mark.parametrize("z", [-40.0, -0.51, -0.49, -1e-3, -1e-9, 0.0, 1e-300, 1e-5, 0.2, 0.5, 7.0])
+def test_growth_is_exact_to_rounding(z: float) -> None:
+    with mp.workdps(60):
+        exact = mp.expm1(z) / z if z else mp.mpf(1)
+        slope = (mp.exp(z) - exact) / z if abs(z) > 1e-30 else mp.mpf(1) / 2
+    assert float(growth_of(z)) == pytest.approx(float(exact), rel=4e-16)
+    assert float(slope_of(z)) == pytest.approx(float(slope), rel=2e-15)
+
+
+def graph_of(neuron: Neuron) -> graphs.Graph:
+    """Return two populations of a neuron, one of which feeds back, by each of its ports."""
+    scale = 20.0 if neuron is IZHIKEVICH else 0.3 if neuron is LIF_COND else 1.5
+    ports: list[dict[str, Any]] = [{}, *({"port": port} for port in neuron.other_inputs)]
+    ends = {"input-first": 0.6, "first-first": 0.2, "first-second": 1.0}
+    projections: list[dict[str, Any]] = [
+        {"ends": pair, "mean": scale * mean, "std": 0.3 * scale, **port}
+        for pair, mean in ends.items()
+        for port in ports
+    ]
+    projections[0]["delays"] = graphs.AXONAL
+    populations = [("first", 5, neuron), ("second", 4, neuron), ("output", graphs.CLASSES, LI)]
+    return graphs.Graph(
+        populations, [*projections, {"ends": "second-output"}], trained=neuron.trainable
+    )
+
+
+COMPARED = [(name, integrator, rule) for name, integrator in STEPPED for rule in RULES]
+
+
+@pytest.mark.parametrize(
+    ("name", "integrator", "rule"),
+    long_but(
+        COMPARED, [("lif_cond", EXPONENTIAL, "eventprop"), ("adex", "rk4", "eventprop")], "-".join
+    ),
+)
+def test_native_and_numpy_agree(name: str, integrator: str, rule: str) -> None:
+    program = graph_of(NONLINEAR[name]).program(
+        surrogate=rule == "surrogate", integrator=integrator, refractory=1.0
+    )
+    data, found = graphs.data(), []
+    for backend in (NumpyBackend(program), native(program)):
+        graphs.start(backend)
+        results = backend.gradient(data, np.arange(3))
+        found.append((results, graphs.gradients(backend)))
+    (expected, gradients), (results, own) = found
+    assert expected.layer_spikes[:, :-1].sum(axis=0).min() > 5, "a population is silent"
+    np.testing.assert_array_equal(results.neuron_spikes, expected.neuron_spikes)
+    np.testing.assert_allclose(results.loss, expected.loss, rtol=1e-9)
+    for tensor, gradient in gradients.items():
+        assert np.abs(gradient).max() > 0, tensor
+        np.testing.assert_allclose(
+            own[tensor], gradient, rtol=1e-9, atol=1e-9 * np.abs(gradient).max(), err_msg=tensor
+        )
+
+
+@pytest.mark.parametrize("name", long_but(NONLINEAR, ["qif"]))
+def test_gradients_are_those_of_the_exact_simulation(name: str) -> None:
+    check_model(NONLINEAR[name], options=BuildOptions(backend="numpy"))
+
+
+def test_an_integrator_without_effect_is_refused() -> None:
+    message = "network.integrator=rk4: has no effect, as all neurons are linear between spikes"
+    with pytest.raises(ModelError, match=message):
+        graphs.GRAPHS["skip"].program(integrator="rk4")
