@@ -81,6 +81,7 @@ class Graph:
         loss: str = "sum_weigh_exp",
         integrator: str = "exact",
         refractory: float = 0.0,
+        dt: float = DT,
     ) -> Program:
         """Return it with a loss of the output's potential."""
         chosen = LOSSES[loss]
@@ -89,7 +90,7 @@ class Graph:
             chosen,
             dict.fromkeys(chosen.keys, 1.0),
             steps=STEPS,
-            dt=DT,
+            dt=dt,
             integrator=integrator,
             rule=SURROGATE if surrogate else EVENTPROP,
         )

@@ -28,7 +28,7 @@ from snnrun.models.equations import internal, symbol
 
 DT = internal("P_dt")  # length of a step (ms)
 Values = Sequence[sp.Expr]  # one a state
-# Butcher tables: by stage, how far along which earlier rate it lies; and the weights of the rates
+# By stage but the first, how far along the rate of the one before it lies; weights of the rates
 RUNGE_KUTTA: Mapping[str, tuple[tuple[sp.Rational, ...], tuple[sp.Rational, ...]]] = {
     "euler": ((), (sp.Integer(1),)),
     "rk2": ((sp.Rational(1, 2),), (sp.Integer(0), sp.Integer(1))),
@@ -41,24 +41,10 @@ EXPONENTIAL = "exponential_euler"
 SMOOTH = (EXPONENTIAL, "rk2", "rk4")  # those of equations that are not linear only
 
 
-def one_step(rates: Values, states: Sequence[str], integrator: str) -> tuple[sp.Expr, ...]:
+def exponential_euler(rates: Values, states: Sequence[str]) -> tuple[sp.Expr, ...]:
     """Return F(x), the values of ``states`` after a step, in terms of those before it and DT."""
-    x = [symbol(s) for s in states]
-    if integrator == EXPONENTIAL:
-        return tuple(_grown(state, rate) for state, rate in zip(x, rates, strict=True))
-    ahead, weights = RUNGE_KUTTA[integrator]
-    slopes = [list(rates)]
-    for part in ahead:
-        place = {s: s + DT * part * slope for s, slope in zip(x, slopes[-1], strict=True)}
-        slopes.append([sp.sympify(rate).xreplace(place) for rate in rates])
-    return tuple(
-        state + DT * sum(weight * slope[i] for weight, slope in zip(weights, slopes, strict=True))
-        for i, state in enumerate(x)
-    )
-
-
-def _grown(state: sp.Symbol, rate: sp.Expr) -> sp.Expr:
-    return state + DT * growth(own_factor(state, rate) * DT) * rate
+    each = zip((symbol(s) for s in states), rates, strict=True)
+    return tuple(state + DT * growth(own_factor(state, rate) * DT) * rate for state, rate in each)
 
 
 def own_factor(state: sp.Symbol, rate: sp.Expr) -> sp.Expr:

@@ -16,8 +16,9 @@ see ``Steps.in_code`` for what becomes part of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import sympy as sp
@@ -45,6 +46,18 @@ class Steps:
 
     step, back = "P x + u", "P^T lam"  # what advance and adjoint return
     linear = True  # the adjoint does not need the states
+    # names that expressions of a step use -> what they stand for; each uses those before it only
+    definitions: Mapping[sp.Symbol, sp.Expr] = MappingProxyType({})
+
+    def defined(self, expressions: Iterable[sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
+        """Return those definitions that expressions use, directly or not, in their order."""
+        used = {s for e in expressions for s in sp.sympify(e).free_symbols}
+        found = {}
+        for name, value in reversed(list(self.definitions.items())):
+            if name in used:
+                found[name] = value
+                used |= value.free_symbols
+        return dict(reversed(list(found.items())))
 
     @property
     def initial(self) -> dict[str, sp.Expr]:

@@ -64,7 +64,7 @@ QIF = Neuron(
 EIF = Neuron(
     name="eif",
     equations="""
-        dV/dt = (sharpness * exp((min(V, v_thresh) - v_onset) / sharpness) - V + I) / tau_mem
+        dV/dt = (sharpness * exp((V - v_onset) / sharpness) - V + I) / tau_mem
         dI/dt = -I / tau_syn
     """,
     threshold="V >= v_thresh",
@@ -79,7 +79,7 @@ EIF = Neuron(
 ADEX = Neuron(
     name="adex",
     equations="""
-        dV/dt = (sharpness * exp((min(V, v_thresh) - v_onset) / sharpness) - V - w + I) / tau_mem
+        dV/dt = (sharpness * exp((V - v_onset) / sharpness) - V - w + I) / tau_mem
         dw/dt = (coupling * V - w) / tau_w
         dI/dt = -I / tau_syn
     """,

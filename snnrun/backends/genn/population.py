@@ -388,11 +388,10 @@ class PopulationWriter:
                 *self._load("tape", taped, "past", "row"),
             ]
         sums = self.steps.parameter_gradients()
-        if not sums:
-            return lines
-        return lines + self._by_flow(
-            lambda prefix: [
-                f"gradient_{p} += {self.formula(flows[prefix], 'past')};"
-                for p, flows in sums.items()
-            ]
-        )
+
+        def added(prefix: str) -> list[str]:
+            found = {p: flows[prefix] for p, flows in sums.items()}
+            code = [f"gradient_{p} += {self.formula(e, 'past')};" for p, e in found.items()]
+            return self.formula.with_definitions(code, found.values(), "past")
+
+        return lines + (self._by_flow(added) if sums else [])

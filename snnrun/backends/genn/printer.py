@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import sympy as sp
@@ -133,7 +133,7 @@ class Formulas:
         used = [e for flows in self.steps.parameter_gradients().values() for e in flows.values()]
         for prefix, _ in self.steps.flows():
             used += [term for terms in self.steps.adjoint(prefix).values() for term in terms]
-        return self.states_in(*used)
+        return self.states_in(*used, *self.steps.defined(used).values())
 
     def advance(self, prefix: str) -> list[str]:
         """Return the step of the states."""
@@ -147,7 +147,18 @@ class Formulas:
         self, new: Mapping[str, list[sp.Expr]], name_of: Callable[[str], str], at: str = ""
     ) -> list[str]:
         sums = {s: " + ".join(self(term, at) for term in terms) for s, terms in new.items()}
-        return at_once({name_of(s): code or "0.0" for s, code in sums.items()})
+        lines = at_once({name_of(s): code or "0.0" for s, code in sums.items()})
+        return self.with_definitions(lines, [e for terms in new.values() for e in terms], at)
+
+    def with_definitions(
+        self, lines: list[str], used: Iterable[sp.Expr], at: str = ""
+    ) -> list[str]:
+        """Return lines behind what the expressions ``used`` in them stand for."""
+        defined = self.steps.defined(used)
+        if not defined:
+            return lines
+        first = [f"const scalar {genn_name(n)} = {self(e, at)};" for n, e in defined.items()]
+        return ["{", *(f"    {line}" for line in (*first, *lines)), "}"]
 
     def changes(
         self, adjoint: Mapping[str, sp.Expr], parameters: Mapping[str, sp.Expr]

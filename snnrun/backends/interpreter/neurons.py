@@ -44,10 +44,12 @@ class Neurons:
         if compiled.spiking:
             self.threshold_state = self.states.index(str(self.steps.threshold_state))
         prefixes = [prefix for prefix, _ in self.steps.flows()]
-        self._advance = {p: Named(self.steps.advance(p)) for p in prefixes}
-        self._adjoint = {p: Named(self.steps.adjoint(p)) for p in prefixes}
+        self._advance = {p: Named(self.steps.advance(p), self.steps) for p in prefixes}
+        self._adjoint = {p: Named(self.steps.adjoint(p), self.steps) for p in prefixes}
         sums = self.steps.parameter_gradients()
-        self._sums = {p: Named({q: flows[p] for q, flows in sums.items()}) for p in prefixes}
+        self._sums = {
+            p: Named({q: flows[p] for q, flows in sums.items()}, self.steps) for p in prefixes
+        }
 
     def set_parameters(self, parameters: Array) -> None:
         """Compute what follows from the parameters [per_neuron, N] that differ."""

@@ -51,7 +51,8 @@ class Body:
         ``states`` are those in the array x, in its order; without them all.
         """
         kind = "Real" if real else "vf"
-        found = {s for e in used for s in self.steps.in_code(e).free_symbols}
+        defined = self.steps.defined(used)
+        found = {s for e in [*used, *defined.values()] for s in self.steps.in_code(e).free_symbols}
         lines = []
         for i, name in enumerate(self.states if states is None else states):
             if symbol(name) in found:
@@ -63,7 +64,12 @@ class Body:
             if entry in found:
                 load = f"k.own[{i} * STRIDE]" if real else f"*vectors(k.own + {i} * STRIDE)"
                 lines.append(f"const {kind} {cxx_name(entry)} = {load};")
-        return [*lines, *(f"const {kind} {name} = k.shared.{name};" for name in self.use(found))]
+        lines += [f"const {kind} {name} = k.shared.{name};" for name in self.use(found)]
+        for name, value in defined.items():
+            text = self.print(value)
+            text = text if real else f"splat({text})"
+            lines.append(f"const {kind} {cxx_name(name)} = {text};")
+        return lines
 
     def assign(self, target: str, values: Mapping[str, object], *, adjoint: bool = False) -> str:
         """Return lines that set the states in the array ``target``: state -> term, or terms."""
