@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 import sympy as sp
 
+from snnrun.compile.flow import steps_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import WEIGHTS, Program
-from snnrun.compile.update import steps_of
 from snnrun.costs.energy import Energy
 from snnrun.costs.operations import Values, dense_operations, operations_of
 
