@@ -20,6 +20,7 @@ from snnrun.page.traces import (
     band,
     curve,
     epochs,
+    literal,
     logarithmic,
     packed,
 )
@@ -161,7 +162,11 @@ def _against(key: str, jobs: Sequence[Job]) -> Chart:
     x: dict = axis(key, type="category")
     if numbers is not None:
         x = axis(key, **logarithmic([np.array(numbers)], WIDE))
-        x |= {"tickvals": numbers, "ticktext": texts} if len(texts) <= MOST_TICKS else {}
+        x |= (
+            {"tickvals": numbers, "ticktext": list(map(literal, texts))}
+            if len(texts) <= MOST_TICKS
+            else {}
+        )
     views = []
     for name, word in SCORES.items():
         scored = [j for j in jobs if math.isfinite(getattr(j, f"{name}_score"))]
@@ -169,7 +174,7 @@ def _against(key: str, jobs: Sequence[Job]) -> Chart:
             continue
         places = [value_of(job, key) for job in scored]
         values = np.array([getattr(job, f"{name}_score") for job in scored])
-        at = places if numbers is None else [float(place) for place in places]
+        at = list(map(literal, places)) if numbers is None else [float(place) for place in places]
         groups = [values[[place == text for place in places]] for text in texts]
         there = [text for text, group in zip(texts, groups, strict=True) if len(group)]
         full = [group for group in groups if len(group)]
@@ -178,7 +183,7 @@ def _against(key: str, jobs: Sequence[Job]) -> Chart:
             "mode": "markers",
             "x": at,
             "y": packed(values),
-            "text": [job.folder.name for job in scored],
+            "text": [literal(job.folder.name) for job in scored],
             "hovertemplate": "run %{text}: %{y:.2%}<extra></extra>",
             "name": "runs",
             "marker": {"color": "@muted", "size": 6, "opacity": 0.6},
@@ -186,7 +191,7 @@ def _against(key: str, jobs: Sequence[Job]) -> Chart:
         mean: Trace = {
             "type": "scatter",
             "mode": "markers" if numbers is None or len(full) == len(values) else "lines+markers",
-            "x": there if numbers is None else [float(text) for text in there],
+            "x": list(map(literal, there)) if numbers is None else [float(text) for text in there],
             "y": packed([group.mean() for group in full]),
             "error_y": {
                 "type": "data",
@@ -216,8 +221,8 @@ def _heat_map(keys: Sequence[str], settings: Sequence[Setting]) -> Chart:
             continue
         trace: Trace = {
             "type": "heatmap",
-            "x": two,
-            "y": one,
+            "x": list(map(literal, two)),
+            "y": list(map(literal, one)),
             "z": packed(table),
             "colorscale": SCALE,
             "hoverongaps": False,

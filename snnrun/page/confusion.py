@@ -9,7 +9,7 @@ import numpy as np
 
 from snnrun.errors import RecordError
 from snnrun.page.parts import Chart, Section, View, missing
-from snnrun.page.traces import axis, packed
+from snnrun.page.traces import axis, literal, packed
 from snnrun.record.reader import Run
 
 MOST_EPOCHS = 12  # that can be chosen
@@ -52,7 +52,8 @@ def spread(values: Sequence[int] | np.ndarray, most: int) -> list[int]:
 
 def _matrix(counts: np.ndarray, names: Sequence[str]) -> dict:
     """Return the heat map of counts [true, predicted]; the last column: no output decided."""
-    columns = list(names)
+    rows = [literal(name) for name in names]
+    columns = list(rows)
     if counts[:, -1].any():
         columns.append("none")
     else:
@@ -61,7 +62,7 @@ def _matrix(counts: np.ndarray, names: Sequence[str]) -> dict:
     trace = {
         "type": "heatmap",
         "x": columns,
-        "y": list(names),
+        "y": rows,
         "z": packed(share),
         "zmin": 0,
         "zmax": 1,

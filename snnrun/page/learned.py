@@ -105,7 +105,7 @@ def _charts(
         moment, there = values[place]
         count = f"{len(there):,} {about.counted}"
         shape = f"{count}: mean {there.mean():.3g}, standard deviation {there.std():.3g}"
-        layout = {"xaxis": axis(f"{label}<br>{shape}"), "yaxis": axis(about.counted), "bargap": 0}
+        layout = {"xaxis": axis(label, shape), "yaxis": axis(about.counted), "bargap": 0}
         views.append(View([histogram(there, bins, name)], layout, moment.label))
     yield Chart(title, views, latest=True, note="" if len(views) > 1 else views[0].label)
 

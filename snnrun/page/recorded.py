@@ -13,7 +13,7 @@ from snnrun.network.network import Network
 from snnrun.page.about import not_recorded
 from snnrun.page.confusion import spread
 from snnrun.page.parts import Chart, Part, Section, View
-from snnrun.page.traces import Trace, axis, colour, packed
+from snnrun.page.traces import Trace, axis, colour, literal, packed
 from snnrun.plots.potentials import MOST_TRACES, liveliest
 from snnrun.plots.raster import Spikes
 from snnrun.plots.records import Cursor, Records
@@ -149,7 +149,7 @@ def ticks(times: np.ndarray, ids: np.ndarray, size: int, name: str) -> Trace:
         "mode": "markers",
         "x": packed(np.asarray(times, np.float32)),
         "y": packed(ids),
-        "name": name,
+        "name": literal(name),
         "hovertemplate": "%{fullData.name} %{y}, %{x:.2f} ms<extra></extra>",
         "marker": {
             "symbol": "line-ns",
@@ -162,7 +162,13 @@ def ticks(times: np.ndarray, ids: np.ndarray, size: int, name: str) -> Trace:
 
 def _above(text: str, top: float) -> dict[str, Any]:
     place = {"x": 0, "y": top - 0.02, "xref": "paper", "yref": "paper"}
-    return {**place, "xanchor": "left", "yanchor": "bottom", "text": text, "showarrow": False}
+    return {
+        **place,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "text": literal(text),
+        "showarrow": False,
+    }
 
 
 def potentials(records: Records, network: Network | None) -> Section:

@@ -9,7 +9,7 @@ import numpy as np
 
 from snnrun.errors import SnnrunError
 from snnrun.page.parts import Chart, Part, Section, Text, View, element, missing
-from snnrun.page.traces import PERCENT, Trace, axis, packed
+from snnrun.page.traces import PERCENT, Trace, axis, literal, packed
 from snnrun.search.report import Report, read_search, summary
 from snnrun.search.study import is_search
 
@@ -41,7 +41,7 @@ def _history(report: Report) -> Chart:
             "x": packed([trial.number for trial in done]),
             "y": packed([trial.values[place] for trial in done]),
             "text": [
-                " ".join(f"{key}={value}" for key, value in trial.parameters.items())
+                literal(" ".join(f"{key}={value}" for key, value in trial.parameters.items()))
                 for trial in done
             ],
             "hovertemplate": "trial %{x}: %{y:.4g}<br>%{text}<extra></extra>",
@@ -66,7 +66,7 @@ def _history(report: Report) -> Chart:
 
 
 def _importance(name: str, shares: Mapping[str, float]) -> Chart:
-    keys = list(shares)[::-1]
+    keys = list(shares)[::-1]  # names of keys, which hold nothing of HTML
     bars: Trace = {
         "type": "bar",
         "orientation": "h",

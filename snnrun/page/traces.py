@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from html import escape
 from itertools import pairwise
 from typing import Any
 
@@ -47,6 +48,11 @@ def _fits(array: np.ndarray, info: Any) -> bool:
     return not array.size or (array.min() >= info.min and array.max() <= info.max)
 
 
+def literal(text: str) -> str:
+    """Return a text of which Plotly makes no HTML: it would take ``<b>`` for bold."""
+    return escape(text, quote=False)
+
+
 def colour(number: int, share: float = 1.0) -> str:
     """Return the colour of the curve of a number; ``share`` is how much it covers."""
     name = f"@{number % COLOURS}"
@@ -66,7 +72,7 @@ def curve(x: Any, y: Any, name: str, number: int = 0, **more: Any) -> Trace:
         "mode": "lines+markers" if few else "lines",
         "x": packed(x),
         "y": packed(y),
-        "name": name,
+        "name": literal(name),
         "line": {"color": colour(number), "dash": dash(number), "width": 1.8},
         "marker": {"size": 5},
         **more,
@@ -88,9 +94,9 @@ def band(x: Any, low: Any, high: Any, number: int = 0, **more: Any) -> list[Trac
     return [{**edge, "y": packed(low)}, {**edge, "y": packed(high), **fill}]
 
 
-def axis(title: str, **more: Any) -> Axis:
-    """Return an axis with a title."""
-    return {"title": {"text": title}, **more}
+def axis(*title: str, **more: Any) -> Axis:
+    """Return an axis with a title, of one line or more."""
+    return {"title": {"text": "<br>".join(map(literal, title))}, **more}
 
 
 def epochs(last: float) -> Axis:
@@ -119,7 +125,7 @@ def histogram(
         "width": packed(np.diff(edges)),
         "customdata": [f"{a:.3g} to {b:.3g}" for a, b in pairwise(edges)],
         "hovertemplate": "%{customdata}: %{y}<extra></extra>",
-        "name": name,
+        "name": literal(name),
         "marker": {"color": colour(number, 0.75)},
         **more,
     }

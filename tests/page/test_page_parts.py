@@ -12,7 +12,7 @@ import pytest
 from snnrun.page.confusion import spread
 from snnrun.page.document import as_data
 from snnrun.page.parts import Cell, Chart, Page, Section, Table, Text, View, element, paragraph
-from snnrun.page.traces import curve, logarithmic, packed
+from snnrun.page.traces import axis, curve, logarithmic, packed
 
 EVIL = "</script><script>alert(1)</script>\"'&"
 
@@ -101,3 +101,8 @@ def test_every_colour_that_traces_name_is_in_the_style() -> None:
         len(re.findall(r"--c\d:", style)) == 3 * traces.COLOURS
     )  # light, dark, and dark by choice
     assert all(f"--{name}:" in style for name in ("ink", "muted", "paper", "card", "line"))
+
+
+def test_plotly_makes_no_html_of_names_and_titles() -> None:
+    assert curve([0], [1], EVIL)["name"].count("<") == 0
+    assert axis("<b>", "two")["title"]["text"] == "&lt;b&gt;<br>two"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,15 @@ def test_mistakes_are_told(
     done = here("report", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("library", ["plotly", "matplotlib"])
+def test_without_what_it_needs_it_says_how_to_install_it(
+    library: str, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    for command in ("report", "watch"):
+        done = here(command, str(runs / "b"))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{library} is not installed" in done.stderr
+        assert "pip install '.[page]'" in done.stderr
