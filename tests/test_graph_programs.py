@@ -72,6 +72,19 @@ def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> 
         assert relative(own[tensor], gradient) < SAME, tensor
 
 
+def test_spikes_are_spread_alike_after_an_evaluation_in_which_they_are_not() -> None:
+    program, data = graphs.GRAPHS["axonal"].program(surrogate=True), graphs.data()
+    kept = []
+    for evaluated in (False, True):
+        backend = native(program)
+        graphs.start(backend)
+        if evaluated:
+            backend.evaluate(data, EXAMPLES)
+        backend.gradient(data, EXAMPLES, Noise(delay_width=2.5))
+        kept.append([g.tobytes() for g in graphs.gradients(backend).values()])
+    assert kept[0] == kept[1]
+
+
 @pytest.mark.parametrize("name", ["feedback", "late lists"])
 def test_the_bits_do_not_depend_on_the_number_of_threads(name: str) -> None:
     program, data = graphs.GRAPHS[name].program(), graphs.data(examples=8)

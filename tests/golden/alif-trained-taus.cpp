@@ -98,10 +98,9 @@ struct Hidden {
         x[2] = spiking ? splat(B + b_incr) : B;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
-    template <int B>
-    static inline void keep(const vf (*in)[B], const vf* x, vf (*kept)[B], int v) {
-        kept[0][v] = in[0][v];
-        kept[1][v] = x[2];
+    static inline void keep(const vf* in, const vf* x, vf* kept) {
+        kept[0] = in[0];
+        kept[1] = x[2];
     }
     // may still reach the threshold without another arrival
     static inline vi can_spike(const vf* x, KV k) {

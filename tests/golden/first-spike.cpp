@@ -86,9 +86,8 @@ struct Hidden {
         x[0] = spiking ? splat(V - v_thresh) : V;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
-    template <int B>
-    static inline void keep(const vf (*in)[B], const vf* x, vf (*kept)[B], int v) {
-        kept[0][v] = in[0][v];
+    static inline void keep(const vf* in, const vf* x, vf* kept) {
+        kept[0] = in[0];
     }
     // may still reach the threshold without another arrival
     static inline vi can_spike(const vf* x, KV k) {
@@ -194,9 +193,8 @@ struct Output {
         x[0] = spiking ? splat(Real(0.0)) : V;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
-    template <int B>
-    static inline void keep(const vf (*in)[B], const vf* x, vf (*kept)[B], int v) {
-        kept[0][v] = in[0][v];
+    static inline void keep(const vf* in, const vf* x, vf* kept) {
+        kept[0] = in[0];
     }
     // may still reach the threshold without another arrival
     static inline vi can_spike(const vf* x, KV k) {

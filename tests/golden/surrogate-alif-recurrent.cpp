@@ -101,8 +101,7 @@ struct Hidden {
         x[2] = spiking ? splat(B + b_incr) : B;
     }
     // states at the spike that the way back needs; arrivals count before the step's decay
-    template <int B>
-    static inline void keep(const vf (*in)[B], const vf* x, vf (*kept)[B], int v) {
+    static inline void keep(const vf* in, const vf* x, vf* kept) {
 
     }
     // may still reach the threshold without another arrival

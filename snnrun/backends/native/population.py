@@ -160,8 +160,8 @@ class PopulationEmitter:
         for r, name in enumerate(jump.records if jump else ()):
             source = f"x[{self.states.index(name)}]"
             if name in self.ports:
-                source = f"in[{self.ports.index(name)}][v]"
-            keep.append(f"kept[{r}][v] = {source};")
+                source = f"in[{self.ports.index(name)}]"
+            keep.append(f"kept[{r}] = {source};")
         return fill(
             "spiking",
             crosses=indented(crosses),

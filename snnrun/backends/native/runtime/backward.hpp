@@ -26,24 +26,25 @@ struct Undriven {
 };
 
 template <class L> static inline bool any_spike(const Work<L>& work, int n) {
-    for (int c = 0; c < L::BLOCKS; c++)
+    for (int c = 0; c < L::STRANDS; c++)
         if (work.spikes[c].start[n] != work.spikes[c].start[n + 1]) return true;
     return false;
 }
 
-// Where neurons of block b crossed in step n and spiked later: those spikes move with the crossing.
+// Where neurons of strand b crossed in step n and spiked later: those spikes move with the
+// crossing.
 template <class L>
-static inline void cross_block(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
-                               int b, int n) {
+static inline void cross_strand(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
+                                int b, int n) {
     using M = typename L::Model;
     auto& c = work.crossings[b];
     for (uint32_t e = c.start[n]; e < c.start[n + 1]; e++) {
-        const int i = c.neuron[e], j = b * L::BW + i;
+        const int i = c.neuron[e], j = b * L::STRAND + i;
         if (c.pending[i] == 0) continue;
         Real lam[M::STATES], state[M::RECORDS + 1];
         for (int s = 0; s < M::STATES; s++) lam[s] = work.adjoint[s * L::WIDTH + j];
         for (int r = 0; r < M::RECORDS; r++)
-            state[r] = c.state[r * BlockSpikes<L>::CAPACITY + e];
+            state[r] = c.state[r * Spikes<L>::CAPACITY + e];
         const Real slope = M::slope(state, constants + j);
         const Real drive = moves(slope, constants) ? c.pending[i] / slope : 0;
         M::cross(lam, state, drive, constants + j, parameters + j);
@@ -52,17 +53,17 @@ static inline void cross_block(Work<L>& work, const ConstantsOf<L>& constants, R
     }
 }
 
-// Ends the refractory periods that began with spikes [first, end) of block b, of step m. lam(j, x)
+// Ends the refractory periods that began with spikes [first, end) of strand b, of step m. lam(j, x)
 // loads the adjoints of neuron j. `held_after` [WIDTH]: it is refractory in steps after it.
 template <class L, class Load>
 static inline void release(Work<L>& work, const ConstantsOf<L>& constants,
                            Buffer<Int>& held_after, const Load& load, int b, int m, uint32_t first,
                            uint32_t end) {
     using M = typename L::Model;
-    constexpr size_t C = BlockSpikes<L>::CAPACITY;
+    constexpr size_t C = Spikes<L>::CAPACITY;
     auto& s = work.spikes[b];
     for (uint32_t e = first; e < end; e++) {
-        const int j = b * L::BW + s.neuron[e];
+        const int j = b * L::STRAND + s.neuron[e];
         Real lam[M::STATES], state[M::STATES];
         load(j, lam);
         for (int i = 0; i < M::STATES; i++) state[i] = s.released[i * C + e];
@@ -77,7 +78,7 @@ template <class L>
 static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
                               int b, uint32_t e, int j, Real* lam) {
     using M = typename L::Model;
-    constexpr size_t C = BlockSpikes<L>::CAPACITY;
+    constexpr size_t C = Spikes<L>::CAPACITY;
     auto& s = work.spikes[b];
     Real state[M::RECORDS + 1];
     for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
@@ -94,10 +95,10 @@ static inline void jump_spike(Work<L>& work, const ConstantsOf<L>& constants, Re
     }
 }
 
-// The jumps of block b at step n.
+// The jumps of strand b at step n.
 template <class L>
-static inline void jump_block(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
-                              Buffer<Int>& held_after, int b, int n) {
+static inline void jump_strand(Work<L>& work, const ConstantsOf<L>& constants, Real* parameters,
+                               Buffer<Int>& held_after, int b, int n) {
     using M = typename L::Model;
     auto& s = work.spikes[b];
     const auto load = [&](int j, Real* lam) {
@@ -106,9 +107,9 @@ static inline void jump_block(Work<L>& work, const ConstantsOf<L>& constants, Re
     if constexpr (M::REFRACTORY > 0)
         if (const int m = n - M::REFRACTORY; m >= 0)
             release(work, constants, held_after, load, b, m, s.start[m], s.start[m + 1]);
-    if constexpr (M::DROPS_SPIKES) cross_block(work, constants, parameters, b, n);
+    if constexpr (M::DROPS_SPIKES) cross_strand(work, constants, parameters, b, n);
     for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-        const int j = b * L::BW + s.neuron[e];
+        const int j = b * L::STRAND + s.neuron[e];
         Real lam[M::STATES];
         load(j, lam);
         jump_spike(work, constants, parameters, b, e, j, lam);
@@ -175,21 +176,22 @@ static inline void flow_block(Work<L>& work, const WideConstantsOf<L>& constants
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
         flow_vector(work, constants, parameters, held_after, drive, l, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
-        for (int p = 0; p < M::PORTS; p++) work.input_adjoint[p].at(b, n, x) = l[M::PORT[p]];
+        for (int p = 0; L::TABLED && p < M::PORTS; p++)
+            work.input_adjoint[p].at(b, n, x) = l[M::PORT[p]];
     }
 }
 
 // Prepares the spikes of a trial: 1 / slope, 0 where a spike only grazes.
 template <class L> void invert_slopes(Work<L>& work, const ConstantsOf<L>& constants) {
     using M = typename L::Model;
-    constexpr size_t C = BlockSpikes<L>::CAPACITY;
-    for (int b = 0; b < L::BLOCKS; b++) {
+    constexpr size_t C = Spikes<L>::CAPACITY;
+    for (int b = 0; b < L::STRANDS; b++) {
         auto& s = work.spikes[b];
         const uint32_t count = s.count();
         for (uint32_t e = 0; e < count; e++) {
             Real state[M::RECORDS + 1];
             for (int r = 0; r < M::RECORDS; r++) state[r] = s.state[r * C + e];
-            const int j = M::PER_NEURON ? b * L::BW + s.neuron[e] : 0;
+            const int j = M::PER_NEURON ? b * L::STRAND + s.neuron[e] : 0;
             const Real slope = M::slope(state, constants + j);
             s.inverse_slope[e] = moves(slope, constants) ? 1 / slope : 0;
             if constexpr (M::DROPS_SPIKES)
@@ -206,14 +208,14 @@ template <class L> int active_steps(const Work<L>& work) {
     return top;
 }
 
-// Refractory periods that began with spikes [first, end) of block b, of step m, and that a walk
+// Refractory periods that began with spikes [first, end) of strand b, of step m, and that a walk
 // enters from behind.
 template <class L>
 static inline void enter_held(Work<L>& work, Buffer<Int>& held_after, int b, int m, uint32_t first,
                               uint32_t end) {
     auto& s = work.spikes[b];
     for (uint32_t e = first; e < end; e++)
-        s.released[e] = 0, held_after[b * L::BW + s.neuron[e]] = m;
+        s.released[e] = 0, held_after[b * L::STRAND + s.neuron[e]] = m;
 }
 
 // Walks a layer back, alone or with the others of its group.
@@ -245,14 +247,15 @@ template <class L> class Return {
                     work_.adjoint[M::READOUT * L::WIDTH + j] = work_.push[j];
             if constexpr (M::REFRACTORY > 0) {
                 for (int j = 0; j < L::WIDTH; j++) held_after_[j] = T;
-                for (int b = 0; b < L::BLOCKS; b++)
+                for (int b = 0; b < L::STRANDS; b++)
                     for (int m = std::max(0, top - M::REFRACTORY); m < top; m++)
                         enter_held(work_, held_after_, b, m, work_.spikes[b].start[m],
                                    work_.spikes[b].start[m + 1]);
             }
         }
         const int end = L::DIRECT ? std::min(T, std::max(arrivals_end, top + 1)) : T;
-        for (auto& table : work_.input_adjoint) table.zero_rows(top, end + 1);
+        for (int p = 0; L::TABLED && p < M::PORTS; p++)
+            work_.input_adjoint[p].zero_rows(top, end + 1);
         each_projection<L>([&](auto k) {
             if constexpr (L::template Into<k()>::OWN_ADJOINTS)
                 work_.own_adjoints[k()].zero_rows(top, T);
@@ -261,8 +264,8 @@ template <class L> class Return {
     // Step n of all blocks.
     template <class Drive> void step(const Drive& drive, int n) {
         if constexpr (M::SPIKING)
-            for (int b = 0; b < L::BLOCKS; b++)
-                jump_block(work_, constants_, parameters_, held_after_, b, n);
+            for (int b = 0; b < L::STRANDS; b++)
+                jump_strand(work_, constants_, parameters_, held_after_, b, n);
         for (int b = 0; b < L::BLOCKS; b++)
             flow_block(work_, wide(), parameters_, held_after_, drive, b, n);
         collect_adjoints(work_, values_, n);
@@ -278,7 +281,7 @@ template <class L> class Return {
         for (int b = 0; b < L::BLOCKS; b++)
             for (int n = top - 1; n >= 0; n--) {
                 if constexpr (M::SPIKING)
-                    jump_block(work, constants, parameters, held_after, b, n);
+                    jump_strand(work, constants, parameters, held_after, b, n);
                 flow_block(work, wide, parameters, held_after, drive, b, n);
             }
         for (int n = top - 1; n >= 0; n--) collect_adjoints(work, values_, n);

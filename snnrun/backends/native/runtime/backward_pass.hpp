@@ -226,7 +226,7 @@ template <class P> struct BackwardPass : Walk<P> {
             if constexpr (LAST == COUNT - 1) return (trial.loss);
             else return Undriven{};
         };
-        if constexpr (!Layer<FIRST>::RECURRENT && !Layer<FIRST>::ROWWISE) {
+        if constexpr (!Layer<FIRST>::STEPWISE) {
             std::get<0>(walks).blocks(drive(), top);
         } else if constexpr (!Layer<FIRST>::RECURRENT) {
             for (int n = top - 1; n >= 0; n--) {
@@ -265,13 +265,13 @@ template <class P> struct BackwardPass : Walk<P> {
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
             if constexpr (Own::GATHERED_NOW) {
-                const Real* q = std::get<I>(trial.work).input_adjoint[Own::PORT].row(n);
+                const Real* q = std::get<I>(trial.work).adjoints_now(Own::PORT, n);
                 Real* to = gradient.template weights<k()>();
-                trial.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
-                    gradient.template list<k()>().each(pre, [&](uint32_t post, uint32_t at, int c) {
-                        SynapseList::add_run(to + at, q + post, c, Real(1));
+                gradient.template list<k()>().each_of_step(
+                    trial.template arrivals<Own::SOURCE>(), n,
+                    [&](uint32_t post, uint32_t at, int count) {
+                        SynapseList::add_run(to + at, q + post, count, Real(1));
                     });
-                });
             }
         });
     }
@@ -299,6 +299,11 @@ template <class P> struct BackwardPass : Walk<P> {
         for (int b = 0; b < L::BLOCKS; b++)
             each_projection<L>([&](auto k) {
                 using Own = typename L::template Into<k()>;
+                if constexpr (Own::SOURCE != INPUT && Own::BY_GRADIENT && Own::DIRECT) {
+                    const auto& source = std::get<Own::SOURCE>(trial.work);
+                    if (source.spike_count() < Own::ROWS)
+                        return gather_few<k()>(work, source, gradient, b, fresh);
+                }
                 if constexpr (Own::BY_GRADIENT && Own::DIRECT)
                     each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
                                                    const uint16_t* step, int shift) {

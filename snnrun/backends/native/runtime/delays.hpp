@@ -104,7 +104,15 @@ template <class L, class From>
 static inline void send(Work<L>& work, const Tensors<L>& values, const From& from, int n) {
     each_projection<L>([&](auto k) {
         using Own = typename L::template Into<k()>;
-        if constexpr (!Own::DIRECT) {
+        if constexpr (Own::LISTED_NOW) {
+            Real* states = work.state.data() + L::Model::PORT[Own::PORT] * L::WIDTH;
+            const Real* w = values.template weights<k()>();
+            values.template list<k()>().each_of_step(
+                from.template arrivals<Own::SOURCE>(), n,
+                [&](uint32_t post, uint32_t weight, int count) {
+                    SynapseList::add_run(states + post, w + weight, count, Real(1));
+                });
+        } else if constexpr (!Own::DIRECT) {
             const auto row = [&](int step) {
                 return work.arriving(step, Work<L>::template slot<k()>());
             };
@@ -120,10 +128,7 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
             bool any = false;
             from.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
                 any = true;
-                if constexpr (Own::LISTED_NOW) {
-                    Real* states = work.state.data() + L::Model::PORT[Own::PORT] * L::WIDTH;
-                    add_row<L, k()>(values, states, pre, Real(1));
-                } else if constexpr (Own::DELAY == Delay::NONE) {
+                if constexpr (Own::DELAY == Delay::NONE) {
                     add_row<L, k()>(values, row(n), pre, Real(1));
                 } else if constexpr (Own::DELAY == Delay::AXONAL) {
                     if (Own::LATE_ROWS && work.width == 0)

@@ -49,15 +49,13 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
                                    int b, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES, TAPED = M::TAPED;
-    const auto& spikes = work.spikes[b];
+    const auto& spikes = work.spikes_of_block(b);
     uint64_t hit[(L::BW + 63) / 64] = {};
-    for (uint32_t e = spikes.start[n]; e < spikes.start[n + 1]; e++)
-        hit[spikes.neuron[e] / 64] |= uint64_t(1) << spikes.neuron[e] % 64;
+    spikes.each_of_block(b, n, [&](int i) { hit[i / 64] |= uint64_t(1) << i % 64; });
     if constexpr (M::REFRACTORY > 0) {  // refractory periods that end with this step
         const int m = n - M::REFRACTORY;
         if (m >= 0)
-            for (uint32_t e = spikes.start[m]; e < spikes.start[m + 1]; e++)
-                held_after[b * L::BW + spikes.neuron[e]] = m;
+            spikes.each_of_block(b, m, [&](int i) { held_after[b * L::BW + i] = m; });
     }
     vf* lam = vectors(work.adjoint.data());
     const vf* taped = vectors(work.taped.data() + size_t(n) * TAPED * L::WIDTH);
@@ -86,7 +84,8 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
         }
         flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
-        for (int p = 0; p < M::PORTS; p++) work.input_adjoint[p].at(b, n, x) = l[M::PORT[p]];
+        for (int p = 0; L::TABLED && p < M::PORTS; p++)
+            work.input_adjoint[p].at(b, n, x) = l[M::PORT[p]];
     }
 }
 
@@ -107,11 +106,11 @@ template <class L> static void prepare_held(Work<L>& work, Buffer<Int>& held_aft
     constexpr int T = L::STEPS;
     if constexpr (M::REFRACTORY > 0) {
         for (int j = 0; j < L::WIDTH; j++) held_after[j] = T;
-        for (int b = 0; b < L::BLOCKS; b++) {
+        for (int b = 0; b < L::STRANDS; b++) {
             auto& s = work.spikes[b];
             for (int m = std::max(0, T - M::REFRACTORY); m < T; m++)
                 for (uint32_t e = s.start[m]; e < s.start[m + 1]; e++)
-                    held_after[b * L::BW + s.neuron[e]] = m;
+                    held_after[b * L::STRAND + s.neuron[e]] = m;
         }
     }
 }

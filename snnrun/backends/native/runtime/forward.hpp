@@ -23,15 +23,15 @@ template <class L> struct FromLayer {
     const Work<L>& work;
     template <class F> void at(int n, F add) const {
         if (n == 0) return;
-        for (int c = 0; c < L::BLOCKS; c++) {
+        for (int c = 0; c < L::STRANDS; c++) {
             const auto& s = work.spikes[c];
             for (uint32_t e = s.start[n - 1], end = s.start[n]; e < end; e++)
-                add(c * L::BW + s.neuron[e]);
+                add(c * L::STRAND + s.neuron[e]);
         }
     }
     int last_step(int steps) const {
         for (; steps > 1; steps--)
-            for (int c = 0; c < L::BLOCKS; c++)
+            for (int c = 0; c < L::STRANDS; c++)
                 if (work.spikes[c].start[steps - 2] != work.spikes[c].start[steps - 1])
                     return steps;
         return steps > 0 ? 1 : 0;
@@ -89,44 +89,83 @@ static inline vi drop_spikes(Work<L>& work, vi& spiking, vi& crossed, int v, int
     return spiking & before;
 }
 
-// Appends the crossings of step n: bits of `crossed`, in block b.
-template <class L>
-static inline void keep_crossings(Work<L>& work, const uint64_t* crossed, const vf* kept, int n,
-                                  int b) {
-    constexpr int B = L::B, RECORDS = L::Model::RECORDS;
-    auto& c = work.crossings[b];
-    uint32_t count = c.start[n];
-    for (int q = 0; q < (L::BW + 63) / 64; q++)
-        for (uint64_t h = crossed[q]; h; h &= h - 1, count++) {
-            const int i = q * 64 + __builtin_ctzll(h);
-            c.neuron[count] = uint16_t(i);
-            for (int r = 0; r < RECORDS; r++)
-                c.state[r * BlockSpikes<L>::CAPACITY + count] =
-                    reinterpret_cast<const Real*>(kept + r * B)[i];
-        }
-    c.start[n + 1] = count;
+// Enters what vector x of block b does on its threshold, its states being `s`, and resets the
+// neurons that spike. `arrived`: states of the ports before the step.
+template <class L, class Entered>
+static inline void on_threshold(Work<L>& work, Entered& entered, vf* s, const vf* arrived,
+                                const WideConstantsOf<L>& k, vi spiking, int b, int x, int n) {
+    using M = typename L::Model;
+    vf kept[KEPT<L> + 1];
+    vi crossed = {}, late = {};
+    if constexpr (M::DROPS_SPIKES) {
+        if (work.draws.on) late = drop_spikes(work, spiking, crossed, b * L::B + x, n);
+        vf there[M::STATES];  // a neuron that was not kept from spiking is on its threshold
+        for (int i = 0; i < M::STATES; i++) there[i] = s[i];
+        there[M::THRESHOLD_STATE] = late ? s[M::THRESHOLD_STATE] : M::level(s, k);
+        M::keep(arrived, there, kept);
+    } else {
+        M::keep(arrived, s, kept);
+    }
+    if constexpr (M::COUNTED) kept[M::RECORDS] = M::count(s, k);
+    OnThreshold which{bits(spiking)};
+    if constexpr (M::DROPS_SPIKES) which.late = bits(late), which.crossed = bits(crossed);
+    entered.enter(b, x, which, kept);
+    if constexpr (M::COUNTED) M::reset(s, spiking, kept[M::RECORDS], k);
+    else M::reset(s, spiking, k);
 }
 
-// Sets the bits of padding to 0 in block b.
-template <class L> static inline void clear_padding(uint64_t* set, int b) {
-    constexpr int LAST = L::Model::SIZE - (L::BLOCKS - 1) * L::BW;  // neurons of the last block
-    if (LAST == L::BW || b < L::BLOCKS - 1) return;
-    if (LAST % 64) set[LAST / 64] &= (uint64_t(1) << LAST % 64) - 1;
-    for (int q = (LAST + 63) / 64; q < (L::BW + 63) / 64; q++) set[q] = 0;
-}
-
-// Where the spikes of each part of a block begin in step n: `hit` has a bit per neuron.
+// Where the spikes of each part of a block begin in step n: spikes [count, end).
 template <class L>
-static inline void enter_parts(BlockSpikes<L>& spikes, const uint64_t* hit, uint32_t first, int n) {
+static inline void enter_parts(Spikes<L>& spikes, const OfBlock<L>& entered, uint32_t count,
+                               uint32_t end, int n) {
     constexpr int PARTS = Table<L>::PARTS, SIZE = Table<L>::S * LANES;  // 64, 32, 16 or 8
     uint32_t* at = spikes.part_start.data() + size_t(n) * PARTS;
-    at[0] = first;
-    for (int p = 0; p < PARTS; p++) {
-        const int bit = p * SIZE;
-        const uint64_t word = hit[bit / 64] >> bit % 64;
-        const uint64_t own = SIZE == 64 ? word : word & ((1ull << SIZE % 64) - 1);
-        at[p + 1] = at[p] + __builtin_popcountll(own);
+    at[0] = count;
+    for (int p = 0; p < PARTS; p++)  // padding comes last
+        at[p + 1] = std::min(count += entered.template spiking<SIZE>(p), end);
+}
+
+// Appends to strand c what was entered in step n. Returns whether there is a spike.
+template <class L, class Entered>
+static inline bool append_spikes(Work<L>& work, const Entered& entered, int c, int n) {
+    using M = typename L::Model;
+    constexpr size_t C = Spikes<L>::CAPACITY;
+    auto& spikes = work.spikes[c];
+    const uint32_t first = spikes.start[n];
+    uint32_t count = first;
+    const auto padding = [&](int i) {
+        return L::WIDTH > L::Model::SIZE && c * L::STRAND + i >= L::Model::SIZE;
+    };
+    if constexpr (M::DROPS_SPIKES) {
+        auto& to = work.crossings[c];
+        uint32_t crossings = to.start[n];
+        entered.each_crossed([&](int i, bool, const auto& kept) {
+            if (padding(i)) return;
+            to.neuron[crossings] = i;
+            for (int r = 0; entered.keeps && r < M::RECORDS; r++)
+                to.state[r * C + crossings] = kept(r);
+            crossings++;
+        });
+        to.start[n + 1] = crossings;
     }
+    entered.each_spiking([&](int i, [[maybe_unused]] bool late, const auto& kept) {
+        if (padding(i)) return;
+        int times = 1;
+        if constexpr (M::COUNTED) times = int(kept(M::RECORDS));
+        for (; times > 0; times--, count++) {
+            spikes.neuron[count] = i;
+            if constexpr (M::DROPS_SPIKES) spikes.postponed[count] = late;
+            for (int r = 0; entered.keeps && r < M::RECORDS; r++)
+                spikes.state[r * C + count] = kept(r);
+            for (int r = 0; M::REFRACTORY > 0 && r < M::STATES; r++)
+                spikes.released[r * C + count] = 0;
+        }
+        if constexpr (M::REFRACTORY > 0)
+            work.free_from[c * L::STRAND + i] = n + 1 + M::REFRACTORY;
+    });
+    spikes.start[n + 1] = count;
+    if constexpr (L::TILED) enter_parts(spikes, entered, first, count, n);
+    return count != first;
 }
 
 // Adds what arrives at the ports of block b in step n by dense weights without delays. `from`: the
@@ -149,16 +188,16 @@ static inline void add_arrivals(const Tensors<L>& weights, const From& from,
     });
 }
 
-// One step of block b. `state` is [STATES][stride] vectors. Returns the mask of neurons that may
-// spike again without further arrivals (only when `tail`), and appends the spikes of the step.
-template <class L, class From, class Observer>
+// One step of block b. `state` is [STATES][stride] vectors. Enters neurons on their threshold, and
+// returns whether one may spike again without further arrivals, if `tail`.
+template <class L, class From, class Observer, class Entered>
 static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
                               const WideConstantsOf<L>& constants, const From& from,
-                              Observer& observe, vf* state, int stride, int b, int n, bool tail) {
+                              Observer& observe, vf* state, int stride, int b, int n, bool tail,
+                              Entered& entered) {
     using M = typename L::Model;
     constexpr int B = L::B, PORTS = M::PORTS;
-    [[maybe_unused]] vf many[B];  // spikes of each neuron that spikes
-    vf in[PORTS][B], kept[M::RECORDS + 1][B];
+    vf in[PORTS][B];
     for (int p = 0; p < PORTS; p++)
         SNN_UNROLL for (int x = 0; x < B; x++) in[p][x] = state[M::PORT[p] * stride + x];
     [[maybe_unused]] const auto take = [&](int p, vf* row) {
@@ -179,106 +218,55 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         for (int p = 0; p < PORTS; p++) take(p, vectors(work.next_row(n, p)) + b * B);
     add_arrivals<L>(weights, from, in, b, n);
     if constexpr (L::LATE_ROWS) add_late_rows(work, weights, in, b, n);
-    uint64_t hit[(L::BW + 63) / 64] = {};
-    [[maybe_unused]] uint64_t postponed[(L::BW + 63) / 64] = {}, crossed[(L::BW + 63) / 64] = {};
-    vi alive = {};
-    // What vector x does on its threshold: spikes are entered, states kept, and reset.
-    [[maybe_unused]] const auto spike = [&](vf* s, const WideConstantsOf<L>& k, vi spiking, int x) {
-        if constexpr (M::DROPS_SPIKES) {
-            vi first = {}, delayed = {};
-            if (work.draws.on) delayed = drop_spikes(work, spiking, first, b * B + x, n);
-            crossed[x * LANES / 64] |= uint64_t(bits(first)) << (x * LANES % 64);
-            postponed[x * LANES / 64] |= uint64_t(bits(delayed)) << (x * LANES % 64);
-            vf there[M::STATES];  // a neuron that was not kept from spiking is on its threshold
-            for (int i = 0; i < M::STATES; i++) there[i] = s[i];
-            there[M::THRESHOLD_STATE] = delayed ? s[M::THRESHOLD_STATE] : M::level(s, k);
-            M::template keep<B>(in, there, kept, x);
-        } else if constexpr (M::SPIKING) {
-            M::template keep<B>(in, s, kept, x);
-        }
-        hit[x * LANES / 64] |= uint64_t(bits(spiking)) << (x * LANES % 64);
-        if constexpr (M::COUNTED) many[x] = M::count(s, k), M::reset(s, spiking, many[x], k);
-        else if constexpr (M::SPIKING) M::reset(s, spiking, k);
-    };
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
         const auto k = constants + v * LANES;
-        vf s[M::STATES];
+        vf s[M::STATES], arrived[PORTS];
         for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
-        for (int p = 0; p < PORTS; p++) s[M::PORT[p]] = in[p][x];
+        for (int p = 0; p < PORTS; p++) {
+            if constexpr (!L::ARRIVED) s[M::PORT[p]] = in[p][x];
+            arrived[p] = s[M::PORT[p]];
+        }
         if constexpr (L::TAPE)
             for (int i = 0; i < M::STATES; i++)
                 vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v] = s[i];
+        vi held = {};
         if constexpr (M::REFRACTORY > 0) {
-            const vi held = reinterpret_cast<const vi*>(work.free_from.data())[v] > vi{} + n;
+            held = reinterpret_cast<const vi*>(work.free_from.data())[v] > vi{} + n;
             vf h[M::STATES];
             for (int i = 0; i < M::STATES; i++) h[i] = s[i];
             M::advance_held(h, k), M::advance(s, k);
             if constexpr (M::NOISY) add_noise<M>(work.draws, s, k, v, n);
             for (int i = 0; i < M::STATES; i++) s[i] = held ? h[i] : s[i];
-            const vi spiking = M::crosses(s, k) & ~held;
-            observe(n, v, s);
-            spike(s, k, spiking, x);
         } else {
             M::advance(s, k);
             if constexpr (M::NOISY) add_noise<M>(work.draws, s, k, v, n);
-            observe(n, v, s);
-            if constexpr (M::SPIKING) spike(s, k, M::crosses(s, k), x);
         }
+        observe(n, v, s);
+        if constexpr (M::SPIKING)
+            on_threshold<L>(work, entered, s, arrived, k, M::crosses(s, k) & ~held, b, x, n);
         for (int i = 0; i < M::STATES; i++) state[i * stride + x] = s[i];
     }
+    vi alive = {};
     if constexpr (M::RESTS)
         for (int x = 0; tail && x < B; x++) {
             vf s[M::STATES];
             for (int i = 0; i < M::STATES; i++) s[i] = state[i * stride + x];
             alive |= M::can_spike(s, constants + (b * B + x) * LANES);
         }
-    if constexpr (M::SPIKING) {
-        auto& spikes = work.spikes[b];
-        const uint32_t first = spikes.start[n];
-        uint32_t count = first;
-        clear_padding<L>(hit, b);  // padding is no neuron
-        if constexpr (M::DROPS_SPIKES) {
-            clear_padding<L>(crossed, b);
-            keep_crossings(work, crossed, kept[0], n, b);
-        }
-        for (size_t q = 0; q < sizeof hit / sizeof *hit; q++)
-            for (uint64_t h = hit[q]; h; h &= h - 1) {
-                const int i = int(q * 64) + __builtin_ctzll(h);
-                int times = 1;
-                if constexpr (M::COUNTED) times = int(reinterpret_cast<Real*>(many)[i]);
-                for (; times > 0; times--) spikes.neuron[count++] = uint16_t(i);
-            }
-        spikes.start[n + 1] = count;
-        if constexpr (L::TILED) enter_parts(spikes, hit, first, n);
-        for (uint32_t e = first; e < count; e++) {
-            const int i = spikes.neuron[e];
-            if constexpr (M::DROPS_SPIKES) spikes.postponed[e] = postponed[i / 64] >> i % 64 & 1;
-            for (int r = 0; r < M::RECORDS; r++)
-                spikes.state[r * BlockSpikes<L>::CAPACITY + e] =
-                    reinterpret_cast<const Real*>(kept[r])[i];
-            if constexpr (M::REFRACTORY > 0) {
-                work.free_from[b * L::BW + i] = n + 1 + M::REFRACTORY;
-                for (int r = 0; r < M::STATES; r++)
-                    spikes.released[r * BlockSpikes<L>::CAPACITY + e] = 0;
-            }
-        }
-        if constexpr (M::REFRACTORY > 0) keep_released(work, state, stride, b, n);
-        return L::RECURRENT ? count != first || bits(alive) : bits(alive);
-    }
-    return true;
+    return bits(alive);
 }
 
 // States at the end of the refractory period of the spikes that were emitted REFRACTORY steps ago.
 template <class L>
-static inline void keep_released(Work<L>& work, const vf* state, int stride, int b, int n) {
+static inline void keep_released(Work<L>& work, const vf* state, int stride, int c, int n) {
     using M = typename L::Model;
     const int emitted = n - M::REFRACTORY;
     if (emitted < 0) return;
-    auto& spikes = work.spikes[b];
+    auto& spikes = work.spikes[c];
     for (uint32_t e = spikes.start[emitted]; e < spikes.start[emitted + 1]; e++)
         for (int i = 0; i < M::STATES; i++)
-            spikes.released[i * BlockSpikes<L>::CAPACITY + e] =
+            spikes.released[i * Spikes<L>::CAPACITY + e] =
                 reinterpret_cast<const Real*>(state + i * stride)[spikes.neuron[e]];
 }
 
@@ -288,6 +276,20 @@ static inline void start_block(const WideConstantsOf<L>& constants, vf* state, i
         vf s[L::Model::STATES];
         L::Model::start(s, constants + (b * L::B + x) * LANES);
         for (int i = 0; i < L::Model::STATES; i++) state[i * stride + x] = s[i];
+    }
+}
+
+// Keeps what the neurons of strand c did in step n. Returns whether one may spike again; `alive`:
+// without a spike.
+template <class L, class Entered>
+static inline bool end_step(Work<L>& work, const Entered& entered, const vf* state, int stride,
+                            int c, int n, bool alive) {
+    using M = typename L::Model;
+    if constexpr (!M::SPIKING) return true;
+    else {
+        const bool any = append_spikes(work, entered, c, n);
+        if constexpr (M::REFRACTORY > 0) keep_released(work, state, stride, c, n);
+        return (L::RECURRENT && any) || alive;
     }
 }
 
@@ -319,24 +321,22 @@ template <class L> class Course {
             start_block<L>(constants(), states() + b * L::B, STRIDE, b);
     }
     // Nothing spikes in step n and after it.
-    void finish(int b, int n) {
-        if constexpr (M::SPIKING) work_.spikes[b].rest_from(n);
+    void finish(int c, int n) {
+        if constexpr (M::SPIKING) work_.spikes[c].rest_from(n);
         if constexpr (M::DROPS_SPIKES)
             for (int t = n + 1; t <= L::STEPS; t++)
-                work_.crossings[b].start[t] = work_.crossings[b].start[n];
-    }
-    void finish_steps(int n) {
-        for (int b = 0; b < L::BLOCKS; b++) finish(b, n);
+                work_.crossings[c].start[t] = work_.crossings[c].start[n];
     }
     // Step n of all blocks. Returns whether a neuron may spike again.
     template <class From, class Observer>
     bool step(const Tensors<L>& weights, const From& from, Observer& observe, int n, bool tail) {
         if constexpr (!L::DIRECT) send(work_, weights, from, n);
         bool alive = false;
+        OfLayer<L> entered(work_.entered.data(), work_.trained);
         for (int b = 0; b < L::BLOCKS; b++)
             alive |= step_block<L>(work_, weights, constants(), from, observe,
-                                   states() + b * L::B, STRIDE, b, n, tail);
-        return alive;
+                                   states() + b * L::B, STRIDE, b, n, tail, entered);
+        return end_step(work_, entered, states(), STRIDE, 0, n, alive);
     }
 
   private:
@@ -379,8 +379,10 @@ void forward_blocks(Work<L>& work, const Tensors<L>& weights, const ConstantsOf<
         start_block<L>(constants, state, L::B, b);
         for (int n = 0; n < L::STEPS; n++) {
             const bool tail = may_rest && n >= last;
-            if (!step_block<L>(work, weights, constants, from, observe, state, L::B, b, n, tail) &&
-                tail) {
+            OfBlock<L> entered;
+            const bool alive = step_block<L>(work, weights, constants, from, observe, state, L::B,
+                                             b, n, tail, entered);
+            if (!end_step(work, entered, state, L::B, b, n, alive) && tail) {
                 course.finish(b, n + 1);
                 break;
             }

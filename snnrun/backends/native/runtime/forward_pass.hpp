@@ -38,7 +38,7 @@ template <class P> struct ForwardPass : Walk<P> {
                                                                Dropout::limit(job.dropout));
         each_layer([&](auto l) {
             auto& work = std::get<l()>(trial.work);
-            work.clear_way(job.delay_width);
+            work.clear_way(job.delay_width), work.trained = job.train;
             for (int k = 0; k < Layer<l()>::COUNT && Layer<l()>::DROPPED; k++) {
                 const auto& of = std::get<l()>(declared).bounds[k];
                 work.drops[k] = {job.in_network && of.dropout > 0,
@@ -85,9 +85,9 @@ template <class P> struct ForwardPass : Walk<P> {
             const auto& work = std::get<I>(trial.work);
             job.layer_spikes[i * COUNT + I] = int32_t(work.spike_count());
             if constexpr (L::Model::SPIKING)
-                for (int b = 0; b < L::BLOCKS; b++)
-                    work.spikes[b].count_into(trial.neuron_spikes.data() + neuron + b * L::BW,
-                                              std::min(L::BW, L::Model::SIZE - b * L::BW),
+                for (int c = 0; c < L::STRANDS; c++)
+                    work.spikes[c].count_into(trial.neuron_spikes.data() + neuron + c * L::STRAND,
+                                              std::min(L::STRAND, L::Model::SIZE - c * L::STRAND),
                                               job.train);
             neuron += L::Model::SIZE;
         });
@@ -172,7 +172,7 @@ template <class P> struct ForwardPass : Walk<P> {
                                                  tail)),
              ...);
             if (tail && !alive) {
-                (std::get<I>(courses).finish_steps(n + 1), ...);
+                (std::get<I>(courses).finish(0, n + 1), ...);
                 break;
             }
         }

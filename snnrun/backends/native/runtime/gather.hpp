@@ -49,6 +49,25 @@ void gather(Table<L>& adjoint, Real* rows, int b, int count, const uint32_t* sta
         });
 }
 
+// The same sums for projection K from a layer that has spiked less than once a neuron: spikes are
+// visited in order of time, since to ask each neuron whether it has any would take longer.
+template <int K, class L, class Source>
+void gather_few(Work<L>& work, const Work<Source>& source, Tensors<L>& gradient, int b,
+                bool fresh) {
+    using Own = typename L::template Into<K>;
+    Real* rows = gradient.template rows<K>(b, 0);
+    if (fresh) std::fill_n(rows, size_t(Own::PRE) * L::BW, Real(0));
+    auto& adjoints = work.input_adjoint[Own::PORT];
+    for (int c = 0; c < Source::STRANDS; c++) {
+        const auto& s = source.spikes[c];
+        for (int n = 0; n < L::STEPS; n++)  // arrives a step later
+            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
+                vf* row = vectors(rows + size_t(c * Source::STRAND + s.neuron[e]) * L::BW);
+                SNN_UNROLL for (int x = 0; x < L::B; x++) row[x] += adjoints.at(b, n + 1, x);
+            }
+    }
+}
+
 // The arrivals of `count` presynaptic neurons from `first` on: those of the i-th of them could be
 // in steps step[start[i]] .. step[start[i + 1]], each plus the shift.
 struct Arrivals {
@@ -230,10 +249,10 @@ template <class L, int K, class Trial, class F> void each_source(const Trial& tr
         f(0, Own::ROWS, trial.events.channel_start, trial.events.step, 0);
     } else {
         int first = 0;
-        constexpr int WIDTH = Shape<Own::ROWS>::BW;
+        constexpr int STRAND = std::tuple_element_t<Own::SOURCE, typename Trial::Layers>::STRAND;
         for (const auto& s : std::get<Own::SOURCE>(trial.work).spikes) {
-            f(first, WIDTH, s.by_neuron.data(), s.step.data(), 1);  // arrives a step later
-            first += WIDTH;
+            f(first, STRAND, s.by_neuron.data(), s.step.data(), 1);  // arrives a step later
+            first += STRAND;
         }
     }
 }

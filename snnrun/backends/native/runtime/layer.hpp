@@ -5,142 +5,13 @@
 #include <vector>
 
 #include "draws.hpp"
-#include "spec.hpp"
+#include "spikes.hpp"
 
 namespace snn {
 
 // Of layers whose steps are differentiated: sums over targets are made for so many steps at once,
 // and so many trials are walked back together.
 constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 4;
-
-// A vector of every neuron for every step, [block][part][step][S]: the S vectors that a gather
-// keeps in registers are contiguous, and a part of all steps fits the second-level cache. Layers
-// with lists of synapses have [step][WIDTH] instead, so that the targets of a run are contiguous.
-template <class L> struct Table {
-    static constexpr bool ROWWISE = L::ROWWISE;
-    static constexpr int S = L::B < 4 ? L::B : 4;
-    static constexpr int ROWS = L::STEPS + 3;  // a step behind the last one, its next, and one more
-    static constexpr int PARTS = (L::B + S - 1) / S;  // of a block
-    Buffer<Real> data;
-    void allocate() {
-        data.allocate_dense(size_t(ROWS) * L::WIDTH);
-        zero_rows(L::STEPS, ROWS);  // beyond the end: what a spike of the last step finds
-    }
-    static constexpr int part_size(int x) { return L::B - x / S * S < S ? L::B - x / S * S : S; }
-    // vectors from one step of a part to the next
-    static constexpr int stride(int x) { return ROWWISE ? L::WIDTH / LANES : part_size(x); }
-    vf* part(int b, int x) {
-        if constexpr (ROWWISE) return vectors(data.data()) + size_t(b) * L::B + x / S * S;
-        else return vectors(data.data()) + (size_t(b) * L::B + x / S * S) * ROWS;
-    }
-    vf& at(int b, int n, int x) { return part(b, x)[size_t(n) * stride(x) + x % S]; }
-    // ROWWISE
-    const Real* row(int n) const { return data.data() + size_t(n) * L::WIDTH; }
-    Real* row(int n) { return data.data() + size_t(n) * L::WIDTH; }
-    void zero_rows(int from, int to) {
-        if constexpr (ROWWISE) {
-            std::fill(data.data() + size_t(from) * L::WIDTH, data.data() + size_t(to) * L::WIDTH,
-                      Real(0));
-            return;
-        }
-        for (int b = 0; b < L::BLOCKS; b++)
-            for (int x = 0; x < L::B; x += S)
-                std::memset(static_cast<void*>(part(b, x) + size_t(from) * part_size(x)), 0,
-                            size_t(to - from) * part_size(x) * sizeof(vf));
-    }
-};
-
-// A gradient of weights in parts, [block][part][pre][S]: a part is contiguous, so that it spreads
-// over all sets of a cache, and no two threads write side by side. ROWS: of `pre`.
-template <class L, int ROWS> struct Parts {
-    static size_t part(int b, int p) {  // where a part begins, in Reals
-        return size_t(ROWS) * (b * L::BW + p * Table<L>::S * LANES);
-    }
-    // Where a number of Tensors' order, [block][pre][BW], stands here.
-    static size_t at(size_t i) {
-        const size_t vector = i / LANES;
-        const int x = vector % L::B, row = vector / L::B % ROWS, b = vector / L::B / ROWS;
-        constexpr int S = Table<L>::S;
-        return part(b, x / S) +
-               (size_t(row) * Table<L>::part_size(x) + x % S) * LANES + i % LANES;
-    }
-};
-
-// Such a gradient in Tensors' order, vector by vector; ROWS 0: gradients of parameters.
-template <class L, int ROWS> struct InParts {
-    const Real* data;
-    vf operator()(size_t i) const {
-        if constexpr (ROWS == 0) return *vectors(data + i);
-        else return *vectors(data + Parts<L, ROWS>::at(i));
-    }
-};
-
-// Spikes of a block of neurons in one example, in order of time and then of neuron. A neuron that
-// spikes several times in a step stands there as often.
-template <class L> struct BlockSpikes {
-    std::vector<uint32_t> start;  // spikes of step n: start[n] .. start[n + 1]
-    std::vector<uint32_t> part_start;  // of part p in step n, from [n PARTS + p] to the next; TILED
-    Buffer<uint16_t> neuron;      // within the block
-    Buffer<Real> state;           // [record][spike] states at the spike
-    Buffer<Real> released;        // [state][spike] states at the end of the refractory period
-    Buffer<Real> inverse_slope, from_targets, time_gradient;
-    Buffer<uint8_t> postponed;        // [spike] it came steps after the crossing
-    std::vector<uint32_t> by_neuron;  // spikes of neuron i: by_neuron[i] .. by_neuron[i + 1]
-    Buffer<uint16_t> step;            // of each spike, by neuron
-    static constexpr size_t CAPACITY =
-        size_t(L::STEPS) * L::BW * L::Model::MOST_SPIKES;
-
-    void allocate() {
-        start.assign(L::STEPS + 1, 0), by_neuron.assign(L::BW + 1, 0);
-        if (L::TILED) part_start.assign(size_t(L::STEPS) * Table<L>::PARTS + 1, 0);
-        neuron.allocate(CAPACITY + 64), step.allocate(CAPACITY);
-        state.allocate(CAPACITY * L::Model::RECORDS);
-        inverse_slope.allocate(CAPACITY), from_targets.allocate(CAPACITY);
-        if (L::Model::DROPS_SPIKES) postponed.allocate(CAPACITY);
-        if (L::Model::TIMED) time_gradient.allocate(CAPACITY);
-        if (L::Model::REFRACTORY) released.allocate(CAPACITY * L::Model::STATES);
-    }
-    uint32_t count() const { return start[L::STEPS]; }
-    void rest_from(int n) {  // no spike in step n and after it
-        std::fill(start.begin() + n + 1, start.end(), start[n]);
-        if (L::TILED)
-            std::fill(part_start.begin() + size_t(n) * Table<L>::PARTS, part_start.end(), start[n]);
-    }
-
-    // Adds how often each of the `size` neurons has spiked.
-    void count_into(int64_t* total, int size, bool sorted) const {
-        if (sorted)
-            for (int i = 0; i < size; i++) total[i] += by_neuron[i + 1] - by_neuron[i];
-        else
-            for (uint32_t e = 0; e < count(); e++) total[neuron[e]]++;
-    }
-
-    void sort_by_neuron() {
-        std::fill(by_neuron.begin(), by_neuron.end(), 0);
-        for (uint32_t e = 0; e < count(); e++) by_neuron[neuron[e] + 1]++;
-        for (int i = 0; i < L::BW; i++) by_neuron[i + 1] += by_neuron[i];
-        uint32_t next[L::BW];
-        std::memcpy(next, by_neuron.data(), sizeof next);
-        for (int n = 0; n < L::STEPS; n++)
-            for (uint32_t e = start[n]; e < start[n + 1]; e++)
-                step[next[neuron[e]]++] = uint16_t(n);
-    }
-};
-
-// Where neurons of a block crossed the threshold and were kept from spiking, in order of time.
-template <class L> struct BlockCrossings {
-    std::vector<uint32_t> start;  // crossings of step n: start[n] .. start[n + 1]
-    Buffer<uint16_t> neuron;      // within the block
-    Buffer<Real> state;           // [record][crossing] states on the threshold
-    Buffer<Real> pending;         // [BW] drive of the postponed spike that the crossing led to
-
-    void allocate() {
-        constexpr size_t CAPACITY = BlockSpikes<L>::CAPACITY;
-        start.assign(L::STEPS + 1, 0);
-        neuron.allocate(CAPACITY + 64), state.allocate(CAPACITY * L::Model::RECORDS);
-        pending.allocate(L::BW);
-    }
-};
 
 // Spikes that arrive by rows of dense weights with axonal delays, each in two neighbouring steps.
 struct LateRows {
@@ -173,7 +44,8 @@ struct LateRows {
 // One thread's memory for one example.
 template <class L> struct Work {
     using M = typename L::Model;
-    BlockSpikes<L> spikes[M::SPIKING ? L::BLOCKS : 1];
+    Spikes<L> spikes[M::SPIKING ? L::STRANDS : 1];
+    Buffer<typename OfLayer<L>::Vector> entered;  // in the step at hand; STEPWISE
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
     Buffer<Real> under_way;              // [step modulo ring][slot][WIDTH] by lists, with delays
     int ring = 0;                        // a power of 2
@@ -190,17 +62,19 @@ template <class L> struct Work {
     Table<L> input_adjoint[M::PORTS];    // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
     bool pushed = false;
+    bool trained = false;  // the example is walked back too
     Real scale = 0, total = 0;  // 1 / examples of the mini-batch; spikes that the regulariser sees
     const Real* average = nullptr;  // [WIDTH] spikes of each neuron, per example of the mini-batch
     Draws draws;
     Buffer<Int> suppressed;  // [WIDTH] mask: above the threshold, spike dropped
-    BlockCrossings<L> crossings[M::DROPS_SPIKES ? L::BLOCKS : 1];
+    Crossings<L> crossings[M::DROPS_SPIKES ? L::STRANDS : 1];
     Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
     void allocate(bool table) {
         if (M::SPIKING)
             for (auto& s : spikes) s.allocate();
+        if (L::STEPWISE) entered.allocate(OfLayer<L>::MOST);
         state.allocate(size_t(M::STATES) * L::WIDTH),
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         each_projection<L>([&](auto k) {
@@ -221,7 +95,7 @@ template <class L> struct Work {
             for (auto& c : crossings) c.allocate();
         }
         if (L::LATE_ROWS) next.allocate(size_t(2) * M::PORTS * L::WIDTH);
-        if (table)
+        if (table && L::TABLED)
             for (auto& t : input_adjoint) t.allocate();
         push.allocate(L::WIDTH), push.zero();
         if (M::SIGNAL_PLUS || M::SIGNAL_MINUS)
@@ -236,11 +110,13 @@ template <class L> struct Work {
         if (L::DIRECT) return;
         width = Real(delay_width);
         const int longest = L::MOST + int(width) + 2;
-        if (longest > ring) {
+        if (longest > ring)
             for (ring = 1; ring < longest; ring *= 2) {}
-            under_way.allocate(through_ring() ? size_t(ring) * SLOTS * L::WIDTH : 0);
+        if (through_ring()) {
+            const size_t size = size_t(ring) * SLOTS * L::WIDTH;
+            if (under_way.size() < size) under_way.allocate(size);
+            under_way.zero();
         }
-        if (through_ring()) under_way.zero();
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
             if (Own::DELAY == Delay::DENDRITIC) raw[k()].zero();
@@ -262,18 +138,24 @@ template <class L> struct Work {
     Real* arriving(int step, int slot) {  // in this step, [WIDTH]
         return under_way.data() + (size_t(step & (ring - 1)) * SLOTS + slot) * L::WIDTH;
     }
+    // The adjoints of a port in step n, which the walk back has just made.
+    const Real* adjoints_now(int port, int n) const {
+        if constexpr (L::TABLED) return input_adjoint[port].row(n);
+        else return adjoint.data() + size_t(M::PORT[port]) * L::WIDTH;
+    }
     // The adjoints that arrivals by projection K find.
     template <int K> Table<L>& adjoints() {
         using Own = typename L::template Into<K>;
         if constexpr (Own::OWN_ADJOINTS) return own_adjoints[K];
         else return input_adjoint[Own::PORT];
     }
+    const Spikes<L>& spikes_of_block(int b) const { return spikes[b * L::BW / L::STRAND]; }
     vf* signal(int kind, int n) {
         return vectors(signals.data() + (size_t(kind) * L::STEPS + n) * L::WIDTH);
     }
     uint32_t spikes_of(int j) const {  // of neuron j, once they are sorted
-        const auto& at = spikes[j / L::BW].by_neuron;
-        return at[j % L::BW + 1] - at[j % L::BW];
+        const auto& at = spikes[j / L::STRAND].by_neuron;
+        return at[j % L::STRAND + 1] - at[j % L::STRAND];
     }
     long spike_count() const {
         long total = 0;

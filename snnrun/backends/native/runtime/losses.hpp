@@ -166,19 +166,20 @@ template <class L, class F> struct Maximum {
             const int n = int(reinterpret_cast<const Int*>(at)[k]);
             if (n == L::STEPS - 1) continue;  // its spikes arrive nowhere
             Real all = 0, falling = 0;
-            // visit(spikes of a block, spike, how it pulls the rate) for the spikes of step n that
+            // visit(spikes of a strand, spike, how it pulls the rate) for the spikes of step n that
             // arrive by projection p
             const auto each = [&](auto p, auto visit) {
                 using Own = typename L::template Into<p()>;
                 if constexpr (Own::SOURCE != INPUT && Own::DELAY == Delay::NONE && !Own::DROPPED) {
                     const Real unit = L::Model::pull(Own::PORT, x, constants + k);
                     auto& below = std::get<Own::SOURCE>(trial.work);
-                    constexpr int WIDTH = Shape<Own::ROWS>::BW;
+                    constexpr int STRAND =
+                        std::tuple_element_t<Own::SOURCE, typename Trial::Layers>::STRAND;
                     int first = 0;
                     for (auto& s : below.spikes) {
                         for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
                             visit(s, e, unit * weight_of<L, p()>(weights, first + s.neuron[e], k));
-                        first += WIDTH;
+                        first += STRAND;
                     }
                 }
             };
@@ -267,15 +268,16 @@ template <class L, class F, bool LAGS = false> struct FirstSpike {
         constexpr int N = L::Model::SIZE;
         const double silent = F::SILENT_EXCLUDED ? 1e9 : F::DURATION + 1;  // ms
         double y[N], g[N];
-        int block[N], first[N], spiking = 0;
+        int strand[N], first[N], spiking = 0;
         for (int k = 0; k < N; k++) y[k] = silent, first[k] = -1;
-        for (int b = 0; b < L::BLOCKS; b++) {
-            auto& s = work.spikes[b];
+        for (int c = 0; c < L::STRANDS; c++) {
+            auto& s = work.spikes[c];
             for (int n = 0; n < L::STEPS; n++)
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                    const int k = b * L::BW + s.neuron[e];
+                    const int k = c * L::STRAND + s.neuron[e];
                     s.time_gradient[e] = 0;
-                    if (first[k] < 0) y[k] = (n + 1) * F::DT, block[k] = b, first[k] = e, spiking++;
+                    if (first[k] < 0)
+                        y[k] = (n + 1) * F::DT, strand[k] = c, first[k] = e, spiking++;
                 }
         }
         if (F::SILENT_EXCLUDED && first[label] < 0)
@@ -288,7 +290,7 @@ template <class L, class F, bool LAGS = false> struct FirstSpike {
         g[label] += f.label_term_slope(label_time);
         const bool learn = !F::SILENT_EXCLUDED || first[label] >= 0;
         for (int k = 0; k < N && learn; k++)
-            if (first[k] >= 0) work.spikes[block[k]].time_gradient[first[k]] = Real(g[k] * scale);
+            if (first[k] >= 0) work.spikes[strand[k]].time_gradient[first[k]] = Real(g[k] * scale);
         double push = f.silent_push();
         if constexpr (LAGS) push = f.silent_factor() * g[label];
         work.pushed = first[label] < 0 && push != 0;

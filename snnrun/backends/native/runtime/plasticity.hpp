@@ -34,7 +34,7 @@ template <bool UP, class R> static inline vf bound_factor(const R& rule, vf w) {
 template <bool ADD, class L>
 void future_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale) {
     const Real decay = Real(rule.DECAY_PLUS);
-    const auto& s = work.spikes[b];
+    const auto& s = work.spikes_of_block(b);
     vf z[L::B] = {};
     for (int n = L::STEPS - 1; n >= 0; n--) {
         SNN_UNROLL for (int x = 0; x < L::B; x++) z[x] *= decay;
@@ -42,8 +42,7 @@ void future_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scal
             const vf* signal = work.signal(0, n) + b * L::B;
             SNN_UNROLL for (int x = 0; x < L::B; x++) z[x] += signal[x];
         } else {
-            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                reinterpret_cast<Real*>(z)[s.neuron[e]] += 1;
+            s.each_of_block(b, n, [&](int i) { reinterpret_cast<Real*>(z)[i] += 1; });
         }
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
             vf& at = work.input_adjoint[0].at(b, n, x);
@@ -56,7 +55,7 @@ void future_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scal
 template <class L>
 void past_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale) {
     const Real decay = Real(rule.DECAY_MINUS);
-    const auto& s = work.spikes[b];
+    const auto& s = work.spikes_of_block(b);
     vf y[L::B] = {};
     for (int n = 0; n < L::STEPS; n++) {
         SNN_UNROLL for (int x = 0; x < L::B; x++) work.input_adjoint[0].at(b, n, x) = scale * y[x];
@@ -64,8 +63,7 @@ void past_traces(const typename L::Rule& rule, Work<L>& work, int b, Real scale)
             const vf* signal = work.signal(1, n) + b * L::B;
             SNN_UNROLL for (int x = 0; x < L::B; x++) y[x] += signal[x];
         } else {
-            for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                reinterpret_cast<Real*>(y)[s.neuron[e]] += 1;
+            s.each_of_block(b, n, [&](int i) { reinterpret_cast<Real*>(y)[i] += 1; });
         }
         SNN_UNROLL for (int x = 0; x < L::B; x++) y[x] *= decay;
     }
@@ -96,9 +94,11 @@ template <class L>
 void add_spikes(const typename L::Rule& rule, const Work<L>& work, Real* rows, const Real* weights,
                 int b, int count, Real scale) {
     vf spikes[L::B] = {};
-    const auto& s = work.spikes[b];
-    for (uint32_t e = 0; e < s.count(); e++)
-        reinterpret_cast<Real*>(spikes)[s.neuron[e]] += scale * Real(rule.A_POST);
+    const auto& s = work.spikes_of_block(b);
+    for (int n = 0; n < L::STEPS; n++)
+        s.each_of_block(b, n, [&](int i) {
+            reinterpret_cast<Real*>(spikes)[i] += scale * Real(rule.A_POST);
+        });
     for (int i = 0; i < count; i++)
         SNN_UNROLL for (int x = 0; x < L::B; x++) {
             const vf w = vectors(weights)[size_t(i) * L::B + x];

@@ -44,6 +44,8 @@ struct From {
     static constexpr bool LISTED_NOW = LISTED && DELAY == Delay::NONE && !DROPPED;
     // gradients are added to in the order of time, while the adjoints of a step are at hand
     static constexpr bool GATHERED_NOW = LISTED_NOW && SOURCE == INPUT && BY_GRADIENT;
+    // it reads the adjoints of other steps than that
+    static constexpr bool TABLED = !(LISTED_NOW && SOURCE == INPUT) || PLASTIC;
     // spikes of a neuron arrive in two neighbouring steps, unless they are spread over more
     static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL && !DROPPED;
     // dense weights with a delay each
@@ -92,6 +94,9 @@ struct LayerSpec {
     // no spike is under way for longer than a step, unless late rows are spread
     static constexpr bool RINGLESS =
         ((Froms::DIRECT || Froms::LATE_ROWS || Froms::LISTED_NOW) && ...);
+    static constexpr bool TABLED = (Froms::TABLED || ...);
+    // all that arrives is added to the states before the step
+    static constexpr bool ARRIVED = (Froms::LISTED_NOW && ...);
     // what its group has emitted may be under way for long
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
@@ -104,6 +109,8 @@ struct LayerSpec {
                                    (Froms::DELAY_TRAINED || ...);
     // all blocks of a step come before the next step
     static constexpr bool STEPWISE = RECURRENT || !DIRECT;
+    // neurons whose spikes are kept together, in order of time: all, or those of a block
+    static constexpr int STRANDS = STEPWISE ? 1 : BLOCKS, STRAND = STEPWISE ? WIDTH : BW;
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Model::LINEAR;
     // of the adjoints of all steps, and of the gradients of weights

@@ -25,11 +25,11 @@ template <class L, class F> struct SpikeTrain {
             rows[size_t(d.target_step[e]) * L::WIDTH + d.target_neuron[e]] += 1;
     }
     Outcome finish(Work<L>& work, int, double scale) {
-        for (int b = 0; b < L::BLOCKS; b++) {
-            auto& s = work.spikes[b];
+        for (int c = 0; c < L::STRANDS; c++) {
+            auto& s = work.spikes[c];
             for (int n = 0; n < L::STEPS; n++)
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
-                    rows[size_t(n) * L::WIDTH + b * L::BW + s.neuron[e]] -= 1;
+                    rows[size_t(n) * L::WIDTH + c * L::STRAND + s.neuron[e]] -= 1;
         }
         double square = 0;
         Kernel forward, back;

@@ -3,6 +3,7 @@
 // channels at one place of a convolution are, so that a run is walked in registers.
 #pragma once
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -35,9 +36,14 @@ struct RowOf {
 
 struct SynapseList {
     struct Run { uint32_t post, weight, count; };
-    std::vector<uint32_t> start;  // runs of `pre`: start[pre] .. start[pre + 1]
-    std::vector<Run> runs;        // by presynaptic neuron, then by postsynaptic one
-    std::vector<int64_t> place;   // [weight] where it stands in the array that is handed over
+    // Whole vectors of synapses of a neuron. Neurons whose vectors differ by where they begin
+    // alone, as those of a convolution do, share them, so that they stay in the nearest cache.
+    struct Vectors { uint32_t first, count; uint64_t base; };
+    std::vector<Vectors> of;        // [pre]
+    std::vector<uint64_t> vectors;  // post + 2^32 x weight of the first synapse, from the base on
+    std::vector<uint32_t> start;    // runs of `pre`: start[pre] .. start[pre + 1]
+    std::vector<Run> runs;          // what is less than a vector
+    std::vector<int64_t> place;     // [weight] where it stands in the array that is handed over
     size_t weights = 0;
     bool shared = false;
 
@@ -52,24 +58,70 @@ struct SynapseList {
         weights = size_t(shared ? given.weights : given.count);
         place.resize(weights);
         std::iota(place.begin(), place.end(), 0);
-        start.assign(presynaptic + 1, 0), runs.clear();
-        int before = -1;
-        for (size_t e = 0; e < order.size(); e++) {
-            const int64_t s = order[e];
-            if (!shared) place[e] = given.place[s];
-            const uint32_t post = given.post[s], weight = shared ? given.place[s] : e;
-            Run* last = runs.empty() || before != given.pre[s] ? nullptr : &runs.back();
-            if (last && last->post + last->count == post && last->weight + last->count == weight)
-                last->count++;
-            else runs.push_back({post, weight, 1});
-            for (; before < given.pre[s]; before++) start[before + 1] = uint32_t(runs.size()) - 1;
+        of.clear(), vectors.clear(), runs.clear(), start.assign(1, 0);
+        std::map<std::vector<uint64_t>, uint32_t> known;
+        size_t e = 0;
+        const auto at = [&](size_t i) {  // of the i-th synapse in order
+            if (!shared) place[i] = given.place[order[i]];
+            return uint32_t(given.post[order[i]]) |
+                   uint64_t(shared ? given.place[order[i]] : i) << 32;
+        };
+        for (int pre = 0; pre < presynaptic; pre++) {
+            std::vector<uint64_t> own;
+            while (e < order.size() && given.pre[order[e]] == pre) {
+                const uint64_t from = at(e);
+                uint32_t count = 1;  // synapses that follow one another
+                while (++e < order.size() && given.pre[order[e]] == pre &&
+                       at(e) == from + count * FOLLOWING)
+                    count++;
+                for (uint32_t i = 0; i < count; i += LANES) {
+                    const uint64_t first = from + i * FOLLOWING;
+                    if (i + LANES <= count) own.push_back(first);
+                    else runs.push_back({uint32_t(first), uint32_t(first >> 32), count - i});
+                }
+            }
+            start.push_back(uint32_t(runs.size()));
+            const uint64_t base = own.empty() ? 0 : own[0];
+            for (uint64_t& first : own) first -= base;
+            const auto [same, fresh] = known.insert({own, uint32_t(vectors.size())});
+            if (fresh) vectors.insert(vectors.end(), own.begin(), own.end());
+            of.push_back({same->second, uint32_t(own.size()), base});
         }
-        for (; before < presynaptic; before++) start[before + 1] = uint32_t(runs.size());
+        vectors.resize(vectors.size() + AT_ONCE);  // so many are read
     }
 
+    // f(post, weight, how many) for the synapses of `pre`, those that follow one another together
     template <class F> void each(int pre, F f) const {
-        for (uint32_t r = start[pre], end = start[pre + 1]; r < end; r++)
-            f(runs[r].post, runs[r].weight, int(runs[r].count));
+        for (uint32_t i = 0; i < of[pre].count; i++) {
+            const uint64_t first = of[pre].base + vectors[of[pre].first + i];
+            f(uint32_t(first), uint32_t(first >> 32), LANES);
+        }
+        each_run(pre, f);
+    }
+    // The same for all that arrive in step n. The vectors of all spikes come one after the other,
+    // so that the processor does not have to guess how many a spike has.
+    template <class From, class F> void each_of_step(const From& from, int n, F f) const {
+        constexpr uint32_t MOST = 64 * AT_ONCE;
+        uint64_t found[MOST];
+        uint32_t count = 0;
+        const auto visit = [&] {
+            for (uint32_t i = 0; i < count; i++)
+                f(uint32_t(found[i]), uint32_t(found[i] >> 32), LANES);
+            count = 0;
+        };
+        from.at(n, [&](uint32_t pre) {
+            const Vectors own = of[pre];
+            for (uint32_t i = 0; i < own.count; i += AT_ONCE) {
+                const Some* from = reinterpret_cast<const Some*>(&vectors[own.first + i]);
+                Some* to = reinterpret_cast<Some*>(found + count);
+                for (uint32_t j = 0; j < AT_ONCE * sizeof(uint64_t) / sizeof(Some); j++)
+                    to[j] = own.base + from[j];
+                count += std::min(AT_ONCE, own.count - i);
+                if (count > MOST - AT_ONCE) visit();
+            }
+            each_run(pre, f);
+        });
+        visit();
     }
     // A spike of `pre` arrives; `in` is a row of all neurons of the target.
     void add(const Real* w, Real* in, int pre, Real h) const {
@@ -78,20 +130,20 @@ struct SynapseList {
         });
     }
     static void add_run(Real* to, const Real* from, int count, Real h) {
-        int i = 0;
-        for (; i + LANES <= count; i += LANES)
-            *reinterpret_cast<uvf*>(to + i) += h * *reinterpret_cast<const uvf*>(from + i);
-        for (; i < count; i++) to[i] += h * from[i];
+        if (count == LANES)
+            *reinterpret_cast<uvf*>(to) += h * *reinterpret_cast<const uvf*>(from);
+        else
+            for (int i = 0; i < count; i++) to[i] += h * from[i];
     }
     // Sum over the targets j of `pre` of weight x value(j); value.vector(j): of those from j on.
     template <class V> Real sum(const Real* w, int pre, const V& value) const {
         Real single = 0;
         vf total = {};
         each(pre, [&](uint32_t post, uint32_t weight, int count) {
-            int i = 0;
-            for (; i + LANES <= count; i += LANES)
-                total += *reinterpret_cast<const uvf*>(w + weight + i) * value.vector(post + i);
-            for (; i < count; i++) single += w[weight + i] * value(post + i);
+            if (count == LANES)
+                total += *reinterpret_cast<const uvf*>(w + weight) * value.vector(post);
+            else
+                for (int i = 0; i < count; i++) single += w[weight + i] * value(post + i);
         });
         return single + snn::sum(total);
     }
@@ -102,6 +154,16 @@ struct SynapseList {
             if (int(post) <= to && to < int(post) + count) found = w[weight + to - post];
         });
         return found;
+    }
+
+  private:
+    static constexpr uint32_t AT_ONCE = 16;
+    typedef uint64_t Some
+        __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(uint64_t)), may_alias));
+    static constexpr uint64_t FOLLOWING = 1 + (uint64_t(1) << 32);
+    template <class F> void each_run(int pre, F f) const {
+        for (uint32_t r = start[pre], end = start[pre + 1]; r < end; r++)
+            f(runs[r].post, runs[r].weight, int(runs[r].count));
     }
 };
 

@@ -44,11 +44,11 @@ void order_by_arrival(Work<L>& work, Work<Target>& target, const Tensors<Target>
     LateRows& late = target.late_rows[K];
     late.start.assign(L::STEPS + 2, 0);
     const auto each = [&](auto f) {
-        for (int c = 0; c < L::BLOCKS; c++) {
+        for (int c = 0; c < L::STRANDS; c++) {
             auto& s = work.spikes[c];
             for (int n = 0; n < L::STEPS; n++)
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                    const int pre = c * L::BW + s.neuron[e];
+                    const int pre = c * L::STRAND + s.neuron[e];
                     const int a = n + 1 + int(values.whole[K][pre]);
                     if (a < L::STEPS) f(a, &s.from_targets[e], uint16_t(pre));
                 }
@@ -107,21 +107,21 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
         for (int a = 1; a < L::STEPS; a++) add_targets_of_arrivals<K>(above, weights, a);
         return;
     }
-    for (int c = 0; c < L::BLOCKS; c++) {
+    for (int c = 0; c < L::STRANDS; c++) {
         auto& s = work.spikes[c];
         for (int n = 0; n < L::STEPS; n++) {
             if (s.start[n] == s.start[n + 1]) continue;
             if constexpr (Own::ALONE) {
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
                     enter(s.from_targets[e],
-                          sum_of_spike<K>(above, weights, c * L::BW + s.neuron[e], n + 1));
+                          sum_of_spike<K>(above, weights, c * L::STRAND + s.neuron[e], n + 1));
             } else {
                 vf r[Above::BLOCKS][Above::B];
                 for (int b = 0; b < Above::BLOCKS; b++)
                     SNN_UNROLL for (int x = 0; x < Above::B; x++)
                         r[b][x] = shift(adjoints, b, n + 1, x);
                 for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                    const int pre = c * L::BW + s.neuron[e];
+                    const int pre = c * L::STRAND + s.neuron[e];
                     vf total = {};
                     for (int b = 0; b < Above::BLOCKS; b++) {
                         const vf* row = vectors(weights.template rows<K>(b, pre));
@@ -142,11 +142,11 @@ static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
     using Own = typename Target::template Into<K>;
     if (Own::LATE_ROWS && target.width == 0) return;  // when they arrive
     if constexpr (Own::ALONE) {
-        for (int c = 0; c < L::BLOCKS; c++) {
+        for (int c = 0; c < L::STRANDS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++)
                 s.from_targets[e] +=
-                    sum_of_spike<K>(target, weights, c * L::BW + s.neuron[e], n + 1);
+                    sum_of_spike<K>(target, weights, c * L::STRAND + s.neuron[e], n + 1);
         }
         return;
     }
@@ -155,10 +155,10 @@ static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
     for (int b = 0; b < Target::BLOCKS; b++) {
         vf r[B];
         SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(adjoints, b, n + 1, x);
-        for (int c = 0; c < L::BLOCKS; c++) {
+        for (int c = 0; c < L::STRANDS; c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                const vf* row = vectors(weights.template rows<K>(b, c * L::BW + s.neuron[e]));
+                const vf* row = vectors(weights.template rows<K>(b, c * L::STRAND + s.neuron[e]));
                 vf even = r[0] * row[0], odd = {};
                 SNN_UNROLL for (int x = 1; x < B; x++) {
                     if (x % 2) odd += r[x] * row[x];

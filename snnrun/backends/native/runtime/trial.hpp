@@ -147,9 +147,9 @@ template <class P> struct Trial : Walk<P> {
             if (!step || !L::Model::SPIKING) return;
             int64_t at = 0;
             for (int n = 0; n < L::STEPS; n++)
-                for (int b = 0; b < L::BLOCKS; b++)
-                    for (uint32_t e = w.spikes[b].start[n]; e < w.spikes[b].start[n + 1]; e++, at++)
-                        step[at] = n, neuron[at] = b * L::BW + w.spikes[b].neuron[e];
+                for (int c = 0; c < L::STRANDS; c++)
+                    for (uint32_t e = w.spikes[c].start[n]; e < w.spikes[c].start[n + 1]; e++, at++)
+                        step[at] = n, neuron[at] = c * L::STRAND + w.spikes[c].neuron[e];
         });
         return total;
     }
