@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,11 @@ def write_problem(file: Path, kernel: np.ndarray, readout: np.ndarray, data: Spi
             out.write(np.stack([steps, channels], 1).astype(np.uint16).tobytes())
 
 
-def measure(folder: Path, rounds: int) -> dict[str, float]:
+def measure(folder: Path, rounds: int, repeats: int = 21) -> dict[str, float]:
     """Return processor ms of a mini-batch and what was computed, of both programs, one thread.
 
-    Their gradients are compared: ``difference`` is the norm of the difference over the norm.
+    In a round each does ``repeats`` mini-batches in a row. Their gradients are compared:
+    ``difference`` is the norm of the difference over the norm.
     """
     program = compile_program(network(), SUM_WEIGH_EXP, {}, steps=STEPS, dt=DT)
     backend = load(program, 1)
@@ -81,13 +83,17 @@ def measure(folder: Path, rounds: int) -> dict[str, float]:
     problem, gradient = folder / "problem", folder / "gradient"
     write_problem(problem, backend.get("kernel"), backend.get("readout"), data)
     floor: list[dict[str, float]] = []
-    command = [str(build_floor(folder)), str(problem), "21", str(gradient)]
+    command = [str(build_floor(folder)), str(problem), str(repeats), str(gradient)]
     backend.gradient(data, chosen)
     own = np.concatenate([backend.get(name, "gradient").ravel() for name in ("kernel", "readout")])
+
+    def often(once: Callable[[], object]) -> Callable[[], object]:
+        return lambda: [once() for _ in range(repeats)]
+
     times = in_turn(
         {
-            "learned": lambda: backend.train(data, chosen, BATCH, rates, adam, 0, NO_NOISE),
-            "evaluated": lambda: backend.evaluate(data, chosen),
+            "learned": often(lambda: backend.train(data, chosen, BATCH, rates, adam, 0, NO_NOISE)),
+            "evaluated": often(lambda: backend.evaluate(data, chosen)),
             "floor": lambda: floor.append(_run_floor(command)),
         },
         rounds,
@@ -96,7 +102,7 @@ def measure(folder: Path, rounds: int) -> dict[str, float]:
     kernel = slice(backend.get("kernel").size)
     spikes = backend.evaluate(data, chosen).layer_spikes[:, 0].sum()
     return {
-        **{name: times[name] for name in ("learned", "evaluated")},
+        **{name: times[name] / repeats for name in ("learned", "evaluated")},
         "floor learned": statistics.median(row["learned"] for row in floor),
         "floor evaluated": statistics.median(row["run"] for row in floor),
         "spikes": float(spikes),

@@ -172,6 +172,7 @@ static inline void flow_block(Work<L>& work, const WideConstantsOf<L>& constants
     vf* lam = vectors(work.adjoint.data());
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
+        if (!L::TABLED && x % 4 == 0 && v >= L::VECTORS) break;
         vf l[M::STATES];
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
         flow_vector(work, constants, parameters, held_after, drive, l, v, n);

@@ -172,7 +172,7 @@ template <class P> struct ForwardPass : Walk<P> {
                                                  tail)),
              ...);
             if (tail && !alive) {
-                (std::get<I>(courses).finish(0, n + 1), ...);
+                (std::get<I>(courses).finish_steps(n + 1), ...);
                 break;
             }
         }

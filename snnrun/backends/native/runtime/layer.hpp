@@ -45,7 +45,7 @@ struct LateRows {
 template <class L> struct Work {
     using M = typename L::Model;
     Spikes<L> spikes[M::SPIKING ? L::STRANDS : 1];
-    Buffer<typename OfLayer<L>::Vector> entered;  // in the step at hand; STEPWISE
+    Buffer<typename OfLayer<L>::Vector> entered;  // in the step at hand; not DIRECT
     Buffer<Real> state, adjoint, trace;  // [state][WIDTH]; trace [step][state][WIDTH]
     Buffer<Real> under_way;              // [step modulo ring][slot][WIDTH] by lists, with delays
     int ring = 0;                        // a power of 2
@@ -74,7 +74,7 @@ template <class L> struct Work {
     void allocate(bool table) {
         if (M::SPIKING)
             for (auto& s : spikes) s.allocate();
-        if (L::STEPWISE) entered.allocate(OfLayer<L>::MOST);
+        if (!L::DIRECT) entered.allocate(OfLayer<L>::MOST);
         state.allocate(size_t(M::STATES) * L::WIDTH),
             adjoint.allocate(size_t(M::STATES) * L::WIDTH);
         each_projection<L>([&](auto k) {

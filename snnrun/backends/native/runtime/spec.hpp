@@ -86,6 +86,7 @@ struct LayerSpec {
     static constexpr int INDEX = INDEX_, FIRST = FIRST_, LAST = LAST_, COUNT = sizeof...(Froms);
     static constexpr int STEPS = STEPS_, B = shape::B, BW = shape::BW;
     static constexpr int BLOCKS = shape::blocks, WIDTH = shape::width;
+    static constexpr int VECTORS = shape::vectors;  // without padding
     static constexpr bool within(int source) { return FIRST <= source && source <= LAST; }
     static constexpr bool RECURRENT = (within(Froms::SOURCE) || ...);
     static constexpr bool DIRECT = (Froms::DIRECT && ...), PLASTIC = (Froms::PLASTIC || ...);
@@ -109,8 +110,8 @@ struct LayerSpec {
                                    (Froms::DELAY_TRAINED || ...);
     // all blocks of a step come before the next step
     static constexpr bool STEPWISE = RECURRENT || !DIRECT;
-    // neurons whose spikes are kept together, in order of time: all, or those of a block
-    static constexpr int STRANDS = STEPWISE ? 1 : BLOCKS, STRAND = STEPWISE ? WIDTH : BW;
+    // neurons whose spikes are kept together, in order of time: those of a block, or all
+    static constexpr int STRANDS = DIRECT ? BLOCKS : 1, STRAND = DIRECT ? BW : WIDTH;
     // states of every step are kept
     static constexpr bool TAPE = Model::TRAINED > 0 || !Model::LINEAR;
     // of the adjoints of all steps, and of the gradients of weights

@@ -126,7 +126,7 @@ template <class L> class OfBlock {
     vf kept_[KEPT<L> + 1][L::B];
 };
 
-// The same of a layer that is walked step by step. Only vectors in which something happens are
+// The same of a layer, not DIRECT. Only vectors in which something happens are
 // listed, without a branch that the processor would have to guess.
 template <class L> class OfLayer {
   public:
