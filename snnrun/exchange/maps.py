@@ -34,6 +34,8 @@ class Map:
         weights: The weights, of any shape; size 0 where there are none.
         bias: What is added to each target, float64 [Q].
         learned: It is a product of weights, so that it may be learned without having some.
+        whole: It is that of a matrix of weights, [P, Q], and of nothing else.
+        permutes: It gives the sources another order, and does nothing else.
     """
 
     shape: tuple[int, int]
@@ -44,6 +46,8 @@ class Map:
     bias: np.ndarray
     weights: np.ndarray = field(default_factory=lambda: np.empty(0))
     learned: bool = False
+    whole: bool = False
+    permutes: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -52,6 +56,8 @@ class Map:
 
     def then(self, other: Map) -> Map:
         """Return the map that does first this one and then another."""
+        if self.permutes and other.whole:  # a large matrix is not taken apart
+            return dense(other.weights[self.post[np.argsort(self.pre)]], other.bias)
         first, second = _joined(self.post, other.pre)
         both = self.weighted and other.weighted
         owner = other if other.weighted else self
@@ -62,7 +68,7 @@ class Map:
             factor=self.factor[first] * other.factor[second],
             place=(other.place[second] if other.weighted else self.place[first]),
             weights=owner.weights,
-            bias=other.applied(self.bias) + other.bias,
+            bias=(other.applied(self.bias) if self.bias.any() else 0.0) + other.bias,
             learned=self.learned or other.learned,
         )
         if both:
@@ -78,6 +84,8 @@ class Map:
 
     def applied(self, x: np.ndarray) -> np.ndarray:
         """Return what it makes of values of the sources [P], without the bias."""
+        if self.whole:
+            return x @ self.weights
         return np.bincount(self.post, self.values() * x[self.pre], self.shape[1])
 
     def settled(self) -> Settled:
@@ -86,6 +94,8 @@ class Map:
         Weights that entries share stay shared where these have the same factor and meet each pair
         of neurons once; otherwise each pair gets a weight of its own.
         """
+        if self.whole:
+            return Settled(synapses=None, weights=self.weights)
         pair = self.pre * self.shape[1] + self.post
         order = np.argsort(pair, kind="stable")
         twice = bool((np.diff(pair[order]) == 0).any())
@@ -160,6 +170,7 @@ def dense(weights: np.ndarray, bias: np.ndarray, sparse: bool = False) -> Map:
         place=place,
         weights=np.asarray(weights, float),
         bias=np.asarray(bias, float),
+        whole=not sparse,
     )
 
 

@@ -201,6 +201,7 @@ def reshaped(before: Shape, after: Shape) -> Map:
         factor=found.factor,
         place=found.place,
         bias=found.bias,
+        permutes=True,
     )
 
 
@@ -254,7 +255,9 @@ def _affine(node: Any, before: Shape) -> tuple[Map, Shape]:
     bias = np.asarray(getattr(node, "bias", 0.0), float)
     own = own_of(node) or {}
     found = maps.dense(weight.T, np.broadcast_to(bias, weight.shape[0]), "zeros" in own)
-    return reshaped(before, (prod(before),)).then(found), (weight.shape[0],)
+    if len(before) > 1:
+        found = reshaped(before, (prod(before),)).then(found)
+    return found, (weight.shape[0],)
 
 
 def _scale(node: Any, before: Shape) -> tuple[Map, Shape]:

@@ -193,7 +193,9 @@ class Reader:
             return
         if kind in LINEAR:
             own = self.shapes.maps[name]
-            bias = own.bias if way.map is None else way.map.applied(own.bias)
+            bias = np.zeros(prod(target.shape))
+            if own.bias.any():
+                bias = own.bias if way.map is None else way.map.applied(own.bias)
             if bias.any() and (way.delay or way.delays):
                 raise ModelError(
                     f"node {name} ({kind}) has a bias before a Delay; put the Delay before it"
@@ -371,7 +373,8 @@ def _fitted(way: Way, fit: Map) -> Way:
 
 def _from_part(found: Map, start: int, whole: int) -> Map:
     """Return the map of a larger source, of which it takes the part from ``start`` on."""
-    return replace(found, shape=(whole, found.shape[1]), pre=found.pre + start)
+    shape = whole, found.shape[1]
+    return replace(found, shape=shape, pre=found.pre + start, whole=False, permutes=False)
 
 
 def unique(name: str, taken: set[str]) -> str:

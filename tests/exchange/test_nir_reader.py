@@ -244,3 +244,25 @@ def test_programs_without_steps_between_layers_are_met_by_delays_and_late_starts
     assert "delay" not in by_name["v"]
     assert parts.populations[2]["neuron"] == "nir.euler.LIF.late"
     assert parts.populations[2]["parameters"]["lag"] == 1.0
+
+
+def test_a_matrix_behind_an_image_is_one_of_the_numbers_that_neurons_have_here() -> None:
+    random = np.random.default_rng(9)
+    weight, image = random.normal(size=(5, 24)), random.normal(size=(2, 3, 4))
+    nodes = {"flat": nir.Flatten(np.array(image.shape), 0, -1), "w": affine(weight), "n": lif(5)}
+    (projection,) = read(graph(nodes, "input flat w n output", image.shape)).projections
+    assert "connectivity" not in projection
+    found = np.moveaxis(image, 0, -1).ravel() @ projection["weights"]
+    assert found == pytest.approx(weight @ image.ravel())
+
+
+def test_several_inputs_are_the_channels_one_after_the_other() -> None:
+    nodes = {"a": nir.Input(np.array([2])), "b": nir.Input(np.array([3])), "n": lif(1)}
+    nodes |= {"v": affine(np.full((1, 2), 2.0)), "w": affine(np.full((1, 3), 3.0), 0.5)}
+    nodes["out"] = nir.Output(np.array([1]))
+    edges = [("a", "v"), ("b", "w"), ("v", "n"), ("w", "n"), ("n", "out")]
+    parts = read(nir.NIRGraph(nodes=nodes, edges=edges, type_check=False))
+    assert (parts.inputs, parts.populations[0]["size"]) == (5, 5)
+    total = sum(matrix_of(p, (5, 1)) for p in parts.projections)
+    assert total.ravel().tolist() == [2, 2, 3, 3, 3]
+    assert parts.populations[1]["parameters"]["bias"] == 0.5
