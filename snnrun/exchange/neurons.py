@@ -13,7 +13,8 @@ import numpy as np
 from snnrun.connectivity import Shape
 from snnrun.errors import ModelError
 from snnrun.exchange.jumps import MS
-from snnrun.exchange.nodes import kind_of, numbering, own_of
+from snnrun.exchange.linear import numbering
+from snnrun.exchange.nodes import kind_of, own_of
 from snnrun.models.nir import NIR_NEURONS, STEPPINGS
 
 TIMES = ("tau", "tau_mem", "tau_syn")

@@ -18,6 +18,8 @@ import numpy as np
 from snnrun.connectivity import Shape, size_of
 from snnrun.errors import ModelError
 from snnrun.exchange.chain import connectivity_of
+from snnrun.exchange.lags import lags_of
+from snnrun.exchange.linear import Shapes, numbering, ours, reshaped, shapes_of
 from snnrun.exchange.maps import Map, one_to_one
 from snnrun.exchange.neurons import Bias, Chosen, Reading, chosen
 from snnrun.exchange.nodes import (
@@ -25,17 +27,11 @@ from snnrun.exchange.nodes import (
     NEURONS,
     READOUTS,
     Nodes,
-    Shapes,
     kind_of,
-    numbering,
-    ours,
     own_of,
     read_file,
-    reshaped,
-    shapes_of,
     take_apart,
 )
-from snnrun.graphs import groups_of
 
 INPUT, OUTPUT, COUNTED = "input", "output", "nir.count"
 SUMMED, FROZEN = "nir.sum", "frozen"
@@ -324,25 +320,6 @@ class Reader:
             fields["node"] = (weighted or way.nodes or [""])[0]
             fields |= {"from": names[source], "to": names[target.node]}
             yield fields | _delay(way, max(0, steps) * self.reading.dt)
-
-
-def lags_of(
-    names: Sequence[str], edges: Sequence[tuple[str, str]], inputs: Sequence[str], stepping: str
-) -> dict[str, int]:
-    """Return name -> steps by which a population comes after the input.
-
-    A spike takes a step to the next population here. Programs that walk through all layers in one
-    step have none, but for loops; populations that are met by a lag show the same, later.
-    """
-    lags = dict.fromkeys([*inputs, *names], 0)
-    if stepping == "jump":
-        return lags
-    for group in groups_of(names, edges):
-        own = {names[i] for i in group}
-        outside = [a for a, b in edges if b in own and a not in own]
-        behind = [lags[a] + (a not in inputs) for a in outside]
-        lags |= dict.fromkeys(own, max(behind, default=0))
-    return lags
 
 
 def _weights(found: Map, nodes: Sequence[Any]) -> Fields:

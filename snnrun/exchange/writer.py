@@ -16,9 +16,11 @@ from snnrun.connectivity import Shape
 from snnrun.errors import ModelError
 from snnrun.exchange.chain import Chain
 from snnrun.exchange.jumps import MS, fields_of, for_euler, spread
+from snnrun.exchange.lags import lags_of
+from snnrun.exchange.linear import numbering
 from snnrun.exchange.neurons import Reading, own_metadata
-from snnrun.exchange.nodes import OWN, numbering, require_nir
-from snnrun.exchange.reader import COUNTED, SUMMED, lags_of, unique
+from snnrun.exchange.nodes import OWN, require_nir
+from snnrun.exchange.reader import COUNTED, SUMMED, unique
 from snnrun.exchange.trained import Trained
 from snnrun.models.neurons import LI, LIF
 from snnrun.models.nir import NIR_NEURONS
