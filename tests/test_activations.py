@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from long import long_but
 
 from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, count_activations
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.units import units
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.program import Program
+from snnrun.models.neurons import LI, ROCKPOOL_LIF_DELTA
 from snnrun.training.costs import count_events
 from tests import graph_cases as graphs
 from tests.parity import native
@@ -42,14 +45,26 @@ def counted(backend: Backend, noise: Noise) -> np.ndarray:
     return found
 
 
+SEVERAL = graphs.Graph(
+    [("a", 5, ROCKPOOL_LIF_DELTA), ("output", graphs.CLASSES, LI)],
+    [{"ends": "input-a", "mean": 2.0}, {"ends": "a-a", "mean": 0.1}, {"ends": "a-output"}],
+)
+PROGRAMS = {
+    "axonal": graphs.GRAPHS["axonal"].program,
+    "several in a step": partial(SEVERAL.program, surrogate=True),
+}
+
+
 @pytest.mark.parametrize("name", BACKENDS)
-def test_activations_are_those_of_recorded_spikes(name: str) -> None:
-    backend = BACKENDS[name](graphs.GRAPHS["axonal"].program())
+@pytest.mark.parametrize("graph", long_but(PROGRAMS, ["axonal"]))
+def test_activations_are_those_of_recorded_spikes(graph: str, name: str) -> None:
+    backend = BACKENDS[name](PROGRAMS[graph]())
     graphs.start(backend)
     backend.late_steps = LATE
     expected = counted(backend, NO_NOISE)
     assert expected[0].any(axis=1).sum() > LATE // 2  # spikes in many of the last steps
-    assert expected[1].any()  # several events of a channel in a step
+    assert expected[1].any(axis=0)[: graphs.CHANNELS].any()
+    assert expected[1].any(axis=0)[graphs.CHANNELS :].any() == (graph != "axonal")
     found = backend.evaluate(graphs.data(), EXAMPLES)
     np.testing.assert_array_equal(found.activations, expected)
     by_events = np.zeros((2, LATE + 1, graphs.CHANNELS), np.int64)
