@@ -151,12 +151,13 @@ def test_the_axis_of_epochs_has_whole_numbers_that_do_not_overlap(count: int) ->
 
 @pytest.mark.long
 def test_a_run_that_is_resumed_goes_on_with_its_plots(tmp_path: Path, plotted: Path) -> None:
-    train(small(**PLOTS, N_EPOCH=1), tmp_path)
-    RunPaths(tmp_path).plot("training").unlink()
-    train(small(**PLOTS), tmp_path, resume=True)
-    assert pictures(tmp_path) == ALL
+    folder = tmp_path / plotted.name  # which is in the titles
+    train(small(**PLOTS, N_EPOCH=1), folder)
+    RunPaths(folder).plot("training").unlink()
+    train(small(**PLOTS), folder, resume=True)
+    assert pictures(folder) == ALL
     for name in ("weights", "raster", "activity", "confusion", "time_constants"):
-        pair = [RunPaths(folder).plot(name).read_bytes() for folder in (tmp_path, plotted)]
+        pair = [RunPaths(one).plot(name).read_bytes() for one in (folder, plotted)]
         assert pair[0] == pair[1], name
 
 
