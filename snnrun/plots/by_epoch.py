@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from snnrun.plots.histograms import panels, size_of
-from snnrun.plots.records import Records, some
-from snnrun.plots.style import BLUE, VERMILION, Picture, legend_of_all, marker, tidy
+from snnrun.plots.records import Records
+from snnrun.plots.style import BLUE, VERMILION, Picture, evenly, legend_of_all, marker, tidy
 
 BANDS = {(5, 95): 0.18, (25, 75): 0.35}  # quantiles in percent -> how dense their band is
 
@@ -37,7 +37,7 @@ def over_epochs(records: Records) -> Iterator[Picture]:
     if saved is None:
         return
     recorded = records.run.recorded()["weights"]
-    moments = [(recorded[k], records.recorded_tensors(recorded[k])) for k in some(len(recorded))]
+    moments = [(cursor, records.recorded_tensors(cursor)) for cursor in evenly(recorded)]
     last = {name: kept["value"] for name, kept in saved["tensors"].items()}
     moments.append(((saved["epoch"], saved["trial"]), last))
     weights, delays, taus = [], [], []

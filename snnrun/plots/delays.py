@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network
 from snnrun.plots.histograms import bins_of, panels, size_of
-from snnrun.plots.style import BLUE, GREY, SCALE, VERMILION, Picture, legend_of_all, tidy
+from snnrun.plots.style import BLUE, GREY, SCALE, VERMILION, Picture, evenly, legend_of_all, tidy
 
 COUNTED = {
     DelayKind.AXONAL: "presynaptic neurons",
@@ -69,19 +69,13 @@ def courses(
         if delays.trained:
             before = [("at the start", delays.start[exist])]
             moments = [(when, of[name][exist]) for when, of in recorded.items() if name in of]
-            before += _some(moments)
+            before += evenly(moments, MOST_BETWEEN)
         found.append(
             DelayCourse(
                 projection=name, kind=delays.kind, trained=delays.trained, now=now, before=before
             )
         )
     return found
-
-
-def _some(moments: list[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
-    """Return moments that are evenly spread."""
-    count = min(len(moments), MOST_BETWEEN)
-    return [moments[int(k)] for k in np.linspace(0, len(moments) - 1, count).round()]
 
 
 def histograms_of_delays(found: Sequence[DelayCourse], title: str) -> Picture:

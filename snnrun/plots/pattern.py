@@ -29,13 +29,6 @@ class Shown:
     spikes: Sequence[Spikes]
 
 
-def chosen(count: int) -> list[int]:
-    """Return which of ``count`` recorded trials are shown: evenly spread, first and last among."""
-    if count <= MOST_COLUMNS:
-        return list(range(count))
-    return [round(k * (count - 1) / (MOST_COLUMNS - 1)) for k in range(MOST_COLUMNS)]
-
-
 def patterns(
     columns: Sequence[Shown], trial_ms: float, target: Spikes | None, title: str
 ) -> Picture:

@@ -28,7 +28,6 @@ Tensors = Mapping[str, np.ndarray]
 # Gives the built program of a configuration, for these data
 Opener = Callable[[Config, Splits], AbstractContextManager[Backend]]
 SPLITS = {"train": "training"}
-MOST_MOMENTS = 60  # in a curve or an animation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +169,6 @@ def chosen(recorded: Sequence[Cursor], asked: Asked, kind: str) -> Cursor:
 def counted(epochs: Sequence[int], epoch: int) -> int:
     """Return an epoch, which counts from the end of some others where it is negative."""
     return epochs[epoch] if -len(epochs) <= epoch < 0 else epoch
-
-
-def some(count: int) -> list[int]:
-    """Return which of so many moments are shown: evenly spread, first and last among them."""
-    shown = min(count, MOST_MOMENTS)
-    return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
 def listed_cursors(recorded: Sequence[Cursor], most: int = 10) -> str:

@@ -19,8 +19,8 @@ from snnrun.plots.confusion import confusion
 from snnrun.plots.decisions import applies, decisions, decisions_over_time
 from snnrun.plots.learned import pictures_of
 from snnrun.plots.raster import raster_over_time
-from snnrun.plots.records import Asked, Records, after, counted, some
-from snnrun.plots.style import DPI, Picture, Size
+from snnrun.plots.records import Asked, Records, after, counted
+from snnrun.plots.style import DPI, Picture, Size, evenly
 from snnrun.plots.trials import example_of, rasters, side_by_side, variables
 from snnrun.record.columns import PHASES
 from snnrun.record.reader import Run
@@ -264,12 +264,12 @@ def frames(records: Records, name: str, asked: Asked) -> list[Picture]:
         return list(raster_over_time(example_of(records, asked)))
     epochs = len(run.epochs.get("epoch", ()))
     if name == COURSE:
-        shown = [_training(run, records.title, k + 1) for k in some(epochs)]
+        shown = [_training(run, records.title, k + 1) for k in evenly(range(epochs))]
     elif name == "confusion":
-        moments = [Asked(epoch=int(run.epochs["epoch"][k])) for k in some(epochs)]
+        moments = [Asked(epoch=int(epoch)) for epoch in evenly(run.epochs["epoch"].tolist())]
         shown = [picture for one in moments for picture in _confusion(records, one)]
     else:
-        moments = [Asked(epoch=e, trial=t) for e, t in (recorded[k] for k in some(len(recorded)))]
+        moments = [Asked(epoch=e, trial=t) for e, t in evenly(recorded)]
         if name == "decisions":
             shown = list(decisions_over_time(records, moments))
         else:

@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib import colormaps
@@ -41,6 +41,7 @@ _KEY, _GAP = 0.45, 0.3  # room for the line of a legend's entry, and between ent
 _MARGIN = 0.12  # of a figure, in inches
 _MARKED = 25  # epochs up to which every one has a marker
 _LOGARITHMIC = 20.0  # ratio of largest to smallest value from which on an axis is logarithmic
+Item = TypeVar("Item")
 Size = tuple[float, float]  # width and height in inches
 
 
@@ -128,6 +129,12 @@ def shortened(text: str, size: float, width: float) -> str:
     while len(text) > 1 and width_of(f"{text} ...", size) > width:
         text = text[:-1].rstrip(" ,=")
     return f"{text} ..."
+
+
+def evenly(items: Sequence[Item], most: int = 60) -> list[Item]:
+    """Return ``most`` of some items: evenly spread, first and last among them."""
+    count = min(len(items), most)
+    return [items[round(k * (len(items) - 1) / max(1, count - 1))] for k in range(count)]
 
 
 def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from snnrun.datasets import load as load_data
 from snnrun.errors import DataError, RecordError
-from snnrun.plots.pattern import Shown, chosen, patterns
+from snnrun.plots.pattern import MOST_COLUMNS, Shown, patterns
 from snnrun.plots.potentials import Course, potentials
 from snnrun.plots.raster import OUTPUT, Example, Spikes, raster, target_spikes, titled
 from snnrun.plots.records import Asked, Cursor, Records
-from snnrun.plots.style import Picture
+from snnrun.plots.style import Picture, evenly
 from snnrun.record.paths import SPIKES, VARIABLES
 from snnrun.record.spikes import SpikeRecord
 
@@ -96,7 +96,7 @@ def side_by_side(records: Records) -> Iterator[Picture]:
             title=f"epoch {cursor[0]}, trial {cursor[1]}",
             spikes=[_spikes(n, s, None) for n, s in spikes_at(records, cursor).items()],
         )
-        for cursor in (recorded[k] for k in chosen(len(recorded)))
+        for cursor in evenly(recorded, MOST_COLUMNS)
     ]
     title = f"{records.title}: {len(columns)} of {len(recorded)} recorded trials"
     yield patterns(columns, config.TRIAL_MS, target_of(records), title)
