@@ -5,7 +5,7 @@ const content = {
   charts: JSON.parse(document.getElementById("charts").textContent),
   watched: JSON.parse(document.getElementById("watched").textContent),
 };
-const drawn = new Map(); // name of a chart -> the mark and the view that it shows
+const drawn = new Map(); // name of a chart -> the mark of what it shows
 const sorted = new Map(); // name of a table -> column and direction
 const marks = new Map(Object.entries(JSON.parse(document.getElementById("marks").textContent))); // of parts
 const PRINTED_WIDTH = 680;
@@ -39,7 +39,11 @@ function painted(value) {
 function layoutOf(own) {
   const ink = css("ink"), grid = css("line");
   const axis = { gridcolor: grid, linecolor: grid, zerolinecolor: grid, zeroline: false, automargin: true, ticks: "" };
-  const layout = {
+  const axes = Object.entries(painted(own)).map(([name, value]) => {
+    // A zoom stays where the quantity is the same, also in another view
+    return [name, /^[xy]axis/.test(name) ? { ...value, uirevision: value.title?.text ?? "" } : value];
+  });
+  return {
     template: { layout: { xaxis: axis, yaxis: axis, annotationdefaults: { font: { color: ink } } } },
     font: { family: css("font"), size: 12, color: ink },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -50,9 +54,8 @@ function layoutOf(own) {
     hoverlabel: { bgcolor: css("card"), bordercolor: grid, font: { color: ink } },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     uirevision: "kept",
-    ...painted(own),
+    ...Object.fromEntries(axes),
   };
-  return layout;
 }
 
 const webgl = (() => {
@@ -85,17 +88,19 @@ function choices(figure) {
   const select = figure.querySelector("select");
   if (!select) return;
   const labels = content.charts[figure.id].views.map((view) => view.label);
-  const before = select.value;
+  const before = [...select.options].map((option) => option.value);
+  if (labels.join("\n") === before.join("\n")) return;
+  const latest = figure.classList.contains("latest");
+  const follows = latest && select.selectedIndex === before.length - 1; // nobody chose another one
+  const kept = follows ? -1 : labels.indexOf(select.value);
   select.replaceChildren(...labels.map((label) => new Option(label, label)));
-  const last = figure.classList.contains("latest") ? labels.length - 1 : 0;
-  select.selectedIndex = labels.includes(before) ? labels.indexOf(before) : last;
-  select.onchange = () => draw(figure, true);
+  select.selectedIndex = kept >= 0 ? kept : latest ? labels.length - 1 : 0;
+  select.onchange = () => draw(figure);
 }
 
-function draw(figure, changed) {
+function draw(figure) {
   const plot = figure.querySelector(".plot");
   const view = viewOf(figure);
-  if (changed) drawn.delete(figure.id);
   const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
   drawn.set(figure.id, content.charts[figure.id].mark);
   const layout = layoutOf(view.layout);
@@ -124,6 +129,7 @@ function prepare(root) {
     nearby.observe(figure);
   }
   root.querySelectorAll("table.sorts").forEach(sortable);
+  root.querySelectorAll(".pair").forEach(compareTwo);
 }
 
 // Tables
@@ -249,10 +255,8 @@ function take(fresh) {
   if (names.join() !== there.join()) rebuild(main, fresh.sections);
   for (const section of fresh.sections) refresh(document.getElementById(section.name), section.parts);
   for (const figure of figures()) {
-    if (drawn.has(figure.id) && drawn.get(figure.id) !== content.charts[figure.id].mark) {
-      choices(figure);
-      draw(figure);
-    }
+    choices(figure);
+    if (drawn.has(figure.id) && drawn.get(figure.id) !== content.charts[figure.id].mark) draw(figure);
   }
 }
 
@@ -286,6 +290,8 @@ function refresh(section, parts) {
     marks.set(name, mark);
     const made = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
     drawn.delete(name);
+    const boxes = [...made.querySelectorAll(".pair select")];
+    old?.querySelectorAll(".pair select").forEach((one, k) => { boxes[k].value = one.value; });
     const details = [...made.querySelectorAll("details")];
     old?.querySelectorAll("details").forEach((one, k) => details[k]?.toggleAttribute("open", one.open));
     const holder = document.createElement("div");
@@ -309,7 +315,6 @@ async function unpacked(text) {
 }
 
 async function start() {
-  document.querySelectorAll(".pair").forEach(compareTwo);
   button.textContent = isDark() ? "Light" : "Dark";
   const packed = document.getElementById("plotly");
   const script = document.createElement("script");

@@ -230,7 +230,10 @@ def _differences(jobs: Sequence[Job]) -> list[Part]:
     names = [_name(job, given) for job in known]
     boxes = []
     for place, word in enumerate(("this run", "and this one")):
-        options = [element("option", name, selected=k == place) for k, name in enumerate(names)]
+        options = [
+            element("option", name, value=str(job.number), selected=k == place)
+            for k, (job, name) in enumerate(zip(known, names, strict=True))
+        ]
         boxes.append(element("label", f"{word} ", element("select", *options)))
     heads = (element("th", text, scope="col") for text in ("key", "this run", "and this one"))
     table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows))

@@ -142,6 +142,20 @@ def test_a_raster_is_zoomed_and_another_example_chosen(browser: Any, pages: dict
         assert page.evaluate(f"{plot}._fullLayout.xaxis.range") == zoomed
 
 
+def test_a_zoom_does_not_stay_for_another_quantity(browser: Any, pages: dict[str, str]) -> None:
+    with opened(browser, pages["runs"]) as page:
+        chart = page.locator("#curves-0")
+        chart.scroll_into_view_if_needed()
+        chart.locator(".main-svg").first.wait_for()
+        axis = "document.querySelector('#curves-0 .plot')._fullLayout.yaxis"
+        page.evaluate(
+            "Plotly.relayout(document.querySelector('#curves-0 .plot'), {'yaxis.range': [5, 6]})"
+        )
+        chart.locator("select").select_option(label="validation loss")
+        page.wait_for_function(f"{axis}.title.text === 'validation loss'")
+        assert page.evaluate(f"{axis}.range") != [5, 6]
+
+
 def test_light_and_dark_are_switched_with_the_charts(browser: Any, pages: dict[str, str]) -> None:
     with opened(browser, pages["run"]) as page:
         ink = "document.querySelector('#course .plot')._fullLayout.font.color"
