@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nir
+import numpy as np
 import pytest
 
 from snnrun import __version__, train
@@ -36,6 +38,7 @@ from snnrun.schema import KEYS
 
 ROOT = Path(__file__).parents[1]
 README, MODELS = ROOT / "README.md", ROOT / "snnrun" / "models" / "README.md"
+DATA = ROOT / "docs" / "data.md"
 HOUSE = Path(__file__).parents[1] / "docs" / "architecture.md"
 PLOTS, TUTORIAL = ROOT / "docs" / "plots.md", ROOT / "docs" / "tutorial.md"
 SWEEPS, PAGE = ROOT / "docs" / "sweeps.md", ROOT / "docs" / "page.md"
@@ -72,20 +75,34 @@ def example_commands(document: Path) -> Iterator[list[str]]:
 
 SNNRUN = [
     words[1:]
-    for document in (README, MODELS, PLOTS, PAGE, SWEEPS, TUTORIAL, RUNS, LOGGERS)
+    for document in (README, DATA, MODELS, PLOTS, PAGE, SWEEPS, TUTORIAL, RUNS, LOGGERS)
     for words in shell_commands(document)
     if words[0].rpartition("/")[2] == "snnrun"
 ]
 
 
+def write_network(path: Path) -> None:
+    """Write a network in NIR, of ten neurons."""
+    parameters = ("tau", "r", "v_leak", "v_threshold", "v_reset")
+    neurons = nir.LIF(**{name: np.ones(10) for name in parameters})
+    shape = (2, 34, 34)
+    flat = nir.Flatten(input_type={"input": np.array(shape)}, start_dim=0)
+    linear = nir.Linear(weight=np.ones((10, np.prod(shape))))
+    nir.write(path, nir.NIRGraph.from_list(flat, linear, neurons))
+
+
 @pytest.fixture
 def users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the files that the README shows, which is the current one."""
-    for block in blocks(README, "python") + blocks(README, "yaml"):
+    found = [
+        block for d in (README, DATA) for kind in ("python", "yaml") for block in blocks(d, kind)
+    ]
+    for block in found:
         if name := FILE.search(block):
             path = tmp_path / name[1]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block)
+    write_network(tmp_path / "net.nir")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -208,7 +225,7 @@ def test_the_readmes_neuron_can_be_derived_and_its_preset_names_it() -> None:
 
 @pytest.mark.usefixtures("users_folder")
 def test_the_readmes_data_set_learns_as_it_is_pasted() -> None:
-    [pasted] = [words for words in SNNRUN if "dataset=bars" in words]
+    [pasted] = [words for words in SNNRUN if words[0] == "train" and "dataset=bars" in words]
     done = subprocess.run(
         [sys.executable, "-m", "snnrun", *pasted, "MODEL_SEED=1"],
         capture_output=True,

@@ -28,6 +28,7 @@ OF_FOLDERS = {  # with their options
     "note": (),
     "remove": ("--older", "--filter", "--yes"),
     "pack": ("--output",),
+    "export": ("--to", "--output", "--stepping"),
 }
 DATA_ACTIONS = ("info", "verify", "fetch")
 

@@ -23,7 +23,7 @@ with a file that says its defaults, and may have options of its own for ``reques
     dataset: {name: mylab.data.my_set}
     TRIAL_MS: 500.0
 
-and then `snnrun train --config-dir my_conf dataset=my_set`; README.md has one that can be pasted.
+and then `snnrun train --config-dir my_conf dataset=my_set`; docs/data.md has one to paste.
 With ``files`` as well, `snnrun data info | verify | fetch` work for them.
 
 A built-in one called NAME is the constant NAME of the module snnrun.datasets.name, with
