@@ -236,3 +236,9 @@ def test_a_server_that_is_away_costs_a_warning(
     (message,) = run.warnings["message"]
     assert "logger=mlflow: failed, and is given nothing more of this run" in message
     assert run.finished
+
+
+def test_what_was_logged_of_epochs_that_are_void_is_taken_back(tool: str, tmp_path: Path) -> None:
+    train(small(logger=[tool], CHECKPOINT=False, ETA=1e-2), tmp_path)
+    train(small(logger=[tool], CHECKPOINT=False), tmp_path, resume=True)  # from its first epoch
+    assert_logged(load_run(tmp_path), tool)
