@@ -25,7 +25,7 @@ from snnrun.record.owner import at_rest
 from snnrun.record.paths import RunPaths
 
 FORMATS = (".tar.gz", ".tgz", ".tar", ".zip")
-OF_RUN = "run:"  # before a path in a configuration: it is one of the run folder
+OF_RUN = "run:inputs/"  # before the name of a file in a configuration: it is in the run folder
 
 Add = Callable[[str, "Path | bytes"], None]
 
@@ -75,7 +75,7 @@ def pack(
 def at_home(value: Any, root: Path) -> Any:
     """Return a value of a configuration with the paths that ``pack`` has put into it."""
     if isinstance(value, str) and value.startswith(OF_RUN):
-        return str(root.absolute() / value.removeprefix(OF_RUN))
+        return str(RunPaths(root.absolute()).inputs / value.removeprefix(OF_RUN))
     if isinstance(value, Mapping):
         return {key: at_home(item, root) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -129,7 +129,7 @@ def _portable(value: Any, inputs: dict[str, Path]) -> Any:
     if not file.is_file():
         return value
     name = next(n for n in _names(file) if inputs.setdefault(n, file) == file)
-    return f"{OF_RUN}{RunPaths(Path()).inputs.name}/{name}"
+    return f"{OF_RUN}{name}"
 
 
 def _names(file: Path) -> Iterator[str]:
