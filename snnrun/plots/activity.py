@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from snnrun.plots.histograms import panels, size_of
+from snnrun.plots.histograms import COLUMNS, panels, size_of
 from snnrun.plots.style import (
     BLUE,
     VERMILION,
@@ -62,10 +62,15 @@ def activity_by_epoch(epochs: Columns, sizes: Mapping[str, int], title: str) -> 
         title: Above everything.
     """
     names = [c.partition("/")[2] for c in epochs if c.startswith("spikes_per_neuron/")]
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
 
     def paint(figure: Figure) -> None:
-        grid = figure.subplots(2, len(names), sharex=True, squeeze=False)
-        for (spikes, silent), name in zip(grid.T, names, strict=True):
+        grid = figure.subplots(2 * rows, columns, sharex=True, squeeze=False)
+        pairs = grid.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)
+        for axes in pairs[len(names) :].ravel():
+            axes.set_axis_off()
+        for (spikes, silent), name in zip(pairs, names, strict=False):
             _curves(spikes, epochs, "spikes_per_neuron", name)
             _curves(silent, epochs, "silent_neurons", name)
             of = f" of {sizes[name]}" if name in sizes else ""
@@ -75,9 +80,10 @@ def activity_by_epoch(epochs: Columns, sizes: Mapping[str, int], title: str) -> 
                 axes.set_ylim(0, max(1.1 * axes.get_ylim()[1], 1e-3 if axes is spikes else 1.0))
             silent.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
             by_epoch(silent, epochs["epoch"])
+            silent.tick_params(labelbottom=True)
         legend_of_all(figure, grid.ravel())
 
-    return Picture("activity_by_epoch", (max(7.0, 4.0 * len(names)), 6.0), title, paint)
+    return Picture("activity_by_epoch", (max(7.0, 4.0 * columns), 0.8 + 5.2 * rows), title, paint)
 
 
 def _curves(axes: Axes, epochs: Columns, quantity: str, name: str) -> None:

@@ -22,6 +22,7 @@ from snnrun.plots.style import (
     BLACK,
     COLOURS,
     GREY,
+    LINES,
     ORDERED,
     SMALL,
     TEXT,
@@ -40,7 +41,6 @@ from snnrun.record.reader import Run, load_run
 from snnrun.tasks import Task
 
 WIDTH, ROW = 10.5, 3.3  # inches
-LINES: tuple[Any, ...] = ("-", "--", ":", "-.")
 SPLITS = {"train": "training", "validation": "validation"}
 MOST_OTHERS = 2  # keys beside that of the colours that kinds of lines tell
 MOST_TICKS = 8  # values that are all written at a scale of colours

@@ -30,6 +30,7 @@ from snnrun.record.paths import RunPaths
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+LINES: tuple[Any, ...] = ("-", "--", ":", "-.")
 GREY = "#999999"
 SCALE = "viridis"  # of what has an order
 ORDERED = ListedColormap(colormaps[SCALE](np.linspace(0, 0.9, 256)))  # that, for lines on white

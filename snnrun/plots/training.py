@@ -14,17 +14,19 @@ from snnrun.plots.style import (
     COLOURS,
     GREEN,
     GREY,
+    LINES,
     VERMILION,
     Picture,
     by_epoch,
     legend,
+    legend_of_all,
     marker,
     tidy,
 )
 from snnrun.plots.style import logarithmic_if_wide as log_if_wide
 from snnrun.tasks import Task
 
-SIZE = (10.5, 7.0)
+SIZE = (10.5, 7.4)
 Columns = Mapping[str, np.ndarray]
 SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
 
@@ -68,7 +70,7 @@ def course(
         log_if_wide(below[0])
         _draw_populations(below[1], epochs, activity["spikes"])
         tidy(below[1], "Activity", y="spikes per neuron")
-        legend(below[1])
+        legend_of_all(figure, below[1:])
         _draw_populations(below[2], epochs, activity["silent"])
         tidy(below[2], "Silent neurons", y="neurons")
         for axes in (score, loss, *below):
@@ -109,18 +111,15 @@ def _draw_splits(axes: Axes, epochs: Columns, quantity: str, test: Mapping[str, 
 
 def _draw_populations(axes: Axes, epochs: Columns, columns: Columns) -> None:
     """Draw one curve per population; ``columns`` are named QUANTITY/POPULATION."""
-    for (name, values), colour in zip(columns.items(), _cycle(len(columns)), strict=True):
+    for k, (name, values) in enumerate(columns.items()):
         axes.plot(
             epochs["epoch"],
             values,
-            color=colour,
+            LINES[k // len(COLOURS) % len(LINES)],
+            color=COLOURS[k % len(COLOURS)],
             label=name.partition("/")[2],
             marker=marker(_n(epochs)),
             markersize=3,
         )
     top = max((np.nanmax(values) for values in columns.values()), default=1.0)
     axes.set_ylim(0, 1.1 * top or 1.0)
-
-
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[k % len(COLOURS)] for k in range(count)]
