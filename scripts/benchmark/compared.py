@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchmark.exchange import (
     Traces,
     channels_first,
     dense,
+    gain_of,
     in_norse,
     in_sinabs,
     in_snnrun,
@@ -183,3 +185,55 @@ def trial_of(found: Traces, node: str, example: int, lag: int) -> Any:
     potentials[:lag] = 0.0
     steps, neurons = np.nonzero(found.spikes[node][: len(potentials) - lag, example])
     return SimpleNamespace(states=({"V": potentials},), steps=(steps + lag,), neurons=(neurons,))
+
+
+def of_traces(file: Path, traces: Sequence[Path], dt: float) -> Iterator[str]:
+    """Yield a table: how far the traces of a neuron are apart, of programs and of snnrun.
+
+    Each trace is a file NAME_PROGRAM.csv with a line for each step: input, potential after the
+    reset, spikes. Potentials may have the threshold or the input's gain as their unit.
+    """
+    found = {path.stem.rpartition("_")[2]: np.loadtxt(path, delimiter=",") for path in traces}
+    graph = nir.read(file)
+    neuron = next(node for node in graph.nodes.values() if spikes(node))
+    units = [1.0, float(neuron.v_threshold[0]), float(gain_of(neuron, dt)[0])]
+    courses: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    own = ["exact", "euler", *(name for name in found if name in ("norse", "snntorch", "sinabs"))]
+    for stepping in own:
+        given = found.get(stepping, next(iter(found.values())))
+        courses[f"snnrun {stepping}"] = trace_of(file, given[:, 0], stepping, dt)
+    expected = courses["snnrun exact"][0]
+    for name, (_, potential, emitted) in ((name, trace.T) for name, trace in found.items()):
+        unit = min(units, key=lambda u: np.median(np.abs(potential * u - expected)))
+        courses[name] = (potential * unit, emitted)
+    yield "potentials: largest difference; in brackets, steps in which one of both spikes"
+    yield f"{'':15}" + "".join(f"{name:>15}" for name in found)
+    for name, (potential, emitted) in courses.items():
+        cells = (
+            f"{np.abs(potential - courses[other][0]).max():>10.1e} "
+            f"({int((emitted != courses[other][1]).sum()):2})"
+            for other in found
+        )
+        yield f"{name:15}" + "".join(cells)
+
+
+def trace_of(
+    file: Path, given: np.ndarray, stepping: str, dt: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return potentials after the reset, and spikes, of the neuron of a file.
+
+    An input that is not of 0 and 1 is one with other weights. Sinabs has time constants in steps.
+    """
+    graph, height = nir.read(file), float(given.max())
+    events = (given / height).reshape(-1, 1, 1)
+    with TemporaryDirectory() as folder:
+        scaled = Path(folder) / "net.nir"
+        for node in graph.nodes.values():
+            if isinstance(node, nir.Affine | nir.Linear):
+                node.weight = node.weight * height
+        nir.write(scaled, graph)
+        keys = {"network.stepping": stepping}
+        keys |= {"network.file_step": dt * 1000} if stepping == "sinabs" else {}
+        found = in_snnrun(scaled, events, dt, **keys)
+    (potential,), (emitted,) = found.potentials.values(), found.spikes.values()
+    return potential.ravel(), emitted.ravel()

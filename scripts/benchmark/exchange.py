@@ -26,6 +26,7 @@ import snnrun
 from snnrun.exchange.reader import OUTPUT, unique
 from snnrun.record.spikes import SpikeRecord
 
+torch.set_num_threads(1)  # steps are small
 NEURONS = (nir.IF, nir.LIF, nir.CubaLIF, nir.LI, nir.CubaLI)
 NEVER = 1e30  # threshold of what only integrates
 
@@ -235,6 +236,7 @@ def in_snnrun(
         names[last_of(graph)] = OUTPUT
     own = {"network": "nir", "network.file": str(file), "DT_MS": dt * 1000}
     own |= {"TRIAL_MS": given.shape[1] * dt * 1000, "LOSS_TYPE": "max", "preset": "none"}
+    subtracted = keys.get("network.stepping") == "sinabs"
     courses = [(name, "V") for name in names.values()] if potentials else []
     sent = [name for node, name in names.items() if spikes(graph.nodes[node])]
     found = snnrun.evaluate(own | keys, given, spikes=sent, variables=courses)
@@ -242,18 +244,27 @@ def in_snnrun(
     for node, name in names.items():
         seen = slice(lags[node], lags[node] + steps)
         shape = np.shape(graph.nodes[node].r)
-        emitted = np.zeros(1)
         if name in sent:
             emitted = dense(found.spikes[name], range(len(given)), given.shape[1], dt)[seen]
             traces.spikes[node] = channels_first(emitted, shape)
         if potentials:
-            course = np.where(emitted > 0, 0.0, found.variables[name, "V"].swapaxes(0, 1)[seen])
-            traces.potentials[node] = channels_first(course, shape)
+            course = channels_first(found.variables[name, "V"].swapaxes(0, 1)[seen], shape)
+            emitted = traces.spikes.get(node)
+            traces.potentials[node] = after_reset(course, emitted, graph.nodes[node], subtracted)
     return traces
 
 
 def spikes(node: nir.NIRNode) -> bool:
     return hasattr(node, "v_threshold")
+
+
+def after_reset(potential: Any, emitted: Any, node: nir.NIRNode, subtracted: bool) -> Any:
+    """Return potentials after the reset; ``subtracted``: by the threshold of each spike."""
+    if emitted is None:
+        return potential
+    if subtracted:
+        return potential - emitted * node.v_threshold
+    return np.where(emitted > 0, 0.0, potential)
 
 
 def input_of(graph: nir.NIRGraph) -> str:
