@@ -182,7 +182,7 @@ def _runs(found: Several) -> Table:
     rows = []
     for job in jobs:
         values = [getattr(job, f"{score}_score") for score in scores]
-        epochs = f"{job.epochs} of {job.n_epochs}" if job.n_epochs else "-"
+        epochs = f"{job.epochs}/{job.n_epochs}" if job.n_epochs else "-"
         rows.append(
             [
                 Cell(_link(job, found.beside), job.number),

@@ -142,6 +142,18 @@ def test_mistakes_are_told(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize("found", [True, False])
+def test_a_page_is_opened_where_there_is_a_browser(
+    found: bool, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda link: opened.append(link) or found)
+    file = tmp_path / "a page.html"
+    done = here("report", str(runs / "b"), "--open", "--output", str(file))
+    assert (done.returncode, opened) == (0, [file.as_uri()])
+    assert ("no browser was found" in done.stderr) is not found
+
+
 @pytest.mark.parametrize("library", ["plotly", "matplotlib"])
 def test_without_what_it_needs_it_says_how_to_install_it(
     library: str, runs: Path, monkeypatch: pytest.MonkeyPatch
