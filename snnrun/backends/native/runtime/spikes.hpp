@@ -94,7 +94,7 @@ struct OnThreshold {
 // What the neurons of a block do on their threshold in a step.
 template <class L> class OfBlock {
   public:
-    static constexpr bool keeps = true;
+    static constexpr bool keeps() { return true; }
     // Enters vector x of block b; `kept`: what the way back needs, [KEPT].
     void enter(int, int x, OnThreshold which, const vf* kept) {
         const int shift = x * LANES % 64, word = x * LANES / 64;
@@ -136,11 +136,12 @@ template <class L> class OfLayer {
         uint32_t late, crossed;
     };
     static constexpr size_t MOST = L::WIDTH / LANES + 1;
-    const bool keeps;  // whether a way back follows that reads what is kept
-    OfLayer(Vector* at, bool trained) :
-        keeps(trained || L::Model::COUNTED), first_(at), end_(at) {}
+    OfLayer(Vector* at, bool trained) : trained_(trained), first_(at), end_(at) {}
+    // Whether a way back follows that reads what is kept; asked where all arrive by lists, as in
+    // large layers.
+    bool keeps() const { return trained_ || !L::ARRIVED || L::Model::COUNTED; }
     void enter(int b, int x, OnThreshold which, const vf* kept) {
-        for (int r = 0; keeps && r < KEPT<L>; r++) end_->kept[r] = kept[r];
+        for (int r = 0; keeps() && r < KEPT<L>; r++) end_->kept[r] = kept[r];
         end_->spiking = which.spiking | uint64_t(b * L::B + x) << 32;
         if constexpr (DROPS) end_->late = which.late, end_->crossed = which.crossed;
         end_ += (which.spiking | which.crossed) != 0;
@@ -161,6 +162,7 @@ template <class L> class OfLayer {
               [&](int r) { return at.kept[r][lane]; });
         }
     }
+    const bool trained_;
     Vector *const first_, *end_;
 };
 

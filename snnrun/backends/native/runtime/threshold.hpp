@@ -69,7 +69,7 @@ static inline bool append_spikes(Work<L>& work, const Entered& entered, int c, i
         entered.each_crossed([&](int i, bool, const auto& kept) {
             if (padding(i)) return;
             to.neuron[crossings] = i;
-            for (int r = 0; entered.keeps && r < M::RECORDS; r++)
+            for (int r = 0; entered.keeps() && r < M::RECORDS; r++)
                 to.state[r * C + crossings] = kept(r);
             crossings++;
         });
@@ -82,7 +82,7 @@ static inline bool append_spikes(Work<L>& work, const Entered& entered, int c, i
         for (; times > 0; times--, count++) {
             spikes.neuron[count] = i;
             if constexpr (M::DROPS_SPIKES) spikes.postponed[count] = late;
-            for (int r = 0; entered.keeps && r < M::RECORDS; r++)
+            for (int r = 0; entered.keeps() && r < M::RECORDS; r++)
                 spikes.state[r * C + count] = kept(r);
             for (int r = 0; M::REFRACTORY > 0 && r < M::STATES; r++)
                 spikes.released[r * C + count] = 0;
