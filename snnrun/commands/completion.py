@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 
 from snnrun.commands.arguments import WITH_VALUE, WITHOUT_VALUE, split
 from snnrun.commands.choices import groups
+from snnrun.commands.export import SUFFIXES as FORMATS
 from snnrun.commands.names import COMMANDS, PLOT_OPTIONS, SWEEP_ACTIONS
 from snnrun.config import conf_dir
 from snnrun.errors import ConfigError
@@ -22,6 +23,7 @@ from snnrun.schema import SCHEMA
 TAKES_CONFIG = ("train", "crossval", "gradcheck", "compile", "data")
 OF_FOLDERS = {  # with their options
     "plot": PLOT_OPTIONS,
+    "export": ("--to", "--output", "--stepping"),
     "report": ("--output", "--open"),
     "watch": ("--port", "--host"),
     "runs": ("--filter", "--sort", "--csv", "--json"),
@@ -76,6 +78,8 @@ def _of_options(word: str, before: Sequence[str], options: Collection[str]) -> l
         return _starting(word, options)
     if before and before[-1] in ("--by", "--sort"):
         return _starting(word, SCHEMA)
+    if before and before[-1] == "--to":
+        return _starting(word, FORMATS)
     if before and before[-1] == "--filter":
         return _key_words(word, SCHEMA)
     return []

@@ -170,7 +170,7 @@ def _layers_alike(values: Values) -> Iterator[str]:
     if key:
         yield (
             f"{key}: rule=superspike trains one hidden layer of NUM_HIDDEN neurons, or "
-            "none with rule.feedback=none; leave the network's lists out"
+            f"none with rule.feedback=none; leave {key} out"
         )
 
 

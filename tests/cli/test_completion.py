@@ -23,6 +23,7 @@ def completed(line: str, capsys: Say, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("snnrun tr", ["train"]),
         ("snnrun ", list(COMMANDS)),
         ("/usr/bin/snnrun re", ["resume", "remove", "report"]),
+        ("snnrun export --to n", ["nir", "npz"]),
         (
             "snnrun train dataset=",
             [
