@@ -77,7 +77,8 @@ def exported(run: Run, to: str, *words: str) -> Path:
 
 def last_test(run: Run) -> dict[str, float]:
     found = next(test for test in run.tests if test.weights.kind == "last")
-    return {n: v for n, v in found.figures.items() if "second" not in n}
+    of_results = ("loss", "accuracy", "spikes_per_neuron/", "silent_neurons/")
+    return {n: v for n, v in found.figures.items() if n.startswith(of_results)}
 
 
 @pytest.mark.parametrize(
