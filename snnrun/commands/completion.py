@@ -23,7 +23,6 @@ from snnrun.schema import SCHEMA
 TAKES_CONFIG = ("train", "crossval", "gradcheck", "compile", "data")
 OF_FOLDERS = {  # with their options
     "plot": PLOT_OPTIONS,
-    "export": ("--to", "--output", "--stepping"),
     "report": ("--output", "--open"),
     "watch": ("--port", "--host"),
     "runs": ("--filter", "--sort", "--csv", "--json"),

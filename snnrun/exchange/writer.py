@@ -176,13 +176,13 @@ class Writer:
         if kind != "IF" and kind != "I":
             fields.setdefault("v_leak", 0.0)
         fields.setdefault("r", 1.0)
-        spread = {n: spread(v, size) for n, v in fields.items()}
+        found = {n: spread(v, size) for n, v in fields.items()}
         for name in ("tau", "tau_mem", "tau_syn"):
-            if name in spread:
-                spread[name] = spread[name] / self.reading.scale
-        if "v_threshold" in spread:
-            spread.setdefault("v_reset", np.zeros(size))
-        return spread
+            if name in found:
+                found[name] = found[name] / self.reading.scale
+        if "v_threshold" in found:
+            found.setdefault("v_reset", np.zeros(size))
+        return found
 
     def _biases(self, population: Population) -> tuple[np.ndarray, np.ndarray]:
         """Return what is added to the input of each neuron in a step.
