@@ -18,9 +18,9 @@ from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
 from snnrun.record.saved import save_composed
-from snnrun.report.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
 from snnrun.run import train
 from snnrun.shell import command
+from snnrun.terminal.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
 
 Read = Callable[[Config], Splits]
 

@@ -11,10 +11,10 @@ from snnrun.config import Config
 from snnrun.errors import told
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.report.reporter import Reporter
 from snnrun.shell import command
 from snnrun.stop import TIME_IS_UP, Pruned, Stop, StopNow
 from snnrun.summary import stopped, stopped_early
+from snnrun.terminal.reporter import Reporter
 from snnrun.training.loop import Stopped
 from snnrun.training.state import State
 

@@ -46,13 +46,13 @@ from snnrun.record.reader import load_run
 from snnrun.record.recordings import Recordings
 from snnrun.record.scratch import scratch
 from snnrun.record.writer import RunRecord
-from snnrun.report.notices import enter
-from snnrun.report.plain import PlainReporter
-from snnrun.report.reporter import Reporter
-from snnrun.report.terminal import Together, make_reporter
 from snnrun.stop import stop_requests
 from snnrun.summary import found, outcome, tested_again
 from snnrun.tasks import Task
+from snnrun.terminal.choice import Together, make_reporter
+from snnrun.terminal.notices import enter
+from snnrun.terminal.plain import PlainReporter
+from snnrun.terminal.reporter import Reporter
 from snnrun.training.checkpoint import load as load_checkpoint
 from snnrun.training.early import OnEpoch
 from snnrun.training.evaluate import evaluate, make_final_tests, require_test_set

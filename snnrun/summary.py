@@ -16,12 +16,12 @@ from snnrun.presets import Setting, said_of
 from snnrun.record.evaluation import Evaluation, final_tests
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.report import costs
-from snnrun.report.notices import counted
-from snnrun.report.tests import table_of_tests
 from snnrun.shell import Line, command
 from snnrun.stop import Stop
 from snnrun.tasks import Task
+from snnrun.terminal import costs
+from snnrun.terminal.notices import counted
+from snnrun.terminal.tests import table_of_tests
 from snnrun.training.early import to_go_on
 from snnrun.training.state import State
 

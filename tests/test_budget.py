@@ -39,7 +39,7 @@ STORY = CONFIGURED | {
     "presets",
     "record",
 }
-STORY |= {"report", "training"}
+STORY |= {"terminal", "training"}
 TOLD = STORY | {"interruption", "plots", "run"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{part: set() for part in GROUND - {"console", "files", "load", "slurm", "tasks"}},
@@ -62,18 +62,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "datasets": CONFIGURED,
     "backends": CONFIGURED | {"models", "network", "compile", "datasets"},
     "record": GROUND,
-    "report": CONFIGURED | {"record"},
-    "sweeps": CONFIGURED | {"record", "report"},
+    "terminal": CONFIGURED | {"record"},
+    "sweeps": CONFIGURED | {"record", "terminal"},
     "search": CONFIGURED | {"record", "sweeps", "training"},
     "training": CONFIGURED
-    | {"backends", "compile", "costs", "datasets", "record", "report", "models"},
+    | {"backends", "compile", "costs", "datasets", "record", "terminal", "models"},
     "plots": CONFIGURED
     | {"backends", "datasets", "models", "network", "presets", "record", "search", "sweeps"}
     | {"training"},
-    "testing": STORY - {"presets", "record", "report", "training"},
+    "testing": STORY - {"presets", "record", "terminal", "training"},
     "gradcheck": STORY | {"connectivity", "testing"},
     "needs": STORY,
-    "loggers": CONFIGURED | {"record", "report"},
+    "loggers": CONFIGURED | {"record", "terminal"},
     "summary": STORY,
     "interruption": STORY | {"plots", "summary"},
     "run": STORY | {"interruption", "loggers", "needs", "plots", "summary"},

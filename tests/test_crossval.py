@@ -19,8 +19,8 @@ from snnrun.config import validate
 from snnrun.datasets.grid import Grid
 from snnrun.record import load_run
 from snnrun.record.paths import FoldPaths, RunPaths
-from snnrun.report.folds import Fold, show_folds, write_folds
 from snnrun.run import train
+from snnrun.terminal.folds import Fold, show_folds, write_folds
 
 KEYS = [
     "preset=none",

@@ -17,10 +17,10 @@ from snnrun.datasets.fetch import missing_text
 from snnrun.errors import RecordError
 from snnrun.record.owner import refuse_old_run
 from snnrun.record.paths import RunPaths
-from snnrun.report.format import listing
 from snnrun.shell import Line, command, wrapped
 from snnrun.stop import Stop
 from snnrun.summary import stopped
+from snnrun.terminal.format import listing
 from snnrun.training.state import State
 
 PACKAGE = Path(snnrun.__file__).parent

@@ -29,7 +29,7 @@ from snnrun.notice import Notice
 from snnrun.record.evaluation import final_tests
 from snnrun.record.paths import ASKED, MULTIRUN, FoldPaths, RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.report.notices import enter
+from snnrun.terminal.notices import enter
 
 SHARE = 0.01  # of the run's time that a logger may take
 KEY = "logger"

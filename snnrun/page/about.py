@@ -33,8 +33,8 @@ from snnrun.record.paths import PREDICTIONS, RECORDING_KINDS, RunPaths
 from snnrun.record.provenance import DATA, SEEDS
 from snnrun.record.reader import Run
 from snnrun.record.shown import lines_of
-from snnrun.report.costs import is_cost
 from snnrun.tasks import Task
+from snnrun.terminal.costs import is_cost
 
 _LINES = ("name", "data set", "network", "loss", "best epoch")  # of lines_of; tiles have others
 _VERSIONS = ("snnrun", "python", "numpy", "h5py", "hdf5")

@@ -10,7 +10,7 @@ from snnrun.page.course import Columns, epochs_of
 from snnrun.page.parts import Chart, Part, Section, Text, View, element, joined, missing
 from snnrun.page.traces import Axis, axis, curve, logarithmic
 from snnrun.record.reader import Run
-from snnrun.report.costs import OF_PROJECTION, told
+from snnrun.terminal.costs import OF_PROJECTION, told
 
 KEY = "OPERATION_COUNTS=true"
 BY_POPULATION = "activation_sparsity_by_population/"

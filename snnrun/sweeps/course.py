@@ -21,10 +21,10 @@ from snnrun.errors import SnnrunError
 from snnrun.numbers import duration
 from snnrun.record.ending import PRUNED
 from snnrun.record.paths import RunPaths
-from snnrun.report.terminal import can_move
 from snnrun.sweeps.settings import differing
 from snnrun.sweeps.sweep import DONE, FAILED, OPEN, RUNNING, WAITING, Job, Sweep, read_sweep
 from snnrun.sweeps.table import counted, in_short, name_of
+from snnrun.terminal.choice import can_move
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,7 +85,7 @@ class LiveScreen:
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
 
-        from snnrun.report.live import MovingLines
+        from snnrun.terminal.live import MovingLines
 
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._moving = MovingLines(self._console)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TextIO
 
 from snnrun.numbers import duration, table
-from snnrun.report.terminal import can_move
 from snnrun.shell import command
 from snnrun.sweeps.course import Course, make_screen, result_of
 from snnrun.sweeps.settings import differing
 from snnrun.sweeps.sweep import DONE, FAILED, RUNNING, WAITING, Job, Sweep, read_sweep
 from snnrun.sweeps.table import counted, name_of
+from snnrun.terminal.choice import can_move
 
 INTERVAL_S = 2.0  # between two readings
 _MOST = 40  # lines of jobs

@@ -24,12 +24,12 @@ from snnrun.datasets.feed import Feed, Served, feed
 from snnrun.datasets.spikes import Splits
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
-from snnrun.report.notices import enter
-from snnrun.report.reporter import Progress, Reporter
 from snnrun.rules.learning import Engine
 from snnrun.stop import Stop
 from snnrun.streams import stream_key
 from snnrun.tasks.task import SPLITS
+from snnrun.terminal.notices import enter
+from snnrun.terminal.reporter import Progress, Reporter
 from snnrun.training.activity import Figures, activity, by_population, of_validation, spread
 from snnrun.training.costs import CostsOfEpochs
 from snnrun.training.early import ASKED, OnEpoch, Row, asks_to_stop, out_of_patience

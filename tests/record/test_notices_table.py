@@ -16,7 +16,7 @@ from snnrun.record.notices import Notices
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import hold
 from snnrun.record.writer import RunRecord
-from snnrun.report.notices import counted, enter
+from snnrun.terminal.notices import counted, enter
 
 OF_DATA = Notice(what="late spikes", message="half of the spikes come \u00e0 la fin", share=0.5)
 

@@ -14,11 +14,11 @@ from snnrun.errors import SnnrunError
 from snnrun.record.evaluation import Evaluation, Weights, now
 from snnrun.record.paths import RunPaths
 from snnrun.record.writer import RunRecord
-from snnrun.report.format import epoch_cells, epoch_heading
-from snnrun.report.tests import table_of_tests
 from snnrun.sweeps.runs import find_runs
 from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, TASKS
 from snnrun.tasks.spike_pattern import FIGURES
+from snnrun.terminal.format import epoch_cells, epoch_heading
+from snnrun.terminal.tests import table_of_tests
 
 RATIOS = (0.9, 0.25)
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from test_report_format import ROW
 
 from snnrun import __version__
-from snnrun.report.live import REFRESH_S, LiveReporter, _picture
-from snnrun.report.plain import PlainReporter
-from snnrun.report.reporter import Progress, Reporter
-from snnrun.report.terminal import Together, make_reporter
 from snnrun.tasks import CLASSIFICATION
+from snnrun.terminal.choice import Together, make_reporter
+from snnrun.terminal.live import REFRESH_S, LiveReporter, _picture
+from snnrun.terminal.plain import PlainReporter
+from snnrun.terminal.reporter import Progress, Reporter
 
 
 class Terminal(io.StringIO):
@@ -129,7 +129,7 @@ def test_text_that_the_encoding_lacks_does_not_stop_the_run() -> None:
 
 def test_run_goes_on_when_nobody_reads_its_lines() -> None:
     script = (
-        "import sys; from snnrun.report.plain import PlainReporter\n"
+        "import sys; from snnrun.terminal.plain import PlainReporter\n"
         "reporter = PlainReporter(sys.stdout)\n"
         "input()\n"
         "for _ in range(3): reporter.warning('x' * 100_000)\n"
@@ -172,7 +172,7 @@ def test_live_display_needs_a_terminal_that_can_do_it(
 
 def test_rich_is_not_imported_without_a_terminal() -> None:
     script = (
-        "import sys; from snnrun.report.terminal import make_reporter; make_reporter();"
+        "import sys; from snnrun.terminal.choice import make_reporter; make_reporter();"
         "assert 'rich' not in sys.modules"
     )
     environment = {**os.environ, "TERM": "xterm"}

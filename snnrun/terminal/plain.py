@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from snnrun.numbers import duration, number, rate
-from snnrun.report.reporter import LineReporter, Progress, Span
+from snnrun.terminal.reporter import LineReporter, Progress, Span
 
 INTERVAL_S = 10.0  # between two lines about progress
 _WIDTH = 80

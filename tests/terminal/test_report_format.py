@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from snnrun.numbers import duration, number, percent, rate
-from snnrun.report.format import epoch_cells, epoch_heading, epoch_notes, hidden_layers, listing
 from snnrun.tasks import CLASSIFICATION
+from snnrun.terminal.format import epoch_cells, epoch_heading, epoch_notes, hidden_layers, listing
 
 ROW = {
     "epoch": 12,

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from snnrun.report.format import (
+from snnrun.tasks import CLASSIFICATION, Task
+from snnrun.terminal.format import (
     Info,
     Row,
     epoch_cells,
@@ -16,7 +17,6 @@ from snnrun.report.format import (
     hidden_layers,
     listing,
 )
-from snnrun.tasks import CLASSIFICATION, Task
 from snnrun.version import __version__
 
 Span = tuple[str, str]  # text and its style, as rich names styles

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any, TextIO
 
-from snnrun.report.plain import PlainReporter
-from snnrun.report.reporter import Reporter
+from snnrun.terminal.plain import PlainReporter
+from snnrun.terminal.reporter import Reporter
 
 
 def make_reporter(stream: TextIO | None = None) -> Reporter:
@@ -18,12 +18,12 @@ def make_reporter(stream: TextIO | None = None) -> Reporter:
     Without ``stream``, a notebook has it too.
     """
     if stream is None and _in_notebook():
-        from snnrun.report.live import NotebookReporter
+        from snnrun.terminal.live import NotebookReporter
 
         return NotebookReporter(sys.stdout)
     stream = stream or sys.stdout
     if can_move(stream):
-        from snnrun.report.live import LiveReporter  # rich takes a while to import
+        from snnrun.terminal.live import LiveReporter  # rich takes a while to import
 
         return LiveReporter(stream)
     return PlainReporter(stream)

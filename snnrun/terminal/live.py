@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from snnrun.numbers import duration, number, rate
-from snnrun.report.plain import PlainReporter
-from snnrun.report.reporter import LineReporter, Progress, Span
 from snnrun.tasks import Task
+from snnrun.terminal.plain import PlainReporter
+from snnrun.terminal.reporter import LineReporter, Progress, Span
 
 REFRESH_S = 0.2  # at least this long between two pictures; one takes about 1 ms
 _COLUMN_WIDTHS = (19, None, 13, 13, 7, 7)  # None: the bar takes what is left
