@@ -34,7 +34,7 @@ class Map:
         weights: The weights, of any shape; size 0 where there are none.
         bias: What is added to each target, float64 [Q].
         learned: It is a product of weights, so that it may be learned without having some.
-        whole: It is that of a matrix of weights, [P, Q], and of nothing else.
+        rows: Of a matrix of weights alone, [P, Q]: the row of each source, integers [P].
         permutes: It gives the sources another order, and does nothing else.
     """
 
@@ -46,7 +46,7 @@ class Map:
     bias: np.ndarray
     weights: np.ndarray = field(default_factory=lambda: np.empty(0))
     learned: bool = False
-    whole: bool = False
+    rows: np.ndarray | None = None
     permutes: bool = False
 
     @property
@@ -56,8 +56,10 @@ class Map:
 
     def then(self, other: Map) -> Map:
         """Return the map that does first this one and then another."""
-        if self.permutes and other.whole:  # a large matrix is not taken apart
-            return dense(other.weights[self.post[np.argsort(self.pre)]], other.bias)
+        if self.permutes and other.rows is not None:  # a large matrix is not taken apart
+            rows = other.rows[self.post[np.argsort(self.pre)]]
+            place = (rows[:, None] * other.shape[1] + np.arange(other.shape[1])).ravel()
+            return replace(other, rows=rows, place=place)
         first, second = _joined(self.post, other.pre)
         both = self.weighted and other.weighted
         owner = other if other.weighted else self
@@ -84,8 +86,8 @@ class Map:
 
     def applied(self, x: np.ndarray) -> np.ndarray:
         """Return what it makes of values of the sources [P], without the bias."""
-        if self.whole:
-            return x @ self.weights
+        if self.rows is not None:
+            return x @ self.weights[self.rows]
         return np.bincount(self.post, self.values() * x[self.pre], self.shape[1])
 
     def settled(self) -> Settled:
@@ -94,8 +96,8 @@ class Map:
         Weights that entries share stay shared where these have the same factor and meet each pair
         of neurons once; otherwise each pair gets a weight of its own.
         """
-        if self.whole:
-            return Settled(synapses=None, weights=self.weights)
+        if self.rows is not None:
+            return Settled(synapses=None, weights=self.weights[self.rows])
         pair = self.pre * self.shape[1] + self.post
         order = np.argsort(pair, kind="stable")
         twice = bool((np.diff(pair[order]) == 0).any())
@@ -170,7 +172,7 @@ def dense(weights: np.ndarray, bias: np.ndarray, sparse: bool = False) -> Map:
         place=place,
         weights=np.asarray(weights, float),
         bias=np.asarray(bias, float),
-        whole=not sparse,
+        rows=None if sparse else np.arange(P),
     )
 
 

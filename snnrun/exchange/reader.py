@@ -351,7 +351,7 @@ def _fitted(way: Way, fit: Map) -> Way:
 def _from_part(found: Map, start: int, whole: int) -> Map:
     """Return the map of a larger source, of which it takes the part from ``start`` on."""
     shape = whole, found.shape[1]
-    return replace(found, shape=shape, pre=found.pre + start, whole=False, permutes=False)
+    return replace(found, shape=shape, pre=found.pre + start, rows=None, permutes=False)
 
 
 def unique(name: str, taken: set[str]) -> str:

@@ -266,3 +266,21 @@ def test_several_inputs_are_the_channels_one_after_the_other() -> None:
     total = sum(matrix_of(p, (5, 1)) for p in parts.projections)
     assert total.ravel().tolist() == [2, 2, 3, 3, 3]
     assert parts.populations[1]["parameters"]["bias"] == 0.5
+
+
+def test_a_chain_gives_its_nodes_back_with_the_weights_where_they_were() -> None:
+    random = np.random.default_rng(10)
+    sides = np.array([2, 2])
+    nodes: dict[str, Any] = {
+        "pool": nir.AvgPool2d(kernel_size=sides, stride=sides, padding=np.array([0, 0])),
+        "flat": nir.Flatten(np.array([2, 3, 4]), 0, -1),
+        "w": affine(random.normal(size=(5, 24)), 1.0),
+        "n": lif(5),
+    }
+    (projection,) = read(graph(nodes, "input pool flat w n output", [2, 6, 8])).projections
+    chain = projection["connectivity"]
+    found, taken = chain.written("w", projection["weights"], np.full(5, 2.0))
+    assert [name for name, _ in found] == ["w_0", "w_1", "w"]
+    assert taken
+    assert np.array_equal(found[-1][1].weight, nodes["w"].weight)
+    assert found[-1][1].bias.tolist() == [2.0] * 5
