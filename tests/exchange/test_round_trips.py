@@ -34,19 +34,22 @@ FIELDS = {
 RANGES = {"tau": (0.003, 0.03), "tau_mem": (0.003, 0.03), "tau_syn": (0.003, 0.03)}
 RANGES |= {"r": (1, 9), "v_threshold": (0.2, 1), "w_in": (1, 5)}
 PLAIN = {"v_leak": 0.0, "v_reset": 0.0}
-ABLE = {  # stepping -> neurons that it has; sinabs takes r as 1, and tau in steps
+ABLE = {  # stepping -> neurons that it has; sinabs takes tau in steps
     "exact": ("LIF", "CubaLIF", "IF"),
     "jump": ("LIF", "CubaLIF", "IF"),
     "euler": ("LIF", "CubaLIF", "IF"),
+    "norse": ("LIF", "CubaLIF", "IF"),
+    "snntorch": ("LIF", "CubaLIF", "IF"),
     "sinabs": ("IF",),
 }
+WITHOUT_R = ("norse", "sinabs")
 Nodes = dict[str, Any]
 Edges = list[tuple[str, str]]
 
 
 def neuron(kind: str, shape: tuple[int, ...], stepping: str, random: np.random.Generator) -> Any:
     def values(name: str) -> np.ndarray:
-        if name in PLAIN or (name == "r" and stepping == "sinabs"):
+        if name in PLAIN or (name == "r" and stepping in WITHOUT_R):
             return np.full(shape, PLAIN.get(name, 1.0))
         if random.random() < 0.5:
             return np.full(shape, random.uniform(*RANGES[name]))
@@ -101,7 +104,7 @@ def random_graph(seed: int, stepping: str, kernels: bool, depth: int) -> Any:
         nodes[name] = neuron(kind, (4,), stepping, random)
         edges.append((before, name))
         if kind in ABLE[stepping] and random.random() < 0.4:
-            nodes[f"back{at}"] = linear(4, 4, random, False)
+            nodes[f"back{at}"] = linear(4, 4, random, bool(random.integers(2)))
             edges += [(name, f"back{at}"), (f"back{at}", name)]
         if last:
             edges.append((name, "output"))
