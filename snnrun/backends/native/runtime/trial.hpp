@@ -109,11 +109,11 @@ template <class P> struct Trial : Walk<P> {
         size_t first = channels;
         each_layer([&](auto layer) {
             using L = std::tuple_element_t<layer(), Layers>;
-            for (int b = 0; b < L::BLOCKS && L::Model::SPIKING; b++) {
-                const auto& spikes = std::get<layer()>(work).spikes[b];
+            for (int c = 0; c < L::STRANDS && L::Model::SPIKING; c++) {
+                const auto& spikes = std::get<layer()>(work).spikes[c];
                 if constexpr (L::Model::COUNTED)
-                    all_steps(spikes.start.data(), spikes.neuron.data(), first + b * L::BW);
-                else last_steps(spikes.start.data(), spikes.neuron.data(), first + b * L::BW);
+                    all_steps(spikes.start.data(), spikes.neuron.data(), first + c * L::STRAND);
+                else last_steps(spikes.start.data(), spikes.neuron.data(), first + c * L::STRAND);
             }
             first += L::Model::SIZE;
         });
