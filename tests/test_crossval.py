@@ -173,7 +173,7 @@ def test_a_cross_validation_that_was_stopped_goes_on_in_the_middle(
 SELECTED = ["REDUCED_CLASSES=[0,3,7]", "RESCALE_X=0.1", "RESCALE_T=0.5", "N_TRAIN=5"]
 
 
-@pytest.mark.parametrize("more", [[], SELECTED])
+@pytest.mark.parametrize("more", [[], pytest.param(SELECTED, marks=pytest.mark.long)])
 def test_the_data_are_packed_once_and_the_runs_are_those_that_pack_their_own(
     more: list[str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_run_out_of_patience_is_finished_and_tested(impatient: Mapping[int, Pa
     assert listed.count("finished") == 3
 
 
+@pytest.mark.long
 def test_more_patience_goes_on_to_the_bits_of_a_run_that_had_it_from_the_start(
     impatient: Mapping[int, Path], tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_run_whose_time_is_up_stops_and_goes_on_to_the_same_bits(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("places")
+@pytest.mark.long
 def test_the_time_limit_is_that_of_each_run_of_a_multirun() -> None:
     words = overrides({**LONG, "TIME_LIMIT": TOO_SHORT})
     assert main(["train", "--multirun", *words, "MODEL_SEED=1,2", "hydra.sweep.dir=sweep"]) == 0

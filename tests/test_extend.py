@@ -209,6 +209,7 @@ def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None
     assert "loss late" in code
 
 
+@pytest.mark.long
 def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(folder: Path) -> None:
     sizes = ("N_TRAIN=64", "N_VALIDATE=8", "N_TEST=8", "N_EPOCH=1", "NUM_HIDDEN=9")
     words = ("preset=none", *sizes, "backend.threads=1")
@@ -225,6 +226,7 @@ def test_a_rule_of_a_users_own_from_the_documentation_trains_with_its_options(fo
     assert "v_thresh" in code.read_text().partition("signal_plus(")[2]
 
 
+@pytest.mark.long
 def test_a_connectivity_of_a_users_own_from_the_documentation_trains(folder: Path) -> None:
     ring = "{connectivity: mylab.connectivity.RING}"
     layers = f"network.layers=[{{size: 12, forward: {ring}, recurrent: {ring}}}]"

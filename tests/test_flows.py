@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,20 @@ from mpmath import mp
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.growth import growth_of, slope_of
 from snnrun.compile.integrators import EXPONENTIAL, RUNGE_KUTTA
+from snnrun.config import from_dict
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
-from snnrun.models.neurons import LI
+from snnrun.models.neurons import LI, NEURON_TYPES
 from snnrun.models.nonlinear import IZHIKEVICH, LIF_COND, NONLINEAR
+from snnrun.record import load_run
+from snnrun.run import train
 from snnrun.testing import check_model
 from snnrun.testing.equations import Equations
 from snnrun.testing.grid import BuildOptions
 from tests import graph_cases as graphs
 from tests.long import long_but
 from tests.parity import native
+from tests.runs import SMALL, assert_same_run
 
 ORDERS = {"euler": 1, EXPONENTIAL: 1, "rk2": 2, "rk4": 4}
 STEPPED = [(neuron, integrator) for neuron in NONLINEAR for integrator in ORDERS]
@@ -115,6 +120,20 @@ def test_native_and_numpy_agree(name: str, integrator: str, rule: str) -> None:
 @pytest.mark.parametrize("name", NONLINEAR)
 def test_gradients_are_those_of_the_exact_simulation(name: str) -> None:
     check_model(NONLINEAR[name], options=BuildOptions(backend="numpy"))
+
+
+TYPES = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.name in NONLINEAR]
+
+
+@pytest.mark.parametrize("name", long_but(TYPES, ["AdEx"]))
+def test_a_run_trains_and_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    strong = {"INPUT_HIDDEN_MEAN": 20.0, "INPUT_HIDDEN_STD": 5.0} if name == "Izhikevich" else {}
+    keys = {**SMALL, **strong, "HIDDEN_NEURON_TYPE": name, "TRAIN_TAU": name != "Izhikevich"}
+    train(from_dict({**keys, "N_EPOCH": 2}), tmp_path / "whole")
+    train(from_dict({**keys, "N_EPOCH": 1}), tmp_path / "half")
+    train(from_dict({**keys, "N_EPOCH": 2}), tmp_path / "half", resume=True)
+    assert_same_run(tmp_path / "half", tmp_path / "whole")
+    assert load_run(tmp_path / "whole").epochs["spikes_per_neuron/hidden"].min() > 0
 
 
 def test_an_integrator_without_effect_is_refused() -> None:

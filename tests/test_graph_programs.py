@@ -12,7 +12,7 @@ from tests.long import long_but
 from tests.parity import native
 
 CASES = [(name, surrogate) for name in graphs.GRAPHS for surrogate in (False, True)]
-USUAL = [(name, False) for name in ("late lists", "dropped")]
+USUAL = [(name, False) for name in ("late lists",)]
 USUAL += [(name, True) for name in ("synaptic",)]
 SPREAD = [c for c in CASES if c[0] in ("lists", "axonal", "dendritic", "synaptic", "late lists")]
 EXAMPLES = np.arange(3)
@@ -85,7 +85,7 @@ def test_spikes_are_spread_alike_after_an_evaluation_in_which_they_are_not() -> 
     assert kept[0] == kept[1]
 
 
-@pytest.mark.parametrize("name", ["feedback", "late lists"])
+@pytest.mark.parametrize("name", long_but(["feedback", "late lists"], ["late lists"]))
 def test_the_bits_do_not_depend_on_the_number_of_threads(name: str) -> None:
     program, data = graphs.GRAPHS[name].program(), graphs.data(examples=8)
     kept = []

@@ -176,6 +176,7 @@ def test_a_program_that_is_not_built_is_refused_with_build_false(tmp_path: Path)
     train(config, tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_damaged_library_in_the_cache_is_named(tmp_path: Path) -> None:
     cache = own_cache(tmp_path / "cache")
     config = small(backend={"cache_dir": str(cache)}, N_EPOCH=1)

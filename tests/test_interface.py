@@ -206,6 +206,7 @@ def test_the_defaults_are_those_of_the_data_set_beside_a_named_network(named: An
     assert run.config == wanted
 
 
+@pytest.mark.long
 def test_choices_of_groups_are_found_from_within_an_application_of_hydras() -> None:
     with initialize_config_dir(str(conf_dir()), **VERSION):
         run = train(

@@ -128,7 +128,7 @@ SIZES: dict[str, Any] = {
 @pytest.mark.parametrize(
     "more",
     [
-        {"TRAIN_TAU": True, "LOSS_TYPE": "sum"},
+        pytest.param({"TRAIN_TAU": True, "LOSS_TYPE": "sum"}, marks=pytest.mark.long),
         {"rule": "surrogate", "LOSS_TYPE": "max", "RECURRENT": True},
     ],
 )

@@ -268,6 +268,7 @@ def test_unknown_parameters_and_objects_are_told_with_their_place() -> None:
     build_network(layered(TAU_B=30.0), n_inputs=5, n_outputs=3)  # of the ALIF layer
 
 
+@pytest.mark.long
 def test_yaml_and_the_command_line_give_layers(tmp_path: Path) -> None:
     (tmp_path / "network").mkdir()
     (tmp_path / "network" / "mine.yaml").write_text(

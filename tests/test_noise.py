@@ -203,9 +203,8 @@ def test_neurons_without_a_threshold_are_refused() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "key", [pytest.param("HIDDEN_NOISE", marks=pytest.mark.long), "PDROP_HIDDEN"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("key", ["HIDDEN_NOISE", "PDROP_HIDDEN"])
 def test_a_run_trains_and_records_with_them_and_evaluates_without(key: str, tmp_path: Path) -> None:
     common = {
         "dataset": "yinyang",

@@ -69,6 +69,7 @@ def test_threads_compose_while_an_application_of_hydras_runs(tmp_path: Path) -> 
     assert done.stdout.strip() == str(list(range(8)))
 
 
+@pytest.mark.long
 def test_threads_train_what_one_thread_trains() -> None:
     def accuracy(seed: int) -> float:
         keys = {**KEYS, **COMPOSED, "MODEL_SEED": seed}

@@ -205,6 +205,7 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Run]:
     return config, load_run(top / "run")
 
 
+@pytest.mark.long
 def test_without_pairs_every_mini_batch_is_recorded(dropped: tuple[Config, Run]) -> None:
     assert dropped[1].recorded()["spikes"] == list(product((0, 1), (0, 1, 2)))
 

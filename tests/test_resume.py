@@ -315,7 +315,7 @@ KINDS: dict[str, Callable[[], Config]] = {
 }
 
 
-@pytest.mark.parametrize("kind", long_but(KINDS, ["surrogate"]))
+@pytest.mark.parametrize("kind", long_but(KINDS, []))
 def test_runs_with_other_losses_and_rules_go_on_to_the_same_bits_after_a_stop_or_a_kill(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,7 +279,7 @@ KEYS = table(
         "drawn for each neuron; ALIF with an adaptive threshold; LIF_subtract whose reset takes "
         "the threshold off the potential; LIF_exc_inh with an excitatory and an inhibitory current "
         "(ports E and I; tau_syn_inh in network.hidden_parameters); LIF_double_exp with a current "
-        "that rises first (tau_rise there). Not linear between spikes (network.integrator): "
+        "that rises first (tau_rise there). Not linear between spikes: "
         "LIF_cond with conductances (ports E and I), QIF quadratic, EIF exponential, AdEx with "
         "adaptation, Izhikevich in mV. Or your own, as in mylab.neurons.alif2. By updates in "
         "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "

@@ -39,6 +39,7 @@ def test_hydras_information_is_reachable(words: list[str], fragment: str, capsys
     assert fragment in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_multirun_makes_a_run_of_every_combination(calls: Calls) -> None:
     assert main(["train", "N_EPOCHS=3,4", "-m", "dataset=shd,yinyang"]) == 0
     made = [(config.N_EPOCH, config.dataset.name) for _, config, *_ in calls]

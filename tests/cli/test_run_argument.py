@@ -72,7 +72,7 @@ def test_the_folder_comes_first_and_alone(runs: Calls, capsys: Say) -> None:
 
 
 def test_plot_and_runs_take_such_folders(runs: Calls, capsys: Say) -> None:
-    assert read(["ETA=0.001", EQUALS]) == (["ETA=0.001", EQUALS], None)
+    assert read(["ETA=0.001", EQUALS]).folders == ["ETA=0.001", EQUALS]
     assert "takes run folders" in refused(capsys, "plot", "ETA=0.5")
     assert find_run([EQUALS], "plot") == (Path(EQUALS), [])
     assert main(["runs", "sw"]) == 0

@@ -122,6 +122,7 @@ def test_commas_sweep_in_a_multirun_only() -> None:
     assert as_typed("hydra.sweep.dir=a,b", sweeps=True) == 'hydra.sweep.dir="a,b"'
 
 
+@pytest.mark.long
 def test_a_run_keeps_its_paths_and_its_name(calls: Calls, tmp_path: Path) -> None:
     texts = [text for text in ODD if plain(text)]
     for number, text in enumerate(texts[::3]):

@@ -162,6 +162,7 @@ def test_a_run_that_is_resumed_goes_on_with_its_plots(tmp_path: Path, plotted: P
 
 
 @pytest.mark.usefixtures("places")
+@pytest.mark.long
 def test_ctrl_c_leaves_a_valid_picture() -> None:
     words = [*overrides(LONG), "TRAINING_PLOT=true", "TRAINING_PLOT_INTERVAL=1000"]
     code, said = stopped_at_an_epoch([*command("train"), *words, "hydra.run.dir=run"])
