@@ -204,6 +204,7 @@ def test_records_know_examples_by_their_numbers_in_the_data(
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(("delays", "distinct"), [(1, 28), (0, 2)])
+@pytest.mark.long
 def test_inputs_are_dropped_anew_in_every_block_and_epoch(
     tmp_path: Path,
     config_of: Callable[..., Config],

@@ -116,6 +116,7 @@ def test_the_same_patience_trains_nothing_more(
     assert load_run(tmp_path).ended_early
 
 
+@pytest.mark.long
 def test_what_an_ended_run_says_to_go_on_with_works(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -193,6 +193,7 @@ def snnrun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 OWN = ("--config-dir", "my_conf", "preset=mine")
 
 
+@pytest.mark.long
 def test_a_network_of_a_users_own_parts_learns_two_batches(folder: Path) -> None:
     done = snnrun(folder, "train", *OWN, "backend.threads=1")
     assert done.returncode == 0, done.stderr

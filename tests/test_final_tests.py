@@ -98,6 +98,7 @@ def test_the_last_weights_are_there_after_the_test_of_the_best(
     assert looks[0] == looks[1]
 
 
+@pytest.mark.long
 def test_a_run_that_keeps_nothing_tests_its_best_weights_too(tested: Run) -> None:
     run = train_from_python(
         {**SMALL, **KEYS, "preset": "none", "WRITE_TO_DISK": False}, progress=False

@@ -171,6 +171,7 @@ def test_a_seed_that_is_drawn_is_kept_with_the_run() -> None:
 # what it takes
 
 
+@pytest.mark.long
 def test_choices_of_groups_bring_what_their_files_say() -> None:
     keys = {name: value for name, value in SMALL.items() if name != "dataset"}
     keys |= {"N_EPOCHS": 1, "WRITE_TO_DISK": False, "backend": {"threads": 1}}
@@ -185,7 +186,9 @@ def test_choices_of_groups_bring_what_their_files_say() -> None:
     assert "hid_to_hid" in run.weights(0, 0)
 
 
-@pytest.mark.parametrize("named", [{"name": "shd"}, {"name": "own_bars.data"}])
+@pytest.mark.parametrize(
+    "named", [pytest.param({"name": "shd"}, marks=pytest.mark.long), {"name": "own_bars.data"}]
+)
 def test_the_defaults_are_those_of_the_data_set_beside_a_named_network(named: Any) -> None:
     Path("own_bars.py").write_text(OWN_DATA)
     options = {"path": str(write_shd(Path("shd")))} if named["name"] == "shd" else {}

@@ -158,6 +158,7 @@ def plain_config(run: Any) -> dict[str, Any]:
     return dict(run.config["network"])
 
 
+@pytest.mark.long
 def test_a_checkpoint_is_not_for_other_layers(tmp_path: Path) -> None:
     train(layered(N_EPOCH=1, OUT_DIR=str(tmp_path)), tmp_path / "outputs" / "one")
     other = [{**LAYERS[0], "size": 13}, *LAYERS[1:]]

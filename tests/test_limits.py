@@ -62,7 +62,12 @@ def scarce(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("given", "keys", "said"),
     [
         (0, [], "the system gives no more threads or processes"),
-        (4, ["backend.threads=16"], "the system gives no more threads, and backend.threads=16"),
+        pytest.param(
+            4,
+            ["backend.threads=16"],
+            "the system gives no more threads, and backend.threads=16",
+            marks=pytest.mark.long,
+        ),
         (1, ["backend.threads=1", "AUGMENTATION={random_shift: 2}"], "gives no more threads or"),
     ],
 )

@@ -64,6 +64,7 @@ def test_a_run_that_learns_notices_nothing(tmp_path: Path) -> None:
     assert len(load_run(tmp_path).warnings["what"]) == 0
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_notices_what_one_that_was_not_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,6 +277,7 @@ def test_synapses_are_recorded_alone_and_trained_time_constants_with_the_weights
         assert file["parameters/hidden/tau_mem"].attrs["unit"] == "ms"
 
 
+@pytest.mark.long
 def test_time_constants_are_written_without_the_weights_as_they_are_then(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"TRAIN_TAU": True, "OUTPUT_NEURON_TYPE": "hetLI", "LOSS_TYPE": "sum"}
     pairs = [[0, 0], [1, 2], [-1, 9]]

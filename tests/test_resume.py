@@ -211,6 +211,7 @@ def test_fewer_epochs_than_are_done_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["last", "best"])
+@pytest.mark.long
 def test_a_run_can_start_from_the_weights_of_an_earlier_one(tmp_path: Path, which: str) -> None:
     common = {"OUT_DIR": str(tmp_path), "NAME": "series", "CHECKPOINT_BEST": "training"}
     earlier, other, later = (tmp_path / "outputs" / "d" / name for name in "abc")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from long import long_but
 from superspike_problem import CASES, assert_every_step, config_of, dense, learn, opened
 
 from snnrun.backends.base import Noise
@@ -20,7 +21,7 @@ from snnrun.rules.learning import Online
 from snnrun.run import build_program
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", long_but(CASES, ["symmetric"]))
 def test_every_step_is_that_of_the_equations(case: str, tmp_path: Path) -> None:
     config = config_of(CASES[case])
     with opened(config, tmp_path) as (backend, data):

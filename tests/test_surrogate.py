@@ -77,7 +77,7 @@ def penalty_of(name: str, averaged: Mapping[int, np.ndarray] | None) -> Callable
     return penalty
 
 
-@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::3], name_of))
+@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::5], name_of))
 def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
     case = problem(
         choice["model"],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+from long import long_but
 from oracle import problem
 from parity import constant, data_of, load_weights, native, program_of
 
 from snnrun.compile.derive import entry_symbol
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", long_but([1, 2], [2]))
 def test_spikes_and_states_of_a_trial_are_those_of_the_reference_bit_for_bit(layers: int) -> None:
     case = constant(problem("alif", recurrent=True, hidden_layers=layers, seed=2, examples=2))
     program = program_of(case, 0.1, train=())

@@ -124,7 +124,7 @@ CASES: dict[str, tuple[Neuron, dict[str, Any], Any, tuple[float, float, float]]]
     ("name", "precision"),
     long_but(
         [*((name, "float64") for name in CASES), ("rockpool, delta", "float32")],
-        [("flux", "float64"), ("rockpool, delta", "float32")],
+        [("rockpool, delta", "float32")],
     ),
 )
 def test_steps_are_those_of_the_formulas(name: str, precision: str) -> None:

@@ -55,6 +55,7 @@ def test_without_any_preset_all_values_are_those_of_the_table(calls: Calls, word
     assert config == from_dict({"dataset": "mnist", "MODEL_SEED": 1})
 
 
+@pytest.mark.long
 def test_a_sweep_takes_that_of_each_data_set(calls: Calls) -> None:
     for words in (["dataset=yinyang,mnist"], ["preset=yinyang,mnist"]):
         calls.clear()

@@ -37,6 +37,7 @@ def test_each_neurons_weights_are_an_image_in_rows() -> None:
     assert "fields: the first 100 of 200 neurons" in figure._suptitle.get_text()
 
 
+@pytest.mark.long
 def test_runs_on_images_get_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("DISPLAY", raising=False)

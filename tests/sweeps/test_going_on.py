@@ -182,6 +182,7 @@ def test_another_configuration_is_refused_with_the_difference_and_nothing_is_run
     assert len(read_sweep(sweep).jobs) == 4
 
 
+@pytest.mark.long
 def test_a_sweep_of_a_version_without_the_newest_keys_goes_on(swept: Path, tmp_path: Path) -> None:
     sweep = copied(swept, tmp_path)
     (request,) = (sweep / ".sweep").glob("*.json")

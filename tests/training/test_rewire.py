@@ -166,6 +166,7 @@ def test_a_run_stopped_at_any_mini_batch_goes_on_to_the_same_bits(
     assert look == 2 * (7 + 3) + 1  # once before each mini-batch
 
 
+@pytest.mark.long
 def test_a_run_that_is_prolonged_has_the_bits_of_one_that_was_long_from_the_start(
     tmp_path: Path,
 ) -> None:
