@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snnrun.compile.program import Program
+from snnrun.network.delays import triangle
 from snnrun.network.network import Projection
 from snnrun.rules.learning import Online
 
@@ -35,10 +36,10 @@ def shares(
     if delays is None:
         yield np.array(first), np.array(1.0)
         return
-    steps, top = delays / program.dt, (1.0 + width) ** 2
+    steps = delays / program.dt
     for number in range(1, 3 + math.ceil(2 * width)):
         k = np.floor(steps - width).astype(int) + number
-        share = (1.0 + width - np.abs(k - (1.0 + steps))) / top
+        share = triangle(k - (1.0 + steps), width)
         share = np.where((k >= 1) & (share > TINY), share, 0.0)
         yield k - 1 + first, np.where(share > 1.0 - TINY, 1.0, share)
 

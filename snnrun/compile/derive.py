@@ -141,29 +141,41 @@ def derive(
         )
     state = sp.Matrix([symbol(s) for s in neuron.states])
     free = sp.Matrix(neuron.system.rates)
-    held = held_rates(neuron) if refractory else None
     jacobian = free.jacobian(state)
     linear = not jacobian.free_symbols & set(state)
     _check_arrivals(neuron, jacobian)
-    flows = [_linear_flow(f, state) if linear else NOTHING for f in (free, held) if f is not None]
+    flow = held_flow = NOTHING
+    if linear:
+        offset = sp.simplify(free.subs(dict.fromkeys(state, 0)))
+        flow = _flow(jacobian, offset)
+        if refractory:
+            held_flow = _flow(_held(neuron, jacobian), _held(neuron, offset))
+    held = held_rates(neuron) if refractory else None
     return Dynamics(
         neuron=neuron,
-        free=flows[0],
-        held=flows[1] if refractory else None,
+        free=flow,
+        held=held_flow if refractory else None,
         jump=_jump(neuron, free, held, trained, spike_dropout)
         if timed and neuron.threshold
         else None,
         mapped=not linear,
         readout_rate=neuron.system.rates[0],
         readout_pulls=tuple(jacobian[0, neuron.states.index(port)] for port in neuron.ports),
-        spike_bound=_spike_bound(neuron, flows[0]) if linear else None,
+        spike_bound=_spike_bound(neuron, flow) if linear else None,
     )
 
 
 def held_rates(neuron: Neuron) -> sp.Matrix:
     """Return dx/dt in the refractory period."""
-    rates = zip(neuron.states, neuron.system.rates, strict=True)
-    return sp.Matrix([0 if state in neuron.held else rate for state, rate in rates])
+    return _held(neuron, sp.Matrix(neuron.system.rates))
+
+
+def _held(neuron: Neuron, rows: sp.Matrix) -> sp.Matrix:
+    """Return ``rows``, one a state, with those of states that are held as 0."""
+    found = rows.as_mutable()
+    for state in neuron.held:
+        found[neuron.states.index(state), :] = sp.zeros(1, rows.shape[1])
+    return found
 
 
 def _check_arrivals(neuron: Neuron, jacobian: sp.Matrix) -> None:
@@ -178,10 +190,6 @@ def _check_arrivals(neuron: Neuron, jacobian: sp.Matrix) -> None:
                     f"in {', '.join(sorted({port, *map(str, found)}))}, which arrivals add to. "
                     "Let them add to a state that it is linear in"
                 )
-
-
-def _linear_flow(rates: sp.Matrix, state: sp.Matrix) -> Flow:
-    return _flow(rates.jacobian(state), sp.simplify(rates.subs(dict.fromkeys(state, 0))))
 
 
 def _flow(A: sp.Matrix, b: sp.Matrix) -> Flow:

@@ -157,6 +157,11 @@ def read_numbers(path: Path, where: str) -> np.ndarray:
     return array.astype(float)
 
 
+def triangle(distance: np.ndarray, width: float) -> np.ndarray:
+    """Return the share of a spike that arrives so many steps from where its delay leads."""
+    return np.maximum(0.0, (1.0 + width - np.abs(distance)) / (1.0 + width) ** 2)
+
+
 def spread(delays: np.ndarray, width: float, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Return h(k) and its derivative by the delay, for k = 1, ..., most + 2 + floor(width).
 
@@ -170,8 +175,7 @@ def spread(delays: np.ndarray, width: float, most: int) -> tuple[np.ndarray, np.
         derivative is that from above: of the step behind against the step itself.
     """
     k = np.arange(1, most + 3 + int(width)).reshape(-1, *[1] * delays.ndim)
-    top = (1.0 + width) ** 2
     distance = k - (1.0 + delays)
-    h = np.maximum(0.0, (1.0 + width - np.abs(distance)) / top)
     inside = (distance > -(1.0 + width)) & (distance <= 1.0 + width)
-    return h, np.where(inside, np.where(distance > 0, 1.0, -1.0) / top, 0.0)
+    slope = np.where(distance > 0, 1.0, -1.0) / (1.0 + width) ** 2
+    return triangle(distance, width), np.where(inside, slope, 0.0)
