@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,21 @@ def available_memory(root: Path = Path("/")) -> int | None:
 def resident_memory(root: Path = Path("/")) -> int:
     """Return the bytes that this process holds in memory now; 0 where the system does not say."""
     return _kilobytes(root / "proc/self/status", "VmRSS:")
+
+
+def forget_peak_memory(root: Path = Path("/")) -> None:
+    """Let ``peak_memory`` begin anew, where the system can (Linux)."""
+    with suppress(OSError):
+        (root / "proc/self/clear_refs").write_text("5")
+
+
+def peak_memory(root: Path = Path("/")) -> int:
+    """Return the most bytes that this process held in memory so far; 0 where that is not known."""
+    known = _kilobytes(root / "proc/self/status", "VmHWM:")
+    if known or resource is None:
+        return known
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def usable_cores() -> int:

@@ -54,7 +54,9 @@ def rate(per_second: float | None) -> str:
 
 
 def size_in_words(size: float) -> str:
-    """Return a number of bytes as a person writes it: 3.1 GB."""
+    """Return a number of bytes as a person writes it: 3.1 GB; "-" of NaN."""
+    if math.isnan(size):
+        return "-"
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

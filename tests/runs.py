@@ -70,6 +70,7 @@ WALL_CLOCK = (
     "trials/seconds",
     "epochs/seconds",
     "epochs/examples_per_second",
+    "epochs/peak_memory",
     "test/seconds",
     "test/examples_per_second",
     "timings",

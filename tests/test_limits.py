@@ -16,7 +16,7 @@ from snnrun.backends.native import of_threads
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError, ResourceError
-from snnrun.machine import available_memory, usable_cores
+from snnrun.machine import available_memory, forget_peak_memory, peak_memory, usable_cores
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
@@ -327,6 +327,16 @@ def system(root: Path, **files: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return root
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counted anew on Linux only")
+def test_the_most_memory_held_is_counted_anew_for_each_run() -> None:
+    size = 200_000_000
+    held = bytearray(size)
+    before = peak_memory()
+    del held
+    forget_peak_memory()
+    assert peak_memory() < before - size // 2
 
 
 def test_the_memory_that_is_left_is_the_least_of_system_and_groups(tmp_path: Path) -> None:

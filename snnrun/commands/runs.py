@@ -26,7 +26,8 @@ FOLDER may also be that of a sweep, of several sweeps, or hold runs itself.
   --filter        only runs with this value of a key, which may have * and ?; again for further
                   keys. State too (state=failed), and one of several TAGS (TAGS=paper)
   --sort          by a key, or by created, epochs, train, validation, test, best, seconds, size,
-                  operations, energy; with - before it the other way round: --sort=-validation
+                  memory (the most a run held), operations, energy; with - before it the other
+                  way round: --sort=-validation
   --csv, --json   all digits; scores as shares of 1, times in seconds, sizes in bytes; operations
                   and energy (nJ) of an example of the test, or else of the last epoch
 

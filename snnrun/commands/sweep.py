@@ -34,8 +34,8 @@ A sweep is what `snnrun train --multirun` has made in one folder; without FOLDER
            row: mean +- sample standard deviation. Failed ones are counted and named. Takes folders
            of several sweeps, and of runs that were started one by one
     --by     rows by this key alone; what else differs is averaged over. Again for further keys
-    --sort   by a key, or by train, validation, best, test, seconds, operations, energy;
-             --sort=-KEY: the other way
+    --sort   by a key, or by train, validation, best, test, seconds, memory, operations,
+             energy; --sort=-KEY: the other way
     --filter only runs with this value of a key, which may have * and ?; state=... too
     --csv, --json, --markdown   the first two with all digits; scores as shares of 1
   status   how many jobs are finished, running (where, in which epoch, for how long), waiting,

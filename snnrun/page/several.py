@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 from snnrun.config import flat
 from snnrun.keys.kinds import shown
-from snnrun.numbers import duration, rate
+from snnrun.numbers import duration, rate, size_in_words
 from snnrun.page.comparison import by_key, curves
 from snnrun.page.parts import (
     Cell,
@@ -126,12 +126,13 @@ def _table(settings: Sequence[Setting]) -> list[Part]:
     """Return a row for each setting, as `snnrun sweep table` has it."""
     keys, best = list(settings[0].values), best_of(settings)
     costs = [name for name in COSTS if any(s.figure(name).n for s in settings)]
-    heading = ["", *keys, "runs", *HEADINGS.values(), *costs, "time", "others"]
+    heading = ["", *keys, "runs", *HEADINGS.values(), *costs, "time", "epoch", "memory", "others"]
     rows = []
     for setting in settings:
         done = len(setting.finished)
         others = counted(Counter(job.state for job in setting.jobs if job.state != DONE))
         seconds = setting.figure("seconds").mean
+        epoch, memory = (setting.figure(n).mean for n in ("seconds_per_epoch", "memory"))
         rows.append(
             [
                 "best" if setting is best else "",
@@ -143,6 +144,8 @@ def _table(settings: Sequence[Setting]) -> list[Part]:
                 *(_percent(setting.figure(name)) for name in HEADINGS),
                 *(_cost(setting.figure(name)) for name in costs),
                 Cell(duration(seconds), _or_none(seconds)),
+                Cell(duration(epoch), _or_none(epoch)),
+                Cell(size_in_words(memory), _or_none(memory)),
                 others,
             ]
         )

@@ -115,6 +115,9 @@ EPOCHS: Mapping[str, Column] = MappingProxyType(
         "learning_rate": _RATE,
         "seconds": Column("s", "wall-clock time of the epoch"),
         "examples_per_second": Column("1/s", "training examples per second"),
+        "peak_memory": Column(
+            "byte", "most memory that the process held, since the run began or was resumed"
+        ),
         **_activity("", "training", "the epoch's training"),
         **_activity("validation_", "validation", "validation"),
         **_NETWORK_COSTS,

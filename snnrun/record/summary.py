@@ -44,6 +44,7 @@ class Summary:
         host: The machine that works on it, or did so last.
         slurm_job: Of Slurm, that works on it, or was killed with it.
         seconds: That its epochs took, over all processes that worked on it.
+        memory: The most bytes that a process that worked on it held.
         seconds_left: Until its last epoch, as far as one can tell; None of one that does not run.
         train_score: Of the last epoch; NaN where there is none, as all scores.
         validation_score: Of the last epoch.
@@ -66,6 +67,7 @@ class Summary:
     host: str = ""
     slurm_job: str = ""
     seconds: float = 0.0
+    memory: float = math.nan
     seconds_left: float | None = None
     train_score: float = math.nan
     validation_score: float = math.nan
@@ -74,6 +76,11 @@ class Summary:
     test_best_score: float = math.nan
     operations: float = math.nan
     energy: float = math.nan
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """The mean time of an epoch; NaN where none is done."""
+        return self.seconds / self.epochs if self.epochs else math.nan
 
 
 def run_folders(top: Path, deepest: float = math.inf) -> Iterator[Path]:
@@ -131,7 +138,7 @@ def _from_record(paths: RunPaths, file: h5py.File) -> Summary:
     task = TASKS.get(_attribute(file, "task", CLASSIFICATION.name), CLASSIFICATION)
     finished, n_epochs = bool(_attribute(file, "finished")), int(_attribute(file, "n_epochs"))
     end, owner = read_end(paths, finished), read_owner(paths)
-    seconds = _column(file, "epochs", task, "seconds")
+    seconds, memory = (_column(file, "epochs", task, n) for n in ("seconds", "peak_memory"))
     watched = SPLITS.get(_entry(bytes(_data(file, CONFIG)[()]).decode(), "CHECKPOINT_BEST"), "")
     train, validation = (_column(file, "epochs", task, task.column(s)) for s in SPLITS.values())
     done = len(train)
@@ -151,6 +158,7 @@ def _from_record(paths: RunPaths, file: h5py.File) -> Summary:
         host=owner.host if owner else _attribute(file, "hostname", ""),
         slurm_job=owner.job if owner else "",
         seconds=float(np.nansum(seconds)),
+        memory=float(np.fmax.reduce(memory, initial=math.nan)),
         seconds_left=left if end.state == "running" else None,
         train_score=_last(train),
         validation_score=_last(validation),

@@ -25,6 +25,7 @@ SORTABLE = {  # what --sort takes besides keys; of those with a minus the highes
     "best": "-test_best_score",
     "seconds": "seconds",
     "size": "-size",
+    "memory": "-memory",
     "operations": "operations",
     "energy": "energy",
 }

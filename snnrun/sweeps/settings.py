@@ -26,7 +26,7 @@ STATE = "state"
 ASIDE = ("OUT_DIR", "NAME", "TAGS")
 SCORES = ("train", "validation", "best", "test", "test_best")  # of Job, with _score
 COSTS = ("operations", "energy")  # of an example
-FIGURES = (*SCORES, "seconds", *COSTS)
+FIGURES = (*SCORES, "seconds", "seconds_per_epoch", "memory", *COSTS)
 
 
 class Figure(NamedTuple):

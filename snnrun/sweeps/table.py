@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from snnrun.numbers import csv_text, duration, rate, table
+from snnrun.numbers import csv_text, duration, rate, size_in_words, table
 from snnrun.sweeps.settings import COSTS, FIGURES, SCORES, Figure, Setting, best_of, judged_by
 from snnrun.sweeps.sweep import DONE, FAILED, STATES, Job
 
 MEANING = """\
 Means of finished runs +- sample standard deviation, in %; train, valid: after the last epoch; best:
-the epoch that CHECKPOINT_BEST chose; test: with the last weights. * the best setting by {word}."""
+the epoch that CHECKPOINT_BEST chose; test: with the last weights. * the best setting by {word}.
+time: of all epochs, and of one; memory: the most that the process held."""
 COUNTED = "\noperations: effective synaptic operations of an example (docs/costs.md)."
 HEADINGS = {"train": "train%", "validation": "valid%", "best": "best%", "test": "test%"}
 WORDS = {"validation": "validation", "train": "training, as nothing is validated"}
@@ -89,6 +90,7 @@ def job_as_object(job: Job) -> dict[str, Any]:
         "n_epochs": job.n_epochs,
         "host": job.host,
         "seconds": job.seconds,
+        "memory": _or_null(job.memory),
         "seconds_left": job.seconds_left,
         **scores,
         **{name: _or_null(getattr(job, name)) for name in COSTS},
@@ -140,7 +142,7 @@ def _keys(settings: Sequence[Setting]) -> list[str]:
 
 def _left(settings: Sequence[Setting]) -> set[int]:
     keys, costs = len(_keys(settings)), int(_counted(settings))
-    return {*range(keys + 1), keys + len(HEADINGS) + costs + 3}
+    return {*range(keys + 1), keys + len(HEADINGS) + costs + 5}
 
 
 def _counted(settings: Sequence[Setting]) -> bool:
@@ -151,7 +153,7 @@ def _counted(settings: Sequence[Setting]) -> bool:
 def _cells(settings: Sequence[Setting]) -> list[list[str]]:
     keys, best = _keys(settings), best_of(settings)
     costs = ["operations"] if _counted(settings) else []
-    rows = [["", *keys, "runs", *HEADINGS.values(), *costs, "time", ""]]
+    rows = [["", *keys, "runs", *HEADINGS.values(), *costs, "time", "epoch", "memory", ""]]
     for setting in settings:
         done, all_jobs = len(setting.finished), len(setting.jobs)
         rows.append(
@@ -162,6 +164,8 @@ def _cells(settings: Sequence[Setting]) -> list[list[str]]:
                 *(percent(setting.figure(name)) for name in HEADINGS),
                 *(rate(setting.figure(name).mean) for name in costs),
                 duration(setting.figure("seconds").mean),
+                duration(setting.figure("seconds_per_epoch").mean),
+                size_in_words(setting.figure("memory").mean),
                 _states(job for job in setting.jobs if job.state != DONE),
             ]
         )

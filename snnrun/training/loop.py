@@ -22,6 +22,7 @@ from snnrun.backends.base import Adam, Backend, Noise, Results
 from snnrun.config import Config
 from snnrun.datasets.feed import Feed, Served, feed
 from snnrun.datasets.spikes import Splits
+from snnrun.machine import forget_peak_memory, peak_memory
 from snnrun.record.recordings import Recordings
 from snnrun.record.writer import RunRecord
 from snnrun.rules.learning import Engine
@@ -115,6 +116,7 @@ class Trainer:
         self._batches_per_chunk = 1
         self._timings: dict[str, float] = {}
         self._began = time.monotonic()
+        forget_peak_memory()  # of another run in this process
         self._done_here = 0  # examples run by this process
 
     def run(self) -> str:
@@ -319,6 +321,7 @@ class Trainer:
             "learning_rate": float(last_rate),
             "seconds": seconds,
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
+            "peak_memory": float(peak_memory() or "nan"),
         }
         row.update(self._activity(epoch))
         row.update({name: train[name] for name in self._task.figures if name in train})

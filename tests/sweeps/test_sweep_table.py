@@ -25,9 +25,9 @@ def job(number: int, words: str, score: float = math.nan, **more: object) -> Job
 
 
 JOBS = [
-    job(0, "ETA=0.01 MODEL_SEED=1", 0.5, seconds=1.0),
-    job(1, "ETA=0.01 MODEL_SEED=2", 0.6, seconds=3.0),
-    job(2, "ETA=1e-3 MODEL_SEED=1", 0.9, seconds=2.0),
+    job(0, "ETA=0.01 MODEL_SEED=1", 0.5, seconds=1.0, epochs=10, memory=1e8),
+    job(1, "ETA=0.01 MODEL_SEED=2", 0.6, seconds=3.0, epochs=10, memory=2e8),
+    job(2, "ETA=1e-3 MODEL_SEED=1", 0.9, seconds=2.0, epochs=10),
     job(3, "ETA=0.001 MODEL_SEED=2", state="exploded", reason="not finite"),
     job(4, "ETA=-1 MODEL_SEED=1", state="refused", reason="ETA=-1: must be > 0"),
     job(5, "ETA=-1 MODEL_SEED=2", state="waiting"),
@@ -44,10 +44,12 @@ def test_seeds_are_folded_to_mean_and_sample_deviation_and_failures_are_shown() 
     assert sd == pytest.approx(0.1 / math.sqrt(2))
     text = as_text(settings)
     assert text[:4] == [
-        "   ETA      runs  train%         valid%  best%          test%   time",
-        "   0.01        2       -  55.00 +- 7.07      -  45.00 +- 7.07  2.00s",
-        "*  0.001  1 of 2       -          90.00      -          10.00  2.00s  1 exploded",
-        f"   -1     0 of 2       -{'-':>15}      -{'-':>15}      -  1 waiting, 1 refused",
+        "   ETA      runs  train%         valid%  best%          test%   time  epoch  memory",
+        "   0.01        2       -  55.00 +- 7.07      -  45.00 +- 7.07  2.00s  0.20s  150 MB",
+        "*  0.001  1 of 2       -          90.00      -          10.00  2.00s  0.20s       -"
+        "  1 exploded",
+        f"   -1     0 of 2       -{'-':>15}      -{'-':>15}      -      -       -"
+        "  1 waiting, 1 refused",
     ]
     assert "exploded: job 3: not finite" in text
     assert "refused: job 4: ETA=-1: must be > 0" in text
