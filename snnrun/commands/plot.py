@@ -137,7 +137,7 @@ def _of_one(wanted: Wanted, folder: Path) -> list[Path]:
     from snnrun.record.reader import load_run
 
     asked = Asked(**wanted.moment)
-    records = Records(load_run(folder), _opened)
+    records = Records(load_run(folder), opened)
     output, look = wanted.output, (wanted.size, wanted.dpi or DPI)
     if output is None:
         left_out: list[str] = []
@@ -156,7 +156,7 @@ def _of_one(wanted: Wanted, folder: Path) -> list[Path]:
     return [output]
 
 
-def _opened(*arguments: Any) -> AbstractContextManager[Any]:
+def opened(*arguments: Any) -> AbstractContextManager[Any]:
     """Build a network, which few pictures need."""
     from snnrun.run import built
 

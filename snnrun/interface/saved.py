@@ -14,7 +14,7 @@ from snnrun.console import brief
 from snnrun.errors import ConfigError
 from snnrun.numbers import table
 from snnrun.plots.library import require_matplotlib
-from snnrun.record.reader import Run
+from snnrun.record.reader import Run, load_run
 from snnrun.record.summary import Summary
 from snnrun.sweeps.runs import find_runs
 from snnrun.sweeps.settings import differing, value_of
@@ -75,35 +75,53 @@ def runs(folder: str | Path = ".") -> RunTable:
 
 @brief
 def plot(
-    runs: Run | str | Path | Sequence[Run | str | Path], file: str | Path | None = None
+    runs: Run | str | Path | Sequence[Run | str | Path],
+    file: str | Path | None = None,
+    *,
+    what: str = "",
+    epoch: int | None = None,
+    trial: int | None = None,
+    example: int | None = None,
 ) -> Figure:
     """Return a picture of the course of a run, of several in comparison, or of a sweep.
 
     Runs that differ only by seeds are shown as mean and standard deviation. A notebook shows the
-    figure; Matplotlib's methods change it. More pictures: `snnrun plot`, FANCY_PLOTS.
+    figure; Matplotlib's methods change it.
 
     Args:
         runs: A run or its folder, several of them, or the folder of a sweep or a search.
         file: Write it to this file too, in the format of its suffix (.png, .pdf, .svg).
+        what: Another picture of one run, one of `snnrun plot --what`; without it, its course.
+        epoch, trial, example: What of it to show, as `snnrun plot` has it.
 
     Raises:
-        SnnrunError: There is no such run, no epoch has ended in one, or Matplotlib is missing.
+        SnnrunError: There is no such run, no epoch has ended in one, it has recorded nothing for
+            the picture, or Matplotlib is missing.
     """
     require_matplotlib("snnrun.plot")
-    from snnrun.commands.plot import writable
-    from snnrun.plots.comparison import comparison
+    from snnrun.commands.plot import opened, writable
+    from snnrun.plots.comparison import comparison, with_epochs
     from snnrun.plots.folder import picture_of
-    from snnrun.plots.saved import course
+    from snnrun.plots.records import Asked, Records
+    from snnrun.plots.saved import COURSE, pictures
     from snnrun.plots.style import save
 
     written = None if file is None else writable(Path(file).expanduser(), "file=")
     many = [runs] if isinstance(runs, Run | str | Path) else list(runs)
     alone = None if len(many) > 1 or isinstance(many[0], Run) else Path(many[0]).expanduser()
-    if alone is not None and (whole := picture_of(alone)):
+    asked = Asked(epoch=epoch, trial=trial, example=example)
+    of_one = what or asked.given
+    if alone is not None and not of_one and (whole := picture_of(alone)):
         figure = whole[1]
     else:
-        shown = [run if isinstance(run, Run) else run_folder(str(run)) for run in many]
-        figure = course(shown[0]) if len(shown) == 1 else comparison(shown)
+        shown = [run if isinstance(run, Run) else load_run(run_folder(str(run))) for run in many]
+        if len(shown) > 1 and of_one:
+            raise ConfigError(f"what={what!r}: is for one run, and these are {len(shown)}")
+        if len(shown) > 1:
+            figure = comparison(shown)
+        else:
+            [picture] = pictures(Records(with_epochs(shown[0]), opened), [what or COURSE], asked)
+            figure = picture.figure()
     if written is not None:
         save(figure, written)
     return figure

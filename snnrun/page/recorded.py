@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
-from snnrun.models.equations import symbol
 from snnrun.network.network import Network
 from snnrun.page.about import not_recorded
 from snnrun.page.confusion import spread
@@ -17,7 +15,7 @@ from snnrun.page.traces import Trace, axis, colour, literal, packed
 from snnrun.plots.potentials import MOST_TRACES, liveliest
 from snnrun.plots.raster import Spikes
 from snnrun.plots.records import Cursor, Records
-from snnrun.plots.trials import spikes_at, target_of
+from snnrun.plots.trials import spikes_at, target_of, threshold_of
 from snnrun.record.paths import SPIKES, VARIABLES
 from snnrun.record.reader import Run
 from snnrun.record.spikes import SpikeRecord
@@ -185,7 +183,7 @@ def potentials(records: Records, network: Network | None) -> Section:
             population, _, variable = name.partition("/")
             for k in range(min(len(examples), MOST_EXAMPLES)):
                 states = {n.partition("/")[2]: values[n][k] for n in names if _of_same(n, name)}
-                level = _threshold(network, population, variable, states)
+                level = threshold_of(network, population, variable, states)
                 traces = list(_traces(run, states[variable], spikes.get(population), k, level))
                 label = _place(cursor, examples[k])
                 layout = {"xaxis": axis("time (ms)"), "yaxis": axis(variable)}
@@ -254,25 +252,3 @@ def _course(values: np.ndarray, step: float, name: str, **line: Any) -> Trace:
         "line": line,
         "hovertemplate": "%{fullData.name}, %{x:.2f} ms: %{y:.4g}<extra></extra>",
     }
-
-
-def _threshold(
-    network: Network | None, population: str, variable: str, states: Mapping[str, np.ndarray]
-) -> np.ndarray | None:
-    """Return the threshold of a variable: a number, or [steps, neurons] where it moves.
-
-    None where the variable has none, and where the threshold follows from what was not recorded.
-    """
-    if network is None:
-        return None
-    of = next(p for p in network.populations if p.name == population)
-    if of.neuron is None or of.neuron.system.threshold_state != variable:
-        return None
-    known: dict[str, Any] = {n: v for n, v in of.values.items() if n not in of.trained}
-    known |= states
-    expression = sp.sympify(of.neuron.system.threshold_value)
-    needed = sorted(one.name for one in expression.free_symbols)
-    if not set(needed) <= known.keys():
-        return None
-    value = sp.lambdify([symbol(name) for name in needed], expression, "numpy")
-    return np.asarray(value(*(np.asarray(known[name], float) for name in needed)), float)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from snnrun.errors import ConfigError, RecordError, SnnrunError, did_you_mean
 from snnrun.plots import training
@@ -204,12 +203,6 @@ def write_all(
                 raise
             left_out.append(f"{picture.name}: {error}")
     return written
-
-
-def course(run: Run | Path, size: Size | None = None) -> Figure:
-    """Return the picture of the course of a run, or of the one in a folder."""
-    run = with_epochs(run)
-    return _training(run, Records(run).title).figure(size)
 
 
 def pictures(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from snnrun.datasets import load as load_data
 from snnrun.errors import DataError, RecordError
+from snnrun.models.equations import symbol
+from snnrun.network.network import Network
 from snnrun.plots.pattern import MOST_COLUMNS, Shown, patterns
 from snnrun.plots.potentials import Course, potentials
 from snnrun.plots.raster import OUTPUT, Example, Spikes, raster, target_spikes, titled
@@ -69,7 +73,7 @@ def variables(records: Records, asked: Asked) -> Iterator[Picture]:
             population=population,
             variable=variable,
             values=run.variables(*cursor, population, variable)[place],
-            threshold=_threshold(records, population, variable),
+            threshold=_level(records, population, variable),
             spikes=_spikes(population, spikes[population], place) if population in spikes else None,
         )
         for population, variable in pairs
@@ -131,12 +135,29 @@ def target_of(records: Records) -> Spikes | None:
     return None
 
 
-def _threshold(records: Records, population: str, variable: str) -> float | None:
-    """Return the value at which a variable makes neurons spike, where it is one for all."""
-    layers = records.network.layers if records.network else ()
-    for found in (layer.population for layer in layers if layer.population.name == population):
-        state, _, bound = ((found.neuron and found.neuron.threshold) or "").partition(" >= ")
-        value = found.values.get(bound)
-        if state == variable and value is not None and np.ndim(value) == 0:
-            return float(value)
-    return None
+def threshold_of(
+    network: Network | None, population: str, variable: str, states: Mapping[str, np.ndarray]
+) -> np.ndarray | None:
+    """Return the threshold of a variable: a number, or [steps, neurons] where it moves.
+
+    None where the variable has none, and where the threshold follows from what was not recorded.
+    """
+    if network is None:
+        return None
+    of = next(p for p in network.populations if p.name == population)
+    if of.neuron is None or of.neuron.system.threshold_state != variable:
+        return None
+    known: dict[str, Any] = {n: v for n, v in of.values.items() if n not in of.trained}
+    known |= states
+    expression = sp.sympify(of.neuron.system.threshold_value)
+    needed = sorted(one.name for one in expression.free_symbols)
+    if not set(needed) <= known.keys():
+        return None
+    value = sp.lambdify([symbol(name) for name in needed], expression, "numpy")
+    return np.asarray(value(*(np.asarray(known[name], float) for name in needed)), float)
+
+
+def _level(records: Records, population: str, variable: str) -> float | None:
+    """Return the threshold of a variable where it is one number for all neurons and steps."""
+    level = threshold_of(records.network, population, variable, {})
+    return float(level) if level is not None and level.ndim == 0 else None

@@ -190,6 +190,13 @@ def test_a_picture_is_a_figure_that_a_notebook_shows(trained: Run, tmp_path: Pat
     assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
     both = snnrun.plot([trained, trained.paths.root])
     assert len(both.axes) > 1
+    assert len(snnrun.plot(trained, what="weights").axes) > 1
+    with pytest.raises(ConfigError, match=r"what='weights': is for one run, and these are 2"):
+        snnrun.plot([trained, trained], what="weights")
+    with pytest.raises(ConfigError, match=r"there is no such picture\. Did you mean 'weights'"):
+        snnrun.plot(trained, what="wheights")
+    with pytest.raises(ConfigError, match=r"--epoch: has no effect on training"):
+        snnrun.plot(trained, epoch=3)
     with pytest.raises(ConfigError, match=r"file=course\.bmp: must end in one of"):
         snnrun.plot(trained, "course.bmp")
 
