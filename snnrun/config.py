@@ -17,7 +17,17 @@ from snnrun.keys.files import conf_dir as conf_dir
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
 from snnrun.rules import RULES
-from snnrun.schema import ALIASES, BASE, DATASETS, GROUP_NAMES, SCHEMA, checks, graph, rules
+from snnrun.schema import (
+    ALIASES,
+    BASE,
+    DATASETS,
+    GROUP_NAMES,
+    SCHEMA,
+    checks,
+    graph,
+    optimisers,
+    rules,
+)
 from snnrun.schema.choices import (
     LayerChoice,
     expand_all,
@@ -31,9 +41,9 @@ from snnrun.schema.effect import COUNTS, used_keys, without_effect
 from snnrun.schema.given import Graph
 from snnrun.schema.hints import unknown_key
 
-CHECKS = (*checks.CHECKS, *graph.CHECKS, *rules.CHECKS)
+CHECKS = (*checks.CHECKS, *graph.CHECKS, *rules.CHECKS, *optimisers.CHECKS)
 # Keys whose value "validation" stands for "training" where there is no validation set
-OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH")
+OF_VALIDATION = ("CHECKPOINT_BEST", "EMA_WHICH", "PATIENCE_WHICH", "schedule.which")
 
 
 class NoSuchKey(ConfigError, AttributeError):  # noqa: N818  what is missing, as KeyError

@@ -28,7 +28,7 @@ MEDIAN_FILE, MEDIAN_FUNCTION = 150, 10
 ERRORS = {"errors"}
 GROUND = ERRORS | {"console", "files", "graphs", "load", "machine", "notice", "numbers"}
 GROUND |= {"shell", "slurm", "stop", "streams", "tasks", "version"}
-CONFIGURED = GROUND | {"config", "keys", "rules", "schema"}
+CONFIGURED = GROUND | {"config", "keys", "optimisers", "rules", "schema"}
 STORY = CONFIGURED | {
     "backends",
     "compile",
@@ -50,9 +50,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"numbers"},
     "keys": ERRORS,
     "connectivity": {"errors", "keys", "load"},
-    "rules": {"errors", "keys", "load", "models"},
+    "optimisers": {"errors", "keys", "load"},
+    "rules": {"errors", "keys", "load", "models", "optimisers"},
     "exchange": {"connectivity", "errors", "graphs", "models"},
-    "schema": {"connectivity", "errors", "exchange", "graphs", "keys", "models", "rules", "shell"},
+    "schema": {"connectivity", "errors", "exchange", "graphs", "keys", "models", "rules", "shell"}
+    | {"optimisers"},
     "config": {"errors", "keys", "rules", "schema"},
     "presets": {"errors", "config"},
     "models": GROUND | {"keys"},

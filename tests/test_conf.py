@@ -36,6 +36,8 @@ def is_chosen(name: str, backend: str, rule: str) -> bool:
     """Return whether a key is one of a backend and a rule, or of none in particular."""
     if name.startswith("rule."):
         return name in options_of("rule", rule)
+    if name.startswith("schedule."):
+        return name in options_of("schedule", "constant")
     conditions = SCHEMA[name].active_if if name.startswith("backend.") else ()
     return not conditions or any(c.holds({"backend.name": backend}) for c in conditions)
 

@@ -189,6 +189,7 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
             rest |= {"rule.feedback": "symmetric", "PATIENCE": 3, "dataset.name": "shd"}
             rest |= {"rule.surrogate": "sigmoid", "rule.het_rho": 1.0, "rule.cut_every": 2}
             rest |= {"rule.cut_at": 2, "rule.cut_at_ms": 2.0, "DELAY_WIDTH": 2.0}
+            rest |= {"schedule.name": "cosine", "schedule.warmup": 1.5}
             rest["network.file"] = "net.nir"
             rest["network.populations"] = [{"name": "a"}, {"name": "b"}]
             value = rest[condition.key]

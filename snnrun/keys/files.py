@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: seven times as fast
 Values = dict[str, Any]
+SORTED = ("schedule", "backend")  # groups whose choices have options of their own
 
 
 @cache
@@ -57,9 +58,10 @@ def _general() -> Values:
     }
     for group in ("network", "record"):
         found |= options_of(group, groups[group])
-    for file in (conf_dir() / "backend").glob("*.yaml"):  # each with options of its own
-        found |= options_of("backend", file.stem)
-    return found | {f"{group}.name": groups[group] for group in ("rule", "dataset", "backend")}
+    for group in SORTED:
+        for file in sorted((conf_dir() / group).glob("*.yaml")):
+            found |= options_of(group, file.stem)
+    return found | {f"{group}.name": groups[group] for group in ("rule", "dataset", *SORTED)}
 
 
 GENERAL = _general()

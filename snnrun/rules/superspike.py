@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from snnrun.keys.check import Values, steps_in_trial
 from snnrun.keys.key import unless, when
 from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT
+from snnrun.optimisers.schedules import KEYS as SCHEDULE
 from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Online
 
@@ -137,6 +138,7 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
             "ADAM_BETA2",
             "ADAM_EPS",
             "LR_EASE_IN_FACTOR",
+            *(key.name for key in SCHEDULE),
             "TRAIN_TAU",
             "TRAIN_TAU_OUTPUT",
             "TRAIN_W",
@@ -156,7 +158,7 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
     ),
     "ETA": "rule.r0",
     "ETA_DECAY": "rule.cut_every",
-    "ETA_FAC": "rule.cut_every",
+    **dict.fromkeys(("ETA_FAC", "schedule.name"), "rule.cut_every"),
     "INPUT_HIDDEN_STD": "rule.w0",
     "HIDDEN_OUTPUT_STD": "rule.w0",
     "TAU_RISE": "rule.tau_rise",

@@ -12,11 +12,13 @@ from snnrun.keys.files import DATASETS as DATASETS
 from snnrun.keys.files import GENERAL
 from snnrun.keys.key import Key as Key
 from snnrun.models import losses, neurons, regularisers
+from snnrun.optimisers import schedules
 from snnrun.rules import RULES
 from snnrun.schema import data, network, recording
 
 BASE = "base"  # stands for the defaults of a data set that is not built in
-GROUP_NAMES = ("dataset", "network", "rule", "backend", "record")  # each a namespace of options
+# each a namespace of options
+GROUP_NAMES = ("dataset", "network", "rule", "schedule", "backend", "record")
 ALIASES = {"N_EPOCHS": "N_EPOCH"}  # other spellings, which are accepted
 
 _PLACES = {name: place for place, name in enumerate(GENERAL)}  # base.yaml has the order
@@ -32,6 +34,7 @@ OPTIONS = (
     *network.OPTIONS,
     *recording.OPTIONS,
     *data.PATTERN_OPTIONS,
+    *schedules.KEYS,
     *(option for rule in RULES.values() for option in rule.options),
 )
 SCHEMA: dict[str, Key] = KEYS | {key.name: key for key in OPTIONS}

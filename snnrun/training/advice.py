@@ -47,6 +47,7 @@ def keep_learning(config: Config) -> str:
         least = 0.01 ** (1 / config.N_EPOCH)  # a hundredth is left at the end
         candidates += [{"ETA_DECAY": float(f"{least:.3g}")}] if least > config.ETA_DECAY else []
         candidates += [{"ETA_FAC": 1.0}] if config.ETA_FAC < 1 else []
+        candidates += [{"schedule.minimum": 0.01}] if config.schedule.name == "plateau" else []
     usual = float(SCHEMA[key].default_of(config.dataset.name))
     return _first(config, [*candidates, {key: usual if usual > 3 * step else step * GENTLER}])
 

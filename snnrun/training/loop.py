@@ -147,7 +147,7 @@ class Trainer:
         row = self._row(epoch, time.monotonic() - started)
         scores = {which: row[self._task.column(split)] for which, split in SPLITS.items()}
         state = self.state
-        state.schedule.end_epoch(self.config, epoch, scores[self.config.EMA_WHICH])
+        state.schedule.end_epoch(self.config, epoch, row, self._task)
         watched = scores.get(self.config.CHECKPOINT_BEST, float("nan"))
         best = watched > state.best_score
         if best:
@@ -247,12 +247,11 @@ class Trainer:
         rates = np.full(batches, np.nan)
         if phase.learns:
             learning = self.backend.program.learning
-            rates = state.schedule.rates(self.config, learning, epoch, state.updates, batches)
+            given = self.config, learning, epoch, state.updates, batches, phase.batches
+            rates = state.schedule.rates(*given)
             noise = self._noise(epoch, phase, served)
-            adam, size = self._adam(epoch), self.config.N_BATCH
-            results = self.backend.train(
-                served.data, examples, size, rates, adam, state.updates, noise
-            )
+            data, size, adam = served.data, self.config.N_BATCH, self._adam(epoch)
+            results = self.backend.train(data, examples, size, rates, adam, state.updates, noise)
             self._guard.training(results, epoch, served.first, state.updates, rates)
             state.updates += batches
             state.neuron_spikes += results.neuron_spikes
@@ -310,7 +309,8 @@ class Trainer:
         train = self.record.means(epoch, "train")
         validation = self.record.means(epoch, "validation")
         learning, last = self.backend.program.learning, self.state.updates - 1
-        (last_rate,) = self.state.schedule.rates(self.config, learning, epoch, last, 1)
+        batches = self._phases[0].batches
+        (last_rate,) = self.state.schedule.rates(self.config, learning, epoch, last, 1, batches)
         spent = train["seconds"]
         row: dict[str, float] = {
             "epoch": epoch,

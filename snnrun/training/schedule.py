@@ -1,14 +1,21 @@
-"""The learning rate of each mini-batch: decay, ease-in, and the schedule by moving averages."""
+"""The learning rate of each mini-batch: what its keys and schedule=... make of ETA together."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from snnrun.config import Config
+from snnrun.errors import ConfigError
+from snnrun.optimisers import Moment, find_schedule
+from snnrun.optimisers.schedules import warmup
 from snnrun.rules.learning import Learning
+from snnrun.tasks import Task
+from snnrun.tasks.task import SPLITS
 
 EASE_IN_START = 1e-3  # of the full rate
 
@@ -24,11 +31,33 @@ def delay_width(config: Config, epoch: int) -> float:
 
 
 @dataclass
-class Schedule:
+class Plateau:
+    """What schedule=plateau has seen: after more than ``patience`` epochs without better, a cut."""
+
+    factor: float = 1.0
+    best: float = -math.inf  # more is better
+    bad: int = 0  # epochs in a row that were not better
+    resting: int = 0  # epochs of the cooldown that are left
+
+    def end_epoch(self, options: Any, value: float) -> None:
+        """Take what an epoch has reached into account."""
+        self.bad += 1
+        if value > self.best + options.threshold:
+            self.best, self.bad = value, 0
+        if self.resting:
+            self.resting, self.bad = self.resting - 1, 0
+        if self.bad > options.patience:
+            self.factor = max(self.factor * options.factor, min(self.factor, options.minimum))
+            self.resting, self.bad = options.cooldown, 0
+
+
+@dataclass
+class Rates:
     """Learning rates from ETA, and the state that they depend on.
 
     In epoch e the rate is ETA x ETA_DECAY^e x ETA_FAC^(reductions), times the ease-in factor
-    min(1, 0.001 x LR_EASE_IN_FACTOR^k) of the k-th training batch of the run.
+    min(1, 0.001 x LR_EASE_IN_FACTOR^k) of the k-th training batch of the run, times the factor of
+    the schedule (snnrun/optimisers/schedules.py).
 
     After each epoch two moving averages of a score (EMA_WHICH) are updated,
     a <- alpha a + (1 - alpha) score, with EMA_ALPHA1 (fast) and EMA_ALPHA2 (slow), both from 0.
@@ -42,23 +71,70 @@ class Schedule:
     fast: float = 0.0
     slow: float = 0.0
     changed: int = 0  # epoch of the last reduction
+    plateau: Plateau = field(default_factory=Plateau)
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Rates:
+        """Return them as ``state`` has kept them."""
+        return cls(**{**kept, "plateau": Plateau(**kept.get("plateau", {}))})
 
     def rates(
-        self, config: Config, learning: Learning, epoch: int, first_batch: int, count: int
+        self,
+        config: Config,
+        learning: Learning,
+        epoch: int,
+        first_batch: int,
+        count: int,
+        batches: int,
     ) -> np.ndarray:
-        """Return the rates of ``count`` batches from batch ``first_batch`` of the run on."""
+        """Return the rates of ``count`` batches of an epoch, which has ``batches`` of them.
+
+        The first one is number ``first_batch`` of the run.
+        """
         own = [learning.rate(first_batch + k, config.TRIAL_MS) for k in range(count)]
         if None not in own:
             return np.array(own, float)
         full = config.ETA * config.ETA_DECAY**epoch * config.ETA_FAC**self.reductions
-        if config.LR_EASE_IN_FACTOR == 1.0:
-            return np.full(count, full)
-        growth = np.log(config.LR_EASE_IN_FACTOR)
-        exponent = np.log(EASE_IN_START) + growth * (first_batch + np.arange(count))
-        return full * np.exp(np.minimum(0.0, exponent))
+        rates = np.full(count, full)
+        if config.LR_EASE_IN_FACTOR != 1.0:
+            growth = np.log(config.LR_EASE_IN_FACTOR)
+            exponent = np.log(EASE_IN_START) + growth * (first_batch + np.arange(count))
+            rates = full * np.exp(np.minimum(0.0, exponent))
+        return rates * self.factors(config, epoch, first_batch, count, batches)
 
-    def end_epoch(self, config: Config, epoch: int, score: float) -> None:
-        """Take the score of a finished epoch into account."""
+    def factors(
+        self, config: Config, epoch: int, first_batch: int, count: int, batches: int
+    ) -> np.ndarray:
+        """Return the schedule's factors on the rates of these batches.
+
+        Raises:
+            ConfigError: A user's own schedule gives one that is no factor.
+        """
+        options = config.schedule
+        schedule = find_schedule(options.name)
+        epochs = options.get("epochs") or config.N_EPOCH
+        found = np.empty(count)
+        for k in range(count):
+            update = first_batch + k
+            at = Moment(update=update, epoch=epoch, updates_per_epoch=batches, epochs=epochs)
+            factor = 1.0 if schedule.factor is None else schedule.factor(at, options)
+            if not (isinstance(factor, int | float | np.number) and 0 <= factor < math.inf):
+                raise ConfigError(
+                    f"schedule.name={options.name}: its factor of update {update}, in epoch "
+                    f"{epoch}, is {factor!r}; it must be a number, 0 or more"
+                )
+            found[k] = factor * (1.0 if schedule.own_start else warmup(at, options))
+        return found * self.plateau.factor
+
+    def end_epoch(self, config: Config, epoch: int, row: Mapping[str, float], task: Task) -> None:
+        """Take the figures of a finished epoch into account."""
+        if config.schedule.name == "plateau":
+            split = SPLITS[config.schedule.which]
+            loss = config.schedule.metric == "loss"
+            value = -row[f"{split}_loss"] if loss else row[task.column(split)]
+            if np.isfinite(value):
+                self.plateau.end_epoch(config.schedule, value)
+        score = row[task.column(SPLITS[config.EMA_WHICH])]
         if not np.isfinite(score):
             return
         self.fast = config.EMA_ALPHA1 * self.fast + (1 - config.EMA_ALPHA1) * score

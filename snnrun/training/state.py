@@ -11,7 +11,7 @@ import numpy as np
 
 from snnrun.backends.base import Backend
 from snnrun.errors import CheckpointError
-from snnrun.training.schedule import Schedule
+from snnrun.training.schedule import Rates
 
 MOMENTS = ("first", "second")
 
@@ -38,7 +38,7 @@ class State:
     updates: int = 0
     best_score: float = -math.inf
     best_epoch: int = -1
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: Rates = field(default_factory=Rates)
     activations: np.ndarray | None = None  # as of Results
 
 
@@ -141,6 +141,6 @@ def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> Stat
         updates=saved["updates"],
         best_score=saved["best_score"] if "best_score" in saved else saved["best_accuracy"],
         best_epoch=saved["best_epoch"],
-        schedule=Schedule(**saved["schedule"]),
+        schedule=Rates.of(saved["schedule"]),
         activations=counted if known else None,
     )

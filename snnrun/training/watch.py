@@ -17,6 +17,7 @@ from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.notice import Notice
+from snnrun.optimisers import find_schedule
 from snnrun.tasks import Task
 from snnrun.training import advice
 from snnrun.training.schedule import EASE_IN_START
@@ -74,10 +75,12 @@ class Watched:
     @property
     def eased_in(self) -> int:
         """The first epoch that has the full learning rate from its beginning."""
-        if self.config.LR_EASE_IN_FACTOR == 1.0:
-            return 0
-        needed = -math.log(EASE_IN_START) / math.log(self.config.LR_EASE_IN_FACTOR)
-        return math.ceil(needed / self.updates)
+        factor, options = self.config.LR_EASE_IN_FACTOR, self.config.schedule
+        warmup = 0.0 if find_schedule(options.name).own_start else options.warmup
+        if factor == 1.0:
+            return math.ceil(warmup)
+        needed = -math.log(EASE_IN_START) / math.log(factor)
+        return math.ceil(max(needed / self.updates, warmup))
 
 
 def watched(config: Config, splits: Splits, program: Program) -> Watched:
@@ -226,6 +229,8 @@ def _at_rest(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> Ite
     rate, epoch = float(epochs["learning_rate"][-1]), _last(epochs)
     left = run.config.N_EPOCH - epoch - 1
     if not weights or left < 1 or epoch < run.eased_in:
+        return
+    if find_schedule(run.config.schedule.name).factor is not None:  # which ends as it was told to
         return
     moves = rate * run.updates  # in an epoch, at most
     size = min(weights.values())
