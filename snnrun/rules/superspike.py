@@ -151,6 +151,7 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
             "PIPELINE",
             "COLLECT_CONFUSION",
             "REC_PREDICTIONS",
+            "backend.cuda_graph",
             "backend.on_full_buffer",
             "network.hidden_trained",
         ),

@@ -197,6 +197,12 @@ OPTIONS = table(
         "of IEEE 754.",
         active_if=GENN,
     ),
+    switch(
+        "backend.cuda_graph",
+        "On CUDA, launch all steps of a pass at once, as a graph, instead of each kernel of each "
+        "step.",
+        active_if=GENN, changeable=BOTH,
+    ),
     text(
         "backend.on_full_buffer",
         "What to do when a neuron spikes more than N_MAX_SPIKE times in a trial: stop, or report "

@@ -50,6 +50,11 @@ def require_genn(config: Config) -> tuple[Any, str]:
     pygenn = import_pygenn()
     device = choose_device(pygenn, config.backend.device)
     require_toolkit(device)
+    if config.backend.cuda_graph and device != "cuda":
+        raise ConfigError(
+            f"backend.cuda_graph=true: CUDA alone has graphs, and this runs on {NAMES[device]} "
+            "(backend.device); leave it out"
+        )
     compiler = compiler_for(device, config.backend.compiler)
     flags_for(device, compiler, config.backend.flags, optimize=config.backend.optimize_code)
     count, number = len(cuda_devices()), config.backend.device_id
@@ -76,15 +81,7 @@ def open_genn(
     """
     started = time.monotonic()
     pygenn, device = require_genn(config)
-    settings = Settings(
-        batch=at_once(device, config.N_BATCH),
-        precision=config.backend.precision,
-        spikes=min(config.N_MAX_SPIKE, program.steps),  # a neuron spikes once in a step
-        pipeline=config.PIPELINE,
-        traced=bool(config.REC_NEURONS or config.FANCY_PLOTS),
-        delay_width=config.DELAY_WIDTH,
-        late_steps=late_steps(program, config.DELAY_WIDTH) if config.OPERATION_COUNTS else None,
-    )
+    settings = settings_of(program, config, device)
     target = target_of(pygenn, config, device)
     if settings.pipeline and program.average_spikes and settings.batch < config.N_BATCH:
         raise ConfigError(
@@ -129,6 +126,19 @@ def open_genn(
     )
 
 
+def settings_of(program: Program, config: Config, device: str) -> Settings:
+    """Return what the configuration chooses of a model that runs on ``device``."""
+    return Settings(
+        batch=at_once(device, config.N_BATCH),
+        precision=config.backend.precision,
+        spikes=min(config.N_MAX_SPIKE, program.steps),  # a neuron spikes once in a step
+        pipeline=config.PIPELINE,
+        traced=bool(config.REC_NEURONS or config.FANCY_PLOTS),
+        delay_width=config.DELAY_WIDTH,
+        late_steps=late_steps(program, config.DELAY_WIDTH) if config.OPERATION_COUNTS else None,
+    )
+
+
 def description_of(program: Program, settings: Settings) -> Description:
     """Return the GeNN model of ``program``, which learns by gradients or online."""
     write = describe_online if program.engine is Engine.ONLINE else describe
@@ -169,6 +179,7 @@ def target_of(pygenn: Any, config: Config, device: str) -> Target:
         optimize=backend.optimize_code,
         preferences=preferences,
         timing=config.TIMING,
+        graphs=backend.cuda_graph,
     )
 
 
@@ -183,15 +194,19 @@ def open_for_check(
     flags: Sequence[str] = (),
     cache: str | None = None,
     only_cached: bool = False,
+    graphs: bool = False,
 ) -> GennBackend:
     """Build ``program`` with IEEE arithmetic, its code in ``folder``, and load it.
 
-    On a GPU ``settings.batch`` examples run at once; GeNN's CPU backend takes one.
+    On a GPU ``settings.batch`` examples run at once; GeNN's CPU backend takes one. ``graphs``: on
+    CUDA, the steps of a pass are one launch.
     """
     pygenn = import_pygenn()
     chosen = choose_device(pygenn, device)
     require_toolkit(chosen)
-    target = Target(device=chosen, compiler=compiler_for(chosen, compiler), flags=tuple(flags))
+    target = Target(
+        device=chosen, compiler=compiler_for(chosen, compiler), flags=tuple(flags), graphs=graphs
+    )
     settings = replace(settings, batch=at_once(chosen, settings.batch))
     description = describe(program, settings)
     built = build_model(
@@ -216,7 +231,14 @@ def load(
     tables = built.groups[source.name].extra_global_params
     tables["event_step"].set_init_values(np.zeros(events.event_capacity, np.uint16))
     tables["channel_start"].set_init_values(np.zeros(events.row_capacity, np.uint32))
-    device = Device(built.model, built.groups, description, apart=built.device != CPU, free=free)
+    device = Device(
+        built.model,
+        built.groups,
+        description,
+        apart=built.target.device != CPU,
+        free=free,
+        graphs=built.target.graphs,
+    )
     return GennBackend(device, description, program, settings, events, drop_spikes=drop_spikes)
 
 
@@ -234,5 +256,5 @@ def load_online(
     for owner, table, counts in ((source, "event_step", events), (output, "target_step", due)):
         room = np.zeros(max(counts, default=1), np.uint16)
         built.groups[owner].extra_global_params[table].set_init_values(room)
-    device = Device(built.model, built.groups, description, apart=built.device != CPU)
+    device = Device(built.model, built.groups, description, apart=built.target.device != CPU)
     return GennOnlineBackend(device, program, settings)

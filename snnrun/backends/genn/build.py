@@ -48,6 +48,7 @@ class Target:
         preferences: Of GeNN's backend, by name.
         timing: Whether kernels are timed; on a GPU, which would have to wait in every step for it,
             they never are.
+        graphs: Whether the steps of a pass are launched as one CUDA graph.
     """
 
     device: str
@@ -56,6 +57,7 @@ class Target:
     optimize: bool = False
     preferences: Mapping[str, Any] = field(default_factory=dict)
     timing: bool = False
+    graphs: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,7 +66,9 @@ class Target:
         Raises:
             ConfigError: A flag cannot be given to the compiler.
         """
-        return flags_for(self.device, self.compiler, self.flags, optimize=self.optimize)
+        return flags_for(
+            self.device, self.compiler, self.flags, optimize=self.optimize, graphs=self.graphs
+        )
 
     @property
     def command(self) -> str:
@@ -89,11 +93,11 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A built model, its groups by name, its device, its code, and whether the cache had it."""
+    """A built model, its groups by name, its target, its code, and whether the cache had it."""
 
     model: Any
     groups: dict[str, Any]
-    device: str
+    target: Target
     folder: Path
     cached: bool
 
@@ -150,7 +154,7 @@ def build_model(
     if not cached:
         with suppress(OSError):  # a cache that cannot be written costs a later run its build
             _keep(folder, kept)
-    return Built(model=model, groups=groups, device=target.device, folder=folder, cached=cached)
+    return Built(model=model, groups=groups, target=target, folder=folder, cached=cached)
 
 
 def _copy(kept: Path, folder: Path) -> bool:

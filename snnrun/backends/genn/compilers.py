@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from snnrun.backends.genn.cuda_graph import PER_THREAD
 from snnrun.backends.genn.pygenn import TOOLKITS
 from snnrun.backends.genn.settings import CPU
 from snnrun.backends.native.compiler import Compiler, find_compiler
@@ -79,9 +80,11 @@ def _variable(device: str) -> str:
 
 
 def flags_for(
-    device: str, compiler: Compiler, flags: Sequence[str], *, optimize: bool
+    device: str, compiler: Compiler, flags: Sequence[str], *, optimize: bool, graphs: bool = False
 ) -> dict[str, str]:
     """Return the environment variables that give a build its flags, those of the user in front.
+
+    ``graphs``: the steps of a pass are to be captured as a CUDA graph.
 
     Raises:
         ConfigError: One of ``flags`` (backend.flags) cannot be given to the compiler.
@@ -99,6 +102,7 @@ def flags_for(
             )
     given = [os.environ.get(variable, ""), *compiler.command[1:]]
     given += [] if optimize else [EXACT[variable]]
+    given += [PER_THREAD] if graphs else []
     return {variable: " ".join(word for word in (*given, *flags) if word)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from snnrun.backends.genn.cuda_graph import PassGraphs
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.memory import require_memory
 from snnrun.errors import BuildError, NumericalError
@@ -51,6 +52,7 @@ class Device:
         description: What it was made of.
         apart: Whether its memory is not the host's.
         free: Returns the bytes that are free there, or None.
+        graphs: Whether the steps of a pass are launched as one CUDA graph.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Device:
         *,
         apart: bool,
         free: Callable[[], int | None] = lambda: None,
+        graphs: bool = False,
     ) -> None:
         self.apart = apart
+        self.graphs = PassGraphs(self._launch) if graphs else None
         self._free = free
         self._description = description
         self._seconds: dict[str, float] = {}
@@ -99,6 +103,8 @@ class Device:
         self._unload()
 
     def _unload(self) -> None:
+        if self.graphs is not None:
+            self.graphs.close()
         if self._loaded:  # not where it did not fit again: GeNN unloads nothing twice
             self._model.unload()
         self._loaded = False
@@ -183,6 +189,12 @@ class Device:
 
     def run(self, steps: int, first: int = 0) -> None:
         """Walk all populations through ``steps`` steps of GeNN, from step ``first`` on."""
+        if self.graphs is None:
+            self._launch(steps, first)
+        else:
+            self.graphs.run(steps, first)
+
+    def _launch(self, steps: int, first: int) -> None:
         self._model.timestep = first
         step_time = self._model.step_time
         try:
