@@ -32,18 +32,18 @@ SETTINGS = {
 }
 
 
-def write_data(folder: Path) -> None:
-    """Write files in the layout of SHD, of its size, with random events."""
+def write_data(folder: Path, train: int = TRAIN, test: int = TEST, events: int = EVENTS) -> None:
+    """Write files in the layout of SHD, with random events; by itself of SHD's size."""
     draw = np.random.default_rng(1)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, count in (("train", TRAIN), ("test", TEST)):
+    for name, count in (("train", train), ("test", test)):
         with h5py.File(folder / f"shd_{name}.h5", "w") as file:
             times = file.create_dataset("spikes/times", (count,), h5py.vlen_dtype(np.float16))
             units = file.create_dataset("spikes/units", (count,), h5py.vlen_dtype(np.uint16))
             for row in range(count):
                 length = draw.uniform(0.7, 1.0)
-                times[row] = np.sort(draw.random(EVENTS) * length).astype(np.float16)
-                units[row] = draw.integers(0, 700, EVENTS).astype(np.uint16)
+                times[row] = np.sort(draw.random(events) * length).astype(np.float16)
+                units[row] = draw.integers(0, 700, events).astype(np.uint16)
             file["labels"] = (np.arange(count) % 20).astype(np.uint16)
             file["extra/speaker"] = (np.arange(count) % 12).astype(np.uint16)
             file["extra/keys"] = np.array([f"class {k}" for k in range(20)], "S")
