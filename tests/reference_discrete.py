@@ -13,7 +13,9 @@ import numpy as np
 from oracle import Layer, Problem
 from reference import Array, Disturbance, Gradients, Maps, Result, Tape, simulate
 from reference_loss import Readout, read_out, van_rossum
-from reference_models import IN, MODELS, V
+from reference_models import IN, MODELS, B, V
+
+Detached = bool | tuple[str, ...]
 
 
 def fast_sigmoid(x: Array, threshold: Array, scale: float = 10.0) -> Array:
@@ -29,17 +31,44 @@ def arctan(x: Array, threshold: Array, scale: float = 2.0) -> Array:
     return scale / 2 / (1 + (np.pi / 2 * scale * x) ** 2)
 
 
-def triangular(x: Array, threshold: Array, scale: float = 1.0) -> Array:
-    return np.maximum(0, 1 - scale * np.abs(x))
+def triangular(x: Array, threshold: Array, scale: float = 1.0, dampening: float = 1.0) -> Array:
+    return dampening * np.maximum(0, 1 - scale * np.abs(x))
 
 
 def piecewise_linear(x: Array, threshold: Array, window: float = 0.5) -> Array:
     return (x >= -window) / threshold
 
 
+def normal(x: Array, mean: float, deviation: float) -> Array:
+    return np.exp(-(((x - mean) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
+
+
+def gaussian(x: Array, threshold: Array, width: float = 0.5, dampening: float = 1.0) -> Array:
+    return dampening * normal(x, 0, width)
+
+
+def multi_gaussian(x: Array, threshold: Array, width: float = 0.5, dampening: float = 0.5) -> Array:
+    h, wide = 0.15, 6 * width
+    found = (1 + h) * normal(x, 0, width)
+    return dampening * (found - h * normal(x, width, wide) - h * normal(x, -width, wide))
+
+
+def exponential(x: Array, threshold: Array, scale: float = 5.0, dampening: float = 0.4) -> Array:
+    return dampening * scale / (2 * np.exp(scale * np.abs(x)))
+
+
 SURROGATES: Mapping[str, Callable[..., Array]] = {
     function.__name__: function
-    for function in (fast_sigmoid, sigmoid, arctan, triangular, piecewise_linear)
+    for function in (
+        fast_sigmoid,
+        sigmoid,
+        arctan,
+        triangular,
+        piecewise_linear,
+        gaussian,
+        multi_gaussian,
+        exponential,
+    )
 }
 
 
@@ -49,7 +78,7 @@ def gradient(
     example: int,
     surrogate: Callable[[Array, Array], Array],
     *,
-    detach: bool = True,
+    detach: Detached = True,
     maps: Maps | None = None,
     penalty: Callable[[Array, int], Array] | None = None,
     disturbances: Sequence[Disturbance] = (),
@@ -59,6 +88,7 @@ def gradient(
     """Run one example forward and back through time.
 
     ``penalty``: spike counts [N] of a hidden layer, and its number -> dR/ds of each of its neurons.
+    ``detach``: whether the reset is a constant, or the names of the states of which it is.
     ``target``: spikes [T, K] that the outputs should emit, of the van Rossum loss.
     ``start[n]`` is lam = dL/dx at the start of step n, ``end[n]`` before its threshold.
     """
@@ -121,6 +151,13 @@ def _sent(problem: Problem, index: int, n: int, start: list[Array]) -> Array:
     return total
 
 
+def _attached(detach: Detached) -> list[int]:
+    """Return the rows of the states whose reset is differentiated."""
+    if isinstance(detach, bool):
+        return [] if detach else [V, IN, B]
+    return [row for row, name in ((V, "V"), (IN, "I"), (B, "B")) if name not in detach]
+
+
 def _through_spike(
     layer: Layer,
     tape: Tape,
@@ -129,13 +166,12 @@ def _through_spike(
     dl_ds: Array,
     active: Array,
     surrogate: Callable[[Array, Array], Array],
-    detach: bool,
+    detach: Detached,
     gradients: Gradients,
 ) -> Array:
     """Take lam from behind the reset to before the threshold."""
     model, p, x, spikes = MODELS[layer.model], layer.parameters, tape.stepped[n], tape.spikes[n]
-    if not detach:
-        dl_ds = dl_ds + (lam * (model.reset(x, p) - x)).sum(0)
+    dl_ds = dl_ds + (lam * (model.reset(x, p) - x))[_attached(detach)].sum(0)
     threshold = model.rhs(x, p)
     change = np.where(active, dl_ds * surrogate(x[V] - threshold, threshold), 0.0)
     for name, part in model.r_p(lam).items():

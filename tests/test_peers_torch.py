@@ -33,12 +33,25 @@ pytestmark = pytest.mark.peers
 DT, EXAMPLES = 0.5, 4
 Tensors = Mapping[str, Any]  # name -> torch.Tensor
 
+
+def normal(deviation: float, mean: float = 0.0) -> Any:
+    return torch.distributions.Normal(torch.tensor(mean).double(), deviation)
+
+
+def multi_gaussian(x: Any, width: float, h: float, s: float) -> Any:
+    beside = [torch.exp(normal(s * width, mean).log_prob(x)) for mean in (width, -width)]
+    return (1 + h) * torch.exp(normal(width).log_prob(x)) - h * sum(beside)
+
+
 SLOPES: Mapping[str, Callable[[Any, Any], Any]] = {
     "fast_sigmoid": lambda x, threshold: 1 / (10 * x.abs() + 1) ** 2,
     "sigmoid": lambda x, threshold: 10 * torch.sigmoid(10 * x) * torch.sigmoid(-10 * x),
     "arctan": lambda x, threshold: 1 / (1 + (torch.pi * x) ** 2),
     "triangular": lambda x, threshold: torch.relu(1 - x.abs()),
     "piecewise_linear": lambda x, threshold: (x >= -0.5) / threshold,
+    "gaussian": lambda x, threshold: torch.exp(normal(0.5).log_prob(x)),
+    "multi_gaussian": lambda x, threshold: 0.5 * multi_gaussian(x, 0.5, h=0.15, s=6),
+    "exponential": lambda x, threshold: 0.4 * 5 / (2 * torch.exp(x.abs() * 5)),
 }
 
 
@@ -59,7 +72,7 @@ class Spike(torch.autograd.Function):
 class Case:
     model: str
     surrogate: str
-    detach: bool
+    detach: bool | tuple[str, ...]
     loss: str
     recurrent: bool = False
     layers: int = 1
@@ -88,6 +101,9 @@ CASES = [
     Case("alif", "fast_sigmoid", False, "max", recurrent=True),
     Case("lif_subtract", "sigmoid", True, "sum_weigh_sigmoid", recurrent=True),
     Case("alif", "piecewise_linear", False, "sum_weigh_input", recurrent=True),
+    Case("alif", "gaussian", ("V",), "sum", recurrent=True, layers=2),
+    Case("alif", "multi_gaussian", ("B",), "max", recurrent=True),
+    Case("lif", "exponential", ("V",), "sum", recurrent=True),
 ]
 
 
@@ -197,13 +213,17 @@ def run_hidden(layer: Layer, arriving: Any, leaves: Tensors, case: Case) -> Any:
             threshold = threshold + adaptation
         distance = V - threshold
         spike = Spike.apply(distance, SLOPES[case.surrogate](distance, threshold).detach())
-        reset = spike.detach() if case.detach else spike
+        of_V, of_B = (spike.detach() if detached(case, s) else spike for s in "VB")
         after = V - p["v_thresh"] if case.model == "lif_subtract" else p["v_reset"]
-        V = V + reset * (after - V)
+        V = V + of_V * (after - V)
         if "tau_b" in p:
-            adaptation = adaptation + reset * p["b_incr"]
+            adaptation = adaptation + of_B * p["b_incr"]
         found.append(spike)
     return torch.stack(found, 1)
+
+
+def detached(case: Case, state: str) -> bool:
+    return case.detach if isinstance(case.detach, bool) else state in case.detach
 
 
 def run_output(layer: Layer, arriving: Any, leaves: Tensors) -> Any:

@@ -26,6 +26,7 @@ from snnrun.models.nonlinear import NONLINEAR
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
+from snnrun.models.surrogates import SURROGATES
 from snnrun.schema import SCHEMA
 from snnrun.training import checkpoint
 
@@ -122,7 +123,7 @@ SURROGATE_CHOICES: dict[str, tuple[Any, ...]] = {
     "N_HID_LAYER": (1, 2),
     "OUTPUT_NEURON_TYPE": SCHEMA["OUTPUT_NEURON_TYPE"].choices,
     "TRAIN_TAU": (False, True),
-    "detach_reset": (False, True),
+    "detach_reset": (False, True, ("V",)),
 }
 WHOLE = ("rockpool_LIF_delta", "spytorch_LIF")  # to whose potential the whole weight is added
 # Pairs of these are in programs whose gradients are held against a reference: only what else a
@@ -177,8 +178,9 @@ def test_every_pair_of_choices_trains(
 ) -> None:
     keys = {key: value for key, value in chosen.items() if key.isupper()}
     rule = {key: chosen[key] for key in ("surrogate", "detach_reset") if key in chosen}
-    if rule and chosen["surrogate"] != "piecewise_linear":
-        rule["scale"] = 1.0  # so flat that potentials far from the threshold pass something on
+    for name in SURROGATES[chosen["surrogate"]].keys if rule else ():
+        if name in ("scale", "width"):
+            rule[name] = 1.0  # so flat that potentials far from the threshold pass something on
     config = from_dict(
         {
             **keys,

@@ -39,7 +39,7 @@ Choice = Mapping[str, Any]
 FACTORS: dict[str, tuple[Any, ...]] = {
     "model": ("lif", "lif_subtract", "alif", "lif_rest"),
     "surrogate": tuple(SURROGATES),
-    "detach": (True, False),
+    "detach": (True, False, ("V",)),
     "loss": tuple(name for name, loss in LOSSES.items() if not loss.spiking),
     "regulariser": ("none", *REGULARISERS),
     "averaged": (False, True),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reference_discrete
 import sympy as sp
 from runs import SMALL
 
@@ -46,13 +47,50 @@ def program(chosen: Config) -> Program:
 @pytest.mark.parametrize("name", SURROGATES)
 def test_every_surrogate_is_positive_at_the_threshold_and_falls_below_it(name: str) -> None:
     spikes = SpikeDerivative(surrogate=SURROGATES[name])
-    low, derivative = bound(spikes, "low"), bound(spikes, "derivative")
-    slope = sp.lambdify(DISTANCE, sp.sympify(derivative).subs(REACH, 1.0), "numpy")
-    x = np.linspace(-3, 0, 301)
-    values = np.broadcast_to(slope(x), x.shape) * (x >= float(low) if low is not None else 1)
+    values = values_of(spikes, 1.0)[WHERE <= 0]
     assert values[-1] > 0
-    assert (np.diff(values) >= -1e-12).all()
     assert values[0] < 0.1 * values[-1]
+    rising = values if name != "multi_gaussian" else values[values > 0]  # negative further away
+    assert (np.diff(rising) >= -1e-12).all()
+
+
+WHERE = np.linspace(-4, 4, 401)
+OTHER = {"scale": 3.5, "window": 0.2, "width": 0.7, "dampening": 0.3}  # than the defaults
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["defaults", "own values"])
+@pytest.mark.parametrize("name", SURROGATES)
+def test_surrogates_are_the_published_expressions(name: str, own: bool) -> None:
+    """Those of the reference are written from the publications, as their programs write them."""
+    surrogate, threshold = SURROGATES[name], 1.3
+    values = {key: OTHER[key] for key in surrogate.keys} if own else {}
+    found = values_of(SpikeDerivative(surrogate=surrogate, values=values), threshold)
+    wanted = reference_discrete.SURROGATES[name](WHERE, threshold, **values)
+    np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-14)
+
+
+def values_of(spikes: SpikeDerivative, threshold: float) -> np.ndarray:
+    """Return the surrogate at WHERE, 0 beyond its bounds."""
+    derivative = sp.sympify(bound(spikes, "derivative")).subs(REACH, threshold)
+    found = np.broadcast_to(sp.lambdify(DISTANCE, derivative, "numpy")(WHERE), WHERE.shape)
+    low, high = (bound(spikes, name) for name in ("low", "high"))
+    inside = np.ones(len(WHERE), bool)
+    if low is not None:
+        inside &= WHERE >= float(low)
+    if high is not None:
+        inside &= WHERE <= float(high)
+    return np.where(inside, found, 0.0)
+
+
+def test_the_triangle_of_e_prop_is_a_dampened_one() -> None:
+    """Bellec et al. 2020: 0.3 / v_th max(0, 1 - |v - v_th| / v_th)."""
+    threshold = 0.6
+    values = {"scale": 1 / threshold, "dampening": 0.3 / threshold}
+    found = values_of(SpikeDerivative(surrogate=SURROGATES["triangular"], values=values), threshold)
+    v = WHERE + threshold
+    wanted = 0.3 / threshold * np.maximum(0, 1 - np.abs((v - threshold) / threshold))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-15)
+    assert found.max() == pytest.approx(0.5)
 
 
 def test_scale_window_and_reset_are_in_the_program() -> None:
@@ -74,7 +112,7 @@ def test_scale_window_and_reset_are_in_the_program() -> None:
 
 def test_the_description_names_surrogate_and_reset() -> None:
     text = program(config({"surrogate": "triangular", "scale": 2})).describe()
-    assert "derivative of spikes: 1 - 2.0*Abs(x) where x >= -0.5 and x <= 0.5; reset det" in text
+    assert "derivative of spikes: 1.0 - 2.0*Abs(x) where x >= -0.5 and x <= 0.5; reset det" in text
 
 
 @pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.spiking])
@@ -126,3 +164,33 @@ def test_a_surrogate_with_an_unknown_name_is_refused() -> None:
         bound(SpikeDerivative(surrogate=bad), "derivative")
     with pytest.raises(ModelError, match="key 'beta' has no option"):
         Surrogate(name="bad", derivative="exp(-beta * x)", keys={"beta": 1.0})
+
+
+def test_resets_are_detached_by_state() -> None:
+    whole, none = (program(config({"detach_reset": one})) for one in (True, False))
+    of_V = program(config({"detach_reset": ["V"]}))
+    assert emit(of_V, "float32") == emit(whole, "float32")  # a LIF neuron resets nothing else
+    assert emit(program(config({"detach_reset": []})), "float32") == emit(none, "float32")
+    alif = {"HIDDEN_NEURON_TYPE": "ALIF"}
+    [change] = {
+        str(step.reset_change)
+        for compiled in program(config({"detach_reset": ["V"]}, **alif)).populations
+        if (step := compiled.step_back) is not None
+    }
+    assert change == "b_incr*lam_B"
+    text = program(config({"detach_reset": ["B"]}, **alif)).describe()
+    assert "; reset of B detached" in text
+
+
+def test_a_state_that_no_spike_resets_is_not_detached() -> None:
+    with pytest.raises(ModelError) as error:
+        program(config({"detach_reset": ["V", "b"]}, HIDDEN_NEURON_TYPE="ALIF"))
+    assert str(error.value) == (
+        "rule.detach_reset=[V,b]: no spike resets a state 'b' in this network. Did you mean 'B'? "
+        "Reset are: V, B"
+    )
+    with pytest.raises(ConfigError) as refused:
+        config({"detach_reset": "V"})
+    assert "rule.detach_reset=V: must be true, false or a list of names, as in [V]" in str(
+        refused.value
+    )

@@ -11,7 +11,7 @@ r the reset:
 This is a graph without spike times; its derivative is exact but for ds/dg := sigma'(g). With
 lam = dL/dx and J the Jacobian of F, walking back through step n:
 
-    dl_ds  = sum_k w_jk delta_k(n + 1) + dR/ds [+ lam . (r - x-), if the reset is not detached]
+    dl_ds  = sum_k w_jk delta_k(n + 1) + dR/ds [+ lam . (r - x-), of states that are not detached]
     lam   <- (1 - s) lam + s r_x^T lam + dl_ds sigma'(g) g_x
     dL/dp += s lam . r_p + dl_ds sigma'(g) g_p          (lam before this)
     dL/dp += lam . (dF/dp)                              (lam after this)
@@ -24,7 +24,7 @@ an update it is that of the update, see update.py.
 Where a neuron may spike several times in a step, s = floor(h(x-)) on the threshold, and
 
     x+  = r(x-, s)
-    dl_ds += lam . dr/ds                                if the reset is not detached
+    dl_ds += lam . dr/ds                                of states that are not detached
     value h_x, value h_p                                stand for g_x, g_p
 
 so that for s = floor(X / value) the derivative by X is sigma' as with single spikes.
@@ -66,7 +66,8 @@ class StepBack:
     slope: sp.Expr  # sigma'
     low: sp.Expr | None
     high: sp.Expr | None
-    reset_change: sp.Expr | None  # lam . (r - x-); None: detached
+    reset_change: sp.Expr | None  # lam . (r - x-) of what is not detached; None: all is
+    detached: tuple[str, ...]  # states whose reset counts as a constant, where others' do not
     reset: dict[str, sp.Expr]  # state -> (r_x^T lam) where it differs from lam
     pull: dict[str, sp.Expr]  # state -> what is added to its lam
     reset_parameters: dict[str, sp.Expr]  # parameter -> what a spike adds to its gradient
@@ -121,8 +122,11 @@ def describe_derivative(spikes: SpikeDerivative) -> str:
     bounds = [(sign, bound(spikes, name)) for sign, name in ((">=", "low"), ("<=", "high"))]
     where = " and ".join(f"x {sign} {float(end):g}" for sign, end in bounds if end is not None)
     text = str(bound(spikes, "derivative")).replace("distance", "x").replace("reach", "threshold")
-    reset = "detached" if spikes.detach_reset else "not detached"
-    return f"{text}{f' where {where}' if where else ''}; reset {reset}"
+    detached = spikes.detach_reset
+    reset = "reset detached" if detached else "reset not detached"
+    if not isinstance(detached, bool):
+        reset = f"reset of {' and '.join(detached)} detached"
+    return f"{text}{f' where {where}' if where else ''}; {reset}"
 
 
 def derive_step_back(
@@ -138,9 +142,12 @@ def derive_step_back(
     moved = _moved_by(neuron, g)
     reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
     kept = reset.jacobian(state).T * lam
+    moved_by_reset = [name for name in names if name in system.resets]
+    detached = [name for name in moved_by_reset if spikes.detaches(name)]
     reset_change = None
-    if not spikes.detach_reset:
-        reset_change = sp.expand((lam.T * _by_spikes(reset, state))[0])
+    if len(detached) < len(moved_by_reset):
+        by_spikes = zip(names, _by_spikes(reset, state), lam, strict=True)
+        reset_change = sp.expand(sum(l * r for n, r, l in by_spikes if n not in detached))
     found = StepBack(
         taped=(),
         distance=g,
@@ -149,6 +156,7 @@ def derive_step_back(
         low=named(spikes, "low"),
         high=named(spikes, "high"),
         reset_change=reset_change,
+        detached=() if reset_change is None else tuple(detached),
         reset={n: sp.simplify(kept[i]) for i, n in enumerate(names) if kept[i] != lam[i]},
         pull=_nonzero({n: moved(symbol(n)) * CHANGE for n in names}),
         reset_parameters=_nonzero({p: (lam.T * reset.diff(symbol(p)))[0] for p in trained}),

@@ -15,7 +15,7 @@ from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.integrators import SMOOTH
 from snnrun.compile.population import CompiledPopulation, compile_population
 from snnrun.connectivity.synapses import Synapses
-from snnrun.errors import ModelError
+from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
@@ -302,6 +302,7 @@ def compile_program(
     if len(plastic := {p.plastic for p in network.projections if p.plastic}) > 1:
         raise ModelError(f"projections learn by pairs of spikes in {len(plastic)} ways; use one")
     spikes = _spikes_of(learning)
+    _refuse_detached(spikes, network)
     shared = {internal(f"reg_{key}"): value for key, value in (regulariser_values or {}).items()}
     shared[internal("reg_T")] = steps * dt
     compiled = tuple(
@@ -338,6 +339,21 @@ def compile_program(
 def _spikes_of(learning: Learning) -> SpikeDerivative | None:
     """Return what stands for the derivative of the spikes, where the steps are differentiated."""
     return learning.spikes if isinstance(learning, Gradient) else None
+
+
+def _refuse_detached(spikes: SpikeDerivative | None, network: Network) -> None:
+    """Raise ModelError where the reset of a state is to be detached that no spike resets."""
+    if spikes is None or isinstance(spikes.detach_reset, bool):
+        return
+    neurons = [layer.population.neuron for layer in network.layers]
+    known = list(dict.fromkeys(s for n in neurons if n is not None for s in n.system.resets))
+    for name in spikes.detach_reset:
+        if name not in known:
+            raise ModelError(
+                f"rule.detach_reset=[{','.join(spikes.detach_reset)}]: no spike resets a state "
+                f"{name!r} in this network.{did_you_mean(name, known)} Reset are: "
+                f"{', '.join(known)}"
+            )
 
 
 def _refuse_loss(loss: Loss, values: Mapping[str, float], rule: Rule, engine: Engine) -> None:

@@ -96,6 +96,14 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_text(item).strip() for item in items))
 
 
+def _all_or_names(value: Any) -> bool | tuple[str, ...]:
+    """Return true or false of all, or the names of a list; an empty one is false."""
+    try:
+        return _boolean(value)
+    except ValueError:
+        return _texts(value) or False
+
+
 def _wholes(value: Any) -> tuple[int, ...]:
     return tuple(_whole(item) for item in _items(value))
 
@@ -136,6 +144,7 @@ COUNT = Kind(text='a number of examples (or "K mini-batches")', convert=_count)
 START = Kind(text="a number, or first", convert=_start)
 TEXTS = Kind(text="a list of texts", convert=_texts)
 NAMES = Kind(text="a list of names, as in csv,tensorboard", convert=_names)
+ALL_OR_NAMES = Kind(text="true, false or a list of names, as in [V]", convert=_all_or_names)
 POPULATIONS = Kind(text="a list of populations, as in [hidden, output]", convert=_texts)
 VARIABLES = Kind(
     text="a list of [population, variable] pairs, as in [[hidden, V]]", convert=_text_pairs

@@ -5,12 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from snnrun.errors import ConfigError
-from snnrun.keys.key import unless, when
-from snnrun.keys.kinds import BOOL, FLOAT, TEXT
+from snnrun.keys.key import when
+from snnrun.keys.kinds import ALL_OR_NAMES, FLOAT, TEXT
 from snnrun.load import find
 from snnrun.models.surrogates import KEYS, SURROGATES, SpikeDerivative, Surrogate
 from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Gradient
+
+
+
+def _using(key: str) -> tuple[str, ...]:
+    """Return the built-in surrogates that have a key."""
+    return tuple(name for name, surrogate in SURROGATES.items() if key in surrogate.keys)
+
+
+def _own(key: str) -> str:
+    """Return what a key is where it is null."""
+    of_each = (f"{name} {SURROGATES[name].keys[key]:g}" for name in _using(key))
+    return f"the surrogate's own: {', '.join(of_each)}"
+
 
 # fmt: off
 OPTIONS = (
@@ -19,26 +32,41 @@ OPTIONS = (
         "What stands for the derivative of a spike by x, the state's distance above the threshold, "
         "or the dotted path of your own: fast_sigmoid 1/(scale|x| + 1)^2; sigmoid scale s(1 - s) "
         "with s = 1/(1 + exp(-scale x)); arctan scale/2 / (1 + (pi/2 scale x)^2); triangular "
-        "max(0, 1 - scale|x|); piecewise_linear 1/threshold for x >= -window, else 0.",
+        "dampening max(0, 1 - scale|x|); piecewise_linear 1/threshold for x >= -window, else 0; "
+        "gaussian dampening N(x), a normal density of standard deviation width; multi_gaussian "
+        "the same less two wider ones beside it; exponential dampening scale/2 exp(-scale|x|).",
         choices=tuple(SURROGATES), dotted_path=True,
     ),
     option(
         "scale", FLOAT,
-        "Steepness of the surrogates but piecewise_linear, 1 / units of the potential. Larger: "
-        "only neurons near their threshold learn.",
-        above=0, nullable=True,
-        null="the surrogate's own: fast_sigmoid 10, sigmoid 10, arctan 2, triangular 1",
-        active_if=(unless("rule.surrogate", "piecewise_linear"),),
+        "Steepness of a surrogate, 1 / units of the potential. Larger: only neurons near their "
+        "threshold learn.",
+        above=0, nullable=True, null=_own("scale"),
+        active_if=(when("rule.surrogate", *_using("scale")),),
     ),
     option(
         "window", FLOAT,
         "How far below the threshold piecewise_linear begins, in units of the potential.",
-        above=0, nullable=True, null="the surrogate's own: 0.5",
-        active_if=(when("rule.surrogate", "piecewise_linear"),),
+        above=0, nullable=True, null=_own("window"),
+        active_if=(when("rule.surrogate", *_using("window")),),
     ),
     option(
-        "detach_reset", BOOL,
-        "Let a reset count as a constant: its size is differentiated, but not that it happens.",
+        "width", FLOAT,
+        "Standard deviation of the surrogates gaussian and multi_gaussian, in units of the "
+        "potential.",
+        above=0, nullable=True, null=_own("width"),
+        active_if=(when("rule.surrogate", *_using("width")),),
+    ),
+    option(
+        "dampening", FLOAT,
+        "Factor on a surrogate. Smaller: less of a gradient comes through many spikes.",
+        above=0, nullable=True, null=_own("dampening"),
+        active_if=(when("rule.surrogate", *_using("dampening")),),
+    ),
+    option(
+        "detach_reset", ALL_OR_NAMES,
+        "Let a reset count as a constant: its size is differentiated, but not that it happens; of "
+        "all states, or of those that a list names.",
     ),
 )
 # fmt: on

@@ -210,7 +210,7 @@ class PopulationEmitter:
             "discrete",
             tape=indented(tape),
             surrogate=indented([*self.body.lines(used, states=taped), *inner, f"return {value};"]),
-            reset="its reset counts as a constant" if step.reset_change is None else "all of it",
+            reset=_of_reset(step),
             step_back=indented(self._step_back_lines(step)),
         )
 
@@ -334,3 +334,10 @@ class PopulationEmitter:
             before=self._before,
             release_part=release,
         )
+
+
+def _of_reset(step: StepBack) -> str:
+    """Say what of a reset is differentiated."""
+    if step.reset_change is None:
+        return "its reset counts as a constant"
+    return f"but for the reset of {' and '.join(step.detached)}" if step.detached else "all of it"
