@@ -16,6 +16,7 @@ from snnrun.compile.derive import ARRIVAL as R
 from snnrun.compile.derive import DRIVE, RELEASE, adjoint_symbol, derive, entry_symbol
 from snnrun.compile.derive import SPIKE_TIME_GRADIENT as DL_DT
 from snnrun.errors import ModelError
+from snnrun.models.adaptive import SE_ADLIF
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.equations import symbol
 from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss, Readout
@@ -70,7 +71,7 @@ def test_every_choice_of_the_configuration_is_declared() -> None:
 def test_defaults_of_parameters_are_those_of_their_keys(neuron: Neuron) -> None:
     for parameter in neuron.parameters:
         if parameter.key is None:
-            assert parameter.name in WITHOUT_KEY or neuron is IZHIKEVICH
+            assert parameter.name in WITHOUT_KEY or neuron in (IZHIKEVICH, SE_ADLIF)
             continue
         assert parameter.key in KEYS
         assert parameter.default == KEYS[parameter.key].default_of("base")

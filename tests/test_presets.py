@@ -23,10 +23,10 @@ from snnrun.config import Config, conf_dir, from_dict
 from snnrun.models.losses import TARGET_LOSSES
 from snnrun.models.neurons import DISCRETE, HIDDEN_NEURONS, NEURON_TYPES
 from snnrun.models.nonlinear import NONLINEAR
+from snnrun.models.surrogates import SURROGATES
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import train
-from snnrun.models.surrogates import SURROGATES
 from snnrun.schema import SCHEMA
 from snnrun.training import checkpoint
 

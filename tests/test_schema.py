@@ -10,7 +10,7 @@ import pytest
 
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError
-from snnrun.keys.kinds import BOOL, COUNT, FLOAT, INT, TEXT, plain
+from snnrun.keys.kinds import ALL_OR_NAMES, BOOL, COUNT, FLOAT, INT, TEXT, plain
 from snnrun.rules import RULES
 from snnrun.schema import ALIASES, DATASETS, KEYS, SCHEMA, Key
 from snnrun.schema.effect import OF_FILES
@@ -115,6 +115,7 @@ def test_values_are_read_as_people_write_them(name: str, given: Any, clean: Any)
         ("REC_NEURONS", [["hidden"]], "[population, variable] pairs"),
         ("W_OUTPUT_EPOCH_TRIAL", [[0, -1]], "[epoch, trial] pairs"),
         ("network.hidden_parameters", {"tau": "long"}, "a mapping of parameter names to numbers"),
+        ("network.hidden_parameters", {"tau": {"uniform": [3, 1]}}, "or {uniform: [least, most]}"),
         ("OUT_DIR", "", "a text"),
         ("dataset.path", 3, "or null: the data folder"),
     ],
@@ -135,7 +136,7 @@ def other_value(key: Key, *not_these: Any) -> Any:
     default = not_these[0]
     if key.choices:
         return next(choice for choice in key.choices if choice not in not_these)
-    if key.kind is BOOL:
+    if key.kind in (BOOL, ALL_OR_NAMES):
         return not default
     if key.kind in (INT, COUNT):
         return (default or 0) + 1

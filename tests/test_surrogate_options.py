@@ -76,9 +76,9 @@ def values_of(spikes: SpikeDerivative, threshold: float) -> np.ndarray:
     low, high = (bound(spikes, name) for name in ("low", "high"))
     inside = np.ones(len(WHERE), bool)
     if low is not None:
-        inside &= WHERE >= float(low)
+        inside &= float(low) <= WHERE
     if high is not None:
-        inside &= WHERE <= float(high)
+        inside &= float(high) >= WHERE
     return np.where(inside, found, 0.0)
 
 

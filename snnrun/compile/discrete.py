@@ -147,7 +147,7 @@ def derive_step_back(
     reset_change = None
     if len(detached) < len(moved_by_reset):
         by_spikes = zip(names, _by_spikes(reset, state), lam, strict=True)
-        reset_change = sp.expand(sum(l * r for n, r, l in by_spikes if n not in detached))
+        reset_change = sp.expand(sum(p * r for n, r, p in by_spikes if n not in detached))
     found = StepBack(
         taped=(),
         distance=g,

@@ -12,6 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DRAWS = {  # of numbers that are drawn: name -> how many numbers it has, and what they are
+    "uniform": (2, "[least, most]"),
+    "half_normal": (1, "standard deviation"),
+    "normal": (2, "[mean, standard deviation]"),
+}
 MINI_BATCHES = re.compile(r"\s*(\d+)\s+mini-batch(?:es)?\s*")
 
 
@@ -129,11 +134,31 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _numbers(value: Any) -> Mapping[str, Any]:
-    """Return a mapping of names to a number, or to a tuple of numbers (one per neuron)."""
-    return {
-        name: tuple(map(_number, item)) if isinstance(item, list | tuple) else _number(item)
-        for name, item in _mapping(value).items()
-    }
+    """Return a mapping of names to a number, a tuple of numbers (one per neuron), or DRAWS."""
+    return {name: _one_or_several(item) for name, item in _mapping(value).items()}
+
+
+def _one_or_several(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return distribution(value)
+    return tuple(map(_number, value)) if isinstance(value, list | tuple) else _number(value)
+
+
+def distribution(value: Any, lowest: float = -math.inf) -> dict[str, float | tuple[float, ...]]:
+    """Return a distribution with clean numbers, as in {"uniform": (5.0, 25.0)}.
+
+    Raises:
+        ValueError: It is none of DRAWS, or a bound of ``uniform`` is below ``lowest``.
+    """
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ValueError(value)
+    ((name, given),) = value.items()
+    numbers = tuple(map(_number, given if isinstance(given, list | tuple) else [given]))
+    if name not in DRAWS or len(numbers) != DRAWS[name][0]:
+        raise ValueError(value)
+    if not (lowest <= numbers[0] <= numbers[1] if name == "uniform" else numbers[-1] >= 0):
+        raise ValueError(value)
+    return {name: numbers if len(numbers) > 1 else numbers[0]}
 
 
 BOOL = Kind(text="true or false", convert=_boolean)
@@ -157,7 +182,12 @@ EPOCH_TRIALS = Kind(
     convert=_epoch_trials,
 )
 INTS = Kind(text="a list of whole numbers", convert=_wholes)
-NUMBERS = Kind(text="a mapping of parameter names to numbers", convert=_numbers, mapping=True)
+NUMBERS = Kind(
+    text="a mapping of parameter names to numbers, lists of them, or "
+    + " or ".join(f"{{{name}: {of}}}" for name, (_, of) in DRAWS.items()),
+    convert=_numbers,
+    mapping=True,
+)
 
 
 def plain(value: Any) -> Any:

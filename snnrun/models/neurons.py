@@ -7,15 +7,16 @@ learn in discrete steps use them.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from snnrun.keys.key import number, table, text, unless, when
+from snnrun.models.adaptive import SE_ADLIF
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import BUILT_IN
 from snnrun.models.nonlinear import ADEX, EIF, IZHIKEVICH, LIF_COND, NONLINEAR, QIF
 from snnrun.models.parameters import (
     B_INCR,
     B_INIT,
+    BIAS,
+    BIAS_IN,
     KEYS_OF_SOME,
     MEMBRANE,
     MEMBRANE_KEY,
@@ -28,6 +29,7 @@ from snnrun.models.parameters import (
     TAU_RISE,
     TAU_SYN,
     TAU_SYN_INH,
+    THRESHOLD,
     THRESHOLD_KEY,
     V_RESET,
     V_THRESH,
@@ -120,8 +122,6 @@ LI = Neuron(
     source="Wunderlich & Pehle 2021, Sci Rep 11:12829, eq. 7",
 )
 
-THRESHOLD = replace(V_THRESH, positive=True)
-BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to the potential in each step")
 MOST_SPIKES = Parameter(
     name="max_spikes_per_dt",
     default=15.0,
@@ -201,9 +201,26 @@ SPYTORCH_LI = Neuron(
     source="Neftci, Mostafa & Zenke 2019, IEEE Signal Process Mag 36:51, spytorch tutorials",
 )
 
+LI_DELTA = Neuron(
+    name="li_delta",
+    update="V = V * exp(-dt / tau_mem) + (1 - exp(-dt / tau_mem)) * (input + bias)",
+    parameters=(TAU_MEM, BIAS_IN),
+    meaning="leaky integrator of what arrives, without a synaptic current, for readouts",
+    source="Baronig, Ferrand, Sabathiel & Legenstein 2025, doi:10.1038/s41467-025-60878-z; "
+    "models/li.py of its code",
+)
+
 DISCRETE_NEURONS = {  # by their own names
     neuron.name: neuron
-    for neuron in (ROCKPOOL_LIF_DELTA, ROCKPOOL_LIF, FLUX_LIF, SPYTORCH_LIF, SPYTORCH_LI)
+    for neuron in (
+        ROCKPOOL_LIF_DELTA,
+        ROCKPOOL_LIF,
+        FLUX_LIF,
+        SPYTORCH_LIF,
+        SE_ADLIF,
+        SPYTORCH_LI,
+        LI_DELTA,
+    )
 }
 
 NEURONS = {
@@ -229,7 +246,9 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "rockpool_LIF_delta": (ROCKPOOL_LIF_DELTA, ()),
     "flux_LIF": (FLUX_LIF, ()),
     "spytorch_LIF": (SPYTORCH_LIF, ()),
+    "SE_adLIF": (SE_ADLIF, ()),
     "spytorch_LI": (SPYTORCH_LI, ()),
+    "LI_delta": (LI_DELTA, ()),
 }
 
 # What stands for an output that is read out where a loss takes its spikes: the same membrane.
@@ -284,13 +303,15 @@ KEYS = table(
         "adaptation, Izhikevich in mV. Or your own, as in mylab.neurons.alif2. By updates in "
         "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
         "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
-        "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late.",
+        "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late; "
+        "SE_adLIF with an adaptation current of potential and spikes.",
         choices=HIDDEN_NEURONS, dotted_path=True,
     ),
     text(
         "OUTPUT_NEURON_TYPE",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
-        "neuron; spytorch_LI the one of spytorch_LIF, with rule=surrogate only; or your own. The "
+        "neuron; with rule=surrogate only: spytorch_LI the one of spytorch_LIF, LI_delta without a "
+        "synaptic current; or your own. The "
         "losses of spikes need outputs that spike: with them LI stands for LIF, hetLI for hetLIF "
         "and spytorch_LI for spytorch_LIF.",
         choices=OUTPUT_NEURONS, dotted_path=True,

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.neurons import TAU_MEM, TAU_SYN, V_RESET, V_THRESH
+from snnrun.models.neurons import BIAS_IN, TAU_MEM, TAU_SYN, V_RESET, V_THRESH
 
 STEPPINGS = {
     "exact": "the exact solution, with what arrives in a step as a current over this step",
@@ -37,7 +37,6 @@ SOURCE = "Pedersen et al. 2024, Nat Commun 15:8122 (NIR); stepped as by {}"
 R = Parameter(name="r", default=1.0, unit="1", meaning="resistance")
 V_LEAK = Parameter(name="v_leak", default=0.0, unit="1", meaning="potential without input")
 W_IN = Parameter(name="w_in", default=1.0, unit="1", meaning="factor on what arrives")
-BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to what arrives in each step")
 GAIN = Parameter(name="gain", default=1.0, unit="1", meaning="drive of the potential by I")
 DRIVE = Parameter(name="drive", default=0.0, unit="1", meaning="I without spikes, by a bias")
 LAG = Parameter(name="lag", default=0.0, unit="1", low=0.0, meaning="steps before the first one")
@@ -108,8 +107,8 @@ def _exact_cuba() -> str:
     """
 
 
-OF_MEMBRANE = (TAU_MEM, R, V_LEAK, BIAS)
-OF_CURRENT = (TAU_MEM, TAU_SYN, R, V_LEAK, W_IN, BIAS)
+OF_MEMBRANE = (TAU_MEM, R, V_LEAK, BIAS_IN)
+OF_CURRENT = (TAU_MEM, TAU_SYN, R, V_LEAK, W_IN, BIAS_IN)
 UPDATES = {  # stepping -> kind of neuron -> its step
     "exact": {"LIF": EXACT, "CubaLIF": _exact_cuba(), "IF": SUM},
     "jump": {"LIF": JUMP, "CubaLIF": FLOW, "IF": SUM},
@@ -119,7 +118,7 @@ UPDATES = {  # stepping -> kind of neuron -> its step
     "snntorch_late": {"LIF": LATE_RESET, "CubaLIF": LATE_RESET_CUBA},
     "sinabs": {"LIF": SINABS, "IF": SINABS_SUM},
 }
-PARAMETERS = {"LIF": OF_MEMBRANE, "CubaLIF": OF_CURRENT, "IF": (R, BIAS)}
+PARAMETERS = {"LIF": OF_MEMBRANE, "CubaLIF": OF_CURRENT, "IF": (R, BIAS_IN)}
 READOUTS = {"LI": "LIF", "CubaLI": "CubaLIF", "I": "IF"}  # kind -> the same with a threshold
 
 
@@ -221,7 +220,7 @@ COUNTER = Neuron(
 SUMMER = Neuron(
     name="nir_sum",
     update="V = input + bias",
-    parameters=(BIAS,),
+    parameters=(BIAS_IN,),
     meaning="what arrives in a step; for an output of NIR without a neuron",
     source=SOURCE.format("all"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from snnrun.keys.files import GENERAL
 from snnrun.keys.key import Row, number
 from snnrun.models.declare import Parameter
@@ -43,6 +45,11 @@ TAU_MEM = follows(MEMBRANE_KEY, "tau_mem", positive=True, floor_key="MIN_TAU_M")
 TAU_SYN = follows(SYNAPTIC_KEY, "tau_syn", positive=True, floor_key="MIN_TAU_SYN")
 V_THRESH = follows(THRESHOLD_KEY, "v_thresh")
 V_RESET = follows(RESET_KEY, "v_reset")
+THRESHOLD = replace(V_THRESH, positive=True)
+BIAS = Parameter(name="bias", default=0.0, unit="1", meaning="added to the potential in each step")
+BIAS_IN = Parameter(
+    name="bias", default=0.0, unit="1", meaning="added to what arrives in each step"
+)
 T_REF = follows(REFRACTORY_KEY, "t_ref", low=0.0)
 TAU_B = follows(KEYS_OF_SOME[0], "tau_b", positive=True)
 B_INCR = follows(KEYS_OF_SOME[1], "b_incr")

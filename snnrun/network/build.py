@@ -31,7 +31,7 @@ from snnrun.schema.checks import ALL_ALIKE
 from snnrun.schema.choices import LayerChoice, ProjectionChoice
 from snnrun.schema.effect import no_effect
 from snnrun.schema.fields import FROZEN, INPUT
-from snnrun.streams import stream
+from snnrun.streams import drawn, stream
 
 GAMMA_SHAPE = 3.0  # of the distribution of heterogeneous time constants (Perez-Nieves et al. 2021)
 SMALLEST_PART = 0.01  # of its start that learning leaves of a parameter that must be positive
@@ -266,31 +266,20 @@ def _population(
             f"data have {n_outputs} classes; take data of as many"
         )
     name, size = choice.name, size_of(shape) if shape else choice.size or n_outputs
-    own: Mapping[str, Any] = choice.parameters
-    known = [p.name for p in neuron.parameters]
-    for given in own:
-        if given not in known:
-            raise ConfigError(
-                f"{choice.parameters_by}.{given}: neuron {neuron.name} has no such parameter."
-                f"{did_you_mean(given, known)} It has: {', '.join(known)}"
-            )
-    values: dict[str, float | np.ndarray] = {}
-    for p in neuron.parameters:
-        value = own.get(p.name, getattr(config, p.key) if p.key else p.default)
-        values[p.name] = value if np.ndim(value) == 0 else np.asarray(value, float)
     floors = {p.name: getattr(config, p.floor_key) for p in neuron.parameters if p.floor_key}
+    values = _values(config, choice, neuron, size)
     for parameter_name in heterogeneous:
-        values[parameter_name] = _gamma(
-            float(values[parameter_name]),
-            floors[parameter_name],
-            size,
-            config.MODEL_SEED,
-            f"{parameter_name} {name}",
-        )
+        if np.ndim(values[parameter_name]) == 0:  # not given for each neuron
+            values[parameter_name] = _gamma(
+                float(values[parameter_name]),
+                floors[parameter_name],
+                size,
+                config.MODEL_SEED,
+                f"{parameter_name} {name}",
+            )
     trained = tuple(p.name for p in neuron.parameters if p.floor_key) if choice.train_tau else ()
     hidden = choice.size is not None
-    if hidden:
-        trained += _also_trained(config, neuron, trained)
+    trained += _also_trained(config, neuron, trained, "hidden" if hidden else "output")
     for parameter_name in trained:
         p = neuron.parameter(parameter_name)
         if parameter_name not in floors and (p.positive or p.low > -math.inf):
@@ -310,14 +299,41 @@ def _population(
     )
 
 
-def _also_trained(config: Config, neuron: Neuron, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the parameters of network.hidden_trained, but for those that are ``known``."""
-    wanted = tuple(dict.fromkeys(config.network.hidden_trained))
+def _values(
+    config: Config, choice: LayerChoice, neuron: Neuron, size: int
+) -> dict[str, float | np.ndarray]:
+    """Return the parameters of a population as they are given: each a number or one per neuron."""
+    own: Mapping[str, Any] = choice.parameters
+    known = [p.name for p in neuron.parameters]
+    for given in own:
+        if given not in known:
+            raise ConfigError(
+                f"{choice.parameters_by}.{given}: neuron {neuron.name} has no such parameter."
+                f"{did_you_mean(given, known)} It has: {', '.join(known)}"
+            )
+    values: dict[str, float | np.ndarray] = {}
+    for p in neuron.parameters:
+        value = own.get(p.name, getattr(config, p.key) if p.key else p.default)
+        if isinstance(value, Mapping):
+            random = stream(config.MODEL_SEED, f"{p.name} {choice.name}")
+            value = drawn(value, random, (size,))
+        values[p.name] = value if np.ndim(value) == 0 else np.asarray(value, float)
+    return values
+
+
+def _also_trained(
+    config: Config, neuron: Neuron, known: tuple[str, ...], role: str
+) -> tuple[str, ...]:
+    """Return the parameters of network.hidden_trained, or of the output's, that are not ``known``.
+
+    ``role``: hidden or output.
+    """
+    wanted = tuple(dict.fromkeys(getattr(config.network, f"{role}_trained")))
     allowed = neuron.trainable
     for name in wanted:
         if name not in allowed:
             raise ConfigError(
-                f"network.hidden_trained={name}: neuron {neuron.name} has no parameter of this "
+                f"network.{role}_trained={name}: neuron {neuron.name} has no parameter of this "
                 f"name that can be trained.{did_you_mean(name, allowed)} It has: "
                 f"{', '.join(allowed)}"
             )

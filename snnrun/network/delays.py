@@ -19,12 +19,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from snnrun.errors import ConfigError, ModelError
 from snnrun.schema.delays import DelayChoice
+from snnrun.streams import drawn
 
 
 class DelayKind(Enum):
@@ -91,7 +91,7 @@ def make_delays(
     kind = DelayKind(choice.kind)
     shape = kind.shape(*sizes)
     if isinstance(choice.start, Mapping):
-        start = _drawn(choice.start, random, shape)
+        start = drawn(choice.start, random, shape)
         start = np.clip(start, 0.0, np.inf if choice.most is None else choice.most)
     elif isinstance(choice.start, float):
         start = np.full(shape, choice.start)
@@ -106,17 +106,6 @@ def make_delays(
             f"{'at most' if longest > most else 'shorter than'} {limit}"
         )
     return Delays(kind=kind, start=start, most=most, trained=choice.trained)
-
-
-def _drawn(
-    start: Mapping[str, Any], random: np.random.Generator, shape: tuple[int, int]
-) -> np.ndarray:
-    ((name, numbers),) = start.items()
-    if name in ("uniform", "normal"):
-        first, second = numbers
-        draw = random.uniform if name == "uniform" else random.normal
-        return draw(first, second, shape)
-    return np.abs(random.normal(0.0, numbers, shape))  # half_normal
 
 
 def _given(choice: DelayChoice, shape: tuple[int, int], where: str) -> np.ndarray:

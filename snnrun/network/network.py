@@ -29,7 +29,8 @@ class Population:
     """Neurons of one kind; an input population has no neuron model.
 
     ``values`` holds every parameter of the model, a number or one per neuron [N]. ``trained`` names
-    the parameters that learning changes, each from its own start value and not below ``floors``.
+    the parameters that learning changes, each from its own start value and within ``bounds``:
+    not below ``floors``, and not above what the neuron declares.
     In training, the state that meets the threshold gets ``noise`` x sqrt(dt / ms) x normal(0, 1) in
     each step, and a neuron on its threshold is kept from spiking with probability
     ``spike_dropout``. ``grid``: its neurons stand in an array of this shape, the last axis being
@@ -72,6 +73,11 @@ class Population:
             for bound in (value.min(), value.max()):
                 parameter.check(float(bound), f"population {self.name}")
         self.most_spikes  # noqa: B018  refuses what is no such number
+
+    def bounds(self, parameter: str) -> tuple[float, float]:
+        """Return between which values learning keeps a parameter."""
+        assert self.neuron is not None
+        return self.floors.get(parameter, -np.inf), self.neuron.parameter(parameter).high
 
     @property
     def spiking(self) -> bool:

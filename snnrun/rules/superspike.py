@@ -154,6 +154,7 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
             "backend.cuda_graph",
             "backend.on_full_buffer",
             "network.hidden_trained",
+            "network.output_trained",
         ),
         "",
     ),

@@ -13,7 +13,6 @@ from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Gradient
 
 
-
 def _using(key: str) -> tuple[str, ...]:
     """Return the built-in surrogates that have a key."""
     return tuple(name for name, surrogate in SURROGATES.items() if key in surrogate.keys)

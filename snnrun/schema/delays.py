@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnrun.errors import did_you_mean
-from snnrun.keys.kinds import BOOL, FLOAT, shown
+from snnrun.keys.kinds import BOOL, DRAWS, FLOAT, distribution, shown
 
 DELAY_KINDS = ("axonal", "dendritic", "synaptic")
 DELAY_FIELDS = ("kind", "start", "max", "train")
-DRAWS = {  # name -> how many numbers, and how they are written
-    "uniform": (2, "[least, most]"),
-    "half_normal": (1, "standard deviation"),
-    "normal": (2, "[mean, standard deviation]"),
-}
 STARTS = (
     "a number >= 0 (ms), {uniform: [least, most]}, {half_normal: standard deviation}, "
     "{normal: [mean, standard deviation]}, a list of numbers, or a file whose name ends in .npy"
@@ -147,16 +142,10 @@ _READERS = {"kind": _kind, "start": _start, "max": _most, "train": _train}
 
 def _draw(value: Any) -> dict[str, Any] | None:
     """Return a distribution with clean numbers, None where it is none."""
-    if not isinstance(value, Mapping) or len(value) != 1:
+    try:
+        return distribution(value, lowest=0.0)
+    except ValueError:
         return None
-    ((name, given),) = value.items()
-    numbers = [_number(n) for n in (given if isinstance(given, list | tuple) else [given])]
-    if name not in DRAWS or len(numbers) != DRAWS[name][0]:
-        return None
-    clean = [n for n in numbers if n is not None and (n >= 0 or name == "normal")]
-    if len(clean) < len(numbers) or clean[-1] < 0 or (name == "uniform" and clean[0] > clean[1]):
-        return None
-    return {name: clean[0] if len(clean) == 1 else tuple(clean)}
 
 
 def _file(value: Any) -> str | None:

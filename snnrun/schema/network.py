@@ -215,21 +215,27 @@ OPTIONS = table(
     ),
     row(
         "network.hidden_parameters",
-        "Parameters of the hidden neurons that no key sets: name -> number, or one number per "
-        "neuron.",
+        "Parameters of the hidden neurons that no key sets: name -> number, one number per "
+        "neuron, or a distribution from which each neuron's is drawn, as in {bias: {uniform: "
+        "[-0.1, 0.1]}}.",
         kind=NUMBERS,
     ),
     row(
         "network.output_parameters",
-        "Parameters of the output neurons that no key sets: name -> number, or one number per "
-        "neuron.",
+        "Parameters of the output neurons that no key sets: name -> number, one number per "
+        "neuron, or a distribution from which each neuron's is drawn.",
         kind=NUMBERS,
     ),
     row(
         "network.hidden_trained",
         "Parameters of the hidden neurons that are trained besides what TRAIN_TAU trains, such as "
-        "v_thresh and bias: one value per neuron, from the same start, not below 1 % of it where "
-        "it must be positive.",
+        "v_thresh and bias: one value per neuron, within the bounds of the neuron's declaration, "
+        "and not below 1 % of its start where it must be positive.",
+        kind=TEXTS,
+    ),
+    row(
+        "network.output_trained",
+        "The same of the output's neurons, besides what TRAIN_TAU_OUTPUT trains.",
         kind=TEXTS,
     ),
     row(

@@ -63,11 +63,16 @@ def _of_readouts() -> dict[str, list[Readout]]:
 
 def time_constants(neuron: Neuron) -> tuple[str, ...]:
     """Return the parameters that the rates, or what is assigned, are divided by."""
-    below = _names(sp.fraction(sp.together(rate))[1] for rate in neuron.system.rates)
+    below = _names(_divisors(neuron))
+    return tuple(p.name for p in neuron.parameters if p.name in below)
+
+
+def _divisors(neuron: Neuron) -> list[sp.Expr]:
+    """Return what the rates, or what is assigned, are divided by."""
+    found = [sp.fraction(sp.together(rate))[1] for rate in neuron.system.rates]
     assigned = [line.value for line in neuron.system.update]
     powers = {power for value in assigned for power in value.atoms(sp.Pow)}
-    below |= _names(power.base for power in powers if power.exp.could_extract_minus_sign())
-    return tuple(p.name for p in neuron.parameters if p.name in below)
+    return found + [power.base for power in powers if power.exp.could_extract_minus_sign()]
 
 
 def _declaration(problems: list[str], what: str) -> Finding:
@@ -115,9 +120,12 @@ def _unused(neuron: Neuron) -> Iterator[str]:
 
 
 def _may_divide_by_zero(neuron: Neuron) -> Iterator[str]:
+    usual = {symbol(p.name): p.default for p in neuron.parameters}
     for name in time_constants(neuron):
         p = neuron.parameter(name)
-        if not p.positive and p.low <= 0 <= p.high:
+        without = usual | {symbol(name): 0.0}
+        vanishes = any(divisor.subs(without) == 0 for divisor in _divisors(neuron))
+        if vanishes and not p.positive and p.low <= 0 <= p.high:
             yield f"{name}: its bounds allow 0, by which a rate is divided; declare positive=True"
 
 

@@ -227,6 +227,10 @@ struct Hidden {
         const double value[] = {n.LOWEST_tau_mem, n.LOWEST_tau_syn};
         return value[p];
     }
+    static double highest([[maybe_unused]] const Numbers<double>& n, int p) {
+        const double value[] = {INFINITY, INFINITY};
+        return value[p];
+    }
 };
 
 // output: 20 x li

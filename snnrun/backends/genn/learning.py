@@ -6,7 +6,7 @@ The host gives ``rate`` = ETA / (1 - beta1^k) and ``correction`` = 1 / (1 - beta
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf, isfinite
+from math import isfinite
 
 from snnrun.backends.base import LARGEST_VALUE
 from snnrun.backends.genn.delayed import GRADIENT as DELAY_GRADIENT
@@ -55,8 +55,8 @@ def updates_of(program: Program) -> list[Update]:
         population = program.populations[tensor.layer].population
         for parameter in population.trained:
             name, value = learned(tensor.name, parameter), genn_name(symbol(parameter))
-            bounds = population.floors.get(parameter, -inf), inf
             found.append(_sum(name, population.name, f"gradient_{parameter}"))
+            bounds = population.bounds(parameter)
             found.append(_adam(name, population.name, value, flags, number, bounds))
     return found
 

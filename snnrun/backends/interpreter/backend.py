@@ -172,9 +172,9 @@ class NumpyBackend(Backend):
             w -= own_rate / (1 - adam.beta1**step) * m / (root + adam.epsilon)
             np.clip(w, *tensor.bounds, out=w)
             if tensor.kind == PARAMETERS:
-                floors = self.program.populations[tensor.layer].population.floors
+                population = self.program.populations[tensor.layer].population
                 for row, name in enumerate(tensor.parameters[rows]):
-                    np.maximum(w[row], floors.get(name, -np.inf), out=w[row])
+                    np.clip(w[row], *population.bounds(name), out=w[row])
             if not (np.isfinite(g).all() and (np.abs(w) < LARGEST_VALUE).all()):
                 return tensor.name
             self._changed(tensor)

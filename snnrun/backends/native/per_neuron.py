@@ -20,20 +20,26 @@ class PerNeuron:
 
     def write(self) -> str:
         """Return the functions of the coefficients, and of their gradients."""
-        trained = self.compiled.population.trained
-        lowest = []
-        for p in trained:
-            floor = self.compiled.population.floors.get(p, -math.inf)
-            lowest.append("-INFINITY" if floor == -math.inf else f"n.LOWEST_{cxx_name(symbol(p))}")
-            if floor != -math.inf:
-                self.body.numbers[f"LOWEST_{cxx_name(symbol(p))}"] = float(floor)
+        lowest, highest = [], []
+        for p in self.compiled.population.trained:
+            low, high = self.compiled.population.bounds(p)
+            lowest.append(self._bound(f"LOWEST_{cxx_name(symbol(p))}", low))
+            highest.append(self._bound(f"HIGHEST_{cxx_name(symbol(p))}", high))
         return fill(
             "per_neuron",
             names=", ".join(self.compiled.per_neuron),
             prepare=indented(self._prepare_lines()),
             gradient=indented(self._gradient_lines()),
             lowest=", ".join(lowest) or "0",
+            highest=", ".join(highest) or "0",
         )
+
+    def _bound(self, name: str, value: float) -> str:
+        """Return a bound of a trained parameter in C++; a finite one is a number of the program."""
+        if math.isinf(value):
+            return "INFINITY" if value > 0 else "-INFINITY"
+        self.body.numbers[name] = float(value)
+        return f"n.{name}"
 
     def _prepare_lines(self) -> list[str]:
         own = [symbol(name) for name in self.compiled.per_neuron]

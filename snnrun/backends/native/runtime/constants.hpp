@@ -28,7 +28,7 @@ template <class X, class Y> inline X number(Y y) {
 //                     level, strength, cross
 //   SIGNAL_PLUS, SIGNAL_MINUS    signal_plus, signal_minus
 //   PER_NEURON, TRAINED, ARRAYS  parameters and coefficients that differ: prepare,
-//                     parameter_gradient, lowest
+//                     parameter_gradient, lowest, highest
 //   NUMBERS           what all neurons share
 // What the functions of M read beside its states: the numbers that all of its neurons
 // share, and the coefficients of those that differ, [ARRAYS][width], from one neuron on. X: Real

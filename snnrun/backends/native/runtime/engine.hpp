@@ -283,11 +283,12 @@ template <class P> class Engine : Walk<P> {
                              to = n * (t + 1) / T * LANES;
                 bool good = true;
                 if constexpr (What::PARAMETERS) {
+                    const auto& numbers = std::get<I>(coefficients_).exact;
                     for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
                         good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH,
                                      size_t(p + 1) * L::WIDTH, a,
-                                     Real(L::Model::lowest(std::get<I>(coefficients_).exact, p)),
-                                     std::numeric_limits<Real>::infinity());
+                                     Real(L::Model::lowest(numbers, p)),
+                                     Real(L::Model::highest(numbers, p)));
                 } else if constexpr (What::PLASTIC) {
                     good = plastic_update(plasticity_, w, m, v, gradient, from, to, a);
                 } else {
