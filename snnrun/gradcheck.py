@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from snnrun.backends.interpreter.halving import halved
 from snnrun.config import Config, Options
 from snnrun.connectivity import read
 from snnrun.connectivity.convolution import CONV1D
@@ -117,6 +118,7 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
         problem, candidates, scales, dts, config.network.integrator, _options(config)
     )
     _show(comparison, config)
+    _show_step(comparison, config)
     if comparison.agrees and comparison.vacuous:
         raise NumericalError(
             "the gradients agree, but those of some projections could not be compared; try another "
@@ -276,6 +278,16 @@ def _show(comparison: Comparison, config: Config) -> None:
         print(f"passed: the differences vanish with the step, and end below {LIMIT:g}")
     elif not comparison.agrees:
         print(f"FAILED: not every difference falls with the step to below {LIMIT:g}")
+
+
+def _show_step(comparison: Comparison, config: Config) -> None:
+    """Compare the step of the configuration with half steps, for neurons that are not linear."""
+    program, names = comparison.grids[0].backend.program, _names(comparison.problem.network)
+    dt, integrator = config.DT_MS, config.network.integrator
+    for index, name in enumerate(names):
+        if halves := halved(program, index, dt, integrator):
+            verdict = "too long" if halves.too_long else "short enough"
+            print(f"DT_MS={dt:g} is {verdict} for {name}: {halves}")
 
 
 def _models(layer: Layer) -> list[tuple[Neuron, dict[str, float]]]:

@@ -60,6 +60,7 @@ from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Trainer
 from snnrun.training.start import load_earlier_run, require_same_data
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
+from snnrun.training.steps import long_steps
 
 if TYPE_CHECKING:
     from snnrun.plots.live import LivePlots
@@ -141,7 +142,8 @@ def train_in(
         state = resumed or _start(config, paths, opened)
         _cut_back(record, recordings, state)
         reporter.start(found(config, splits, opened, paths, state, setting), record.task)
-        for line in enter([*splits.notices, *opened.notices], record.notices):
+        noticed = [*splits.notices, *opened.notices, *long_steps(config, backend.program)]
+        for line in enter(noticed, record.notices):
             reporter.warning(line)
         ending.training()
         logs = stack.enter_context(Logs(config, paths, record, reporter.warning))

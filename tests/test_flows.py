@@ -72,7 +72,7 @@ def test_growth_is_exact_to_rounding(z: float) -> None:
 
 def graph_of(neuron: Neuron) -> graphs.Graph:
     """Return two populations of a neuron, one of which feeds back, by each of its ports."""
-    scale = 20.0 if neuron is IZHIKEVICH else 0.6 if neuron is LIF_COND else 1.5
+    scale = 5.0 if neuron is IZHIKEVICH else 0.6 if neuron is LIF_COND else 1.5
     ports: list[dict[str, Any]] = [{}, *({"port": port} for port in neuron.other_inputs)]
     ends = {"input-first": 0.6, "first-first": 0.2, "first-second": 1.0}
     projections: list[dict[str, Any]] = [
@@ -128,7 +128,7 @@ TYPES = [name for name, (neuron, _) in NEURON_TYPES.items() if neuron.name in NO
 
 @pytest.mark.parametrize("name", long_but(TYPES, ["AdEx"]))
 def test_a_run_trains_and_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
-    strong = {"INPUT_HIDDEN_MEAN": 20.0, "INPUT_HIDDEN_STD": 5.0} if name == "Izhikevich" else {}
+    strong = {"INPUT_HIDDEN_MEAN": 5.0, "INPUT_HIDDEN_STD": 1.25} if name == "Izhikevich" else {}
     keys = {**SMALL, **strong, "HIDDEN_NEURON_TYPE": name, "TRAIN_TAU": name != "Izhikevich"}
     train(from_dict({**keys, "N_EPOCH": 2}), tmp_path / "whole")
     train(from_dict({**keys, "N_EPOCH": 1}), tmp_path / "half")

@@ -10,7 +10,7 @@ import sympy as sp
 
 from snnrun.compile.derive import FREE, HELD, Dynamics, Flow, derive, entry_symbol, offset_symbol
 from snnrun.compile.discrete import StepBack, derive_step_back, numbers_of
-from snnrun.compile.integrators import DT, EXPONENTIAL
+from snnrun.compile.integrators import DT, of_nonlinear
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
@@ -112,7 +112,7 @@ def compile_population(
         population=population,
         dynamics=dynamics,
         refractory_steps=refractory_steps,
-        integrator=integrator if integrator != "exact" else EXPONENTIAL,
+        integrator=of_nonlinear(integrator),
         per_neuron=per_neuron,
         numbers={**numbers, **({} if spikes is None else numbers_of(spikes))},
         noise=noise,

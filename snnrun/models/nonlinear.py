@@ -1,7 +1,7 @@
 """Neurons whose equations are not linear between spikes; network.integrator takes their steps.
 
 But for Izhikevich's, which is in mV, potentials are in units in which lif rests at 0 and spikes at
-1, and a current of 1 moves lif to its threshold.
+1. A steady current of 1 moves lif to its threshold, and Izhikevich's neuron beyond its rest.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ ADEX = Neuron(
 IZHIKEVICH = Neuron(
     name="izhikevich",
     equations="""
-        dV/dt = 0.04 * V ** 2 + 5 * V + 140 - u + I
+        dV/dt = 0.04 * V ** 2 + 5 * V + 140 - u + drive * I
         du/dt = a * (b * V - u)
         dI/dt = -I / tau_syn
     """,
@@ -110,6 +110,12 @@ IZHIKEVICH = Neuron(
     initial={"V": "c", "u": "b * c"},
     parameters=(
         TAU_SYN,
+        Parameter(
+            name="drive",
+            default=4.0,
+            unit="mV/ms",
+            meaning="of a current of 1; its default just makes it spike, by a steady current",
+        ),
         Parameter(name="v_peak", default=30.0, unit="mV", meaning="potential at which it is reset"),
         Parameter(name="a", default=0.02, unit="1/ms", meaning="rate of the recovery u"),
         Parameter(name="b", default=0.2, unit="1/ms", meaning="pull of V on the recovery"),

@@ -16,7 +16,12 @@ from snnrun.schema import BASE, KEYS
 from snnrun.testing.comparison import Comparison, compare
 from snnrun.testing.declaration import Finding, loss_findings, neuron_findings
 from snnrun.testing.grid import BuildOptions
-from snnrun.testing.limits import constant_finding, equality_findings, propagator_findings
+from snnrun.testing.limits import (
+    constant_finding,
+    equality_findings,
+    propagator_findings,
+    step_findings,
+)
 from snnrun.testing.networks import DURATION, STEPS, loss_parts, make_setup, neuron_parts, values_of
 from snnrun.testing.problems import time_scale
 from snnrun.testing.report import Report
@@ -86,6 +91,7 @@ def _check_neuron(
         *neuron_findings(neuron),
         *propagator_findings(neuron, values),
         *equality_findings(neuron, comparison),
+        *step_findings(neuron, comparison),
         constant_finding(comparison, "exact", options),
     ]
     title = f"neuron {neuron.name}: {neuron.meaning}"

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from snnrun.backends.interpreter.halving import halved
 from snnrun.compile.propagator import propagator
 from snnrun.errors import ModelError
 from snnrun.models.declare import Neuron
@@ -97,6 +98,22 @@ def constant_finding(comparison: Comparison, integrator: str, options: BuildOpti
         f"constant and per neuron, parameters give weights' gradients that differ by {change:.1e}"
     )
     return Finding(name="constants", passed=bool(change <= SAME), text=text)
+
+
+def step_findings(
+    neuron: Neuron, comparison: Comparison, integrator: str = "exact"
+) -> list[Finding]:
+    """Compare the steps with half steps, where the neuron is not linear; the finest must do."""
+    index = [x.population.neuron is neuron for x in comparison.problem.network.layers].index(True)
+    program, findings = comparison.grids[0].backend.program, []
+    for dt in comparison.dts:
+        if halves := halved(program, index, dt, integrator):
+            last, verdict = dt == comparison.dts[-1], ", too long" if halves.too_long else ""
+            passed = not (last and halves.too_long)
+            findings.append(
+                Finding(name=f"step {dt:g} ms", passed=passed, text=f"{halves}{verdict}")
+            )
+    return findings
 
 
 def distance(a: GridResult, b: GridResult) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from snnrun.compile.integrators import SMOOTH, of_nonlinear
 from snnrun.compile.program import Program
 from snnrun.config import Config, from_dict
 from snnrun.errors import ConfigError
@@ -13,6 +14,7 @@ from snnrun.rules import find_rule
 from snnrun.schema import SCHEMA
 
 GENTLER = 5.0  # factor on a step size that is too large, or too small
+SHORTER = 2, 5, 10, 20, 50, 100  # parts of a time step that is too long
 
 Keys = Mapping[str, Any]
 
@@ -76,6 +78,32 @@ def wake(config: Config, program: Program, index: int) -> str:
     )
 
 
+def shorter_step(config: Config, fits: Callable[[float, str], bool]) -> str:
+    """Return the longest of shorter time steps that ``fits`` with the integrator, or nothing."""
+    integrator = config.network.integrator
+    steps = (_rounded(config.DT_MS / part) for part in SHORTER)
+    return _first(config, ({"DT_MS": dt} for dt in steps if fits(dt, integrator)))
+
+
+def integrator(config: Config, fits: Callable[[float, str], bool]) -> str:
+    """Return the cheapest other integrator that ``fits`` with the time step, or nothing."""
+    own = of_nonlinear(config.network.integrator)
+    return _first(
+        config,
+        (
+            {"network.integrator": other}
+            for other in SMOOTH
+            if other != own and fits(config.DT_MS, other)
+        ),
+    )
+
+
+def trying(*settings: str) -> str:
+    """Return settings as advice; without one, only where to look further."""
+    known = [setting for setting in settings if setting]
+    return f"Try {', or '.join(known)}" if known else "`snnrun keys` lists what can be changed"
+
+
 def _step(config: Config) -> tuple[str, float]:
     """Return the key of the step size of learning, and its value."""
     key = find_rule(config.rule.name).step
@@ -86,7 +114,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _first(config: Config, candidates: Sequence[Keys]) -> str:
+def _first(config: Config, candidates: Iterable[Keys]) -> str:
     """Return the first of these settings that this configuration takes, or nothing."""
     for keys in candidates:
         if keys and _accepted(config, keys):
@@ -101,6 +129,8 @@ def _accepted(config: Config, keys: Keys) -> bool:
     for name, value in keys.items():
         group, _, option = name.partition(".")
         after[group] = {**before[group], option: value} if option else value
+    if before["SPK_REC_STEPS"] == config.steps:
+        after["SPK_REC_STEPS"] = None  # follows the steps of the trial
     try:
         return from_dict(after).to_dict() != before
     except ConfigError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snnrun.backends.base import Results
+from snnrun.compile.integrators import EXPONENTIAL
 from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.errors import NumericalError, either
@@ -48,7 +49,7 @@ class Guard:
         self._end(
             f"training has exploded: {what}, since trial {batch} of epoch {epoch} (update "
             f"{update + results.failed_batch}, learning rate {rate:g}).",
-            [*self._gentler(epoch), "smaller initial weights"],
+            [*self._integrators(), *self._gentler(epoch), "smaller initial weights"],
             epoch,
         )
 
@@ -68,6 +69,11 @@ class Guard:
         self._record.notices.add(Notice(what="exploded", message=f"{what} {advice}", epoch=epoch))
         self._record.write()
         raise NumericalError(f"{what} {self._keeper.what_is_kept()} {advice}")
+
+    def _integrators(self) -> list[str]:
+        """Return the integrator whose steps stay finite, where another one is used."""
+        smooth = {c.integrator for c in self._program.populations if c.smooth}
+        return [f"network.integrator={EXPONENTIAL}"] if smooth - {EXPONENTIAL} else []
 
     def _gentler(self, epoch: int) -> list[str]:
         """Return what makes learning gentler; weights may have been lifted before as well."""

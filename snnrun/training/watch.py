@@ -139,7 +139,7 @@ def _silent(epochs: Columns, run: Watched, fallen: bool) -> Iterator[Notice]:
         then = "nothing can be learned" if alone else "nothing is learned through them"
         wake = advice.wake(run.config, run.program, index)
         too_fast = column[0] <= SILENT_SHARE * size and (fallen or silent == size)
-        what_to_do = _try(*([advice.gentler(run.config)] if too_fast else []), wake)
+        what_to_do = advice.trying(*([advice.gentler(run.config)] if too_fast else []), wake)
         if silent < size and not fallen and wake:
             what_to_do = f"To wake them, try {wake}"
         yield Notice(
@@ -169,7 +169,7 @@ def _collapsed(epochs: Columns, run: Watched) -> Iterator[Notice]:
             what="collapse",
             where=f"{name} {task.word}",
             message=f"{task.fallen(name, now, best)} in epoch {when}. "
-            + _try(advice.gentler(run.config)),
+            + advice.trying(advice.gentler(run.config)),
             epoch=_last(epochs),
             share=min(1.0, (best - now) / (best - floor)),
         )
@@ -181,7 +181,7 @@ def _collapsed(epochs: Columns, run: Watched) -> Iterator[Notice]:
             what="collapse",
             where="training loss",
             message=f"training loss rose to {loss[-1]:.4g}, above that of the first epoch, from "
-            f"{np.nanmin(loss):.4g} in epoch {when}. " + _try(advice.gentler(run.config)),
+            f"{np.nanmin(loss):.4g} in epoch {when}. " + advice.trying(advice.gentler(run.config)),
             epoch=_last(epochs),
         )
 
@@ -207,7 +207,7 @@ def _guessing(epochs: Columns, run: Watched) -> Iterator[Notice]:
     yield Notice(
         what="nothing learned",
         message=f"in the last {GUESSING_EPOCHS} epochs {task.at_chance(now[-1], chance)}. "
-        + _try(_what_lets_it_learn(epochs, run, too_large=too_large)),
+        + advice.trying(_what_lets_it_learn(epochs, run, too_large=too_large)),
         epoch=_last(epochs),
     )
 
@@ -239,7 +239,7 @@ def _at_rest(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> Ite
             what="no learning rate",
             message=f"with a learning rate of {rate:.2g}, what is left of the run changes no "
             f"weights by more than {moves * left / size:.1g} of their size. "
-            + _try(advice.keep_learning(run.config)),
+            + advice.trying(advice.keep_learning(run.config)),
             epoch=epoch,
         )
 
@@ -265,9 +265,3 @@ def _dropped(epochs: Columns, run: Watched) -> Iterator[Notice]:
 
 def _last(epochs: Columns) -> int:
     return int(epochs["epoch"][-1])
-
-
-def _try(*settings: str) -> str:
-    """Return advice; without a setting, only where to look further."""
-    known = [setting for setting in settings if setting]
-    return f"Try {', or '.join(known)}" if known else "`snnrun keys` lists what can be changed"
