@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from snnrun import shell
 from snnrun.commands.names import COMMANDS
@@ -25,6 +26,7 @@ from snnrun.console import (
     wants_traceback,
 )
 from snnrun.errors import ConfigError, SnnrunError, did_you_mean, told
+from snnrun.parallel import launched
 from snnrun.version import __version__
 
 HELP = """\
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with told():
             find_users_modules(_current_folder())
-            code = dispatch(words)
+            code = _carry_out(words)
         sys.stdout.flush()
     except SnnrunError as error:
         if wants_traceback():
@@ -83,6 +85,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show(ConfigError(f"standard output cannot be written to: {error.strerror}"))
         return USER_ERROR
     return code
+
+
+def _carry_out(words: Sequence[str]) -> int:
+    """Carry out a command line, by all processes if it was launched as several."""
+    launch = launched()
+    if launch is None:
+        return dispatch(words)
+    world = importlib.import_module("snnrun.parallel.world")
+    return int(world.carry_out(launch, words, dispatch, _follow))
+
+
+def _follow(world: Any) -> int:
+    return int(_module("rank").follow(world))
 
 
 def dispatch(words: Sequence[str]) -> int:

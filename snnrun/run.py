@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnrun.backends import open_backend, require_backend
+from snnrun.backends import require_backend
 from snnrun.backends.base import Backend, Opened
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import Config
@@ -35,6 +35,7 @@ from snnrun.network.build import (
     initial_weights,
 )
 from snnrun.network.network import Network
+from snnrun.parallel.open import open_shared
 from snnrun.plots.library import live_plots, require_plots
 from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.ending import noting_end
@@ -218,7 +219,7 @@ def _open(
     network = network_of(config, splits)
     require_memory(config, network)
     program = program_of(config, network)
-    return stack.enter_context(open_backend(program, config, paths.code, splits, reporter.build))
+    return stack.enter_context(open_shared(program, config, paths.code, splits, reporter.build))
 
 
 @contextmanager
@@ -227,7 +228,7 @@ def built(config: Config, splits: Splits) -> Iterator[Backend]:
     with scratch() as scrap, ExitStack() as stack:
         require_backend(config)
         program = build_program(config, splits)
-        opened = open_backend(program, config, scrap.code, splits, lambda _: None)
+        opened = open_shared(program, config, scrap.code, splits, lambda _: None)
         yield stack.enter_context(opened).backend
 
 

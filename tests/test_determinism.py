@@ -12,12 +12,14 @@ import pytest
 from long import long_but
 from oracle import Problem, problem
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
+from ranks_in_threads import on_ranks
 
 from snnrun.backends.base import Adam, Noise, Results
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import compile_program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.parallel.backend import together
 from snnrun.streams import stream
 
 DT = 0.2
@@ -119,6 +121,20 @@ def test_training_has_the_same_bits_with_any_number_of_threads(name: str, batch:
     for backend, result in zip(backends[1:], results[1:], strict=True):
         assert_same_bits(backends[0], backend)
         assert_same_results(results[0], result)
+
+
+# of one example fewer ranks than 16 have work, and of 50 the last mini-batch has few
+@pytest.mark.parametrize("batch", [32, pytest.param(21, marks=pytest.mark.long), 5])
+@pytest.mark.parametrize("name", long_but(PROBLEMS, ["small", "large"]))
+def test_training_has_the_same_bits_with_any_number_of_ranks(name: str, batch: int) -> None:
+    alone = backend_of(name, 2)
+    result = train(alone, name, batch, dropout=0.2)
+    for ranks, threads in ((2, 1), (3, 2), (16, 1)):
+        backends = [backend_of(name, threads) for _ in range(ranks)]
+        found = on_ranks(backends, lambda each: train(each, name, batch, dropout=0.2))
+        for backend in backends:
+            assert_same_bits(alone, backend)
+        assert_same_results(result, [together(parts) for parts in zip(*found, strict=True)])
 
 
 @pytest.mark.parametrize("name", long_but(PROBLEMS, ["small"]))

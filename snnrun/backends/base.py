@@ -71,7 +71,44 @@ class Noise:
     delay_width: float = 0.0
 
 
+class Exchange(ABC):
+    """How processes that share each mini-batch sum what they have found, part by part.
+
+    Each runs some of the examples. A sum begins with those of rank 0; in the order of the ranks
+    each adds its own to it, so that it is the sum that one process makes, to the last bit. All
+    ranks ask for the same parts in the same order.
+
+    Args:
+        rank: Of this process, from 0.
+        ranks: How many there are.
+    """
+
+    rank: int
+    ranks: int
+
+    @abstractmethod
+    def counts(self, numbers: np.ndarray) -> None:
+        """Replace integers, int64, by their sums over all ranks."""
+
+    @abstractmethod
+    def before(self, numbers: np.ndarray) -> None:
+        """Fetch the sum of the ranks before this one, of the next part; not for rank 0."""
+
+    @abstractmethod
+    def after(self, numbers: np.ndarray, total: np.ndarray) -> None:
+        """Pass the sum on, with what this rank has added, and have ``total`` filled later.
+
+        The last rank's ``total`` holds the sum already. Both must stay where they are until
+        ``finish``.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Wait for the totals of all parts since the last time."""
+
+
 NO_NOISE = Noise()
+UNSEEN = -(2**31)  # as a prediction: another process has run the example
 LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 
 
@@ -115,12 +152,18 @@ class Backend(ABC):
     spike [0] and by several [1]: so many steps before the last one [r], from ``late_steps`` on
     together. What is active too late arrives behind the end of the trial. Without
     ``counts_inputs`` they leave the channels out.
+    ``at_once``: examples that ``evaluate`` runs together; where it is cut in multiples of them, no
+    bit changes.
+    ``exchange``: set it to have ``train`` run only this process's examples of each mini-batch, and
+    learn from all. Predictions of the others are then UNSEEN, and their figures 0.
     """
 
     program: Program
     batches_per_call: int | None = None
     late_steps: int | None = None
     counts_inputs: bool = True
+    at_once: int = 1
+    exchange: Exchange | None = None
 
     def no_activations(self) -> np.ndarray | None:
         """Return the counts before any trial, zeros; None where none are asked for."""

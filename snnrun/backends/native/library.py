@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, UNSEEN, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.native.exchange import Answering
 from snnrun.backends.native.interface import (
     Connected,
     Data,
@@ -172,7 +173,12 @@ class NativeBackend(CompiledProgram, Backend):
             updates=updates,
             **vars(noise),
         )
-        return self._call(self._lib.snn_run, job, data, examples, self.no_activations())
+        if self.exchange is None:
+            return self._call(self._lib.snn_run, job, data, examples, self.no_activations())
+        job.rank, job.ranks = self.exchange.rank, self.exchange.ranks
+        with Answering(self.exchange) as answering:
+            job.exchange = answering.address
+            return self._call(self._lib.snn_run, job, data, examples, self.no_activations())
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
@@ -225,7 +231,7 @@ class NativeBackend(CompiledProgram, Backend):
         neurons = sum(p.population.size for p in self.program.populations)
         count = len(examples)
         loss = np.zeros(count)
-        prediction = np.zeros(count, np.int32)
+        prediction = np.full(count, UNSEEN if job.exchange else 0, np.int32)
         layer_spikes = np.zeros((count, layers), np.int32)
         neuron_spikes = np.zeros(neurons, np.int64)
         job.data = c.pointer(view)

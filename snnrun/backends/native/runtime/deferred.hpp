@@ -15,6 +15,7 @@
 #include "pool.hpp"
 #include "backward_pass.hpp"
 #include "forward_pass.hpp"
+#include "ranks.hpp"
 
 namespace snn {
 
@@ -32,6 +33,7 @@ template <class P> class Deferred : Walk<P> {
     }
     static constexpr size_t TABLES = size_t(2) << 20;  // bytes of tables that a thread has in work
     static constexpr int MOST = 64;                     // trials of a wave
+    using Range = typename SumOverRanks<P>::Range;
     static constexpr bool BLOCKWISE = First::TILED && First::BLOCKS > 1;
 
   public:
@@ -55,8 +57,14 @@ template <class P> class Deferred : Walk<P> {
     }
 
     // What a call with batches of up to `batch` examples begins with.
-    void prepare(const typename P::Formula& formula, int64_t batch, AllAverages& averages) {
-        const int64_t trials = Trial::AVERAGED ? batch : std::min<int64_t>(wave_, batch);
+    void prepare(const typename P::Formula& formula, int64_t batch, const Ranks& ranks,
+                 AllAverages& averages) {
+        const int64_t own = (batch + ranks.ranks - 1) / ranks.ranks;
+        if (ranks.several() && (!several_ || wave_ < own)) {
+            several_ = true, tiled_ = false, wave_ = std::max(wave_, int(own));
+            tables_.clear(), trials_.clear(), owner_.clear();
+        }
+        const int64_t trials = Trial::AVERAGED ? own : std::min<int64_t>(wave_, own);
         for (int64_t i = trials_.size(); i < trials; i++) {
             trials_.push_back(std::make_unique<Trial>(formula, i >= wave_ ? COUNT : int(tiled_)));
             if (i < wave_) owner_.push_back(int(i));
@@ -73,11 +81,14 @@ template <class P> class Deferred : Walk<P> {
     std::vector<std::unique_ptr<Trial>>& trials() { return trials_; }
 
     // The examples [from, from + size), one mini-batch; called by every thread t. `gradient` is
-    // overwritten. Returns whether the losses that this thread has seen are finite.
+    // overwritten; where ranks share the mini-batch, nothing is gathered, and all trials of this
+    // rank are kept for `sum`. Returns whether the losses that this thread has seen are finite.
     bool run(int t, Pool& pool, Shares& shares, int64_t& part, const ForwardPass<P>& forward,
              const BackwardPass<P>& backward, AllTensors& gradient, AllAverages& averages,
-             int64_t from, int64_t size) {
+             const Ranks& ranks, int64_t from, int64_t size) {
         const double scale = 1.0 / double(size);
+        from += ranks.first_of(size);
+        const int64_t own = ranks.end_of(size) - ranks.first_of(size);
         bool finite = true;
         const auto each = [&](int64_t units, auto f) {
             shares.take(t, part++, units, f);
@@ -100,17 +111,23 @@ template <class P> class Deferred : Walk<P> {
                      [&](int u) { forward.first_layer(*trials_[u % count], u / count); });
             }
         };
+        const auto arrays = [&](auto layer, int number) {
+            auto& own = std::get<layer()>(gradient);
+            return number < Layer<layer()>::COUNT ? own.arrays[number].data()
+                                                  : own.parameters().data();
+        };
         const auto gather = [&](int first, int end, bool fresh) {
+            if (ranks.several()) return;
             each(all_units(), [&](int u) {
-                gather_unit<0>(t, u, backward, gradient, first, end, fresh);
+                gather_unit<0>(t, u, backward, arrays, first, end, fresh);
             });
         };
-        const int waves = int((size + wave_ - 1) / wave_);
-        const auto start = [&](int w) { return int(size * w / waves); };
+        const int waves = int((own + wave_ - 1) / wave_);
+        const auto start = [&](int w) { return int(own * w / waves); };
         if constexpr (Trial::AVERAGED) {
-            blocks_there(int(size), from);
-            each(size, [&](int i) { walk_forward(i, from + i); });
-            if (t == 0) average_spikes(trials_, size, averages);
+            blocks_there(int(own), from);
+            each(own, [&](int i) { walk_forward(i, from + i); });
+            if (t == 0) average_spikes(trials_, 0, own, size, ranks, averages);
             pool.barrier.wait();
             for (int w = 0; w < waves; w++) {
                 each(start(w + 1) - start(w), [&](int i) { walk_back(start(w) + i); });
@@ -128,6 +145,34 @@ template <class P> class Deferred : Walk<P> {
             }
         }
         return finite;
+    }
+
+    // Leaves in `sums` the gradient of a mini-batch of `size` that ranks share; called by every
+    // thread t, after `run`. A stage is a unit of gathering for each thread.
+    void sum(int t, Pool& pool, Shares& shares, int64_t& part, const BackwardPass<P>& backward,
+             const Ranks& ranks, SumOverRanks<P>& sums, int64_t size) {
+        const int64_t first = ranks.first_of(size);
+        const int own = int(ranks.end_of(size) - first);
+        int tensor = 0, unit = 0;
+        each_layer([&](auto layer) {
+            constexpr int I = decltype(layer)::value;
+            const auto arrays = [&](auto, int number) { return sums.sum(tensor + number); };
+            for (int u = 0, end; u < units<I>(); u = end) {
+                end = std::min(units<I>(), u + threads_);
+                std::vector<Range> ranges;
+                for (int i = u; t == 0 && i < end; i++)
+                    add_ranges<I>(ranges, i, [&](int number) {
+                        return sums.offset(tensor + number);
+                    });
+                sums.stage(t, ranks, pool, ranges, [&] {
+                    shares.take(t, part++, own > 0 ? end - u : 0, [&](int i) {
+                        gather_unit<0>(t, unit + u + i, backward, arrays, 0, own, first == 0);
+                    });
+                });
+            }
+            tensor += Layer<I>::COUNT + (Layer<I>::Model::PER_NEURON > 0);
+            unit += units<I>();
+        });
     }
 
   private:
@@ -148,7 +193,14 @@ template <class P> class Deferred : Walk<P> {
     // Units of gathering: parts of the neurons, each in `pieces` of its rows.
     template <int I> int pieces() const {
         if (I == 0 && tiled_) return 1;
+        // what goes from rank to rank together does not depend on the number of threads
+        if (several_) return std::max(1, std::min<int>(32 / parts<Layer<I>>(),
+                                                       Layer<I>::GRADIENT_BYTES >> 19));
         return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
+    }
+    // Of the `rows` of a projection, the first one of a piece.
+    template <int I, int ROWS> int first_row(int piece) const {
+        return int(int64_t(ROWS) * piece / pieces<I>());
     }
     template <int I> int units() const {
         return Layer<I>::LEARNS ? parts<Layer<I>>() * pieces<I>() : 0;
@@ -159,12 +211,34 @@ template <class P> class Deferred : Walk<P> {
         return total;
     }
 
-    template <int I>
-    void gather_unit(int t, int u, const BackwardPass<P>& backward, AllTensors& gradient,
+    // Where the gradients of a unit of layer I stand; `start` of a tensor, by its number in it.
+    template <int I, class Start>
+    void add_ranges(std::vector<Range>& ranges, int u, Start start) const {
+        using L = Layer<I>;
+        const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
+        const int p = u / pieces<I>() % Table<L>::PARTS;
+        const int size = Table<L>::part_size(p * Table<L>::S);
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            if (!Own::TRAINED) return;
+            const size_t at = start(k()) + Parts<L, Own::PRE>::part(b, p);
+            ranges.push_back({at + size_t(first_row<I, Own::PRE>(piece)) * size * LANES,
+                              at + size_t(first_row<I, Own::PRE>(piece + 1)) * size * LANES});
+        });
+        for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++) {
+            const size_t at = start(L::COUNT) + size_t(k) * L::WIDTH + Parts<L, 1>::part(b, p);
+            ranges.push_back({at, at + size_t(size) * LANES});
+        }
+    }
+
+    // `arrays`: where the gradient of a layer's weights of a projection is, or behind them that of
+    // its parameters.
+    template <int I, class Arrays>
+    void gather_unit(int t, int u, const BackwardPass<P>& backward, const Arrays& arrays,
                      int first, int end, bool fresh) {
         if (u >= units<I>()) {
             if constexpr (I + 1 < COUNT)
-                gather_unit<I + 1>(t, u - units<I>(), backward, gradient, first, end, fresh);
+                gather_unit<I + 1>(t, u - units<I>(), backward, arrays, first, end, fresh);
             return;
         }
         using L = Layer<I>;
@@ -178,7 +252,7 @@ template <class P> class Deferred : Walk<P> {
                         table = vectors(tables_[t].data());
                         backward.template first_layer<size()>(trial, b, p, table);
                     }
-                gather_trial<I, size()>(trial, table, std::get<I>(gradient), b, p, piece,
+                gather_trial<I, size()>(trial, table, arrays, b, p, piece,
                                         fresh && i == first);
             }
         });
@@ -186,8 +260,8 @@ template <class P> class Deferred : Walk<P> {
 
     // Adds what one trial gives to the SIZE vectors of part p of block b; from `table`, or from its
     // own ones where that is null.
-    template <int I, int SIZE>
-    void gather_trial(Trial& trial, vf* table, Tensors<Layer<I>>& gradient, int b, int p, int piece,
+    template <int I, int SIZE, class Arrays>
+    void gather_trial(Trial& trial, vf* table, const Arrays& arrays, int b, int p, int piece,
                       bool fresh) const {
         using L = Layer<I>;
         constexpr int S = Table<L>::S;
@@ -196,11 +270,12 @@ template <class P> class Deferred : Walk<P> {
             using Own = typename L::template Into<k()>;
             if constexpr (!Own::TRAINED) return;
             const vf* from = table ? table : work.input_adjoint[Own::PORT].part(b, p * S);
-            Real* to = gradient.template weights<k()>() + Parts<L, Own::PRE>::part(b, p);
+            Real* to = arrays(Index<I>{}, k()) + Parts<L, Own::PRE>::part(b, p);
             each_source<L, k()>(trial, [&](int pre, int count, const uint32_t* start,
                                            const uint16_t* step, int shift) {
-                const int first = count * piece / pieces<I>();
-                const int few = count * (piece + 1) / pieces<I>() - first;
+                const int first = std::max(first_row<I, Own::PRE>(piece) - pre, 0);
+                const int few = std::min(first_row<I, Own::PRE>(piece + 1) - pre, count) - first;
+                if (few <= 0) return;
                 vf* at = vectors(to) + size_t(pre + first) * SIZE;
                 if (fresh) gather_part<SIZE, SIZE, true>(at, from, few, start + first, step, shift);
                 else gather_part<SIZE, SIZE, false>(at, from, few, start + first, step, shift);
@@ -210,13 +285,13 @@ template <class P> class Deferred : Walk<P> {
             for (int x = 0; x < SIZE; x++) {
                 const size_t at = size_t(k) * L::WIDTH + b * L::BW + (p * S + x) * LANES;
                 const vf own = *vectors(work.parameters.data() + at);
-                vf& total = *vectors(gradient.parameters().data() + at);
+                vf& total = *vectors(arrays(Index<I>{}, L::COUNT) + at);
                 total = fresh ? own : total + own;
             }
     }
 
     const int threads_;
-    const bool tiled_;
+    bool tiled_, several_ = false;  // ranks share the mini-batches
     int wave_ = 0;
     std::vector<Buffer<Real>> tables_;            // [thread] of one part of a tiled layer
     std::vector<std::unique_ptr<Trial>> trials_;

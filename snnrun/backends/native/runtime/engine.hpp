@@ -13,6 +13,8 @@
 #include "adam.hpp"
 #include "deferred.hpp"
 #include "expm.hpp"
+#include "plain_copy.hpp"
+#include "ranks.hpp"
 
 namespace snn {
 
@@ -81,44 +83,7 @@ template <class P> class Engine : Walk<P> {
     // Adam's moments, 3 gradient.
     void copy(int index, int which, bool set, Real* plain) {
         AllTensors* all[] = {&value_, &first_, &second_, &gradient_};
-        each_tensor([&](auto layer, auto number, int at, auto) {
-            if (at != index) return;
-            using L = Layer<layer()>;
-            Tensors<L>& tensors = std::get<layer()>(*all[which]);
-            Real* packed = tensors.arrays[number()].data();
-            const auto move = [&](Real& here, Real& there) {
-                (set ? here : there) = set ? there : here;
-            };
-            const auto matrix = [&](int rows, auto place) {
-                for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < L::Model::SIZE; j++)
-                        move(packed[place(i, j)], plain[size_t(i) * L::Model::SIZE + j]);
-            };
-            if constexpr (number() == Tensors<L>::PARAMETERS) {
-                matrix(L::Model::PER_NEURON, [](int i, int j) { return size_t(i) * L::WIDTH + j; });
-                return;
-            } else {
-                constexpr int K = number() % L::COUNT;
-                using Own = typename L::template Into<K>;
-                constexpr bool DELAYS = number() >= L::COUNT;
-                if (DELAYS && Own::DELAY == Delay::AXONAL) {
-                    for (int i = 0; i < Own::ROWS; i++) move(packed[i], plain[i]);
-                } else if (DELAYS && Own::DELAY == Delay::DENDRITIC) {
-                    for (int j = 0; j < L::Model::SIZE; j++) move(packed[j], plain[j]);
-                } else if constexpr (Own::LISTED) {
-                    const SynapseList& list = tensors.template list<K>();
-                    const size_t pairs = size_t(Own::ROWS) * L::Model::SIZE;
-                    if (!set && !list.shared) std::fill_n(plain, pairs, Real(0));
-                    for (size_t e = 0; e < list.weights; e++) move(packed[e], plain[list.place[e]]);
-                } else {
-                    const bool in_parts = Deferred<P>::ON && which == 3;
-                    matrix(Own::ROWS, [=](int i, int j) {
-                        const size_t at = Tensors<L>::template at<K>(j / L::BW, i) + j % L::BW;
-                        return in_parts ? Parts<L, Own::PRE>::at(at) : at;
-                    });
-                }
-            }
-        });
+        PlainCopy<P>::run(*all[which], index, Deferred<P>::ON && which == 3, set, plain);
         if (set && which == 0) refresh(), transpose(0, 1);
     }
 
@@ -126,6 +91,7 @@ template <class P> class Engine : Walk<P> {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
         std::atomic<int64_t> bad_loss{-1}, bad_update{-1};
         std::atomic<int> failed_tensor{-1};
+        const Ranks ranks{job};
         Shares shares;
         prepare(job, job.batch);
         pool_.run([&](int t) {
@@ -136,10 +102,14 @@ template <class P> class Engine : Walk<P> {
                 const int64_t size = std::min<int64_t>(job.batch, job.count - from);
                 if (!run_batch(t, shares, part, job, from, size)) bad_loss = b;
                 pool_.barrier.wait();
+                if (job.train && ranks.several()) {
+                    sum_over_ranks(t, shares, part, job, size, bad_loss != b);
+                    if (over_ranks_.any_bad()) bad_loss = b;
+                }
                 if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
                 const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon, job.updates + b + 1};
-                const int bad = update(a, job.delay_rate, t, slots_of(size));
+                const int bad = update(a, job.delay_rate, t, ranks.several() ? 0 : slots_of(size));
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
@@ -166,11 +136,11 @@ template <class P> class Engine : Walk<P> {
             run_batch(t, shares, part, job, 0, job.count);
         });
         collect_spikes(job);
-        if constexpr (!Deferred<P>::ON) each_tensor([&](auto layer, auto number, int, auto) {
+        if constexpr (!Deferred<P>::ON) each_tensor([&](auto layer, auto number, int at, auto) {
             constexpr int I = decltype(layer)::value;
             if constexpr (Kind<Layer<I>, number()>::TRAINED) {
                 auto& total = std::get<I>(gradient_).arrays[number()];
-                const auto sum = gradient_of<I, number(), 0>(slots);
+                const auto sum = gradient_of<I, number(), 0>(at, slots);
                 for (size_t i = 0; i < std::get<I>(*slots_[0]).arrays[number()].size(); i += LANES)
                     *vectors(total.data() + i) = sum(i);
             }
@@ -213,12 +183,16 @@ template <class P> class Engine : Walk<P> {
     }
 
   private:
-    // The gradient of an array, vector by vector; ROWS: of dense weights, else 0.
-    template <int I, int NUMBER, int ROWS> auto gradient_of(int slots) {
+    // The gradient of an array of tensor `at`, vector by vector; ROWS: of dense weights, else 0.
+    // Without slots it is the sum over ranks.
+    template <int I, int NUMBER, int ROWS> auto gradient_of(int at, int slots) {
+        const Real* total = slots > 0 ? nullptr : over_ranks_.total(at);
         if constexpr (Deferred<P>::ON) {
-            return InParts<Layer<I>, ROWS>{std::get<I>(gradient_).arrays[NUMBER].data()};
+            if (!total) total = std::get<I>(gradient_).arrays[NUMBER].data();
+            return InParts<Layer<I>, ROWS>{total};
         } else {
             SlotSum sum;
+            if (total) sum.slots.push_back(total);
             for (int s = 0; s < slots; s++)
                 sum.slots.push_back(std::get<I>(*slots_[s]).arrays[NUMBER].data());
             return sum;
@@ -227,6 +201,7 @@ template <class P> class Engine : Walk<P> {
 
     // What a call with batches of up to `batch` examples begins with.
     void prepare(const Job& job, int64_t batch) {
+        const Ranks ranks{job};
         if constexpr (P::Loss::TARGETS) emitted_.assign(job.count, {});
         if constexpr (AVERAGED && !Deferred<P>::ON)
             for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
@@ -239,7 +214,8 @@ template <class P> class Engine : Walk<P> {
                 });
             }
         if (Deferred<P>::ON && job.train)
-            deferred_.prepare(formula_, std::min(batch, job.count), averages_);
+            deferred_.prepare(formula_, std::min(batch, job.count), ranks, averages_);
+        if (job.train && ranks.several()) over_ranks_.allocate(first_);
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 if (t) t->begin_counts(job);
@@ -277,7 +253,7 @@ template <class P> class Engine : Walk<P> {
                 Real* w = std::get<I>(value_).arrays[number()].data();
                 Real* m = std::get<I>(first_).arrays[number()].data();
                 Real* v = std::get<I>(second_).arrays[number()].data();
-                const auto gradient = gradient_of<I, number(), rows()>(slots);
+                const auto gradient = gradient_of<I, number(), rows()>(at, slots);
                 const size_t n = std::get<I>(first_).arrays[number()].size() / LANES;
                 const size_t T = threads_.size(), from = n * t / T * LANES,
                              to = n * (t + 1) / T * LANES;
@@ -321,22 +297,44 @@ template <class P> class Engine : Walk<P> {
 
     static int slots_of(int64_t examples) { return int(std::min<int64_t>(SLOTS, examples)); }
 
-    // The examples [from, from + size), one mini-batch; called by every thread. Returns whether
-    // the losses that this thread has seen are finite.
+    // Leaves the gradient of a mini-batch that ranks share; called by every thread.
+    void sum_over_ranks(int t, Shares& shares, int64_t& part, const Job& job, int64_t size,
+                        bool good) {
+        const Ranks ranks{job};
+        if constexpr (Deferred<P>::ON) {
+            const BackwardPass<P> backward{{},         value_,    coefficients_,
+                                           by_target_, averages_, plasticity_};
+            deferred_.sum(t, pool_, shares, part, backward, ranks, over_ranks_, size);
+            over_ranks_.say(t, ranks, pool_, good);
+        } else {
+            const int slots = slots_of(size), first = int(ranks.first_of(slots));
+            over_ranks_.of_slots(t, ranks, pool_, first, int(ranks.end_of(slots)) - first, good,
+                                 [&](int s, auto layer, auto number) {
+                return std::get<layer()>(*slots_[s]).arrays[number()].data();
+            });
+        }
+    }
+
+    // The examples [from, from + size), one mini-batch, or this rank's of them; called by every
+    // thread. Returns whether the losses that this thread has seen are finite.
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
                    int64_t size) {
         const ForwardPass<P> forward = forward_pass(job);
         const BackwardPass<P> backward{{},         value_,    coefficients_,
                                        by_target_, averages_, plasticity_};
+        const Ranks ranks{job};
         if constexpr (Deferred<P>::ON)
             if (job.train)
                 return deferred_.run(t, pool_, shares, part, forward, backward, gradient_,
-                                     averages_, from, size);
+                                     averages_, ranks, from, size);
         const double scale = 1.0 / double(size);
         const int slots = slots_of(size);
+        const int own = int(ranks.first_of(slots)), count = int(ranks.end_of(slots)) - own;
+        const int64_t begin = size * own / slots, end = size * (own + count) / slots;
         bool finite = true;
         const auto each = [&](auto f) {  // f(slot, first example, how many, whether it is fresh)
-            shares.take(t, part++, slots, [&](int s) {
+            shares.take(t, part++, count, [&](int i) {
+                const int s = own + i;
                 if (job.train && !slots_[s]) {
                     slots_[s] = std::make_unique<AllTensors>();
                     each_layer([&](auto l) {
@@ -356,7 +354,7 @@ template <class P> class Engine : Walk<P> {
                     finite &= forward.all(*trials_[i + c - from], i + c, scale);
             });
             pool_.barrier.wait();
-            if (t == 0) average_spikes(trials_, size, averages_);
+            if (t == 0) average_spikes(trials_, begin, end, size, ranks, averages_);
             pool_.barrier.wait();
             each([&](int s, int64_t i, int count, bool fresh) {
                 for (int c = 0; c < count; c++) trials[c] = trials_[i + c - from].get();
@@ -387,6 +385,7 @@ template <class P> class Engine : Walk<P> {
     typename Map<Averages, Layers>::type averages_;
     typename Map<ByTarget, Layers>::type by_target_;
     Deferred<P> deferred_;
+    SumOverRanks<P> over_ranks_;
 };
 
 }  // namespace snn

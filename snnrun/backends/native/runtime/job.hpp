@@ -1,10 +1,22 @@
 // job.hpp: what one call of a program does, and the state of the processor while it does it.
 #pragma once
+#include <exception>
+#include <vector>
+
 #include "events.hpp"
 
 namespace snn {
 
 constexpr int SLOTS = 16;
+
+// What the other ranks are asked for; with the addresses of numbers, and how many bytes.
+enum : int32_t {
+    COUNTS,  // sum these integers over all ranks
+    BEFORE,  // fetch the sum of the ranks before, of the next stage
+    AFTER,   // pass it on with what this rank adds; of the last rank it is the total
+    TOTAL    // fetch the totals of all stages, into where AFTER was told
+};
+using Exchange = int32_t (*)(int32_t what, void* numbers, void* total, int64_t bytes);
 
 // What one call does.
 #define SNN_JOB(F)                                                                                 \
@@ -19,6 +31,9 @@ constexpr int SLOTS = 16;
     F(double, epsilon)                                                                             \
     F(double, delay_rate) /* learning rate of delays, ms */                                        \
     F(int64_t, updates) /* Adam steps before this call */                                          \
+    F(int64_t, rank)    /* of the processes that share each mini-batch */                          \
+    F(int64_t, ranks)                                                                              \
+    F(Exchange, exchange) /* between them; null where there is one: ranks.hpp */                   \
     F(double, dropout)                                                                             \
     F(uint64_t, key)           /* of the random numbers */                                         \
     F(int64_t, in_network)     /* noise and spike dropout of hidden neurons act too */             \
@@ -33,6 +48,30 @@ constexpr int SLOTS = 16;
     F(int64_t, failed_batch)   /* out: -1, or the first with values not finite or too large */     \
     F(int32_t, failed_tensor)  /* out: which tensor; -1: the loss */
 SNN_STRUCT(Job, SNN_JOB)
+
+struct RanksFailed : std::exception {
+    const char* what() const noexcept override { return "ranks"; }
+};
+
+// The ranks that share a job, one of which this is.
+struct Ranks {
+    int64_t rank = 0, ranks = 1;
+    Exchange exchange = nullptr;
+
+    explicit Ranks(const Job& job) {
+        if (job.exchange) rank = job.rank, ranks = job.ranks, exchange = job.exchange;
+    }
+    bool several() const { return exchange != nullptr; }
+    bool last() const { return rank == ranks - 1; }
+    int64_t first_of(int64_t units) const { return units * rank / ranks; }
+    int64_t end_of(int64_t units) const { return units * (rank + 1) / ranks; }
+    void ask(int32_t what, void* numbers = nullptr, size_t bytes = 0, void* total = nullptr) const {
+        if (exchange(what, numbers, total, int64_t(bytes)) != 0) throw RanksFailed();
+    }
+    void sum(std::vector<int64_t>& counts) const {
+        if (several()) ask(COUNTS, counts.data(), counts.size() * sizeof(int64_t));
+    }
+};
 
 // Tiny numbers count as 0 while a Real is a float: they are slow, and below every tolerance.
 class FlushDenormals {

@@ -168,10 +168,11 @@ template <class P> struct Trial : Walk<P> {
     }
 };
 
-// Spikes of each neuron, and of its layer, per example of a mini-batch of `size`.
+// Spikes of each neuron, and of its layer, per example of a mini-batch of `size`, of which trials
+// [from, to) are those of this rank.
 template <class P, class AllAverages>
-void average_spikes(const std::vector<std::unique_ptr<Trial<P>>>& trials, int64_t size,
-                    AllAverages& averages) {
+void average_spikes(const std::vector<std::unique_ptr<Trial<P>>>& trials, int64_t from, int64_t to,
+                    int64_t size, const Ranks& ranks, AllAverages& averages) {
     struct : Walk<P> {
         using Walk<P>::each_layer;
     } layers;
@@ -179,13 +180,15 @@ void average_spikes(const std::vector<std::unique_ptr<Trial<P>>>& trials, int64_
         constexpr int I = decltype(layer)::value;
         using L = std::tuple_element_t<I, typename P::Layers>;
         if constexpr (L::Model::REGULARISED) {
+            std::vector<int64_t> counts(L::WIDTH);
+            for (int j = 0; j < L::WIDTH; j++)
+                for (int64_t i = from; i < to; i++)
+                    counts[j] += std::get<I>(trials[i]->work).spikes_of(j);
+            ranks.sum(counts);
             int64_t all = 0;
             for (int j = 0; j < L::WIDTH; j++) {
-                int64_t count = 0;
-                for (int64_t i = 0; i < size; i++)
-                    count += std::get<I>(trials[i]->work).spikes_of(j);
-                std::get<I>(averages).data[j] = Real(double(count) / double(size));
-                all += count;
+                std::get<I>(averages).data[j] = Real(double(counts[j]) / double(size));
+                all += counts[j];
             }
             std::get<I>(averages).total = Real(double(all) / double(size));
         }

@@ -1,0 +1,198 @@
+"""The ranks of a run, seen from one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import snnrun
+from snnrun.errors import ConfigError
+from snnrun.parallel import SWITCH
+from snnrun.parallel.copies import on_node
+from snnrun.parallel.links import First, Other
+from snnrun.shell import command
+from snnrun.version import __version__
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+NO_MPI4PY = (
+    "{launcher} has started {ranks} processes of snnrun, which share the work only with mpi4py: "
+    "pip install 'snnrun[mpi]'. To run each by itself, set {switch}=0 in their environment, and "
+    "give each a folder of its own"
+)
+OTHER_MPI = (
+    "{launcher} has started {ranks} processes, but MPI of mpi4py sees {seen}: they are of "
+    "different MPIs. Use the mpiexec of the MPI that mpi4py was built for (python -m mpi4py "
+    "--mpi-lib-version says which); with Slurm, srun --mpi=list shows what it offers, as "
+    "srun --mpi=pmi2. To run each process by itself, set {switch}=0 in their environment"
+)
+_world: list[World] = []  # of this process, if it is one of several
+
+
+class World:
+    """All ranks. Use ``begin``.
+
+    Args:
+        comm: MPI's communicator of them.
+    """
+
+    def __init__(self, comm: MPI.Intracomm) -> None:
+        self.comm = comm
+        self.rank, self.size = comm.rank, comm.size
+        self.folder: Path | None = None  # of the run that is at work
+        self.names = comm.allgather(_name(comm.rank))
+        node = on_node(comm)
+        _share_cores(node)
+        one_node = node.size == comm.size
+        node.Free()
+        self._first = First(comm, one_node) if self.rank == 0 else None
+        self._other = Other(comm) if self.rank else None
+
+    def watch(self) -> None:
+        """End with the other ranks, from now on."""
+        if self._first:
+            self._first.watch(self.names, self._farewell)
+        elif self._other:
+            self._other.watch(self.names[0], speaks=self.rank == 1)
+
+    def differences(self, words: Sequence[str]) -> list[str]:
+        """Return in what the ranks differ that must be alike; all ranks are told."""
+        own = {
+            "snnrun": f"{__version__}, files {_digest()}",
+            "Python": sys.version.split()[0],
+            "command line": command(*words),
+        }
+        found = self.comm.allgather(own)
+        return [
+            f"{what}: {self.names[0]} has {found[0][what]}; {name} has {theirs[what]}"
+            for name, theirs in zip(self.names, found, strict=True)
+            for what in own
+            if theirs[what] != found[0][what]
+        ]
+
+    def tell(self, *order: Any) -> None:
+        """Have the other ranks do something; for rank 0."""
+        assert self._first
+        for link in self._first.orders:
+            link.send(order)
+
+    def replies(self) -> list[Any]:
+        """Return what each of the other ranks answers; for rank 0."""
+        assert self._first
+        return [link.recv() for link in self._first.orders]
+
+    def order(self) -> Any:
+        """Return what this rank is to do next; for the others."""
+        assert self._other
+        return self._other.orders.recv()
+
+    def reply(self, what: Any) -> None:
+        """Answer rank 0."""
+        assert self._other
+        self._other.orders.send(what)
+
+    def give_up(self, why: str) -> None:
+        """End the run from another rank, with the reason."""
+        assert self._other
+        self._other.give_up(why)
+
+    def dismiss(self) -> None:
+        """Let the other ranks end."""
+        if self._first:
+            self._first.dismiss()
+
+    def _farewell(self) -> str:
+        if self.folder is None:
+            return "All ranks end"
+        return (
+            "All ranks end; the run goes on from its last checkpoint, with any number of ranks: "
+            f"{command('resume', self.folder)}"
+        )
+
+
+def begin(rank: int, ranks: int, launcher: str) -> World:
+    """Return the ranks that were launched with this one, of which MPI knows.
+
+    Raises:
+        ConfigError: There is no mpi4py, or that of another MPI; rank 0 says so for all.
+    """
+    about = {"launcher": launcher, "ranks": ranks, "switch": SWITCH}
+    os.environ["MPI4PY_RC_THREADS"] = "0"  # one thread of each process calls MPI
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise refused(rank, NO_MPI4PY.format(**about)) from error
+    except RuntimeError as error:  # it finds no library of MPI
+        raise refused(rank, f"{NO_MPI4PY.format(**about)}. mpi4py says: {error}") from error
+    if MPI.COMM_WORLD.size != ranks:
+        raise refused(rank, OTHER_MPI.format(**about, seen=MPI.COMM_WORLD.size))
+    os.environ[SWITCH] = "0"  # for processes that this one starts
+    _world.append(World(MPI.COMM_WORLD))
+    return _world[0]
+
+
+def world() -> World | None:
+    """Return the ranks of which this process is one; None where it is alone."""
+    return _world[0] if _world else None
+
+
+def refused(rank: int, message: str) -> BaseException:
+    """Return what ends a rank: of rank 0 with a message, of the others without."""
+    return ConfigError(message) if rank == 0 else SystemExit(2)
+
+
+def _name(rank: int) -> str:
+    return f"rank {rank} (process {os.getpid()} on {socket.gethostname()})"
+
+
+def _digest() -> str:
+    """Return what tells the files of one version of the package from those of another."""
+    found = hashlib.sha256()
+    top = Path(snnrun.__file__).parent
+    for path in sorted(path for end in ("*.py", "*.hpp", "*.tmpl") for path in top.rglob(end)):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _share_cores(node: MPI.Intracomm) -> None:
+    """Give each rank of a node cores of its own, unless the launcher has done so."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    if any(others != cores for others in node.allgather(cores)):
+        return
+    count, ranks = len(cores), node.size
+    first, end = count * node.rank // ranks, count * (node.rank + 1) // ranks
+    os.sched_setaffinity(0, cores[first:end] or [cores[node.rank % count]])
+
+
+def carry_out(
+    launch: tuple[int, int, str],
+    words: Sequence[str],
+    lead: Callable[[Sequence[str]], int],
+    follow: Callable[[World], int],
+) -> int:
+    """Carry out a command line by all ranks, and return the exit code of this one.
+
+    Args:
+        launch: What ``launched`` says.
+        words: The command line.
+        lead: What rank 0 does.
+        follow: What the others do.
+    """
+    ranks = begin(*launch)
+    if differences := ranks.differences(words):
+        raise refused(ranks.rank, "the ranks must be alike:\n  " + "\n  ".join(differences))
+    ranks.watch()
+    if ranks.rank:
+        return follow(ranks)
+    try:
+        return lead(words)
+    finally:
+        ranks.dismiss()
