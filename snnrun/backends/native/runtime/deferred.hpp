@@ -271,10 +271,10 @@ template <class P> class Deferred : Walk<P> {
             if constexpr (!Own::TRAINED) return;
             const vf* from = table ? table : work.input_adjoint[Own::PORT].part(b, p * S);
             Real* to = arrays(Index<I>{}, k()) + Parts<L, Own::PRE>::part(b, p);
+            const int low = first_row<I, Own::PRE>(piece), high = first_row<I, Own::PRE>(piece + 1);
             each_source<L, k()>(trial, [&](int pre, int count, const uint32_t* start,
                                            const uint16_t* step, int shift) {
-                const int first = std::max(first_row<I, Own::PRE>(piece) - pre, 0);
-                const int few = std::min(first_row<I, Own::PRE>(piece + 1) - pre, count) - first;
+                const int first = std::max(low - pre, 0), few = std::min(high - pre, count) - first;
                 if (few <= 0) return;
                 vf* at = vectors(to) + size_t(pre + first) * SIZE;
                 if (fresh) gather_part<SIZE, SIZE, true>(at, from, few, start + first, step, shift);
