@@ -22,7 +22,8 @@ else:
 TOP = Path(__file__).parents[1]
 FOLDERS = {"conf", "docs", "hydra_plugins", "outputs", "scripts", "snnrun", "tests"}
 FILES = {"CHANGELOG.md", "LICENSE", "README.md", "pyproject.toml"}
-OPTIONAL = {"pygenn", "tensorboard", "mlflow", "wandb", "mpi4py"}  # what needs them says how to install them
+# what needs them says how to install them
+OPTIONAL = {"pygenn", "tensorboard", "mlflow", "wandb", "mpi4py"}
 DRAWING = (  # what may import matplotlib and Plotly
     "snnrun/plots/",
     "snnrun/page/",
