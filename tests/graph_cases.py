@@ -19,6 +19,7 @@ from snnrun.models.neurons import ALIF, LI, LIF
 from snnrun.network.delays import DelayKind, Delays
 from snnrun.network.network import Layer, Network, Population, Projection
 from snnrun.rules import EVENTPROP, SURROGATE
+from snnrun.rules.learning import Gradient
 
 CHANNELS, CLASSES, STEPS, DT = 6, 3, 60, 0.5
 AXONAL, DENDRITIC, SYNAPTIC = DelayKind.AXONAL, DelayKind.DENDRITIC, DelayKind.SYNAPTIC
@@ -78,6 +79,7 @@ class Graph:
         self,
         *,
         surrogate: bool = False,
+        learning: Gradient | None = None,
         loss: str = "sum_weigh_exp",
         integrator: str = "exact",
         refractory: float = 0.0,
@@ -93,6 +95,7 @@ class Graph:
             dt=dt,
             integrator=integrator,
             rule=SURROGATE if surrogate else EVENTPROP,
+            learning=learning,
         )
 
 
@@ -145,7 +148,7 @@ def data(examples: int = 3, seed: int = 2) -> SpikeData:
 def start(backend: Backend, seed: int = 3) -> None:
     """Set weights at random."""
     random, network = np.random.default_rng(seed), backend.program.network
-    for p in network.projections:
+    for p in (*network.projections, *network.feedback):
         backend.set(p.name, p.draw(random, (network.size(p.source), network.size(p.target))))
 
 

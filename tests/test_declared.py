@@ -35,7 +35,7 @@ from snnrun.testing.declaration import loss_findings, neuron_findings
 
 ALL = {**NEURONS, **DISCRETE_NEURONS}
 WITHOUT_KEY = {"bias", "max_spikes_per_dt", "tau_syn_inh", "tau_rise", "v_crit", "v_onset"}
-WITHOUT_KEY |= {"sharpness", "tau_w", "coupling", "w_incr", "e_exc", "e_inh"}
+WITHOUT_KEY |= {"beta", "sharpness", "tau_w", "coupling", "w_incr", "e_exc", "e_inh"}
 UNITS = ("ms", "1", "mV", "1/ms", "mV/ms")  # of a neuron that is in mV as published
 YEAR = re.compile(r"\b(19|20)\d\d\b")
 

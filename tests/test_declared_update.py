@@ -101,7 +101,7 @@ BAD_UPDATES = [
     ),
     (
         {"count": None, "max_spikes": None},
-        "neuron mine, reset: unknown name 'spikes'. Declared: I, V, most, tau, theta\n"
+        "neuron mine, reset: unknown name 'spikes'. Declared: I, V, dt, most, tau, theta\n"
         "    V = V - spikes * theta\n"
         "            ^",
     ),
@@ -167,7 +167,8 @@ def test_rule_eventprop_refuses_an_update() -> None:
         program(net, 10, 1.0, rule=EVENTPROP)
     assert str(error.value) == (
         "population hidden: neuron mine is declared by its update in discrete time, which has no "
-        "flow between spikes; rule eventprop differentiates that flow. Use rule=surrogate"
+        "flow between spikes; rule eventprop differentiates that flow. Use rule=surrogate "
+        "or rule=eprop"
     )
 
 

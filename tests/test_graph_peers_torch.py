@@ -24,8 +24,10 @@ from snnrun.connectivity import Ends, read
 from snnrun.connectivity.synapses import connect, shape_of_target, weight_of_all
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.neurons import LI, LIF
+from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.delays import DelayKind
-from snnrun.network.network import Population, Projection
+from snnrun.network.network import Population, Projection, Way
+from snnrun.rules.learning import ADAPTIVE, RANDOM, SYMMETRIC, Feedback, Gradient
 from tests import graph_cases as graphs
 from tests.graph_cases import AXONAL, CHANNELS, CLASSES, DENDRITIC, DT, MOST, STEPS, Graph
 from tests.parity import native
@@ -159,8 +161,32 @@ DELAYED = [n for n, case in CASES.items() if any("delays" in p for p in case.gra
 def test_spikes_losses_and_gradients_are_those_of_autograd(
     name: str, width: float, kind: Callable[[Program], Backend]
 ) -> None:
-    case, data = CASES[name], graphs.data()
-    backend = kind(case.graph.program(surrogate=True))
+    compare_with_autograd(CASES[name], kind(CASES[name].graph.program(surrogate=True)), width)
+
+
+CUT = [
+    ("feedback", SYMMETRIC),
+    ("lists", SYMMETRIC),
+    ("dendritic", RANDOM),
+    ("synaptic", ADAPTIVE),
+    ("ports", ADAPTIVE),
+    ("planes", RANDOM),
+    ("late lists", ADAPTIVE),
+]
+
+
+@pytest.mark.parametrize(("name", "feedback"), CUT)
+@pytest.mark.parametrize("kind", [NumpyBackend, native], ids=["numpy", "native"])
+def test_gradients_of_eprop_are_those_of_autograd_with_the_recurrent_path_cut(
+    name: str, feedback: str, kind: Callable[[Program], Backend]
+) -> None:
+    learning = Gradient(spikes=SpikeDerivative(), feedback=Feedback(kind=feedback))
+    backend = kind(CASES[name].graph.program(learning=learning))
+    compare_with_autograd(CASES[name], backend, 0.0)
+
+
+def compare_with_autograd(case: Case, backend: Backend, width: float) -> None:
+    data = graphs.data()
     graphs.start(backend)
     results = backend.gradient(data, EXAMPLES, Noise(delay_width=width))
     twin = Twin(backend, case.windows, width)
@@ -256,18 +282,22 @@ class Twin:
         network = self.program.network
         emitted: dict[str, list[Any]] = {p.name: [] for p in network.populations}  # [B, N] each
         emitted["input"] = list(arrivals(data))
-        sent = {p.name: self.sent(p) for p in network.projections}
+        projections = [network.into(layer) for layer in network.layers]
+        sent = {p.name: self.sent(p) for into in projections for p in into}
         states = [self.start(x.population) for x in network.layers]
         values = [self.values(x.population) for x in network.layers]
         potentials = []
         for n in range(STEPS):
-            for layer, x, p in zip(network.layers, states, values, strict=True):
+            for layer, x, p, into in zip(network.layers, states, values, projections, strict=True):
                 neuron = layer.population.neuron
-                for projection in layer.projections:
+                for projection in into:
                     port = projection.port or neuron.ports[0]
                     past = emitted[projection.source][: n + (projection.source == "input")]
                     for spikes, send in zip(reversed(past), sent[projection.name], strict=False):
-                        x[port] = x[port] + send(spikes)
+                        forward = projection.way is Way.FORWARD  # no derivative by the spikes
+                        arrived = send(spikes.detach() if forward else spikes)
+                        back = projection.way is Way.BACK  # nothing but a derivative
+                        x[port] = x[port] + (arrived - arrived.detach() if back else arrived)
                 spikes = STEPS_OF[neuron.name](x, p)
                 if spikes is not None:
                     emitted[layer.population.name].append(spikes)

@@ -295,6 +295,7 @@ def test_a_kill_between_any_two_files_leaves_a_run_that_ends_with_the_same_bits(
     assert number > 20
 
 
+ADAPTIVE = {"name": "eprop", "feedback": "adaptive"}
 TRAINED = {"PDROP_INPUT": 0.2, "RECURRENT": True, "TRAIN_TAU": True, "ETA": 0.02}
 ONLINE = {  # rule=superspike, whose traces and clock run on from one presentation to the next
     "dataset": {"name": "pattern", "channels": 8, "outputs": 5, "rate": 100.0},
@@ -311,6 +312,7 @@ KINDS: dict[str, Callable[[], Config]] = {
     "sum_weigh_input": lambda: small(LOSS_TYPE="sum_weigh_input", **TRAINED),
     "relative_mse": lambda: small(LOSS_TYPE="relative_mse", **TRAINED),
     "surrogate": lambda: small(rule="surrogate", LOSS_TYPE="max", PDROP_HIDDEN=0.1, **TRAINED),
+    "eprop": lambda: small(rule=ADAPTIVE, LOSS_TYPE="avg_xentropy", **TRAINED),
     "stdp": lambda: small(rule={"name": "stdp", "w_max": 4.0, "reward": True}, **TRAINED),
     "superspike": lambda: from_dict(ONLINE),
 }

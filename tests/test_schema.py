@@ -202,7 +202,7 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
             projections.append({"from": "b", "to": "output", "delay": 3.0})
             inactive["network.projections"] = projections
         if condition.key not in ("rule.name", "network.layers", "network.populations"):
-            owners = [rule.name for rule in RULES.values() if key in rule.options]
+            owners = [r.name for r in RULES.values() if name in {k.name for k in r.options}]
             inactive |= {"rule.name": owners[0]} if owners else {}
         if name in OF_FILES:
             file = "a.ras" if name == "dataset.target_offset" else "a.png"

@@ -31,6 +31,7 @@ NEEDED = {
     "rule.scale": SURROGATE,
     "rule.surrogate": SURROGATE,
     "rule=surrogate": "dataset=shd",
+    "rule=eprop": "dataset=shd",
     "backend.device": "backend=genn",
     "TAU_B": "HIDDEN_NEURON_TYPE=ALIF",
     "NU_UPPER": "REG_TYPE=simple",

@@ -124,7 +124,9 @@ def describe_derivative(spikes: SpikeDerivative) -> str:
     text = str(bound(spikes, "derivative")).replace("distance", "x").replace("reach", "threshold")
     detached = spikes.detach_reset
     reset = "reset detached" if detached else "reset not detached"
-    if not isinstance(detached, bool):
+    if detached is None:
+        reset = "reset of the state on the threshold detached"
+    elif not isinstance(detached, bool):
         reset = f"reset of {' and '.join(detached)} detached"
     return f"{text}{f' where {where}' if where else ''}; {reset}"
 
@@ -143,7 +145,7 @@ def derive_step_back(
     reset = sp.Matrix([system.resets.get(s, symbol(s)) for s in names])
     kept = reset.jacobian(state).T * lam
     moved_by_reset = [name for name in names if name in system.resets]
-    detached = [name for name in moved_by_reset if spikes.detaches(name)]
+    detached = [name for name in moved_by_reset if spikes.detaches(name, system.threshold_state)]
     reset_change = None
     if len(detached) < len(moved_by_reset):
         by_spikes = zip(names, _by_spikes(reset, state), lam, strict=True)

@@ -14,6 +14,7 @@ from snnrun.compile.describe import describe_layer
 from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.integrators import SMOOTH
 from snnrun.compile.population import CompiledPopulation, compile_population
+from snnrun.compile.traces import require_traces
 from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.equations import internal, symbol
@@ -21,6 +22,7 @@ from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
 from snnrun.network.delays import Delays
+from snnrun.network.feedback import fed_back
 from snnrun.network.network import Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
@@ -33,7 +35,7 @@ NO_SPIKE_TIMES = (
 )
 NO_SPIKE_TRAINS = (
     "rule={0}: loss {1} compares spike trains step by step, and the rule takes a loss's derivative "
-    "by the times of first spikes; use rule=surrogate, or a loss of first spikes"
+    "by the times of first spikes; use rule=surrogate or rule=eprop, or a loss of first spikes"
 )
 
 
@@ -134,6 +136,11 @@ class Program:
         return self.learning.engine
 
     @property
+    def update_steps(self) -> int:
+        """After how many steps of a trial weights change while it runs; 0: when it has ended."""
+        return self.learning.update_steps if isinstance(self.learning, Gradient) else 0
+
+    @property
     def task(self) -> Task:
         """What the network learns to do."""
         return task_of(self.loss)
@@ -171,7 +178,7 @@ class Program:
         for index, (layer, compiled) in enumerate(
             zip(self.network.layers, self.populations, strict=True)
         ):
-            for number, projection in enumerate(layer.projections):
+            for number, projection in enumerate(self.network.into(layer)):
                 found += self._of_projection(projection, index, number)
             size = layer.population.size
             if compiled.per_neuron:
@@ -296,6 +303,8 @@ def compile_program(
         output or the rule.
     """
     learning = learning or rule.gradient.usual()
+    if isinstance(learning, Gradient) and learning.feedback:
+        network = fed_back(network, learning.feedback, rule.name)
     for layer in network.layers:
         _refuse_update(layer.population, rule, learning.engine)
     _refuse_loss(loss, loss_values, rule, learning.engine)
@@ -320,7 +329,7 @@ def compile_program(
             f"loss {loss.name} needs {need}; population output is made of "
             f"{output.population.neuron.name if output.population.neuron else 'nothing'}"
         )
-    return Program(
+    program = Program(
         network=network,
         populations=compiled,
         loss=loss,
@@ -334,6 +343,9 @@ def compile_program(
         rule=rule,
         learning=learning,
     )
+    if program.update_steps:
+        require_traces(program)
+    return program
 
 
 def _spikes_of(learning: Learning) -> SpikeDerivative | None:
@@ -343,7 +355,7 @@ def _spikes_of(learning: Learning) -> SpikeDerivative | None:
 
 def _refuse_detached(spikes: SpikeDerivative | None, network: Network) -> None:
     """Raise ModelError where the reset of a state is to be detached that no spike resets."""
-    if spikes is None or isinstance(spikes.detach_reset, bool):
+    if spikes is None or not isinstance(spikes.detach_reset, tuple):
         return
     neurons = [layer.population.neuron for layer in network.layers]
     known = list(dict.fromkeys(s for n in neurons if n is not None for s in n.system.resets))

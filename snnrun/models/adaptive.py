@@ -1,9 +1,11 @@
-"""A neuron by its update whose adaptation current oscillates with the potential, and trains."""
+"""Neurons by their updates that adapt: by a current that oscillates with the potential, and by a
+threshold that rises.
+"""
 
 from __future__ import annotations
 
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.parameters import BIAS_IN, THRESHOLD
+from snnrun.models.parameters import BIAS_IN, T_REF, TAU_B, TAU_MEM, THRESHOLD, V_THRESH
 
 
 def _limit(state: str, side: str, default: float) -> Parameter:
@@ -73,4 +75,31 @@ SE_ADLIF = Neuron(
     meaning="leaky integrate-and-fire neuron with an adaptation current, by symplectic Euler steps",
     source="Baronig, Ferrand, Sabathiel & Legenstein 2025, doi:10.1038/s41467-025-60878-z, "
     "SE-adLIF, whose u is V; models/alif.py of its code",
+)
+
+BELLEC_ALIF = Neuron(
+    name="bellec_alif",
+    update="""
+        V = V * exp(-dt / tau_mem) + input
+        B = B * exp(-dt / tau_b)
+    """,
+    threshold="V >= v_thresh + beta * B",
+    # what is taken off and added in the next step, which decays both once more before
+    reset="""
+        V = V - v_thresh * exp(dt / tau_mem)
+        B = B + exp(dt / tau_b)
+    """,
+    refractory="t_ref",
+    parameters=(
+        TAU_MEM,
+        V_THRESH,
+        T_REF,
+        TAU_B,
+        Parameter(
+            name="beta", default=0.07, unit="1", meaning="rise of the threshold with adaptation B"
+        ),
+    ),
+    meaning="leaky integrate-and-fire neuron with an adaptive threshold, whose potential jumps at "
+    "each arrival, and goes on while the neuron is refractory",
+    source="Bellec et al. 2020, Nat Commun 11:3625",
 )

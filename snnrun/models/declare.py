@@ -26,6 +26,7 @@ from snnrun.models.equations import (
 from snnrun.models.update import (
     ARRIVED,
     SPIKES,
+    STEP,
     Assignment,
     assigned_names,
     parse_update,
@@ -109,9 +110,10 @@ class Neuron:
         the values before the reset; one if left out. At least 1, at most ``max_spikes``.
         max_spikes: Name of the parameter that holds the most spikes in a step, or None.
         reset: ``X = expression`` lines, carried out at a spike with the values just before it. With
-        ``count`` they know ``spikes``.
+        ``count`` they know ``spikes``, with ``update`` ``dt``.
         refractory: Name of the parameter that holds the refractory period (ms), or None.
-        held: States that keep their value during the refractory period.
+        held: States that keep their value during the refractory period; with ``update`` there may
+        be none, where neurons only do not spike.
         initial: State -> expression for states that do not start at 0.
         meaning: One line.
         source: The publication, with equation number where there is one.
@@ -202,10 +204,9 @@ class Neuron:
                 raise ModelError(f"{where}: {role} {state!r} is no state.{hint} States: {allowed}")
         if self.refractory is not None:
             self.parameter(self.refractory)
-            if self.threshold is None or not self.held:
-                raise ModelError(
-                    f"{where}: a refractory period needs a threshold and at least one held state"
-                )
+            if self.threshold is None or not (self.held or self.discrete):
+                need = "a threshold" if self.discrete else "a threshold and at least one held state"
+                raise ModelError(f"{where}: a refractory period needs {need}")
         if self.threshold is None and self.reset:
             raise ModelError(
                 f"{where}: a reset without a threshold never happens; give a threshold"
@@ -298,6 +299,7 @@ class Neuron:
         if self.count is not None:
             count = parse(self.count, names, f"{where}, count", functions=COUNTING)
         known = names | ({SPIKES} if count is not None else set())
+        known |= {STEP} if self.discrete else set()
         resets = {}
         for name, text, line, at in parse_assignments(self.reset, f"{where}, reset"):
             self._known_state(name, "reset")

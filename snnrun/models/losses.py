@@ -271,9 +271,9 @@ KEYS = table(
         "sum_weigh_sigmoid; by the activity of the input: sum_weigh_input), its maximum (max), or "
         "the potential in each step (avg_xentropy). Without cross entropy: relative_mse, half the "
         "squared differences of the other outputs' lags behind the label's first spike from "
-        "DELTA_T; van_rossum, of dataset=pattern with rule=surrogate: half the squared difference "
-        "of target and output spikes, both filtered with TAU_RISE and TAU_DECAY, summed over "
-        "outputs and time. Or your own.",
+        "DELTA_T; van_rossum, of dataset=pattern with rule=surrogate or eprop: half the squared "
+        "difference of target and output spikes, both filtered with TAU_RISE and TAU_DECAY, summed "
+        "over outputs and time. Or your own.",
         choices=tuple(BUILT_IN), dotted_path=True,
     ),
     *(row | {"active_if": (when("LOSS_TYPE", *using(row["name"])),)} for row in _ROWS),

@@ -8,7 +8,7 @@ learn in discrete steps use them.
 from __future__ import annotations
 
 from snnrun.keys.key import number, table, text, unless, when
-from snnrun.models.adaptive import SE_ADLIF
+from snnrun.models.adaptive import BELLEC_ALIF, SE_ADLIF
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.losses import BUILT_IN
 from snnrun.models.nonlinear import ADEX, EIF, IZHIKEVICH, LIF_COND, NONLINEAR, QIF
@@ -210,6 +210,14 @@ LI_DELTA = Neuron(
     "models/li.py of its code",
 )
 
+BELLEC_LI = Neuron(
+    name="bellec_li",
+    update="V = V * exp(-dt / tau_mem) + input",
+    parameters=(TAU_MEM,),
+    meaning="leaky integrator: the membrane of bellec_alif without a threshold, for readouts",
+    source="Bellec et al. 2020, Nat Commun 11:3625",
+)
+
 DISCRETE_NEURONS = {  # by their own names
     neuron.name: neuron
     for neuron in (
@@ -218,8 +226,10 @@ DISCRETE_NEURONS = {  # by their own names
         FLUX_LIF,
         SPYTORCH_LIF,
         SE_ADLIF,
+        BELLEC_ALIF,
         SPYTORCH_LI,
         LI_DELTA,
+        BELLEC_LI,
     )
 }
 
@@ -247,12 +257,14 @@ NEURON_TYPES: dict[str, tuple[Neuron, tuple[str, ...]]] = {
     "flux_LIF": (FLUX_LIF, ()),
     "spytorch_LIF": (SPYTORCH_LIF, ()),
     "SE_adLIF": (SE_ADLIF, ()),
+    "bellec_ALIF": (BELLEC_ALIF, ()),
     "spytorch_LI": (SPYTORCH_LI, ()),
     "LI_delta": (LI_DELTA, ()),
+    "bellec_LI": (BELLEC_LI, ()),
 }
 
 # What stands for an output that is read out where a loss takes its spikes: the same membrane.
-SPIKING = {LI.name: LIF, SPYTORCH_LI.name: SPYTORCH_LIF}
+SPIKING = {LI.name: LIF, SPYTORCH_LI.name: SPYTORCH_LIF, BELLEC_LI.name: BELLEC_ALIF}
 
 HIDDEN_NEURONS = tuple(name for name, (neuron, _) in NEURON_TYPES.items() if neuron.threshold)
 OUTPUT_NEURONS = tuple(name for name in NEURON_TYPES if name not in HIDDEN_NEURONS)
@@ -301,19 +313,20 @@ KEYS = table(
         "that rises first (tau_rise there). Not linear between spikes: "
         "LIF_cond with conductances (ports E and I), QIF quadratic, EIF exponential, AdEx with "
         "adaptation, Izhikevich in mV. Or your own, as in mylab.neurons.alif2. By updates in "
-        "discrete time, with rule=surrogate only: rockpool_LIF and, without a synaptic current, "
-        "rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both in "
-        "network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step late; "
-        "SE_adLIF with an adaptation current of potential and spikes.",
+        "discrete time, with rule=surrogate or eprop only: rockpool_LIF and, without a synaptic "
+        "current, rockpool_LIF_delta, with up to max_spikes_per_dt spikes a step and a bias (both "
+        "in network.hidden_parameters); flux_LIF by forward Euler; spytorch_LIF, reset a step "
+        "late; SE_adLIF with an adaptation current of potential and spikes; bellec_ALIF with an "
+        "adaptive threshold and without a synaptic current (beta in network.hidden_parameters).",
         choices=HIDDEN_NEURONS, dotted_path=True,
     ),
     text(
         "OUTPUT_NEURON_TYPE",
         "Neurons of the output: LI leaky integrator; hetLI with time constants drawn for each "
-        "neuron; with rule=surrogate only: spytorch_LI the one of spytorch_LIF, LI_delta without a "
-        "synaptic current; or your own. The "
-        "losses of spikes need outputs that spike: with them LI stands for LIF, hetLI for hetLIF "
-        "and spytorch_LI for spytorch_LIF.",
+        "neuron; with rule=surrogate or eprop only: spytorch_LI the one of spytorch_LIF, LI_delta "
+        "and bellec_LI without a synaptic current; or your own. The losses of spikes need outputs "
+        "that spike: with them LI stands for LIF, hetLI for hetLIF, spytorch_LI for spytorch_LIF "
+        "and bellec_LI for bellec_ALIF.",
         choices=OUTPUT_NEURONS, dotted_path=True,
     ),
     *KEYS_OF_SOME,

@@ -21,13 +21,13 @@ MEMBRANE_KEY = number("TAU_MEM", "Time constant of the membrane potential.", uni
 THRESHOLD_KEY = number("V_THRESH", "Potential at which a neuron spikes.", above=0)
 RESET_KEY = number(
     "V_RESET",
-    "Potential after a spike. LIF_subtract and rockpool_LIF take the threshold off instead, "
+    "Potential after a spike. LIF_subtract, rockpool_LIF and bellec_ALIF take the threshold off, "
     "flux_LIF and spytorch_LIF set it to 0.",
 )
 REFRACTORY_KEY = number(
     "TAU_REF",
-    "Refractory period: for so long after a spike the potential is held and no spike is "
-    "emitted. Rounded to whole steps.", unit="ms", minimum=0,
+    "Refractory period: for so long after a spike the potential is held, but for that of "
+    "bellec_ALIF, and no spike is emitted. Rounded to whole steps.", unit="ms", minimum=0,
 )
 KEYS_OF_SOME = (
     number(

@@ -122,9 +122,10 @@ KEYS = table(
         "REG_TYPE",
         "Regulariser of the hidden layers' activity: simple pulls each neuron towards NU_UPPER "
         "spikes per trial, Thomas1 also the layer's total below RHO_UPPER. rule=eventprop adds a "
-        "push of that strength at each spike; rule=surrogate the exact gradient of the penalty "
-        "LBD/2 (n - NU_UPPER)^2 per neuron and GLB_UPPER/2 (total - RHO_UPPER)^2 / NUM_HIDDEN per "
-        "layer, which reaches silent neurons too: strengths of the two cannot be compared.",
+        "push of that strength at each spike; rule=surrogate and eprop the exact gradient of the "
+        "penalty LBD/2 (n - NU_UPPER)^2 per neuron and GLB_UPPER/2 (total - RHO_UPPER)^2 / "
+        "NUM_HIDDEN per layer, which reaches silent neurons too: strengths of the two cannot be "
+        "compared.",
         choices=("none", *REGULARISERS),
     ),
     *(row | {"active_if": _used(row["name"])} for row in _ROWS),

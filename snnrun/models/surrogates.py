@@ -143,14 +143,19 @@ class SpikeDerivative:
     """A surrogate with the values of its keys, and which resets count as constants.
 
     ``values`` replace the surrogate's defaults. ``detach_reset`` is for all states, or names those
-    whose reset is detached.
+    whose reset is detached; None: that of the state on the threshold is.
     """
 
     surrogate: Surrogate = FAST_SIGMOID
     values: Mapping[str, float] = field(default_factory=dict)
-    detach_reset: bool | tuple[str, ...] = True
+    detach_reset: bool | tuple[str, ...] | None = True
 
-    def detaches(self, state: str) -> bool:
-        """Return whether the reset of a state counts as a constant."""
+    def detaches(self, state: str, on_threshold: str | None) -> bool:
+        """Return whether the reset of a state counts as a constant.
+
+        ``on_threshold``: the state that meets the neuron's threshold.
+        """
         chosen = self.detach_reset
+        if chosen is None:
+            return state == on_threshold
         return chosen if isinstance(chosen, bool) else state in chosen

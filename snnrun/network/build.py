@@ -78,7 +78,7 @@ def initial_weights(network: Network, seed: int) -> dict[str, np.ndarray]:
         ends = network.size(p.source), network.size(p.target)
         return p.draw(stream(seed, f"weights {p.name}"), ends)
 
-    return {p.name: weights(p) for p in network.projections}
+    return {p.name: weights(p) for p in (*network.projections, *network.feedback)}
 
 
 def find_loss(config: Config) -> Loss:

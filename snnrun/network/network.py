@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +23,14 @@ from snnrun.network.delays import DelayKind, Delays
 from snnrun.rules.learning import Plasticity
 
 MOST_SPIKES = 255  # of a neuron in a step: lists of spikes are sized for the most that can come
+
+
+class Way(Enum):
+    """What a projection carries."""
+
+    BOTH = "both"
+    FORWARD = "forward"  # spikes, and no derivatives
+    BACK = "back"  # derivatives, and no spikes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +142,8 @@ class Projection:
     add to. A spike of a neuron arrives one step after it was emitted, one of the input in its own
     step, and ``delays`` later where there are any. In training, what arrives at a neuron in a step
     is dropped with probability ``dropout``, and divided by 1 - ``dropout`` otherwise. ``start``:
-    initial weights that are not drawn, of the shape of all weights.
+    initial weights that are not drawn, of the shape of all weights. ``way``: spikes go from its
+    source to its target, and derivatives from its target to its source, or only one of them.
     """
 
     name: str
@@ -152,6 +162,7 @@ class Projection:
     delays: Delays | None = None
     dropout: float = 0.0
     start: np.ndarray | None = None
+    way: Way = Way.BOTH
 
     @property
     def connectivity(self) -> str:
@@ -215,10 +226,14 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """The input, the populations behind it with the output last, and their projections."""
+    """The input, the populations behind it with the output last, and their projections.
+
+    ``feedback``: further projections to the output, which carry derivatives back and no spikes.
+    """
 
     input: Population
     layers: tuple[Layer, ...]
+    feedback: tuple[Projection, ...] = ()
 
     def __post_init__(self) -> None:
         known = {population.name: population for population in self.populations}
@@ -298,6 +313,11 @@ class Network:
     def projections(self) -> tuple[Projection, ...]:
         """All projections in the order of their targets."""
         return tuple(projection for layer in self.layers for projection in layer.projections)
+
+    def into(self, layer: Layer) -> tuple[Projection, ...]:
+        """Return the projections that end in a population, those of the feedback last."""
+        name = layer.population.name
+        return (*layer.projections, *(p for p in self.feedback if p.target == name))
 
     def passes_by(self, name: str) -> bool:
         """Return whether a path leads from the input to the output without this population."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from snnrun.load import find
 from snnrun.rules.base import Rule
+from snnrun.rules.eprop import EPROP
 from snnrun.rules.eventprop import EVENTPROP
 from snnrun.rules.stdp import STDP
 from snnrun.rules.superspike import SUPERSPIKE
 from snnrun.rules.surrogate import SURROGATE
 
-RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, SUPERSPIKE, STDP)}
+RULES = {rule.name: rule for rule in (EVENTPROP, SURROGATE, EPROP, SUPERSPIKE, STDP)}
 
 
 def find_rule(name: str, where: str = "rule.name") -> Rule:

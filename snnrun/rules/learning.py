@@ -18,6 +18,7 @@ from typing import Any, Self
 from snnrun.models.surrogates import SpikeDerivative
 
 POTENTIALS, SPIKE_TIMES, SPIKE_TRAINS = "potentials", "spike times", "spike trains"
+SYMMETRIC, RANDOM, ADAPTIVE = "symmetric", "random", "adaptive"  # kinds of feedback
 Bounds = tuple[float, float]
 
 
@@ -79,10 +80,35 @@ class Learning:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """Weights by which the outputs send derivatives straight back to every hidden population.
+
+    Nothing else does: neither do hidden populations to those before them, nor to themselves.
+
+    Args:
+        kind: SYMMETRIC: those of the projections to the outputs; RANDOM: their own, which stay;
+            ADAPTIVE: their own, which learn as if they led to the outputs.
+        sd: Standard deviation of their own ones, around 0.
+        seed: Draws these.
+    """
+
+    kind: str = SYMMETRIC
+    sd: float = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gradient(Learning):
-    """Derivatives of a loss, of the steps where ``spikes`` stands for that of a spike."""
+    """Derivatives of a loss, of the steps where ``spikes`` stands for that of a spike.
+
+    With ``feedback`` what the targets of a spike send back is cut down to that of the outputs.
+    ``update_steps``: after how many steps weights change, while the trials of a mini-batch run; 0:
+    when they have ended.
+    """
 
     spikes: SpikeDerivative | None = None
+    feedback: Feedback | None = None
+    update_steps: int = 0
 
     @property
     def engine(self) -> Engine:
@@ -90,7 +116,10 @@ class Gradient(Learning):
 
     @property
     def variant(self) -> str:
-        return "" if self.spikes is None else self.spikes.surrogate.name
+        found = [self.spikes.surrogate.name] if self.spikes else []
+        found += [f"{self.feedback.kind} feedback"] if self.feedback else []
+        found += [f"updates every {self.update_steps} steps"] if self.update_steps else []
+        return ", ".join(found)
 
 
 @dataclass(frozen=True, kw_only=True)

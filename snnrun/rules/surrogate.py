@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from snnrun.errors import ConfigError
@@ -66,12 +67,20 @@ OPTIONS = (
         "detach_reset", ALL_OR_NAMES,
         "Let a reset count as a constant: its size is differentiated, but not that it happens; of "
         "all states, or of those that a list names.",
+        nullable=True,
+        null="true with rule=surrogate; of the state on the threshold alone with rule=eprop, as "
+        "published",
     ),
 )
 # fmt: on
 
 
-def _bind(options: Any) -> Gradient:
+def spikes_of(options: Any) -> SpikeDerivative:
+    """Return what stands for the derivative of a spike.
+
+    Raises:
+        ConfigError: A key is given that the surrogate does not use.
+    """
     surrogate = find(options.surrogate, SURROGATES, Surrogate, "rule.surrogate")
     given = {key: getattr(options, key) for key in KEYS}
     values = {key: float(value) for key, value in given.items() if value is not None}
@@ -81,11 +90,17 @@ def _bind(options: Any) -> Gradient:
                 f"rule.{key}={values[key]:g}: has no effect, as surrogate {surrogate.name} does "
                 "not use it; leave it out"
             )
-    spikes = SpikeDerivative(surrogate=surrogate, values=values, detach_reset=options.detach_reset)
+    return SpikeDerivative(surrogate=surrogate, values=values, detach_reset=options.detach_reset)
+
+
+def _bind(options: Any) -> Gradient:
+    spikes = spikes_of(options)
+    if spikes.detach_reset is None:
+        spikes = replace(spikes, detach_reset=True)
     return Gradient(spikes=spikes)
 
 
-def _hint(config: Any) -> str:
+def hint(config: Any) -> str:
     """Say where the default surrogate is steep for potentials in mV, and learns slowly.
 
     Its scale is per unit of the potential, and suits a threshold of 1.
@@ -107,5 +122,5 @@ SURROGATE = Rule(
     bind=_bind,
     options=OPTIONS,
     backends=("native", "numpy"),
-    hint=_hint,
+    hint=hint,
 )

@@ -133,12 +133,12 @@ class Users:
             return f" with {self._chosen()}", self.rule.unused[name]
         conditions = key.active_if
         if self._met(conditions, key):
-            owner = next((r for r in RULES.values() if name in {k.name for k in r.options}), None)
-            if owner is None or name in self._options:
+            owners = [r for r in RULES.values() if name in {k.name for k in r.options}]
+            if not owners or name in self._options:
                 return self._left_out(name)
-            conditions = owner.chosen_by
+            conditions = tuple(c for owner in owners for c in owner.chosen_by)
             if self._met(conditions, key):
-                return f", as no projection learns by {owner.name}", ""
+                return f", as no projection learns by {owners[0].name}", ""
         possible = [c for c in conditions if not self._barred_by(c)]
         if not possible:
             return f" with {self._barred_by(conditions[0])}", ""

@@ -164,6 +164,11 @@ def _what_each_needs(values: Values) -> Iterator[str]:
         if key in values and values[key] != only:
             yield f"{key}={shown(values[key])}: rule={run} needs {key}={shown(only)}"
     for name, rule in rules_of(values).items():
+        for option in rule.options:  # which other rules may share
+            value = values.get(option.name)
+            if option.choices and not option.dotted_path and value not in (None, *option.choices):
+                allowed = " or ".join(option.choices)
+                yield f"{option.name}={shown(value)}: rule={name} knows {allowed}"
         yield from problems(rule.checks, Checked(values))
         if backend is not None and backend not in rule.backends:
             able = " or ".join(rule.backends)

@@ -16,6 +16,7 @@ from snnrun.backends.base import (
 )
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
+from snnrun.backends.interpreter.traces import Traces
 from snnrun.backends.pattern import TrainFigures
 from snnrun.compile.program import DELAYS, PARAMETERS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
@@ -75,6 +76,9 @@ class NumpyBackend(Backend):
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
         call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
+        if self.program.update_steps:
+            self._train_online(data, examples, batch, rates, adam, updates, noise, call)
+            return call.results(self._figures(data, examples, call))
         for number, first in enumerate(range(0, len(examples), batch)):
             chosen = examples[first : first + batch]
             read = self._learn_from(data, chosen, noise, call, first)
@@ -124,25 +128,68 @@ class NumpyBackend(Backend):
     ) -> tuple[np.ndarray, list[Tape], Read]:
         """Run examples forward, and enter their figures from place ``first`` of the call on."""
         require_fitting(data, self.program)
-        targets = None
         arrivals = self._passes.arrivals(data, examples, noise)
         tapes = self._passes.forward(arrivals, examples, noise)
+        read = self._readout(self._outputs(data, examples, arrivals, tapes))
+        call.enter(first, arrivals, tapes, read)
+        return arrivals, tapes, read
+
+    def _outputs(
+        self, data: SpikeData, examples: np.ndarray, arrivals: np.ndarray, tapes: list[Tape]
+    ) -> Outputs:
+        """Return what the outputs did, and should have done."""
+        targets = None
         if self._patterns is not None:
             wanted = self._patterns.require(data)
             targets = np.zeros(tapes[-1].spikes.shape)
             for b, example in enumerate(examples.tolist()):
                 steps, neurons = wanted.of(example)
                 np.add.at(targets[:, b], (steps, neurons), 1.0)
-        outputs = Outputs(
+        return Outputs(
             potential=tapes[-1].stepped[:, 0],
             spikes=tapes[-1].spikes,
             arrivals=arrivals.sum(axis=2),
             labels=data.labels[examples],
             targets=targets,
         )
-        read = self._readout(outputs)
-        call.enter(first, arrivals, tapes, read)
-        return arrivals, tapes, read
+
+    def _train_online(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        batch: int,
+        rates: np.ndarray,
+        adam: Adam,
+        updates: int,
+        noise: Noise,
+        call: Call,
+    ) -> None:
+        """Learn as ``train`` does, with updates while the trials of a mini-batch run."""
+        require_fitting(data, self.program)
+        steps, every = self.program.steps, self.program.update_steps
+        of_batch = -(-steps // every)
+        for number, first in enumerate(range(0, len(examples), batch)):
+            chosen = examples[first : first + batch]
+            arrivals = self._passes.arrivals(data, chosen, noise)
+            tapes = self._passes.tapes(arrivals)
+            self._passes.set_links(noise.delay_width)
+            traces = Traces(self._passes, arrivals, tapes)
+            outputs = self._outputs(data, chosen, arrivals, tapes)
+            done = of_batch * (updates + number)
+            for n in self._passes.steps(tapes, arrivals, chosen, noise):
+                drive = self._readout(outputs.of_step(n)).drive
+                assert drive is not None
+                traces.step(n, drive[0] / len(chosen))
+                if (n + 1) % every == 0 or n + 1 == steps:
+                    for name, gradient in traces.gradients().items():
+                        self._held["gradient"][name][:] = gradient
+                    done += 1
+                    call.failed_tensor = self._update(adam, float(rates[number]), done)
+                    if call.failed_tensor:
+                        call.failed_batch = number
+                        return
+                    self._passes.set_links(noise.delay_width)
+            call.enter(first, arrivals, tapes, self._readout(outputs))
 
     def _learn_from(
         self, data: SpikeData, examples: np.ndarray, noise: Noise, call: Call, first: int

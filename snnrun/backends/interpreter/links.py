@@ -70,6 +70,14 @@ class Link:
             numbered = enumerate(shares, 1)
             self._shares = {k: (h, dh) for k, (h, dh) in numbered if h.any() or dh.any()}
 
+    def gathered(self, matrix: Array) -> Array:
+        """Return gradients by the weights of those by the matrix [P, Q]."""
+        synapses = self.projection.synapses
+        if synapses is None:
+            return matrix
+        found = synapses.gathered(matrix)
+        return found if synapses.shared else np.where(synapses.mask, found, 0.0)
+
     # Forward
     def begin(self, examples: int, kept: Array | None) -> None:
         """Begin a trial, in which nothing is under way.
@@ -91,6 +99,14 @@ class Link:
         """Return what arrives in step n, [B, Q]."""
         arrived = self._waiting.pop(n, self._nothing)
         return arrived if self._kept is None else arrived * self._kept[n]
+
+    def arriving(self, spikes: Array, n: int) -> Array:
+        """Return which presynaptic spikes [T, B, P] arrive in step n, as shares [B, P, Q]."""
+        found = np.zeros((spikes.shape[1], *self.weights.shape))
+        for k, (h, _) in self._shares.items():
+            if (sent := n - k + self.lead) >= 0:
+                found += spikes[sent][:, :, None] * h
+        return found if self._kept is None else found * self._kept[n][:, None]
 
     # Backward
     def found(self, adjoint: Array, n: int) -> Array:

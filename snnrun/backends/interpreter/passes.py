@@ -7,7 +7,7 @@ layer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from snnrun.backends.interpreter.readouts import Read
 from snnrun.compile.derive import HELD
 from snnrun.compile.program import PARAMETERS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
+from snnrun.network.network import Way
 from snnrun.rules.learning import Engine
 
 
@@ -79,7 +80,7 @@ class Passes:
                 port=network.port_of(projection),
                 most=projection.delays.steps(self.program.dt) if projection.delays else 0,
             )
-            for projection in network.layers[layer].projections
+            for projection in network.into(network.layers[layer])
         ]
 
     def set_parameters(self, tensor: Tensor | None, layer: int) -> None:
@@ -87,7 +88,7 @@ class Passes:
         values = np.zeros((0, 0)) if tensor is None else self.tensors[tensor.name]
         self.layers[layer].neurons.set_parameters(values)
 
-    def _set_links(self, width: float) -> None:
+    def set_links(self, width: float) -> None:
         """Compute what follows from weights and delays; ``width`` (steps): of delayed spikes."""
         for link in self.links:
             delays = self.tensors.get(f"{link.name}_delays")
@@ -105,9 +106,17 @@ class Passes:
 
     def forward(self, arrivals: Array, examples: Array, noise: Noise) -> list[Tape]:
         """Run examples forward."""
+        tapes = self.tapes(arrivals)
+        for _ in self.steps(tapes, arrivals, examples, noise):
+            pass
+        return tapes
+
+    def steps(
+        self, tapes: list[Tape], arrivals: Array, examples: Array, noise: Noise
+    ) -> Iterator[int]:
+        """Run examples forward, and yield each step once ``tapes`` have it."""
         steps, batch = arrivals.shape[:2]
-        self._set_links(noise.delay_width)
-        tapes = [self._tape(layer, steps, batch) for layer in self.layers]
+        self.set_links(noise.delay_width)
         states = [layer.neurons.start(batch) for layer in self.layers]
         free_from = [np.zeros((batch, layer.neurons.size), int) for layer in self.layers]
         suppressed = [np.full((batch, layer.neurons.size), -1) for layer in self.layers]
@@ -115,6 +124,8 @@ class Passes:
             link.begin(batch, kept_currents(link, number, examples, noise, steps))
         for n in range(steps):
             for link in self.links:
+                if link.projection.way is Way.BACK:
+                    continue
                 if link.source is None:
                     link.send(arrivals[n], n)
                 elif n:
@@ -141,7 +152,11 @@ class Passes:
                     tape.spikes[n] = np.where(fires, neurons.count(x), 0.0)
                     free_from[index][fires] = n + 1 + neurons.refractory
                     states[index] = neurons.reset(x, tape.spikes[n])
-        return tapes
+            yield n
+
+    def tapes(self, arrivals: Array) -> list[Tape]:
+        """Return a tape for each layer, of the steps and examples of ``arrivals``."""
+        return [self._tape(layer, *arrivals.shape[:2]) for layer in self.layers]
 
     def _tape(self, layer: Layer, steps: int, batch: int) -> Tape:
         shape = (batch, layer.neurons.size)
@@ -203,7 +218,7 @@ class Passes:
                         lam[index], tape.stepped[n], tape.spikes[n], sent + pushes[index], active
                     )
                     lam[index] = _added(sums[index], moved)
-                lam[index] = self._through_step(neurons, tape, n, lam[index], sums[index])
+                lam[index] = self.through_step(neurons, tape, n, lam[index], sums[index])
                 for link, adjoint in zip(self.links, input_adjoint, strict=True):
                     if link.target == index:
                         adjoint[n] = link.found(lam[index][neurons.ports[link.port]], n)
@@ -266,7 +281,7 @@ class Passes:
         """
         total = np.zeros((input_adjoint[0].shape[1], self.layers[index].neurons.size))
         for link, adjoint in zip(self.links, input_adjoint, strict=True):
-            if link.source != index:
+            if link.source != index or link.projection.way is Way.FORWARD:
                 continue
             if self.program.engine is Engine.JUMPS:
                 adjoint = (adjoint[:-1] - adjoint[1:]) / self.program.dt
@@ -322,7 +337,7 @@ class Passes:
             lam = _added(gradients, neurons.jump(lam, there, drive, crossing, "crossing"))
         return lam, gradients
 
-    def _through_step(
+    def through_step(
         self, neurons: Neurons, tape: Tape, n: int, lam: Array, sums: dict[str, Array]
     ) -> Array:
         """Return lam at the start of step n; what the step adds to gradients goes to ``sums``."""
@@ -347,10 +362,7 @@ class Passes:
         for link, adjoint in zip(self.links, input_adjoint, strict=True):
             spikes = arrivals if link.source is None else tapes[link.source].spikes
             of_weights, by_delay = link.gradients(spikes, adjoint)
-            synapses = link.projection.synapses
-            found[link.name] = of_weights if synapses is None else synapses.gathered(of_weights)
-            if synapses is not None and not synapses.shared:
-                found[link.name] = np.where(synapses.mask, found[link.name], 0.0)
+            found[link.name] = link.gathered(of_weights)
             if by_delay is not None:
                 found[f"{link.name}_delays"] = by_delay / self.program.dt
         for tensor in self.program.tensors:

@@ -40,6 +40,17 @@ class Outputs:
     labels: Array  # [B]
     targets: Array | None = None  # [T, B, K]
 
+    def of_step(self, n: int) -> Outputs:
+        """Return the same of one step."""
+        targets = None if self.targets is None else self.targets[n : n + 1]
+        return replace(
+            self,
+            potential=self.potential[n : n + 1],
+            spikes=self.spikes[n : n + 1],
+            arrivals=self.arrivals[n : n + 1],
+            targets=targets,
+        )
+
 
 class Readout:
     """A program's loss."""

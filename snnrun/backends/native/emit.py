@@ -15,6 +15,7 @@ from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.models.equations import internal, parse_expression, symbol
+from snnrun.network.network import Way
 from snnrun.version import __version__
 
 REALS = {"float32": "float", "float64": "double"}
@@ -122,7 +123,7 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
         first, last = groups[index][0], groups[index][-1]
         parts = [emitter.struct, *map(str, (index, first, last, program.steps)), "Plasticity"]
         froms = ""
-        for projection in layer.projections:
+        for projection in network.into(layer):
             arguments = ["INPUT", "void"]
             if projection.source in names:
                 source = names.index(projection.source)
@@ -134,6 +135,9 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
             if (delays := projection.delays) is not None:
                 arguments += [f"Delay::{delays.kind.name}", str(delays.steps(program.dt))]
                 arguments.append(boolean(delays.trained))
+            if projection.way is not Way.BOTH:
+                arguments += [] if delays else ["Delay::NONE", "0", "false"]
+                arguments.append(f"Way::{projection.way.name}")
             froms += f",\n        From<{', '.join(arguments)}>"
         layers.append(f"LayerSpec<{', '.join(parts)}{froms}>")
     return layers

@@ -102,7 +102,8 @@ def pointer(array: np.ndarray, dtype: type) -> int:
 def connections(program: Program) -> c.Array:
     """Return synapses and bounds of every projection, layer by layer."""
     found = []
-    for projection in program.network.projections:
+    network = program.network
+    for projection in (p for layer in network.layers for p in network.into(layer)):
         low, high = projection.bounds
         one = Connected(low=low, high=high, dropout=projection.dropout)
         if projection.delays is not None:

@@ -86,7 +86,7 @@ static inline void add_arrivals(const Tensors<L>& weights, const From& from,
                                 vf (&in)[L::Model::PORTS][L::B], int b, int n) {
     each_projection<L>([&](auto k) {
         using Own = typename L::template Into<k()>;
-        if constexpr (Own::DIRECT) {
+        if constexpr (Own::DIRECT && Own::ACTS) {
             const Real* W = weights.template rows<k()>(b, 0);
             vf sum[L::B];  // in registers
             SNN_UNROLL for (int x = 0; x < L::B; x++) sum[x] = in[Own::PORT][x];

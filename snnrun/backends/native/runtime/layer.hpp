@@ -223,11 +223,12 @@ template <class P> class Walk {
                 f(layer, Index<Tensors<L>::PARAMETERS>{}, at++, Index<0>{});
         });
     }
-    // f(j, k) for each projection k into a layer j that comes from layer I
+    // f(j, k) for each projection k into a layer j that sends back to layer I
     template <int I, class F> static void each_target(F f) {
         each_layer([&](auto j) {
             each_projection<Layer<j()>>([&](auto k) {
-                if constexpr (Layer<j()>::template Into<k()>::SOURCE == I) f(j, k);
+                using Own = typename Layer<j()>::template Into<k()>;
+                if constexpr (Own::SOURCE == I && Own::SENDS_BACK) f(j, k);
             });
         });
     }
@@ -242,8 +243,11 @@ template <class P> class Walk {
     template <int I, int J = Layer<I>::LAST + 1, int K = 0> static constexpr auto above() {
         if constexpr (J == std::tuple_size_v<Layers>) return std::pair(-1, -1);
         else if constexpr (K == Layer<J>::COUNT) return above<I, J + 1, 0>();
-        else if constexpr (Layer<J>::template Into<K>::SOURCE == I) return std::pair(J, K);
-        else return above<I, J, K + 1>();
+        else {
+            using Own = typename Layer<J>::template Into<K>;
+            if constexpr (Own::SOURCE == I && Own::SENDS_BACK) return std::pair(J, K);
+            else return above<I, J, K + 1>();
+        }
     }
 };
 

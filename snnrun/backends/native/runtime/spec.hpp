@@ -18,6 +18,7 @@ template <class F, int... I> inline void unroll(F& f, std::integer_sequence<int,
 
 constexpr int INPUT = -1;  // as the source of a projection
 enum class Delay { NONE, AXONAL, DENDRITIC, SYNAPTIC };
+enum class Way { BOTH, FORWARD, BACK };  // spikes forward and derivatives back, or one of them
 
 // A projection.
 // SOURCE:      number of the layer that it comes from, or INPUT
@@ -29,7 +30,7 @@ enum class Delay { NONE, AXONAL, DENDRITIC, SYNAPTIC };
 // DROPPED:     in training, what arrives at a neuron in a step may be dropped
 template <int SOURCE_, class Population_, int ROWS_, int PORT_, bool TRAINED_, bool LISTED_,
           bool PLASTIC_, bool DROPPED_, Delay DELAY_ = Delay::NONE, int MOST_ = 0,
-          bool DELAY_TRAINED_ = false>
+          bool DELAY_TRAINED_ = false, Way WAY = Way::BOTH>
 struct From {
     using Population = Population_;
     static constexpr int SOURCE = SOURCE_, ROWS = ROWS_, PORT = PORT_;
@@ -38,6 +39,7 @@ struct From {
     static constexpr Delay DELAY = DELAY_;
     static constexpr int MOST = MOST_;
     static constexpr bool DELAY_TRAINED = DELAY_TRAINED_, DROPPED = DROPPED_;
+    static constexpr bool ACTS = WAY != Way::BACK, SENDS_BACK = WAY != Way::FORWARD;
     // its spikes go into registers when they arrive, and not through memory
     static constexpr bool DIRECT = !LISTED && DELAY == Delay::NONE && !DROPPED;
     // a list whose spikes add to the states themselves
@@ -66,7 +68,7 @@ struct From {
     }
     static constexpr int PRE = pre();
     static constexpr bool discrete() {  // whether sums over targets are wanted in each step
-        if constexpr (SOURCE == INPUT) return false;
+        if constexpr (SOURCE == INPUT || !SENDS_BACK) return false;
         else return Population::DISCRETE;
     }
 };
