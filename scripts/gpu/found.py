@@ -66,3 +66,13 @@ def _driver() -> str | None:
     except AttributeError:  # a stand-in for a driver
         return None
     return f"{version.value // 1000}.{version.value % 1000 // 10}"
+
+
+def hold_context() -> ctypes.CDLL:
+    """Make the first GPU's context that of this thread, as long as the process lasts."""
+    cuda_devices()  # initialises the driver
+    driver, device, context = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(), ctypes.c_void_p()
+    driver.cuDeviceGet(ctypes.byref(device), 0)
+    driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+    driver.cuCtxSetCurrent(context)
+    return driver

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gpu.choice import Choice
+from gpu.found import hold_context
 from gpu.outcome import TOP, SkippedError, require, snnrun
 
 from snnrun import load_run
-from snnrun.backends.genn.driver import cuda_devices, free_memory
+from snnrun.backends.genn.driver import free_memory
 
 SMALL = (
     "preset=none",
@@ -80,13 +81,7 @@ def _free_to_others() -> int:
 
 def _take_all_but(left: int) -> ctypes.c_uint64:
     """Allocate the memory of the first GPU but for ``left`` bytes; return the address."""
-    cuda_devices()  # initialises the driver
-    driver, device = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
-    context, address = ctypes.c_void_p(), ctypes.c_uint64()
-    driver.cuDeviceGet(ctypes.byref(device), 0)
-    driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
-    driver.cuCtxSetCurrent(context)
-    free = free_memory(0)
+    driver, address, free = hold_context(), ctypes.c_uint64(), free_memory(0)
     if free is None:
         raise SkippedError("this driver does not tell its free memory")
     error = driver.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(free - left))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from benchmark import epoch
 from gpu.choice import Choice
+from gpu.found import hold_context
 from gpu.outcome import require, snnrun
 
 from snnrun import load_run
@@ -30,7 +31,8 @@ from snnrun.datasets import load
 from snnrun.run import build_program
 
 LAUNCH = re.compile(r"<<<")
-POLL_S = 0.05
+POLL_S = 0.2
+LARGE = 256  # examples of the larger mini-batches
 SHD_TRAIN, SHD_TEST = 2048, 128  # a quarter of the examples of SHD, with as many events each
 EVENTS = epoch.EVENTS
 MOST_SPIKES = 300
@@ -49,23 +51,22 @@ class Setting:
 def settings_of(choice: Choice) -> list[Setting]:
     """Return the runs: each network with native, and on the device in each way of running it."""
     found = []
-    ways = [f"PIPELINE={pipeline}" for pipeline in ("false", "true")]
-    graphs = (GRAPH,) if choice.device == "cuda" else ()
+    ways = [("PIPELINE=false",), ("PIPELINE=true",)]
+    if choice.device == "cuda":
+        ways += [(*way, GRAPH) for way in ways]
     for network, words in _networks(choice).items():
-        for batch in _batches(network, choice):
-            name, given = f"{network}, batch {batch}", (*words, f"N_BATCH={batch}")
-            found.append(Setting(name=f"{name}, native", words=given, native=True))
-            for more in ([], *([graph] for graph in graphs)):
-                for way in ways:
-                    whole = ", ".join([name, way, *(word.partition(".")[2] for word in more)])
-                    found.append(Setting(name=whole, words=(*given, way, *more)))
+        batch = 4 if choice.small else 32
+        name, given = f"{network}, batch {batch}", (*words, f"N_BATCH={batch}")
+        found.append(Setting(name=f"{name}, native", words=given, native=True))
+        found += [_setting(name, (*given, *way), way) for way in ways]
+        if not choice.small and "shd" in network:
+            name, given = f"{network}, batch {LARGE}", (*words, f"N_BATCH={LARGE}")
+            found.append(_setting(name, (*given, *ways[-1]), ways[-1]))
     return found
 
 
-def _batches(network: str, choice: Choice) -> tuple[int, ...]:
-    if choice.small:
-        return (4,)
-    return (32,) if network.startswith("yinyang") else (32, 256)
+def _setting(name: str, words: tuple[str, ...], way: tuple[str, ...]) -> Setting:
+    return Setting(name=", ".join([name, *way]).replace("backend.", ""), words=words)
 
 
 def _networks(choice: Choice) -> dict[str, tuple[str, ...]]:
@@ -159,24 +160,31 @@ def _launches(run: Path, config: Config, steps: int) -> dict[str, int]:
 
 
 class _Memory:
-    """How much less is free on the first GPU than at the beginning, at most, in MB."""
+    """How much less is free on the first GPU than at the beginning, at most, in MB.
+
+    The driver's context, which it is asked in, is kept meanwhile: making one takes long.
+    """
 
     def __init__(self, known: bool) -> None:
         self.taken: float | None = None
-        self._start = free_memory(0) if known else None
+        self._known = known
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while self._start is not None and not self._over.wait(POLL_S):
+        start = free_memory(0)
+        while start is not None and not self._over.wait(POLL_S):
             free = free_memory(0)
             if free is not None:
-                self.taken = max(self.taken or 0.0, (self._start - free) / 1e6)
+                self.taken = max(self.taken or 0.0, (start - free) / 1e6)
 
     def __enter__(self) -> _Memory:
-        self._thread.start()
+        if self._known:
+            hold_context()
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        if self._known:
+            self._thread.join()

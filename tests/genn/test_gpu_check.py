@@ -50,6 +50,7 @@ def job(work: Callable[..., dict[str, Any]], seconds: float = 100.0, **more: boo
     return Job(part="speed", name=name, work=work, choice=SMALL, seconds=seconds, **more)
 
 
+@pytest.mark.long
 def test_a_check_that_fails_hangs_or_ends_its_process_leaves_the_others(tmp_path: Path) -> None:
     jobs = [job(differs), job(hangs, 6.0), job(ends_the_process), job(means_nothing)]
     results = run_all([*jobs, job(passes, alone=True)], tmp_path, seconds=200, workers=2)
