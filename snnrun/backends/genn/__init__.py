@@ -52,8 +52,8 @@ def require_genn(config: Config) -> tuple[Any, str]:
     require_toolkit(device)
     if config.backend.cuda_graph and device != "cuda":
         raise ConfigError(
-            f"backend.cuda_graph=true: CUDA alone has graphs, and this runs on {NAMES[device]} "
-            "(backend.device); leave it out"
+            f"backend.cuda_graph=true: CUDA alone has graphs, and the device here is {device}; use "
+            "backend.cuda_graph=false, or backend.device=cuda"
         )
     compiler = compiler_for(device, config.backend.compiler)
     flags_for(device, compiler, config.backend.flags, optimize=config.backend.optimize_code)
