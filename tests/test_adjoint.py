@@ -42,6 +42,7 @@ def trained_parameters(problem: Problem) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", long_but(CHOSEN, SOME))
+@pytest.mark.long
 def test_gradients_converge_in_first_order_to_the_exact_ones(name: str) -> None:
     case = CHOSEN[name]
     exact = oracle.finite_differences(case)

@@ -115,6 +115,7 @@ def test_every_key_changes_what_is_learned_or_how_it_is_judged(
 
 
 @pytest.mark.usefixtures("small_blocks")
+@pytest.mark.long
 def test_inputs_change_from_epoch_to_epoch_and_evaluation_keeps_its_own(
     tmp_path: Path, config_of: Callable[..., Config]
 ) -> None:

@@ -175,6 +175,7 @@ def test_the_code_compiles_without_warnings(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_compile_prints_the_program_and_leaves_its_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

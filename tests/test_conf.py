@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
+from long import long_but
 from omegaconf import DictConfig
 from runs import composed, here, write_mnist
 
@@ -49,9 +51,10 @@ def dataset_of(preset: str) -> str:
     return max((name for name in DATASETS if preset.startswith(name)), key=len)
 
 
-@pytest.mark.parametrize("rule", GROUPS["rule"])
-@pytest.mark.parametrize("backend", GROUPS["backend"])
-@pytest.mark.parametrize("dataset", DATASETS)
+CHOICES = list(product(DATASETS, GROUPS["backend"], GROUPS["rule"]))
+
+
+@pytest.mark.parametrize(("dataset", "backend", "rule"), long_but(CHOICES, CHOICES[::5], "-".join))
 def test_the_files_of_a_data_set_compose_the_defaults_and_no_other_key(
     dataset: str, backend: str, rule: str
 ) -> None:

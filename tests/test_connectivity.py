@@ -98,6 +98,7 @@ def test_gradients_are_those_of_dense_projections_at_the_synapses(name: str) -> 
         np.testing.assert_array_equal(sparse.get(tensor.name), weights[tensor.name])
 
 
+@pytest.mark.long
 def test_learning_changes_synapses_only_and_is_the_same_for_any_threads() -> None:
     config = small(**{"network.layers": LAYERS}, **USUAL)
     splits = load(config)

@@ -60,6 +60,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_each_speaker_is_left_out_by_a_run_of_its_own(done: Path) -> None:
     folders = [FoldPaths(done).fold(place) for place in range(3)]
     assert sorted(p for p in done.iterdir() if p.is_dir() and p.name != ".hydra") == folders

@@ -107,6 +107,7 @@ def test_more_patience_goes_on_to_the_bits_of_a_run_that_had_it_from_the_start(
         assert_same_run(folder, impatient[epochs])
 
 
+@pytest.mark.long
 def test_the_same_patience_trains_nothing_more(
     impatient: Mapping[int, Path], tmp_path: Path
 ) -> None:

@@ -39,8 +39,8 @@ from snnrun.training import checkpoint
 with (Path(__file__).parent / "parameters.csv").open(newline="") as file:
     TABLE = [(row["benchmark"], row["name"]) for row in csv.DictReader(file)]
 
-# Of the keys of the table, in one data set and in those where they act otherwise, one in three
-SOME = [*ROWS_OF, *{name: (benchmark, name) for benchmark, name in TABLE}.values()][::3]
+# Of the keys of the table, in one data set and in those where they act otherwise, one in five
+SOME = [*ROWS_OF, *{name: (benchmark, name) for benchmark, name in TABLE}.values()][::5]
 
 SHAPES = {"yinyang": (5, 3), "mnist": (784, 10), "shd": (700, 20)}  # inputs, outputs
 SMALL = {

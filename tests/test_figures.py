@@ -61,7 +61,8 @@ def figures(*words: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.usefixtures("places")
-@pytest.mark.parametrize("here", [EARLIER, pytest.param("", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("here", [EARLIER, ""])
 def test_the_figures_of_the_seeds_are_in_the_header_and_nothing_else_has_changed(here: str) -> None:
     file = Path("conf/preset/tiny.yaml")
     file.parent.mkdir(parents=True)

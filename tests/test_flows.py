@@ -40,7 +40,7 @@ def values_of(neuron: Neuron) -> dict[str, np.ndarray]:
     return {p.name: np.full((1, 1), p.default) for p in neuron.parameters}
 
 
-@pytest.mark.parametrize(("name", "integrator"), STEPPED, ids=map(named, STEPPED))
+@pytest.mark.parametrize(("name", "integrator"), long_but(STEPPED, STEPPED[::5], named))
 def test_an_integrator_has_its_order(name: str, integrator: str) -> None:
     neuron = NONLINEAR[name]
     equations, values = Equations(neuron), values_of(neuron)

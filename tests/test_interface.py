@@ -219,6 +219,7 @@ def test_choices_of_groups_are_found_from_within_an_application_of_hydras() -> N
     assert run.config["RECURRENT"] is True
 
 
+@pytest.mark.long
 def test_numbers_of_numpy_and_paths_are_taken() -> None:
     thresholds = np.linspace(0.9, 1.1, SMALL["NUM_HIDDEN"])
     run = train(

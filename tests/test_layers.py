@@ -128,6 +128,7 @@ def test_a_layer_of_the_gists_kind_wraps_any_projection() -> None:
     assert network.shape == "5-20-8r-3"
 
 
+@pytest.mark.long
 def test_only_what_is_trained_changes_and_everything_named_is_recorded(tmp_path: Path) -> None:
     config = layered(
         N_EPOCH=2,

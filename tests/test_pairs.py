@@ -60,7 +60,7 @@ def name_of(choice: Choice) -> str:
     return "-".join(str(choice[name]) for name in FACTORS)
 
 
-@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::5], name_of))
+@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::9], name_of))
 def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
     case = problem(
         choice["model"],

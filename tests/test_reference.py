@@ -66,8 +66,6 @@ def largest_error(result: reference.Result, exact: oracle.Exact) -> float:
 SOME = (
     "lif, sum_weigh_exp, recurrent",
     "lif, max",
-    "lif, relative_mse",
-    "lif_rest, first_spike_exp",
     "alif, first_spike, two layers, v_reset below 0",
     "refractory alif, avg_xentropy, recurrent",
 )

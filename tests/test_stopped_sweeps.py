@@ -56,7 +56,8 @@ def started(sweep: Path, *words: str) -> subprocess.Popen:
 
 
 @needs_joblib
-@pytest.mark.parametrize("whole_group", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("whole_group", [True, False])
 def test_every_job_of_joblib_writes_a_checkpoint_and_the_same_command_goes_on(
     tmp_path: Path, whole_group: bool
 ) -> None:

@@ -93,6 +93,7 @@ def test_recorded_spikes_are_those_of_the_trial(finished: Path) -> None:
     assert first.ids.tolist() == later.ids.tolist()  # the input is frozen
 
 
+@pytest.mark.long
 def test_the_pattern_is_drawn(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     assert main(["plot", str(finished)]) == 0

@@ -112,6 +112,7 @@ def test_ctrl_c_in_python_says_where_nothing_can_be_resumed(places: Path) -> Non
     assert list(places.iterdir()) == list(Path().iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_command_that_is_stopped_says_that_nothing_can_be_resumed(places: Path) -> None:
     command = [sys.executable, "-um", "snnrun", "train", *overrides(LONG), "WRITE_TO_DISK=false"]
     code, said = stopped_at_an_epoch(command, signal.SIGTERM)

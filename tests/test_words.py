@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from long import long_but
 from runs import composed
 
 from snnrun.cli import main
@@ -62,7 +63,9 @@ def eval_(text: str) -> object:
     return {"[3]": ["-g"], "{}": {}}.get(text, text)
 
 
-@pytest.mark.parametrize("meaning", meanings(), ids=lambda m: m.words.split(",")[0])
+@pytest.mark.parametrize(
+    "meaning", long_but(meanings(), meanings()[::3], lambda m: m.words.split(",")[0])
+)
 def test_what_a_word_stands_for_exists_and_is_accepted(meaning: Meaning) -> None:
     assert set(meaning.keys) <= set(SCHEMA)
     word = meaning.words.split(",")[0].replace(" ", "_")

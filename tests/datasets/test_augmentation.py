@@ -103,6 +103,7 @@ def mean(values: list[int]) -> float:
 @given(
     st.lists(examples, min_size=2, max_size=3).filter(lambda x: len(set(map(len, x))) == 1), seeds
 )
+@pytest.mark.long
 def test_blending_aligns_examples_and_keeps_shares_of_their_events(
     sources: list[list[Example]], seed: int
 ) -> None:

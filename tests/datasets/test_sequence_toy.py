@@ -38,7 +38,10 @@ def test_the_parts_have_streams_of_their_own_and_a_larger_one_begins_with_a_smal
     assert larger.train.data.step_by_channel[:120].tolist() == parts[0]
 
 
-@pytest.mark.parametrize(("word", "share"), [("", 1.0), ("network.projections.0.delay=null", 0.5)])
+@pytest.mark.parametrize(
+    ("word", "share"),
+    [("", 1.0), pytest.param("network.projections.0.delay=null", 0.5, marks=pytest.mark.long)],
+)
 def test_learned_delays_get_all_right_and_equal_weights_without_them_half(
     word: str, share: float
 ) -> None:

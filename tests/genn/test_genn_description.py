@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from long import long_but
 from oracle import problem
 from parity import data_of, native, program_of
 from ported import DELAYED, graph
@@ -82,7 +83,7 @@ def check_names(description: Description) -> None:
 
 @pytest.mark.parametrize("pipeline", [False, True])
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("model", ["lif", "lif_subtract", "alif"])
+@pytest.mark.parametrize("model", long_but(["lif", "lif_subtract", "alif"], ["alif"]))
 def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bool) -> None:
     given = problem(model, loss, recurrent=True, hidden_layers=2, t_ref=1.0)
     check_names(describe(program_of(given, 0.1), Settings(pipeline=pipeline, traced=True)))

@@ -17,7 +17,7 @@ from snnrun.models.losses import LOSSES, Readout
 from snnrun.models.surrogates import SpikeDerivative
 
 DT, EXAMPLES = 0.1, 3
-SOME = ("avg_xentropy", "max", "sum_weigh_input", "first_spike")
+SOME = ("max", "first_spike")
 
 
 def loaded(loss: str) -> tuple[Backend, SpikeData]:

@@ -58,6 +58,7 @@ def tensors_of(run: Path) -> dict[str, np.ndarray]:
     return {name: kept["value"] for name, kept in saved.items()}
 
 
+@pytest.mark.long
 def test_a_run_with_delays_gets_the_picture_while_it_trains_and_afterwards(run: Path) -> None:
     file = RunPaths(run).plot("delays")
     live = file.read_bytes()

@@ -30,6 +30,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return read_sweep(folder)
 
 
+@pytest.mark.long
 def test_a_sweep_gets_its_picture_in_its_folder(sweep: Sweep) -> None:
     done = here("plot", str(sweep.folder))
     assert done.stdout == f"{sweep.folder}/sweep.png\n", done.stderr

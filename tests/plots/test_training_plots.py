@@ -184,6 +184,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.usefixtures("places")
 @pytest.mark.parametrize("key", long_but(["TRAINING_PLOT", "FANCY_PLOTS"], ["FANCY_PLOTS"]))
+@pytest.mark.long
 def test_without_matplotlib_a_run_stops_before_it_begins(key: str) -> None:
     words = ["train", *overrides(SMALL), "hydra.run.dir=run"]
     run = [sys.executable, "-c", BLOCKED, *words]

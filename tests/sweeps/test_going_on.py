@@ -92,6 +92,7 @@ def test_a_multirun_has_a_line_for_each_job_and_its_table_and_best_setting_in_th
     assert "error: ETA=-1" in RunPaths(tmp_path / "s" / "5").log.read_text()
 
 
+@pytest.mark.long
 def test_only_what_is_left_is_run_and_failed_ones_if_asked(swept: Path, tmp_path: Path) -> None:
     sweep = copied(swept, tmp_path)
     shutil.rmtree(sweep / "1")

@@ -73,6 +73,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_search_finds_and_prunes(pruned: Path) -> None:
     report = read_search(pruned)
     assert [trial.number for trial in report.trials] == list(range(7))

@@ -104,6 +104,7 @@ def test_a_current_that_rises_passes_on_every_backend_here() -> None:
 @pytest.mark.parametrize(
     "loss", long_but([FIRST_SPIKE_EXP, MAX], [FIRST_SPIKE_EXP], lambda loss: loss.name)
 )
+@pytest.mark.long
 def test_losses_on_spike_times_and_maxima_pass(loss: Loss) -> None:
     assert check_model(loss, dts=(0.0016,)).passed
 

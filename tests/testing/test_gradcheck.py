@@ -50,6 +50,7 @@ def test_what_is_trained_is_compared_and_other_weights_are_announced(
     assert names == ["loss", "in_to_hid", "hid_to_hid", "hidden.tau_mem", "hidden.tau_syn"]
 
 
+@pytest.mark.long
 def test_differences_that_are_too_large_do_not_pass(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
