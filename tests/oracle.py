@@ -317,6 +317,10 @@ def exact_loss(problem: Problem, p: Parameters, pieces: Sequence[Piece], example
     share = (0.5 * node_weights)[:, None, None, None] * length / T
     if loss.name == "avg_xentropy":
         return (share[..., 0] * cross_entropy(voltage(p, x, s), label)).sum((0, 1))
+    if loss.name == "sum_softmax":
+        e = np.exp(voltage(p, x, s))
+        shares = e / e.sum(-1, keepdims=True)
+        return cross_entropy((share * shares).sum((0, 1)) * T / loss.dt_ms, label)
     weight = TIME_WEIGHTS[loss.name]((t + s) / T)
     if loss.name == "sum_weigh_input":
         at_start = activity(problem.examples[example], loss.tau_accumulator, t)

@@ -26,6 +26,7 @@ class Loss:
     tau_accumulator: float = 7.0
     tau_rise: float = 2.0
     tau_decay: float = 5.0
+    dt_ms: float = 5.0
     kinks: bool = True
 
     @property
@@ -44,6 +45,7 @@ class Loss:
             "TAU_ACCUMULATOR": self.tau_accumulator,
             "TAU_RISE": self.tau_rise,
             "TAU_DECAY": self.tau_decay,
+            "DT_MS": self.dt_ms,
         }
 
 

@@ -151,11 +151,12 @@ def _sent(problem: Problem, index: int, n: int, start: list[Array]) -> Array:
     return total
 
 
-def _attached(detach: Detached) -> list[int]:
+def _attached(detach: Detached, states: int) -> list[int]:
     """Return the rows of the states whose reset is differentiated."""
+    rows = [(V, "V"), (IN, "I"), (B, "B")][:states]
     if isinstance(detach, bool):
-        return [] if detach else [V, IN, B]
-    return [row for row, name in ((V, "V"), (IN, "I"), (B, "B")) if name not in detach]
+        return [] if detach else [row for row, _ in rows]
+    return [row for row, name in rows if name not in detach]
 
 
 def _through_spike(
@@ -171,7 +172,7 @@ def _through_spike(
 ) -> Array:
     """Take lam from behind the reset to before the threshold."""
     model, p, x, spikes = MODELS[layer.model], layer.parameters, tape.stepped[n], tape.spikes[n]
-    dl_ds = dl_ds + (lam * (model.reset(x, p) - x))[_attached(detach)].sum(0)
+    dl_ds = dl_ds + (lam * (model.reset(x, p) - x))[_attached(detach, len(x))].sum(0)
     threshold = model.rhs(x, p)
     change = np.where(active, dl_ds * surrogate(x[V] - threshold, threshold), 0.0)
     for name, part in model.r_p(lam).items():

@@ -46,6 +46,12 @@ def read_out(
         p = softmax(voltage)
         value, prediction = -np.log(p[:, label]).mean(), int(p.sum(0).argmax())
         return Readout(loss=value, prediction=prediction, drive=(p - target) / steps)
+    if loss.name == "sum_softmax":
+        shares = softmax(voltage)
+        u = shares.sum(0) * dt / loss.dt_ms
+        by_u = softmax(u) - target
+        drive = shares * (by_u - (shares * by_u).sum(1, keepdims=True)) * dt / loss.dt_ms
+        return Readout(loss=-np.log(softmax(u)[label]), prediction=int(u.argmax()), drive=drive)
     if loss.name == "max":
         weight = (np.arange(steps)[:, None] == voltage.argmax(0)) * 1.0
     else:

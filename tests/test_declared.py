@@ -320,7 +320,7 @@ def test_a_wrong_loss_is_refused_where_it_is_wrong() -> None:
     with pytest.raises(ModelError) as error:
         Loss(name="mine", readout=Readout.MAXIMUM, score="y / TAU_O", keys=("TAU_0",))
     assert str(error.value) == (
-        "loss mine, score: unknown name 'TAU_O'. Did you mean 'TAU_0'? Declared: TAU_0, y\n"
+        "loss mine, score: unknown name 'TAU_O'. Did you mean 'TAU_0'? Declared: T, TAU_0, y\n"
         "    y / TAU_O\n"
         "        ^"
     )

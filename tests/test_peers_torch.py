@@ -103,7 +103,7 @@ CASES = [
     Case("alif", "piecewise_linear", False, "sum_weigh_input", recurrent=True),
     Case("alif", "gaussian", ("V",), "sum", recurrent=True, layers=2),
     Case("alif", "multi_gaussian", ("B",), "max", recurrent=True),
-    Case("lif", "exponential", ("V",), "sum", recurrent=True),
+    Case("lif", "exponential", ("V",), "sum_softmax", recurrent=True),
 ]
 
 
@@ -250,6 +250,10 @@ def loss_of(loss: Loss, potentials: Any, arrivals: Any, labels: Any) -> Any:
             potentials.flatten(0, 1), labels.repeat_interleave(steps), reduction="none"
         )
         return every.reshape(-1, steps).mean(1)
+    if name == "sum_softmax":
+        return cross_entropy(
+            potentials.softmax(-1).sum(1) * DT / loss.dt_ms, labels, reduction="none"
+        )
     if name == "max":
         return cross_entropy(potentials.max(1).values, labels, reduction="none")
     weight = {

@@ -122,8 +122,8 @@ def test_losses_of_spike_times_are_refused_with_those_that_work(name: str) -> No
     assert str(error.value) == (
         f"LOSS_TYPE={name}: looks at spike times, which have no derivative in the discrete steps "
         "of rule=surrogate; use LOSS_TYPE=sum, sum_weigh_linear, sum_weigh_exp, sum_weigh_sigmoid, "
-        "sum_weigh_input, max or avg_xentropy, as in `snnrun train rule=surrogate LOSS_TYPE=max`, "
-        "or rule=eventprop"
+        "sum_weigh_input, max, avg_xentropy or sum_softmax, as in `snnrun train rule=surrogate "
+        "LOSS_TYPE=max`, or rule=eventprop"
     )
     given = config("eventprop", LOSS_TYPE=name)
     with pytest.raises(ModelError, match=f"rule=surrogate: loss {name} looks at spike times"):

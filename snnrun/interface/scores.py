@@ -78,6 +78,12 @@ def _each_step(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
     return _potentials(program, trial)
 
 
+def _mean_share(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
+    V_TK = _potentials(program, trial)
+    p = np.exp(V_TK - V_TK.max(axis=1, keepdims=True))
+    return (p / p.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
 def _first_spike(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
     silent = np.inf if program.loss.silent_excluded else program.duration + SILENT_AFTER_MS
     times = np.full(program.populations[-1].population.size, silent)
@@ -98,6 +104,7 @@ _READERS: Mapping[str, Callable[[Program, BoundLoss, Trial], np.ndarray]] = {
     "Integral": _integral,
     "Maximum": _maximum,
     "EachStep": _each_step,
+    "MeanShare": _mean_share,
     "FirstSpike": _first_spike,
     "FirstSpikeLag": _first_spike,
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import sympy as sp
 
 EXPRESSIONS = {  # of a loss, and the variables that each may use
-    "score": {"y"},
+    "score": {"y", "T"},
     "weight": {"t", "T"},
     "label_term": {"y", "T"},
     "lag_cost": {"d"},
@@ -44,7 +44,8 @@ class Loss:
     Args:
         name: What LOSS_TYPE calls it.
         readout: Which quantity y it looks at.
-        score: What enters the softmax, an expression of ``y``; the highest one is the prediction.
+        score: What enters the softmax, an expression of ``y`` and ``T``; the highest one is the
+            prediction.
         weight: Weight in time, an expression of ``t`` and ``T``; of the weighted sums only.
         label_term: Added for the label's output, an expression of ``y`` and ``T``.
         lag_cost: FIRST_SPIKE_LAG only. Cost of another output's lag ``d`` (ms) behind the label's.
@@ -196,6 +197,15 @@ AVG_XENTROPY = Loss(
     meaning="mean over time of the potentials' cross entropy",
     source=NOWOTNY,
 )
+SUM_SOFTMAX = Loss(
+    name="sum_softmax",
+    readout=Readout.MEAN_SHARE,
+    score="y * T / DT_MS",
+    keys=("DT_MS",),
+    meaning="cross entropy of the sum over all steps of the potentials' softmax",
+    source="Bittar & Garner 2022, Front Neurosci 16:865897; Baronig et al. 2025, "
+    "doi:10.1038/s41467-025-60878-z",
+)
 VAN_ROSSUM = Loss(
     name="van_rossum",
     readout=Readout.SPIKE_TRAIN,
@@ -218,6 +228,7 @@ LOSSES = {
         SUM_WEIGH_INPUT,
         MAX,
         AVG_XENTROPY,
+        SUM_SOFTMAX,
     )
 }
 TARGET_LOSSES = {VAN_ROSSUM.name: VAN_ROSSUM}  # of data with target spikes instead of classes
@@ -268,8 +279,9 @@ KEYS = table(
         "The loss, a cross entropy over classes of: the times of the outputs' first spikes "
         "(first_spike, first_spike_exp; first_spike_wp leaves silent outputs out), the mean "
         "potential over the trial (sum; weighted in time: sum_weigh_linear, sum_weigh_exp, "
-        "sum_weigh_sigmoid; by the activity of the input: sum_weigh_input), its maximum (max), or "
-        "the potential in each step (avg_xentropy). Without cross entropy: relative_mse, half the "
+        "sum_weigh_sigmoid; by the activity of the input: sum_weigh_input), its maximum (max), "
+        "the potential in each step (avg_xentropy), or the sum over the steps of the potentials' "
+        "softmax (sum_softmax). Without cross entropy: relative_mse, half the "
         "squared differences of the other outputs' lags behind the label's first spike from "
         "DELTA_T; van_rossum, of dataset=pattern with rule=surrogate or eprop: half the squared "
         "difference of target and output spikes, both filtered with TAU_RISE and TAU_DECAY, summed "

@@ -7,6 +7,7 @@ With V_k the potential of output k, t_n = (n + 1) dt the end of step n, and T th
     INPUT_WEIGHTED_SUM  y_k = (dt / T) sum_n weight(t_n) f(t_n) V_k(t_n)
     MAXIMUM             y_k = max_n V_k(t_n)
     EACH_STEP           y_k = V_k(t_n), and the loss is averaged over the steps n
+    MEAN_SHARE          y_k = (dt / T) sum_n exp(V_k(t_n)) / sum over outputs j of exp(V_j(t_n))
     FIRST_SPIKE         y_k = time of the first spike of output k (ms)
     FIRST_SPIKE_LAG     the same, of which the loss compares the lags behind the label's
     SPIKE_TRAIN         the outputs' spikes beside target spikes
@@ -44,6 +45,7 @@ class Readout:
         fields: Fields of a loss that only some readouts look at: those of this one.
         spiking: Whether the outputs must spike.
         of_steps: Whether there is a y in every step.
+        shares: Whether the outputs' softmax in each step stands for their potentials.
         lags: Whether the loss compares lags behind the label's y, and not scores.
         peaks: Whether y is a maximum, which may move in time with the spikes that end it.
         targets: Whether it looks at spikes beside target spikes, instead of classes.
@@ -61,6 +63,7 @@ class Readout:
     fields: tuple[str, ...] = ()
     spiking: bool = False
     of_steps: bool = False
+    shares: bool = False
     lags: bool = False
     targets: bool = False
     peaks: bool = False
@@ -70,6 +73,7 @@ class Readout:
     INPUT_WEIGHTED_SUM: ClassVar[Readout]
     MAXIMUM: ClassVar[Readout]
     EACH_STEP: ClassVar[Readout]
+    MEAN_SHARE: ClassVar[Readout]
     FIRST_SPIKE: ClassVar[Readout]
     FIRST_SPIKE_LAG: ClassVar[Readout]
     SPIKE_TRAIN: ClassVar[Readout]
@@ -109,6 +113,12 @@ Readout.EACH_STEP = Readout(
     meaning="the output's potential in every step",
     kernel="EachStep",
     of_steps=True,
+)
+Readout.MEAN_SHARE = Readout(
+    name="MEAN_SHARE",
+    meaning="mean over time of each output's share in the softmax of their potentials",
+    kernel="MeanShare",
+    shares=True,
 )
 Readout.FIRST_SPIKE = Readout(
     name="FIRST_SPIKE",

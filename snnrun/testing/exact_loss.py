@@ -22,7 +22,8 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     """Return the loss of every copy, [C]; ``values`` holds those of the loss's config keys.
 
     With T the length of the trial, a weighted sum is (1 / T) int weight(t) V dt, a loss of each
-    step is (1 / T) int L(V) dt, a maximum is that of the continuous V, an integral is one. The
+    step is (1 / T) int L(V) dt, a mean share is (1 / T) int softmax(V) dt, a maximum is that of the
+    continuous V, an integral is one. The
     input's activity is f(t) = accumulator_weight x sum over input spikes at t_e <= t of
     exp((t_e - t) / tau).
     """
@@ -46,6 +47,10 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     V = polynomial(readout, s[..., None])
     if loss.readout.of_steps:
         return (share * formula.total(V, label)).sum((0, 1))
+    if loss.readout.shares:
+        p = np.exp(V - V.max(-1, keepdims=True))
+        p /= p.sum(-1, keepdims=True)
+        return formula.total((share[..., None] * p).sum((0, 1)), label)
     if loss.readout.integrand:
         return formula.total((share[..., None] * formula.integrand(V, t + s)).sum((0, 1)), label)
     weighted = share * formula.weight(t + s)

@@ -81,8 +81,16 @@ def check_names(description: Description) -> None:
             assert reference.variable in declared[reference.owner], (update.name, reference)
 
 
+RUN = [name for name, loss in LOSSES.items() if not loss.readout.shares]
+
+
+def test_a_loss_of_shares_is_refused() -> None:
+    with pytest.raises(ConfigError, match="LOSS_TYPE=sum_softmax: the outputs share what each"):
+        describe(program_of(problem(loss="sum_softmax"), 0.1), Settings())
+
+
 @pytest.mark.parametrize("pipeline", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", RUN)
 @pytest.mark.parametrize("model", long_but(["lif", "lif_subtract", "alif"], ["alif"]))
 def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bool) -> None:
     given = problem(model, loss, recurrent=True, hidden_layers=2, t_ref=1.0)
@@ -90,7 +98,7 @@ def test_whatever_a_model_refers_to_is_there(model: str, loss: str, pipeline: bo
 
 
 @pytest.mark.parametrize("pipeline", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", RUN)
 def test_whatever_a_graph_refers_to_is_there(loss: str, pipeline: bool) -> None:
     settings = Settings(pipeline=pipeline, traced=True, late_steps=5)
     check_names(describe(graph(loss, **DELAYED), settings))

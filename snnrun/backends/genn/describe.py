@@ -21,7 +21,8 @@ def describe(program: Program, settings: Settings) -> Description:
     """Return the GeNN model of ``program``.
 
     Raises:
-        ConfigError: It has a neuron that is declared by an update, or more than GeNN can index.
+        ConfigError: It has a neuron that is declared by an update, a loss of shares, or more than
+            GeNN can index.
     """
     for compiled in program.populations:
         if compiled.dynamics.neuron.discrete:
@@ -30,6 +31,11 @@ def describe(program: Program, settings: Settings) -> Description:
                 "declared by its update in discrete time, which backend genn cannot run; use "
                 "backend=native"
             )
+    if program.loss.readout.shares:
+        raise ConfigError(
+            f"LOSS_TYPE={program.loss.name}: the outputs share what each of them sends back, which "
+            "backend genn cannot do; use backend=native or another loss"
+        )
     output = program.populations[-1]
     if output.dynamics.mapped and program.loss.readout.peaks:
         raise ConfigError(

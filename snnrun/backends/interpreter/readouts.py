@@ -78,8 +78,7 @@ class Readout:
         """Return dL/dy [B, K]."""
         rows = np.arange(len(labels))
         z = self.loss.scores(y_BK)
-        p = np.exp(z - z.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
+        p = softmax(z)
         p[rows, labels] -= 1.0
         slope = p * self.of(self.loss.score_slope, y=y_BK)
         own = np.minimum(y_BK[rows, labels], latest)
@@ -94,6 +93,12 @@ class Readout:
             prediction=self.loss.scores(y_BK).argmax(axis=1),
             drive=weight * delta,
         )
+
+
+def softmax(z: Array) -> Array:
+    """Return the softmax over the last axis."""
+    p = np.exp(z - z.max(axis=-1, keepdims=True))
+    return p / p.sum(axis=-1, keepdims=True)
 
 
 def weighted_sum(readout: Readout, outputs: Outputs) -> Read:
@@ -140,13 +145,20 @@ def each_step(readout: Readout, outputs: Outputs) -> Read:
     losses = [readout.loss.values(y, outputs.labels) for y in y_TBK]
     slopes = [readout.cross_entropy(y, outputs.labels) for y in y_TBK]
     z = readout.loss.scores(y_TBK.reshape(-1, y_TBK.shape[2])).reshape(y_TBK.shape)
-    p = np.exp(z - z.max(axis=2, keepdims=True))
-    p /= p.sum(axis=2, keepdims=True)
     return Read(
         loss=np.mean(losses, axis=0),
-        prediction=p.sum(axis=0).argmax(axis=1),
+        prediction=softmax(z).sum(axis=0).argmax(axis=1),
         drive=np.array(slopes) / steps,
     )
+
+
+def mean_share(readout: Readout, outputs: Outputs) -> Read:
+    """Return the loss of the outputs' shares in the softmax of each step, averaged over time."""
+    p_TBK = softmax(outputs.potential) / readout.program.steps
+    read = readout.of_numbers(p_TBK.sum(axis=0), outputs, p_TBK)
+    assert read.drive is not None
+    mean = read.drive.sum(axis=2, keepdims=True)  # of dL/dy, by the shares
+    return replace(read, drive=read.drive - p_TBK * mean * readout.program.steps)
 
 
 def first_spike(readout: Readout, outputs: Outputs) -> Read:
@@ -212,6 +224,7 @@ READOUTS: dict[str, Callable[[Readout, Outputs], Read]] = {
     "Integral": integral,
     "Maximum": maximum,
     "EachStep": each_step,
+    "MeanShare": mean_share,
     "FirstSpike": first_spike,
     "FirstSpikeLag": first_spike,
     "SpikeTrain": spike_train,

@@ -204,6 +204,20 @@ template <class L, class F> struct Maximum {
     inline vf operator()(int n, int v) const { return at[v] == vi{} + n ? delta[v] : vf{}; }
 };
 
+// Turns scores into their softmax p, and returns the sum of their exponentials above `top`.
+template <class L> inline Real softmax(vf* z, vf* p, Real& top) {
+    constexpr int N = L::Model::SIZE, V = L::WIDTH / LANES;
+    Real* zs = reinterpret_cast<Real*>(z);
+    top = zs[0];
+    for (int k = 1; k < N; k++) top = zs[k] > top ? zs[k] : top;
+    for (int k = N; k < L::WIDTH; k++) zs[k] = -std::numeric_limits<Real>::infinity();
+    vf total = {};
+    for (int v = 0; v < V; v++) p[v] = exponential(z[v] - top), total += p[v];
+    const Real all = sum(total);
+    for (int v = 0; v < V; v++) p[v] /= all;
+    return all;
+}
+
 template <class L, class F> struct EachStep {
     F formula;
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
@@ -224,19 +238,16 @@ template <class L, class F> struct EachStep {
         for (int n = 0; n < L::STEPS; n++) {
             Real* row = rows.data() + size_t(n) * L::WIDTH;
             vf* r = vectors(row);
-            vf z[V], p[V], total = {};
+            vf z[V], p[V];
+            Real top;
             const vf y_all = splat(row[label]);
             for (int v = 0; v < V; v++) z[v] = f.score(r[v]);
-            Real* zs = reinterpret_cast<Real*>(z);
-            Real top = zs[0];
-            for (int k = 1; k < N; k++) top = zs[k] > top ? zs[k] : top;
-            for (int k = N; k < L::WIDTH; k++) zs[k] = -std::numeric_limits<Real>::infinity();
-            for (int v = 0; v < V; v++) p[v] = exponential(z[v] - top), total += p[v];
-            const Real all = sum(total);
-            loss += std::log(double(all)) + top - zs[label] + f.label_term(double(row[label]));
+            const Real own = reinterpret_cast<Real*>(z)[label];
+            const Real all = softmax<L>(z, p, top);
+            loss += std::log(double(all)) + top - own + f.label_term(double(row[label]));
             const Real label_slope = f.label_term_slope(y_all)[0];
             for (int v = 0; v < V; v++) {
-                p[v] /= all, mean[v] += p[v];
+                mean[v] += p[v];
                 Real* q = reinterpret_cast<Real*>(&p[v]);
                 const bool here = label / LANES == v;
                 if (here) q[label % LANES] -= 1;
@@ -254,6 +265,41 @@ template <class L, class F> struct EachStep {
     inline vf operator()(int n, int v) const {
         return vectors(rows.data() + size_t(n) * L::WIDTH)[v];
     }
+};
+
+// y = dt / T sum_n softmax(V)
+template <class L, class F> struct MeanShare {
+    F f;
+    static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
+    static constexpr bool TARGETS = false;
+    static constexpr int V = L::WIDTH / LANES;
+    Buffer<Real> rows;  // [step][WIDTH] the potentials, their softmax, then the drive
+
+    void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
+    void start(const Events&) {}
+    inline void operator()(int n, int v, const vf* x) { row(n)[v] = x[L::Model::READOUT]; }
+    Outcome finish(Work<L>&, int label, double scale) {
+        vf y[V] = {}, delta[V];
+        Real top;
+        for (int n = 0; n < L::STEPS; n++) {
+            softmax<L>(row(n), row(n), top);
+            for (int v = 0; v < V; v++) y[v] += Real(1.0 / L::STEPS) * row(n)[v];
+        }
+        const Outcome out = finish_numbers<L>(f, y, delta, label, scale);
+        for (int n = 0; n < L::STEPS; n++) {
+            vf mean = {};  // of delta, by the shares
+            for (int v = 0; v < V; v++) mean += row(n)[v] * delta[v];
+            const vf all = splat(sum(mean));
+            for (int v = 0; v < V; v++)
+                row(n)[v] *= Real(1.0 / L::STEPS) * (delta[v] - all);
+        }
+        return out;
+    }
+    inline vf operator()(int n, int v) const { return row(n)[v]; }
+
+  private:
+    vf* row(int n) { return vectors(rows.data() + size_t(n) * L::WIDTH); }
+    const vf* row(int n) const { return vectors(rows.data() + size_t(n) * L::WIDTH); }
 };
 
 template <class L, class F, bool LAGS = false> struct FirstSpike {
