@@ -32,6 +32,8 @@ from snnrun.training import checkpoint
 
 PRESETS = [name for name in groups([conf_dir()])["preset"] if name != "none"]
 SOME = ("shd_mlgenn_blend",)
+# Layers that are silent at first, and learn to spike in the course of an epoch of the public sets.
+LOUDER = ("network.layers.0.forward.mean=0.3", "network.layers.1.forward.mean=0.5")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def preset(name: str, folders: dict[str, Path], *more: str) -> Config:
 
 @pytest.mark.parametrize("name", long_but(PRESETS, SOME))
 def test_every_preset_trains(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
-    config = preset(name, folders)
+    config = preset(name, folders, *(LOUDER if name.endswith("se_adlif") else ()))
     train(config, tmp_path)
     assert_trained(config, tmp_path)
 
@@ -125,7 +127,8 @@ SURROGATE_CHOICES: dict[str, tuple[Any, ...]] = {
     "TRAIN_TAU": (False, True),
     "detach_reset": (False, True, ("V",)),
 }
-WHOLE = ("rockpool_LIF_delta", "spytorch_LIF")  # to whose potential the whole weight is added
+# the whole weight is added to the potential, or a tenth of it
+INPUT_MEANS = {"rockpool_LIF_delta": 0.01, "spytorch_LIF": 0.01, "SE_adLIF": 0.5}
 # Pairs of these are in programs whose gradients are held against a reference: only what else a
 # configuration can choose is combined here.
 FACTORS = {
@@ -190,7 +193,7 @@ def test_every_pair_of_choices_trains(
             "DT_MS": 2.0,
             "TRIAL_MS": 100.0,
             "NUM_HIDDEN": 17,
-            "INPUT_HIDDEN_MEAN": 0.01 if chosen["HIDDEN_NEURON_TYPE"] in WHOLE else 0.04,
+            "INPUT_HIDDEN_MEAN": INPUT_MEANS.get(chosen["HIDDEN_NEURON_TYPE"], 0.04),
             "INPUT_HIDDEN_STD": 0.02,
             **({"HIDDEN_HIDDENFWD_MEAN": 0.5} if chosen["N_HID_LAYER"] > 1 else {}),
             "HIDDEN_OUTPUT_MEAN": 0.3,  # spikes of the outputs wait for recurrent ones
