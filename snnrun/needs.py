@@ -16,10 +16,11 @@ from snnrun.datasets import find
 from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory, usable_cores
-from snnrun.network.build import find_regulariser, find_rule
+from snnrun.network.build import find_learning, find_regulariser, find_rule
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network, Projection
 from snnrun.numbers import size_in_words
+from snnrun.rules.learning import Gradient
 from snnrun.schema.fields import INPUT
 
 SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime
@@ -68,6 +69,7 @@ def parts_of(config: Config, network: Network) -> list[Part]:
     ]
     if not find_rule(config).gradient.engine.has_gradient:
         return parts
+    parts += _traces(config, network, 8 if config.backend.name == "numpy" else real)
     if config.backend.name == "native":
         parts.append(_trials(config, network, real, deferred))
     elif config.backend.name == "numpy":
@@ -142,6 +144,22 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
             size += states * table
         size += sum(_of_arrivals(config, network, p, real) for p in layer.projections)
     return Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
+
+
+def _traces(config: Config, network: Network, real: int) -> Iterator[Part]:
+    """Give what synapses keep whose weights change while trials run (runtime/eligibility.hpp)."""
+    learning = find_learning(config)
+    if not isinstance(learning, Gradient) or not learning.update_steps:
+        return
+    states = [len(x.population.neuron.states) for x in network.layers if x.population.neuron]
+    size = sum(
+        network.size(p.source) * network.size(p.target) * (own + states[-1] + 1) * real
+        for layer, own in zip(network.layers[:-1], states[:-1], strict=True)
+        for p in layer.projections
+        if p.trained
+    )
+    keys = (*_hidden_keys(config), "N_BATCH")
+    yield Part(f"traces in {config.N_BATCH} trials", size * config.N_BATCH, keys)
 
 
 def _of_arrivals(config: Config, network: Network, projection: Projection, real: int) -> int:

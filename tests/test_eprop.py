@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ from parity import load_weights, native
 
 from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
+from snnrun.backends.native import open_native
 from snnrun.compile.program import Program, compile_program
 from snnrun.config import from_dict
-from snnrun.errors import ModelError, SnnrunError
+from snnrun.errors import ConfigError, ModelError, SnnrunError
 from snnrun.models.adaptive import BELLEC_ALIF
 from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import BELLEC_LI
@@ -315,6 +317,41 @@ def test_weights_change_while_trials_run() -> None:
         np.testing.assert_allclose(gradients[1][name], wanted, atol=1e-8)
 
 
+@pytest.mark.parametrize("feedback", long_but([SYMMETRIC, RANDOM, ADAPTIVE], [ADAPTIVE]))
+def test_weights_that_change_while_trials_run_are_the_same_on_both_backends(feedback: str) -> None:
+    of = program(net(0.2), feedback, update_steps=7)
+    data, trained = data_of(inputs()), []
+    for backend in (NumpyBackend(of), native(of), native(of, threads=3)):
+        load_weights(backend, weights())
+        for own in of.network.feedback:
+            assert own.start is not None
+            backend.set(own.name, own.start)
+        found = [
+            backend.train(data, np.arange(EXAMPLES), 2, np.array([0.02, 0.01]), ADAM, n, NO_NOISE)
+            for n in (0, 2)
+        ]
+        values = {t.name: backend.get(t.name) for t in of.tensors}
+        trained.append({**values, "loss": np.array([r.loss for r in found])})
+    slow, fast, threads = trained
+    assert np.abs(fast["hid_to_hid"] - weights()["hid_to_hid"]).max() > 0.1
+    for name in slow:
+        np.testing.assert_allclose(fast[name], slow[name], rtol=1e-10, atol=1e-12, err_msg=name)
+        np.testing.assert_array_equal(fast[name], threads[name], err_msg=name)
+
+
+def test_a_native_backend_refuses_traces_that_it_does_not_keep(tmp_path: Path) -> None:
+    config = from_dict(
+        {
+            "rule": {"name": "eprop", "update_steps": 10, "feedback": "random"},
+            "LOSS_TYPE": LOSS,
+            "network": {"layers": [{"forward": {"delay": 3.0}}]},
+        }
+    )
+    made = program_of(config, build_network(config, 5, 3))
+    with pytest.raises(ConfigError, match="use backend=numpy"):
+        open_native(made, config, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -322,7 +359,6 @@ def test_weights_change_while_trials_run() -> None:
         ({"REG_TYPE": "simple"}, "needs the spikes of a whole trial"),
         ({"TRAIN_TAU": True}, "parameters are trained"),
         ({"OUTPUT_NEURON_TYPE": "hetLI"}, "all alike"),
-        ({"backend": "native"}, "use backend=numpy"),
         ({"N_HID_LAYER": 2}, "rule.feedback=random"),
     ],
 )

@@ -63,3 +63,20 @@ def require_traces(program: Program) -> None:
                 f"{KEY}: needs one projection from {own} to {name}, without delay and dropout, to "
                 f"send derivatives back; use rule.feedback=random, or leave {KEY} out"
             )
+
+
+def require_dense(program: Program, other: str) -> None:
+    """Raise ConfigError where a backend would keep traces of lists of synapses, or late arrivals.
+
+    ``other``: the backend that does.
+    """
+    if not program.update_steps:
+        return
+    for layer in program.network.layers:
+        for p in program.network.into(layer):
+            if (p.trained or p.way is not Way.FORWARD) and (p.synapses or p.delays or p.dropout):
+                raise ConfigError(
+                    f"{KEY}: projection {p.name} is a list of synapses, delayed, or dropped at "
+                    f"times, whose traces only backend {other} keeps; use backend={other}, or "
+                    f"leave {KEY} out"
+                )

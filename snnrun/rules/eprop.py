@@ -27,10 +27,8 @@ Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020, Nat C
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from snnrun.keys.check import Values
 from snnrun.keys.key import when
 from snnrun.keys.kinds import FLOAT, INT, TEXT
 from snnrun.rules import surrogate
@@ -58,7 +56,7 @@ OPTIONS = (
     option(
         "update_steps", INT,
         "After how many steps weights change, while the trials of a mini-batch run, by traces that "
-        "each synapse keeps. Needs a loss of each step, and backend=numpy.",
+        "each synapse keeps. Needs a loss of each step.",
         minimum=1, nullable=True, null="once, when they have ended",
     ),
 )
@@ -74,15 +72,6 @@ def _bind(options: Any) -> Gradient:
     )
 
 
-def _of_backend(values: Values) -> Iterator[str]:
-    steps, backend = values["rule.update_steps"], values["backend.name"]
-    if steps is not None and backend != "numpy":
-        yield (
-            f"rule.update_steps={steps}: backend {backend} updates weights when trials have ended; "
-            "use backend=numpy, or leave it out"
-        )
-
-
 EPROP = Rule(
     name="eprop",
     meaning="eligibility traces of synapses times a learning signal that the outputs send",
@@ -92,5 +81,4 @@ EPROP = Rule(
     options=OPTIONS,
     backends=("native", "numpy"),
     hint=surrogate.hint,
-    checks=(_of_backend,),
 )

@@ -14,6 +14,7 @@ from snnrun.backends.native.emit_online import generate_online
 from snnrun.backends.native.library import NativeBackend
 from snnrun.backends.native.online import OnlineBackend
 from snnrun.compile.program import Program
+from snnrun.compile.traces import require_dense
 from snnrun.config import Config
 from snnrun.datasets.spikes import SpikeData
 from snnrun.files import write_error
@@ -39,6 +40,7 @@ def open_native(
 
     The data is not needed: calls read it where it is.
     """
+    require_dense(program, "numpy")
     started = time.monotonic()
     compiler = find_compiler(config.backend.compiler)
     online = program.engine is Engine.ONLINE

@@ -56,6 +56,7 @@ def generate(program: Program, precision: str) -> Generated:
     layers = _layers(program, emitters)
     fields = _formula(program, formula) | {"plasticity": _plasticity(program, plasticity)}
     numbers = all_numbers([*emitters, formula, plasticity])
+    every = program.update_steps
     source = fill(
         "program",
         version=__version__,
@@ -68,6 +69,7 @@ def generate(program: Program, precision: str) -> Generated:
         populations=populations,
         steps=program.steps,
         neurons=sum(c.population.size for c in program.populations),
+        online=f"\n    static constexpr int UPDATE_STEPS = {every};" if every else "",
         trains_parameters=boolean(any(c.population.trained for c in program.populations)),
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),

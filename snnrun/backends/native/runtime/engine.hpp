@@ -12,6 +12,7 @@
 
 #include "adam.hpp"
 #include "deferred.hpp"
+#include "eligibility.hpp"
 #include "expm.hpp"
 #include "plain_copy.hpp"
 #include "ranks.hpp"
@@ -29,6 +30,7 @@ template <class P> class Engine : Walk<P> {
     using Trial = snn::Trial<P>;
     static constexpr bool AVERAGED = Trial::AVERAGED;
     static constexpr int TOGETHER = Trial::TOGETHER;
+    static constexpr bool ONLINE = UpdateSteps<P>::EVERY > 0;
 
   public:
     // `numbers`: of each population, then of the formula of the loss and of plasticity.
@@ -97,10 +99,11 @@ template <class P> class Engine : Walk<P> {
         pool_.run([&](int t) {
             const FlushDenormals guard;
             int64_t part = 0;
-            for (int64_t b = 0; b < batches; b++) {
-                const int64_t from = b * job.batch;
+            const int64_t updates = job.train ? UpdateSteps<P>::UPDATES : 1;  // of a mini-batch
+            for (int64_t u = 0; u < batches * updates; u++) {
+                const int64_t b = u / updates, from = b * job.batch;
                 const int64_t size = std::min<int64_t>(job.batch, job.count - from);
-                if (!run_batch(t, shares, part, job, from, size)) bad_loss = b;
+                if (!run_batch(t, shares, part, job, from, size, int(u % updates))) bad_loss = b;
                 pool_.barrier.wait();
                 if (job.train && ranks.several()) {
                     sum_over_ranks(t, shares, part, job, size, bad_loss != b);
@@ -108,7 +111,8 @@ template <class P> class Engine : Walk<P> {
                 }
                 if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
-                const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon, job.updates + b + 1};
+                const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon,
+                             job.updates * updates + u + 1};
                 const int bad = update(a, job.delay_rate, t, ranks.several() ? 0 : slots_of(size));
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
@@ -133,7 +137,7 @@ template <class P> class Engine : Walk<P> {
         pool_.run([&](int t) {
             const FlushDenormals guard;
             int64_t part = 0;
-            run_batch(t, shares, part, job, 0, job.count);
+            run_batch(t, shares, part, job, 0, job.count, 0);
         });
         collect_spikes(job);
         if constexpr (!Deferred<P>::ON) each_tensor([&](auto layer, auto number, int at, auto) {
@@ -159,13 +163,6 @@ template <class P> class Engine : Walk<P> {
 
     // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
     int64_t spikes(int wanted, int32_t* step, int32_t* neuron) {
-        if (wanted < 0) {
-            const Events& shown = threads_[0]->events;
-            for (int n = 0; step && n < P::STEPS; n++)
-                for (uint32_t e = shown.step_start[n]; e < shown.step_start[n + 1]; e++)
-                    step[e] = n, neuron[e] = shown.channel[e];
-            return shown.step_start[P::STEPS];
-        }
         return threads_[0]->spikes(wanted, step, neuron);
     }
 
@@ -203,9 +200,10 @@ template <class P> class Engine : Walk<P> {
     void prepare(const Job& job, int64_t batch) {
         const Ranks ranks{job};
         if constexpr (P::Loss::TARGETS) emitted_.assign(job.count, {});
-        if constexpr (AVERAGED && !Deferred<P>::ON)
+        if constexpr ((AVERAGED || ONLINE) && !Deferred<P>::ON)
             for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
                 trials_.push_back(std::make_unique<Trial>(formula_));
+                eligible_.push_back(make_eligible<P>(*trials_.back(), coefficients_));
                 each_layer([&](auto layer) {
                     constexpr int I = decltype(layer)::value;
                     auto& average = std::get<I>(averages_).data;
@@ -315,10 +313,11 @@ template <class P> class Engine : Walk<P> {
         }
     }
 
-    // The examples [from, from + size), one mini-batch, or this rank's of them; called by every
-    // thread. Returns whether the losses that this thread has seen are finite.
+    // The examples [from, from + size), one mini-batch, or this rank's of them, up to its next
+    // update, the u-th; called by every thread. Returns whether the losses that this thread has
+    // seen are finite.
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
-                   int64_t size) {
+                   int64_t size, int u) {
         const ForwardPass<P> forward = forward_pass(job);
         const BackwardPass<P> backward{{},         value_,    coefficients_,
                                        by_target_, averages_, plasticity_};
@@ -348,7 +347,13 @@ template <class P> class Engine : Walk<P> {
             });
         };
         Trial* trials[TOGETHER];
-        if (AVERAGED && job.train) {
+        if (ONLINE && job.train) {
+            each([&](int s, int64_t i, int count, bool fresh) {
+                for (int c = 0; c < count; c++)
+                    finite &= eligible_[i + c - from]->part(forward, by_target_, *slots_[s], i + c,
+                                                            u, scale, fresh && c == 0);
+            });
+        } else if (AVERAGED && job.train) {
             each([&](int, int64_t i, int count, bool) {
                 for (int c = 0; c < count; c++)
                     finite &= forward.all(*trials_[i + c - from], i + c, scale);
@@ -383,6 +388,7 @@ template <class P> class Engine : Walk<P> {
     Formula formula_;
     Plasticity plasticity_;
     typename Map<Averages, Layers>::type averages_;
+    std::vector<std::unique_ptr<Eligible<P>>> eligible_;  // of trials_
     typename Map<ByTarget, Layers>::type by_target_;
     Deferred<P> deferred_;
     SumOverRanks<P> over_ranks_;

@@ -223,20 +223,25 @@ template <class L, class F> struct EachStep {
     static constexpr bool ACTIVE = true, WHOLE_TRIAL = true, MOVES_WITH_SPIKES = false;
     static constexpr bool TARGETS = false;
     static constexpr int V = L::WIDTH / LANES, N = L::Model::SIZE;
-    Buffer<Real> rows;  // [step][WIDTH] the potentials, then the drive
+    Buffer<Real> rows;  // [step][WIDTH] the potentials, in the steps that are done the drive
+    int done;
+    double loss;  // sum of those
+    vf mean[V];
 
     void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
-    void start(const Events&) {}
+    void start(const Events&) {
+        done = 0, loss = 0;
+        std::memset(static_cast<void*>(mean), 0, sizeof mean);
+    }
     inline void operator()(int n, int v, const vf* x) {
         vectors(rows.data() + size_t(n) * L::WIDTH)[v] = x[L::Model::READOUT];
     }
-    Outcome finish(Work<L>&, int label, double scale) {
+    // Does the steps up to `end`.
+    void advance(int end, int label, double scale) {
         const F f = formula;  // its numbers stay in registers
-        double loss = 0;
-        vf mean[V] = {};
         const Real step_scale = Real(scale / L::STEPS);
-        for (int n = 0; n < L::STEPS; n++) {
-            Real* row = rows.data() + size_t(n) * L::WIDTH;
+        for (; done < end; done++) {
+            Real* row = rows.data() + size_t(done) * L::WIDTH;
             vf* r = vectors(row);
             vf z[V], p[V];
             Real top;
@@ -256,6 +261,9 @@ template <class L, class F> struct EachStep {
                 r[v] = p[v] * step_scale;
             }
         }
+    }
+    Outcome finish(Work<L>&, int label, double scale) {
+        advance(L::STEPS, label, scale);
         const Real* m = reinterpret_cast<Real*>(mean);
         int best = 0;
         for (int k = 1; k < N; k++)

@@ -135,8 +135,15 @@ template <class P> struct Trial : Walk<P> {
         }
     }
 
-    // Copies steps and neurons of a layer's spikes, where asked for. Returns how many there are.
+    // Copies steps and neurons of the spikes of a layer, or the INPUT, where asked for. Returns how
+    // many there are.
     int64_t spikes(int wanted, int32_t* step, int32_t* neuron) const {
+        if (wanted == INPUT) {
+            for (int n = 0; step && n < P::STEPS; n++)
+                for (uint32_t e = events.step_start[n]; e < events.step_start[n + 1]; e++)
+                    step[e] = n, neuron[e] = events.channel[e];
+            return events.step_start[P::STEPS];
+        }
         int64_t total = 0;
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
