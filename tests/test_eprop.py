@@ -25,11 +25,12 @@ from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.backends.native import open_native
 from snnrun.compile.program import Program, compile_program
+from snnrun.compile.traces import shares_traces
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError, ModelError, SnnrunError
 from snnrun.models.adaptive import BELLEC_ALIF
 from snnrun.models.losses import LOSSES
-from snnrun.models.neurons import BELLEC_LI
+from snnrun.models.neurons import BELLEC_LI, LIF_SUBTRACT
 from snnrun.models.surrogates import TRIANGULAR, SpikeDerivative
 from snnrun.network.build import build_network
 from snnrun.network.network import Network, Projection
@@ -317,9 +318,21 @@ def test_weights_change_while_trials_run() -> None:
         np.testing.assert_allclose(gradients[1][name], wanted, atol=1e-8)
 
 
-@pytest.mark.parametrize("feedback", long_but([SYMMETRIC, RANDOM, ADAPTIVE], [ADAPTIVE]))
-def test_weights_that_change_while_trials_run_are_the_same_on_both_backends(feedback: str) -> None:
-    of = program(net(0.2), feedback, update_steps=7)
+ONLINE = [("adaptive", f) for f in (SYMMETRIC, RANDOM, ADAPTIVE)] + [("alike", SYMMETRIC)]
+
+
+@pytest.mark.parametrize(
+    ("neurons", "feedback"), long_but(ONLINE, [("adaptive", ADAPTIVE), ("alike", SYMMETRIC)])
+)
+def test_weights_that_change_while_trials_run_are_the_same_on_both_backends(
+    neurons: str, feedback: str
+) -> None:
+    whose = net(0.2)
+    if neurons == "alike":  # the synapses of a presynaptic neuron share a trace
+        given = {"v_thresh": 0.15, "t_ref": 0.0}
+        whose = network((P, N), LIF_SUBTRACT, given, recurrent=True, output=BELLEC_LI)
+    of = program(whose, feedback, update_steps=7)
+    assert shares_traces(of.populations[0]) == (neurons == "alike")
     data, trained = data_of(inputs()), []
     for backend in (NumpyBackend(of), native(of), native(of, threads=3)):
         load_weights(backend, weights())
@@ -332,6 +345,7 @@ def test_weights_that_change_while_trials_run_are_the_same_on_both_backends(feed
         ]
         values = {t.name: backend.get(t.name) for t in of.tensors}
         trained.append({**values, "loss": np.array([r.loss for r in found])})
+        assert found[0].neuron_spikes[:N].sum() > 50
     slow, fast, threads = trained
     assert np.abs(fast["hid_to_hid"] - weights()["hid_to_hid"]).max() > 0.1
     for name in slow:

@@ -253,6 +253,9 @@ class Program:
         spikes = _spikes_of(self.learning)
         if spikes is not None:
             lines.append(f"    derivative of spikes: {describe_derivative(spikes)}")
+        if isinstance(self.learning, Gradient) and self.learning.feedback:
+            kind = self.learning.feedback.kind
+            lines.append(f"    derivatives go back from the output alone, by {kind} feedback")
         if grid := self.network.input.grid:
             lines.append(f"input: {self.network.input.size} channels in shape {list(grid)}")
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):

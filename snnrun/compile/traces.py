@@ -8,8 +8,8 @@ synapse has of each state x_j, for a step x_j <- F(x_j + arrivals) with threshol
     R    <- (dx_k/dx_k) (R + e of the step before)        in the states of an output k
     dL/dw += L_j (dV_k/dx_k) (R + e of the step before)   L_j = sum_k B_jk dL/dV_k of this step
 
-R filters e as the outputs filter the spikes of j. It must not depend on k, and L_j on no later
-step.
+Where dx_j/dx_j is the same for all neurons j in all steps, the synapses of i share eps. R filters e
+as the outputs filter the spikes of j. It must not depend on k, and L_j on no later step.
 """
 
 from __future__ import annotations
@@ -22,9 +22,21 @@ from snnrun.models.losses import LOSSES
 from snnrun.network.network import Way
 
 if TYPE_CHECKING:
+    from snnrun.compile.population import CompiledPopulation
     from snnrun.compile.program import Program
 
 KEY = "rule.update_steps"
+
+
+def shares_traces(compiled: CompiledPopulation) -> bool:
+    """Return whether all synapses of a presynaptic neuron have the same eps.
+
+    So it is where steps are linear and the same for all neurons, spikes take something off or add
+    it and set nothing, and these count as constants.
+    """
+    back, held = compiled.step_back, compiled.refractory_steps and compiled.dynamics.neuron.held
+    resets = back is not None and (back.reset or back.reset_change not in (None, 0))
+    return bool(steps_of(compiled).linear and not (compiled.per_neuron or held or resets))
 
 
 def require_traces(program: Program) -> None:

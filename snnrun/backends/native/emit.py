@@ -14,6 +14,7 @@ from snnrun.backends.native.update import UpdateEmitter
 from snnrun.compile.loss import BoundLoss, bind_loss, kernel_of
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
+from snnrun.compile.traces import shares_traces
 from snnrun.models.equations import internal, parse_expression, symbol
 from snnrun.network.network import Way
 from snnrun.version import __version__
@@ -56,7 +57,6 @@ def generate(program: Program, precision: str) -> Generated:
     layers = _layers(program, emitters)
     fields = _formula(program, formula) | {"plasticity": _plasticity(program, plasticity)}
     numbers = all_numbers([*emitters, formula, plasticity])
-    every = program.update_steps
     source = fill(
         "program",
         version=__version__,
@@ -69,7 +69,7 @@ def generate(program: Program, precision: str) -> Generated:
         populations=populations,
         steps=program.steps,
         neurons=sum(c.population.size for c in program.populations),
-        online=f"\n    static constexpr int UPDATE_STEPS = {every};" if every else "",
+        online=_online(program) if program.update_steps else "",
         trains_parameters=boolean(any(c.population.trained for c in program.populations)),
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
         layer_names=", ".join(f"Layer{i}" for i in range(len(layers))),
@@ -79,6 +79,15 @@ def generate(program: Program, precision: str) -> Generated:
         **fields,
     )
     return Generated(source=source, numbers=numbers)
+
+
+def _online(program: Program) -> str:
+    """Return what a program has whose weights change while trials run."""
+    alike = ", ".join(boolean(shares_traces(c)) for c in program.populations)
+    return (
+        f"\n    static constexpr int UPDATE_STEPS = {program.update_steps};\n"
+        f"    static constexpr bool ALIKE[] = {{{alike}}};  // of layers: one Jacobian for all"
+    )
 
 
 class Struct:

@@ -8,22 +8,26 @@ namespace snn {
 
 // Steps after which weights change while trials run; 0: they change when trials have ended.
 // UPDATES: of a mini-batch.
+// ALIKE: of each layer, whether its neurons have the same Jacobian in every step.
 template <class P, class = void> struct UpdateSteps {
     static constexpr int EVERY = 0, UPDATES = 1;
+    static constexpr bool alike(int) { return false; }
 };
 template <class P> struct UpdateSteps<P, std::void_t<decltype(P::UPDATE_STEPS)>> {
     static constexpr int EVERY = P::UPDATE_STEPS, UPDATES = (P::STEPS + EVERY - 1) / EVERY;
+    static constexpr bool alike(int layer) { return P::ALIKE[layer]; }
 };
 
 // Traces of the synapses of those presynaptic neurons of a projection that have spiked. `size`
 // numbers for each: of the vectors of targets, or one group for all.
 struct RowsOfTraces {
-    Buffer<Real> data;
+    Buffer<Real> data, shared;  // shared: by the synapses of a neuron, where targets are alike
     std::vector<int> seen;  // neurons that have spiked, in order of time
     std::vector<uint8_t> has_spiked;
 
-    void allocate(int rows, size_t size) {
-        data.allocate(size_t(rows) * size), has_spiked.assign(rows, 0);
+    void allocate(int rows, size_t size, size_t shared_size) {
+        data.allocate(size_t(rows) * size), shared.allocate(size_t(rows) * shared_size);
+        has_spiked.assign(rows, 0);
     }
     void begin() {
         for (int pre : seen) has_spiked[pre] = 0;
@@ -63,8 +67,11 @@ template <class P> class Eligibility : Walk<P> {
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
     using Output = Layer<COUNT - 1>;
     static constexpr int OUTPUTS = Output::Model::STATES;
-    // numbers of a synapse: those of its neuron's states, filtered as in the outputs, the last e
-    template <class L> static constexpr int VALUES = L::Model::STATES + OUTPUTS + 1;
+    template <int I> static constexpr bool ALIKE = I == COUNT - 1 || UpdateSteps<P>::alike(I);
+    // numbers of a synapse: of its neuron's states unless those of a row share them, what is
+    // filtered as in the outputs, and the last e
+    template <int I>
+    static constexpr int VALUES = (ALIKE<I> ? 0 : Layer<I>::Model::STATES) + OUTPUTS + 1;
 
   public:
     Eligibility(Trial<P>& trial, const typename Map<Coefficients, Layers>::type& coefficients) :
@@ -76,7 +83,8 @@ template <class P> class Eligibility : Walk<P> {
                 using Own = typename L::template Into<k()>;
                 if constexpr (Own::BY_GRADIENT)
                     traces.of[k()].allocate(
-                        Own::PRE, l() == COUNT - 1 ? OUTPUTS : size_t(L::WIDTH) * VALUES<L>);
+                        Own::PRE, l() == COUNT - 1 ? 0 : size_t(L::WIDTH) * VALUES<l()>,
+                        ALIKE<l()> ? L::Model::STATES : 0);
             });
             traces.moves.allocate(size_t(L::WIDTH) * L::Model::STATES * L::Model::STATES);
             traces.by_spike.allocate(size_t(L::WIDTH) * L::Model::STATES);
@@ -227,7 +235,7 @@ template <class P> class Eligibility : Walk<P> {
         using L = Output;
         using Own = typename L::template Into<K>;
         auto& rows = std::get<COUNT - 1>(traces_).of[K];
-        Real* traces = rows.data.data();
+        Real* traces = rows.shared.data();
         trial_.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
             Real* at = traces + size_t(pre) * OUTPUTS;
             if (rows.first_spike(pre)) std::fill_n(at, OUTPUTS, Real(0));
@@ -255,42 +263,56 @@ template <class P> class Eligibility : Walk<P> {
     template <int I, int K> void learn_hidden(AllTensors& slot, int n) {
         using L = Layer<I>;
         using Own = typename L::template Into<K>;
-        constexpr int S = L::Model::STATES, N = VALUES<L>, V = L::WIDTH / LANES;
+        constexpr int S = L::Model::STATES, N = VALUES<I>, V = L::WIDTH / LANES;
+        constexpr int PORT = L::Model::PORT[Own::PORT];
         auto& layer = std::get<I>(traces_);
         auto& rows = layer.of[K];
         vf* traces = vectors(rows.data.data());
+        Real* shared = rows.shared.data();
         const auto of = [&](size_t v, size_t pre) { return traces + (v * Own::PRE + pre) * N; };
         trial_.template arrivals<Own::SOURCE>().at(n, [&](uint32_t pre) {
             const bool first = rows.first_spike(pre);
-            for (int v = 0; v < V; v++) {
+            if (ALIKE<I> && first) std::fill_n(shared + size_t(pre) * S, S, Real(0));
+            if (ALIKE<I>) shared[size_t(pre) * S + PORT] += 1;
+            for (int v = 0; v < V && (first || !ALIKE<I>); v++) {
                 vf* at = of(v, pre);
                 if (first) std::fill_n(at, N, vf{});
-                at[L::Model::PORT[Own::PORT]] += Real(1);
+                if (!ALIKE<I>) at[OUTPUTS + 1 + PORT] += Real(1);
             }
         });
         for (int v = 0; v < V; v++) {
             const int b = v / L::B, x = v % L::B;
-            vf moves[S][S], by_spike[S];
-            for (int i = 0; i < S * S; i++) moves[i / S][i % S] = layer.moves_of(v)[i];
+            vf by_spike[S];
             for (int i = 0; i < S; i++) by_spike[i] = layer.by_spike_of(v)[i];
             const vf signal = layer.signal_of(v);
             vf* gradient = vectors(std::get<I>(slot).template rows<K>(b, 0)) + x;
             for (int pre : rows.seen) {
                 vf* at = of(v, pre);
-                vf *filtered = at + S, *e = filtered + OUTPUTS;
-                filtered[port_[I]] += *e;
-                filter(filtered);
-                gradient[size_t(pre) * L::B] += signal * filtered[Output::Model::READOUT];
-                vf moved[S], spike = by_spike[0] * at[0];
-                SNN_UNROLL for (int i = 1; i < S; i++) spike += by_spike[i] * at[i];
-                SNN_UNROLL for (int i = 0; i < S; i++) {
-                    moved[i] = moves[i][0] * at[0];
-                    SNN_UNROLL for (int j = 1; j < S; j++) moved[i] += moves[i][j] * at[j];
-                }
-                SNN_UNROLL for (int i = 0; i < S; i++) at[i] = moved[i];
-                *e = spike;
+                at[port_[I]] += at[OUTPUTS];
+                filter(at);
+                gradient[size_t(pre) * L::B] += signal * at[Output::Model::READOUT];
+                vf e = {};
+                for (int i = 0; i < S; i++)
+                    if constexpr (ALIKE<I>) e += by_spike[i] * shared[size_t(pre) * S + i];
+                    else e += by_spike[i] * at[OUTPUTS + 1 + i];
+                at[OUTPUTS] = e;
+                if constexpr (!ALIKE<I>) moved<S>(at + OUTPUTS + 1, layer.moves_of(v));
             }
         }
+        if constexpr (ALIKE<I>) {
+            Real moves[S * S];
+            for (int i = 0; i < S * S; i++) moves[i] = layer.moves_of(0)[i][0];
+            for (int pre : rows.seen) moved<S>(shared + size_t(pre) * S, moves);
+        }
+    }
+
+    template <int S, class X> static void moved(X* of, const X* moves) {  // [S], by [S][S]
+        X to[S];
+        for (int i = 0; i < S; i++) {
+            to[i] = moves[i * S] * of[0];
+            for (int j = 1; j < S; j++) to[i] += moves[i * S + j] * of[j];
+        }
+        for (int i = 0; i < S; i++) of[i] = to[i];
     }
 
     Trial<P>& trial_;
