@@ -180,7 +180,8 @@ CUT = [
 def test_gradients_of_eprop_are_those_of_autograd_with_the_recurrent_path_cut(
     name: str, feedback: str, kind: Callable[[Program], Backend]
 ) -> None:
-    learning = Gradient(spikes=SpikeDerivative(), feedback=Feedback(kind=feedback))
+    spikes = SpikeDerivative(detach_reset=None)
+    learning = Gradient(spikes=spikes, feedback=Feedback(kind=feedback))
     backend = kind(CASES[name].graph.program(learning=learning))
     compare_with_autograd(CASES[name], backend, 0.0)
 
@@ -230,7 +231,7 @@ def step_lif(x: Tensors, p: Tensors) -> Any:
     reset = spikes.detach()
     x["V"] = x["V"] + reset * (p["v_reset"] - x["V"])
     if "tau_b" in p:
-        x["B"] = x["B"] + reset * p["b_incr"]
+        x["B"] = x["B"] + (spikes if "attached" in p else reset) * p["b_incr"]
     return spikes
 
 
@@ -325,6 +326,8 @@ class Twin:
             name: torch.tensor(value, dtype=torch.float64)
             for name, value in population.values.items()
         }
+        if self.program.learning.spikes.detach_reset is None:  # that of the potential is
+            found["attached"] = True
         for tensor in self.program.tensors:
             if tensor.name == f"{population.name}_parameters":
                 found |= dict(zip(tensor.parameters, self.leaves[tensor.name], strict=True))
