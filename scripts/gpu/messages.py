@@ -45,14 +45,14 @@ def full_buffers(choice: Choice, folder: Path, place: Path) -> dict[str, Any]:
 
 
 def too_large(choice: Choice, folder: Path, place: Path) -> dict[str, Any]:
-    """A network that no GPU holds is refused before anything is built, with what takes how much."""
+    """A network of 256 GB is refused before anything is built, with what takes how much."""
     if choice.device != "cuda":
         raise SkippedError(f"memory is counted on CUDA, not on {choice.device}")
     if free_memory(0) is None:
         raise SkippedError("this driver does not tell its free memory")
-    words = [*SMALL, *choice.words(), "NUM_HIDDEN=60000", "N_BATCH=1000", "network=recurrent"]
+    words = [*SMALL, *choice.words(), "NUM_HIDDEN=8000", "N_BATCH=1000", "network=recurrent"]
     said = snnrun("train", *words, f"hydra.run.dir={place / 'run'}", code=2)
-    _require_words(said, r"memory", r"N_BATCH")
+    _require_words(said, r"not enough memory on the GPU", r"gradients of each example \(N_BATCH")
     return {"message": _message(said)}
 
 
@@ -68,7 +68,7 @@ def taken(choice: Choice, folder: Path, place: Path) -> dict[str, Any]:
         said = snnrun("train", *words, f"hydra.run.dir={place / 'run'}", code=2)
     finally:
         ctypes.CDLL("libcuda.so.1").cuMemFree_v2(memory)
-    _require_words(said, r"memory", r"are free")
+    _require_words(said, r"not enough memory on the GPU", r"are free")
     return {"message": _message(said)}
 
 

@@ -21,19 +21,19 @@ def table_of(results: Sequence[dict[str, Any]]) -> str:
     for result in results:
         if result["part"] == "found":
             lines += [f"{name:18} {value}" for name, value in result.get("figures", {}).items()]
-    lines += ["", f"{'check':52} {'state':8} {'s':>6}"]
+    lines += ["", f"{'check':61} {'state':8} {'s':>6}"]
     for result in results:
-        lines.append(f"{result['name']:52} {result['state']:8} {result['seconds']:6.1f}")
+        lines.append(f"{result['name']:61} {result['state']:8} {result['seconds']:6.1f}")
         if result["state"] != "passed":
             lines += [f"    {line}" for line in (result["why"], *result.get("said", ()))]
         elif "ms per batch" not in result["figures"] and result["part"] != "found":
             lines += [f"    {name}: {_shown(v)}" for name, v in result["figures"].items()]
     timed = [r for r in results if "ms per batch" in r.get("figures", {})]
     if timed:
-        lines += ["", f"{'network':44}" + "".join(f" {name:>20}" for name in COLUMNS)]
+        lines += ["", f"{'network':55}" + "".join(f" {name:>20}" for name in COLUMNS)]
     for result in timed:
         values = (_shown(result["figures"].get(name)) for name in COLUMNS)
-        lines.append(f"{result['name']:44}" + "".join(f" {value:>20}" for value in values))
+        lines.append(f"{result['name']:55}" + "".join(f" {value:>20}" for value in values))
     return "\n".join(lines)
 
 
