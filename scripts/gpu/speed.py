@@ -71,18 +71,19 @@ def _setting(name: str, words: tuple[str, ...], way: tuple[str, ...]) -> Setting
 
 def _networks(choice: Choice) -> dict[str, tuple[str, ...]]:
     common = ("preset=none", "N_EPOCH=1", "MODEL_SEED=1", "N_TEST=0", "ETA=1e-6")
-    shd = [*common, "dataset=shd", "network=recurrent", "INPUT_HIDDEN_MEAN=0.02"]
-    shd += ["INPUT_HIDDEN_STD=0.01", "HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02"]
+    shd = [*common, "dataset=shd", "network=recurrent", "INPUT_HIDDEN_STD=0.01"]
+    shd += ["HIDDEN_HIDDEN_MEAN=0.0", "HIDDEN_HIDDEN_STD=0.02"]
     shd += ["HIDDEN_OUTPUT_MEAN=0.0", "HIDDEN_OUTPUT_STD=0.03", "PDROP_INPUT=0.0", "DT_MS=1"]
     if choice.small:
         yinyang = ("NUM_HIDDEN=20", "N_TRAIN=8", "N_VALIDATE=4", "DT_MS=0.5")
-        small = (*shd, "N_TRAIN=8", "N_VALIDATE=4", "TRIAL_MS=50")
+        small = (*shd, "N_TRAIN=8", "N_VALIDATE=4", "TRIAL_MS=50", "INPUT_HIDDEN_MEAN=0.1")
         return {
             "yinyang 20": (*common, "dataset=yinyang", *yinyang),
             "shd 32 recurrent": (*small, "NUM_HIDDEN=32"),
             "shd 64 recurrent": (*small, "NUM_HIDDEN=64"),
         }
     full = (*shd, f"N_TRAIN={SHD_TRAIN - 256}", "N_VALIDATE=256", "TRIAL_MS=1000")
+    full += ("INPUT_HIDDEN_MEAN=0.02",)  # some 20 spikes of a hidden neuron in a trial
     return {
         "yinyang 200": (*common, "dataset=yinyang", "NUM_HIDDEN=200"),
         "shd 256 recurrent": (*full, "NUM_HIDDEN=256"),
@@ -92,7 +93,7 @@ def _networks(choice: Choice) -> dict[str, tuple[str, ...]]:
 
 def write_data(choice: Choice, folder: Path, place: Path) -> dict[str, Any]:
     """Write the made-up set for all runs."""
-    counts = (16, 4, 500) if choice.small else (SHD_TRAIN, SHD_TEST, EVENTS)
+    counts = (16, 4, 4000) if choice.small else (SHD_TRAIN, SHD_TEST, EVENTS)
     epoch.write_data(folder / "shd", *counts)
     return dict(zip(("examples", "test examples", "events each"), counts, strict=True))
 
@@ -121,13 +122,14 @@ def measure(setting: Setting, choice: Choice, folder: Path, place: Path) -> dict
     trained = told.trials["phase"] == 0
     seconds = told.trials["seconds"][trained]
     loss = float(told.epochs["train_loss"][0])
-    require(bool(np.isfinite(loss)), f"the loss is {loss}")
+    spikes = float(told.epochs["spikes_per_neuron/hidden"][0])
+    require(bool(np.isfinite(loss)) and spikes > 0, f"loss {loss}, {spikes} spikes per neuron")
     found = {
         "ms per batch": 1e3 * float(np.median(seconds)),
         "first ms": 1e3 * float(seconds[0]),
         "batches": int(trained.sum()),
         "loss": loss,
-        "spikes per neuron": float(told.epochs["spikes_per_neuron/hidden"][0]),
+        "spikes per neuron": spikes,
     }
     if setting.native:
         return found
