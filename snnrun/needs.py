@@ -23,7 +23,7 @@ from snnrun.numbers import size_in_words
 from snnrun.rules.learning import Gradient
 from snnrun.schema.fields import INPUT
 
-SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 4, 64  # as in the runtime
+SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 8, 64  # as in the runtime
 LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
 MATRICES = 4  # [P, Q] of backend numpy: weights, with their delays, and two gradients
 TENSORS = 4  # of backend numpy: value, moments, gradient
@@ -124,8 +124,8 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
     tables = [(config.steps + 2) * x.population.size * real for x in network.layers]
     trials = threads
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "backend.threads")
-    if shared:  # those of a slot
-        trials *= min(TOGETHER, -(-_at_once(config) // SLOTS))
+    if shared:
+        trials *= min(TOGETHER, config.N_BATCH)
         keys = (*keys, "N_BATCH")
     if deferred:
         room = max(TABLES * threads, network.input.size * first * real // 2)

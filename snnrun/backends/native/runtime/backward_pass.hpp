@@ -11,10 +11,19 @@
 
 namespace snn {
 
+// A trial to be walked back, and the slot that its gradients are added to; `fresh`: it is the
+// slot's first, which is overwritten.
+template <class P> struct Taken {
+    Trial<P>* trial;
+    typename Map<Tensors, typename P::Layers>::type* slot;
+    bool fresh;
+};
+
 template <class P> struct BackwardPass : Walk<P> {
     using Layers = typename P::Layers;
     using AllTensors = typename Map<Tensors, Layers>::type;
     using Trial = snn::Trial<P>;
+    using Taken = snn::Taken<P>;
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
 
@@ -24,11 +33,13 @@ template <class P> struct BackwardPass : Walk<P> {
     const typename Map<Averages, Layers>::type& averages;
     const typename P::Plasticity& plasticity;
 
-    // `fresh`: they are the first of the slot, which is overwritten.
-    void all(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
-        layers<COUNT - 1>(trials, count, slot, scale, fresh);
+    // The trials of a slot are in their order. What is left of one in its slot does not depend on
+    // the others that are walked with it.
+    void all(const Taken* taken, int count, double scale) const {
+        layers<COUNT - 1>(taken, count, scale);
         for (int i = 0; i < count; i++)
-            pair_layers<P>(plasticity, *trials[i], value, slot, scale, fresh && i == 0);
+            pair_layers<P>(plasticity, *taken[i].trial, value, *taken[i].slot, scale,
+                           taken[i].fresh);
     }
 
     // The walks alone, into the trial's own tables; without the first layer's where it is `tiled`.
@@ -77,60 +88,90 @@ template <class P> struct BackwardPass : Walk<P> {
     }
 
     // The groups from that which ends with layer I to the first.
-    template <int I>
-    void layers(Trial* const* trials, int count, AllTensors& slot, double scale,
-                bool fresh) const {
+    template <int I> void layers(const Taken* taken, int count, double scale) const {
         constexpr int FIRST = Layer<I>::FIRST;
-        if constexpr (needs_adjoint<Layers, I>())
-            group<FIRST, I>(trials, count, slot, scale, fresh);
-        if constexpr (FIRST > 0) layers<FIRST - 1>(trials, count, slot, scale, fresh);
+        if constexpr (needs_adjoint<Layers, I>()) group<FIRST, I>(taken, count, scale);
+        if constexpr (FIRST > 0) layers<FIRST - 1>(taken, count, scale);
     }
 
     template <int FIRST, int LAST>
-    void group(Trial* const* trials, int count, AllTensors& slot, double scale, bool fresh) const {
-        if (fresh)
-            each_of<FIRST, LAST>([&](auto i) { std::get<i()>(slot).parameters().zero(); });
-        for (int i = 0; i < count; i++) prepare_group<FIRST, LAST>(*trials[i], scale);
-        const auto parameters = [&](auto i) { return std::get<i()>(slot).parameters().data(); };
-        each_of<FIRST, LAST>([&](auto i) {
-            each_projection<Layer<i()>>([&](auto k) {
-                if (fresh && Layer<i()>::template Into<k()>::GATHERED_NOW)
-                    std::get<i()>(slot).arrays[k()].zero();
-            });
-        });
-        // what a walk of a trial does after step n
-        const auto after_step = [&](Trial& trial, int n) {
-            each_of<FIRST, LAST>([&](auto i) { gather_now<i()>(trial, std::get<i()>(slot), n); });
-        };
-        if constexpr (Layer<FIRST>::Model::DISCRETE)
-            walk_discrete<FIRST>(trials, count, parameters, after_step,
-                                 std::make_integer_sequence<int, LAST - FIRST + 1>{});
-        for (int i = 0; i < count; i++) {
-            if constexpr (!Layer<FIRST>::Model::DISCRETE)
-                walk<FIRST>(*trials[i], parameters, after_step);
-            each_of<FIRST, LAST>([&](auto l) {
-                gather_all<l()>(*trials[i], std::get<l()>(slot), fresh && i == 0);
-            });
+    void group(const Taken* taken, int count, double scale) const {
+        for (int i = 0; i < count; i++) prepare_group<FIRST, LAST>(*taken[i].trial, scale);
+        if constexpr (Layer<FIRST>::Model::DISCRETE && Layer<FIRST>::RECURRENT) {
+            walk_discrete<FIRST, LAST>(taken, count);
+            for (int i = 0; i < count; i++) add_gradients<FIRST, LAST>(taken[i]);
+        } else {
+            for (int i = 0; i < count; i++) {
+                begin_slot<FIRST, LAST>(taken[i]);
+                if constexpr (Layer<FIRST>::Model::DISCRETE) {
+                    walk_discrete<FIRST, LAST>(taken + i, 1);
+                } else {
+                    walk<FIRST>(
+                        *taken[i].trial,
+                        [&](auto l) { return std::get<l()>(*taken[i].slot).parameters().data(); },
+                        [&](Trial&, int n) { gather_step<FIRST, LAST>(taken[i], n); });
+                }
+                add_gradients<FIRST, LAST>(taken[i]);
+            }
         }
     }
 
-    // Walks trials back through the layers FIRST + I, step by step.
-    template <int FIRST, class Parameters, class After, int... I>
-    void walk_discrete(Trial* const* trials, int count, const Parameters& parameters,
-                       const After& after_step, std::integer_sequence<int, I...>) const {
+    // Gradients that are added to the slot during a walk begin with 0.
+    template <int FIRST, int LAST> void begin_slot(const Taken& of) const {
+        if (!of.fresh) return;
+        each_of<FIRST, LAST>([&](auto i) {
+            using L = Layer<i()>;
+            auto& slot = std::get<i()>(*of.slot);
+            if constexpr (!L::Model::DISCRETE) slot.parameters().zero();
+            each_projection<L>([&](auto k) {
+                if (gathered_now<L, k()>()) slot.arrays[k()].zero();
+            });
+        });
+    }
+    // Whether gradients of projection K are added to while a trial is walked back, alone.
+    template <class L, int K> static constexpr bool gathered_now() {
+        return L::template Into<K>::GATHERED_NOW && !(L::Model::DISCRETE && L::RECURRENT);
+    }
+    template <int FIRST, int LAST> void gather_step(const Taken& of, int n) const {
+        each_of<FIRST, LAST>(
+            [&](auto i) { gather_now<i()>(*of.trial, std::get<i()>(*of.slot), n); });
+    }
+    // What is left of a trial that has been walked back.
+    template <int FIRST, int LAST> void add_gradients(const Taken& of) const {
+        each_of<FIRST, LAST>([&](auto l) {
+            using L = Layer<l()>;
+            auto& slot = std::get<l()>(*of.slot);
+            if constexpr (L::Model::DISCRETE) {
+                const Real* own = std::get<l()>(of.trial->work).parameters.data();
+                Real* total = slot.parameters().data();
+                for (int i = 0; i < L::Model::TRAINED * L::WIDTH; i += LANES)
+                    *vectors(total + i) = of.fresh ? *vectors(own + i)
+                                                   : *vectors(total + i) + *vectors(own + i);
+            }
+            gather_all<l()>(*of.trial, slot, of.fresh);
+        });
+    }
+
+    // Walks trials back through the layers of a group, step by step.
+    template <int FIRST, int LAST> void walk_discrete(const Taken* taken, int count) const {
+        walk_discrete<FIRST>(taken, count, std::make_integer_sequence<int, LAST - FIRST + 1>{});
+    }
+    template <int FIRST, int... I>
+    void walk_discrete(const Taken* taken, int count, std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
         std::tuple<DiscreteReturn<Layer<FIRST + I>>...> walks{DiscreteReturn<Layer<FIRST + I>>(
-            std::get<FIRST + I>(value), std::get<FIRST + I>(coefficients).constants(),
-            parameters(Index<FIRST + I>{}))...};
+            std::get<FIRST + I>(value), std::get<FIRST + I>(coefficients).constants())...};
         for (int t = 0; t < count; t++)
-            (std::get<I>(walks).group.add(std::get<FIRST + I>(trials[t]->work),
-                                          std::get<FIRST + I>(trials[t]->held).at),
+            (std::get<I>(walks).group.add(std::get<FIRST + I>(taken[t].trial->work),
+                                          std::get<FIRST + I>(taken[t].trial->held).at),
              ...);
         (std::get<I>(walks).begin(), ...);
         for (int to = P::STEPS; to > 0; to -= STEPS_AT_ONCE) {
             const int from = std::max(0, to - STEPS_AT_ONCE);
-            for (int t = 0; t < count; t++) (sent_from_above<FIRST + I>(*trials[t], from, to), ...);
+            for (int t = 0; t < count; t++)
+                (sent_from_above<FIRST + I>(*taken[t].trial, from, to), ...);
             for (int n = to - 1; n >= from; n--) {
+                if (Layer<FIRST>::RECURRENT) (std::get<I>(walks).fetch(n), ...);
                 each_of<FIRST, LAST>([&](auto i) {
                     Walk<P>::template each_target<i()>([&](auto j, auto k) {
                         if constexpr (Layer<i()>::within(j()))
@@ -141,7 +182,7 @@ template <class P> struct BackwardPass : Walk<P> {
                     });
                 });
                 (std::get<I>(walks).step(n, n - from), ...);
-                for (int t = 0; t < count; t++) after_step(*trials[t], n);
+                for (int t = 0; t < count; t++) gather_step<FIRST, LAST>(taken[t], n);
             }
         }
     }
@@ -264,7 +305,7 @@ template <class P> struct BackwardPass : Walk<P> {
         using L = Layer<I>;
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
-            if constexpr (Own::GATHERED_NOW) {
+            if constexpr (gathered_now<L, k()>()) {
                 const Real* q = std::get<I>(trial.work).adjoints_now(Own::PORT, n);
                 Real* to = gradient.template weights<k()>();
                 gradient.template list<k()>().each_of_step(
@@ -282,7 +323,7 @@ template <class P> struct BackwardPass : Walk<P> {
         const auto& values = std::get<I>(value);
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
-            if constexpr (!Own::DIRECT && !Own::GATHERED_NOW &&
+            if constexpr (!Own::DIRECT && !gathered_now<L, k()>() &&
                           (Own::BY_GRADIENT || Own::DELAY_TRAINED)) {
                 if (fresh && Own::BY_GRADIENT) gradient.arrays[k()].zero();
                 if (fresh && Own::DELAY_TRAINED) gradient.arrays[L::COUNT + k()].zero();

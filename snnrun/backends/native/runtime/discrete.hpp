@@ -45,8 +45,7 @@ static inline vi lanes_of(uint32_t word) {
 // but for what the reset adds.
 template <class L>
 static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& constants,
-                                   Real* parameters, Buffer<Int>& held_after, const vf* dl_ds,
-                                   int b, int n) {
+                                   Buffer<Int>& held_after, const vf* dl_ds, int b, int n) {
     using M = typename L::Model;
     constexpr int B = L::B, V = L::WIDTH / LANES, TAPED = M::TAPED;
     const auto& spikes = work.spikes_of_block(b);
@@ -80,7 +79,7 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
             load_tape(work, start, v, n);
             M::parameter_gradient(l, start, held, k, flow);
             for (int p = 0; p < M::TRAINED; p++)
-                vectors(parameters + p * L::WIDTH)[v] += g[p] + flow[p];
+                vectors(work.parameters.data() + p * L::WIDTH)[v] += g[p] + flow[p];
         }
         flow_back(work, l, held, k, v, n);
         for (int i = 0; i < M::STATES; i++) lam[i * V + v] = l[i];
@@ -123,14 +122,24 @@ template <class L> class DiscreteReturn {
   public:
     Group<L> group;
 
-    DiscreteReturn(const Tensors<L>& values, const ConstantsOf<L>& constants, Real* parameters) :
-        values_(values), constants_(constants), numbers_(wide_numbers<L>(constants)),
-        parameters_(parameters) {}
+    DiscreteReturn(const Tensors<L>& values, const ConstantsOf<L>& constants) :
+        values_(values), constants_(constants), numbers_(wide_numbers<L>(constants)) {}
     void begin() {
         for (int g = 0; g < group.count; g++) {
             auto& work = *group.work[g];
-            work.adjoint.zero();
+            work.adjoint.zero(), work.parameters.zero();
             prepare_penalty(work, constants_), prepare_held(work, *group.held_after[g]);
+        }
+    }
+    // Lets what is read and written in step n come from memory while sums over targets are made.
+    void fetch(int n) const {
+        constexpr int V = L::WIDTH / LANES;
+        for (int g = 0; g < group.count; g++) {
+            auto& work = *group.work[g];
+            const vf* taped = vectors(work.taped.data()) + size_t(n) * M::TAPED * V;
+            for (int v = 0; v < M::TAPED * V; v++) __builtin_prefetch(taped + v);
+            for (int v = 0; L::TABLED && v < M::PORTS * V; v++)
+                __builtin_prefetch(&work.input_adjoint[v / V].at(v % V / L::B, n, v % L::B), 1);
         }
     }
     // Step n, the i-th of those at hand, once dl_ds is complete but for the penalty.
@@ -148,12 +157,11 @@ template <class L> class DiscreteReturn {
         if constexpr (M::REGULARISED)
             for (int x = 0; x < L::B; x++) dl_ds[x] += vectors(work.push.data())[b * L::B + x];
         const WideConstantsOf<L> wide{numbers_, constants_.own};
-        step_back_block(work, wide, parameters_, held_after, dl_ds, b, n);
+        step_back_block(work, wide, held_after, dl_ds, b, n);
     }
     const Tensors<L>& values_;
     const ConstantsOf<L> constants_;
     const typename M::template Numbers<vf> numbers_;
-    Real* parameters_;
 };
 
 }  // namespace snn

@@ -7,15 +7,31 @@
 
 namespace snn {
 
-// Dense weights by target: row k holds those of the spikes of all neurons of a block, contiguously.
+// How a block of B vectors is divided for products: so that ROWS x MOST of them, which are summed,
+// stay in registers with the weights and a factor.
+template <int B> struct Panels {
+    static constexpr int ROWS = MAX_BLOCK / 2, MOST = 3, COUNT = (B + MOST - 1) / MOST;
+    static constexpr int LEAST = B / COUNT;  // vectors of a panel; some have one more
+    static constexpr int first(int p) { return p * B / COUNT; }
+    static constexpr int of(int x) { return ((x + 1) * COUNT - 1) / B; }  // panel of vector x
+};
+
+// Dense weights by target, [block][panel][target][vector]: of the spikes of the neurons of a block,
+// in the order in which products read them.
 template <class L> struct ByTarget {
     Buffer<Real> weights[L::COUNT];
     template <class Own> static constexpr bool kept() {
         return Own::discrete() && Own::SUMMED;
     }
-    template <int K> const vf* rows(int b) const {  // of block b of the layer that sends
+    template <int K> const vf* block(int b) const {  // of the layer that sends
         using Own = typename L::template Into<K>;
         return vectors(weights[K].data()) + size_t(b) * L::Model::SIZE * Shape<Own::ROWS>::B;
+    }
+    // Weights of vector x of a block towards one target.
+    template <int K> vf at(int b, int target, int x) const {
+        using P = Panels<Shape<L::template Into<K>::ROWS>::B>;
+        const int first = P::first(P::of(x)), S = P::first(P::of(x) + 1) - first;
+        return block<K>(b)[size_t(first) * L::Model::SIZE + target * S + x - first];
     }
     void allocate() {
         each_projection<L>([&](auto k) {
@@ -36,54 +52,80 @@ template <class L> struct ByTarget {
 
   private:
     template <class Own> static void copy(Buffer<Real>& to, const Real* from, int t, int threads) {
-        constexpr int BW = Shape<Own::ROWS>::BW, SIZE = L::Model::SIZE;
+        constexpr int B = Shape<Own::ROWS>::B, SIZE = L::Model::SIZE;
         for (int v = t; v * LANES < SIZE; v += threads)  // a vector of targets
             for (int j = 0; j < Own::ROWS; j++) {
-                const int k = v * LANES;
+                const int k = v * LANES, x = j / LANES % B, p = Panels<B>::of(x);
+                const int first = Panels<B>::first(p), S = Panels<B>::first(p + 1) - first;
                 const Real* row = from + (size_t(k / L::BW) * Own::PRE + j) * L::BW + k % L::BW;
-                Real* column = to.data() + (size_t(j / BW) * SIZE + k) * BW + j % BW;
-                for (int l = 0; l < LANES && k + l < SIZE; l++) column[size_t(l) * BW] = row[l];
+                Real* column = to.data() +
+                    ((size_t(j / LANES / B) * B + first) * SIZE + k * S + x - first) * LANES +
+                    j % LANES;
+                for (int l = 0; l < LANES && k + l < SIZE; l++)
+                    column[size_t(l) * S * LANES] = row[l];
             }
     }
 };
 
-// The adjoint of target k, step by step: `stride` numbers from one to the next.
-template <class L> struct Deltas {
-    const Real* first;
-    int stride;
-    Deltas(Table<L>& adjoints, int k, int n) {
-        const int b = k / L::BW, x = k % L::BW / LANES;
-        first = reinterpret_cast<const Real*>(&adjoints.at(b, n, x)) + k % LANES;
-        stride = Table<L>::stride(x) * LANES;
+// The adjoints of the targets in some steps or trials, each a row of numbers.
+template <class L> struct OneRow {  // that follow one another
+    static constexpr int RUNS = 1;
+    static constexpr int end(int) { return L::Model::SIZE; }
+};
+template <class L> struct TableRow {  // as they stand in a table, part by part
+    static constexpr int PARTS = Table<L>::PARTS;
+    static constexpr int RUNS = Table<L>::ROWWISE ? 1 : L::BLOCKS * PARTS;
+    static constexpr int end(int run) {  // of the targets of a run
+        if (run == RUNS - 1) return L::Model::SIZE;
+        const int of_block = std::min(L::B, (run % PARTS + 1) * Table<L>::S);
+        return std::min(L::Model::SIZE, (run / PARTS * L::B + of_block) * LANES);
+    }
+    static const Real* at(Table<L>& table, int n, int run) {
+        return reinterpret_cast<const Real*>(&table.at(run / PARTS, n, run % PARTS * Table<L>::S));
     }
 };
 
-// total[i][x] += sum over targets k of rows[k][x] x delta_k(n + i), for N steps and S vectors.
-template <class Target, int N, int S, int B>
-static inline void add_targets_part(vf (*total)[B], int x, const vf* rows,
-                                    Table<Target>& adjoints, int n) {
-    vf sum[N][S];
-    for (int i = 0; i < N; i++)
-        for (int s = 0; s < S; s++) sum[i][s] = total[i][x + s];
-    for (int k = 0; k < Target::Model::SIZE; k++) {
-        const Deltas<Target> delta(adjoints, k, n);
-        const vf* row = rows + size_t(k) * B + x;
-        SNN_UNROLL for (int i = 0; i < N; i++) {
-            const vf d = splat(delta.first[i * delta.stride]);
-            SNN_UNROLL for (int s = 0; s < S; s++) sum[i][s] += row[s] * d;
-        }
+// to(r)[x] += sum over targets k of panel[k][x] x delta_k of row r, for rows r and vectors x. The
+// sum of a row has the order of the targets, and does not depend on the rows beside it.
+// delta(r, i): those of the i-th run of targets; FRESH: `to` is overwritten.
+template <class Row, int R, int S, bool FRESH, class Delta, class To>
+static inline void product(const vf* panel, const Delta& delta, const To& to) {
+    vf sum[R][S];
+    for (int r = 0; r < R; r++)
+        for (int x = 0; x < S; x++) sum[r][x] = FRESH ? vf{} : to(r)[x];
+    int k = 0;
+    for (int i = 0; i < Row::RUNS; i++) {
+        const Real* of[R];
+        for (int r = 0; r < R; r++) of[r] = delta(r, i) - k;
+        for (; k < Row::end(i); k++, panel += S)
+            SNN_UNROLL for (int r = 0; r < R; r++) {
+                const vf d = everywhere(of[r] + k);
+                SNN_UNROLL for (int x = 0; x < S; x++) sum[r][x] += panel[x] * d;
+            }
     }
-    for (int i = 0; i < N; i++)
-        for (int s = 0; s < S; s++) total[i][x + s] = sum[i][s];
+    for (int r = 0; r < R; r++)
+        for (int x = 0; x < S; x++) to(r)[x] = sum[r][x];
 }
 
-template <class Target, int N, int B>
-static inline void add_targets(vf (*total)[B], const vf* rows, Table<Target>& adjoints, int n) {
-    constexpr int S = N == 1 ? B : B < 4 ? B : 4, REST = B % S;
-    for (int x = 0; x + S <= B; x += S)
-        add_targets_part<Target, N, S, B>(total, x, rows, adjoints, n);
-    if constexpr (REST > 0)
-        add_targets_part<Target, N, REST, B>(total, B - REST, rows, adjoints, n);
+// The same for all vectors of a block of B and `count` rows, from `first` on; `block`: its weights
+// by target.
+template <class Row, int B, bool FRESH, int R = Panels<B>::ROWS, class Delta, class To>
+static void products(const vf* block, int targets, int first, int count, const Delta& delta,
+                     const To& to) {
+    using P = Panels<B>;
+    for (; count >= R; first += R, count -= R)
+        for (int p = 0; p < P::COUNT; p++) {
+            const int x = P::first(p);
+            const auto rows = [&](int r, int run) { return delta(first + r, run); };
+            const auto there = [&](int r) { return to(first + r) + x; };
+            const vf* panel = block + size_t(x) * targets;
+            if (P::first(p + 1) - x == P::LEAST)
+                product<Row, R, P::LEAST, FRESH>(panel, rows, there);
+            else if constexpr (P::LEAST * P::COUNT < B)
+                product<Row, R, P::LEAST + 1, FRESH>(panel, rows, there);
+        }
+    if constexpr (R > 1)
+        if (count > 0) products<Row, B, FRESH, R / 2>(block, targets, first, count, delta, to);
 }
 
 // Sums of step n over the targets by projection K, for all neurons of the source, whose delays then
@@ -131,31 +173,20 @@ template <int K, bool FRESH, class L, class Above>
 static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Above>& by_target,
                           const Tensors<Above>& values, int b, int from, int to) {
     using Own = typename Above::template Into<K>;
-    constexpr int B = L::B, N = MAX_BLOCK / 4;
+    constexpr int B = L::B;
+    constexpr bool AXONAL = Own::DELAY == Delay::AXONAL;
     if constexpr (Own::SUMMED) {
+        using Row = TableRow<Above>;
         auto& adjoints = above.template adjoints<K>();
-        const vf* rows = by_target.template rows<K>(b);
-        vf total[N][B];
-        for (int n = from; n < to; n += N) {
-            const int first = n + N <= to ? n : std::max(from, to - N);
-            const int count = std::min(N, to - first);
-            for (auto& step : total)
-                for (auto& t : step) t = vf{};
-            if (count == N) add_targets<Above, N, B>(total, rows, adjoints, first + 1);
-            else
-                for (int i = 0; i < count; i++)
-                    add_targets<Above, 1, B>(total + i, rows, adjoints, first + i + 1);
-            for (int i = n - first; i < count; i++)
-                for (int x = 0; x < B; x++)
-                    if constexpr (Own::DELAY == Delay::AXONAL) {
-                        vectors(sums_of<K>(above, first + i + 1))[b * B + x] = total[i][x];
-                    } else {
-                        vf& at = work.dl_ds_at(first - from + i, b, x);
-                        at = FRESH ? total[i][x] : at + total[i][x];
-                    }
-        }
+        products<Row, B, FRESH || AXONAL>(
+            by_target.template block<K>(b), Above::Model::SIZE, 0, to - from,
+            [&](int i, int run) { return Row::at(adjoints, from + i + 1, run); },
+            [&](int i) {
+                if constexpr (AXONAL) return vectors(sums_of<K>(above, from + i + 1)) + b * B;
+                else return &work.dl_ds_at(i, b, 0);
+            });
     }
-    if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
+    if constexpr (Own::LISTED && AXONAL)
         for (int n = from; n < to; n++)  // a step reads the sums of later ones
             sums_of_list<K, L>(above, values, above.template adjoints<K>().row(n + 1), b, n + 1);
     if constexpr (Own::ALONE)
@@ -174,74 +205,33 @@ template <class L> struct Group {
     void add(Work<L>& own, Buffer<Int>& held) { work[count] = &own, held_after[count++] = &held; }
 };
 
-// to(trial, x) += sum over the targets k of rows[k] x delta_k in the step behind it. For trials
-// first, ... first + G - 1; delta(trial): of all targets.
-template <int G, int S, int B, class To, class Delta>
-static inline void targets_part(const vf* rows, int targets, int first, int x, const To& to,
-                                const Delta& delta_of) {
-    vf sum[G][S];
-    const Real* delta[G];
-    for (int g = 0; g < G; g++) {
-        delta[g] = delta_of(first + g);
-        for (int s = 0; s < S; s++) sum[g][s] = to(first + g, x + s);
-    }
-    for (int k = 0; k < targets; k++) {
-        const vf* row = rows + size_t(k) * B + x;
-        SNN_UNROLL for (int g = 0; g < G; g++) {
-            const vf d = splat(delta[g][k]);
-            SNN_UNROLL for (int s = 0; s < S; s++) sum[g][s] += row[s] * d;
-        }
-    }
-    for (int g = 0; g < G; g++)
-        for (int s = 0; s < S; s++) to(first + g, x + s) = sum[g][s];
-}
-
-template <int G, int B, class To, class Delta>
-static inline void targets_of_trials(const vf* rows, int targets, int first, const To& to,
-                                     const Delta& delta) {
-    constexpr int MOST = MAX_BLOCK / G, S = B < MOST ? B : MOST, REST = B % S;
-    for (int x = 0; x + S <= B; x += S) targets_part<G, S, B>(rows, targets, first, x, to, delta);
-    if constexpr (REST > 0)
-        targets_part<G, REST, B>(rows, targets, first, B - REST, to, delta);
-}
-
 // dl_ds of step n, the i-th of those at hand, by projection K into a layer of the same group, for
-// all trials and blocks; the sums of a trial do not depend on who is beside it.
+// all trials and blocks.
 template <int K, class L, class Target>
 static void targets_of_step(Group<L>& group, Group<Target>& targets,
                             const ByTarget<Target>& by_target, const Tensors<Target>& values,
                             int n, int i) {
     using Own = typename Target::template Into<K>;
-    constexpr int B = L::B, SIZE = Target::Model::SIZE;
+    constexpr int B = L::B;
+    constexpr bool AXONAL = Own::DELAY == Delay::AXONAL;
+    const auto delta = [&](int g) -> const Real* {  // those of step n + 1
+        auto& work = *targets.work[g];
+        if constexpr (Own::OWN_ADJOINTS) return work.own_adjoints[K].row(n + 1);
+        else return work.adjoint.data() + size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH;
+    };
     for (int b = 0; b < L::BLOCKS; b++) {
-        const auto to = [&](int g, int x) -> vf& {
-            if constexpr (Own::DELAY == Delay::AXONAL)
-                return vectors(sums_of<K>(*targets.work[g], n + 1))[b * B + x];
-            else return group.work[g]->dl_ds_at(i, b, x);
-        };
-        const auto delta = [&](int g) -> const Real* {  // those of step n + 1
-            auto& work = *targets.work[g];
-            if constexpr (Own::OWN_ADJOINTS) return work.own_adjoints[K].row(n + 1);
-            else
-                return work.adjoint.data() +
-                       size_t(Target::Model::PORT[Own::PORT]) * Target::WIDTH;
-        };
-        if constexpr (Own::SUMMED) {
-            if constexpr (Own::DELAY == Delay::AXONAL)
-                for (int g = 0; g < group.count; g++)
-                    for (int x = 0; x < B; x++) to(g, x) = vf{};
-            const vf* rows = by_target.template rows<K>(b);
-            int first = 0;
-            for (; first + 4 <= group.count; first += 4)
-                targets_of_trials<4, B>(rows, SIZE, first, to, delta);
-            for (; first + 2 <= group.count; first += 2)
-                targets_of_trials<2, B>(rows, SIZE, first, to, delta);
-            for (; first < group.count; first++)
-                targets_of_trials<1, B>(rows, SIZE, first, to, delta);
-        }
+        if constexpr (Own::SUMMED)
+            products<OneRow<Target>, B, AXONAL>(
+                by_target.template block<K>(b), Target::Model::SIZE, 0, group.count,
+                [&](int g, int) { return delta(g); },
+                [&](int g) {
+                    if constexpr (AXONAL)
+                        return vectors(sums_of<K>(*targets.work[g], n + 1)) + b * B;
+                    else return &group.work[g]->dl_ds_at(i, b, 0);
+                });
         if constexpr (Own::ALONE)
             for (int g = 0; g < group.count; g++) {
-                if constexpr (Own::LISTED && Own::DELAY == Delay::AXONAL)
+                if constexpr (Own::LISTED && AXONAL)
                     sums_of_list<K, L>(*targets.work[g], values, delta(g), b, n + 1);
                 add_late_targets<K>(*group.work[g], *targets.work[g], values, b, n, i);
             }

@@ -180,11 +180,11 @@ template <class P> class Eligibility : Walk<P> {
                 using Own = typename Layer<j()>::template Into<k()>;
                 static_assert(Own::SUMMED, "signals come by dense weights");
                 for (int b = 0; b < L::BLOCKS; b++) {
-                    const vf* rows = std::get<j()>(by_target).template rows<k()>(b);
                     for (int x = 0; x < L::B; x++) {
                         vf sum = {};
                         for (int o = 0; o < Output::Model::SIZE; o++)
-                            sum += rows[o * L::B + x] * reinterpret_cast<const Real*>(drive_)[o];
+                            sum += std::get<j()>(by_target).template at<k()>(b, o, x) *
+                                reinterpret_cast<const Real*>(drive_)[o];
                         traces.signal_of(b * L::B + x) = sum;
                     }
                 }

@@ -1,10 +1,11 @@
 // engine.hpp: trials, batches and threads.
 //
-// A batch is divided into slots, each with a gradient of its own; a slot's examples run one after
-// the other on whichever thread takes it, and slots are summed in their order. So the bits of a
-// result do not depend on the number of threads. Nothing is allocated between the batches of a
-// call. Where the regulariser sees averages over a batch, all its forward passes come first, and
-// what they leave is kept for the backward passes. Large programs have no slots: deferred.hpp.
+// A batch is divided into slots, each with a gradient of its own; the examples of a slot run on
+// whichever thread takes it, perhaps beside those of others, and add to it one after the other.
+// Slots are summed in their order. So the bits of a result do not depend on the number of threads.
+// Nothing is allocated between the batches of a call. Where the regulariser sees averages over a
+// batch, all its forward passes come first, and what they leave is kept for the backward passes.
+// Large programs have no slots: deferred.hpp.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "expm.hpp"
 #include "plain_copy.hpp"
 #include "ranks.hpp"
+#include "slots.hpp"
 
 namespace snn {
 
@@ -36,7 +38,7 @@ template <class P> class Engine : Walk<P> {
     // `numbers`: of each population, then of the formula of the loss and of plasticity.
     // `connected`: of each projection, layer by layer.
     Engine(int threads, const double* numbers, const Connected* connected)
-        : pool_(threads), threads_(threads), partners_(threads * TOGETHER), slots_(SLOTS),
+        : pool_(threads), threads_(threads), partners_(threads * TOGETHER),
           deferred_(threads) {
         each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
         int number = 0;  // of a projection
@@ -113,7 +115,8 @@ template <class P> class Engine : Walk<P> {
                 if (!job.train) continue;
                 const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon,
                              job.updates * updates + u + 1};
-                const int bad = update(a, job.delay_rate, t, ranks.several() ? 0 : slots_of(size));
+                const int slots = ranks.several() ? 0 : Slots(size, ranks).count;
+                const int bad = update(a, job.delay_rate, t, slots);
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
@@ -131,7 +134,7 @@ template <class P> class Engine : Walk<P> {
 
     // Gradient of the mean loss of one batch, left in the gradient tensors.
     void gradient(Job& job) {
-        const int slots = slots_of(job.count);
+        const int slots = Slots(job.count, Ranks{job}).count;
         Shares shares;
         prepare(job, job.count);
         pool_.run([&](int t) {
@@ -145,7 +148,7 @@ template <class P> class Engine : Walk<P> {
             if constexpr (Kind<Layer<I>, number()>::TRAINED) {
                 auto& total = std::get<I>(gradient_).arrays[number()];
                 const auto sum = gradient_of<I, number(), 0>(at, slots);
-                for (size_t i = 0; i < std::get<I>(*slots_[0]).arrays[number()].size(); i += LANES)
+                for (size_t i = 0; i < std::get<I>(slots_[0]).arrays[number()].size(); i += LANES)
                     *vectors(total.data() + i) = sum(i);
             }
         });
@@ -191,7 +194,7 @@ template <class P> class Engine : Walk<P> {
             SlotSum sum;
             if (total) sum.slots.push_back(total);
             for (int s = 0; s < slots; s++)
-                sum.slots.push_back(std::get<I>(*slots_[s]).arrays[NUMBER].data());
+                sum.slots.push_back(std::get<I>(slots_[s]).arrays[NUMBER].data());
             return sum;
         }
     }
@@ -293,8 +296,6 @@ template <class P> class Engine : Walk<P> {
         return *trial;
     }
 
-    static int slots_of(int64_t examples) { return int(std::min<int64_t>(SLOTS, examples)); }
-
     // Leaves the gradient of a mini-batch that ranks share; called by every thread.
     void sum_over_ranks(int t, Shares& shares, int64_t& part, const Job& job, int64_t size,
                         bool good) {
@@ -305,10 +306,10 @@ template <class P> class Engine : Walk<P> {
             deferred_.sum(t, pool_, shares, part, backward, ranks, over_ranks_, size);
             over_ranks_.say(t, ranks, pool_, good);
         } else {
-            const int slots = slots_of(size), first = int(ranks.first_of(slots));
-            over_ranks_.of_slots(t, ranks, pool_, first, int(ranks.end_of(slots)) - first, good,
+            const Slots slots(size, ranks);
+            over_ranks_.of_slots(t, ranks, pool_, slots.begin, slots.end - slots.begin, good,
                                  [&](int s, auto layer, auto number) {
-                return std::get<layer()>(*slots_[s]).arrays[number()].data();
+                return std::get<layer()>(slots_[s]).arrays[number()].data();
             });
         }
     }
@@ -327,51 +328,53 @@ template <class P> class Engine : Walk<P> {
                 return deferred_.run(t, pool_, shares, part, forward, backward, gradient_,
                                      averages_, ranks, from, size);
         const double scale = 1.0 / double(size);
-        const int slots = slots_of(size);
-        const int own = int(ranks.first_of(slots)), count = int(ranks.end_of(slots)) - own;
-        const int64_t begin = size * own / slots, end = size * (own + count) / slots;
+        const Slots slots(size, ranks);
         bool finite = true;
-        const auto each = [&](auto f) {  // f(slot, first example, how many, whether it is fresh)
-            shares.take(t, part++, count, [&](int i) {
-                const int s = own + i;
-                if (job.train && !slots_[s]) {
-                    slots_[s] = std::make_unique<AllTensors>();
-                    each_layer([&](auto l) {
-                        std::get<l()>(*slots_[s]).allocate_trained(std::get<l()>(declared_).lists);
-                    });
-                }
-                const int64_t first = from + size * s / slots;
-                const int64_t last = from + size * (s + 1) / slots;
-                for (int64_t i = first; i < last; i += TOGETHER)
-                    f(s, i, int(std::min<int64_t>(TOGETHER, last - i)), i == first);
+        const int unit = slots.at_a_time(TOGETHER, int(threads_.size()));
+        const auto each = [&](auto f) {  // f(first example, how many)
+            shares.take(t, part++, (slots.end - slots.begin + unit - 1) / unit, [&](int u) {
+                const int first = slots.begin + u * unit, end = std::min(slots.end, first + unit);
+                for (int s = first; job.train && s < end; s++) slots_.allocate(s, declared_);
+                const int64_t last = from + slots.first(end);
+                for (int64_t i = from + slots.first(first); i < last; i += TOGETHER)
+                    f(i, int(std::min<int64_t>(TOGETHER, last - i)));
             });
         };
-        Trial* trials[TOGETHER];
+        Taken<P> taken[TOGETHER];
+        const auto take = [&](int c, Trial& trial, int64_t i) {  // example `from` + i
+            const int s = slots.of(i);
+            return taken[c] = {&trial, &slots_[s], i == slots.first(s)};
+        };
         if (ONLINE && job.train) {
-            each([&](int s, int64_t i, int count, bool fresh) {
-                for (int c = 0; c < count; c++)
-                    finite &= eligible_[i + c - from]->part(forward, by_target_, *slots_[s], i + c,
-                                                            u, scale, fresh && c == 0);
+            each([&](int64_t i, int count) {
+                for (int c = 0; c < count; c++) {
+                    const auto of = take(c, *trials_[i + c - from], i + c - from);
+                    finite &= eligible_[i + c - from]->part(forward, by_target_, *of.slot, i + c,
+                                                            u, scale, of.fresh);
+                }
             });
         } else if (AVERAGED && job.train) {
-            each([&](int, int64_t i, int count, bool) {
+            each([&](int64_t i, int count) {
                 for (int c = 0; c < count; c++)
                     finite &= forward.all(*trials_[i + c - from], i + c, scale);
             });
             pool_.barrier.wait();
-            if (t == 0) average_spikes(trials_, begin, end, size, ranks, averages_);
+            if (t == 0)
+                average_spikes(trials_, slots.first(slots.begin), slots.first(slots.end), size,
+                               ranks, averages_);
             pool_.barrier.wait();
-            each([&](int s, int64_t i, int count, bool fresh) {
-                for (int c = 0; c < count; c++) trials[c] = trials_[i + c - from].get();
-                backward.all(trials, count, *slots_[s], scale, fresh);
+            each([&](int64_t i, int count) {
+                for (int c = 0; c < count; c++) take(c, *trials_[i + c - from], i + c - from);
+                backward.all(taken, count, scale);
             });
         } else {
-            each([&](int s, int64_t i, int count, bool fresh) {
+            each([&](int64_t i, int count) {
                 for (int c = 0; c < count; c++) {
-                    trials[c] = &trial_of(t, c, job);
-                    finite &= forward.all(*trials[c], i + c, scale);
+                    Trial& trial = trial_of(t, job.train ? c : 0, job);
+                    finite &= forward.all(trial, i + c, scale);
+                    take(c, trial, i + c - from);
                 }
-                if (job.train) backward.all(trials, count, *slots_[s], scale, fresh);
+                if (job.train) backward.all(taken, count, scale);
             });
         }
         return finite;
@@ -381,7 +384,7 @@ template <class P> class Engine : Walk<P> {
     std::vector<Emitted> emitted_;  // by the outputs, per example of the call
     std::vector<std::unique_ptr<Trial>> threads_, trials_;  // trials_: of the mini-batch
     std::vector<std::unique_ptr<Trial>> partners_;  // [thread][TOGETHER] more than one at a time
-    std::vector<std::unique_ptr<AllTensors>> slots_;
+    SlotGradients<P> slots_;
     AllTensors value_, first_, second_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
     typename Map<Declared, Layers>::type declared_;

@@ -11,7 +11,7 @@ namespace snn {
 
 // Of layers whose steps are differentiated: sums over targets are made for so many steps at once,
 // and so many trials are walked back together.
-constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 4;
+constexpr int STEPS_AT_ONCE = 16, MOST_TOGETHER = 8;
 
 // Spikes that arrive by rows of dense weights with axonal delays, each in two neighbouring steps.
 struct LateRows {
@@ -68,7 +68,7 @@ template <class L> struct Work {
     Draws draws;
     Buffer<Int> suppressed;  // [WIDTH] mask: above the threshold, spike dropped
     Crossings<L> crossings[M::DROPS_SPIKES ? L::STRANDS : 1];
-    Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; Deferred
+    Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; discrete, Deferred
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
     void allocate(bool table) {
@@ -88,6 +88,7 @@ template <class L> struct Work {
         if constexpr (M::DISCRETE) {
             taped.allocate(size_t(L::STEPS) * M::TAPED * L::WIDTH);
             dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
+            parameters.allocate(size_t(M::TRAINED) * L::WIDTH);
         }
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
         if constexpr (M::DROPS_SPIKES) {

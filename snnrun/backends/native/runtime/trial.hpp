@@ -27,8 +27,8 @@ template <class P> struct Trial : Walk<P> {
     template <class... Ls> static constexpr bool shared(std::tuple<Ls...>*) {
         return ((Ls::Model::DISCRETE && Ls::RECURRENT) || ...);
     }
-    // Trials of a slot that a thread walks back together, since they then share the reading of
-    // recurrent weights.
+    // Trials that a thread walks back together, since they then share the reading of recurrent
+    // weights.
     static constexpr int TOGETHER = shared(static_cast<Layers*>(nullptr)) ? MOST_TOGETHER : 1;
 
     typename Map<Work, Layers>::type work;

@@ -35,6 +35,18 @@ typedef Real uvf __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(Real))
 
 static inline vf splat(Real x) { return vf{} + x; }
 static inline vf splat(vf x) { return x; }
+// A number that is read from memory into all lanes.
+static inline vf everywhere(const Real* x) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(Real) == 4) return (vf)_mm512_set1_ps(float(*x));
+    else return (vf)_mm512_set1_pd(double(*x));
+#elif defined(__AVX__)
+    if constexpr (sizeof(Real) == 4) return (vf)_mm256_set1_ps(float(*x));
+    else return (vf)_mm256_set1_pd(double(*x));
+#else
+    return splat(*x);
+#endif
+}
 // The same, of which the compiler knows nothing.
 static inline vf in_register(vf x) {
 #if defined(__x86_64__) && defined(__AVX512F__)
