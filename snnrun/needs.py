@@ -1,7 +1,8 @@
 """How much memory a run will need, so that one that cannot be is refused before its build.
 
-The figures follow the arrays of backends/native/runtime (layer.hpp, engine.hpp, deferred.hpp),
-which a change there should be entered here too; tests compare them with what real runs took.
+The figures follow the arrays of backends/native/runtime (layer.hpp, engine.hpp, checkpoints.hpp and
+deferred.hpp), which a change there should be entered here too; tests compare them with what real
+runs took.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from snnrun.numbers import size_in_words
 from snnrun.rules.learning import Gradient
 from snnrun.schema.fields import INPUT
 
-SLOTS, TOGETHER, MOST_OF_A_WAVE = 16, 8, 64  # as in the runtime
+SLOTS, MOST_OF_A_WAVE = 16, 64  # as in the runtime
 LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
+TAPE, TOGETHER_BYTES, STEPS_AT_ONCE = 16 << 20, 128 << 20, 16
+TOGETHER = (8, 4, 2)  # trials, of which the first that fit are walked together
 MATRICES = 4  # [P, Q] of backend numpy: weights, with their delays, and two gradients
 TENSORS = 4  # of backend numpy: value, moments, gradient
 LIBRARIES = 20 << 20  # what is still to be loaded: the program, the writers of files
@@ -124,8 +127,11 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
     tables = [(config.steps + 2) * x.population.size * real for x in network.layers]
     trials = threads
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "backend.threads")
+    kept = _steps_kept(config, network, real) if discrete else config.steps
     if shared:
-        trials *= min(TOGETHER, config.N_BATCH)
+        of_trial = sum(tables) + kept * _of_states(network, real)
+        together = next((n for n in TOGETHER if n * of_trial <= TOGETHER_BYTES), 1)
+        trials *= min(together, config.N_BATCH)
         keys = (*keys, "N_BATCH")
     if deferred:
         room = max(TABLES * threads, network.input.size * first * real // 2)
@@ -141,7 +147,7 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
         states = len(population.neuron.states)
         size += table + population.size * (2 * states * real + 16)
         if population.trained or discrete:
-            size += states * table
+            size += (kept + 2) * population.size * states * real
         size += sum(_of_arrivals(config, network, p, real) for p in layer.projections)
     return Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
 
@@ -160,6 +166,22 @@ def _traces(config: Config, network: Network, real: int) -> Iterator[Part]:
     )
     keys = (*_hidden_keys(config), "N_BATCH")
     yield Part(f"traces in {config.N_BATCH} trials", size * config.N_BATCH, keys)
+
+
+def _of_states(network: Network, real: int) -> int:
+    """Return the bytes of all states of a step."""
+    populations = [layer.population for layer in network.layers]
+    return sum(p.size * len(p.neuron.states) * real for p in populations if p.neuron is not None)
+
+
+def _steps_kept(config: Config, network: Network, real: int) -> int:
+    """Return of how many steps of a trial a discrete rule keeps states (checkpoints.hpp)."""
+    of_step, steps = _of_states(network, real), STEPS_AT_ONCE
+    if of_step * config.steps <= TAPE:
+        return config.steps
+    while 2 * steps * of_step <= TAPE:
+        steps *= 2
+    return steps + config.steps // steps  # and layers at the start of each segment
 
 
 def _of_arrivals(config: Config, network: Network, projection: Projection, real: int) -> int:

@@ -52,7 +52,10 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "v_reset": (0.0, -0.3),
     "integrator": ("exact", "euler"),
     "disturbed": (False, True),
+    "in_segments": (False, True),
 }
+# States are kept for the fewest steps, as those of long trials are; trials are walked back alone.
+SEGMENTS, ALONE = ("-DSNN_TAPE=1",), ("-DSNN_TOGETHER=1",)
 
 
 FOUND = pairwise(FACTORS)
@@ -106,7 +109,7 @@ def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
         spikes=spikes,
         **({"noise": 0.05, "spike_dropout": 0.4} if choice["disturbed"] else {}),
     )
-    backend = native(program)
+    backend = native(program, flags=SEGMENTS if choice["in_segments"] else ())
     load_weights(backend, case.weights)
     load_parameters(backend, case)
     maps = reference.step_maps(case, DT, choice["integrator"])
@@ -164,6 +167,25 @@ def test_a_gradient_does_not_depend_on_who_is_walked_back_beside_it() -> None:
         for name, array in gradients_of(backend).items():
             wanted = sum(part * one[name] for part, one in zip(share, alone, strict=True))
             assert np.linalg.norm(array - wanted) <= 1e-13 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_bits_do_not_depend_on_how_many_trials_and_states_are_kept(threads: int) -> None:
+    case = lif_problem(hidden_layers=2)
+    program = program_of(case, DT, spikes=SpikeDerivative())
+    data, examples, found = data_of(case, DT), np.arange(43) % 6, []
+    for flags in ((), SEGMENTS, ALONE):
+        backend = native(
+            program, precision="float32", contraction=True, threads=threads, flags=flags
+        )
+        load_weights(backend, case.weights)
+        load_parameters(backend, case)
+        backend.gradient(data, examples)
+        found.append(gradients_of(backend))
+    for name, array in found[0].items():
+        assert array.any(), name
+        for other in found[1:]:
+            np.testing.assert_array_equal(other[name], array)
 
 
 def test_spikes_and_losses_are_those_of_rule_eventprop() -> None:

@@ -120,8 +120,7 @@ static inline void jump_strand(Work<L>& work, const ConstantsOf<L>& constants, R
 // States of the neurons of vector v before step n, arrivals added.
 template <class L> static inline void load_tape(const Work<L>& work, vf* x, int v, int n) {
     constexpr int STATES = L::Model::STATES;
-    for (int i = 0; i < STATES; i++)
-        x[i] = vectors(work.tape.data() + (size_t(n) * STATES + i) * L::WIDTH)[v];
+    for (int i = 0; i < STATES; i++) x[i] = work.tape_of(n)[i * (L::WIDTH / LANES) + v];
 }
 
 // lam <- J^T lam for the neurons of vector v in step n, of which those in `held` are refractory.

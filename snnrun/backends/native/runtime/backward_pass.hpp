@@ -2,6 +2,7 @@
 // that they leave in a slot.
 #pragma once
 #include "backward_part.hpp"
+#include "forward_pass.hpp"
 #include "gather.hpp"
 #include "discrete.hpp"
 #include "losses.hpp"
@@ -27,11 +28,20 @@ template <class P> struct BackwardPass : Walk<P> {
     static constexpr int COUNT = std::tuple_size_v<Layers>;
     template <int I> using Layer = std::tuple_element_t<I, Layers>;
 
+    using AllByTarget = typename Map<ByTarget, Layers>::type;
+    using AllAverages = typename Map<Averages, Layers>::type;
+
+    const ForwardPass<P>& forward;
     const AllTensors& value;
     const typename Map<Coefficients, Layers>::type& coefficients;
-    const typename Map<ByTarget, Layers>::type& by_target;
-    const typename Map<Averages, Layers>::type& averages;
+    const AllByTarget& by_target;
+    const AllAverages& averages;
     const typename P::Plasticity& plasticity;
+
+    BackwardPass(const ForwardPass<P>& forward, const AllByTarget& by_target,
+                 const AllAverages& averages, const typename P::Plasticity& plasticity) :
+        forward(forward), value(forward.value), coefficients(forward.coefficients),
+        by_target(by_target), averages(averages), plasticity(plasticity) {}
 
     // The trials of a slot are in their order. What is left of one in its slot does not depend on
     // the others that are walked with it.
@@ -166,8 +176,12 @@ template <class P> struct BackwardPass : Walk<P> {
                                           std::get<FIRST + I>(taken[t].trial->held).at),
              ...);
         (std::get<I>(walks).begin(), ...);
-        for (int to = P::STEPS; to > 0; to -= STEPS_AT_ONCE) {
-            const int from = std::max(0, to - STEPS_AT_ONCE);
+        for (int to = P::STEPS, from; to > 0; to = from) {
+            from = (to - 1) / STEPS_AT_ONCE * STEPS_AT_ONCE;
+            if constexpr (constexpr int SEGMENT = Trial::Kept::SEGMENT; SEGMENT < P::STEPS)
+                for (int t = 0; t < count && to % SEGMENT == 0 && to < P::STEPS; t++)
+                    forward.template again<FIRST>(*taken[t].trial, to - SEGMENT,
+                                                  std::integer_sequence<int, I...>{});
             for (int t = 0; t < count; t++)
                 (sent_from_above<FIRST + I>(*taken[t].trial, from, to), ...);
             for (int n = to - 1; n >= from; n--) {

@@ -22,7 +22,7 @@ template <class L> struct Taped {
     inline void operator()(int n, int v, const vf* x) {
         vf kept[TAPED];
         L::Model::tape(x, kept);
-        vf* rows = vectors(work.taped.data() + size_t(n) * TAPED * L::WIDTH);
+        vf* rows = work.taped_of(n);
         for (int i = 0; i < TAPED; i++) rows[i * (L::WIDTH / LANES) + v] = kept[i];
     }
 };
@@ -57,7 +57,7 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
             spikes.each_of_block(b, m, [&](int i) { held_after[b * L::BW + i] = m; });
     }
     vf* lam = vectors(work.adjoint.data());
-    const vf* taped = vectors(work.taped.data() + size_t(n) * TAPED * L::WIDTH);
+    const vf* taped = work.taped_of(n);
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
         const auto k = constants + v * LANES;
@@ -136,7 +136,7 @@ template <class L> class DiscreteReturn {
         constexpr int V = L::WIDTH / LANES;
         for (int g = 0; g < group.count; g++) {
             auto& work = *group.work[g];
-            const vf* taped = vectors(work.taped.data()) + size_t(n) * M::TAPED * V;
+            const vf* taped = work.taped_of(n);
             for (int v = 0; v < M::TAPED * V; v++) __builtin_prefetch(taped + v);
             for (int v = 0; L::TABLED && v < M::PORTS * V; v++)
                 __builtin_prefetch(&work.input_adjoint[v / V].at(v % V / L::B, n, v % L::B), 1);

@@ -200,7 +200,7 @@ template <class P> class Eligibility : Walk<P> {
         using M = typename L::Model;
         constexpr int S = M::STATES, V = L::WIDTH / LANES;
         const auto k = constants + v * LANES;
-        const vf* taped = vectors(work.taped.data() + size_t(n) * M::TAPED * L::WIDTH);
+        const vf* taped = work.taped_of(n);
         vf s[M::TAPED + 1];
         for (int i = 0; i < M::TAPED; i++) s[i] = taped[i * V + v];
         vf slope = M::surrogate(s, k);

@@ -301,8 +301,8 @@ template <class P> class Engine : Walk<P> {
                         bool good) {
         const Ranks ranks{job};
         if constexpr (Deferred<P>::ON) {
-            const BackwardPass<P> backward{{},         value_,    coefficients_,
-                                           by_target_, averages_, plasticity_};
+            const ForwardPass<P> forward = forward_pass(job);
+            const BackwardPass<P> backward(forward, by_target_, averages_, plasticity_);
             deferred_.sum(t, pool_, shares, part, backward, ranks, over_ranks_, size);
             over_ranks_.say(t, ranks, pool_, good);
         } else {
@@ -320,8 +320,7 @@ template <class P> class Engine : Walk<P> {
     bool run_batch(int t, Shares& shares, int64_t& part, const Job& job, int64_t from,
                    int64_t size, int u) {
         const ForwardPass<P> forward = forward_pass(job);
-        const BackwardPass<P> backward{{},         value_,    coefficients_,
-                                       by_target_, averages_, plasticity_};
+        const BackwardPass<P> backward(forward, by_target_, averages_, plasticity_);
         const Ranks ranks{job};
         if constexpr (Deferred<P>::ON)
             if (job.train)
@@ -372,7 +371,7 @@ template <class P> class Engine : Walk<P> {
                 for (int c = 0; c < count; c++) {
                     Trial& trial = trial_of(t, job.train ? c : 0, job);
                     finite &= forward.all(trial, i + c, scale);
-                    take(c, trial, i + c - from);
+                    if (job.train) take(c, trial, i + c - from);
                 }
                 if (job.train) backward.all(taken, count, scale);
             });

@@ -141,7 +141,7 @@ static inline bool step_block(Work<L>& work, const Tensors<L>& weights,
         }
         if constexpr (L::TAPE)
             for (int i = 0; i < M::STATES; i++)
-                vectors(work.tape.data() + (size_t(n) * M::STATES + i) * L::WIDTH)[v] = s[i];
+                work.tape_of(n)[i * (L::WIDTH / LANES) + v] = s[i];
         vi held = {};
         if constexpr (M::REFRACTORY > 0) {
             held = reinterpret_cast<const vi*>(work.free_from.data())[v] > vi{} + n;

@@ -102,7 +102,26 @@ template <class P> struct ForwardPass : Walk<P> {
         return std::isfinite(finish(trial, i, scale));
     }
 
+    // Runs the group of layers FIRST + I through the segment that begins with step `from` again.
+    template <int FIRST, int... I>
+    void again(Trial& trial, int from, std::integer_sequence<int, I...>) const {
+        std::tuple<Seen<Layer<FIRST + I>>...> seen{
+            Seen<Layer<FIRST + I>>{std::get<FIRST + I>(trial.work)}...};
+        std::tuple<Course<Layer<FIRST + I>>...> courses{
+            Course<Layer<FIRST + I>>(std::get<FIRST + I>(trial.work), constants<FIRST + I>())...};
+        (std::get<FIRST + I>(trial.checkpoints)[from / Kept::SEGMENT].restore(
+             std::get<FIRST + I>(trial.work)),
+         ...);
+        segment<FIRST>(trial, courses, from, std::integer_sequence<int, I...>{},
+                       std::get<I>(seen)...);
+    }
+
   private:
+    using Kept = typename Trial::Kept;
+    // Whether the states of a group are kept for a segment alone.
+    template <int FIRST> static constexpr bool in_segments() {
+        return Layer<FIRST>::Model::DISCRETE && !Kept::WHOLE;
+    }
     template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
     // Walks the layers of a group: layer I, which `before` come before.
@@ -148,15 +167,29 @@ template <class P> struct ForwardPass : Walk<P> {
     template <int FIRST, class... Observers>
     void walk(Trial& trial, Observers&... observers) const {
         using L = Layer<FIRST>;
-        if constexpr (!L::STEPWISE)
+        if constexpr (!L::STEPWISE && !in_segments<FIRST>())
             forward_blocks<L>(std::get<FIRST>(trial.work), std::get<FIRST>(value),
                               constants<FIRST>(), trial, observers..., 0, L::BLOCKS);
-        else steps<FIRST>(trial, std::index_sequence_for<Observers...>{}, observers...);
+        else
+            steps<FIRST>(trial, std::make_integer_sequence<int, int(sizeof...(Observers))>{},
+                         observers...);
+    }
+
+    // A segment of the steps of a group. Run again, it does the same to the last bit: it is the
+    // same code.
+    template <int FIRST, class Courses, int... I, class... Observers>
+    __attribute__((noinline)) void segment(Trial& trial, Courses& courses, int from,
+                                           std::integer_sequence<int, I...>,
+                                           Observers&... observers) const {
+        const int end = std::min(from + Kept::SEGMENT, P::STEPS);
+        for (int n = from; n < end; n++)
+            (std::get<I>(courses).step(std::get<FIRST + I>(value), trial, observers, n, false),
+             ...);
     }
 
     // All layers of a group, step by step.
-    template <int FIRST, size_t... I, class... Observers>
-    void steps(Trial& trial, std::index_sequence<I...>, Observers&... observers) const {
+    template <int FIRST, int... I, class... Observers>
+    void steps(Trial& trial, std::integer_sequence<int, I...>, Observers&... observers) const {
         constexpr int T = P::STEPS;
         std::tuple<Course<Layer<FIRST + I>>...> courses{
             Course<Layer<FIRST + I>>(std::get<FIRST + I>(trial.work), constants<FIRST + I>())...};
@@ -165,6 +198,19 @@ template <class P> struct ForwardPass : Walk<P> {
         const int last =
             may_rest ? std::max({last_arrival<Layer<FIRST + I>>(trial, T)...}) : T;
         (std::get<I>(courses).begin_steps(), ...);
+        if constexpr (in_segments<FIRST>()) {
+            constexpr int COUNT = (T + Kept::SEGMENT - 1) / Kept::SEGMENT;
+            (std::get<FIRST + I>(trial.checkpoints).resize(COUNT), ...);
+            for (int s = 0; s < COUNT; s++) {
+                if (job.train)
+                    (std::get<FIRST + I>(trial.checkpoints)[s].keep(
+                         std::get<FIRST + I>(trial.work)),
+                     ...);
+                segment<FIRST>(trial, courses, s * Kept::SEGMENT,
+                               std::integer_sequence<int, I...>{}, observers...);
+            }
+            return;
+        }
         for (int n = 0; n < T; n++) {
             const bool tail = may_rest && n >= last;
             bool alive = false;

@@ -58,6 +58,7 @@ template <class L> struct Work {
     Buffer<Real> sums[L::COUNT];  // discrete: [step][PRE] over targets, before axonal delays
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
     Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; dl_ds_at
+    int step_bits = -1;         // by which steps find their place in them; less hold a segment
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
     Table<L> input_adjoint[M::PORTS];    // at the start of each step
     Buffer<Real> push;                   // [WIDTH] added to the read-out state's adjoint at the end
@@ -71,7 +72,9 @@ template <class L> struct Work {
     Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; discrete, Deferred
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
-    void allocate(bool table) {
+    void allocate(bool table, int segment) {  // of steps whose states are kept; a power of 2
+        const size_t steps = M::DISCRETE ? segment : L::STEPS;
+        if (steps < L::STEPS) step_bits = segment - 1;
         if (M::SPIKING)
             for (auto& s : spikes) s.allocate();
         if (!L::DIRECT) entered.allocate(OfLayer<L>::MOST);
@@ -84,9 +87,9 @@ template <class L> struct Work {
             if (Own::DELAY == Delay::AXONAL && Own::discrete())
                 sums[k()].allocate(size_t(L::STEPS + 1) * Own::PRE);
         });
-        if (L::TAPE) tape.allocate(size_t(L::STEPS) * M::STATES * L::WIDTH);
+        if (L::TAPE) tape.allocate(steps * M::STATES * L::WIDTH);
         if constexpr (M::DISCRETE) {
-            taped.allocate(size_t(L::STEPS) * M::TAPED * L::WIDTH);
+            taped.allocate(steps * M::TAPED * L::WIDTH);
             dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
             parameters.allocate(size_t(M::TRAINED) * L::WIDTH);
         }
@@ -101,6 +104,14 @@ template <class L> struct Work {
         push.allocate(L::WIDTH), push.zero();
         if (M::SIGNAL_PLUS || M::SIGNAL_MINUS)
             signals.allocate(size_t(2) * L::STEPS * L::WIDTH);
+    }
+    // Where what is kept of step n begins.
+    vf* tape_of(int n) { return vectors(tape.data() + size_t(kept(n)) * M::STATES * L::WIDTH); }
+    const vf* tape_of(int n) const { return const_cast<Work*>(this)->tape_of(n); }
+    vf* taped_of(int n) { return vectors(taped.data() + size_t(kept(n)) * M::TAPED * L::WIDTH); }
+    int kept(int n) const {
+        if constexpr (M::DISCRETE) return n & step_bits;
+        else return n;
     }
     // derivative of the loss by the spikes of vector x of block b, in the i-th of the steps at hand
     vf& dl_ds_at(int i, int b, int x) {

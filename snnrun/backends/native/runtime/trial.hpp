@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 
+#include "checkpoints.hpp"
 #include "forward.hpp"
 #include "job.hpp"
 
@@ -29,10 +30,12 @@ template <class P> struct Trial : Walk<P> {
     }
     // Trials that a thread walks back together, since they then share the reading of recurrent
     // weights.
-    static constexpr int TOGETHER = shared(static_cast<Layers*>(nullptr)) ? MOST_TOGETHER : 1;
+    using Kept = Keeping<Layers>;
+    static constexpr int TOGETHER = shared(static_cast<Layers*>(nullptr)) ? Kept::together() : 1;
 
     typename Map<Work, Layers>::type work;
     typename Map<HeldAfter, Layers>::type held;
+    typename Map<Checkpoints, Layers>::type checkpoints;  // [segment], where there are several
     typename P::Loss loss;
     Dropout dropout;
     Events events{};
@@ -44,7 +47,7 @@ template <class P> struct Trial : Walk<P> {
     explicit Trial(const typename P::Formula& formula, int first_table = 0) : loss{formula} {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
-            std::get<I>(work).allocate(I >= first_table);
+            std::get<I>(work).allocate(I >= first_table, Kept::SEGMENT);
             std::get<I>(held).at.allocate(std::tuple_element_t<I, Layers>::WIDTH);
         });
         loss.allocate();
