@@ -13,7 +13,8 @@ from typing import Any
 from gpu import found, messages, parity, resume, speed
 from gpu.choice import Choice
 
-PARTS = ("found", "parity", "messages", "resume", "speed")
+FOUND = "found"
+PARTS = (FOUND, "parity", "messages", "resume", "speed")
 DEVICES = ("cuda", "hip", "single_threaded_cpu")
 MOST_WORKERS = 12
 # s; of a GPU's compiler a program takes about 20 of a core
@@ -24,7 +25,7 @@ Work = Callable[[Choice, Path, Path], dict[str, Any]]  # choice, folder of all, 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A check. ``first``: others need it; ``alone``: nothing else runs meanwhile."""
+    """A check. ``first``: it comes before all others; ``alone``: nothing else runs meanwhile."""
 
     part: str
     name: str
@@ -56,7 +57,7 @@ def _jobs(choice: Choice) -> Iterator[Job]:
     def job(part: str, name: str, work: Work, seconds: float, **more: bool) -> Job:
         return Job(part=part, name=name, work=work, choice=choice, seconds=slow * seconds, **more)
 
-    yield job("found", "what there is", found.check, QUICK, first=True)
+    yield job(FOUND, "what there is", found.check, QUICK, first=True)
     yield job("speed", "data in SHD's layout", speed.write_data, 2 * QUICK, first=True)
     for setting in speed.settings_of(choice):  # the builds that take longest come first
         yield job("speed", f"build {setting.name}", partial(speed.build, setting), BUILDING)

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from gpu.jobs import Job
+from gpu.jobs import FOUND, Job
 from gpu.outcome import TOP, FailedError, SkippedError
 
 from snnrun.errors import SnnrunError
@@ -27,27 +28,40 @@ JOB, RESULT, SAID = "job.pickle", "result.json", "said.txt"
 LAST_LINES = 12  # of what a failed job said
 
 
-def run_all(jobs: Sequence[Job], folder: Path, *, seconds: float, workers: int) -> list[Result]:
+def run_all(
+    jobs: Sequence[Job],
+    folder: Path,
+    *,
+    seconds: float,
+    workers: int,
+    note: Callable[[list[Result]], None] = lambda results: None,
+) -> list[Result]:
     """Run jobs and return their results: untimed ones side by side, then the others one by one.
 
-    A job that others need comes first. All of it takes at most ``seconds``.
+    ``first`` jobs come before them; without a device that can be used nothing else is begun. All
+    of it takes at most ``seconds``. ``note`` is given what there is after each job.
     """
     end = time.monotonic() + seconds
-    results: list[Result] = []
+    results: dict[str, Result] = {}
+    one_at_a_time = Lock()
 
     def run(job: Job) -> Result:
         result = _run(job, folder, min(job.seconds, end - time.monotonic()))
-        print(f"{result['state']:8} {job.name}  {result['seconds']:.1f} s", flush=True)
+        with one_at_a_time:
+            results[job.name] = result
+            note([results[job.name] for job in jobs if job.name in results])
+            print(f"{result['state']:8} {job.name}  {result['seconds']:.1f} s", flush=True)
         return result
 
     for job in jobs:
-        if job.first:
-            results.append(run(job))
-            if results[-1]["state"] == "failed":
-                return results
+        if job.first and run(job)["state"] == "failed" and job.part == FOUND:
+            return list(results.values())
     with ThreadPoolExecutor(workers) as pool:
-        results += pool.map(run, [job for job in jobs if not job.first and not job.alone])
-    return results + [run(job) for job in jobs if job.alone]
+        list(pool.map(run, [job for job in jobs if not job.first and not job.alone]))
+    for job in jobs:
+        if job.alone:
+            run(job)
+    return [results[job.name] for job in jobs]
 
 
 def _run(job: Job, folder: Path, limit: float) -> Result:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,19 @@ def test_a_check_that_fails_hangs_or_ends_its_process_leaves_the_others(tmp_path
     assert table.splitlines()[-1].split() == ["passes", "12.5", *["-"] * 5]
 
 
-def test_no_check_is_begun_without_what_all_need_or_when_time_is_over(tmp_path: Path) -> None:
-    results = run_all([job(differs, first=True), job(passes)], tmp_path, seconds=60, workers=2)
+def test_no_check_is_begun_without_a_device_or_when_time_is_over(tmp_path: Path) -> None:
+    nothing = replace(job(differs, first=True), part="found")
+    results = run_all([nothing, job(passes)], tmp_path, seconds=60, workers=2)
     assert [result["name"] for result in results] == ["differs"]
-    (late,) = run_all([job(passes)], tmp_path, seconds=0, workers=2)
-    assert (late["state"], late["seconds"]) == ("failed", 0)
-    assert "time for the whole check was over" in late["why"]
+    noted: list[list[str]] = []
+
+    def note(results: list[dict[str, Any]]) -> None:
+        noted.append([one["name"] for one in results])
+
+    late = run_all([job(passes), job(differs)], tmp_path, seconds=0, workers=1, note=note)
+    assert [(one["state"], one["seconds"]) for one in late] == [("failed", 0)] * 2
+    assert "time for the whole check was over" in late[0]["why"]
+    assert noted == [["passes"], ["passes", "differs"]]
 
 
 def test_every_check_has_a_folder_of_its_own_and_cuda_has_graphs_too() -> None:
