@@ -21,6 +21,7 @@ from snnrun.connectivity import read
 from snnrun.connectivity.convolution import CONV1D
 from snnrun.connectivity.lists import LIST, SPARSE
 from snnrun.errors import ConfigError, ModelError, NumericalError
+from snnrun.keys.kinds import shown
 from snnrun.models.declare import Neuron
 from snnrun.network.build import build_network, find_loss, find_rule
 from snnrun.network.delays import Delays
@@ -49,6 +50,10 @@ from snnrun.testing.problems import (
 CHANNELS, HIDDEN, OUTPUTS, LABEL = 6, 5, 3, 1
 SIDES, DEPTH = (3, 4, 5, 6, 8, 10, 12), 1  # of an input with a shape, and its channels
 DELAYED = 0.25  # of the trial, the longest delay
+LEFT_OUT = {  # keys that a check does without
+    "LOSS_WINDOW": "the trial is a short one, and all of it counts",
+    "REG_TYPE": "its push is no derivative of the loss",
+}
 LONGEST_DELAY = 1e3  # ms, where a configuration does not say it
 
 
@@ -101,18 +106,7 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
         duration=duration,
     )
     scales = [_scale(layer, duration) for layer in network.layers]
-    print(
-        f"{network.shape} of {', '.join(_names(network))}; loss {loss.name}; integrator "
-        f"{config.network.integrator}; {duration:g} ms; MODEL_SEED={config.MODEL_SEED}"
-    )
-    if config.HIDDEN_NOISE or config.PDROP_HIDDEN:
-        print("without HIDDEN_NOISE and PDROP_HIDDEN: the exact simulation draws nothing")
-    if _delays(network):
-        print(
-            f"delays: drawn anew, up to {longest:g} ms, so that spikes arrive in so short a trial"
-        )
-    if config.REG_TYPE != "none":
-        print(f"without REG_TYPE={config.REG_TYPE}: its push is no derivative of the loss")
+    _show_problem(problem, config, longest)
     problem, candidates = _with_spikes(config, problem, scales, dts)
     comparison = compare(
         problem, candidates, scales, dts, config.network.integrator, _options(config)
@@ -125,6 +119,26 @@ def check_gradients(config: Config, steps: Sequence[float] = STEPS) -> bool:
             "MODEL_SEED, or a loss to which every spike matters, such as LOSS_TYPE=sum"
         )
     return comparison.passed
+
+
+def _show_problem(problem: Problem, config: Config, longest: float) -> None:
+    """Print what is checked, and what of the configuration is not; ``longest``: of the delays."""
+    network, loss = problem.network, problem.loss
+    print(
+        f"{network.shape} of {', '.join(_names(network))}; loss {loss.name}; integrator "
+        f"{config.network.integrator}; {problem.duration:g} ms; MODEL_SEED={config.MODEL_SEED}"
+    )
+    if config.HIDDEN_NOISE or config.PDROP_HIDDEN:
+        print("without HIDDEN_NOISE and PDROP_HIDDEN: the exact simulation draws nothing")
+    if _delays(network):
+        print(
+            f"delays: drawn anew, up to {longest:g} ms, so that spikes arrive in so short a trial"
+        )
+    if loss.readout.courses:
+        print("target courses: sinusoids, one for each output")
+    for key, why in LEFT_OUT.items():
+        if (value := config.get(key)) not in (None, "none"):
+            print(f"without {key}={shown(value)}: {why}")
 
 
 def _small_network(config: Config) -> Network:

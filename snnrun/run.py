@@ -33,6 +33,7 @@ from snnrun.network.build import (
     find_regulariser,
     find_rule,
     initial_weights,
+    window_of,
 )
 from snnrun.network.network import Network
 from snnrun.parallel.open import open_shared
@@ -256,6 +257,7 @@ def program_of(config: Config, network: Network) -> Program:
         steps=config.steps,
         dt=config.DT_MS,
         integrator=config.network.integrator,
+        window=window_of(config),
         regulariser=regulariser,
         regulariser_values=strengths,
         average_spikes=config.AVG_SNSUM,

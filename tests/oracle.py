@@ -51,6 +51,11 @@ class Problem:
     labels: tuple[int, ...]
     loss: Loss
     duration: float
+    courses: Array | None = None  # target potentials of the grid, [examples, steps, outputs]
+
+    def course(self, example: int) -> Array | None:
+        """Target potentials of an example, if there are any."""
+        return None if self.courses is None else self.courses[example]
 
     def steps(self, dt: float) -> int:
         return round(self.duration / dt)

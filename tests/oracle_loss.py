@@ -15,7 +15,8 @@ class Loss:
     """``tau_0``, ``tau_1``, ``alpha`` belong to the first_spike losses, others to one loss each.
 
     ``kinks`` (grid only): the hidden spike that turns a rising readout into a falling one carries
-    the derivative of the ``max`` loss by its time.
+    the derivative of the ``max`` loss by its time. ``window``: of the grid only, the first of the
+    steps that are read and the one after the last.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Loss:
     tau_decay: float = 5.0
     dt_ms: float = 5.0
     kinks: bool = True
+    window: tuple[int, int] | None = None
 
     @property
     def of_spikes(self) -> bool:

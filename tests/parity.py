@@ -21,9 +21,9 @@ from snnrun.backends.native.emit import generate
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import SpikeData, Targets
+from snnrun.datasets.spikes import Courses, SpikeData, Targets
 from snnrun.models.declare import Neuron, Parameter
-from snnrun.models.losses import LOSSES, TARGET_LOSSES
+from snnrun.models.losses import BUILT_IN
 from snnrun.models.neurons import LIF, MEMBRANE, NEURONS
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
@@ -111,7 +111,7 @@ def program_of(
 ) -> Program:
     """Return the problem as a Program on a grid of ``dt`` ms; ``spikes``: with rule=surrogate."""
     tau_mem = problem.layers[-1].parameters["tau_mem"]
-    loss = {**LOSSES, **TARGET_LOSSES}[problem.loss.name]
+    loss = BUILT_IN[problem.loss.name]
     values = {**problem.loss.values, "TAU_MEM": tau_mem[0]}
     return compile_program(
         network_of(problem, train=train, noise=noise, spike_dropout=spike_dropout),
@@ -120,6 +120,7 @@ def program_of(
         steps=problem.steps(dt),
         dt=dt,
         integrator=integrator,
+        window=problem.loss.window,
         regulariser=regulariser,
         regulariser_values=strengths,
         average_spikes=average_spikes,
@@ -135,7 +136,7 @@ def data_of(problem: Problem, dt: float) -> SpikeData:
     steps = np.array([step for one in events for step, _ in one], np.int32)
     channels = np.array([channel for one in events for _, channel in one], np.uint16)
     counts = np.array([len(one) for one in events], np.int64)
-    return pack(
+    data = pack(
         Events(steps=steps, channels=channels, counts=counts),
         labels=np.array(problem.labels, np.int32),
         n_steps=problem.steps(dt),
@@ -143,6 +144,10 @@ def data_of(problem: Problem, dt: float) -> SpikeData:
         n_classes=problem.layers[-1].size,
         merge=False,
     )
+    if problem.courses is None:
+        return data
+    values = problem.courses.astype(np.float32)
+    return replace(data, courses=Courses(values=values, rows=np.arange(n)))
 
 
 def with_targets(data: SpikeData, targets_ETK: np.ndarray) -> SpikeData:

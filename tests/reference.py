@@ -201,7 +201,8 @@ def gradient(
     for event in problem.events(dt, example):
         arrivals[event] += 1.0
     label, activity = problem.labels[example], arrivals.sum(1)
-    readout = read_out(problem.loss, layers[-1], voltage, spikes, dt, label, activity, euler)
+    seen = voltage, spikes, dt, label, activity, euler, problem.course(example)
+    readout = read_out(problem.loss, layers[-1], *seen)
     drive = np.zeros(tapes[-1].spikes.shape) + readout.drive
     dl_dt = [np.zeros(tape.spikes.shape) for tape in tapes]  # by the spike times of every layer
     dl_dt[-1] += readout.dl_dt
@@ -319,8 +320,9 @@ def _add_kinks(problem: Problem, tapes: Sequence[Tape], drive: Array, dl_dt: Arr
     """
     output = problem.layers[-1]
     A = MODELS[output.model].matrix(output.parameters)
-    for k, n in enumerate(tapes[-1].stepped[:, V].argmax(0)):
-        if n == len(dl_dt) - 1:  # spikes of the last step arrive nowhere
+    first, last = problem.loss.window or (0, len(dl_dt))
+    for k, n in enumerate(first + tapes[-1].stepped[first:last, V].argmax(0)):
+        if n == last - 1:  # its spikes arrive nowhere, or where nothing is read
             continue
         pulls = tapes[-2].spikes[n] * problem.weights["hid_to_out"][:, k] * A[k, V, IN]
         rise = A[k, V] @ tapes[-1].stepped[n, :, k]

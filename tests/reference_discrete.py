@@ -100,7 +100,8 @@ def gradient(
     if target is None:
         label, activity = problem.labels[example], arrivals.sum(1)
         V_of, spikes = tapes[-1].stepped[:, V], tapes[-1].spikes
-        readout = read_out(problem.loss, layers[-1], V_of, spikes, dt, label, activity, euler)
+        seen = V_of, spikes, dt, label, activity, euler, problem.course(example)
+        readout = read_out(problem.loss, layers[-1], *seen)
     else:
         value, sent_by_loss = van_rossum(problem.loss, target, tapes[-1].spikes, dt)
         readout = Readout(loss=value, prediction=-1)

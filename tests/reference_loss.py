@@ -31,12 +31,16 @@ def read_out(
     label: int,
     arrivals: Array,
     euler: bool = False,
+    course: Array | None = None,
 ) -> Readout:
     """Evaluate the loss on the output ``layer``: ``voltage`` and ``spikes`` are [T, K].
 
     ``arrivals`` [T]: input events of each step. ``euler``: their activity decays by a step of it.
+    ``course`` [T, K]: of the loss mse.
     """
     steps, n_classes = voltage.shape
+    first, last = loss.window or (0, steps)
+    read = ((np.arange(steps) >= first) & (np.arange(steps) < last))[:, None] / (last - first)
     target = np.eye(n_classes)[label]
     if loss.name.startswith("first_spike"):
         return _first_spike(loss, layer, spikes, dt, label)
@@ -44,18 +48,25 @@ def read_out(
         return _relative_mse(loss, layer, spikes, dt, label)
     if loss.name == "avg_xentropy":
         p = softmax(voltage)
-        value, prediction = -np.log(p[:, label]).mean(), int(p.sum(0).argmax())
-        return Readout(loss=value, prediction=prediction, drive=(p - target) / steps)
+        value = -(read[:, 0] * np.log(p[:, label])).sum()
+        prediction = int((read * p).sum(0).argmax())
+        return Readout(loss=value, prediction=prediction, drive=read * (p - target))
     if loss.name == "sum_softmax":
-        shares = softmax(voltage)
-        u = shares.sum(0) * dt / loss.dt_ms
+        share = softmax(voltage) * read * steps * dt / loss.dt_ms
+        u = share.sum(0)
         by_u = softmax(u) - target
-        drive = shares * (by_u - (shares * by_u).sum(1, keepdims=True)) * dt / loss.dt_ms
+        drive = share * (by_u - (softmax(voltage) * by_u).sum(1, keepdims=True))
         return Readout(loss=-np.log(softmax(u)[label]), prediction=int(u.argmax()), drive=drive)
+    if loss.name == "mse":
+        d = voltage - course
+        return Readout(
+            loss=(read * d**2).sum() / n_classes, prediction=-1, drive=2 * read * d / n_classes
+        )
     if loss.name == "max":
-        weight = (np.arange(steps)[:, None] == voltage.argmax(0)) * 1.0
+        peak = np.where(read > 0, voltage, -np.inf).argmax(0)
+        weight = (np.arange(steps)[:, None] == peak) * 1.0
     else:
-        weight = TIME_WEIGHTS[loss.name](np.arange(1, steps + 1) / steps)[:, None] / steps
+        weight = TIME_WEIGHTS[loss.name](np.arange(1, steps + 1) / steps)[:, None] * read
     if loss.name == "sum_weigh_input":
         rate = dt / loss.tau_accumulator
         f, decay = 0.0, 1 - rate if euler else np.exp(-rate)

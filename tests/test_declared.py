@@ -19,7 +19,7 @@ from snnrun.errors import ModelError
 from snnrun.models.adaptive import SE_ADLIF
 from snnrun.models.declare import Neuron, Parameter
 from snnrun.models.equations import symbol
-from snnrun.models.losses import LOSSES, TARGET_LOSSES, Loss, Readout
+from snnrun.models.losses import BUILT_IN, COURSE_LOSSES, LOSSES, Loss, Readout
 from snnrun.models.neurons import (
     ALIF,
     DISCRETE_NEURONS,
@@ -54,7 +54,7 @@ def test_every_neuron_has_meaning_source_units_and_bounds(neuron: Neuron) -> Non
     assert [f.text for f in neuron_findings(neuron) if not f.passed] == []
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=lambda loss: loss.name)
+@pytest.mark.parametrize("loss", (LOSSES | COURSE_LOSSES).values(), ids=lambda loss: loss.name)
 def test_every_loss_has_meaning_source_and_keys(loss: Loss) -> None:
     assert loss.meaning
     assert YEAR.search(loss.source)
@@ -64,7 +64,7 @@ def test_every_loss_has_meaning_source_and_keys(loss: Loss) -> None:
 def test_every_choice_of_the_configuration_is_declared() -> None:
     names = {*SCHEMA["HIDDEN_NEURON_TYPE"].choices, *SCHEMA["OUTPUT_NEURON_TYPE"].choices}
     assert names == set(NEURON_TYPES)
-    assert set(SCHEMA["LOSS_TYPE"].choices) == {*LOSSES, *TARGET_LOSSES}
+    assert set(SCHEMA["LOSS_TYPE"].choices) == {*BUILT_IN}
 
 
 @pytest.mark.parametrize("neuron", ALL.values(), ids=lambda neuron: neuron.name)

@@ -20,7 +20,7 @@ from snnrun.commands.arguments import split
 from snnrun.commands.choices import groups
 from snnrun.commands.compose import configured
 from snnrun.config import Config, conf_dir, from_dict
-from snnrun.models.losses import TARGET_LOSSES
+from snnrun.models.losses import LOSSES
 from snnrun.models.neurons import DISCRETE, HIDDEN_NEURONS, NEURON_TYPES
 from snnrun.models.nonlinear import NONLINEAR
 from snnrun.models.surrogates import SURROGATES
@@ -108,7 +108,7 @@ def flowing(key: str) -> tuple[str, ...]:
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "HIDDEN_NEURON_TYPE": flowing("HIDDEN_NEURON_TYPE"),
-    "LOSS_TYPE": tuple(x for x in SCHEMA["LOSS_TYPE"].choices if x not in TARGET_LOSSES),
+    "LOSS_TYPE": tuple(LOSSES),
     "RECURRENT": (False, True),
     "N_HID_LAYER": (1, 2, 3),
     "OUTPUT_NEURON_TYPE": flowing("OUTPUT_NEURON_TYPE"),

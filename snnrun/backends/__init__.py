@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from snnrun.backends.base import Opened
+from snnrun.backends.base import Opened, require_task
 from snnrun.backends.genn import open_genn, require_genn
 from snnrun.backends.interpreter import open_numpy
 from snnrun.backends.native import open_native, require_native
@@ -41,9 +41,12 @@ def open_backend(
         say: Is told each step of the build.
 
     Raises:
+        ConfigError: The data are not of the kind that the loss learns.
         BuildError: What is needed is missing, or a compiler failed.
     """
     data = tuple({id(s.data): s.data for s in splits.all()}.values())
+    for each in data:
+        require_task(each, program)
     opened = BACKENDS[config.backend.name](program, config, code, data, say)
     if config.OPERATION_COUNTS:
         opened.backend.late_steps = late_steps(program, config.DELAY_WIDTH)

@@ -11,6 +11,7 @@ import numpy as np
 from snnrun.compile.program import Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import ConfigError
+from snnrun.models.losses import COURSE_LOSSES
 from snnrun.notice import Notice
 
 
@@ -113,12 +114,29 @@ LARGEST_VALUE = 1e6  # a weight beyond this means that learning has exploded
 
 
 def require_fitting(data: SpikeData, program: Program) -> None:
-    """Raise ConfigError where a program is for data of other sizes."""
+    """Raise ConfigError where a program is for data of other sizes, or of another kind."""
+    require_task(data, program)
     size = program.network.input.size
     if (data.n_steps, data.n_channels) != (program.steps, size):
         raise ConfigError(
             f"the data has {data.n_steps} steps and {data.n_channels} channels, the program "
             f"{program.steps} and {size}"
+        )
+
+
+def require_task(data: SpikeData, program: Program) -> None:
+    """Raise ConfigError where the loss needs target courses and the data have none, or classes."""
+    courses, loss = program.loss.readout.courses, program.loss.name
+    if courses and data.courses is None:
+        raise ConfigError(
+            f"loss {loss} needs target courses, which this data set has not; use "
+            "dataset=pattern_generation, one of your own whose read() returns courses, or another "
+            "LOSS_TYPE"
+        )
+    if data.courses is not None and not courses:
+        raise ConfigError(
+            f"loss {loss}: this data set has target courses and no classes; use LOSS_TYPE="
+            f"{next(iter(COURSE_LOSSES))}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snnrun.compile.population import CompiledPopulation
+from snnrun.models.losses import Loss
 from snnrun.network.network import Layer, Projection
 
 
@@ -32,6 +33,15 @@ def describe_layer(layer: Layer, compiled: CompiledPopulation) -> list[str]:
             lines.append(f"    lam_{state} <- {value}")
     lines += [f"    {_describe_projection(projection)}" for projection in layer.projections]
     return lines
+
+
+def describe_loss(loss: Loss, window: tuple[int, int] | None, dt: float) -> str:
+    """Return a loss as a line of text; ``window`` is that of a Program."""
+    when = ""
+    if window is not None:
+        first, last = (edge * dt for edge in window)
+        when = f", from {first:g} to {last:g} ms of the trial"
+    return f"loss {loss.name}: {loss.meaning}{when}"
 
 
 def _describe_projection(projection: Projection) -> str:

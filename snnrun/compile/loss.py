@@ -1,7 +1,8 @@
 """A loss bound to a program: its expressions, the numbers in them, and its value on the host.
 
 L = -log softmax_k(score(y_k))_label + label_term(y_label), or with lags
-L = sum over k != label of lag_cost(y_k - y_label) + label_term(y_label)
+L = sum over k != label of lag_cost(y_k - y_label) + label_term(y_label), or with target courses
+L = mean over the steps that count, and outputs k, of weight(t_n) cost(V_k(t_n) - target_k(t_n))
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class BoundLoss:
     """The expressions of a loss, of ``y`` and of the names in ``numbers``: its keys, and T.
 
     In ``weight`` it is the time ``t`` (ms), in ``integrand`` the potential ``V`` too, in
-    ``lag_cost`` the lag ``d`` (ms). ``lags`` tells whether lags are compared instead of scores. In
-    each step the input's activity is multiplied by ``accumulator_decay``.
+    ``lag_cost`` the lag ``d`` (ms), in ``cost`` the difference ``d``. ``lags`` tells whether lags
+    are compared instead of scores. In each step the input's activity is multiplied by
+    ``accumulator_decay``. Of the steps of a trial those in ``counted`` count.
     """
 
     integrand: sp.Expr
@@ -41,10 +43,18 @@ class BoundLoss:
     lags: bool
     lag_cost: sp.Expr
     lag_slope: sp.Expr
+    cost: sp.Expr
+    cost_slope: sp.Expr
     silent_factor: sp.Expr
     accumulator_decay: float
     accumulator_weight: float
     numbers: Mapping[sp.Symbol, float]
+    counted: slice
+
+    @property
+    def steps_counted(self) -> int:
+        """How many steps count."""
+        return int(self.counted.stop - self.counted.start)
 
     @property
     def accumulator(self) -> dict[str, float]:
@@ -53,10 +63,22 @@ class BoundLoss:
         return {"ACCUMULATOR_WEIGHT": weight, "ACCUMULATOR_DECAY": decay}
 
     def weights(self, steps: int, dt: float) -> np.ndarray:
-        """Return dt / T x weight(t_n) of every step [T], t_n = (n + 1) dt."""
+        """Return weight(t_n) of every step [T] over the number of those that count, else 0.
+
+        t_n = (n + 1) dt is the end of step n.
+        """
         times = np.arange(1, steps + 1) * dt
-        weight = self._function(TIME, self.weight)
-        return np.broadcast_to(weight(times), steps) / steps
+        weights = np.zeros(steps)
+        weights[self.counted] = np.broadcast_to(self._function(TIME, self.weight)(times), steps)[
+            self.counted
+        ]
+        return weights / self.steps_counted
+
+    def course_costs(self, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the costs of differences from targets, and their derivatives, as arrays alike."""
+        pair = (self._function(LAG, each)(d) for each in (self.cost, self.cost_slope))
+        cost, slope = (np.array(np.broadcast_to(each, d.shape), float) for each in pair)
+        return cost, slope
 
     def values(self, y_BK: np.ndarray, labels: np.ndarray, latest: float = np.inf) -> np.ndarray:
         """Return the loss of B examples from their readouts y [B, K], in float64.
@@ -110,7 +132,7 @@ def bind_loss(program: Program) -> BoundLoss:
     tau, weight = (
         float(loss.expression(f"accumulator_{n}").subs(numbers)) for n in ("tau", "weight")
     )
-    integrand = loss.readout.of_potential()
+    integrand, of_course = loss.readout.of_potential(), loss.expression("cost")
     euler = program.integrator == "euler"
     return BoundLoss(
         score=score,
@@ -124,8 +146,11 @@ def bind_loss(program: Program) -> BoundLoss:
         lags=loss.readout.lags,
         lag_cost=cost,
         lag_slope=cost.diff(LAG),
+        cost=of_course,
+        cost_slope=of_course.diff(LAG),
         silent_factor=loss.expression("silent_factor"),
         accumulator_decay=1 - program.dt / tau if euler else float(np.exp(-program.dt / tau)),
         accumulator_weight=weight,
         numbers=numbers,
+        counted=slice(*(program.window or (0, program.steps))),
     )

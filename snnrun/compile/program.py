@@ -10,7 +10,7 @@ from hashlib import sha256
 import numpy as np
 import sympy as sp
 
-from snnrun.compile.describe import describe_layer
+from snnrun.compile.describe import describe_layer, describe_loss
 from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.integrators import SMOOTH
 from snnrun.compile.population import CompiledPopulation, compile_population
@@ -27,7 +27,7 @@ from snnrun.network.network import Network, Population, Projection
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES, SPIKE_TRAINS, Engine, Gradient, Learning, Plasticity
-from snnrun.tasks import CLASSIFICATION, SPIKE_PATTERN, Task
+from snnrun.tasks import CLASSIFICATION, REGRESSION, SPIKE_PATTERN, Task
 
 NO_SPIKE_TIMES = (
     "rule={0}: loss {1} looks at spike times, which have no derivative in discrete steps; use a "
@@ -111,6 +111,8 @@ class Program:
         steps: Steps of a trial.
         dt: Length of a step (ms).
         integrator: ``exact`` or ``euler``.
+        window: First of the steps in which the loss reads potentials, and the one after the last;
+            None: it reads all.
         regulariser: Of the hidden layers, or None; ``regulariser_values`` holds its keys' values.
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
         rule: The learning rule.
@@ -124,6 +126,7 @@ class Program:
     steps: int
     dt: float
     integrator: str
+    window: tuple[int, int] | None = None
     regulariser: Regulariser | None = None
     regulariser_values: Mapping[str, float] = field(default_factory=dict)
     average_spikes: bool = False
@@ -260,7 +263,7 @@ class Program:
             lines.append(f"input: {self.network.input.size} channels in shape {list(grid)}")
         for layer, compiled in zip(self.network.layers, self.populations, strict=True):
             lines += describe_layer(layer, compiled)
-        lines.append(f"loss {self.loss.name}: {self.loss.meaning}")
+        lines.append(describe_loss(self.loss, self.window, self.dt))
         if self.regulariser is not None:
             of = ", of spike counts averaged over the mini-batch" if self.average_spikes else ""
             lines.append(f"regulariser {self.regulariser.name}: {self.regulariser.meaning}{of}")
@@ -280,6 +283,8 @@ class Program:
 
 def task_of(loss: Loss) -> Task:
     """Return what a network learns to do that has this loss."""
+    if loss.readout.courses:
+        return REGRESSION
     return SPIKE_PATTERN if loss.readout.targets else CLASSIFICATION
 
 
@@ -291,6 +296,7 @@ def compile_program(
     steps: int,
     dt: float,
     integrator: str = "exact",
+    window: tuple[int, int] | None = None,
     regulariser: Regulariser | None = None,
     regulariser_values: Mapping[str, float] | None = None,
     average_spikes: bool = False,
@@ -340,6 +346,7 @@ def compile_program(
         steps=steps,
         dt=dt,
         integrator=integrator,
+        window=window,
         regulariser=regulariser,
         regulariser_values=dict(regulariser_values or {}),
         average_spikes=average_spikes,

@@ -14,7 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snnrun.datasets.choice import Choice, Packed, epoch_order, refuse_validation_set, splits_of
+from snnrun.datasets.choice import (
+    Choice,
+    Packed,
+    epoch_order,
+    refuse_classes,
+    refuse_validation_set,
+    splits_of,
+)
 from snnrun.datasets.declaration import DataFile, DataSet, Part, Request, find
 from snnrun.datasets.files import data_folder, find_file, needed
 from snnrun.datasets.grid import Grid, with_channels_rescaled
@@ -73,13 +80,16 @@ def load_chosen(
     try:
         _ensure_files(config, dataset, choice.parts_of(dataset), folder)
         parts = read_parts(config, dataset, choice, folder)
+        if any(part.courses is not None for part in parts.values()):
+            refuse_classes(config)
         targets, lost = grid.targets_of(parts["train"])
         notices = judged_targets(config, dataset, parts["train"], lost)
         done: dict[int, SpikeData] = {}
 
         def on_grid(part: Part) -> SpikeData:
             if id(part) not in done:  # splits may share one
-                done[id(part)] = replace(grid.put(part), targets=targets)
+                courses = grid.courses_of(part)
+                done[id(part)] = replace(grid.put(part), targets=targets, courses=courses)
             return done[id(part)]
 
         chosen = splits_of(dataset, choice, parts, on_grid, packed)
@@ -111,6 +121,7 @@ def read_parts(config: Config, dataset: DataSet, choice: Choice, folder: Path) -
             sizes=choice.sizes,
             seeds=choice.seeds,
             trial_ms=config.TRIAL_MS,
+            steps=config.steps,
         )
     )
     if not isinstance(given, Mapping) or not isinstance(given.get("train"), Part):
@@ -148,7 +159,7 @@ def _description(dataset: DataSet, part: Part, chosen: Mapping[str, Split], lost
     lines = [f"{dataset.name}{', generated' * dataset.generated}: {counts}"]
     if part.about:
         lines.append(part.about)
-    outputs = "classes" if data.targets is None else "outputs"
+    outputs = "classes" if data.targets is None and data.courses is None else "outputs"
     lines.append(f"{data.n_channels:,} inputs, {data.n_classes} {outputs}, {data.n_steps:,} steps")
     events = f"{data.n_events:,} events{left_out(data)}"
     if not dataset.generated:

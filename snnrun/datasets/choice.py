@@ -95,6 +95,18 @@ def refuse_validation_set(dataset: DataSet, choice: Choice, has_one: bool) -> No
         )
 
 
+def refuse_classes(config: Any) -> None:
+    """Raise DataError for a key that chooses or mixes examples by their class: there is none."""
+    keys = ("REDUCED_CLASSES", "BALANCE_TRAIN_CLASSES", "BALANCE_EVAL_CLASSES")
+    asked = [key for key in keys if getattr(config, key)]
+    asked += ["AUGMENTATION.blend"] * ("blend" in config.AUGMENTATION)
+    if asked:
+        raise DataError(
+            f"{asked[0]}: dataset {config.dataset.name} has target courses and no classes; leave "
+            "it out"
+        )
+
+
 def splits_of(
     dataset: DataSet,
     choice: Choice,

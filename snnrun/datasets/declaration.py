@@ -58,6 +58,7 @@ class Request:
     sizes     part -> number of examples asked for, None for all; a generated set makes as many
     seeds     part -> seed of what is drawn for it
     trial_ms  length of a trial
+    steps     steps of a trial
     """
 
     parts: tuple[str, ...]
@@ -66,6 +67,7 @@ class Request:
     sizes: Mapping[str, int | None]
     seeds: Mapping[str, int]
     trial_ms: float
+    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,8 @@ class Part:
                  last quarter, this function counts those of the set
     targets      (times in ms, outputs) of the spikes that n_classes outputs should emit in a trial;
                  then there is one example
+    courses      numbers [n, steps, n_classes]: the potentials that n_classes outputs should have at
+                 the end of every step of a trial; labels are then 0
     about        further words on it for the description of a run's data
     """
 
@@ -100,6 +104,7 @@ class Part:
     at_most_events: int = 0
     count_channels: Callable[[], int] | None = None
     targets: tuple[np.ndarray, np.ndarray] | None = None
+    courses: np.ndarray | None = None
     about: str = ""
 
     def blocks(self) -> Iterable[Events]:

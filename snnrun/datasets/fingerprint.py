@@ -79,6 +79,8 @@ def _digest_of(data: SpikeData) -> str:
     arrays = [data.offsets, data.labels, pointers, events]
     if data.targets is not None:
         arrays += [data.targets.offsets, data.targets.steps, data.targets.neurons]
+    if data.courses is not None:
+        arrays += [data.courses.values, data.courses.rows]
     return _digest(f"{data.n_steps} {data.n_channels}", *arrays)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from snnrun.datasets.block import take
 from snnrun.datasets.declaration import Part
 from snnrun.datasets.packing import ChannelError, Events, Start, pack, to_steps
-from snnrun.datasets.spikes import SpikeData, Splits, Targets
+from snnrun.datasets.spikes import Courses, SpikeData, Splits, Targets
 from snnrun.errors import DataError
 
 # A small set in the layout of a public one may leave its last channels silent. With fewer than this
@@ -111,6 +111,21 @@ class Grid:
         )
         return found, int((~inside).sum())
 
+    def courses_of(self, part: Part) -> Courses | None:
+        """Return the target courses of a part; DataError where they do not fit the trial."""
+        if part.courses is None:
+            return None
+        courses, n = np.ascontiguousarray(part.courses, np.float32), len(part.labels)
+        if courses.shape != (n, self.n_steps, part.n_classes):
+            raise DataError(
+                f"{part.source}: courses have the shape {courses.shape}, and must have "
+                f"{(n, self.n_steps, part.n_classes)}: examples, steps of a trial (TRIAL_MS / "
+                "DT_MS; a read() finds their number in request.steps), and outputs (n_classes)"
+            )
+        if not np.isfinite(courses).all():
+            raise DataError(f"{part.source}: courses must be finite numbers")
+        return Courses(values=courses, rows=np.arange(n))
+
 
 def _uses_most_channels(data: SpikeData) -> bool:
     """Return whether any example has events beyond the channels that a smaller set would have."""
@@ -170,4 +185,5 @@ def _rescaled(data: SpikeData, factor: float, merge: bool) -> SpikeData:
         merged=data.merged + moved.merged,
         coverage=data.coverage,
         targets=data.targets,
+        courses=data.courses,
     )

@@ -8,7 +8,7 @@ for, the epoch and the number of the example; so it depends on nothing that ran 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -84,7 +84,9 @@ class Recipe:
         block = self._changed(epoch, numbers, labels)
         if self.copies:
             block = block.delayed(self.copies, self.delay_steps)
-        return block.packed(labels, self.split.data.n_classes, self.merge)
+        packed = block.packed(labels, self.split.data.n_classes, self.merge)
+        courses = self.split.data.courses
+        return replace(packed, courses=courses.taken(numbers)) if courses else packed
 
     def _changed(self, epoch: int, numbers: np.ndarray, labels: np.ndarray) -> Block:
         """Return the examples after all changes: a blended one of what came before blend."""

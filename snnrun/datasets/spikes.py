@@ -51,6 +51,36 @@ class Targets:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Courses:
+    """Potentials that the outputs should have at the end of every step.
+
+    values  float32 [m, n_steps, outputs]
+    rows    int64 [n]: which of them example e has
+    """
+
+    values: np.ndarray
+    rows: np.ndarray
+
+    def of(self, examples: np.ndarray) -> np.ndarray:
+        """Return those of some examples, float32 [len(examples), n_steps, outputs]."""
+        return self.values[self.rows[examples]]
+
+    def taken(self, examples: np.ndarray) -> Courses:
+        """Return those of data that consist of these examples."""
+        return Courses(values=self.values, rows=self.rows[examples])
+
+    def problems(self, examples: int, n_steps: int, outputs: int) -> str:
+        """Return what does not fit the data that they belong to, or an empty text."""
+        if self.values.shape[1:] != (n_steps, outputs) or self.values.dtype != np.float32:
+            return f"values must be float32 of shape [.., {n_steps}, {outputs}]"
+        if self.rows.shape != (examples,) or self.rows.dtype != np.int64:
+            return f"rows must be int64 of shape ({examples},)"
+        if examples and not 0 <= self.rows.min() <= self.rows.max() < len(self.values):
+            return f"rows must be 0 .. {len(self.values) - 1}"
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpikeData:
     """Input spikes of n examples, binned to steps and kept in both orders that a backend needs.
 
@@ -76,6 +106,7 @@ class SpikeData:
                      pixel by pixel along its rows, or None
     targets          spikes wanted of the outputs, where the task is a pattern: then labels are 0
                      and n_classes is the number of outputs
+    courses          potentials wanted of the outputs, where the task is a regression: the same
 
     Raises DataError where shapes or types do not fit together.
     """
@@ -96,6 +127,7 @@ class SpikeData:
     image: Image | None = None
     coverage: Coverage | None = None
     targets: Targets | None = None
+    courses: Courses | None = None
 
     def __post_init__(self) -> None:
         check_limits(self.n_steps, self.n_channels, self.n_classes)
@@ -119,10 +151,9 @@ class SpikeData:
                     f"got {array.dtype} of shape {array.shape}"
                 )
         self._check_contents(events)
-        if self.targets is not None:
-            problem = self.targets.problems(n, self.n_steps, self.n_classes)
-            if problem:
-                raise DataError(f"SpikeData.targets: {problem}")
+        for name, wanted in (("targets", self.targets), ("courses", self.courses)):
+            if wanted and (problem := wanted.problems(n, self.n_steps, self.n_classes)):
+                raise DataError(f"SpikeData.{name}: {problem}")
 
     def _check_contents(self, events: int) -> None:
         counts = np.diff(self.offsets)
@@ -166,7 +197,9 @@ class SpikeData:
     @property
     def n_bytes(self) -> int:
         """Memory that the arrays take, in bytes."""
-        arrays = (getattr(self, field.name) for field in fields(self))
+        arrays = [getattr(self, field.name) for field in fields(self)]
+        if self.courses is not None:
+            arrays += [self.courses.values, self.courses.rows]
         return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
     def events(self, example: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from snnrun.config import Config
 from snnrun.datasets import Events, SpikeData, Split, Splits, pack
+from snnrun.datasets.spikes import Courses
 from snnrun.errors import DataError
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -19,6 +20,7 @@ def splits_of(
     config: Config,
     given: np.ndarray | Sequence[Pair],
     labels: np.ndarray | None,
+    courses: np.ndarray | None,
     n_channels: int,
     n_classes: int,
     shape: tuple[int, ...] = (),
@@ -30,8 +32,9 @@ def splits_of(
         given: Counts [examples, steps, channels], whole numbers or bool, or for each example a pair
             of times (ms) and channels.
         labels: Integers [examples].
+        courses: Target courses, numbers [examples, steps, outputs], of a network that learns some.
         n_channels: Input channels of the network.
-        n_classes: Its classes.
+        n_classes: Its classes or outputs.
         shape: (rows, columns, channels of a pixel) where the channels are those of an image.
 
     Raises:
@@ -45,6 +48,15 @@ def splits_of(
     if known.shape != events.counts.shape:
         raise DataError(f"labels: shape {known.shape} for {len(events.counts)} examples")
     data = _packed(config, events, known, n_channels, n_classes)
+    if courses is not None:
+        values = np.ascontiguousarray(courses, np.float32)
+        wanted = (len(data), config.steps, n_classes)
+        if values.shape != wanted or not np.isfinite(values).all():
+            raise DataError(
+                f"courses: shape {values.shape}; must be finite numbers of shape {wanted}: "
+                "examples, steps of a trial, outputs"
+            )
+        data = replace(data, courses=Courses(values=values, rows=np.arange(len(data))))
     if len(shape) == 3:
         data = replace(data, image=shape)
     everything = np.arange(len(data))

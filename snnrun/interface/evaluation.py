@@ -22,7 +22,7 @@ from snnrun.interface.arrays import Pair, splits_of
 from snnrun.interface.keys import as_overrides
 from snnrun.interface.scores import Scores
 from snnrun.interface.training import composed_of
-from snnrun.network.build import initial_weights
+from snnrun.network.build import find_loss, initial_weights
 from snnrun.record.paths import RunPaths
 from snnrun.record.reader import Run
 from snnrun.record.spikes import SpikeRecord
@@ -79,9 +79,9 @@ class Evaluation:
 
     @property
     def score(self) -> float:
-        """Score of the task, more is better: accuracy of classes, skill of a spike pattern.
+        """Score of the task, more is better: accuracy, skill of a spike pattern, r2 of courses.
 
-        NaN where the labels are not known.
+        NaN where the labels or targets are not known.
         """
         if self.labels is None or self.losses is None or not len(self.labels):
             return float("nan")
@@ -105,6 +105,7 @@ def evaluate(
     data: str | np.ndarray | Sequence[Pair] = "test",
     *,
     labels: np.ndarray | None = None,
+    courses: np.ndarray | None = None,
     weights: str = "last",
     scores: bool = False,
     spikes: Sequence[str] = (),
@@ -119,6 +120,8 @@ def evaluate(
         data: "train", "validation" or "test" of the run's data set; or spikes: counts [examples,
             steps, channels], or a pair (times in ms, channels) for each example.
         labels: The classes of spikes that are given as arrays, integers [examples], if known.
+        courses: Their target courses, numbers [examples, steps, outputs], of a network that
+            learned some, if known.
         weights: "last" or "best" (CHECKPOINT_BEST).
         scores: Return the score of each class too. This, like ``spikes``, runs the examples one by
             one, which takes longer.
@@ -137,19 +140,41 @@ def evaluate(
     else:
         weighing = _of_run(run, weights, keys or {})
     config = weighing.config
-    known = isinstance(data, str) or labels is not None
+    known = isinstance(data, str) or labels is not None or courses is not None
     if isinstance(data, str):
-        if labels is not None:
-            raise ConfigError(f"labels: those of {data!r} are in the data set; leave them out")
+        for name, value in (("labels", labels), ("courses", courses)):
+            if value is not None:
+                raise ConfigError(f"{name}: those of {data!r} are in the data set; leave them out")
         splits = _of_dataset(config, data)
     else:
         config = validate({**config.to_dict(), "AUGMENTATION": {}})  # arrays are taken as they are
-        splits = splits_of(config, data, labels, *weighing.ends())
+        splits = _of_arrays(config, data, labels, courses, weighing.ends())
     with built(config, splits) as backend:
         weighing.load(backend)
         found = _evaluation(config, backend, splits, scores, spikes, variables)
     found = replace(found, weights=weighing.kind, epochs=weighing.epochs)
-    return found if known else replace(found, labels=None, losses=None)
+    return found if known else replace(found, labels=None, losses=None, figures={})
+
+
+def _of_arrays(
+    config: Config,
+    data: np.ndarray | Sequence[Pair],
+    labels: np.ndarray | None,
+    courses: np.ndarray | None,
+    ends: tuple[int, int, tuple[int, ...]],
+) -> Splits:
+    """Return spikes that are given as arrays; targets that are not known are 0 throughout."""
+    learns_courses = find_loss(config).readout.courses
+    for name, value, meant in (
+        ("labels", labels, not learns_courses),
+        ("courses", courses, learns_courses),
+    ):
+        if value is not None and not meant:
+            has = "target courses and no classes" if learns_courses else "no target courses"
+            raise ConfigError(f"{name}: this network has learned {has}; leave them out")
+    if learns_courses and courses is None:
+        courses = np.zeros((len(data), config.steps, ends[1]))
+    return splits_of(config, data, labels, courses, *ends)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,13 +26,13 @@ class Scores:
     averaged over the steps.
 
     Raises:
-        ConfigError: The network has no classes: its outputs learn target spikes.
+        ConfigError: The network has no classes: its outputs learn target spikes or courses.
     """
 
     def __init__(self, program: Program) -> None:
         reader = _READERS.get(program.loss.readout.kernel)
         if reader is None:
-            raise ConfigError("scores: this network learns target spikes, so there are no classes")
+            raise ConfigError("scores: this network learns targets, so there are no classes")
         self._program, self._loss, self._reader = program, bind_loss(program), reader
 
     def readout(self, trial: Trial) -> np.ndarray:
@@ -70,16 +70,17 @@ def _input_weighted_sum(program: Program, loss: BoundLoss, trial: Trial) -> np.n
     return weights @ _potentials(program, trial)
 
 
+def _counted(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
+    """Return the potentials of the steps that count, float64 [steps, outputs]."""
+    return _potentials(program, trial)[loss.counted]
+
+
 def _maximum(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
-    return _potentials(program, trial).max(axis=0)
-
-
-def _each_step(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
-    return _potentials(program, trial)
+    return _counted(program, loss, trial).max(axis=0)
 
 
 def _mean_share(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
-    V_TK = _potentials(program, trial)
+    V_TK = _counted(program, loss, trial)
     p = np.exp(V_TK - V_TK.max(axis=1, keepdims=True))
     return (p / p.sum(axis=1, keepdims=True)).mean(axis=0)
 
@@ -93,9 +94,9 @@ def _first_spike(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
 
 def _integral(program: Program, loss: BoundLoss, trial: Trial) -> np.ndarray:
     integrand = sp.lambdify([V, TIME], loss.integrand, "numpy")
-    y = _potentials(program, trial)
-    times = np.arange(1, program.steps + 1)[:, None] * program.dt
-    return np.broadcast_to(integrand(y, times), y.shape).sum(axis=0) / program.steps
+    y = _counted(program, loss, trial)
+    times = (np.arange(1, program.steps + 1)[:, None] * program.dt)[loss.counted]
+    return np.broadcast_to(integrand(y, times), y.shape).sum(axis=0) / loss.steps_counted
 
 
 _READERS: Mapping[str, Callable[[Program, BoundLoss, Trial], np.ndarray]] = {
@@ -103,7 +104,7 @@ _READERS: Mapping[str, Callable[[Program, BoundLoss, Trial], np.ndarray]] = {
     "InputWeightedSum": _input_weighted_sum,
     "Integral": _integral,
     "Maximum": _maximum,
-    "EachStep": _each_step,
+    "EachStep": _counted,
     "MeanShare": _mean_share,
     "FirstSpike": _first_spike,
     "FirstSpikeLag": _first_spike,

@@ -113,6 +113,13 @@ def _wholes(value: Any) -> tuple[int, ...]:
     return tuple(_whole(item) for item in _items(value))
 
 
+def _span(value: Any) -> tuple[float, float]:
+    first, last = (_number(item) for item in _items(value))
+    if not 0 <= first < last:
+        raise ValueError(value)
+    return first, last
+
+
 def _text_pairs(value: Any) -> tuple[tuple[str, str], ...]:
     pairs = [_texts(item) for item in _items(value)]
     if any(len(pair) != 2 for pair in pairs):
@@ -181,6 +188,7 @@ EPOCH_TRIALS = Kind(
     text="a list of [epoch, trial] pairs of whole numbers, as in [[0, 0], [-1, 0]]",
     convert=_epoch_trials,
 )
+SPAN = Kind(text="two numbers from 0 on that rise, as in [100, 150]", convert=_span)
 INTS = Kind(text="a list of whole numbers", convert=_wholes)
 NUMBERS = Kind(
     text="a mapping of parameter names to numbers, lists of them, or "

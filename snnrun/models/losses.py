@@ -4,11 +4,13 @@ With y_k the readout of output k and l the label,
 
     L = -log softmax_k(score(y_k))_l + label_term(y_l)
 
-y is that of a readout (readouts.py). FIRST_SPIKE_LAG and SPIKE_TRAIN have losses of their own:
+y is that of a readout (readouts.py). FIRST_SPIKE_LAG, SPIKE_TRAIN and TARGET_COURSE have losses of
+their own:
 
     L = sum over k != l of lag_cost(y_k - y_l) + label_term(y_l)
     L = dt/2 sum_k sum_n ((alpha * (target_k - spikes_k))(n))^2, alpha the double exponential of
         kernel.py with the keys TAU_RISE and TAU_DECAY
+    L = mean over steps n and outputs k of weight(t_n) cost(V_k(t_n) - target_k(t_n))
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snnrun.errors import ModelError
-from snnrun.keys.key import number, table, text, when
+from snnrun.keys.key import number, row, table, text, when
+from snnrun.keys.kinds import SPAN
 from snnrun.models.equations import parse_expression, read_expression
 from snnrun.models.readouts import Readout
 
@@ -30,6 +33,7 @@ EXPRESSIONS = {  # of a loss, and the variables that each may use
     "weight": {"t", "T"},
     "label_term": {"y", "T"},
     "lag_cost": {"d"},
+    "cost": {"d"},
     "accumulator_tau": set[str](),
     "accumulator_weight": set[str](),
     "silent_push": {"T"},
@@ -46,9 +50,11 @@ class Loss:
         readout: Which quantity y it looks at.
         score: What enters the softmax, an expression of ``y`` and ``T``; the highest one is the
             prediction.
-        weight: Weight in time, an expression of ``t`` and ``T``; of the weighted sums only.
+        weight: Weight in time, an expression of ``t`` and ``T``; of the weighted sums and of
+            TARGET_COURSE only.
         label_term: Added for the label's output, an expression of ``y`` and ``T``.
         lag_cost: FIRST_SPIKE_LAG only. Cost of another output's lag ``d`` (ms) behind the label's.
+        cost: TARGET_COURSE only. Cost of the difference ``d`` of a potential from its target.
         accumulator_tau: INPUT_WEIGHTED_SUM only. Time constant of the input's activity (ms).
         accumulator_weight: INPUT_WEIGHTED_SUM only. What each input spike adds to it.
         silent_push: FIRST_SPIKE only. The label's output did not spike, so no derivative exists:
@@ -75,6 +81,7 @@ class Loss:
     weight: str = "1"
     label_term: str = "0"
     lag_cost: str = "0"
+    cost: str = "d**2"
     accumulator_tau: str = "1"
     accumulator_weight: str = "1"
     silent_push: str = "0"
@@ -214,6 +221,13 @@ VAN_ROSSUM = Loss(
     source="van Rossum 2001, Neural Computation 13:751",
 )
 
+MSE = Loss(
+    name="mse",
+    readout=Readout.TARGET_COURSE,
+    meaning="mean squared error of the potentials from target courses",
+    source="Bellec et al. 2020, Nat Commun 11:3625, eq. 26, there half the sum",
+)
+
 LOSSES = {
     loss.name: loss
     for loss in (
@@ -232,7 +246,10 @@ LOSSES = {
     )
 }
 TARGET_LOSSES = {VAN_ROSSUM.name: VAN_ROSSUM}  # of data with target spikes instead of classes
-BUILT_IN = LOSSES | TARGET_LOSSES
+COURSE_LOSSES = {MSE.name: MSE}  # of data with target courses instead
+BUILT_IN = LOSSES | TARGET_LOSSES | COURSE_LOSSES
+WINDOW = "LOSS_WINDOW"
+OF_POTENTIALS = tuple(name for name, loss in BUILT_IN.items() if not loss.spiking)
 
 
 def using(key: str) -> tuple[str, ...]:
@@ -285,9 +302,17 @@ KEYS = table(
         "squared differences of the other outputs' lags behind the label's first spike from "
         "DELTA_T; van_rossum, of dataset=pattern with rule=surrogate or eprop: half the squared "
         "difference of target and output spikes, both filtered with TAU_RISE and TAU_DECAY, summed "
-        "over outputs and time. Or your own.",
+        "over outputs and time; mse, of data with target courses: the mean squared error of the "
+        "outputs' potentials. Or your own.",
         choices=tuple(BUILT_IN), dotted_path=True,
     ),
-    *(row | {"active_if": (when("LOSS_TYPE", *using(row["name"])),)} for row in _ROWS),
+    *(each | {"active_if": (when("LOSS_TYPE", *using(each["name"])),)} for each in _ROWS),
+    row(
+        WINDOW,
+        "Part of the trial, [from, to], in which the loss reads the outputs' potentials; before "
+        "and after it they may be anything.",
+        kind=SPAN, unit="ms", nullable=True, null="the whole trial",
+        active_if=(when("LOSS_TYPE", *OF_POTENTIALS),),
+    ),
 )
 # fmt: on

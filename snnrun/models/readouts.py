@@ -11,7 +11,11 @@ With V_k the potential of output k, t_n = (n + 1) dt the end of step n, and T th
     FIRST_SPIKE         y_k = time of the first spike of output k (ms)
     FIRST_SPIKE_LAG     the same, of which the loss compares the lags behind the label's
     SPIKE_TRAIN         the outputs' spikes beside target spikes
+    TARGET_COURSE       d_k = V_k(t_n) - target_k(t_n), whose cost is averaged over n and k
     of one's own        y_k = (dt / T) sum_n integrand(V_k(t_n), t_n)
+
+With LOSS_WINDOW, sums, means and maxima are those of the steps that end within it, and dt / T is 1
+over their number.
 
 f is the activity of the example's input, of those spikes that dropout leaves: an accumulator
 
@@ -44,11 +48,12 @@ class Readout:
         kernel: The class of each backend that computes it; ``Integral`` takes any integrand.
         fields: Fields of a loss that only some readouts look at: those of this one.
         spiking: Whether the outputs must spike.
-        of_steps: Whether there is a y in every step.
+        of_steps: Whether there is a y in every step, and so a derivative while a trial runs.
         shares: Whether the outputs' softmax in each step stands for their potentials.
         lags: Whether the loss compares lags behind the label's y, and not scores.
         peaks: Whether y is a maximum, which may move in time with the spikes that end it.
         targets: Whether it looks at spikes beside target spikes, instead of classes.
+        courses: Whether it looks at potentials beside target courses, instead of classes.
         balance: Factor on the push of regularisers, an expression of TAU_MEM and T, by which
             published strengths mean the same with each loss (docs/semantics.md).
 
@@ -66,6 +71,7 @@ class Readout:
     shares: bool = False
     lags: bool = False
     targets: bool = False
+    courses: bool = False
     peaks: bool = False
     balance: str = "TAU_MEM"
 
@@ -77,6 +83,7 @@ class Readout:
     FIRST_SPIKE: ClassVar[Readout]
     FIRST_SPIKE_LAG: ClassVar[Readout]
     SPIKE_TRAIN: ClassVar[Readout]
+    TARGET_COURSE: ClassVar[Readout]
 
     def __post_init__(self) -> None:
         self.of_potential(read_expression)
@@ -143,4 +150,12 @@ Readout.SPIKE_TRAIN = Readout(
     kernel="SpikeTrain",
     spiking=True,
     targets=True,
+)
+Readout.TARGET_COURSE = Readout(
+    name="TARGET_COURSE",
+    meaning="the output's potential in every step beside a target course",
+    kernel="TargetCourse",
+    fields=("weight", "cost"),
+    of_steps=True,
+    courses=True,
 )

@@ -18,7 +18,7 @@ from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.kinds import shown
 from snnrun.load import find
 from snnrun.models.declare import Neuron
-from snnrun.models.losses import BUILT_IN, Loss
+from snnrun.models.losses import BUILT_IN, WINDOW, Loss
 from snnrun.models.neurons import NEURON_KEYS, NEURON_TYPES, SPIKING
 from snnrun.models.nir import NIR_NEURONS
 from snnrun.models.regularisers import REGULARISERS, Regulariser
@@ -93,8 +93,17 @@ def find_loss(config: Config) -> Loss:
         if key.active_if and all(c.key == "LOSS_TYPE" for c in key.active_if)
     ]
     why = f"loss {loss.name} does not name it in its keys ({', '.join(loss.keys) or 'it has none'})"
-    _refuse_unused(config, of_losses, loss.keys, why)
+    window = () if loss.spiking else (WINDOW,)  # in which any loss of potentials may read them
+    _refuse_unused(config, of_losses, (*loss.keys, *window), why)
     return loss
+
+
+def window_of(config: Config) -> tuple[int, int] | None:
+    """Return the steps that LOSS_WINDOW names, as of Program; None for the whole trial."""
+    if config.LOSS_WINDOW is None:
+        return None
+    first, last = (round(edge / config.DT_MS) for edge in config.LOSS_WINDOW)
+    return None if (first, last) == (0, config.steps) else (first, last)
 
 
 def _refuse_unused(config: Config, names: Sequence[str], used: Collection[str], why: str) -> None:

@@ -21,7 +21,7 @@ KEY = "COLLECT_CONFUSION=true"
 def confusion(run: Run) -> Section:
     """Return the matrices of training, validation and test."""
     found = [chart for split in ("validation", "test", "train") for chart in _chart(run, split)]
-    if not found and run.task.targets:
+    if not found and not run.task.classes:
         return Section("Confusion", [missing("The task has no classes.")])
     return Section("Confusion", found or [missing("No confusion matrix was collected.", KEY)])
 

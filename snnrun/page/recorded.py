@@ -80,9 +80,9 @@ def _of(count: int, what: str) -> str:
 
 def _label(run: Run, record: SpikeRecord, cursor: Cursor, k: int) -> str:
     told = [_place(cursor, record.examples[k])]
-    if record.labels is not None and not run.task.targets:
+    if record.labels is not None and run.task.classes:
         told.append(f"class {_class(run, int(record.labels[k]))}")
-    if record.predictions is not None and not run.task.targets:
+    if record.predictions is not None and run.task.classes:
         told.append(f"predicted {_class(run, int(record.predictions[k]))}")
     return ", ".join(told)
 

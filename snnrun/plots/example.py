@@ -55,7 +55,7 @@ class OneExample:
         example = Example(
             title=title,
             trial_ms=program.duration,
-            label=int(served.labels[0]) if targets is None else -1,
+            label=int(served.labels[0]) if program.task.classes else -1,
             prediction=trial.prediction,
             spikes=spikes,
             target=target_spikes(targets, int(served.examples[0]), outputs, self._dt),

@@ -45,7 +45,7 @@ def example_of(records: Records, asked: Asked) -> Example:
     if OUTPUT not in found and cursor in run.recorded()["variables"]:
         with suppress(RecordError):  # it was not among them
             potentials = run.variables(*cursor, OUTPUT, "V")[place]
-    known = not run.task.targets and first.labels is not None and first.predictions is not None
+    known = run.task.classes and first.labels is not None and first.predictions is not None
     example = Example(
         title=told,
         trial_ms=config.TRIAL_MS,

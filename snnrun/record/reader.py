@@ -78,7 +78,7 @@ class Run:
 
     @property
     def score(self) -> dict[str, float]:
-        """Score of the task, more is better: accuracy of classes, skill of a spike pattern."""
+        """Score of the task, more is better: accuracy, skill of a spike pattern, r2 of courses."""
         return self._figures(self.task.score)
 
     @property

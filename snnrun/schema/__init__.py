@@ -69,6 +69,7 @@ OPTIONS = (
     *data.OPTIONS,
     *network.OPTIONS,
     *recording.OPTIONS,
+    *data.MADE_OPTIONS,
     *data.PATTERN_OPTIONS,
     *schedules.KEYS,
     *_options_of_rules(),

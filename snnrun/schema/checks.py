@@ -231,6 +231,50 @@ def _room_for_the_target(values: Values) -> Iterator[str]:
 
 
 @CHECKS.add
+def _window_in_the_trial(values: Values) -> Iterator[str]:
+    window, trial, dt = values["LOSS_WINDOW"], values["TRIAL_MS"], values["DT_MS"]
+    if window is None:
+        return
+    told = f"LOSS_WINDOW={shown(window)}"
+    if window[1] > trial * (1 + 1e-9):
+        yield f"{told}: ends after the trial, TRIAL_MS={trial:g}; use for example [0, {trial:g}]"
+    elif round(window[1] / dt) <= round(window[0] / dt):
+        yield f"{told}: holds no step of DT_MS={dt:g} ms; use a longer one"
+
+
+@CHECKS.add
+def _cues_in_the_trial(values: Values) -> Iterator[str]:
+    if values["dataset.name"] != "evidence_accumulation":
+        return
+    cues, cue, gap, recall, channels = (
+        values[f"dataset.{name}"] for name in ("cues", "cue_ms", "gap_ms", "recall_ms", "channels")
+    )
+    needed = cues * (cue + gap) + recall
+    if needed > values["TRIAL_MS"] * (1 + 1e-9):
+        yield (
+            f"TRIAL_MS={values['TRIAL_MS']:g}: shorter than the {needed:g} ms that dataset.cues="
+            f"{cues} of dataset.cue_ms={cue:g} after dataset.gap_ms={gap:g} each, and "
+            f"dataset.recall_ms={recall:g} take"
+        )
+    if channels % 4:
+        yield (
+            f"dataset.channels={channels}: must be a multiple of 4, for cues on either side, the "
+            "recall and noise"
+        )
+
+
+@CHECKS.add
+def _groups_of_channels(values: Values) -> Iterator[str]:
+    if values["dataset.name"] != "pattern_generation":
+        return
+    groups, channels = values["dataset.groups"], values["dataset.channels"]
+    if channels % groups:
+        yield f"dataset.groups={groups}: must divide dataset.channels={channels}"
+    if not values["dataset.cycles"] or min(values["dataset.cycles"]) < 1:
+        yield f"dataset.cycles={shown(values['dataset.cycles'])}: must be whole numbers from 1 on"
+
+
+@CHECKS.add
 def _spiking_populations(values: Values) -> Iterator[str]:
     known = population_names(values)
     for name in values["REC_SPIKES"]:

@@ -229,8 +229,6 @@ PATTERN_OPTIONS = table(
         "dataset.input", "File of input spikes (.ras: one line \"seconds neuron\" each).",
         nullable=True, null="Poisson spikes, drawn once with TRAIN_DATA_SEED",
     ),
-    number("dataset.rate", "Rate of the Poisson input.", unit="Hz", above=0),
-    whole("dataset.channels", "Input channels.", minimum=1, maximum=65535),
     text(
         "dataset.target",
         "File of the target: spikes (.ras), or a picture (.pgm, .png) whose rows are the outputs "
@@ -240,7 +238,6 @@ PATTERN_OPTIONS = table(
         "the next",
     ),
     whole("dataset.target_spikes", "Spikes of each output of the generated target.", minimum=1),
-    whole("dataset.outputs", "Outputs.", minimum=1, maximum=65535, active_if=PATTERN),
     whole(
         "dataset.target_offset", "Number of the first neuron in the target's .ras file.",
         nullable=True,
@@ -254,5 +251,62 @@ PATTERN_OPTIONS = table(
     ),
     switch("dataset.invert", "Make spikes of the dark pixels of a picture."),
     active_if=PATTERN,
+)
+MADE_OPTIONS = table(
+    "options of generated data",
+    number(
+        "dataset.rate", "Rate of the input: of Poisson noise (pattern), of a group of channels "
+        "(pattern_generation), of the channels of a cue (evidence_accumulation).", unit="Hz",
+        above=0, active_if=with_option("rate"),
+    ),
+    whole(
+        "dataset.channels", "Input channels.", minimum=1, maximum=65535,
+        active_if=with_option("channels"),
+    ),
+    whole(
+        "dataset.outputs", "Outputs.", minimum=1, maximum=65535, active_if=with_option("outputs"),
+    ),
+    whole(
+        "dataset.groups",
+        "Groups of channels that are active one after the other, each for the same part of the "
+        "trial, as a clock; 1: all are active all the time.",
+        minimum=1, active_if=with_option("groups"),
+    ),
+    switch(
+        "dataset.regular",
+        "Spikes of active channels come at equal intervals; false: Poisson noise, drawn once.",
+        active_if=with_option("regular"),
+    ),
+    row(
+        "dataset.cycles",
+        "Cycles in a trial of the sinusoids that make up the target of each output, with drawn "
+        "amplitudes and phases.",
+        kind=INTS, active_if=with_option("cycles"),
+    ),
+    whole(
+        "dataset.cues", "Cues of a trial, left or right.", minimum=1,
+        active_if=with_option("cues"),
+    ),
+    number(
+        "dataset.cue_ms", "Length of a cue.", unit="ms", above=0, active_if=with_option("cue_ms"),
+    ),
+    number(
+        "dataset.gap_ms", "Time before each cue.", unit="ms", minimum=0,
+        active_if=with_option("gap_ms"),
+    ),
+    number(
+        "dataset.recall_ms",
+        "Length of the recall at the end of the trial, for which channels of its own are active.",
+        unit="ms", above=0, active_if=with_option("recall_ms"),
+    ),
+    number(
+        "dataset.background", "Rate of the channels of noise.", unit="Hz", minimum=0,
+        active_if=with_option("background"),
+    ),
+    number(
+        "dataset.minority",
+        "Probability of a cue on the side that a trial has fewer of on average.",
+        minimum=0, maximum=0.5, active_if=with_option("minority"),
+    ),
 )
 # fmt: on

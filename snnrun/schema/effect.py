@@ -55,6 +55,7 @@ OF_CLASSES = (
     "SHUFFLE",
     "dataset.merge",
 )
+ONE_PATTERN = ("pattern", "pattern_generation")  # one example that is shown again and again
 OF_FILES = ("dataset.target_offset", "dataset.bin_ms", "dataset.jitter", "dataset.invert")
 
 
@@ -219,8 +220,8 @@ class Users:
         alone = listed and rule.no_hidden is not None
         if key in rule.unused or key in rule.fixed or alone:
             return self._chosen()
-        if self.values.get("dataset.name") == "pattern" and key in OF_CLASSES:
-            return "dataset=pattern"
+        if (name := self.values.get("dataset.name")) in ONE_PATTERN and key in OF_CLASSES:
+            return f"dataset={name}"
         if key != "LOSS_TYPE" or condition.not_:
             return ""
         times = {reads_of(loss) for loss in condition.values} == {SPIKE_TIMES}
@@ -238,10 +239,11 @@ def _settled(name: str, value: Any, values: Values) -> Any:
 
 def _unused_by_pattern(name: str, values: Values) -> str:
     """Return why a key means nothing with the chosen pattern, as after "has no effect"; or ""."""
-    if values.get("dataset.name") != "pattern":
-        return ""
-    if name in OF_CLASSES:
+    dataset = values.get("dataset.name")
+    if dataset in ONE_PATTERN and name in OF_CLASSES:
         return " on one frozen pattern"
+    if dataset != "pattern":
+        return ""
     target = str(values.get("dataset.target") or "").lower()
     needs = dict.fromkeys(OF_FILES, "" if target and target[-4:] != ".ras" else "a picture")
     needs["dataset.target_offset"] = "" if target.endswith(".ras") else "a .ras file"

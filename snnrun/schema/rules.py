@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from snnrun.keys.check import Checked, Checks, NotChecked, Values, problems
 from snnrun.keys.kinds import shown
-from snnrun.models.losses import BUILT_IN, LOSSES, TARGET_LOSSES
+from snnrun.models.losses import BUILT_IN, COURSE_LOSSES, LOSSES, TARGET_LOSSES
 from snnrun.models.neurons import DISCRETE
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
@@ -16,6 +16,7 @@ from snnrun.schema.fields import FROZEN
 from snnrun.shell import command
 
 NO_CLASSES = ("COLLECT_CONFUSION", "REC_PREDICTIONS")
+OF_COURSES = ("pattern_generation",)  # data sets with target courses
 
 CHECKS = Checks()
 
@@ -79,6 +80,8 @@ def _loss_can_be_learned(values: Values) -> Iterator[str]:
     name, loss, source = values["rule.name"], values["LOSS_TYPE"], values["dataset.name"]
     rule = find_rule(name)
     read = reads_of(loss)
+    if source in OF_COURSES:  # which needs another loss, whatever it looks at
+        return
     if rule.loss or not read or read in rule.gradient.engine.reads:
         return
     others = [r for r in RULES.values() if r.beside is None and not r.loss]
@@ -141,6 +144,38 @@ def _targets_where_they_are_learned(values: Values) -> Iterator[str]:
 
 
 @CHECKS.add
+def _courses_where_they_are_learned(values: Values) -> Iterator[str]:
+    name, loss, rule = values["dataset.name"], values["LOSS_TYPE"], find_rule(values["rule.name"])
+    wanted = next(iter(COURSE_LOSSES))
+    if name in OF_COURSES and rule.loss:
+        able = " or ".join(r for r in RULES if POTENTIALS in RULES[r].engine.reads)
+        yield (
+            f"rule={rule.name}: learns target spikes, and dataset {name} has target courses; use "
+            f"rule={able}"
+        )
+    elif name in OF_COURSES and loss not in COURSE_LOSSES and "." not in loss:
+        yield (
+            f"LOSS_TYPE={loss}: dataset {name} has target courses of the outputs' potentials; use "
+            f"LOSS_TYPE={wanted}"
+        )
+    elif loss in COURSE_LOSSES and not rule.loss and name not in OF_COURSES and "." not in name:
+        yield (
+            f"LOSS_TYPE={loss}: dataset {name} has no target courses; use dataset="
+            f"{' or dataset='.join(OF_COURSES)}, or another loss"
+        )
+
+
+@CHECKS.add
+def _classes_where_they_are_told(values: Values) -> Iterator[str]:
+    loss = values["LOSS_TYPE"]
+    if loss in COURSE_LOSSES and not find_rule(values["rule.name"]).loss:
+        for key in NO_CLASSES:
+            if values[key]:
+                told = f"{key}={shown(values[key])}"
+                yield f"{told}: LOSS_TYPE={loss} predicts no class; leave it out"
+
+
+@CHECKS.add
 def _of_spike_trains(values: Values) -> Iterator[str]:
     loss, rule = values["LOSS_TYPE"], find_rule(values["rule.name"])
     if rule.loss or reads_of(loss) != SPIKE_TRAINS or SPIKE_TRAINS not in rule.engine.reads:
@@ -196,7 +231,8 @@ def _one_rule_for_gradients(values: Values) -> Iterator[str]:
 def _no_reward(values: Values) -> Iterator[str]:
     trained = [p for x in layers_of(values) for p in x.projections if p.rule != FROZEN]
     plastic = [p for p in trained if find_rule(p.rule).plastic]
-    if reads_of(values["LOSS_TYPE"]) == SPIKE_TRAINS and plastic:
+    loss = values["LOSS_TYPE"]
+    if plastic and (loss in COURSE_LOSSES or reads_of(loss) == SPIKE_TRAINS):
         yield (
             f"LOSS_TYPE={values['LOSS_TYPE']}: predicts no class that rule={plastic[0].rule} of "
             f"{', '.join(p.name for p in plastic)} could be rewarded for; give these projections "

@@ -113,6 +113,7 @@ SPIKE_PATTERN = SpikePattern(
     subheading=("ratio", "hits", "spur."),
     score_axis="1 - error / silent",
     loss_axis="error",
+    classes=False,
     targets=True,
     score_is_loss=True,
     older_names={

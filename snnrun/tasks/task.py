@@ -42,6 +42,7 @@ class Task(ABC):
         heading: Above the three cells of ``cells``: over the first one, and over the other two.
         subheading: Below that, one for each.
         score_axis: Label of the score in a plot; ``loss_axis`` that of the loss.
+        classes: Examples have classes, which are predicted.
         targets: The outputs are to emit target spikes.
         score_is_loss: The score follows from the loss, which thus tells nothing more.
         older_names: Column of a run of an older version -> what it is called now.
@@ -58,6 +59,7 @@ class Task(ABC):
     subheading: tuple[str, str, str]
     score_axis: str
     loss_axis: str
+    classes: bool = True
     targets: bool = False
     score_is_loss: bool = False
     older_names: Mapping[str, str] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import sympy as sp
 
 from snnrun.models.declare import Neuron
 from snnrun.models.equations import symbol
-from snnrun.models.losses import LOSSES, Loss
+from snnrun.models.losses import BUILT_IN, Loss
 from snnrun.models.readouts import Readout
 from snnrun.schema import KEYS
 
@@ -42,8 +42,10 @@ def loss_findings(loss: Loss) -> list[Finding]:
     """Return what is missing from, or wrong with, a loss's declaration."""
     problems = [f"{name} is missing" for name in ("meaning", "source") if not getattr(loss, name)]
     problems += [f"there is no configuration key {k}" for k in loss.keys if k not in KEYS]
-    if symbol("y") not in loss.expression("score").free_symbols:
-        problems.append("score does not depend on y, so nothing can be learned")
+    of_target = loss.readout.courses
+    read, by = ("d", "cost") if of_target else ("y", "score")
+    if symbol(read) not in loss.expression(by).free_symbols:
+        problems.append(f"{by} does not depend on {read}, so nothing can be learned")
     problems += [
         f"{name} has no effect: it belongs to {' and '.join(str(r) for r in readouts)}"
         for name, readouts in _of_readouts().items()
@@ -55,7 +57,7 @@ def loss_findings(loss: Loss) -> list[Finding]:
 def _of_readouts() -> dict[str, list[Readout]]:
     """Return the fields of losses that only some readouts look at, with these."""
     found: dict[str, list[Readout]] = {}
-    for readout in dict.fromkeys(known.readout for known in LOSSES.values()):
+    for readout in dict.fromkeys(known.readout for known in BUILT_IN.values()):
         for name in readout.fields:
             found.setdefault(name, []).append(readout)
     return found

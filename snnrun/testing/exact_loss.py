@@ -25,7 +25,7 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     step is (1 / T) int L(V) dt, a mean share is (1 / T) int softmax(V) dt, a maximum is that of the
     continuous V, an integral is one. The
     input's activity is f(t) = accumulator_weight x sum over input spikes at t_e <= t of
-    exp((t_e - t) / tau).
+    exp((t_e - t) / tau). Target courses are those of ``target_course``.
     """
     formula = _Formula(loss, values, history.duration)
     if loss.spiking:
@@ -45,6 +45,10 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     s = (0.5 + 0.5 * NODES)[:, None, None] * length  # [M, R, C]
     share = 0.5 * NODE_WEIGHTS[:, None, None] * length / history.duration
     V = polynomial(readout, s[..., None])
+    if loss.readout.courses:
+        weighted = share * formula.weight(t + s)
+        cost = formula.cost(V - target_course(t + s, V.shape[-1], history.duration))
+        return (weighted * cost.mean(-1)).sum((0, 1))
     if loss.readout.of_steps:
         return (share * formula.total(V, label)).sum((0, 1))
     if loss.readout.shares:
@@ -59,6 +63,11 @@ def exact_loss(history: History, loss: Loss, values: Mapping[str, float], label:
     return formula.total((weighted[..., None] * V).sum((0, 1)), label)
 
 
+def target_course(t: Array, outputs: int, duration: float) -> Array:
+    """Return the targets of a check at times ``t`` [...], [..., outputs]: a sinusoid for each."""
+    return 0.5 * np.sin(2 * np.pi * t[..., None] * (1 + np.arange(outputs)) / duration)
+
+
 class _Formula:
     """The loss's expressions as functions of arrays."""
 
@@ -71,6 +80,7 @@ class _Formula:
 
         self._score, self._label_term = function("score", "y"), function("label_term", "y")
         self._weight, self._lag_cost = function("weight", "t"), function("lag_cost", "d")
+        self._cost = function("cost", "d")
         self._integrand = numeric(loss.readout.of_potential().subs(known), ["V", "t"])
         self._tau, self._increment = (
             float(loss.expression(f"accumulator_{name}").subs(known)) for name in ("tau", "weight")
@@ -81,6 +91,9 @@ class _Formula:
 
     def weight(self, t: Array) -> Array:
         return np.broadcast_to(self._weight(t), t.shape)
+
+    def cost(self, d: Array) -> Array:
+        return np.broadcast_to(self._cost(d), d.shape)
 
     def label_term(self, y: Array) -> Array:
         return np.broadcast_to(self._label_term(y), y.shape)

@@ -20,11 +20,12 @@ from snnrun.backends.native.emit import generate
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
-from snnrun.datasets.spikes import SpikeData
+from snnrun.datasets.spikes import Courses, SpikeData
 from snnrun.machine import usable_cores
 from snnrun.network.network import Network
 from snnrun.testing.equations import Array
 from snnrun.testing.exact import Problem
+from snnrun.testing.exact_loss import target_course
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,12 +188,18 @@ def _data(problem: Problem, dt: float) -> SpikeData:
     events = Events(
         counts=np.array([len(problem.times)]), times_ms=problem.times, channels=problem.channels
     )
-    return pack(
+    steps, outputs = round(problem.duration / dt), problem.network.layers[-1].population.size
+    data = pack(
         events,
         labels=np.array([problem.label], np.int32),
-        n_steps=round(problem.duration / dt),
+        n_steps=steps,
         n_channels=problem.network.input.size,
-        n_classes=problem.network.layers[-1].population.size,
+        n_classes=outputs,
         dt_ms=dt,
         merge=False,
     )
+    if not problem.loss.readout.courses:
+        return data
+    course = target_course(np.arange(1, steps + 1) * dt, outputs, problem.duration)
+    values = course[None].astype(np.float32)
+    return replace(data, courses=Courses(values=values, rows=np.zeros(1, np.int64)))

@@ -278,6 +278,7 @@ class Trainer:
         starts = np.arange(0, len(labels), self.config.N_BATCH)
         sizes = np.diff([*starts, len(labels)])
         losses = np.add.reduceat(results.loss, starts) / sizes
+        figures = {n: np.add.reduceat(v, starts) / sizes for n, v in results.figures.items()}
         correct = np.add.reduceat((results.prediction == labels).astype(np.int64), starts)
         spikes = np.add.reduceat(results.layer_spikes.astype(np.int64), starts, axis=0)
         layers = list(enumerate(self.backend.program.populations))
@@ -296,7 +297,7 @@ class Trainer:
                 learning_rate=float(rates[k]),
                 spikes={c.population.name: int(spikes[k, i]) for i, c in layers if c.spiking},
                 seconds=seconds / len(starts),
-                figures={name: float(values[k]) for name, values in results.figures.items()},
+                figures={name: float(values[k]) for name, values in figures.items()},
             )
             self.record.predictions(
                 **batch,

@@ -261,9 +261,12 @@ struct Formula {
     template <class X> inline X score_slope(X y) const { return X{} + -Number<X>(1.0)/Number<X>(TAU_0); }
     template <class X> inline X label_term(X y) const { return X{} + Number<X>(ALPHA)/(Number<X>(1.01)*Number<X>(T) - y); }
     template <class X> inline X label_term_slope(X y) const { return X{} + Number<X>(ALPHA)/((Number<X>(1.01)*Number<X>(T) - y)*(Number<X>(1.01)*Number<X>(T) - y)); }
-    double weight(int n) const {  // of step n: dt / T x weight in time
+    int first() const { return 0; }  // of the steps in which potentials count
+    int last() const { return 1400; }
+    bool counts([[maybe_unused]] int n) const { return true; }
+    double weight(int n) const {  // of step n: weight in time over the number of steps
         [[maybe_unused]] const double t = (n + 1) * DT;
-        return DT / DURATION * (1.0);
+        return counts(n) ? DT / DURATION * (1.0) : 0.0;
     }
     double silent_push() const { return 10000.0*ALPHA*TAU_MEM/(T*T); }
 };

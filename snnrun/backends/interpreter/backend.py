@@ -14,6 +14,7 @@ from snnrun.backends.base import (
     Trial,
     require_fitting,
 )
+from snnrun.backends.courses import CourseFigures
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
 from snnrun.backends.interpreter.traces import Traces
@@ -37,6 +38,7 @@ class NumpyBackend(Backend):
         self._passes = Passes(program=program, tensors=self._held["value"])
         self._readout = Readout(program)
         self._patterns = TrainFigures.for_loss(program)
+        self._courses = CourseFigures.for_loss(program)
         for tensor in program.tensors:
             if tensor.kind == DELAYS:
                 self.set(tensor.name, program.start_values(tensor))
@@ -145,6 +147,8 @@ class NumpyBackend(Backend):
             for b, example in enumerate(examples.tolist()):
                 steps, neurons = wanted.of(example)
                 np.add.at(targets[:, b], (steps, neurons), 1.0)
+        elif data.courses is not None:
+            targets = data.courses.of(examples).transpose(1, 0, 2).astype(float)
         return Outputs(
             potential=tapes[-1].stepped[:, 0],
             spikes=tapes[-1].spikes,
@@ -234,6 +238,8 @@ class NumpyBackend(Backend):
         return len(self.program.populations[tensor.layer].population.trained)
 
     def _figures(self, data: SpikeData, examples: np.ndarray, call: Call) -> dict[str, np.ndarray]:
+        if self._courses is not None and len(examples):
+            return self._courses.of(data, call.loss)
         if self._patterns is None or not len(examples):
             return {}
         steps, neurons = (np.concatenate(each) for each in zip(*call.emitted, strict=True))

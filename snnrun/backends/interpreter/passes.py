@@ -252,7 +252,8 @@ class Passes:
             spikes = tapes[link.source].spikes[read.peak, batch]  # [B, K, N]
             pulls.append(spikes * link.weights.T * by_port[link.port][..., None])
         every = np.concatenate(pulls, axis=2) if pulls else np.zeros((*rise.shape, 0))
-        moves = (rise > 0) & (rise + every.sum(axis=2) < 0) & (read.peak < len(found[0]) - 1)
+        last = self.program.window[1] if self.program.window else len(found[0])
+        moves = (rise > 0) & (rise + every.sum(axis=2) < 0) & (read.peak < last - 1)
         total = np.where(moves, np.minimum(every, 0.0).sum(axis=2), 1.0)
         share = np.where(moves, scale * read.delta * rise / total, 0.0)
         for link, pull in zip(links, pulls, strict=True):

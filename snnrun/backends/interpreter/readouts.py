@@ -38,13 +38,15 @@ class Outputs:
     spikes: Array  # [T, B, K]
     arrivals: Array  # input spikes of each step, [T, B]
     labels: Array  # [B]
-    targets: Array | None = None  # [T, B, K]
+    targets: Array | None = None  # spikes or potentials, [T, B, K]
+    first: int = 0  # the first of these T steps
 
     def of_step(self, n: int) -> Outputs:
         """Return the same of one step."""
         targets = None if self.targets is None else self.targets[n : n + 1]
         return replace(
             self,
+            first=self.first + n,
             potential=self.potential[n : n + 1],
             spikes=self.spikes[n : n + 1],
             arrivals=self.arrivals[n : n + 1],
@@ -127,13 +129,16 @@ def integral(readout: Readout, outputs: Outputs) -> Read:
         np.broadcast_to(readout.of(e, V=outputs.potential, t=t), outputs.potential.shape)
         for e in (loss.integrand, loss.integrand_slope)
     )
-    return readout.of_numbers(integrand.mean(axis=0), outputs, slope / program.steps)
+    weight = np.zeros(slope.shape)
+    weight[loss.counted] = slope[loss.counted] / loss.steps_counted
+    return readout.of_numbers(integrand[loss.counted].mean(axis=0), outputs, weight)
 
 
 def maximum(readout: Readout, outputs: Outputs) -> Read:
     """Return the loss of the maximum over time."""
-    peak = outputs.potential.argmax(axis=0)
-    y = outputs.potential.max(axis=0)
+    counted = readout.loss.counted
+    peak = counted.start + outputs.potential[counted].argmax(axis=0)
+    y = outputs.potential[counted].max(axis=0)
     at_peak = np.arange(readout.program.steps)[:, None, None] == peak
     read = readout.of_numbers(y, outputs, at_peak)
     return replace(read, delta=readout.cross_entropy(y, outputs.labels), peak=peak)
@@ -141,24 +146,33 @@ def maximum(readout: Readout, outputs: Outputs) -> Read:
 
 def each_step(readout: Readout, outputs: Outputs) -> Read:
     """Return the loss that is averaged over the steps."""
-    y_TBK, steps = outputs.potential, readout.program.steps
+    edges = readout.loss.counted.start, readout.loss.counted.stop
+    counted = slice(*(max(edge - outputs.first, 0) for edge in edges))
+    y_TBK, steps = outputs.potential[counted], readout.loss.steps_counted
+    if not len(y_TBK):  # one step, which does not count
+        return Read(
+            loss=np.zeros(len(outputs.labels)),
+            prediction=np.full(len(outputs.labels), -1),
+            drive=np.zeros(outputs.potential.shape),
+        )
     losses = [readout.loss.values(y, outputs.labels) for y in y_TBK]
     slopes = [readout.cross_entropy(y, outputs.labels) for y in y_TBK]
     z = readout.loss.scores(y_TBK.reshape(-1, y_TBK.shape[2])).reshape(y_TBK.shape)
-    return Read(
-        loss=np.mean(losses, axis=0),
-        prediction=softmax(z).sum(axis=0).argmax(axis=1),
-        drive=np.array(slopes) / steps,
-    )
+    drive = np.zeros(outputs.potential.shape)
+    drive[counted] = np.array(slopes) / steps
+    prediction = softmax(z).sum(axis=0).argmax(axis=1)
+    return Read(loss=np.mean(losses, axis=0), prediction=prediction, drive=drive)
 
 
 def mean_share(readout: Readout, outputs: Outputs) -> Read:
     """Return the loss of the outputs' shares in the softmax of each step, averaged over time."""
-    p_TBK = softmax(outputs.potential) / readout.program.steps
+    counted, steps = readout.loss.counted, readout.loss.steps_counted
+    p_TBK = np.zeros(outputs.potential.shape)
+    p_TBK[counted] = softmax(outputs.potential[counted]) / steps
     read = readout.of_numbers(p_TBK.sum(axis=0), outputs, p_TBK)
     assert read.drive is not None
     mean = read.drive.sum(axis=2, keepdims=True)  # of dL/dy, by the shares
-    return replace(read, drive=read.drive - p_TBK * mean * readout.program.steps)
+    return replace(read, drive=read.drive - p_TBK * mean * steps)
 
 
 def first_spike(readout: Readout, outputs: Outputs) -> Read:
@@ -217,6 +231,21 @@ def spike_train(readout: Readout, outputs: Outputs) -> Read:
     )
 
 
+def target_course(readout: Readout, outputs: Outputs) -> Read:
+    """Return the mean cost of the potentials' differences from target courses."""
+    program = readout.program
+    assert outputs.targets is not None
+    steps, _, size = outputs.potential.shape
+    here = slice(outputs.first, outputs.first + steps)
+    weight = readout.loss.weights(program.steps, program.dt)[here] / size
+    cost, slope = readout.loss.course_costs(outputs.potential - outputs.targets)
+    return Read(
+        loss=np.einsum("t,tbk->b", weight, cost),
+        prediction=np.full(len(outputs.labels), -1),
+        drive=weight[:, None, None] * slope,
+    )
+
+
 NAMES = {"y": Y, "t": TIME, "V": V, "d": LAG}
 READOUTS: dict[str, Callable[[Readout, Outputs], Read]] = {
     "WeightedSum": weighted_sum,
@@ -228,4 +257,5 @@ READOUTS: dict[str, Callable[[Readout, Outputs], Read]] = {
     "FirstSpike": first_spike,
     "FirstSpikeLag": first_spike,
     "SpikeTrain": spike_train,
+    "TargetCourse": target_course,
 }

@@ -213,6 +213,12 @@ def _formula(program: Program, struct: Struct) -> dict[str, str]:
         "silent_push": plain(bound.silent_push),
     }
     lines = []
+    if program.loss.readout.courses:
+        lines = [
+            f"double cost([[maybe_unused]] double d) const {{ return {plain(bound.cost)}; }}",
+            f"double cost_slope([[maybe_unused]] double d) const {{ return "
+            f"{plain(bound.cost_slope)}; }}",
+        ]
     if bound.lags:
         cost, slope, factor = map(plain, (bound.lag_cost, bound.lag_slope, bound.silent_factor))
         lines = [
@@ -222,8 +228,24 @@ def _formula(program: Program, struct: Struct) -> dict[str, str]:
         ]
     struct.numbers |= {cxx_name(s): value for s, value in keys.items() if s in used}
     struct.numbers |= _of_readout(program, bound)
+    fields |= _window(program, struct)
     own = "".join(f"\n    {line}" for line in lines)
     return fields | {"own_part": own, "numbers": struct.declared()}
+
+
+def _window(program: Program, struct: Struct) -> dict[str, str]:
+    """Return which steps count: that there is a window is structure, its edges are numbers."""
+    if program.window is None:
+        every = {"first": "0", "last": str(program.steps), "counts": "true"}
+        return every | {"share": "DT / DURATION"}
+    first, last = program.window
+    struct.numbers |= {"WINDOW_FIRST": first, "WINDOW_LAST": last}
+    return {
+        "first": "int(WINDOW_FIRST)",
+        "last": "int(WINDOW_LAST)",
+        "counts": "n >= WINDOW_FIRST && n < WINDOW_LAST",
+        "share": "1.0 / (WINDOW_LAST - WINDOW_FIRST)",
+    }
 
 
 def _of_readout(program: Program, bound: BoundLoss) -> dict[str, float]:

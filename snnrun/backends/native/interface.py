@@ -32,6 +32,8 @@ class Data(c.Structure):
         ("target_offsets", c.c_void_p),
         ("target_step", c.c_void_p),
         ("target_neuron", c.c_void_p),
+        ("courses", c.c_void_p),
+        ("course_rows", c.c_void_p),
     )
 
 
@@ -142,7 +144,7 @@ def load_library(library: Path) -> c.CDLL:
 def view_of(data: SpikeData, program: Program) -> Data:
     """Return the data as the runtime sees them; ConfigError where the program is for others."""
     require_fitting(data, program)
-    targets = data.targets
+    targets, courses = data.targets, data.courses
     return Data(
         steps=data.n_steps,
         channels=data.n_channels,
@@ -155,4 +157,6 @@ def view_of(data: SpikeData, program: Program) -> Data:
         target_offsets=targets and pointer(targets.offsets, np.int64),
         target_step=targets and pointer(targets.steps, np.uint16),
         target_neuron=targets and pointer(targets.neurons, np.uint16),
+        courses=courses and pointer(courses.values, np.float32),
+        course_rows=courses and pointer(courses.rows, np.int64),
     )

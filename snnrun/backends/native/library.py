@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from snnrun.backends.base import NO_NOISE, UNSEEN, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.courses import CourseFigures
 from snnrun.backends.native.exchange import Answering
 from snnrun.backends.native.interface import (
     Connected,
@@ -145,6 +146,7 @@ class NativeBackend(CompiledProgram, Backend):
     ) -> None:
         super().__init__(library, program, threads, numbers)
         self._patterns = TrainFigures.for_loss(program)
+        self._courses = CourseFigures.for_loss(program)
         for tensor in program.tensors:
             if tensor.kind != WEIGHTS:
                 self.set(tensor.name, program.start_values(tensor))
@@ -273,6 +275,8 @@ class NativeBackend(CompiledProgram, Backend):
         self, data: SpikeData, examples: np.ndarray, loss: np.ndarray, layer_spikes: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Return how the outputs met their targets in the last call, where there are targets."""
+        if self._courses is not None and len(examples):
+            return self._courses.of(data, loss)
         if self._patterns is None or not len(examples):
             return {}
         total = int(layer_spikes[:, -1].sum())

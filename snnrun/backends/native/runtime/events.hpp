@@ -19,7 +19,9 @@ namespace snn {
     F(const int32_t*, labels)            /* [examples] */                                          \
     F(const int64_t*, target_offsets)    /* [examples + 1] into the next two; null: no targets */  \
     F(const uint16_t*, target_step)      /* steps in which outputs should spike, rising */         \
-    F(const uint16_t*, target_neuron)    /* and which of them */
+    F(const uint16_t*, target_neuron)    /* and which of them */                                  \
+    F(const float*, courses)             /* [..][steps][outputs] targets, or null */               \
+    F(const int64_t*, course_rows)       /* [examples] which of them */
 SNN_STRUCT(Data, SNN_DATA)
 
 struct Events {

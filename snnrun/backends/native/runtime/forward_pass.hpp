@@ -4,6 +4,7 @@
 #include "job.hpp"
 #include "losses.hpp"
 #include "spike_train.hpp"
+#include "target_course.hpp"
 #include "trial.hpp"
 
 namespace snn {
@@ -46,7 +47,7 @@ template <class P> struct ForwardPass : Walk<P> {
                                  Word(of.dropout * 4294967295.0), Real(1 / (1 - of.dropout))};
             }
         });
-        trial.loss.start(trial.events);
+        trial.loss.start(trial.events, d, example);
     }
 
     // Layers from FROM on. TRACE: every state of every layer is kept.
@@ -69,7 +70,6 @@ template <class P> struct ForwardPass : Walk<P> {
         if (job.train) trial.sort_spikes();
         const int label = job.data->labels[job.examples[i]];
         if constexpr (P::Loss::TARGETS) {
-            trial.loss.aim(*job.data, job.examples[i]);
             auto& kept = emitted[i];
             kept.step.resize(trial.spikes(COUNT - 1, nullptr, nullptr));
             kept.neuron.resize(kept.step.size());

@@ -1,9 +1,10 @@
 // losses.hpp: readouts of the output layer and the cross entropy of their scores, or their lags.
 //
 // A generated Formula supplies score, its derivative, and so on (templates over Real, double or
-// vf). Each class holds one example at a time. `start` sees the example's input,
-// `observe` the output's states in every step of the forward pass; `finish` returns loss and
-// prediction; `operator()` is the drive dl/dV(n).
+// vf), and in which steps potentials are read: first() .. last() - 1. Each class holds one example
+// at a time. `start` sees the example, its input as dropout leaves it, and its targets; `observe`
+// the output's states in every step of the forward pass; `finish` returns loss and prediction;
+// `operator()` is the drive dl/dV(n).
 #pragma once
 #include <limits>
 
@@ -75,7 +76,7 @@ template <class L, class F> struct WeightedSum {
         weight.allocate(L::STEPS);
         for (int n = 0; n < L::STEPS; n++) weight[n] = Real(f.weight(n));
     }
-    void start(const Events&) { std::memset(sums, 0, sizeof sums); }
+    void start(const Events&, const Data&, int64_t) { std::memset(sums, 0, sizeof sums); }
     inline void operator()(int n, int v, const vf* x) {
         sums[v] += weight[n] * x[L::Model::READOUT];
     }
@@ -87,8 +88,8 @@ template <class L, class F> struct WeightedSum {
 
 // The weights are those in time x the activity of the input, which each example has of its own.
 template <class L, class F> struct InputWeightedSum : WeightedSum<L, F> {
-    void start(const Events& input) {
-        WeightedSum<L, F>::start(input);
+    void start(const Events& input, const Data& d, int64_t example) {
+        WeightedSum<L, F>::start(input, d, example);
         double activity = 0;
         for (int n = 0; n < L::STEPS; n++) {
             activity += this->f.ACCUMULATOR_WEIGHT *
@@ -109,19 +110,22 @@ template <class L, class F> struct Integral {
     Buffer<Real> rows;  // [step][WIDTH] the potentials
 
     void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
-    void start(const Events&) { std::memset(static_cast<void*>(sums), 0, sizeof sums); }
+    void start(const Events&, const Data&, int64_t) {
+        std::memset(static_cast<void*>(sums), 0, sizeof sums);
+    }
     inline void operator()(int n, int v, const vf* x) {
         row(n)[v] = x[L::Model::READOUT];
-        sums[v] += Real(1.0 / L::STEPS) * f.integrand(x[L::Model::READOUT], n);
+        if (f.counts(n)) sums[v] += share() * f.integrand(x[L::Model::READOUT], n);
     }
     Outcome finish(Work<L>&, int label, double scale) {
         return finish_numbers<L>(f, sums, delta, label, scale);
     }
     inline vf operator()(int n, int v) const {
-        return Real(1.0 / L::STEPS) * f.integrand_slope(row(n)[v], n) * delta[v];
+        return f.counts(n) ? share() * f.integrand_slope(row(n)[v], n) * delta[v] : vf{};
     }
 
   private:
+    Real share() const { return Real(1.0 / (f.last() - f.first())); }
     vf* row(int n) { return vectors(rows.data() + size_t(n) * L::WIDTH); }
     const vf* row(int n) const { return vectors(rows.data() + size_t(n) * L::WIDTH); }
 };
@@ -144,11 +148,12 @@ template <class L, class F> struct Maximum {
     vi at[L::WIDTH / LANES];  // first step of the maximum
 
     void allocate() {}
-    void start(const Events&) {
+    void start(const Events&, const Data&, int64_t) {
         for (auto& h : highest) h = splat(-std::numeric_limits<Real>::infinity());
         std::memset(at, 0, sizeof at);
     }
     inline void operator()(int n, int v, const vf* x) {
+        if (!f.counts(n)) return;
         const vf V = x[L::Model::READOUT];
         const vi higher = V > highest[v];
         highest[v] = higher ? V : highest[v];
@@ -164,7 +169,7 @@ template <class L, class F> struct Maximum {
             for (int i = 0; i < S; i++) x[i] = reinterpret_cast<const Real*>(peak[i])[k];
             const Real rise = L::Model::rate(x, constants + k);
             const int n = int(reinterpret_cast<const Int*>(at)[k]);
-            if (n == L::STEPS - 1) continue;  // its spikes arrive nowhere
+            if (n == f.last() - 1) continue;  // its spikes arrive too late
             Real all = 0, falling = 0;
             // visit(spikes of a strand, spike, how it pulls the rate) for the spikes of step n that
             // arrive by projection p
@@ -229,7 +234,7 @@ template <class L, class F> struct EachStep {
     vf mean[V];
 
     void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
-    void start(const Events&) {
+    void start(const Events&, const Data&, int64_t) {
         done = 0, loss = 0;
         std::memset(static_cast<void*>(mean), 0, sizeof mean);
     }
@@ -239,8 +244,9 @@ template <class L, class F> struct EachStep {
     // Does the steps up to `end`.
     void advance(int end, int label, double scale) {
         const F f = formula;  // its numbers stay in registers
-        const Real step_scale = Real(scale / L::STEPS);
-        for (; done < end; done++) {
+        const Real step_scale = Real(scale / (f.last() - f.first()));
+        const int last = std::min(end, f.last());
+        for (done = std::max(done, f.first()); done < last; done++) {
             Real* row = rows.data() + size_t(done) * L::WIDTH;
             vf* r = vectors(row);
             vf z[V], p[V];
@@ -268,9 +274,10 @@ template <class L, class F> struct EachStep {
         int best = 0;
         for (int k = 1; k < N; k++)
             if (m[k] > m[best]) best = k;
-        return {loss / L::STEPS, best};
+        return {loss / (formula.last() - formula.first()), best};
     }
     inline vf operator()(int n, int v) const {
+        if (!formula.counts(n)) return vf{};
         return vectors(rows.data() + size_t(n) * L::WIDTH)[v];
     }
 };
@@ -284,26 +291,27 @@ template <class L, class F> struct MeanShare {
     Buffer<Real> rows;  // [step][WIDTH] the potentials, their softmax, then the drive
 
     void allocate() { rows.allocate(size_t(L::STEPS) * L::WIDTH); }
-    void start(const Events&) {}
+    void start(const Events&, const Data&, int64_t) {}
     inline void operator()(int n, int v, const vf* x) { row(n)[v] = x[L::Model::READOUT]; }
     Outcome finish(Work<L>&, int label, double scale) {
         vf y[V] = {}, delta[V];
         Real top;
-        for (int n = 0; n < L::STEPS; n++) {
+        const int from = f.first(), to = f.last();
+        const Real share = Real(1.0 / (to - from));
+        for (int n = from; n < to; n++) {
             softmax<L>(row(n), row(n), top);
-            for (int v = 0; v < V; v++) y[v] += Real(1.0 / L::STEPS) * row(n)[v];
+            for (int v = 0; v < V; v++) y[v] += share * row(n)[v];
         }
         const Outcome out = finish_numbers<L>(f, y, delta, label, scale);
-        for (int n = 0; n < L::STEPS; n++) {
+        for (int n = from; n < to; n++) {
             vf mean = {};  // of delta, by the shares
             for (int v = 0; v < V; v++) mean += row(n)[v] * delta[v];
             const vf all = splat(sum(mean));
-            for (int v = 0; v < V; v++)
-                row(n)[v] *= Real(1.0 / L::STEPS) * (delta[v] - all);
+            for (int v = 0; v < V; v++) row(n)[v] *= share * (delta[v] - all);
         }
         return out;
     }
-    inline vf operator()(int n, int v) const { return row(n)[v]; }
+    inline vf operator()(int n, int v) const { return f.counts(n) ? row(n)[v] : vf{}; }
 
   private:
     vf* row(int n) { return vectors(rows.data() + size_t(n) * L::WIDTH); }
@@ -316,7 +324,7 @@ template <class L, class F, bool LAGS = false> struct FirstSpike {
     static constexpr bool TARGETS = false;
 
     void allocate() {}
-    void start(const Events&) {}
+    void start(const Events&, const Data&, int64_t) {}
     inline void operator()(int, int, const vf*) {}
     Outcome finish(Work<L>& work, int label, double scale) {
         constexpr int N = L::Model::SIZE;

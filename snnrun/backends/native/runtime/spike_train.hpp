@@ -18,8 +18,7 @@ template <class L, class F> struct SpikeTrain {
     Buffer<Real> rows;  // [step][WIDTH] target - spikes, then err, then dL/ds
 
     void allocate() { rows.allocate_dense(size_t(L::STEPS) * L::WIDTH); }
-    void start(const Events&) {}
-    void aim(const Data& d, int64_t example) {
+    void start(const Events&, const Data& d, int64_t example) {
         rows.zero();
         for (int64_t e = d.target_offsets[example]; e < d.target_offsets[example + 1]; e++)
             rows[size_t(d.target_step[e]) * L::WIDTH + d.target_neuron[e]] += 1;
