@@ -98,7 +98,7 @@ SAID = [
     (Setting(preset="shd_best"), ("shd", "eventprop"), ""),
     (BY_DEFAULT, ("shd", "eventprop"), "preset shd, recommended for this data set (preset=none: "),
     (Setting(preset="none"), ("shd", "eventprop"), "the table's values; recommended is preset=shd"),
-    (Setting(preset="none"), ("shd", "stdp"), "is for rule=eventprop or rule=surrogate"),
+    (Setting(preset="none"), ("shd", "stdp"), "rule=surrogate or rule=eprop"),
     (replace(BY_DEFAULT, left_out=("ETA", "TAU_0")), ("shd", "eventprop"), "its ETA, TAU_0: no"),
     (Setting(preset="shd_best", left_out=("ETA",)), ("shd", "eventprop"), "preset shd_best"),
 ]

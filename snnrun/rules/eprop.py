@@ -3,8 +3,8 @@
 With z_j(t) the spikes of a neuron, h_j its states, and E the loss, the gradient by a weight is
 
     dE/dw_ji = sum over t of (dE/dz_j(t)) e_ji(t)                                         eq. (1)
-    eps_ji(t) = (dh_j(t)/dh_j(t-1)) eps_ji(t-1) + dh_j(t)/dw_ji                          eq. (14)
-    e_ji(t)  = (dz_j(t)/dh_j(t)) eps_ji(t)                                               eq. (13)
+    eps_ji(t) = (dh_j(t)/dh_j(t-1)) eps_ji(t-1) + dh_j(t)/dw_ji
+    e_ji(t)  = (dz_j(t)/dh_j(t)) eps_ji(t)                              eq. (25) for ALIF neurons
 
 where dz/dh is the surrogate's derivative, and 0 while a neuron is refractory. e-prop replaces the
 total derivative dE/dz_j(t) by the learning signal, what z_j changes through the outputs alone:
@@ -12,15 +12,16 @@ total derivative dE/dz_j(t) by the learning signal, what z_j changes through the
     L_j(t) = sum over k of B_jk (error of output k at t)                                  eq. (4)
 
 All that other hidden neurons would send back is left out. The outputs' leak filters e_ji into
-ebar_ji, eqs (26) to (28). The same sum can be taken from the end of a trial to its start: then
-L_j(t) is the adjoint of the outputs where a spike of j in step t arrives, times B_jk, and passes
-through the Jacobian of the neuron's own step only. That is what backends do: see
-compile/discrete.py, and network/feedback.py for who sends back.
+ebar_ji. The same sum can be taken from the end of a trial to its start: then L_j(t) is the adjoint
+of the outputs where a spike of j in step t arrives, times B_jk, and passes through the Jacobian of
+the neuron's own step only. That is what backends do: see compile/discrete.py, and
+network/feedback.py for who sends back. With update_steps they sum forwards: compile/traces.py.
 
 Options and the paper: feedback symmetric, random, adaptive are its three kinds of B; adaptive ones
-are updated as the output's weights are. surrogate=triangular with dampening 0.3 is its psi, eq.
-(22), at a threshold of 1. REG_TYPE=simple with AVG_SNSUM and LBD_UPPER=LBD_LOWER is its
-regulariser of rates, with c_reg its strength.
+are updated as the output's weights are. surrogate=triangular with dampening 0.3 is its psi at a
+threshold of 1. detach_reset=null leaves out the derivative of the potential's reset, and keeps that
+of the adaptation's rise, as in eq. (25). REG_TYPE=simple with AVG_SNSUM and LBD_UPPER=LBD_LOWER is
+its regulariser of rates, with c_reg its strength.
 
 Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020, Nat Commun 11:3625.
 """
