@@ -16,6 +16,7 @@ from snnrun.keys.check import Checked, count_of, problems, steps_in_trial
 from snnrun.keys.files import conf_dir as conf_dir
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import plain, shown
+from snnrun.optimisers import find_optimiser
 from snnrun.rules import RULES
 from snnrun.schema import (
     ALIASES,
@@ -184,7 +185,7 @@ def validate(source: Any) -> Config:
     dataset = name if isinstance(name, str) and name in DATASETS else BASE
     wrong += _settle_aliases(given, dataset)
     values = _convert(SCHEMA, given, dataset, wrong)
-    own_keys = _keys_of_own_rules(values, wrong)
+    own_keys = _keys_of_own_rules(values, wrong) | _keys_of_own_optimiser(values)
     values.update(_convert(own_keys, given, dataset, wrong))
     own_options, unknown = _sort_out_unknown(given, name, own_keys)
     wrong += unknown
@@ -220,6 +221,14 @@ def _keys_of_own_rules(values: dict[str, Any], wrong: list[str]) -> dict[str, Ke
         return {}
     own = [rule for name, rule in chosen.items() if name not in RULES]
     return {key.name: key for rule in own for key in rule.options}
+
+
+def _keys_of_own_optimiser(values: Mapping[str, Any]) -> dict[str, Key]:
+    """Return the options of a user's own optimiser; schema/optimisers.py says what is wrong."""
+    try:
+        return {key.name: key for key in find_optimiser(values["optimiser.name"]).options}
+    except (ConfigError, KeyError):
+        return {}
 
 
 def flat(source: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from snnrun.network.build import find_learning, find_regulariser, find_rule
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network, Projection
 from snnrun.numbers import size_in_words
+from snnrun.optimisers import optimiser_of
 from snnrun.rules.learning import Gradient
 from snnrun.schema.fields import INPUT
 
@@ -29,7 +30,7 @@ LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
 TAPE, TOGETHER_BYTES, STEPS_AT_ONCE = 16 << 20, 128 << 20, 16
 TOGETHER = (8, 4, 2)  # trials, of which the first that fit are walked together
 MATRICES = 4  # [P, Q] of backend numpy: weights, with their delays, and two gradients
-TENSORS = 4  # of backend numpy: value, moments, gradient
+TENSORS = 2  # value and gradient; beside them what the optimiser keeps
 LIBRARIES = 20 << 20  # what is still to be loaded: the program, the writers of files
 SHARE = 0.1  # a part below this share of the whole is not named
 
@@ -83,7 +84,8 @@ def parts_of(config: Config, network: Network) -> list[Part]:
 def _of_projection(
     config: Config, network: Network, projection: Projection, real: int, deferred: bool
 ) -> Iterator[Part]:
-    """Give weights and delays with moments and gradients, and what starts or keeps them."""
+    """Give weights and delays with states and gradients, and what starts or keeps them."""
+    states = len(optimiser_of(config.by_key()).states)
     keys = _hidden_keys(config)
     online = not find_rule(config).gradient.engine.has_gradient
     if projection.source == projection.target:
@@ -104,15 +106,15 @@ def _of_projection(
             held = synapses.count  # of those, native holds no others
         copies = 0
         if config.backend.name == "native":
-            copies = held * (5 if online else 4) * real
+            copies = held * (5 if online else TENSORS + states) * real
             if not (deferred or online):
                 copies += held * real * min(SLOTS, config.N_BATCH)
             if find_rule(config).discrete:
                 copies += held * real
         elif config.backend.name == "numpy":
-            copies = 8 * (TENSORS * numbers + MATRICES * prod(ends))
-        # as they are drawn, or in a checkpoint, with moments: arrays, the file, and its copy
-        copies += numbers * max(16 + real, 3 * real * (3 if trained else 1))
+            copies = 8 * ((TENSORS + states) * numbers + MATRICES * prod(ends))
+        # as they are drawn, or in a checkpoint, with states: arrays, the file, and its copy
+        copies += numbers * max(16 + real, 3 * real * (1 + states if trained else 1))
         yield Part(f"{what} {projection.name} and their gradients", copies, keys)
 
 

@@ -60,6 +60,7 @@ from snnrun.training.early import OnEpoch
 from snnrun.training.evaluate import evaluate, make_final_tests, require_test_set
 from snnrun.training.keeper import Keeper
 from snnrun.training.loop import Trainer
+from snnrun.training.schedule import require_rates
 from snnrun.training.start import load_earlier_run, require_same_data
 from snnrun.training.state import State, from_checkpoint, load_tensors, start_state
 from snnrun.training.steps import long_steps
@@ -185,7 +186,7 @@ def test(config: Config, folder: Path) -> dict[str, float]:
         opened = _open(config, splits, paths, reporter, stack)
         checkpoint = paths.best if config.LOAD_BEST else paths.last
         saved = load_checkpoint(checkpoint)
-        load_tensors(saved, opened.backend, moments=False, where=str(checkpoint))
+        load_tensors(saved, opened.backend, states=False, where=str(checkpoint))
         weights = Weights(
             kind="best" if config.LOAD_BEST else "last",
             epochs=saved["epoch"],
@@ -250,7 +251,7 @@ def program_of(config: Config, network: Network) -> Program:
     """Return the program of a network."""
     loss = find_loss(config)
     regulariser, strengths = find_regulariser(config)
-    return compile_program(
+    program = compile_program(
         network,
         loss,
         {key: float(getattr(config, key)) for key in loss.keys},
@@ -263,7 +264,10 @@ def program_of(config: Config, network: Network) -> Program:
         average_spikes=config.AVG_SNSUM,
         rule=find_rule(config),
         learning=find_learning(config),
+        keys=config.by_key(),
     )
+    require_rates(config, program)
+    return program
 
 
 @contextmanager

@@ -38,8 +38,10 @@ def found(
     hidden = "/".join(dict.fromkeys(c.dynamics.neuron.name for c in program.populations[:-1]))
     output = program.populations[-1].dynamics.neuron.name
     plastic = program.plasticity
-    optimiser = f"Adam (STDP: {plastic.optimiser})" if plastic else "Adam"
+    optimiser = program.optimiser.optimiser.name
+    optimiser += f" (STDP: {plastic.optimiser})" if plastic else ""
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
+    plan += f", {config.schedule.name}" if config.schedule.name != "constant" else ""
     if own := program.learning.plan:
         plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {own}"
     rule = f"{program.rule.name} {program.learning.variant}"

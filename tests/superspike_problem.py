@@ -11,7 +11,7 @@ import numpy as np
 from superspike_reference import Reference
 
 from snnrun.backends import open_backend
-from snnrun.backends.base import NO_NOISE, Adam, Results
+from snnrun.backends.base import NO_NOISE, Results
 from snnrun.backends.online import OnlineRuns
 from snnrun.config import Config, from_dict
 from snnrun.datasets import load
@@ -85,8 +85,7 @@ def opened(config: Config, folder: Path) -> Iterator[tuple[OnlineRuns, SpikeData
 
 def learn(backend: OnlineRuns, data: SpikeData, rates: np.ndarray) -> Results:
     """Present the pattern once for each of the step sizes."""
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)  # of no use here
-    return backend.train(data, np.zeros(len(rates), np.int64), 1, rates, adam, 0, NO_NOISE)
+    return backend.train(data, np.zeros(len(rates), np.int64), 1, rates, 0, NO_NOISE)
 
 
 def reference_of(config: Config, backend: OnlineRuns) -> Reference:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from long import long_but
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, count_activations
+from snnrun.backends.base import NO_NOISE, Backend, Noise, count_activations
 from snnrun.backends.genn.call import Call
 from snnrun.backends.genn.units import units
 from snnrun.backends.interpreter.backend import NumpyBackend
@@ -88,8 +88,7 @@ def test_activations_are_those_of_recorded_spikes(graph: str, name: str) -> None
     backend.counts_inputs = True
     dropped = Noise(dropout=0.3, key=5)
     expected = counted(backend, dropped)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
-    learned = backend.train(graphs.data(), EXAMPLES, 4, np.zeros(1), adam, 0, dropped)
+    learned = backend.train(graphs.data(), EXAMPLES, 4, np.zeros(1), 0, dropped)
     np.testing.assert_array_equal(learned.activations, expected)
 
 

@@ -36,10 +36,9 @@ def checked(*overrides: str) -> Config:
 
 def is_chosen(name: str, backend: str, rule: str) -> bool:
     """Return whether a key is one of a backend and a rule, or of none in particular."""
-    if name.startswith("rule."):
-        return name in options_of("rule", rule)
-    if name.startswith("schedule."):
-        return name in options_of("schedule", "constant")
+    chosen = {"rule": rule, "optimiser": "adam", "schedule": "constant"}
+    if (group := name.partition(".")[0]) in chosen:
+        return name in options_of(group, chosen[group])
     conditions = SCHEMA[name].active_if if name.startswith("backend.") else ()
     return not conditions or any(c.holds({"backend.name": backend}) for c in conditions)
 

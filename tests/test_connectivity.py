@@ -11,7 +11,7 @@ from long import long_but
 from parity import native
 from runs import small
 
-from snnrun.backends.base import Adam, Noise
+from snnrun.backends.base import Noise
 from snnrun.compile.program import Program
 from snnrun.connectivity import Connectivity, Ends, read
 from snnrun.connectivity.synapses import connect
@@ -109,8 +109,7 @@ def test_learning_changes_synapses_only_and_is_the_same_for_any_threads() -> Non
         backend = native(program, precision="float32", threads=threads)
         for tensor, value in weights.items():
             backend.set(tensor, value)
-        adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
-        backend.train(data, np.arange(30), 10, np.full(3, 0.01), adam, 0, Noise(dropout=0.1, key=5))
+        backend.train(data, np.arange(30), 10, np.full(3, 0.01), 0, Noise(dropout=0.1, key=5))
         learned.append({t.name: backend.get(t.name) for t in program.tensors})
     for tensor in program.tensors:
         assert tensor.synapses is not None

@@ -13,7 +13,7 @@ from long import long_but
 from runs import assert_same_run, comparable, numbers, small, stopped_at
 
 from snnrun import load_run
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise
+from snnrun.backends.base import NO_NOISE, Backend, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.arrivals import late_steps
 from snnrun.compile.program import Program
@@ -147,8 +147,7 @@ def test_delayed_spikes_that_training_spreads_are_counted_where_they_arrive() ->
     backend.late_steps = late_steps(backend.program, width)
     noise = Noise(delay_width=width, dropout=0.2, key=3)
     expected = by_force(backend, noise)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
-    learned = backend.train(graphs.data(), EXAMPLES, 4, np.zeros(1), adam, 0, noise)
+    learned = backend.train(graphs.data(), EXAMPLES, 4, np.zeros(1), 0, noise)
     assert_counted(measured(backend, learned.activations, width), expected)
 
 

@@ -14,7 +14,7 @@ from oracle import Problem, problem
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from ranks_in_threads import on_ranks
 
-from snnrun.backends.base import Adam, Noise, Results
+from snnrun.backends.base import Noise, Results
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import compile_program
 from snnrun.datasets.spikes import SpikeData
@@ -23,7 +23,7 @@ from snnrun.parallel.backend import together
 from snnrun.streams import stream
 
 DT = 0.2
-ADAM = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8)
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 EXAMPLES = 50
 # One block that is not full, several blocks, and a layer behind a layer; trained time constants.
 # "large" and "wide" learn as large layers do: in waves of trials, and "wide" in parts of neurons
@@ -79,7 +79,6 @@ def train(
                 examples,
                 batch,
                 rates[first:last].copy(),
-                ADAM,
                 first,
                 Noise(dropout=dropout, key=77),
             )
@@ -91,7 +90,7 @@ def train(
 
 def tensors(backend: NativeBackend) -> Iterator[tuple[str, np.ndarray]]:
     for tensor in backend.program.tensors:
-        for which in ("value", "first", "second"):
+        for which in ("value", *tensor.states):
             yield f"{tensor.name} {which}", backend.get(tensor.name, which)
 
 
@@ -182,16 +181,16 @@ def test_every_batch_is_learned_by_adam_from_the_mean_of_its_examples(batch: int
         steps.gradient(data, np.ascontiguousarray(order[start : start + batch]))
         gradients = gradients_of(steps)
         for key, g in gradients.items():
-            first[key] = ADAM.beta1 * first.get(key, 0.0) + (1 - ADAM.beta1) * g
-            second[key] = ADAM.beta2 * second.get(key, 0.0) + (1 - ADAM.beta2) * g * g
+            first[key] = BETA1 * first.get(key, 0.0) + (1 - BETA1) * g
+            second[key] = BETA2 * second.get(key, 0.0) + (1 - BETA2) * g * g
         for tensor in steps.program.tensors:
             names = [f"{tensor.name.removesuffix('_parameters')}.{p}" for p in tensor.parameters]
             rows = [n for n in names if n in gradients] or [tensor.name]
             value = steps.get(tensor.name)
             for row, key in enumerate(rows):
-                m = first[key] / (1 - ADAM.beta1**update)
-                v = second[key] / (1 - ADAM.beta2**update)
-                change = 0.01 / update * m / (np.sqrt(v) + ADAM.epsilon)
+                m = first[key] / (1 - BETA1**update)
+                v = second[key] / (1 - BETA2**update)
+                change = 0.01 / update * m / (np.sqrt(v) + EPSILON)
                 if tensor.parameters:
                     value[row] -= change
                 else:

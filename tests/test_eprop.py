@@ -21,7 +21,7 @@ from graph_cases import gradients as gradients_of
 from long import long_but
 from parity import load_weights, native
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise
+from snnrun.backends.base import NO_NOISE, Backend, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.backends.native import open_native
 from snnrun.compile.program import Program, compile_program
@@ -45,7 +45,6 @@ PSI = SpikeDerivative(
     values={"scale": 1 / THRESHOLD, "dampening": DAMPENING / THRESHOLD},
     detach_reset=None,
 )
-ADAM = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
 LOSS = "avg_xentropy"
 BACKENDS: dict[str, Callable[[Program], Backend]] = {"numpy": NumpyBackend, "native": native}
 CASES = [
@@ -192,7 +191,7 @@ def test_adaptive_feedback_moves_with_the_weights_of_the_output_and_random_feedb
         backend.set(own.name, own.start)
         every, data = np.arange(EXAMPLES), data_of(inputs())
         for step in range(3):
-            backend.train(data, every, EXAMPLES, np.array([0.1]), ADAM, step, NO_NOISE)
+            backend.train(data, every, EXAMPLES, np.array([0.1]), step, NO_NOISE)
         of_output = backend.get("hid_to_out") - w["hid_to_out"]
         return backend.get(own.name) - own.start, of_output
 
@@ -208,7 +207,7 @@ def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
         backend = native(program(net(0.2), ADAPTIVE), threads=threads)
         load_weights(backend, weights())
         data = data_of(np.random.default_rng(8).random((20, T, P)) < 0.2)
-        backend.train(data, np.arange(20), 7, np.array([0.1, 0.1, 0.1]), ADAM, 0, NO_NOISE)
+        backend.train(data, np.arange(20), 7, np.array([0.1, 0.1, 0.1]), 0, NO_NOISE)
         return {t.name: backend.get(t.name).tobytes() for t in backend.program.tensors}
 
     assert trained(1) == trained(2) == trained(3)
@@ -288,7 +287,7 @@ def test_traces_while_a_trial_runs_have_the_gradients_of_the_way_back(
             )
         )
         start(backend)
-        backend.train(graph_data(), np.arange(3), 3, np.array([0.1]), ADAM, 0, noise)
+        backend.train(graph_data(), np.arange(3), 3, np.array([0.1]), 0, noise)
         gradients.append(gradients_of(backend))
     one, other = gradients
     assert one.keys() == other.keys()
@@ -307,7 +306,7 @@ def test_weights_change_while_trials_run() -> None:
     for backend in (whole, parts):
         load_weights(backend, weights())
         # so small a rate that the network stays as it is
-        backend.train(data, every, EXAMPLES, np.array([1e-12]), ADAM, 0, NO_NOISE)
+        backend.train(data, every, EXAMPLES, np.array([1e-12]), 0, NO_NOISE)
         gradients.append({n: backend.get(n, "gradient") for n in weights()})
         np.testing.assert_allclose(backend.get("in_to_hid"), weights()["in_to_hid"], atol=1e-10)
     late = ByHand(w=weights(), B=weights()["hid_to_out"], beta=0.2)
@@ -340,7 +339,7 @@ def test_weights_that_change_while_trials_run_are_the_same_on_both_backends(
             assert own.start is not None
             backend.set(own.name, own.start)
         found = [
-            backend.train(data, np.arange(EXAMPLES), 2, np.array([0.02, 0.01]), ADAM, n, NO_NOISE)
+            backend.train(data, np.arange(EXAMPLES), 2, np.array([0.02, 0.01]), n, NO_NOISE)
             for n in (0, 2)
         ]
         values = {t.name: backend.get(t.name) for t in of.tensors}

@@ -80,11 +80,10 @@ def test_the_last_weights_are_there_after_the_test_of_the_best(
     looks: list[dict[str, bytes]] = []
 
     def look(backend: Backend) -> dict[str, bytes]:
-        names = [tensor.name for tensor in backend.program.tensors]
         return {
-            f"{name}/{which}": backend.get(name, which).tobytes()
-            for name in names
-            for which in ("value", "first", "second")
+            f"{tensor.name}/{which}": backend.get(tensor.name, which).tobytes()
+            for tensor in backend.program.tensors
+            for which in ("value", *tensor.states)
         }
 
     def tests(config: Any, backend: Backend, *others: Any) -> None:

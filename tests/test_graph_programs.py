@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snnrun.backends.base import NO_NOISE, Adam, Noise
+from snnrun.backends.base import NO_NOISE, Noise
 from snnrun.backends.interpreter.backend import NumpyBackend
 from tests import graph_cases as graphs
 from tests.long import long_but
@@ -40,8 +40,7 @@ def test_native_and_numpy_agree_on_spikes_losses_gradients_and_updates(
         graphs.start(backend)
         results = backend.gradient(data, EXAMPLES, TRAINING)
         gradients = graphs.gradients(backend)
-        adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=0.05)
-        backend.train(data, EXAMPLES, 2, np.full(2, 1e-3), adam, 0, TRAINING)
+        backend.train(data, EXAMPLES, 2, np.full(2, 1e-3), 0, TRAINING)
         after = {t.name: backend.get(t.name) for t in program.tensors}
         found.append((results, gradients, after))
     (expected, gradients, after), (results, own, own_after) = found
@@ -93,7 +92,6 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(name: str) -> None:
     for threads in (1, 3):
         backend = native(program, threads=threads)
         graphs.start(backend)
-        adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=0.05)
-        backend.train(data, np.arange(8), 4, np.full(2, 1e-3), adam, 0, NO_NOISE)
+        backend.train(data, np.arange(8), 4, np.full(2, 1e-3), 0, NO_NOISE)
         kept.append([backend.get(t.name).tobytes() for t in program.tensors])
     assert kept[0] == kept[1]

@@ -16,7 +16,7 @@ from oracle import problem
 from parity import data_of, load_weights, native, program_of
 from runs import SMALL, end, overrides, own_cache, small, snnrun, start, write_mnist
 
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.errors import (
     BuildError,
     CheckpointError,
@@ -351,14 +351,13 @@ def test_all_threads_stop_after_the_batch_that_failed(tmp_path: Path) -> None:
     given = problem(spread=0.0, examples=8, seed=3)
     program, data = program_of(given, 0.1, train=()), data_of(given, 0.1)
     examples, rates = np.tile(np.arange(8), 4), np.array([1e-3, 1e9, 1e-3, 1e-3])
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
     failed = []
 
     def fail_often() -> None:
         backend = native(program, precision="float32", contraction=True, threads=3)
         for _ in range(400):
             load_weights(backend, given.weights)
-            failed.append(backend.train(data, examples, 8, rates, adam, 0, NO_NOISE).failed_batch)
+            failed.append(backend.train(data, examples, 8, rates, 0, NO_NOISE).failed_batch)
             backend.set("hid_to_out", np.full_like(given.weights["hid_to_out"], np.nan))
             failed.append(backend.evaluate(data, np.tile(examples, 40)).failed_batch)
 

@@ -89,14 +89,14 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from oracle import problem
 from parity import native, program_of, data_of
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.errors import ResourceError
 given = problem(spread=0.0, examples=32, seed=3)
 backend = native(program_of(given, 0.1, train=()), threads=3)
-data, adam = data_of(given, 0.1), Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
+data = data_of(given, 0.1)
 def learn():
     rates = np.array([1e-9])
-    return backend.train(data, np.arange(32), 32, rates, adam, 0, NO_NOISE)
+    return backend.train(data, np.arange(32), 32, rates, 0, NO_NOISE)
 scarce = ctypes.c_int.in_dll(ctypes.CDLL(None), "no_memory")
 scarce.value = 1
 try:

@@ -16,7 +16,7 @@ from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, n
 from test_parity import assert_close
 
 from snnrun import load_run, train
-from snnrun.backends.base import NO_NOISE, Adam, Backend
+from snnrun.backends.base import NO_NOISE, Backend
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.config import from_dict
 from snnrun.datasets.spikes import Courses
@@ -195,9 +195,8 @@ def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
         backend = native(program_of(case, DT, spikes=SpikeDerivative()), threads=threads)
         load_weights(backend, case.weights)
         load_parameters(backend, case)
-        adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
         examples, rates = np.tile(np.arange(3), 4), np.full(4, 0.01)
-        results = backend.train(data_of(case, DT), examples, 3, rates, adam, 0, NO_NOISE)
+        results = backend.train(data_of(case, DT), examples, 3, rates, 0, NO_NOISE)
         found.append([results.loss, results.figures["nmse"], backend.get("in_to_hid")])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)

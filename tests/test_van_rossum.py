@@ -28,7 +28,7 @@ from test_regularisers import STRENGTHS
 from test_surrogate import penalty_of
 
 from snnrun import load_run, train
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.backends.native.library import NativeBackend
 from snnrun.backends.pattern import distances_ms
 from snnrun.compile.loss import kernel_of
@@ -143,16 +143,11 @@ def test_figures_follow_from_spikes_and_silent_outputs() -> None:
 @pytest.mark.long
 def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
     case = drawn(recurrent=True, sizes=(5, 40, 3))
-    data, adam = (
-        with_targets(data_of(case, DT), targets_of(case)),
-        Adam(beta1=0.9, beta2=0.999, epsilon=1e-8),
-    )
+    data = with_targets(data_of(case, DT), targets_of(case))
     found = []
     for threads in (1, 3):
         backend = loaded(case, threads=threads)
-        results = backend.train(
-            data, np.tile(np.arange(3), 4), 1, np.full(12, 0.01), adam, 0, NO_NOISE
-        )
+        results = backend.train(data, np.tile(np.arange(3), 4), 1, np.full(12, 0.01), 0, NO_NOISE)
         found.append([results.loss, *results.figures.values(), backend.get("in_to_hid")])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)

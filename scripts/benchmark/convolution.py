@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.kernels import RATE
 from benchmark.programs import in_turn, load, population, random_events, source
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.compile.program import compile_program
 from snnrun.connectivity import Ends, read
 from snnrun.connectivity.synapses import connect
@@ -79,7 +79,6 @@ def measure(folder: Path, rounds: int, repeats: int = 21) -> dict[str, float]:
     backend = load(program, 1)
     data = random_events(BATCH, EVENTS, program.network.input.size, STEPS, OUTPUTS)
     chosen, rates = np.arange(BATCH, dtype=np.int64), np.full(1, RATE)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
     problem, gradient = folder / "problem", folder / "gradient"
     write_problem(problem, backend.get("kernel"), backend.get("readout"), data)
     floor: list[dict[str, float]] = []
@@ -92,7 +91,7 @@ def measure(folder: Path, rounds: int, repeats: int = 21) -> dict[str, float]:
 
     times = in_turn(
         {
-            "learned": often(lambda: backend.train(data, chosen, BATCH, rates, adam, 0, NO_NOISE)),
+            "learned": often(lambda: backend.train(data, chosen, BATCH, rates, 0, NO_NOISE)),
             "evaluated": often(lambda: backend.evaluate(data, chosen)),
             "floor": lambda: floor.append(_run_floor(command)),
         },

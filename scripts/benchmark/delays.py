@@ -10,7 +10,7 @@ import numpy as np
 from benchmark import ssc
 from benchmark.kernels import RATE, SHAPES, read_dump
 from benchmark.programs import Variant, chain, delayed, in_turn, load, spikes_per_neuron
-from snnrun.backends.base import Adam, Noise
+from snnrun.backends.base import Noise
 from snnrun.compile.program import Program, compile_program
 from snnrun.models.losses import SUM, SUM_WEIGH_EXP
 from snnrun.network.delays import DelayKind
@@ -58,13 +58,12 @@ def measure(shape: str, dump: Path, rounds: int) -> Iterator[dict[str, object]]:
     """
     data = read_dump(dump) if shape == SHD else ssc.inputs(BATCH)
     chosen, rates = np.arange(BATCH, dtype=np.int64), np.full(1, RATE)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=RATE)
     backends = {name: load(program, 1) for name, program in programs(shape).items()}
     learn, evaluate = {}, {}
     for name, backend in backends.items():
         variant = VARIANTS[name]
         noise = Noise(delay_width=variant.width if variant else 0.0)
-        learn[name] = lambda b=backend, n=noise: b.train(data, chosen, BATCH, rates, adam, 0, n)
+        learn[name] = lambda b=backend, n=noise: b.train(data, chosen, BATCH, rates, 0, n)
         evaluate[name] = lambda b=backend: b.evaluate(data, chosen)
     learned, evaluated = in_turn(learn, rounds), in_turn(evaluate, rounds)
     for name, backend in backends.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.programs import chain, load
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import compile_program
 from snnrun.datasets.packing import Events, pack
@@ -107,12 +107,12 @@ def read_dump(path: Path) -> SpikeData:
 def _run(backend: NativeBackend, data: SpikeData) -> float:
     """Return the median milliseconds per batch of ten passes over the examples."""
     examples, times = np.arange(EXAMPLES, dtype=np.int64), []
-    rates, adam = np.full(1, RATE), Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
+    rates = np.full(1, RATE)
     for _ in range(10):
         for start in range(0, EXAMPLES, BATCH):
             chosen = examples[start : start + BATCH]
             began = time.perf_counter()
-            backend.train(data, chosen, BATCH, rates, adam, 0, NO_NOISE)
+            backend.train(data, chosen, BATCH, rates, 0, NO_NOISE)
             times.append(1e3 * (time.perf_counter() - began))
     return statistics.median(times)
 

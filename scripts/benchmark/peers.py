@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.programs import chain, load
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.packing import Events, pack
 from snnrun.datasets.spikes import SpikeData
@@ -71,11 +71,10 @@ def native_step(data: SpikeData, recurrent: bool, threads: int) -> tuple[Callabl
     """Return what learns the mini-batch once, and the backend."""
     backend = load(program(recurrent), threads)
     examples, rates = np.arange(BATCH, dtype=np.int64), np.full(1, RATE)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8)
     updates = iter(range(10**9))
 
     def step() -> None:
-        backend.train(data, examples, BATCH, rates, adam, next(updates), NO_NOISE)
+        backend.train(data, examples, BATCH, rates, next(updates), NO_NOISE)
 
     return step, backend
 

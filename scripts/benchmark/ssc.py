@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.programs import Variant, chain, delayed, load, random_events, spikes_per_neuron
-from snnrun.backends.base import Adam, Noise
+from snnrun.backends.base import Noise
 from snnrun.compile.program import compile_program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.losses import SUM
@@ -93,11 +93,10 @@ def run(case: Case) -> dict[str, float]:
     backend = load(program, case.threads)
     data = inputs(BATCH + SLICE)
     examples = np.arange(BATCH + SLICE, dtype=np.int64)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=RATE)
     noise = Noise(delay_width=case.width)
 
     def learn(chosen: np.ndarray) -> None:
-        backend.train(data, chosen, BATCH, np.full(len(chosen) // BATCH, RATE), adam, 0, noise)
+        backend.train(data, chosen, BATCH, np.full(len(chosen) // BATCH, RATE), 0, noise)
 
     learn(examples[:BATCH])
     processor, wall = time.process_time(), time.perf_counter()

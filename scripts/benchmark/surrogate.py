@@ -14,7 +14,7 @@ import numpy as np
 from benchmark import peers, ssc
 from benchmark.kernels import RATE
 from benchmark.programs import Variant, chain, delayed, in_turn, load, spikes_per_neuron
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import Program, compile_program
 from snnrun.datasets.spikes import SpikeData
@@ -101,7 +101,6 @@ def _measure(
     problem, gradient = folder / "problem", folder / "gradient"
     _write_problem(problem, shape, backend, data)
     chosen, rates = np.arange(shape.batch, dtype=np.int64), np.full(1, RATE)
-    adam = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8, delay_rate=RATE)
     backend.gradient(data, chosen)
     own = np.concatenate([backend.get(name, "gradient").ravel() for name in names])
     runs: list[Mapping[str, float]] = []
@@ -109,7 +108,7 @@ def _measure(
 
     def learn() -> None:
         for _ in range(repeats):
-            backend.train(data, chosen, shape.batch, rates, adam, 0, NO_NOISE)
+            backend.train(data, chosen, shape.batch, rates, 0, NO_NOISE)
 
     def evaluate() -> None:
         for _ in range(repeats):

@@ -16,16 +16,6 @@ from snnrun.notice import Notice
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam:
-    """Constants of the optimiser (Kingma & Ba 2015, algorithm 1), and the rate of delays (ms)."""
-
-    beta1: float
-    beta2: float
-    epsilon: float
-    delay_rate: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
 class Results:
     """What came of some examples, in the order in which they were given (E of them, L layers)."""
 
@@ -140,6 +130,12 @@ def require_task(data: SpikeData, program: Program) -> None:
         )
 
 
+def by_tensor(rates: np.ndarray, program: Program) -> np.ndarray:
+    """Return the rates that ``Backend.train`` is given as [batches, tensors]."""
+    given = rates[:, None] if rates.ndim == 1 else rates
+    return np.broadcast_to(given, (len(rates), len(program.tensors)))
+
+
 def count_activations(
     activations: np.ndarray, steps: np.ndarray, neurons: np.ndarray, n_steps: int, first: int = 0
 ) -> None:
@@ -200,7 +196,7 @@ class Backend(ABC):
 
     @abstractmethod
     def get(self, name: str, which: str = "value") -> np.ndarray:
-        """Return a tensor: ``value``, moments ``first`` and ``second``, or ``gradient``."""
+        """Return a tensor: ``value``, ``gradient``, or a state of its optimiser, as ``first``."""
 
     @abstractmethod
     def set(self, name: str, array: np.ndarray, which: str = "value") -> None:
@@ -220,11 +216,14 @@ class Backend(ABC):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
     ) -> Results:
-        """Learn ``examples`` in order, in batches; ``rates`` holds one learning rate per batch."""
+        """Learn ``examples`` in order, in batches.
+
+        ``rates`` holds one learning rate per batch, or one for each of the program's tensors,
+        [batches, tensors]; ``updates`` were made before.
+        """
 
     @abstractmethod
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:

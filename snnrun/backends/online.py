@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results, Trial, count_activations
+from snnrun.backends.base import NO_NOISE, Backend, Noise, Results, Trial, count_activations
 from snnrun.backends.pattern import PatternFigures, Spikes
-from snnrun.compile.program import Program
+from snnrun.compile.program import OF_ONLINE, Program
 from snnrun.datasets.spikes import SpikeData, Targets
 from snnrun.errors import ConfigError
 from snnrun.models.kernel import Kernel
 from snnrun.rules.learning import Online
 from snnrun.streams import stream
 
-WHICH = ("value", "first", "second")  # weights, accumulators, roots of RMaxProp's maximum
+WHICH = ("value", *OF_ONLINE)  # weights, accumulators, roots of RMaxProp's maximum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,6 @@ class OnlineRuns(Backend):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
     ) -> Results:

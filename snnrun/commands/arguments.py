@@ -375,4 +375,4 @@ def _canonical(word: str) -> str:
 
 def _of_some_choice(name: str) -> bool:
     """Return whether ``name`` is an option that only some choices of its group have."""
-    return name in SCHEMA and name.partition(".")[0] in ("rule", "schedule", "backend")
+    return name in SCHEMA and name.partition(".")[0] in ("rule", "optimiser", "schedule", "backend")

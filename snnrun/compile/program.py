@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -14,16 +15,20 @@ from snnrun.compile.describe import describe_layer, describe_loss
 from snnrun.compile.discrete import describe_derivative
 from snnrun.compile.integrators import SMOOTH
 from snnrun.compile.population import CompiledPopulation, compile_population
+from snnrun.compile.tensors import DELAYS as DELAYS
+from snnrun.compile.tensors import OF_ONLINE as OF_ONLINE
+from snnrun.compile.tensors import PARAMETERS as PARAMETERS
+from snnrun.compile.tensors import WEIGHTS as WEIGHTS
+from snnrun.compile.tensors import Tensor as Tensor
 from snnrun.compile.traces import require_traces
-from snnrun.connectivity.synapses import Synapses
 from snnrun.errors import ModelError, did_you_mean
 from snnrun.models.equations import internal, symbol
 from snnrun.models.losses import Loss
 from snnrun.models.regularisers import Regulariser
 from snnrun.models.surrogates import SpikeDerivative
-from snnrun.network.delays import Delays
 from snnrun.network.feedback import fed_back
 from snnrun.network.network import Network, Population, Projection
+from snnrun.optimisers import GENERAL, Update, optimiser_of, optimiser_of_pairs
 from snnrun.rules import EVENTPROP, RULES
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES, SPIKE_TRAINS, Engine, Gradient, Learning, Plasticity
@@ -37,67 +42,6 @@ NO_SPIKE_TRAINS = (
     "rule={0}: loss {1} compares spike trains step by step, and the rule takes a loss's derivative "
     "by the times of first spikes; use rule=surrogate or rule=eprop, or a loss of first spikes"
 )
-
-
-WEIGHTS, DELAYS, PARAMETERS = "weights", "delays", "parameters"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tensor:
-    """One array that a backend holds.
-
-    Weights are [P, Q], 0 without a synapse, or have the shape in which synapses share them. Delays
-    (ms) are [P, 1], [1, Q] or [P, Q]. What differs among the parameters of neurons is
-    [parameters, N].
-
-    Args:
-        kind: WEIGHTS, DELAYS or PARAMETERS.
-        layer: Number of the population in which the projection ends, or whose parameters they are.
-        number: Which of the projections into it; parameters have none.
-        moments: The optimiser keeps moments of its gradient.
-    """
-
-    name: str
-    layer: int
-    kind: str
-    shape: tuple[int, ...]
-    trained: bool
-    number: int = 0
-    parameters: tuple[str, ...] = ()
-    moments: bool = False
-    projection: Projection | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it stands in the program, as 0.weights.0."""
-        tail = "" if self.kind == PARAMETERS else f".{self.number}"
-        return f"{self.layer}.{self.kind}{tail}"
-
-    @property
-    def synapses(self) -> Synapses | None:
-        """The synapses whose weights or delays they are; None where all are connected."""
-        return self.projection.synapses if self.projection else None
-
-    @property
-    def delays(self) -> Delays | None:
-        """What is declared of them, if they are delays."""
-        return self.projection.delays if self.projection and self.kind == DELAYS else None
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Between which values learning keeps them; of parameters each has its own."""
-        if self.delays is not None:
-            return 0.0, self.delays.most
-        return self.projection.bounds if self.projection else (-np.inf, np.inf)
-
-    @property
-    def count(self) -> int:
-        """Number of values that learning changes."""
-        if not self.trained:
-            return 0
-        if self.synapses is not None and self.shape == self.synapses.shape:
-            return self.synapses.count
-        return int(np.prod(self.shape))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +61,8 @@ class Program:
         average_spikes: It sees spike counts averaged over the mini-batch, not each example's.
         rule: The learning rule.
         learning: How the network learns by it, but for projections with plasticity of their own.
+        optimiser: What makes steps of gradients.
+        optimiser_of_pairs: What makes steps of the changes by plasticity of projections.
     """
 
     network: Network
@@ -132,6 +78,8 @@ class Program:
     average_spikes: bool = False
     rule: Rule = EVENTPROP
     learning: Learning
+    optimiser: Update
+    optimiser_of_pairs: Update | None = None
 
     @property
     def engine(self) -> Engine:
@@ -193,7 +141,7 @@ class Program:
                         shape=(len(compiled.per_neuron), size),
                         trained=bool(layer.population.trained),
                         parameters=compiled.per_neuron,
-                        moments=bool(layer.population.trained),
+                        states=self._states(layer.population.trained),
                     )
                 )
         return tuple(found)
@@ -205,7 +153,7 @@ class Program:
             kind=WEIGHTS,
             shape=projection.synapses.weights if projection.synapses else ends,
             trained=projection.trained,
-            moments=projection.trained and not self._plain(projection),
+            states=self._states(projection.trained, projection.plastic),
             layer=layer,
             number=number,
             projection=projection,
@@ -219,13 +167,16 @@ class Program:
             kind=DELAYS,
             shape=delays.kind.shape(*ends),
             trained=delays.trained,
-            moments=delays.trained,
+            states=self._states(delays.trained),
         )
         return [weights, own]
 
-    def _plain(self, projection: Projection) -> bool:
-        """Return whether a projection is updated without moments."""
-        return projection.plastic is not None and projection.plastic.optimiser == "sgd"
+    def _states(self, trained: object, plastic: object = None) -> tuple[str, ...]:
+        """Return what the optimiser keeps for what is trained."""
+        if self.engine is Engine.ONLINE:
+            return OF_ONLINE if trained else ()
+        optimiser = self.optimiser_of_pairs if plastic else self.optimiser
+        return optimiser.states if trained and optimiser else ()
 
     def start_values(self, tensor: Tensor) -> np.ndarray:
         """Return the values with which a tensor of parameters or delays starts."""
@@ -267,6 +218,11 @@ class Program:
         if self.regulariser is not None:
             of = ", of spike counts averaged over the mini-batch" if self.average_spikes else ""
             lines.append(f"regulariser {self.regulariser.name}: {self.regulariser.meaning}{of}")
+        if self.engine.has_gradient:
+            lines += self.optimiser.describe()
+        if self.optimiser_of_pairs is not None:
+            lines.append("plasticity of projections:")
+            lines += [f"    {line}" for line in self.optimiser_of_pairs.describe()]
         return "\n".join(lines)
 
     @property
@@ -302,10 +258,11 @@ def compile_program(
     average_spikes: bool = False,
     rule: Rule = EVENTPROP,
     learning: Learning | None = None,
+    keys: Mapping[str, Any] = GENERAL,
 ) -> Program:
     """Derive both passes of every layer of ``network`` and bind them to a loss.
 
-    Without ``learning`` it is that of ``rule`` with its usual options.
+    Without ``learning`` it is that of ``rule`` with its usual options; ``keys`` choose optimisers.
 
     Raises:
         ModelError: Equations that the rule cannot differentiate, or a loss that does not fit the
@@ -331,13 +288,7 @@ def compile_program(
             f"network.integrator={integrator}: has no effect, as all neurons are linear between "
             "spikes, whose step is exact; leave it out"
         )
-    output = compiled[-1]
-    if loss.spiking != output.spiking:
-        need = "outputs that spike" if loss.spiking else "outputs without a threshold"
-        raise ModelError(
-            f"loss {loss.name} needs {need}; population output is made of "
-            f"{output.population.neuron.name if output.population.neuron else 'nothing'}"
-        )
+    _refuse_output(loss, compiled[-1])
     program = Program(
         network=network,
         populations=compiled,
@@ -352,6 +303,8 @@ def compile_program(
         average_spikes=average_spikes,
         rule=rule,
         learning=learning,
+        optimiser=optimiser_of(keys),
+        optimiser_of_pairs=optimiser_of_pairs(plastic.pop().optimiser, keys) if plastic else None,
     )
     if program.update_steps:
         require_traces(program)
@@ -361,6 +314,16 @@ def compile_program(
 def _spikes_of(learning: Learning) -> SpikeDerivative | None:
     """Return what stands for the derivative of the spikes, where the steps are differentiated."""
     return learning.spikes if isinstance(learning, Gradient) else None
+
+
+def _refuse_output(loss: Loss, output: CompiledPopulation) -> None:
+    """Raise ModelError where the outputs spike and a loss reads potentials, or the other way."""
+    if loss.spiking != output.spiking:
+        need = "outputs that spike" if loss.spiking else "outputs without a threshold"
+        raise ModelError(
+            f"loss {loss.name} needs {need}; population output is made of "
+            f"{output.population.neuron.name if output.population.neuron else 'nothing'}"
+        )
 
 
 def _refuse_detached(spikes: SpikeDerivative | None, network: Network) -> None:

@@ -202,7 +202,7 @@ def _of_run(run: Any, weights: str, keys: Mapping[str, Any]) -> _Weighing:
     saved = load_checkpoint(checkpoint)
 
     def give(backend: Backend) -> None:
-        load_tensors(saved, backend, moments=False, where=str(checkpoint))
+        load_tensors(saved, backend, states=False, where=str(checkpoint))
 
     return _Weighing(
         config=config,

@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C: seven times as fast
 Values = dict[str, Any]
-SORTED = ("schedule", "backend")  # groups whose choices have options of their own
+SORTED = ("optimiser", "schedule", "backend")  # groups whose choices have options of their own
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, UNSEEN, Adam, Backend, Exchange, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, UNSEEN, Backend, Exchange, Noise, Results, Trial
 from snnrun.datasets.spikes import SpikeData, Splits
 from snnrun.parallel.copies import Copies
 from snnrun.parallel.world import World
@@ -108,12 +108,11 @@ class SharedBackend(Backend):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches that all ranks share."""
-        rest = examples, batch, rates, adam, updates, noise
+        rest = examples, batch, rates, updates, noise
         return together(self._ask("train", data, *rest))
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:

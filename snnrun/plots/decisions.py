@@ -77,7 +77,7 @@ def _predictions(records: Records, states: Iterable[Tensors]) -> Iterator[np.nda
                 )
             tensors = {name: {"value": np.ascontiguousarray(state[name])} for name in state}
             where = str(records.run.paths.last)
-            load_tensors({**saved, "tensors": tensors}, backend, moments=False, where=where)
+            load_tensors({**saved, "tensors": tensors}, backend, states=False, where=where)
             yield run_examples(config, backend, splits, splits.test).prediction
 
 

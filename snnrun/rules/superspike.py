@@ -33,6 +33,7 @@ from collections.abc import Iterator
 from snnrun.keys.check import Values, steps_in_trial
 from snnrun.keys.key import unless, when
 from snnrun.keys.kinds import BOOL, FLOAT, INT, TEXT
+from snnrun.optimisers.keys import KEYS as OPTIMISER
 from snnrun.optimisers.schedules import KEYS as SCHEDULE
 from snnrun.rules.base import Rule, option
 from snnrun.rules.learning import Engine, Online
@@ -138,7 +139,7 @@ UNUSED = {  # it has its own optimiser, initial weights and error; what stands f
             "ADAM_BETA2",
             "ADAM_EPS",
             "LR_EASE_IN_FACTOR",
-            *(key.name for key in SCHEDULE),
+            *(key.name for key in (*OPTIMISER, *SCHEDULE)),
             "TRAIN_TAU",
             "TRAIN_TAU_OUTPUT",
             "TRAIN_W",

@@ -15,13 +15,14 @@ from snnrun.keys.files import GENERAL
 from snnrun.keys.key import Condition
 from snnrun.keys.key import Key as Key
 from snnrun.models import losses, neurons, regularisers
+from snnrun.optimisers import keys as of_optimisers
 from snnrun.optimisers import schedules
 from snnrun.rules import RULES
 from snnrun.schema import data, network, recording
 
 BASE = "base"  # stands for the defaults of a data set that is not built in
 # each a namespace of options
-GROUP_NAMES = ("dataset", "network", "rule", "schedule", "backend", "record")
+GROUP_NAMES = ("dataset", "network", "rule", "optimiser", "schedule", "backend", "record")
 ALIASES = {"N_EPOCHS": "N_EPOCH"}  # other spellings, which are accepted
 
 
@@ -71,6 +72,7 @@ OPTIONS = (
     *recording.OPTIONS,
     *data.MADE_OPTIONS,
     *data.PATTERN_OPTIONS,
+    *of_optimisers.KEYS,
     *schedules.KEYS,
     *_options_of_rules(),
 )

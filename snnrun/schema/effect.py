@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from snnrun.errors import NoEffect
+from snnrun.errors import ConfigError, NoEffect
 from snnrun.keys.check import NotChecked, count_of, steps_in_trial
 from snnrun.keys.key import Condition, Key
 from snnrun.keys.kinds import shown
+from snnrun.optimisers import OPTIMISERS, find_optimiser
+from snnrun.optimisers.keys import KEYS as OF_OPTIMISER
 from snnrun.rules import RULES, find_rule
 from snnrun.rules.base import Rule
 from snnrun.rules.learning import SPIKE_TIMES
@@ -41,6 +43,8 @@ OF_LEARNED = dict.fromkeys(("ETA_DELAY", "ETA_DELAY_DECAY"), "delays that learn"
 OF_DELAYS = OF_LEARNED | dict.fromkeys(
     ("DELAY_WIDTH", "DELAY_WIDTH_DECAY", "DELAY_OUTPUT_EPOCH_TRIAL"), "delays"
 )
+
+OF_OPTIMISERS = {key.name for key in OF_OPTIMISER}.union(*(o.keys for o in OPTIMISERS.values()))
 
 # keys that choose or change examples with classes
 OF_CLASSES = (
@@ -132,6 +136,8 @@ class Users:
         name = key.name
         if name in self.rule.unused:
             return f" with {self._chosen()}", self.rule.unused[name]
+        if name in OF_OPTIMISERS and (other := self._other_optimiser(name)):
+            return other, ""
         conditions = key.active_if
         if self._met(conditions, key):
             owners = [r for r in RULES.values() if name in {k.name for k in r.options}]
@@ -193,6 +199,16 @@ class Users:
             return True
         delays = [p.delay for p in projections if p.delay is not None]
         return any(delay.trained for delay in delays) if name in OF_LEARNED else bool(delays)
+
+    def _other_optimiser(self, name: str) -> str:
+        """Return why an optimiser of the user's own does not use a key; "" if it does, or none."""
+        chosen = self.values.get("optimiser.name", "")
+        if "." not in chosen:
+            return ""
+        try:
+            return "" if name in find_optimiser(chosen).keys else f" with optimiser {chosen}"
+        except ConfigError:  # it is not there, which is said elsewhere
+            return ""
 
     def _met(self, conditions: Sequence[Condition], key: Key) -> bool:
         """Return whether one of the conditions holds, or cannot be judged; or there is none."""

@@ -10,6 +10,7 @@ from snnrun.rules import RULES
 from snnrun.schema.layers import LAYERS
 from snnrun.schema.lists import POPULATIONS, PROJECTIONS
 
+BY_ADAM = (when("optimiser.name", "adam", "adamw"), when("rule.optimiser", "adam"))
 SCHEDULED = (unless("ETA_FAC", 1.0),)
 
 # fmt: off
@@ -92,24 +93,31 @@ KEYS = table(
         "REWIRE_SILENT",
         "Before each epoch, draw new feed-forward weights into those hidden neurons that had no "
         "spike in all training of the epoch before: from the distribution of their own layer's "
-        "initial weights (INPUT_HIDDEN, or HIDDEN_HIDDENFWD for deeper layers). Adam's moments of "
-        "these weights become 0; recurrent weights stay. REWIRE_LIFT raises weights instead.",
+        "initial weights (INPUT_HIDDEN, or HIDDEN_HIDDENFWD for deeper layers). What the "
+        "optimiser keeps of these weights becomes 0; recurrent weights stay. REWIRE_LIFT raises "
+        "weights instead.",
     ),
     number(
         "REWIRE_LIFT",
         "Other than 0: instead of a new draw, this is added to the feed-forward weights into the "
-        "silent neurons, and to no others; Adam's moments stay.",
+        "silent neurons, and to no others; what the optimiser keeps stays.",
         minimum=0, active_if=(when("REWIRE_SILENT", True),),
     ),
 ) + table(
     "learning parameters",
     number("ETA", "Learning rate.", above=0),
-    number("ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1),
+    number(
+        "ADAM_BETA1", "Decay of Adam's mean of the gradient, per update.", minimum=0, below=1,
+        active_if=BY_ADAM,
+    ),
     number(
         "ADAM_BETA2", "Decay of Adam's mean of the squared gradient, per update.", minimum=0,
-        below=1,
+        below=1, active_if=BY_ADAM,
     ),
-    number("ADAM_EPS", "Added to the root of Adam's mean squared gradient.", above=0),
+    number(
+        "ADAM_EPS", "Added to the root of Adam's mean squared gradient.", above=0,
+        active_if=BY_ADAM,
+    ),
     number(
         "ETA_DECAY", "Factor on the learning rate from one epoch to the next; 1: off.", above=0,
         maximum=1,
@@ -121,8 +129,8 @@ KEYS = table(
     ),
     number(
         "ETA_DELAY_DECAY",
-        "Factor on ETA_DELAY from one epoch to the next; 1: off. Nothing else changes the rate of "
-        "delays.",
+        "Factor on ETA_DELAY from one epoch to the next; 1: off. Beside it schedule= alone "
+        "changes the rate of delays.",
         above=0, maximum=1,
     ),
     number(

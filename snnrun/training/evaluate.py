@@ -156,7 +156,7 @@ def make_final_tests(
     last = {tensor.name: backend.get(tensor.name) for tensor in backend.program.tensors}
     carried = backend.carried()
     try:
-        load_tensors(best, backend, moments=False, where="the best checkpoint")
+        load_tensors(best, backend, states=False, where="the best checkpoint")
         test(Weights(kind="best", epochs=best["epoch"]))
     finally:
         for name, values in last.items():

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from snnrun.backends.base import Adam, Backend, Noise, Results
+from snnrun.backends.base import Backend, Noise, Results
 from snnrun.config import Config
 from snnrun.datasets.feed import Feed, Served, feed
 from snnrun.datasets.spikes import Splits
@@ -38,7 +38,7 @@ from snnrun.training.guard import Guard
 from snnrun.training.keeper import Keeper
 from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
-from snnrun.training.schedule import delay_rate, delay_width
+from snnrun.training.schedule import delay_width
 from snnrun.training.state import State
 from snnrun.training.watch import noticed, sizes, watched
 
@@ -229,16 +229,6 @@ class Trainer:
         width = delay_width(self.config, epoch) if phase.learns else 0.0
         return Noise(dropout=dropout, key=key, in_network=phase.learns, delay_width=width)
 
-    def _adam(self, epoch: int) -> Adam:
-        """Return the constants of the optimiser in an epoch."""
-        c = self.config
-        return Adam(
-            beta1=c.ADAM_BETA1,
-            beta2=c.ADAM_BETA2,
-            epsilon=c.ADAM_EPS,
-            delay_rate=delay_rate(c, epoch),
-        )
-
     def _run_batches(self, epoch: int, phase: Phase, served: Served) -> None:
         """Run mini-batches of a phase and enter their figures."""
         started = time.monotonic()
@@ -246,12 +236,14 @@ class Trainer:
         examples = np.ascontiguousarray(served.examples)
         rates = np.full(batches, np.nan)
         if phase.learns:
-            learning = self.backend.program.learning
-            given = self.config, learning, epoch, state.updates, batches, phase.batches
+            program, first = self.backend.program, state.updates
+            given = self.config, program.learning, epoch, first, batches, phase.batches
             rates = state.schedule.rates(*given)
-            noise = self._noise(epoch, phase, served)
-            data, size, adam = served.data, self.config.N_BATCH, self._adam(epoch)
-            results = self.backend.train(data, examples, size, rates, adam, state.updates, noise)
+            of_all = state.schedule.of_tensors(
+                self.config, program, epoch, first, rates, phase.batches
+            )
+            data, size, noise = served.data, self.config.N_BATCH, self._noise(epoch, phase, served)
+            results = self.backend.train(data, examples, size, of_all, first, noise)
             self._guard.training(results, epoch, served.first, state.updates, rates)
             state.updates += batches
             state.neuron_spikes += results.neuron_spikes

@@ -4,8 +4,8 @@ A neuron without spikes has no gradient, as EventProp's sums run over spikes, so
 never brings it back. Hidden neurons that were silent in all training of an epoch get new
 feed-forward weights before the next one:
 
-    redraw    w_iq ~ N(mean, std) of the layer's own projection, and Adam's moments of w_iq <- 0
-    lift      w_iq <- w_iq + REWIRE_LIFT; the moments stay, since the weights are the same, moved
+    redraw    w_iq ~ N(mean, std) of the layer's own projection, and the optimiser's states <- 0
+    lift      w_iq <- w_iq + REWIRE_LIFT; the states stay, since the weights are the same, moved
 
 That is done where the next epoch begins, not where the last one ends, so that all accuracies, the
 best checkpoint and the trained network are of weights that were learned. Recurrent weights and time
@@ -20,7 +20,6 @@ from snnrun.backends.base import Backend
 from snnrun.config import Config
 from snnrun.streams import stream
 from snnrun.training.activity import by_population
-from snnrun.training.state import MOMENTS
 
 
 def rewire(config: Config, backend: Backend, neuron_spikes: np.ndarray, epoch: int) -> np.ndarray:
@@ -28,7 +27,7 @@ def rewire(config: Config, backend: Backend, neuron_spikes: np.ndarray, epoch: i
 
     Args:
         config: ``REWIRE_LIFT`` says what is done, ``MODEL_SEED`` seeds the draws.
-        backend: Its weights, and Adam's moments, change.
+        backend: Its weights, and what the optimiser keeps of them, change.
         neuron_spikes: Spikes of all neurons in the training of the epoch before, layer after layer.
         epoch: The epoch that begins; together with the projection it chooses the random stream.
     """
@@ -54,8 +53,9 @@ def rewire(config: Config, backend: Backend, neuron_spikes: np.ndarray, epoch: i
         else:
             weights[:, silent] = projection.draw(draw, synapses.shape)[:, silent]
         backend.set(projection.name, weights)
-        for which in MOMENTS:
-            moment = backend.get(projection.name, which)
-            moment[:, silent] = 0
-            backend.set(projection.name, moment, which)
+        (tensor,) = (t for t in program.tensors if t.name == projection.name)
+        for which in tensor.states:
+            state = backend.get(projection.name, which)
+            state[:, silent] = 0
+            backend.set(projection.name, state, which)
     return rewired

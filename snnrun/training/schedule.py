@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from snnrun.compile.program import DELAYS, PARAMETERS, WEIGHTS, Program, Tensor
 from snnrun.config import Config
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, did_you_mean
 from snnrun.optimisers import Moment, find_schedule
 from snnrun.optimisers.schedules import warmup
 from snnrun.rules.learning import Learning
@@ -20,9 +21,23 @@ from snnrun.tasks.task import SPLITS
 EASE_IN_START = 1e-3  # of the full rate
 
 
-def delay_rate(config: Config, epoch: int) -> float:
-    """Return the learning rate of delays in an epoch (ms per update)."""
-    return float(config.ETA_DELAY * config.ETA_DELAY_DECAY**epoch)
+def _names(tensor: Tensor, program: Program) -> list[str]:
+    """Return the entries of optimiser.rates that a tensor follows, the first one first."""
+    output = tensor.layer == len(program.populations) - 1
+    group = {WEIGHTS: ["output"] if output else [], PARAMETERS: ["parameters"], DELAYS: []}
+    return [tensor.name, *group[tensor.kind]]
+
+
+def require_rates(config: Config, program: Program) -> None:
+    """Raise ConfigError where optimiser.rates has an entry that nothing follows."""
+    followed = {n for t in program.tensors if t.trained for n in _names(t, program)}
+    for name, rate in config.optimiser.rates.items():
+        if name not in followed:
+            there = ", ".join(sorted(followed)) or "nothing"
+            raise ConfigError(
+                f"optimiser.rates.{name}={rate:g}: has no effect, as nothing that is trained is "
+                f"called so.{did_you_mean(name, followed)} There are: {there}"
+            )
 
 
 def delay_width(config: Config, epoch: int) -> float:
@@ -101,6 +116,34 @@ class Rates:
             exponent = np.log(EASE_IN_START) + growth * (first_batch + np.arange(count))
             rates = full * np.exp(np.minimum(0.0, exponent))
         return rates * self.factors(config, epoch, first_batch, count, batches)
+
+    def of_tensors(
+        self,
+        config: Config,
+        program: Program,
+        epoch: int,
+        first_batch: int,
+        rates: np.ndarray,
+        batches: int,
+    ) -> np.ndarray:
+        """Return the rates that ``Backend.train`` is given, where those of ETA are ``rates``.
+
+        They are [batches, tensors], or ``rates`` where the rule has rates of its own. Delays
+        follow the schedule, and otherwise their own keys.
+        """
+        if not program.engine.has_gradient:
+            return rates
+        given, course = config.optimiser.rates, rates / config.ETA
+        factors = self.factors(config, epoch, first_batch, len(rates), batches)
+        delayed = config.ETA_DELAY_DECAY**epoch * factors
+        found = np.empty((len(rates), len(program.tensors)))
+        for number, tensor in enumerate(program.tensors):
+            own = [given[name] for name in _names(tensor, program) if name in given]
+            if tensor.kind == DELAYS:
+                found[:, number] = (own or [config.ETA_DELAY])[0] * delayed
+            else:
+                found[:, number] = own[0] * course if own else rates
+        return found
 
     def factors(
         self, config: Config, epoch: int, first_batch: int, count: int, batches: int

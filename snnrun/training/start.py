@@ -46,7 +46,7 @@ def load_earlier_run(config: Config, paths: RunPaths, backend: Backend) -> Path:
             f"{top}. `snnrun runs` lists the runs; to go on with a run, use `snnrun resume RUN`"
         )
     checkpoint = max(found)[1]
-    load_tensors(load(checkpoint), backend, moments=False, where=str(checkpoint))
+    load_tensors(load(checkpoint), backend, states=False, where=str(checkpoint))
     return checkpoint
 
 

@@ -13,8 +13,6 @@ from snnrun.backends.base import Backend
 from snnrun.errors import CheckpointError
 from snnrun.training.schedule import Rates
 
-MOMENTS = ("first", "second")
-
 
 @dataclass
 class State:
@@ -59,7 +57,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
     """Return everything that a bit-exact continuation needs."""
     tensors = {}
     for tensor in backend.program.tensors:
-        kept = ("value", *MOMENTS) if tensor.moments else ("value",)
+        kept = ("value", *tensor.states)
         tensors[tensor.name] = {which: backend.get(tensor.name, which) for which in kept}
     counted = state.activations if state.batch else None  # of an epoch that has begun
     return {
@@ -67,6 +65,7 @@ def to_checkpoint(state: State, backend: Backend) -> dict[str, Any]:
         **({} if counted is None else {"activations": counted.copy()}),
         "network": backend.program.network.shape,
         "fingerprint": backend.program.fingerprint,
+        "optimiser": backend.program.optimiser.optimiser.name,
         "ends": ends_of(backend),
         "tensors": tensors,
         "epoch": state.epoch,
@@ -102,11 +101,11 @@ def saved_ends(saved: Mapping[str, Any]) -> tuple[int, int, tuple[int, ...]]:
     return shapes[0][0], shapes[-1][1], ()
 
 
-def load_tensors(saved: Mapping[str, Any], backend: Backend, *, moments: bool, where: str) -> None:
-    """Give the backend the tensors of a checkpoint.
+def load_tensors(saved: Mapping[str, Any], backend: Backend, *, states: bool, where: str) -> None:
+    """Give the backend the tensors of a checkpoint, with those of the optimiser if ``states``.
 
     Raises:
-        CheckpointError: The checkpoint is of another network.
+        CheckpointError: The checkpoint is of another network, or of another optimiser.
     """
     program = backend.program
     if saved["fingerprint"] != program.fingerprint:
@@ -115,17 +114,37 @@ def load_tensors(saved: Mapping[str, Any], backend: Backend, *, moments: bool, w
             f"{', '.join(saved['tensors'])}; this one is {program.network.shape} with "
             f"{', '.join(t.name for t in program.tensors)}"
         )
+    if states:
+        _require_same_optimiser(saved, backend, where)
     for tensor in program.tensors:
         arrays = saved["tensors"][tensor.name]
         backend.set(tensor.name, arrays["value"])
-        for which in MOMENTS if moments else ():
-            if which in arrays:
-                backend.set(tensor.name, arrays[which], which)
+        for which in tensor.states if states else ():
+            backend.set(tensor.name, arrays[which], which)
+
+
+def _require_same_optimiser(saved: Mapping[str, Any], backend: Backend, where: str) -> None:
+    program = backend.program
+    there = saved.get("optimiser", "adam")  # the only one of older versions
+    here = program.optimiser.optimiser.name
+    kept = {t.name: saved["tensors"][t.name].keys() - {"value"} for t in program.tensors}
+    if there == here and all(kept[t.name] == {*t.states} for t in program.tensors):
+        return
+
+    def of(name: str, states: set[str]) -> str:
+        return f"{name}, which keeps {', '.join(sorted(states)) or 'nothing'} for each weight"
+
+    raise CheckpointError(
+        f"{where}: made with optimiser {of(there, set().union(*kept.values()))}; this run has "
+        f"{of(here, {s for t in program.tensors for s in t.states})}. Go on with the optimiser of "
+        "the checkpoint and its options, or begin another run with LOAD_LAST=true, which takes "
+        "the weights alone"
+    )
 
 
 def from_checkpoint(saved: dict[str, Any], backend: Backend, where: str) -> State:
     """Load the tensors and return the state, to go on exactly where the checkpoint was made."""
-    load_tensors(saved, backend, moments=True, where=where)
+    load_tensors(saved, backend, states=True, where=where)
     if "carried" in saved:
         backend.carry(saved["carried"])
     new = start_state(backend)  # checkpoints of older versions lack some counts

@@ -33,8 +33,8 @@ FALL_SD, GUESSING_SD = 4.0, 3.0
 GUESSING_EPOCHS = 3
 SAME_LOSS = 0.01  # relative distance from the loss of guessing
 LEARNED = 0.1  # a score of less than this above chance is not learned, where sampling plays no part
-# Adam and RMaxProp move a weight by about the learning rate per update, whatever the gradient is.
-# Less than 0.1 % of the weights' size in an epoch, and 1 % in all that are left, is nothing.
+# Bounded optimisers and RMaxProp move a weight by about the learning rate per update, whatever the
+# gradient is. Less than 0.1 % of the weights' size in an epoch, and 1 % in all left, is nothing.
 STILL_EPOCH, STILL_REST = 1e-3, 1e-2
 
 Columns = Mapping[str, np.ndarray]  # as in snnrun.record.columns.EPOCHS, one entry per epoch
@@ -104,8 +104,10 @@ def watched(config: Config, splits: Splits, program: Program) -> Watched:
 
 def sizes(backend: Backend) -> dict[str, float]:
     """Return name -> root mean square of what is trained in steps of the learning rate."""
-    trained = [tensor.name for tensor in backend.program.tensors if tensor.moments]
-    return {name: float(np.sqrt(np.mean(np.square(backend.get(name))))) for name in trained}
+    program = backend.program
+    bounded = program.optimiser.optimiser.bounded
+    names = [tensor.name for tensor in program.tensors if bounded and tensor.states]
+    return {name: float(np.sqrt(np.mean(np.square(backend.get(name))))) for name in names}
 
 
 def noticed(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> list[Notice]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,13 @@ import pytest
 from parity import genn, gradients_of
 from ported import DELAYED, EXAMPLES, delays, graph
 
-from snnrun.backends.base import NO_NOISE, Adam, Backend, Noise, Results
+from snnrun.backends.base import NO_NOISE, Backend, Noise, Results
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.program import Program
 from snnrun.connectivity.synapses import Synapses
 from snnrun.network.delays import DelayKind
 
 pytestmark = pytest.mark.genn
-ADAM = Adam(beta1=0.8, beta2=0.95, epsilon=1e-8, delay_rate=0.3)
 RATES = np.array([0.01, 0.02, 0.015])
 
 
@@ -64,10 +62,10 @@ def assert_same_updates(backends: tuple[Backend, Backend]) -> None:
     """Compare what three updates make of all tensors."""
     data, order = ported.data(examples=10), np.arange(10)[::-1].copy()
     before = {t.name: backends[0].get(t.name) for t in backends[0].program.tensors}
-    found, wanted = (b.train(data, order, 4, RATES, ADAM, 3, ported.DROPOUT) for b in backends)
+    found, wanted = (b.train(data, order, 4, RATES, 3, ported.DROPOUT) for b in backends)
     assert_same_results(found, wanted, 1e-10)
     for tensor in backends[0].program.tensors:
-        for which in ("value", "first", "second"):
+        for which in ("value", *tensor.states):
             one, other = (b.get(tensor.name, which) for b in backends)
             name = f"{tensor.name} {which}"
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-13, err_msg=name)
@@ -157,12 +155,11 @@ def test_frozen_weights_let_their_delays_learn() -> None:
 def test_the_pipeline_computes_the_same_gradients_of_delays_while_weights_stand_still() -> None:
     program = graph(**DELAYED)
     backends = both(program)[0], both(program, pipeline=True)[0]
-    still, order = replace(ADAM, delay_rate=1e-12), np.arange(10)
-    data = ported.data(examples=10)
+    data, order = ported.data(examples=10), np.arange(10)
     for backend in backends:
-        backend.train(data, order, 4, np.full(3, 1e-12), still, 3, ported.DROPOUT)
+        backend.train(data, order, 4, np.full(3, 1e-12), 3, ported.DROPOUT)
     for tensor in program.tensors:
-        for which in ("value", "first", "second"):
+        for which in ("value", *tensor.states):
             one, other = (b.get(tensor.name, which) for b in backends)
             name = f"{tensor.name} {which}"
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-10, err_msg=name)
@@ -180,11 +177,11 @@ def test_moments_of_delays_can_be_read_and_written() -> None:
 
     def learn(first: int, count: int) -> None:
         end = first + 4 * count
-        backend.train(data, order[first:end], 4, RATES[:count], ADAM, first // 4, NO_NOISE)
+        backend.train(data, order[first:end], 4, RATES[:count], first // 4, NO_NOISE)
 
     def state() -> dict[tuple[str, str], np.ndarray]:
-        names = [t.name for t in backend.program.tensors]
-        return {(n, w): backend.get(n, w) for n in names for w in ("value", "first", "second")}
+        kept = ((t.name, which) for t in backend.program.tensors for which in ("value", *t.states))
+        return {(name, which): backend.get(name, which) for name, which in kept}
 
     learn(0, 1)
     kept = state()
@@ -221,7 +218,7 @@ def test_activations_are_counted_as_by_numpy() -> None:
     np.testing.assert_array_equal(found, wanted)
     order = np.arange(10)[::-1].copy()
     found, wanted = (
-        b.train(ported.data(examples=10), order, 4, RATES, ADAM, 3, ported.DROPOUT).activations
+        b.train(ported.data(examples=10), order, 4, RATES, 3, ported.DROPOUT).activations
         for b in backends
     )
     np.testing.assert_array_equal(found, wanted)

@@ -299,7 +299,7 @@ struct Output {
 
 // no projection has a plasticity of its own
 struct Plasticity {
-    static constexpr bool MULTIPLICATIVE = false, ADAM = false;
+    static constexpr bool MULTIPLICATIVE = false;
     static constexpr int NUMBERS = 0;
     static Plasticity of([[maybe_unused]] const double* v) {
         return {};
@@ -307,6 +307,33 @@ struct Plasticity {
     // of an example
     double third_factor([[maybe_unused]] double right, [[maybe_unused]] double loss) const {
         return 1.0;
+    }
+};
+
+// adam: steps of a mean of the gradient, divided by the root of the mean squared gradient
+struct Optimiser {
+    static constexpr int STATES = 2;
+    static constexpr bool SCALED = false;  // by the norm of the whole gradient
+    static constexpr int NUMBERS = 3;
+    double beta1, beta2, epsilon;
+    static Optimiser of([[maybe_unused]] const double* v) {
+        return {v[0], v[1], v[2]};
+    }
+    struct Step {  // of all values of an array
+        Real beta1, beta2, epsilon, size, correction;
+        inline void operator()(vf& w, vf g, [[maybe_unused]] vf* state) const {
+            vf& first = state[0];
+            vf& second = state[1];
+            first = splat(beta1 * first + (Real(1.0) - beta1) * g);
+            second = splat(beta2 * second + (Real(1.0) - beta2) * (g * g));
+            w = splat(w - size * first / (sqrt(second * correction) + epsilon));
+        }
+    };
+    Step at([[maybe_unused]] double rate, [[maybe_unused]] double step,
+            [[maybe_unused]] bool weights, [[maybe_unused]] double scale) const {
+        const double size = rate / (1.0 - std::pow(beta1, step));
+        const double correction = 1.0 / (1.0 - std::pow(beta2, step));
+        return {Real(beta1), Real(beta2), Real(epsilon), Real(size), Real(correction)};
     }
 };
 
@@ -355,9 +382,14 @@ struct Program {
         "Output.P_V_V "
         "Output.P_V_I "
         "Output.P_I_I "
-        "Output.inverse_tau_mem ";
+        "Output.inverse_tau_mem "
+        "Optimiser.beta1 "
+        "Optimiser.beta2 "
+        "Optimiser.epsilon ";
     using Formula = snn::Formula;
     using Plasticity = snn::Plasticity;
+    using Optimiser = snn::Optimiser;
+    using OptimiserOfPairs = snn::Optimiser;
     static constexpr bool TRAINS_PARAMETERS = true;
     // population, number, first and last of those that reach each other, steps; of each projection
     // source, its population and neurons, port, whether it is trained, a list, plastic, dropped;

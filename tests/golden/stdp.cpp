@@ -183,7 +183,7 @@ struct Output {
 
 // plasticity of projections, per step of DT where in time
 struct Plasticity {
-    static constexpr bool MULTIPLICATIVE = true, ADAM = false;
+    static constexpr bool MULTIPLICATIVE = true;
     static constexpr int NUMBERS = 9;
     double A_PLUS, A_MINUS, A_POST, DECAY_PLUS, DECAY_MINUS, W_MIN, W_MAX, MU,
             PUNISH;
@@ -193,6 +193,54 @@ struct Plasticity {
     // of an example
     double third_factor([[maybe_unused]] double right, [[maybe_unused]] double loss) const {
         return PUNISH*(1.0 - right) + right;
+    }
+};
+
+// adam: steps of a mean of the gradient, divided by the root of the mean squared gradient
+struct Optimiser {
+    static constexpr int STATES = 2;
+    static constexpr bool SCALED = false;  // by the norm of the whole gradient
+    static constexpr int NUMBERS = 3;
+    double beta1, beta2, epsilon;
+    static Optimiser of([[maybe_unused]] const double* v) {
+        return {v[0], v[1], v[2]};
+    }
+    struct Step {  // of all values of an array
+        Real beta1, beta2, epsilon, size, correction;
+        inline void operator()(vf& w, vf g, [[maybe_unused]] vf* state) const {
+            vf& first = state[0];
+            vf& second = state[1];
+            first = splat(beta1 * first + (Real(1.0) - beta1) * g);
+            second = splat(beta2 * second + (Real(1.0) - beta2) * (g * g));
+            w = splat(w - size * first / (sqrt(second * correction) + epsilon));
+        }
+    };
+    Step at([[maybe_unused]] double rate, [[maybe_unused]] double step,
+            [[maybe_unused]] bool weights, [[maybe_unused]] double scale) const {
+        const double size = rate / (1.0 - std::pow(beta1, step));
+        const double correction = 1.0 / (1.0 - std::pow(beta2, step));
+        return {Real(beta1), Real(beta2), Real(epsilon), Real(size), Real(correction)};
+    }
+};
+
+// sgd: steps along the gradient
+struct OptimiserOfPairs {
+    static constexpr int STATES = 0;
+    static constexpr bool SCALED = false;  // by the norm of the whole gradient
+    static constexpr int NUMBERS = 0;
+    static OptimiserOfPairs of([[maybe_unused]] const double* v) {
+        return {};
+    }
+    struct Step {  // of all values of an array
+        Real rate;
+        inline void operator()(vf& w, vf g, [[maybe_unused]] vf* state) const {
+            w = splat(w - rate * g);
+        }
+    };
+    Step at([[maybe_unused]] double rate, [[maybe_unused]] double step,
+            [[maybe_unused]] bool weights, [[maybe_unused]] double scale) const {
+
+        return {Real(rate)};
     }
 };
 
@@ -252,9 +300,14 @@ struct Program {
         "Plasticity.W_MIN "
         "Plasticity.W_MAX "
         "Plasticity.MU "
-        "Plasticity.PUNISH ";
+        "Plasticity.PUNISH "
+        "Optimiser.beta1 "
+        "Optimiser.beta2 "
+        "Optimiser.epsilon ";
     using Formula = snn::Formula;
     using Plasticity = snn::Plasticity;
+    using Optimiser = snn::Optimiser;
+    using OptimiserOfPairs = snn::OptimiserOfPairs;
     static constexpr bool TRAINS_PARAMETERS = false;
     // population, number, first and last of those that reach each other, steps; of each projection
     // source, its population and neurons, port, whether it is trained, a list, plastic, dropped;

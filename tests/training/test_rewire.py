@@ -34,7 +34,6 @@ GENN = {
 NATIVE = {"name": "native", "precision": "float64", "contraction": False}
 BACKENDS = ["native", pytest.param("genn", marks=pytest.mark.genn)]
 OF: dict[str, dict[str, Any]] = {"native": NATIVE, "genn": GENN}
-WHICH = ("value", "first", "second")
 DEEP: dict[str, Any] = {  # every projection has its own statistics
     "N_HID_LAYER": 2,
     "RECURRENT": True,
@@ -59,14 +58,15 @@ def opened(config: Config, folder: Path) -> Iterator[Backend]:
     with open_backend(build_program(config, splits), config, folder, splits, str) as found:
         backend = found.backend
         for tensor in backend.program.tensors:
-            for which in WHICH:
+            for which in ("value", *tensor.states):
                 draw = stream(1, f"{tensor.name} {which}")
                 backend.set(tensor.name, draw.uniform(0.1, 1.0, tensor.shape), which)
         yield backend
 
 
 def tensors(backend: Backend) -> dict[tuple[str, str], np.ndarray]:
-    return {(t.name, w): backend.get(t.name, w) for t in backend.program.tensors for w in WHICH}
+    kept = ((t.name, w) for t in backend.program.tensors for w in ("value", *t.states))
+    return {(name, which): backend.get(name, which) for name, which in kept}
 
 
 def counts(backend: Backend) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -14,11 +14,11 @@ import numpy as np
 
 from snnrun.backends.base import (
     NO_NOISE,
-    Adam,
     Backend,
     Noise,
     Results,
     Trial,
+    by_tensor,
     count_activations,
     require_fitting,
 )
@@ -108,11 +108,11 @@ class GennBackend(Backend):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
     ) -> Results:
-        """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        """Learn ``examples`` in order, in batches of ``batch``."""
+        rates = by_tensor(rates, self.program)
         call = self._counted_call(data, examples, noise)
         self._begin(data, noise)
 
@@ -122,7 +122,7 @@ class GennBackend(Backend):
                 return True
             with self._device.timed("backward"):
                 self._tensors.add_up()
-                self._tensors.learn(adam, float(rates[unit.batch]), updates + unit.batch + 1)
+                self._tensors.learn(rates[unit.batch], updates + unit.batch + 1)
                 tensor = self._tensors.exploded()
             if tensor:
                 call.fail(unit.batch, tensor)

@@ -2,15 +2,19 @@
 shared weight: delays, and weights that synapses share.
 
 The device has what its synapses read, and sums the gradient of each over the mini-batch; the host
-fetches that, adds up, and takes Adam's step in float64.
+fetches that, adds up, and takes the optimiser's step in float64.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from snnrun.backends.base import LARGEST_VALUE, Adam
+from snnrun.backends.base import LARGEST_VALUE
 from snnrun.compile.program import DELAYS, Program, Tensor
+from snnrun.optimisers import Update
+from snnrun.optimisers.evaluate import apply
 
 
 def is_hosted(tensor: Tensor) -> bool:
@@ -21,7 +25,7 @@ def is_hosted(tensor: Tensor) -> bool:
 
 
 class Hosted:
-    """A tensor with its moments; ``precision`` is that in which the device has its values."""
+    """A tensor with its optimiser's states; ``precision``: that of the values on the device."""
 
     def __init__(self, tensor: Tensor, program: Program, precision: str) -> None:
         assert tensor.projection is not None
@@ -29,7 +33,7 @@ class Hosted:
         self.tensor = tensor
         self._dt = program.dt
         self._ends = network.size(projection.source), network.size(projection.target)
-        self.held = {which: np.zeros(tensor.shape) for which in ("first", "second")}
+        self.held = {which: np.zeros(tensor.shape) for which in tensor.states}
         self.held["value"] = np.zeros(tensor.shape, precision)
 
     def of_synapses(self) -> np.ndarray:
@@ -47,15 +51,12 @@ class Hosted:
         shared = tuple(axis for axis in (0, 1) if self.tensor.shape[axis] < self._ends[axis])
         return matrix.sum(axis=shared, keepdims=True)
 
-    def learn(self, gradient: np.ndarray, adam: Adam, rate: float, step: int) -> None:
-        """Take Adam's ``step``-th step (counted from 1); delays have their own rate."""
-        value, first, second = (self.held[which] for which in ("value", "first", "second"))
-        first[:] = adam.beta1 * first + (1 - adam.beta1) * gradient
-        second[:] = adam.beta2 * second + (1 - adam.beta2) * gradient**2
-        own = adam.delay_rate if self.tensor.kind == DELAYS else rate
-        root = np.sqrt(second / (1 - adam.beta2**step))
-        moved = own / (1 - adam.beta1**step) * first / (root + adam.epsilon)
-        value[:] = np.clip(value - moved, *self.tensor.bounds)
+    def learn(self, gradient: np.ndarray, update: Update, shared: Mapping[str, float]) -> None:
+        """Take a step of the optimiser, with what all values share in it."""
+        value, states = self.held["value"], {name: self.held[name] for name in update.states}
+        stepped = value.astype(float)
+        apply(update, shared, stepped, gradient, states)
+        value[:] = np.clip(stepped, *self.tensor.bounds)
 
     @property
     def sound(self) -> bool:

@@ -1,6 +1,6 @@
-"""Updates that learn: the sum of the batch's gradients, then Adam (Kingma & Ba 2015, algorithm 1).
+"""Updates that learn: the sum of the batch's gradients, then the step of the optimiser.
 
-The host gives ``rate`` = ETA / (1 - beta1^k) and ``correction`` = 1 / (1 - beta2^k) for update k.
+The host gives what all values of an array share in an update.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from snnrun.backends.genn.description import Access, Reference, Shared, Update, 
 from snnrun.backends.genn.flags import flags_of, raise_unless
 from snnrun.backends.genn.hosted import is_hosted
 from snnrun.backends.genn.printer import genn_name, used
+from snnrun.backends.updates import Language, print_equation
 from snnrun.compile.program import DELAYS, Program, Tensor
 from snnrun.models.equations import symbol
+from snnrun.optimisers.optimiser import GRADIENT, VALUE
 
-ADAM = ("rate", "correction", "beta1", "beta2", "epsilon")
-STEP = """\
-first = beta1 * first + (1.0 - beta1) * total;
-second = beta2 * second + (1.0 - beta2) * (total * total);
-value = value - rate * first / (sqrt(second * correction) + epsilon);
-"""
+TOTAL = "total"  # the summed gradient
 
 
 def learned(tensor: str, parameter: str = "") -> str:
@@ -38,7 +35,7 @@ def trained_tensors(program: Program) -> list[Tensor]:
 def updates_of(program: Program) -> list[Update]:
     """Return the updates of everything that is trained.
 
-    Groups: ``sum`` adds up the gradients of the batch and clears them, ``learn`` is Adam's step.
+    Groups: ``sum`` adds up the gradients of the batch and clears them, ``learn`` takes the step.
     """
     found = []
     for tensor in program.tensors:
@@ -48,16 +45,16 @@ def updates_of(program: Program) -> list[Update]:
     flags = flags_of(program.populations[-1].population.name)
     for number, tensor in enumerate(trained_tensors(program)):
         if not tensor.parameters:
-            adam = _adam(tensor.name, tensor.name, "g", flags, number, tensor.bounds)
+            step = _step(program, tensor.name, tensor.name, "g", flags, number, tensor.bounds)
             found.append(_sum(tensor.name, tensor.name, "gradient", of_synapses=True))
-            found.append(replace(adam, of_synapses=True))
+            found.append(replace(step, of_synapses=True))
             continue
         population = program.populations[tensor.layer].population
         for parameter in population.trained:
             name, value = learned(tensor.name, parameter), genn_name(symbol(parameter))
             found.append(_sum(name, population.name, f"gradient_{parameter}"))
             bounds = population.bounds(parameter)
-            found.append(_adam(name, population.name, value, flags, number, bounds))
+            found.append(_step(program, name, population.name, value, flags, number, bounds))
     return found
 
 
@@ -72,27 +69,57 @@ def _sum(name: str, owner: str, gradient: str, *, of_synapses: bool = False) -> 
     )
 
 
-def _adam(
-    name: str, owner: str, value: str, flags: Shared, number: int, bounds: tuple[float, float]
+def step_of(name: str) -> str:
+    """Return the name of the update that takes the step of a tensor, or of a row of parameters."""
+    return f"{name}_step"
+
+
+def in_step(name: str) -> str:
+    """Return what a name of an equation is called in the code of a step."""
+    return {VALUE: "value", GRADIENT: GRADIENT}.get(name) or genn_name(symbol(name))
+
+
+SCALARS = Language(
+    literal="{}", name_of=in_step, functions={"min": "fmin", "max": "fmax", "abs": "fabs"}
+)
+
+
+def _step(
+    program: Program,
+    name: str,
+    owner: str,
+    value: str,
+    flags: Shared,
+    number: int,
+    bounds: tuple[float, float],
 ) -> Update:
-    """Return Adam's step of ``value``, which stays within ``bounds``; it may raise a flag."""
-    check = raise_unless(f"fabs(value) < {LARGEST_VALUE!r}", number)
+    """Return the step of ``value``, which stays within ``bounds``; it may raise a flag."""
+    optimiser = program.optimiser
+    known = {VALUE, GRADIENT, *optimiser.states}
+    lines = [f"scalar {GRADIENT} = {TOTAL};"]
+    for target, tree in optimiser.lines:
+        kind = "" if target in known else "scalar "
+        known.add(target)
+        lines.append(f"{kind}{in_step(target)} = {print_equation(SCALARS, tree)};")
     limits = dict(zip(("LOWEST", "LARGEST"), bounds, strict=True))
-    kept = [
-        f"value = {function}(value, {limit});\n"
+    sound = f"fabs(value) < {LARGEST_VALUE!r} && {TOTAL} - {TOTAL} == 0.0"  # a bound hides NaN
+    lines.append(raise_unless(sound, number))
+    lines += [
+        f"value = {function}(value, {limit});"
         for function, limit in (("fmax", "LOWEST"), ("fmin", "LARGEST"))
         if isfinite(limits[limit])
     ]
-    code = f"{STEP}{check}\n{''.join(kept)}"  # a bound would hide NaN
+    code = "".join(f"{line}\n" for line in lines)
+    shared = {in_step(name): 0.0 for name in optimiser.shared}
     return Update(
-        name=f"{name}_adam",
+        name=step_of(name),
         group="learn",
         code=code,
         references=(
             Reference(name="value", owner=owner, variable=value, written=True),
-            Reference(name="total", owner=f"{name}_sum", variable="total"),
+            Reference(name=TOTAL, owner=f"{name}_sum", variable=TOTAL),
         ),
-        variables=(Variable(name="first"), Variable(name="second")),
-        parameters=used(code, {**dict.fromkeys(ADAM, 0.0), **limits}),
+        variables=tuple(Variable(name=in_step(state)) for state in optimiser.states),
+        parameters=used(code, {**shared, **limits}),
         tables=(flags,),
     )

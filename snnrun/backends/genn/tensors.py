@@ -1,21 +1,25 @@
-"""Weights, parameters and Adam's moments of a GeNN model, by the names of the program's tensors."""
+"""What a GeNN model learns, and the optimiser's states, by the names of the program's tensors."""
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
-from snnrun.backends.base import LARGEST_VALUE, Adam
+from snnrun.backends.base import LARGEST_VALUE
 from snnrun.backends.genn.delayed import DELAY
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.flags import raised
 from snnrun.backends.genn.hosted import Hosted, is_hosted
-from snnrun.backends.genn.learning import learned, trained_tensors
+from snnrun.backends.genn.learning import TOTAL, in_step, learned, step_of, trained_tensors
 from snnrun.backends.genn.printer import genn_name
 from snnrun.backends.genn.synapse import FALLING
 from snnrun.compile.flow import steps_of
 from snnrun.compile.program import DELAYS, WEIGHTS, Program, Tensor
 from snnrun.models.equations import symbol
+from snnrun.optimisers.evaluate import scale_of, shared_values
+from snnrun.optimisers.optimiser import CLIP_VALUE
 
 
 class TensorStore:
@@ -28,7 +32,8 @@ class TensorStore:
         self._steps = [steps_of(compiled) for compiled in program.populations]
         ends = f"_{FALLING}"
         self._copies = [s.name for s in description.synapses if s.name.endswith(ends)]
-        self._updates = [u.name for u in description.updates if u.group == "learn"]
+        self._clips = CLIP_VALUE in program.optimiser.given  # which hides NaN
+        self._steps_on_device = any(u.group == "learn" for u in description.updates)
         self._sums = any(u.group == "sum" for u in description.updates)
         precision = {"float": "float32", "double": "float64"}[description.precision]
         self._hosted = {
@@ -42,7 +47,7 @@ class TensorStore:
                 self.set(tensor.name, self._program.start_values(tensor))
 
     def get(self, name: str, which: str = "value") -> np.ndarray:
-        """Return a copy of a tensor: ``value``, ``first``, ``second`` moment, or ``gradient``."""
+        """Return a copy of a tensor: ``value``, ``gradient``, or a state of the optimiser."""
         tensor = self._tensors[name]
         if hosted := self._hosted.get(name):
             return self._gradient(hosted) if which == "gradient" else hosted.held[which].copy()
@@ -64,26 +69,44 @@ class TensorStore:
         if which == "value":
             self._follow(tensor)
 
-    def learn(self, adam: Adam, rate: float, step: int) -> None:
-        """Take Adam's ``step``-th step (counted from 1) with the summed gradients."""
-        values = {
-            "rate": rate / (1 - adam.beta1**step),
-            "correction": 1 / (1 - adam.beta2**step),
-            "beta1": adam.beta1,
-            "beta2": adam.beta2,
-            "epsilon": adam.epsilon,
-        }
-        for update in self._updates:
-            for name, value in values.items():
-                self._device.set_parameter(update, name, value)
-        if self._updates:
+    def learn(self, rates: np.ndarray, step: int) -> None:
+        """Take the ``step``-th step (counted from 1) with the summed gradients.
+
+        ``rates`` are those of the program's tensors.
+        """
+        program, update = self._program, self._program.optimiser
+        rated = zip(program.tensors, rates.tolist(), strict=True)
+        trained = [(tensor, rate) for tensor, rate in rated if tensor.trained]
+        scale = 1.0
+        if update.clip_norm is not None:
+            scale = scale_of(update, (self._trained_gradient(tensor) for tensor, _ in trained))
+        for tensor, rate in trained:
+            weights = tensor.kind == WEIGHTS
+            shared = shared_values(update, rate=rate, step=step, weights=weights, scale=scale)
+            if hosted := self._hosted.get(tensor.name):
+                hosted.learn(self._gradient(hosted), update, shared)
+                continue
+            for row in self._trained_rows(tensor):
+                for name, value in shared.items():
+                    self._device.set_parameter(step_of(row), in_step(name), value)
+        if self._steps_on_device:
             self._device.update("learn")
-        for hosted in self._hosted.values():
-            if hosted.tensor.trained:
-                hosted.learn(self._gradient(hosted), adam, rate, step)
-        for tensor in self._program.tensors:
-            if tensor.trained:
-                self._follow(tensor)
+        for tensor, _ in trained:
+            self._follow(tensor)
+
+    def _trained_rows(self, tensor: Tensor) -> list[str]:
+        """Return what the updates of a tensor that the device trains begin with."""
+        if not tensor.parameters:
+            return [learned(tensor.name)]
+        trained = self._program.populations[tensor.layer].population.trained
+        return [learned(tensor.name, parameter) for parameter in trained]
+
+    def _trained_gradient(self, tensor: Tensor) -> np.ndarray:
+        """Return the summed gradient of what is trained of a tensor, as float64."""
+        if hosted := self._hosted.get(tensor.name):
+            return self._gradient(hosted)
+        rows = self._trained_rows(tensor)
+        return np.stack([self._device.read(f"{row}_sum", TOTAL).astype(float) for row in rows])
 
     def add_up(self) -> None:
         """Sum the gradients of the examples that ran, and clear them."""
@@ -108,6 +131,9 @@ class TensorStore:
             places = [self._place(tensor, p, "value") for p in tensor.parameters or ("",)]
             if not all(self._device.within(*p, LARGEST_VALUE) for p in places if p is not None):
                 return tensor.name
+            sums = [(f"{row}_sum", TOTAL) for row in self._trained_rows(tensor)]
+            if self._clips and not all(self._device.within(*place, inf) for place in sums):
+                return tensor.name
         return ""
 
     def snapshot(self) -> dict[tuple[str, str], np.ndarray]:
@@ -115,7 +141,7 @@ class TensorStore:
         return {
             (t.name, which): self.get(t.name, which)
             for t in self._program.tensors
-            for which in ("value", "first", "second")[: 3 if t.trained else 1]
+            for which in ("value", *t.states)
         }
 
     def restore(self, saved: dict[tuple[str, str], np.ndarray]) -> None:
@@ -127,7 +153,7 @@ class TensorStore:
         """Return the gradient of a tensor of the host; what is not trained has none."""
         if not hosted.tensor.trained:
             return np.zeros(hosted.tensor.shape)
-        return hosted.gradient(self._device.read(f"{hosted.tensor.name}_sum", "total"))
+        return hosted.gradient(self._device.read(f"{hosted.tensor.name}_sum", TOTAL))
 
     def _place(self, tensor: Tensor, parameter: str, which: str) -> tuple[str, str] | None:
         """Return who holds a tensor (or a row of it) and under which name; None: nobody."""
@@ -139,7 +165,7 @@ class TensorStore:
         if not trained:
             return None
         name = learned(tensor.name, parameter)
-        return (f"{name}_sum", "total") if which == "gradient" else (f"{name}_adam", which)
+        return (f"{name}_sum", TOTAL) if which == "gradient" else (step_of(name), in_step(which))
 
     def _row(self, tensor: Tensor, parameter: str, which: str) -> np.ndarray:
         place = self._place(tensor, parameter, which)

@@ -7,11 +7,11 @@ import numpy as np
 from snnrun.backends.base import (
     LARGEST_VALUE,
     NO_NOISE,
-    Adam,
     Backend,
     Noise,
     Results,
     Trial,
+    by_tensor,
     require_fitting,
 )
 from snnrun.backends.courses import CourseFigures
@@ -19,8 +19,9 @@ from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
 from snnrun.backends.interpreter.traces import Traces
 from snnrun.backends.pattern import TrainFigures
-from snnrun.compile.program import DELAYS, PARAMETERS, Program, Tensor
+from snnrun.compile.program import DELAYS, PARAMETERS, WEIGHTS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
+from snnrun.optimisers.evaluate import apply, scale_of, shared_values
 
 AT_ONCE = 64  # examples of an evaluation; another number changes rounding errors only
 
@@ -33,7 +34,7 @@ class NumpyBackend(Backend):
         self._by_name = {tensor.name: tensor for tensor in program.tensors}
         self._held = {
             which: {t.name: np.zeros(t.shape) for t in program.tensors}
-            for which in ("value", "first", "second", "gradient")
+            for which in ("value", "gradient", *program.optimiser.states)
         }
         self._passes = Passes(program=program, tensors=self._held["value"])
         self._readout = Readout(program)
@@ -72,14 +73,14 @@ class NumpyBackend(Backend):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
     ) -> Results:
-        """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        """Learn ``examples`` in order, in batches of ``batch``."""
+        rates = by_tensor(rates, self.program)
         call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
         if self.program.update_steps:
-            self._train_online(data, examples, batch, rates, adam, updates, noise, call)
+            self._train_online(data, examples, batch, rates, updates, noise, call)
             return call.results(self._figures(data, examples, call))
         for number, first in enumerate(range(0, len(examples), batch)):
             chosen = examples[first : first + batch]
@@ -87,7 +88,7 @@ class NumpyBackend(Backend):
             if not np.isfinite(read.loss).all():
                 call.failed_batch = number
                 break
-            call.failed_tensor = self._update(adam, float(rates[number]), updates + number + 1)
+            call.failed_tensor = self._update(rates[number], updates + number + 1)
             if call.failed_tensor:
                 call.failed_batch = number
                 break
@@ -163,7 +164,6 @@ class NumpyBackend(Backend):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
         call: Call,
@@ -188,7 +188,7 @@ class NumpyBackend(Backend):
                     for name, gradient in traces.gradients().items():
                         self._held["gradient"][name][:] = gradient
                     done += 1
-                    call.failed_tensor = self._update(adam, float(rates[number]), done)
+                    call.failed_tensor = self._update(rates[number], done)
                     if call.failed_tensor:
                         call.failed_batch = number
                         return
@@ -207,29 +207,30 @@ class NumpyBackend(Backend):
             self._held["gradient"][name][:] = gradient
         return read
 
-    def _update(self, adam: Adam, rate: float, step: int) -> str:
-        """Let Adam update what is trained; return a tensor that has exploded, if one has."""
-        value, first, second, gradient = (self._held[which] for which in self._held)
-        for tensor in self.program.tensors:
-            if not tensor.trained:
-                continue
-            rows = slice(0, self._trained_rows(tensor))
-            w, m, v = (held[tensor.name][rows] for held in (value, first, second))
-            g = gradient[tensor.name][rows]
-            m[:] = adam.beta1 * m + (1 - adam.beta1) * g
-            v[:] = adam.beta2 * v + (1 - adam.beta2) * g**2
-            root = np.sqrt(v / (1 - adam.beta2**step))
-            own_rate = adam.delay_rate if tensor.kind == DELAYS else rate
-            w -= own_rate / (1 - adam.beta1**step) * m / (root + adam.epsilon)
+    def _update(self, rates: np.ndarray, step: int) -> str:
+        """Let the optimiser update what is trained; return a tensor that has exploded, if any."""
+        update = self.program.optimiser
+        rated = zip(self.program.tensors, rates.tolist(), strict=True)
+        trained = [(tensor, rate) for tensor, rate in rated if tensor.trained]
+        scale = scale_of(update, (self._learned("gradient", t) for t, _ in trained))
+        for tensor, rate in trained:
+            w, g = self._learned("value", tensor), self._learned("gradient", tensor)
+            weights = tensor.kind == WEIGHTS
+            shared = shared_values(update, rate=rate, step=step, weights=weights, scale=scale)
+            apply(update, shared, w, g, {s: self._learned(s, tensor) for s in update.states})
             np.clip(w, *tensor.bounds, out=w)
             if tensor.kind == PARAMETERS:
                 population = self.program.populations[tensor.layer].population
-                for row, name in enumerate(tensor.parameters[rows]):
+                for row, name in enumerate(tensor.parameters[: len(w)]):
                     np.clip(w[row], *population.bounds(name), out=w[row])
             if not (np.isfinite(g).all() and (np.abs(w) < LARGEST_VALUE).all()):
                 return tensor.name
             self._changed(tensor)
         return ""
+
+    def _learned(self, which: str, tensor: Tensor) -> np.ndarray:
+        """Return the part of a tensor that learns."""
+        return self._held[which][tensor.name][: self._trained_rows(tensor)]
 
     def _trained_rows(self, tensor: Tensor) -> int:
         """Return how many rows of a tensor learn: of parameters, which come first, some may."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from snnrun.backends.native.optimiser import emit_optimiser, numbers_of
 from snnrun.backends.native.population import PopulationEmitter
 from snnrun.backends.native.printer import boolean, cxx_name, fill, print_formula, wrapped
 from snnrun.backends.native.update import UpdateEmitter
@@ -54,9 +55,10 @@ def generate(program: Program, precision: str) -> Generated:
     ]
     populations = "\n".join(emitter.emit() for emitter in emitters)
     formula, plasticity = Struct("Formula"), Struct("Plasticity")
+    optimisers = _optimisers(program)
     layers = _layers(program, emitters)
     fields = _formula(program, formula) | {"plasticity": _plasticity(program, plasticity)}
-    numbers = all_numbers([*emitters, formula, plasticity])
+    numbers = all_numbers([*emitters, formula, plasticity, *optimisers])
     source = fill(
         "program",
         version=__version__,
@@ -69,6 +71,8 @@ def generate(program: Program, precision: str) -> Generated:
         populations=populations,
         steps=program.steps,
         neurons=sum(c.population.size for c in program.populations),
+        optimisers="\n".join(optimisers.values()),
+        optimiser_of_pairs=list(optimisers)[-1].struct,
         online=_online(program) if program.update_steps else "",
         trains_parameters=boolean(any(c.population.trained for c in program.populations)),
         layers="\n".join(f"    using Layer{i} = {text};" for i, text in enumerate(layers)),
@@ -156,11 +160,11 @@ def _layers(program: Program, emitters: list[PopulationEmitter]) -> list[str]:
 
 def _plasticity(program: Program, struct: Struct) -> str:
     """Return the constants of the plasticity that projections have, if any."""
-    stdp, adam, multiplicative, factor = program.plasticity, False, False, sp.Integer(1)
+    stdp, multiplicative, factor = program.plasticity, False, sp.Integer(1)
     if stdp is not None:
         factor = parse_expression(stdp.factor, {"right", "loss", "punish"}, "third factor")
         factor = factor.subs(symbol("punish"), internal("PUNISH"))
-        adam, multiplicative = stdp.optimiser == "adam", stdp.bound == "multiplicative"
+        multiplicative = stdp.bound == "multiplicative"
         struct.numbers |= {
             "A_PLUS": stdp.a_plus,
             "A_MINUS": stdp.a_minus,
@@ -180,8 +184,19 @@ def _plasticity(program: Program, struct: Struct) -> str:
         factor=print_formula(factor, "{}"),
         numbers=struct.declared(),
         multiplicative=boolean(multiplicative),
-        adam=boolean(adam),
     )
+
+
+def _optimisers(program: Program) -> dict[Struct, str]:
+    """Return the structs of the optimisers, with their code; that of pairs comes last."""
+    found = {}
+    updates = {"Optimiser": program.optimiser, "OptimiserOfPairs": program.optimiser_of_pairs}
+    for name, update in updates.items():
+        if update is not None:
+            struct = Struct(name)
+            struct.numbers |= numbers_of(update)
+            found[struct] = emit_optimiser(update, name, struct.declared())
+    return found
 
 
 def _formula(program: Program, struct: Struct) -> dict[str, str]:

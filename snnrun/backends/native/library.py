@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snnrun.backends.base import NO_NOISE, UNSEEN, Adam, Backend, Noise, Results, Trial
+from snnrun.backends.base import NO_NOISE, UNSEEN, Backend, Noise, Results, Trial, by_tensor
 from snnrun.backends.courses import CourseFigures
 from snnrun.backends.native.exchange import Answering
 from snnrun.backends.native.interface import (
@@ -26,7 +26,7 @@ from snnrun.compile.program import WEIGHTS, Program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.errors import BuildError, ConfigError, ResourceError
 
-WHICH = {"value": 0, "first": 1, "second": 2, "gradient": 3}
+GRADIENT = -1  # as the engine numbers it; the value is 0, and states follow
 EVALUATION_BATCH = 256  # any size gives the same results; this one keeps all threads busy
 
 
@@ -67,6 +67,8 @@ class CompiledProgram:
             raise BuildError(f"{library} is another program. Delete its folder to build it anew")
         self._tensors = [by_place[place] for place in places]
         self._index = {tensor.name: i for i, tensor in enumerate(self._tensors)}
+        order = {tensor.place: i for i, tensor in enumerate(program.tensors)}
+        self._places = [order[tensor.place] for tensor in self._tensors]
 
     def __del__(self) -> None:
         self.close()
@@ -122,8 +124,10 @@ class CompiledProgram:
         raise ResourceError(f"the program ended with an error: {said}")
 
     def _copy(self, name: str, which: str, plain: np.ndarray, *, write: bool) -> None:
+        held = ("value", *self._tensors[self._index[name]].states)
+        number = GRADIENT if which == "gradient" else held.index(which)
         self._lib.snn_copy(
-            self._engine, self._index[name], WHICH[which], int(write), c.c_void_p(plain.ctypes.data)
+            self._engine, self._index[name], number, int(write), c.c_void_p(plain.ctypes.data)
         )
 
     def _spikes(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
@@ -157,23 +161,15 @@ class NativeBackend(CompiledProgram, Backend):
         examples: np.ndarray,
         batch: int,
         rates: np.ndarray,
-        adam: Adam,
         updates: int,
         noise: Noise,
     ) -> Results:
-        """Learn ``examples`` in order, in batches of ``batch``; one learning rate per batch."""
+        """Learn ``examples`` in order, in batches of ``batch``."""
         if self._patterns is not None and batch != 1:
             raise ConfigError(f"N_BATCH={batch}: loss {self.program.loss.name} needs N_BATCH=1")
+        ordered = np.ascontiguousarray(by_tensor(rates, self.program)[:, self._places])
         job = Job(
-            batch=batch,
-            train=1,
-            rates=pointer(rates, np.float64),
-            beta1=adam.beta1,
-            beta2=adam.beta2,
-            epsilon=adam.epsilon,
-            delay_rate=adam.delay_rate,
-            updates=updates,
-            **vars(noise),
+            batch=batch, train=1, rates=pointer(ordered, np.float64), updates=updates, **vars(noise)
         )
         if self.exchange is None:
             return self._call(self._lib.snn_run, job, data, examples, self.no_activations())

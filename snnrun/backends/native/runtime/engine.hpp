@@ -11,10 +11,10 @@
 #include <memory>
 #include <tuple>
 
-#include "adam.hpp"
 #include "deferred.hpp"
 #include "eligibility.hpp"
 #include "expm.hpp"
+#include "learner.hpp"
 #include "plain_copy.hpp"
 #include "ranks.hpp"
 #include "slots.hpp"
@@ -35,14 +35,17 @@ template <class P> class Engine : Walk<P> {
     static constexpr bool ONLINE = UpdateSteps<P>::EVERY > 0;
 
   public:
-    // `numbers`: of each population, then of the formula of the loss and of plasticity.
+    // `numbers`: of each population, then of the formula of the loss, of plasticity, and of the
+    // optimisers.
     // `connected`: of each projection, layer by layer.
     Engine(int threads, const double* numbers, const Connected* connected)
         : pool_(threads), threads_(threads), partners_(threads * TOGETHER),
           deferred_(threads) {
         each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
         int number = 0;  // of a projection
-        formula_ = Formula::of(numbers), plasticity_ = Plasticity::of(numbers + Formula::NUMBERS);
+        formula_ = Formula::of(numbers), numbers += Formula::NUMBERS;
+        plasticity_ = Plasticity::of(numbers), numbers += Plasticity::NUMBERS;
+        learner_.take(numbers);
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             using L = Layer<I>;
@@ -55,12 +58,13 @@ template <class P> class Engine : Walk<P> {
                                                    connected->dropout, number++};
                 connected++;
             });
-            for (AllTensors* t : {&value_, &first_, &second_, &gradient_})
-                std::get<I>(*t).allocate(lists);
+            std::get<I>(value_).allocate(lists), std::get<I>(gradient_).allocate(lists);
+            learner_.template allocate<I>(lists);
             std::get<I>(value_).allocate_split();
             std::get<I>(coefficients_).allocate();
             std::get<I>(by_target_).allocate();
         });
+        learner_.allocated(value_, threads_.size());
         pool_.run([&](int t) {  // first touched by the thread that uses it
             threads_[t] = std::make_unique<Trial>(formula_);
         });
@@ -83,11 +87,11 @@ template <class P> class Engine : Walk<P> {
         return text;
     }
 
-    // Copies tensor `index` from (`set`) or to `plain` [rows][size]; which: 0 values, 1 and 2
-    // Adam's moments, 3 gradient.
+    // Copies tensor `index` from (`set`) or to `plain` [rows][size]; which: -1 gradient, 0 values,
+    // from 1 on the states of its optimiser.
     void copy(int index, int which, bool set, Real* plain) {
-        AllTensors* all[] = {&value_, &first_, &second_, &gradient_};
-        PlainCopy<P>::run(*all[which], index, Deferred<P>::ON && which == 3, set, plain);
+        AllTensors& all = which < 0 ? gradient_ : which == 0 ? value_ : learner_.state(which - 1);
+        PlainCopy<P>::run(all, index, Deferred<P>::ON && which < 0, set, plain);
         if (set && which == 0) refresh(), transpose(0, 1);
     }
 
@@ -113,10 +117,9 @@ template <class P> class Engine : Walk<P> {
                 }
                 if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
-                const Adam a{job.rates[b], job.beta1, job.beta2, job.epsilon,
-                             job.updates * updates + u + 1};
                 const int slots = ranks.several() ? 0 : Slots(size, ranks).count;
-                const int bad = update(a, job.delay_rate, t, slots);
+                const double* rates = job.rates + b * learner_.tensors();
+                const int bad = update(rates, job.updates * updates + u + 1, t, slots);
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
@@ -216,7 +219,7 @@ template <class P> class Engine : Walk<P> {
             }
         if (Deferred<P>::ON && job.train)
             deferred_.prepare(formula_, std::min(batch, job.count), ranks, averages_);
-        if (job.train && ranks.several()) over_ranks_.allocate(first_);
+        if (job.train && ranks.several()) over_ranks_.allocate(value_);
         for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
             for (auto& t : *trials)
                 if (t) t->begin_counts(job);
@@ -241,46 +244,16 @@ template <class P> class Engine : Walk<P> {
         });
     }
 
-    // Adam on this thread's share of every tensor. Returns the number of a tensor that failed, or
-    // -1.
-    int update(const Adam& a, double delay_rate, int t, int slots) {
-        const Adam late{delay_rate, a.beta1, a.beta2, a.epsilon, a.step};
-        int bad = -1;
-        each_tensor([&](auto layer, auto number, int at, auto rows) {
-            constexpr int I = decltype(layer)::value;
-            using L = Layer<I>;
-            using What = Kind<L, number()>;
-            if constexpr (What::TRAINED) {
-                Real* w = std::get<I>(value_).arrays[number()].data();
-                Real* m = std::get<I>(first_).arrays[number()].data();
-                Real* v = std::get<I>(second_).arrays[number()].data();
-                const auto gradient = gradient_of<I, number(), rows()>(at, slots);
-                const size_t n = std::get<I>(first_).arrays[number()].size() / LANES;
-                const size_t T = threads_.size(), from = n * t / T * LANES,
-                             to = n * (t + 1) / T * LANES;
-                bool good = true;
-                if constexpr (What::PARAMETERS) {
-                    const auto& numbers = std::get<I>(coefficients_).exact;
-                    for (int p = 0; t == 0 && p < L::Model::TRAINED; p++)
-                        good &= adam(w, m, v, gradient, size_t(p) * L::WIDTH,
-                                     size_t(p + 1) * L::WIDTH, a,
-                                     Real(L::Model::lowest(numbers, p)),
-                                     Real(L::Model::highest(numbers, p)));
-                } else if constexpr (What::PLASTIC) {
-                    good = plastic_update(plasticity_, w, m, v, gradient, from, to, a);
-                } else {
-                    const auto& of = bounds_of<I>(number() % L::COUNT);
-                    good = What::DELAYS ?
-                        adam(w, m, v, gradient, from, to, late, 0, of.most_delay) :
-                        adam(w, m, v, gradient, from, to, a, of.low, of.high);
-                }
-                if (!good) bad = at;
-            }
-        });
-        return bad;
+    // The optimiser on this thread's share of every tensor; `step` is the number of the update.
+    // Returns the number of a tensor that failed, or -1.
+    int update(const double* rates, int64_t step, int t, int slots) {
+        const auto gradient = [&](auto layer, auto number, auto rows, int at) {
+            return gradient_of<layer(), number(), rows()>(at, slots);
+        };
+        const double scale = learner_.scale_of(gradient, pool_, t);
+        return learner_.update(gradient, value_, declared_, coefficients_, rates, double(step),
+                               scale, t);
     }
-
-    template <int I> const Bounds& bounds_of(int k) { return std::get<I>(declared_).bounds[k]; }
 
     ForwardPass<P> forward_pass(const Job& job) {
         return {{}, value_, coefficients_, declared_, job, emitted_};
@@ -384,11 +357,12 @@ template <class P> class Engine : Walk<P> {
     std::vector<std::unique_ptr<Trial>> threads_, trials_;  // trials_: of the mini-batch
     std::vector<std::unique_ptr<Trial>> partners_;  // [thread][TOGETHER] more than one at a time
     SlotGradients<P> slots_;
-    AllTensors value_, first_, second_, gradient_;
+    AllTensors value_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
     typename Map<Declared, Layers>::type declared_;
     Formula formula_;
     Plasticity plasticity_;
+    Learner<P> learner_;
     typename Map<Averages, Layers>::type averages_;
     std::vector<std::unique_ptr<Eligible<P>>> eligible_;  // of trials_
     typename Map<ByTarget, Layers>::type by_target_;

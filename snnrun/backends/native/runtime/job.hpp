@@ -25,12 +25,8 @@ using Exchange = int32_t (*)(int32_t what, void* numbers, void* total, int64_t b
     F(int64_t, count)                                                                              \
     F(int32_t, batch)                                                                              \
     F(int32_t, train)                                                                              \
-    F(const double*, rates) /* [batches] learning rates */                                         \
-    F(double, beta1)                                                                               \
-    F(double, beta2)                                                                               \
-    F(double, epsilon)                                                                             \
-    F(double, delay_rate) /* learning rate of delays, ms */                                        \
-    F(int64_t, updates) /* Adam steps before this call */                                          \
+    F(const double*, rates) /* [batches][tensors] learning rates */                                \
+    F(int64_t, updates) /* by the optimiser, before this call */                                   \
     F(int64_t, rank)    /* of the processes that share each mini-batch */                          \
     F(int64_t, ranks)                                                                              \
     F(Exchange, exchange) /* between them; null where there is one: ranks.hpp */                   \

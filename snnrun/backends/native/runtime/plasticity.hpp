@@ -12,7 +12,6 @@
 // spike comes before it. The sums over m are those by which weights gather input adjoints
 // (gather.hpp), over another table, which is this one.
 #pragma once
-#include "adam.hpp"
 #include "gather.hpp"
 
 namespace snn {
@@ -160,25 +159,6 @@ void pair_layers(const typename P::Plasticity& rule, Trial& trial, const AllTens
         }
         pair_layers<P, Trial, AllTensors, I + 1>(rule, trial, values, slot, scale, fresh);
     }
-}
-
-// As Adam, for pseudo-gradients: w <- w - rate g (sgd) or Adam's step, kept within the bounds.
-template <class R, class Gradient>
-bool plastic_update(const R& rule, Real* w, Real* m, Real* v, const Gradient& gradient,
-                    size_t from, size_t to, const Adam& a) {
-    const vf low = splat(Real(rule.W_MIN)), high = splat(Real(rule.W_MAX));
-    if constexpr (R::ADAM) {
-        return adam(w, m, v, gradient, from, to, a, Real(rule.W_MIN), Real(rule.W_MAX));
-    }
-    const Real rate = Real(a.rate);
-    vi good = vi{} - 1;
-    for (size_t i = from; i < to; i += LANES) {
-        const vf g = gradient(i);
-        vf& W = *vectors(w + i);
-        W = minimum(maximum(W - rate * g, low), high);
-        good &= g - g == vf{};
-    }
-    return bits(good) == bits(vi{} - 1);
 }
 
 }  // namespace snn

@@ -217,6 +217,21 @@ template <class L, int NUMBER> struct Kind {
                                     DELAYS     ? Own::DELAY_TRAINED :
                                                  Own::TRAINED;
     static constexpr bool PLASTIC = !PARAMETERS && !DELAYS && Own::PLASTIC;
+    static constexpr bool WEIGHTS = !PARAMETERS && !DELAYS;
+    // How many of the LANES numbers from number i on are no padding.
+    static int valid(size_t i) {
+        int64_t left = LANES;
+        if constexpr (PARAMETERS || (DELAYS && Own::DELAY == Delay::DENDRITIC))
+            left = L::Model::SIZE - int64_t(i % L::WIDTH);
+        else if constexpr (DELAYS && Own::DELAY == Delay::AXONAL) left = Own::ROWS - int64_t(i);
+        else if constexpr (!Own::LISTED) {
+            const size_t row = i / L::BW, block = row / Own::PRE;
+            if (int64_t(row % Own::PRE) < Own::ROWS)
+                left = L::Model::SIZE - int64_t(block * L::BW + i % L::BW);
+            else left = 0;
+        }
+        return int(std::clamp<int64_t>(left, 0, LANES));
+    }
 };
 
 }  // namespace snn
