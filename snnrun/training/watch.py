@@ -139,6 +139,8 @@ def _silent(epochs: Columns, run: Watched, fallen: bool) -> Iterator[Notice]:
         how_many = f"all {size:,} neurons" if silent == size else f"{silent:,} of {size:,} neurons"
         alone = silent == size and not run.program.network.passes_by(name)
         then = "nothing can be learned" if alone else "nothing is learned through them"
+        if run.program.rule.discrete:  # the surrogate passes gradients on
+            then = "of their weights only those that lead to them are learned"
         wake = advice.wake(run.config, run.program, index)
         too_fast = column[0] <= SILENT_SHARE * size and (fallen or silent == size)
         what_to_do = advice.trying(*([advice.gentler(run.config)] if too_fast else []), wake)

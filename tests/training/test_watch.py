@@ -30,6 +30,7 @@ def runs() -> Mapping[str, Watched]:
         "few validated": {"N_VALIDATE": 20},
         "eased in": {"LR_EASE_IN_FACTOR": 1.03},  # over 234 of 50 updates in an epoch
         "vanishing rate": {"ETA_DECAY": 0.01},
+        "by a surrogate": {"rule": "surrogate"},
         "not for spike times": {"LOSS_TYPE": "first_spike"},
         "of shared weights": {
             "network.layers": [{"name": "hidden", "forward": {"connectivity": SHARED}}]
@@ -98,6 +99,11 @@ def test_a_layer_that_is_silent_or_mostly_so_is_noticed(
         assert "REWIRE_SILENT=true" in notice.message
         assert "ETA=" not in notice.message  # it was so from the start
         assert ("so nothing can be learned" in notice.message) == (silent == 30)
+
+
+def test_a_surrogate_still_learns_what_leads_to_silent_neurons(runs: Mapping[str, Watched]) -> None:
+    (notice,) = found_in(runs["by a surrogate"], WELL, silent_neurons__hidden=30)
+    assert "so of their weights only those that lead to them are learned" in notice.message
 
 
 def test_a_silent_population_with_a_way_around_it_stops_only_what_is_behind_it(
