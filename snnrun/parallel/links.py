@@ -78,6 +78,7 @@ class First:
                         os.kill(os.getpid(), said)
                         continue
                     why = said or "has ended without a word: it was killed, or its node is lost"
+                    self._send("leave")
                     _end(f"snnrun: error: {names[rank]} {why}. {farewell()}")
 
         threading.Thread(target=watch, name="ranks", daemon=True).start()
@@ -85,9 +86,12 @@ class First:
     def dismiss(self) -> None:
         """Tell the other ranks that nothing comes any more."""
         self._done = True
-        for link in [*self._lives, *self.orders]:
+        self._send("end", *self.orders)
+
+    def _send(self, what: str, *more: Connection) -> None:
+        for link in [*self._lives, *more]:
             with suppress(OSError):
-                link.send(("end", None))
+                link.send((what, None))
 
 
 class Other:
@@ -110,7 +114,9 @@ class Other:
 
         def watch() -> None:
             try:
-                self._life.recv()
+                what, _ = self._life.recv()
+                if what == "leave":
+                    _end("")
                 time.sleep(LAST_S)
                 os._exit(0)
             except (EOFError, OSError):

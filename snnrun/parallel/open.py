@@ -17,10 +17,9 @@ from snnrun.parallel.backend import SPLITS, Part, SharedBackend
 from snnrun.parallel.chain import Chain
 from snnrun.parallel.copies import Copies
 from snnrun.parallel.world import World, world
-from snnrun.rules.learning import Engine
 
 MOST_RANKS = 16  # into so many parts a mini-batch is divided
-RUNNING = ("native",)
+RUNNING = ("native", "numpy")
 
 
 @contextmanager
@@ -89,11 +88,11 @@ def open_part(
 
 def require_shareable(config: Config, program: Program, ranks: int) -> None:
     """Raise ConfigError where several ranks cannot share the mini-batches of a program."""
-    if program.engine is Engine.ONLINE:
+    if not program.engine.has_gradient or program.update_steps:
         raise ConfigError(
-            f"rule={config.rule.name} learns online, one example after the other, so that ranks "
-            "have nothing to share. Start it without mpiexec and srun; a multirun makes several "
-            "runs at the same time"
+            f"rule={config.rule.name} changes weights while examples run, so that ranks have "
+            "nothing to share. Start it without mpiexec and srun; a multirun makes several runs at "
+            "the same time"
         )
     if config.backend.name not in RUNNING:
         raise ConfigError(

@@ -7,7 +7,9 @@ import numpy as np
 from snnrun.backends.base import (
     LARGEST_VALUE,
     NO_NOISE,
+    UNSEEN,
     Backend,
+    Exchange,
     Noise,
     Results,
     Trial,
@@ -27,7 +29,12 @@ AT_ONCE = 64  # examples of an evaluation; another number changes rounding error
 
 
 class NumpyBackend(Backend):
-    """A program that NumPy runs; see :class:`snnrun.backends.base.Backend`."""
+    """A program that NumPy runs; see :class:`snnrun.backends.base.Backend`.
+
+    Where processes share mini-batches, sums have another order than in one, and other roundings.
+    """
+
+    at_once = AT_ONCE
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -79,13 +86,13 @@ class NumpyBackend(Backend):
         """Learn ``examples`` in order, in batches of ``batch``."""
         rates = by_tensor(rates, self.program)
         call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
+        call.shared = self.exchange is not None
         if self.program.update_steps:
             self._train_online(data, examples, batch, rates, updates, noise, call)
             return call.results(self._figures(data, examples, call))
         for number, first in enumerate(range(0, len(examples), batch)):
             chosen = examples[first : first + batch]
-            read = self._learn_from(data, chosen, noise, call, first)
-            if not np.isfinite(read.loss).all():
+            if not self._learn_from(data, chosen, noise, call, first, self.exchange):
                 call.failed_batch = number
                 break
             call.failed_tensor = self._update(rates[number], updates + number + 1)
@@ -196,16 +203,36 @@ class NumpyBackend(Backend):
             call.enter(first, arrivals, tapes, self._readout(outputs))
 
     def _learn_from(
-        self, data: SpikeData, examples: np.ndarray, noise: Noise, call: Call, first: int
-    ) -> Read:
-        """Run examples in both directions, and leave the gradient of their mean loss."""
-        arrivals, tapes, read = self._run(data, examples, noise, call, first)
-        found = self._passes.backward(
-            arrivals, tapes, read, 1 / len(examples), averaged=self.program.average_spikes
-        )
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        noise: Noise,
+        call: Call,
+        first: int,
+        exchange: Exchange | None = None,
+    ) -> bool:
+        """Run examples in both directions, and leave the gradient of their mean loss.
+
+        Of those that are shared by ``exchange`` only this process's part is run. Returns whether
+        all losses are finite.
+        """
+        size, (low, high) = len(examples), part_of(len(examples), exchange)
+        arrivals, tapes, read = self._run(data, examples[low:high], noise, call, first + low)
+
+        def average(spikes: np.ndarray) -> np.ndarray:
+            counts = spikes.sum(axis=0).astype(np.int64)
+            if exchange is not None:
+                exchange.counts(counts)
+            return counts / size
+
+        of_all = average if self.program.average_spikes else None
+        found = self._passes.backward(arrivals, tapes, read, 1 / size, of_all)
+        finite = bool(np.isfinite(read.loss).all())
+        if exchange is not None:
+            finite = sum_over_ranks(exchange, [*found.values()], finite)
         for name, gradient in found.items():
             self._held["gradient"][name][:] = gradient
-        return read
+        return finite
 
     def _update(self, rates: np.ndarray, step: int) -> str:
         """Let the optimiser update what is trained; return a tensor that has exploded, if any."""
@@ -249,8 +276,38 @@ class NumpyBackend(Backend):
         )
 
 
+def part_of(size: int, exchange: Exchange | None) -> tuple[int, int]:
+    """Return the first of this process's examples of a mini-batch, and the one behind its last."""
+    if exchange is None:
+        return 0, size
+    return size * exchange.rank // exchange.ranks, size * (exchange.rank + 1) // exchange.ranks
+
+
+def sum_over_ranks(exchange: Exchange, gradients: list[np.ndarray], finite: bool) -> bool:
+    """Replace gradients by their sums over all ranks; return whether all ranks are ``finite``."""
+    own = np.concatenate([*(gradient.ravel() for gradient in gradients), [not finite]])
+    total = np.empty_like(own)
+    if exchange.rank > 0:
+        exchange.before(total)
+        own += total
+    if exchange.rank == exchange.ranks - 1:
+        total[:] = own
+    exchange.after(own, total)
+    exchange.finish()
+    at = 0
+    for gradient in gradients:
+        gradient[:] = total[at : at + gradient.size].reshape(gradient.shape)
+        at += gradient.size
+    return not total[-1]
+
+
 class Call:
-    """The figures of the examples of a call; ``activations`` as of Results, before it."""
+    """The figures of the examples of a call; ``activations`` as of Results, before it.
+
+    ``shared``: other processes run some of them; see UNSEEN.
+    """
+
+    shared = False
 
     def __init__(
         self,
@@ -262,8 +319,9 @@ class Call:
         self.loss = np.zeros(count)
         self.failed_batch, self.failed_tensor = -1, ""
         self.layer_spikes = np.zeros((count, len(program.populations)), np.int32)
-        self.emitted: list[tuple[np.ndarray, np.ndarray]] = []  # output spikes of each example
-        self._prediction = np.zeros(count, np.int32)
+        nothing = np.zeros(0, np.int32)
+        self.emitted = [(nothing, nothing)] * count  # output spikes of each example
+        self._prediction, self._seen = np.zeros(count, np.int32), np.zeros(count, bool)
         sizes = [c.population.size for c in program.populations]
         self._neuron_spikes = np.zeros(sum(sizes), np.int64)
         self._activations, self._counts_inputs = activations, counts_inputs
@@ -272,10 +330,11 @@ class Call:
         """Enter some examples."""
         here = slice(first, first + len(read.loss))
         self.loss[here], self._prediction[here] = read.loss, read.prediction
+        self._seen[here] = True
         counts = [tape.spikes.sum(axis=0) for tape in tapes]
         self.layer_spikes[here] = np.array([c.sum(axis=1) for c in counts]).T
         self._neuron_spikes += np.concatenate([c.sum(axis=0) for c in counts]).astype(np.int64)
-        self.emitted += [_events(tapes[-1].spikes[:, b]) for b in range(len(read.loss))]
+        self.emitted[here] = [_events(tapes[-1].spikes[:, b]) for b in range(len(read.loss))]
         if self._activations is not None:
             inputs = arrivals if self._counts_inputs else np.zeros_like(arrivals)
             spikes = np.concatenate([inputs, *(tape.spikes for tape in tapes)], axis=2)
@@ -289,7 +348,7 @@ class Call:
         """Return them."""
         return Results(
             loss=self.loss,
-            prediction=self._prediction,
+            prediction=np.where(self._seen | (not self.shared), self._prediction, UNSEEN),
             layer_spikes=self.layer_spikes,
             neuron_spikes=self._neuron_spikes,
             failed_batch=self.failed_batch,

@@ -7,7 +7,7 @@ layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -173,9 +173,18 @@ class Passes:
 
     # Backward
     def backward(
-        self, arrivals: Array, tapes: list[Tape], read: Read, scale: float, *, averaged: bool
+        self,
+        arrivals: Array,
+        tapes: list[Tape],
+        read: Read,
+        scale: float,
+        average: Callable[[Array], Array] | None,
     ) -> dict[str, Array]:
-        """Return the gradient of ``scale`` times the losses' sum, by the names of tensors."""
+        """Return the gradient of ``scale`` times the losses' sum, by the names of tensors.
+
+        ``average`` returns the mean spikes of each neuron in the mini-batch, from those of the
+        examples, [B, N], where the regulariser sees it.
+        """
         steps, batch = arrivals.shape[:2]
         last = len(self.layers) - 1
         lam = [np.zeros(tape.stepped.shape[1:]) for tape in tapes]
@@ -190,7 +199,7 @@ class Passes:
                 if link.target == last:
                     adjoint[steps] = lam[last][self.layers[last].neurons.ports[link.port]]
         time_gradients = self._time_gradients(tapes, read, scale)
-        pushes = [self._pushes(i, tape, scale, averaged) for i, tape in enumerate(tapes)]
+        pushes = [self._pushes(i, tape, scale, average) for i, tape in enumerate(tapes)]
         sums: list[dict[str, Array]] = [{} for _ in self.layers]
         released = [np.zeros((batch, layer.neurons.size)) for layer in self.layers]
         pending = [np.zeros(tape.spikes.shape) for tape in tapes]
@@ -263,14 +272,16 @@ class Passes:
                 found[link.source][read.peak[b, k], b] += of_spikes
         return found
 
-    def _pushes(self, index: int, tape: Tape, scale: float, averaged: bool) -> Array:
+    def _pushes(
+        self, index: int, tape: Tape, scale: float, average: Callable[[Array], Array] | None
+    ) -> Array:
         """Return what the regulariser adds at each spike, or in each step, [B, N]."""
         neurons = self.layers[index].neurons
         if neurons.push is None:
             return np.zeros(tape.spikes.shape[1:])
         n = tape.spikes.sum(axis=0)
-        if averaged:
-            n = np.broadcast_to(n.mean(axis=0), n.shape)
+        if average is not None:
+            n = np.broadcast_to(average(n), n.shape)
         return scale * np.broadcast_to(neurons.pushed(n, n.sum(axis=1, keepdims=True)), n.shape)
 
     def _sent(self, index: int, n: int, input_adjoint: list[Array]) -> Array:
