@@ -53,8 +53,19 @@ COMPLETION_FLAGS = ("--shell-completion", "-sc")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line (without the program's name) and return its exit code."""
+    """Carry out a command line (without the program's name) and return its exit code.
+
+    Where several processes were launched as one, all of them do.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    launch = launched()
+    if launch is None:
+        return _main(words)
+    world = importlib.import_module("snnrun.parallel.world")
+    return int(world.carry_out(launch, words, _main, _follow))
+
+
+def _main(words: Sequence[str]) -> int:
     make_usable()
     # NumPy's library would start a thread per core that nothing here uses, and end the process
     # with a signal where the system gives none
@@ -62,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with told():
             find_users_modules(_current_folder())
-            code = _carry_out(words)
+            code = dispatch(words)
         sys.stdout.flush()
     except SnnrunError as error:
         if wants_traceback():
@@ -87,16 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _carry_out(words: Sequence[str]) -> int:
-    """Carry out a command line, by all processes if it was launched as several."""
-    launch = launched()
-    if launch is None:
-        return dispatch(words)
-    world = importlib.import_module("snnrun.parallel.world")
-    return int(world.carry_out(launch, words, dispatch, _follow))
-
-
 def _follow(world: Any) -> int:
+    """Be another rank than the first."""
+    find_users_modules(_current_folder())
     return int(_module("rank").follow(world))
 
 

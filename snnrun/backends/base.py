@@ -187,6 +187,10 @@ class Backend(ABC):
         shape = (2, self.late_steps + 1, self.program.network.input.size + neurons)
         return np.zeros(shape, np.int64)
 
+    def parts(self, batch: int) -> int:
+        """Return into how many parts processes can share a mini-batch of so many examples."""
+        return batch
+
     def close(self) -> None:  # noqa: B027  there may be nothing to free
         """Free the memory; nothing else may be called afterwards."""
 

@@ -24,7 +24,8 @@ from snnrun.commands.relay import Relay
 from snnrun.commands.result import result_lines, standing
 from snnrun.commands.slurm import Left
 from snnrun.console import USER_ERROR, wants_traceback
-from snnrun.errors import SnnrunError
+from snnrun.errors import ConfigError, SnnrunError
+from snnrun.parallel.world import world
 from snnrun.record.paths import ASKED, MULTIRUN
 from snnrun.stop import stop_requests
 from snnrun.sweeps.asked import AskedJob, adding_jobs, is_sweep, write_asked
@@ -33,6 +34,11 @@ from snnrun.sweeps.sweep import DONE, FAILED, RUNNING, read_sweep
 
 HERE = "BasicLauncher"
 PROCESSES = ("JoblibLauncher", "LocalLauncher")  # the second is submitit_local
+NOT_SHARED = (
+    "hydra/launcher starts jobs as processes of their own, which share nothing with the ranks of "
+    "this one. Without it the ranks share each job, one after the other; without mpiexec and srun "
+    "it starts several at the same time"
+)
 LAUNCHERS = ("joblib", "submitit", "concurrent")  # whose errors say that a process was killed
 
 
@@ -61,6 +67,9 @@ class Multirun(Callback):
         folder = Multirun.latest = Path(config.hydra.sweep.dir).absolute()
         name, words = Multirun.given
         launcher = str(config.hydra.launcher.get("_target_", ""))
+        if world() is not None and not launcher.endswith(HERE):
+            Multirun.refusal = ConfigError(NOT_SHARED)
+            return
         if launcher.endswith(HERE):
             Multirun.open.enter_context(stop_requests())
         elif launcher.endswith(PROCESSES) and hasattr(signal, "pthread_sigmask"):

@@ -85,8 +85,9 @@ class SharedBackend(Backend):
 
     def close(self) -> None:
         """Free the memory, here and on the other ranks."""
-        self._world.tell("close")
-        self._part.copies.close()
+        if not self._world.busy:
+            self._world.tell("close")
+            self._part.copies.close()
         self._part.backend.close()
 
     def kernel_times(self) -> dict[str, float]:
@@ -129,10 +130,12 @@ class SharedBackend(Backend):
 
     def _ask(self, what: str, data: SpikeData, *rest: Any) -> list[Results]:
         """Have all ranks do their parts, and return what came of them, in order."""
+        self._world.busy = True
         asked = what, (self.late_steps, self.counts_inputs), self._number_of(data), *rest
         self._world.tell(*asked)
-        own = self._part.call(*asked)
-        return [own, *self._world.replies()]
+        found = [self._part.call(*asked), *self._world.replies()]
+        self._world.busy = False
+        return found
 
     def _number_of(self, data: SpikeData) -> int:
         """Return the number by which all ranks know the data, which they are given if need be."""

@@ -118,7 +118,7 @@ class Other:
                 if what == "leave":
                     _end("")
                 time.sleep(LAST_S)
-                os._exit(0)
+                os._exit(LOST)
             except (EOFError, OSError):
                 said = f"snnrun: error: {name} has ended without a word; so do the other ranks"
                 _end(said if speaks else "")

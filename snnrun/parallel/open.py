@@ -18,9 +18,6 @@ from snnrun.parallel.chain import Chain
 from snnrun.parallel.copies import Copies
 from snnrun.parallel.world import World, world
 
-MOST_RANKS = 16  # into so many parts a mini-batch is divided
-RUNNING = ("native", "numpy")
-
 
 @contextmanager
 def open_shared(
@@ -39,11 +36,16 @@ def open_shared(
         if ranks is None:
             yield opened
             return
-        ranks.folder = code.parent
+        require_parts(config, opened.backend.parts(config.N_BATCH), ranks.size)
+        ranks.folder, ranks.busy = code.parent, True
         ranks.tell("open", config)
         copies = Copies(ranks.comm)
         copies.hand_out(SPLITS, splits)
-        _require_alike(ranks, _built(opened))
+        problem = _difference(ranks, _built(opened))
+        ranks.busy = False
+        if problem is not None:
+            copies.close()
+            raise problem
         part = Part(opened.backend, Chain(ranks.comm), copies)
         backend = SharedBackend(part, ranks, splits)
         try:
@@ -94,17 +96,20 @@ def require_shareable(config: Config, program: Program, ranks: int) -> None:
             "nothing to share. Start it without mpiexec and srun; a multirun makes several runs at "
             "the same time"
         )
-    if config.backend.name not in RUNNING:
+    if config.backend.name == "genn" and config.PIPELINE:
         raise ConfigError(
-            f"backend={config.backend.name} does not share mini-batches between ranks; "
-            f"{', '.join(RUNNING)} does. Start it without mpiexec and srun"
+            "PIPELINE=true: how many examples run with older weights would depend on the number of "
+            "ranks; use PIPELINE=false with several"
         )
-    most = min(MOST_RANKS, config.N_BATCH)
-    if ranks > most:
+    require_parts(config, config.N_BATCH, ranks)
+
+
+def require_parts(config: Config, parts: int, ranks: int) -> None:
+    """Raise ConfigError where a mini-batch has fewer ``parts`` than there are ranks."""
+    if ranks > parts:
         raise ConfigError(
-            f"{ranks} ranks, but a mini-batch of N_BATCH={config.N_BATCH} has parts for {most} "
-            f"at most (N_BATCH, and not more than {MOST_RANKS}): start {most} ranks or fewer, "
-            "with more threads each (backend.threads)"
+            f"{ranks} ranks, but a mini-batch of N_BATCH={config.N_BATCH} has parts for {parts} "
+            f"at most: start {parts} ranks or fewer, with more threads each (backend.threads)"
         )
 
 
@@ -113,8 +118,8 @@ def _built(opened: Opened) -> str:
     return Path(str(opened.files.get("library", "/"))).parent.name
 
 
-def _require_alike(ranks: World, own: str) -> None:
-    """Go on if all ranks have built the same, and raise what keeps one from it."""
+def _difference(ranks: World, own: str) -> SnnrunError | None:
+    """Return what keeps a rank from having built the same as rank 0; all are told if nothing."""
     problem: SnnrunError | None = None
     for name, reply in zip(ranks.names[1:], ranks.replies(), strict=True):
         if isinstance(reply, SnnrunError):
@@ -126,5 +131,4 @@ def _require_alike(ranks: World, own: str) -> None:
                 "nodes of one kind"
             )
     ranks.tell("go on", problem is None)
-    if problem is not None:
-        raise problem
+    return problem

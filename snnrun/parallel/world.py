@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import snnrun
-from snnrun.errors import ConfigError
+from snnrun.console import USER_ERROR, show
+from snnrun.errors import ConfigError, SnnrunError
 from snnrun.parallel import SWITCH
 from snnrun.parallel.copies import on_node
 from snnrun.parallel.links import First, Other
@@ -46,9 +47,11 @@ class World:
         self.comm = comm
         self.rank, self.size = comm.rank, comm.size
         self.folder: Path | None = None  # of the run that is at work
+        self.busy = False  # the others are in the middle of something that rank 0 has begun
         self.names = comm.allgather(_name(comm.rank))
         node = on_node(comm)
         _share_cores(node)
+        _share_gpus(node)
         one_node = node.size == comm.size
         node.Free()
         self._first = First(comm, one_node) if self.rank == 0 else None
@@ -116,22 +119,22 @@ class World:
         )
 
 
-def begin(rank: int, ranks: int, launcher: str) -> World:
-    """Return the ranks that were launched with this one, of which MPI knows.
+def begin(ranks: int, launcher: str) -> World:
+    """Return the ranks that were launched with this one, as MPI knows them.
 
     Raises:
-        ConfigError: There is no mpi4py, or that of another MPI; rank 0 says so for all.
+        ConfigError: There is no mpi4py, or that of another MPI.
     """
     about = {"launcher": launcher, "ranks": ranks, "switch": SWITCH}
     os.environ["MPI4PY_RC_THREADS"] = "0"  # one thread of each process calls MPI
     try:
         from mpi4py import MPI
     except ImportError as error:
-        raise refused(rank, NO_MPI4PY.format(**about)) from error
+        raise ConfigError(NO_MPI4PY.format(**about)) from error
     except RuntimeError as error:  # it finds no library of MPI
-        raise refused(rank, f"{NO_MPI4PY.format(**about)}. mpi4py says: {error}") from error
+        raise ConfigError(f"{NO_MPI4PY.format(**about)}. mpi4py says: {error}") from error
     if MPI.COMM_WORLD.size != ranks:
-        raise refused(rank, OTHER_MPI.format(**about, seen=MPI.COMM_WORLD.size))
+        raise ConfigError(OTHER_MPI.format(**about, seen=MPI.COMM_WORLD.size))
     os.environ[SWITCH] = "0"  # for processes that this one starts
     _world.append(World(MPI.COMM_WORLD))
     return _world[0]
@@ -140,11 +143,6 @@ def begin(rank: int, ranks: int, launcher: str) -> World:
 def world() -> World | None:
     """Return the ranks of which this process is one; None where it is alone."""
     return _world[0] if _world else None
-
-
-def refused(rank: int, message: str) -> BaseException:
-    """Return what ends a rank: of rank 0 with a message, of the others without."""
-    return ConfigError(message) if rank == 0 else SystemExit(2)
 
 
 def _name(rank: int) -> str:
@@ -172,6 +170,19 @@ def _share_cores(node: MPI.Intracomm) -> None:
     os.sched_setaffinity(0, cores[first:end] or [cores[node.rank % count]])
 
 
+def _share_gpus(node: MPI.Intracomm) -> None:
+    """Let each rank of a node see one of its GPUs, in turn, unless the launcher has done so."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is None:
+        names = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
+        gpus = sorted(names, key=int)
+    else:
+        gpus = given.split(",")
+    alike = all(others == gpus for others in node.allgather(gpus))
+    if gpus and alike:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[node.rank % len(gpus)]
+
+
 def carry_out(
     launch: tuple[int, int, str],
     words: Sequence[str],
@@ -186,13 +197,22 @@ def carry_out(
         lead: What rank 0 does.
         follow: What the others do.
     """
-    ranks = begin(*launch)
-    if differences := ranks.differences(words):
-        raise refused(ranks.rank, "the ranks must be alike:\n  " + "\n  ".join(differences))
+    try:
+        ranks = begin(*launch[1:])
+        if differences := ranks.differences(words):
+            raise ConfigError("the ranks must be alike:\n  " + "\n  ".join(differences))
+    except SnnrunError as error:
+        if launch[0] == 0:  # for all
+            show(error)
+        return USER_ERROR
     ranks.watch()
     if ranks.rank:
         return follow(ranks)
     try:
-        return lead(words)
+        code = lead(words)
     finally:
         ranks.dismiss()
+    if ranks.busy:  # they would not come to the end of MPI, for which all wait
+        sys.stdout.flush()
+        os._exit(code)
+    return code

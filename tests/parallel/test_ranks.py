@@ -5,23 +5,34 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mpi import environment, on_ranks
-from runs import RECORDS, SMALL, TIMEOUT_S, assert_same_run, overrides, snnrun
+from runs import (
+    RECORDS,
+    SMALL,
+    TABLE,
+    TIMEOUT_S,
+    assert_same_run,
+    comparable,
+    overrides,
+    snnrun,
+    write_shd,
+)
 
 pytestmark = pytest.mark.mpi
 WORDS = overrides({**SMALL, **RECORDS, "N_EPOCH": 2})
 
 
-def ranks(count: int, *words: str, **more: str) -> subprocess.CompletedProcess:
+def run(line: list[str], **more: str) -> subprocess.CompletedProcess:
+    environ = environment() | more
     return subprocess.run(
-        on_ranks(count, *words),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-        env=environment() | more,
+        line, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environ
     )
+
+
+def ranks(count: int, *words: str, **more: str) -> subprocess.CompletedProcess:
+    return run(on_ranks(count, *words), **more)
 
 
 def test_three_ranks_train_to_the_bits_of_one_process(tmp_path: Path) -> None:
@@ -46,7 +57,110 @@ def test_without_mpi4py_several_processes_do_not_begin(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.long
 def test_more_ranks_than_examples_of_a_mini_batch_are_refused(tmp_path: Path) -> None:
     refused = ranks(3, "train", *WORDS, "N_BATCH=2", f"hydra.run.dir={tmp_path / 'run'}")
     assert refused.returncode == 2
     assert "3 ranks, but a mini-batch of N_BATCH=2 has parts for 2" in refused.stderr
+
+
+@pytest.mark.long
+def test_ranks_with_other_words_are_refused_with_the_difference(tmp_path: Path) -> None:
+    first = on_ranks(1, "train", *WORDS, f"hydra.run.dir={tmp_path / 'run'}")
+    other = [":", *on_ranks(1, "train", *WORDS, "MODEL_SEED=7")[1:]]
+    refused = run([*first, *other])
+    assert refused.returncode == 2
+    assert "the ranks must be alike:\n  command line: rank 0 (process" in refused.stderr
+    assert "MODEL_SEED=7" in refused.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["dataset=pattern", "rule=superspike"], "rule=superspike changes weights while examples"),
+        (["-m", "MODEL_SEED=1,2", "hydra/launcher=joblib"], "share nothing with the ranks"),
+    ],
+)
+@pytest.mark.long
+def test_what_ranks_cannot_share_is_refused(tmp_path: Path, words: list[str], what: str) -> None:
+    given = TABLE if "dataset=pattern" in words else {**SMALL, "N_EPOCH": 1}
+    given = {key: value for key, value in given.items() if key != "MODEL_SEED"}
+    refused = ranks(2, "train", *overrides(given), *words, f"OUT_DIR={tmp_path}")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert what in refused.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_a_stopped_run_goes_on_with_other_ranks_to_the_same_end(
+    tmp_path: Path, backend: str
+) -> None:
+    words = overrides({**SMALL, "N_EPOCH": 2, "backend": backend})
+    one, many = tmp_path / "one", tmp_path / "many"
+    assert snnrun("train", *words, f"hydra.run.dir={one}").returncode == 0
+    stopped = ranks(3, "train", *words, "N_EPOCH=1", f"hydra.run.dir={many}")
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    done = ranks(2, "resume", str(many), "N_EPOCH=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    if backend == "native":
+        assert comparable(one)["epochs/train_loss"].tobytes() == (
+            comparable(many)["epochs/train_loss"].tobytes()
+        )
+    np.testing.assert_allclose(
+        comparable(many)["epochs/train_loss"], comparable(one)["epochs/train_loss"], rtol=1e-9
+    )
+
+
+@pytest.mark.long
+def test_augmented_data_and_averaged_spikes_have_the_same_bits_on_ranks(tmp_path: Path) -> None:
+    shd = write_shd(tmp_path / "shd", examples=24)
+    keys = {
+        "dataset": "shd",
+        "dataset.path": str(shd),
+        "N_TRAIN": 16,
+        "N_VALIDATE": 8,
+        "N_TEST": 0,
+        "N_EPOCH": 2,
+        "N_BATCH": 8,
+        "NUM_HIDDEN": 30,
+        "TRIAL_MS": 100,
+        "AUGMENTATION.random_shift": 4,
+        "REG_TYPE": "simple",
+        "AVG_SNSUM": True,
+        "LBD_UPPER": 1e-3,
+        "NU_UPPER": 1,
+        "MODEL_SEED": 1,
+    }
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert snnrun("train", *overrides(keys), f"hydra.run.dir={one}").returncode == 0
+    done = ranks(2, "train", *overrides(keys), f"hydra.run.dir={two}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_run(one, two)
+
+
+@pytest.mark.long
+def test_ranks_share_each_run_of_a_multirun(tmp_path: Path) -> None:
+    words = [*WORDS, "-m", "NUM_HIDDEN=30,20"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert snnrun("train", *words, f"hydra.sweep.dir={one}").returncode == 0
+    done = ranks(2, "train", *words, f"hydra.sweep.dir={two}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for job in "01":
+        assert_same_run(one / job, two / job)
+
+
+@pytest.mark.long
+@pytest.mark.genn
+def test_genn_on_ranks_learns_what_it_learns_alone(tmp_path: Path) -> None:
+    keys = {**SMALL, "N_EPOCH": 2, "N_TRAIN": 62, "N_TEST": 0, "backend": "genn"}  # 2 at the end
+    keys |= {"REG_TYPE": "simple", "AVG_SNSUM": True, "NU_UPPER": 0.2, "LBD_UPPER": 0.01}
+    words = overrides(keys)
+    one, three = tmp_path / "one", tmp_path / "three"
+    assert snnrun("train", *words, f"hydra.run.dir={one}").returncode == 0
+    done = ranks(3, "train", *words, f"hydra.run.dir={three}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 ranks, each GeNN" in done.stdout
+    expected, found = comparable(one), comparable(three)
+    for column in ("epochs/train_loss", "epochs/validation_loss"):
+        np.testing.assert_allclose(found[column], expected[column], rtol=1e-5)

@@ -33,7 +33,7 @@ from snnrun.backends.genn.readout import UPDATES
 from snnrun.backends.genn.settings import Settings
 from snnrun.backends.genn.synapse import learns_from_input
 from snnrun.backends.genn.tensors import TensorStore
-from snnrun.backends.genn.units import Unit, mini_batches, units
+from snnrun.backends.genn.units import Unit, mini_batches, own_examples, units
 from snnrun.backends.genn.watch import watch
 from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
@@ -113,7 +113,9 @@ class GennBackend(Backend):
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``."""
         rates = by_tensor(rates, self.program)
-        call = self._counted_call(data, examples, noise)
+        exchange = self.exchange
+        own = own_examples(examples, batch, exchange)
+        call = self._counted_call(data, examples, noise, own, shared=exchange is not None)
         self._begin(data, noise)
 
         def ended(unit: Unit) -> bool:
@@ -122,6 +124,10 @@ class GennBackend(Backend):
                 return True
             with self._device.timed("backward"):
                 self._tensors.add_up()
+                finite = not 0 <= call.failed_batch <= unit.batch
+                if exchange is not None and not self._tensors.sum_over_ranks(exchange, finite):
+                    call.fail(unit.batch, "")
+                    return False
                 self._tensors.learn(rates[unit.batch], updates + unit.batch + 1)
                 tensor = self._tensors.exploded()
             if tensor:
@@ -129,13 +135,14 @@ class GennBackend(Backend):
             return not tensor
 
         behind: Unit | None = None  # its backward pass is still to come
-        for ahead in mini_batches(examples, batch, self._settings.batch):
+        for ahead in mini_batches(examples, batch, self._settings.batch, exchange):
             self._count_ahead(data, ahead, noise.key)
             for unit in ahead:
                 self._forward(data, unit, noise.key, behind)
                 if behind is not None and not ended(behind):
                     return call.results()
-                if not self._collect(call, unit, learning=True):
+                finite = self._collect(call, unit, learning=True)
+                if not finite and exchange is None:  # or all stop where the mini-batch ends
                     return call.results()
                 if self._settings.pipeline:
                     behind = unit
@@ -150,7 +157,7 @@ class GennBackend(Backend):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
-        call = self._counted_call(data, examples, NO_NOISE)
+        call = self._counted_call(data, examples, NO_NOISE, examples)
         self._begin(data, NO_NOISE)
         for unit in units(examples, self._settings.batch):
             self._forward(data, unit, NO_NOISE.key, None)
@@ -193,15 +200,28 @@ class GennBackend(Backend):
             input_channels=input_channels,
         )
 
-    def _counted_call(self, data: SpikeData, examples: np.ndarray, noise: Noise) -> Call:
-        """Return what collects the results of a call, with the activations of the input."""
+    def _counted_call(
+        self,
+        data: SpikeData,
+        examples: np.ndarray,
+        noise: Noise,
+        own: np.ndarray,
+        *,
+        shared: bool = False,
+    ) -> Call:
+        """Return what collects the results of a call, with the activations of the input.
+
+        ``own``: those of the examples that this process runs.
+        """
         activations = self.no_activations()
         if activations is not None:
-            for example in examples.tolist() if self.counts_inputs else ():
+            for example in own.tolist() if self.counts_inputs else ():
                 events = kept_events(data, example, noise.dropout, noise.key)
                 count_activations(activations, *events, self.program.steps)
         labels = data.labels[examples]
-        return Call(self.program, labels, drop=self._drop_spikes, activations=activations)
+        return Call(
+            self.program, labels, drop=self._drop_spikes, activations=activations, shared=shared
+        )
 
     def _begin(self, data: SpikeData, noise: Noise) -> None:
         """Have the data on the device, and set what holds for a whole call."""
@@ -327,7 +347,9 @@ class GennBackend(Backend):
 
     def _count_ahead(self, data: SpikeData, ahead: list[Unit], key: int) -> None:
         """Average the spikes of a mini-batch of several units, before the first is learned."""
-        if not self.program.average_spikes or not self._regularised or len(ahead) < 2:
+        if not self.program.average_spikes or not self._regularised or not ahead:
+            return
+        if ahead[0].alone:
             return
         sums: dict[str, np.ndarray | int] = {name: 0 for _, name in self._regularised}
         for unit in ahead:
@@ -335,6 +357,9 @@ class GennBackend(Backend):
             for name in sums:
                 sums[name] = sums[name] + self._spikes_of_neurons(name, unit)
         for name, spikes in sums.items():
+            if self.exchange is not None:
+                spikes = np.asarray(spikes, np.int64)
+                self.exchange.counts(spikes)
             self._set_average(name, np.asarray(spikes * ahead[0].scale))
 
     def _spikes_of_neurons(self, name: str, unit: Unit) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from snnrun.backends.base import Results
+from snnrun.backends.base import UNSEEN, Results
 from snnrun.backends.genn.device import Device
 from snnrun.backends.genn.outcome import Outcome, Outputs
 from snnrun.backends.genn.units import Unit
@@ -20,7 +20,7 @@ class Call:
     """Losses, predictions and spike counts of the examples of a call.
 
     ``drop``: spikes that find no place in a buffer are counted, not refused. ``activations``: as of
-    Results, of the input so far.
+    Results, of the input so far. ``shared``: other processes run some of them; see UNSEEN.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Call:
         *,
         drop: bool,
         activations: np.ndarray | None = None,
+        shared: bool = False,
     ) -> None:
         self._populations = [c.population for c in program.populations]
         self._spiking = [c.spiking for c in program.populations]
@@ -37,7 +38,7 @@ class Call:
         self._starts = np.cumsum([0, *(p.size for p in self._populations)])
         count, layers = len(labels), len(self._populations)
         self.loss = np.zeros(count)
-        self.prediction = np.zeros(count, np.int32)
+        self.prediction = np.full(count, UNSEEN if shared else 0, np.int32)
         self.layer_spikes = np.zeros((count, layers), np.int32)
         self.neuron_spikes = np.zeros(self._starts[-1], np.int64)
         self.dropped = np.zeros(layers, np.int64) if drop else None
@@ -75,7 +76,7 @@ class Call:
             self.layer_spikes[unit.place, i] = counts.sum(axis=1)
             self.neuron_spikes[self._starts[i] : self._starts[i + 1]] += counts.sum(axis=0)
             self._count_activations(device, i, counts)
-            if room is None or counts.max() <= room:
+            if room is None or counts.max(initial=0) <= room:
                 continue
             if self.dropped is None:
                 raise CapacityError(_too_many(population.name, int(counts.max()), room))

@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from snnrun.backends.base import LARGEST_VALUE
+from snnrun.backends.base import LARGEST_VALUE, Exchange
 from snnrun.backends.genn.delayed import DELAY
 from snnrun.backends.genn.description import Description
 from snnrun.backends.genn.device import Device
@@ -15,6 +15,7 @@ from snnrun.backends.genn.hosted import Hosted, is_hosted
 from snnrun.backends.genn.learning import TOTAL, in_step, learned, step_of, trained_tensors
 from snnrun.backends.genn.printer import genn_name
 from snnrun.backends.genn.synapse import FALLING
+from snnrun.backends.parts import sum_over_ranks
 from snnrun.compile.flow import steps_of
 from snnrun.compile.program import DELAYS, WEIGHTS, Program, Tensor
 from snnrun.models.equations import symbol
@@ -112,6 +113,21 @@ class TensorStore:
         """Sum the gradients of the examples that ran, and clear them."""
         if self._sums:
             self._device.update("sum")
+
+    def sum_over_ranks(self, exchange: Exchange, finite: bool) -> bool:
+        """Replace the sums of ``add_up`` by those of all ranks; return whether all are finite."""
+        places: list[tuple[str, str]] = []
+        for tensor in filter(lambda t: t.trained, self._program.tensors):
+            if tensor.name in self._hosted:
+                places.append((f"{tensor.name}_sum", "total"))
+                continue
+            rows = (self._place(tensor, p, "gradient") for p in tensor.parameters or ("",))
+            places += [row for row in rows if row is not None]
+        sums = [self._device.read(*place) for place in places]
+        finite = sum_over_ranks(exchange, sums, finite)
+        for place, values in zip(places, sums, strict=True):
+            self._device.write(*place, values)
+        return finite
 
     def exploded(self) -> str:
         """Return the first trained tensor whose values are not finite or too large, or "".

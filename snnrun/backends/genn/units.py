@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snnrun.backends.base import Exchange
+from snnrun.backends.parts import part_of
+
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
@@ -34,13 +37,20 @@ class Unit:
         return int(self.place.stop - self.place.start)
 
 
-def mini_batches(examples: np.ndarray, batch: int, size: int) -> Iterator[list[Unit]]:
-    """Yield mini-batches of ``batch`` examples, each as its units of ``size`` examples."""
+def mini_batches(
+    examples: np.ndarray, batch: int, size: int, exchange: Exchange | None = None
+) -> Iterator[list[Unit]]:
+    """Yield mini-batches of ``batch`` examples, each as its units of ``size`` examples.
+
+    Of those that are shared by ``exchange`` it is the part of this process, which may be a unit
+    without an example.
+    """
     for number, start in enumerate(range(0, len(examples), batch)):
         end = min(start + batch, len(examples))
+        first, behind = (start + at for at in part_of(end - start, exchange))
         found = []
-        for at in range(start, end, size):
-            until = min(at + size, end)
+        for at in range(first, max(behind, first + 1), size):
+            until = min(at + size, behind)
             padded = np.full(size, -1, np.int64)
             padded[: until - at] = examples[at:until]
             found.append(
@@ -49,11 +59,19 @@ def mini_batches(examples: np.ndarray, batch: int, size: int) -> Iterator[list[U
                     place=slice(at, until),
                     batch=number,
                     scale=1.0 / (end - start),
-                    last=until == end,
-                    alone=end - start <= size,
+                    last=until == behind,
+                    alone=exchange is None and end - start <= size,
                 )
             )
         yield found
+
+
+def own_examples(examples: np.ndarray, batch: int, exchange: Exchange | None) -> np.ndarray:
+    """Return those of the examples of mini-batches that this process runs."""
+    if exchange is None:
+        return examples
+    cut = [examples[at : at + batch] for at in range(0, len(examples), batch)]
+    return np.concatenate([one[slice(*part_of(len(one), exchange))] for one in cut])
 
 
 def units(examples: np.ndarray, size: int) -> list[Unit]:

@@ -20,6 +20,7 @@ from snnrun.backends.courses import CourseFigures
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
 from snnrun.backends.interpreter.traces import Traces
+from snnrun.backends.parts import part_of, sum_over_ranks
 from snnrun.backends.pattern import TrainFigures
 from snnrun.compile.program import DELAYS, PARAMETERS, WEIGHTS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
@@ -274,31 +275,6 @@ class NumpyBackend(Backend):
         return self._patterns.of_loss(
             data, examples, call.loss, call.layer_spikes, (steps, neurons)
         )
-
-
-def part_of(size: int, exchange: Exchange | None) -> tuple[int, int]:
-    """Return the first of this process's examples of a mini-batch, and the one behind its last."""
-    if exchange is None:
-        return 0, size
-    return size * exchange.rank // exchange.ranks, size * (exchange.rank + 1) // exchange.ranks
-
-
-def sum_over_ranks(exchange: Exchange, gradients: list[np.ndarray], finite: bool) -> bool:
-    """Replace gradients by their sums over all ranks; return whether all ranks are ``finite``."""
-    own = np.concatenate([*(gradient.ravel() for gradient in gradients), [not finite]])
-    total = np.empty_like(own)
-    if exchange.rank > 0:
-        exchange.before(total)
-        own += total
-    if exchange.rank == exchange.ranks - 1:
-        total[:] = own
-    exchange.after(own, total)
-    exchange.finish()
-    at = 0
-    for gradient in gradients:
-        gradient[:] = total[at : at + gradient.size].reshape(gradient.shape)
-        at += gradient.size
-    return not total[-1]
 
 
 class Call:

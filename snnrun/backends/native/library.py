@@ -155,6 +155,10 @@ class NativeBackend(CompiledProgram, Backend):
             if tensor.kind != WEIGHTS:
                 self.set(tensor.name, program.start_values(tensor))
 
+    def parts(self, batch: int) -> int:
+        """Return into how many parts processes can share a mini-batch of so many examples."""
+        return int(self._lib.snn_parts(batch))
+
     def train(
         self,
         data: SpikeData,

@@ -194,8 +194,8 @@ template <class P> class Deferred : Walk<P> {
     template <int I> int pieces() const {
         if (I == 0 && tiled_) return 1;
         // what goes from rank to rank together does not depend on the number of threads
-        if (several_) return std::max(1, std::min<int>(32 / parts<Layer<I>>(),
-                                                       Layer<I>::GRADIENT_BYTES >> 19));
+        if (several_) return std::max(1, std::min<int>(64 / parts<Layer<I>>(),
+                                                       Layer<I>::GRADIENT_BYTES >> 17));
         return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
     }
     // Of the `rows` of a projection, the first one of a piece.

@@ -95,6 +95,9 @@ template <class P> class Engine : Walk<P> {
         if (set && which == 0) refresh(), transpose(0, 1);
     }
 
+    // Into how many parts ranks can share a mini-batch of so many examples.
+    static int parts(int batch) { return Deferred<P>::ON ? batch : slots_of(batch); }
+
     void run(Job& job) {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
         std::atomic<int64_t> bad_loss{-1}, bad_update{-1};

@@ -12,6 +12,7 @@
     const char* snn_gradient(void* e, snn::Job* job) {                                             \
         return snn::attempt([&] { static_cast<E*>(e)->gradient(*job); });                          \
     }                                                                                              \
+    int snn_parts(int batch) { return E::parts(batch); }                                           \
     const char* snn_trial(void* e, snn::Job* job) {                                                \
         return snn::attempt([&] { static_cast<E*>(e)->trial(*job); });                             \
     }                                                                                              \

@@ -41,6 +41,21 @@ def on_ranks(count: int, *words: str) -> list[str]:
     return [str(mpiexec()), "-n", str(count), *command(*words)]
 
 
+def rank_of(folder: Path, wanted: int) -> int:
+    """Return the process of a rank that works on a run."""
+    for entry in Path("/proc").iterdir():
+        try:
+            environ = (entry / "environ").read_bytes().split(b"\0")
+            words = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        names = {b"PMI_RANK=%d" % wanted, b"SLURM_PROCID=%d" % wanted}
+        launches = b"mpiexec" in words or b"srun\0" in words
+        if names & set(environ) and str(folder).encode() in words and not launches:
+            return int(entry.name)
+    raise AssertionError(f"there is no rank {wanted}")
+
+
 def _of_mpich() -> list[Path]:
     try:
         return [Path(str(file.locate())) for file in files("mpich") or ()]

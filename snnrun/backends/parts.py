@@ -1,0 +1,34 @@
+"""A process's part of mini-batches that several share, and the sums over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from snnrun.backends.base import Exchange
+
+
+def part_of(size: int, exchange: Exchange | None) -> tuple[int, int]:
+    """Return the first of this process's examples of a mini-batch, and the one behind its last."""
+    if exchange is None:
+        return 0, size
+    return size * exchange.rank // exchange.ranks, size * (exchange.rank + 1) // exchange.ranks
+
+
+def sum_over_ranks(exchange: Exchange, gradients: Sequence[np.ndarray], finite: bool) -> bool:
+    """Replace gradients by their sums over all ranks; return whether all ranks are ``finite``."""
+    own = np.concatenate([*(gradient.ravel() for gradient in gradients), [not finite]])
+    total = np.empty_like(own)
+    if exchange.rank > 0:
+        exchange.before(total)
+        own += total
+    if exchange.rank == exchange.ranks - 1:
+        total[:] = own
+    exchange.after(own, total)
+    exchange.finish()
+    at = 0
+    for gradient in gradients:
+        gradient[:] = total[at : at + gradient.size].reshape(gradient.shape)
+        at += gradient.size
+    return not total[-1]
