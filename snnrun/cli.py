@@ -58,6 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Where several processes were launched as one, all of them do.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    make_usable()
+    # NumPy's library would start a thread per core that nothing here uses, and end the process
+    # with a signal where the system gives none
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     launch = launched()
     if launch is None:
         return _main(words)
@@ -66,10 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: Sequence[str]) -> int:
-    make_usable()
-    # NumPy's library would start a thread per core that nothing here uses, and end the process
-    # with a signal where the system gives none
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with told():
             find_users_modules(_current_folder())

@@ -148,7 +148,7 @@ template <class P> class Deferred : Walk<P> {
     }
 
     // Leaves in `sums` the gradient of a mini-batch of `size` that ranks share; called by every
-    // thread t, after `run`. A stage is a unit of gathering for each thread.
+    // thread t, after `run`. All threads work on a stage, each on some of its rows.
     void sum(int t, Pool& pool, Shares& shares, int64_t& part, const BackwardPass<P>& backward,
              const Ranks& ranks, SumOverRanks<P>& sums, int64_t size) {
         const int64_t first = ranks.first_of(size);
@@ -157,15 +157,10 @@ template <class P> class Deferred : Walk<P> {
         each_layer([&](auto layer) {
             constexpr int I = decltype(layer)::value;
             const auto arrays = [&](auto, int number) { return sums.sum(tensor + number); };
-            for (int u = 0, end; u < units<I>(); u = end) {
-                end = std::min(units<I>(), u + threads_);
-                std::vector<Range> ranges;
-                for (int i = u; t == 0 && i < end; i++)
-                    add_ranges<I>(ranges, i, [&](int number) {
-                        return sums.offset(tensor + number);
-                    });
-                sums.stage(t, ranks, pool, ranges, [&] {
-                    shares.take(t, part++, own > 0 ? end - u : 0, [&](int i) {
+            for (int u = 0; u < units<I>(); u += threads_) {
+                const auto starts = [&](int number) { return sums.offset(tensor + number); };
+                sums.stage(t, ranks, pool, ranges<I>(u, starts), [&] {
+                    shares.take(t, part++, own > 0 ? threads_ : 0, [&](int i) {
                         gather_unit<0>(t, unit + u + i, backward, arrays, 0, own, first == 0);
                     });
                 });
@@ -193,10 +188,12 @@ template <class P> class Deferred : Walk<P> {
     // Units of gathering: parts of the neurons, each in `pieces` of its rows.
     template <int I> int pieces() const {
         if (I == 0 && tiled_) return 1;
-        // what goes from rank to rank together does not depend on the number of threads
-        if (several_) return std::max(1, std::min<int>(64 / parts<Layer<I>>(),
-                                                       Layer<I>::GRADIENT_BYTES >> 17));
+        if (several_) return stages_of_part<I>() * threads_;
         return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
+    }
+    // Stages of a sum over ranks, which do not depend on the number of threads.
+    template <int I> static constexpr int stages_of_part() {
+        return std::max(1, std::min<int>(64 / parts<Layer<I>>(), Layer<I>::GRADIENT_BYTES >> 17));
     }
     // Of the `rows` of a projection, the first one of a piece.
     template <int I, int ROWS> int first_row(int piece) const {
@@ -211,10 +208,11 @@ template <class P> class Deferred : Walk<P> {
         return total;
     }
 
-    // Where the gradients of a unit of layer I stand; `start` of a tensor, by its number in it.
-    template <int I, class Start>
-    void add_ranges(std::vector<Range>& ranges, int u, Start start) const {
+    // Where the gradients of the stage of layer I from unit u on stand; `start` of a tensor, by its
+    // number in the layer.
+    template <int I, class Start> std::vector<Range> ranges(int u, Start start) const {
         using L = Layer<I>;
+        std::vector<Range> found;
         const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
         const int p = u / pieces<I>() % Table<L>::PARTS;
         const int size = Table<L>::part_size(p * Table<L>::S);
@@ -222,13 +220,14 @@ template <class P> class Deferred : Walk<P> {
             using Own = typename L::template Into<k()>;
             if (!Own::TRAINED) return;
             const size_t at = start(k()) + Parts<L, Own::PRE>::part(b, p);
-            ranges.push_back({at + size_t(first_row<I, Own::PRE>(piece)) * size * LANES,
-                              at + size_t(first_row<I, Own::PRE>(piece + 1)) * size * LANES});
+            found.push_back({at + size_t(first_row<I, Own::PRE>(piece)) * size * LANES,
+                             at + size_t(first_row<I, Own::PRE>(piece + threads_)) * size * LANES});
         });
         for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++) {
             const size_t at = start(L::COUNT) + size_t(k) * L::WIDTH + Parts<L, 1>::part(b, p);
-            ranges.push_back({at, at + size_t(size) * LANES});
+            found.push_back({at, at + size_t(size) * LANES});
         }
+        return found;
     }
 
     // `arrays`: where the gradient of a layer's weights of a projection is, or behind them that of

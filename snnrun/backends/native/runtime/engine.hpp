@@ -96,7 +96,7 @@ template <class P> class Engine : Walk<P> {
     }
 
     // Into how many parts ranks can share a mini-batch of so many examples.
-    static int parts(int batch) { return Deferred<P>::ON ? batch : slots_of(batch); }
+    static int parts(int batch) { return Deferred<P>::ON ? batch : std::min(SLOTS, batch); }
 
     void run(Job& job) {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
@@ -282,11 +282,7 @@ template <class P> class Engine : Walk<P> {
             deferred_.sum(t, pool_, shares, part, backward, ranks, over_ranks_, size);
             over_ranks_.say(t, ranks, pool_, good);
         } else {
-            const Slots slots(size, ranks);
-            over_ranks_.of_slots(t, ranks, pool_, slots.begin, slots.end - slots.begin, good,
-                                 [&](int s, auto layer, auto number) {
-                return std::get<layer()>(slots_[s]).arrays[number()].data();
-            });
+            over_ranks_.of_slots(t, ranks, pool_, Slots(size, ranks), slots_, good);
         }
     }
 

@@ -6,9 +6,8 @@
 // still under way; where a stage is gathered when its turn comes (deferred.hpp), a rank gathers
 // one while others travel.
 #pragma once
-#include "job.hpp"
-#include "layer.hpp"
 #include "pool.hpp"
+#include "slots.hpp"
 
 namespace snn {
 
@@ -57,11 +56,10 @@ template <class P> class SumOverRanks : Walk<P> {
         }
     }
 
-    // All stages, of gradients that slots have: of arrays_of(slot, layer, number), for the slots
-    // from `first` on, `count` of them.
-    template <class Arrays>
-    void of_slots(int t, const Ranks& ranks, Pool& pool, int first, int count, bool good,
-                  Arrays arrays_of) {
+    // All stages, of the gradients of this rank's slots.
+    template <class Gradients>
+    void of_slots(int t, const Ranks& ranks, Pool& pool, const Slots& slots, Gradients& gradients,
+                  bool good) {
         for (size_t from = 0; from == 0 || from < size_; from += STAGE) {
             const size_t to = std::min(from + STAGE, size_);
             const bool ends = to == size_;
@@ -72,8 +70,10 @@ template <class P> class SumOverRanks : Walk<P> {
                 each_tensor([&](auto layer, auto number, int at, auto) {
                     if constexpr (Kind<std::tuple_element_t<layer(), typename P::Layers>,
                                        number()>::TRAINED) {
-                        const auto array = [&](int s) { return arrays_of(s, layer, number); };
-                        add_slots(array, offsets_[at], end_of(at), low, high, first, count);
+                        const auto array = [&](int s) {
+                            return std::get<layer()>(gradients[s]).arrays[number()].data();
+                        };
+                        add_slots(array, offsets_[at], end_of(at), low, high, slots);
                     }
                 });
             });
@@ -99,8 +99,9 @@ template <class P> class SumOverRanks : Walk<P> {
         flag[0] += Real(!good);
     }
     template <class Array>
-    void add_slots(Array array, size_t begin, size_t end, size_t low, size_t high, int first,
-                   int count) {
+    void add_slots(Array array, size_t begin, size_t end, size_t low, size_t high,
+                   const Slots& own) {
+        const int first = own.begin, count = own.end - own.begin;
         low = std::max(low, begin), high = std::min(high, end);
         if (low >= high || count == 0) return;
         const Real* slots[SLOTS];
