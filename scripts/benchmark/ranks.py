@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.kernels import RATE, SHAPES
 from benchmark.programs import RECURRENT, chain, load, random_events
-from snnrun.backends.base import NO_NOISE, Adam
+from snnrun.backends.base import NO_NOISE
 from snnrun.compile.program import compile_program
 from snnrun.models.losses import SUM_WEIGH_EXP
 
@@ -37,10 +37,10 @@ def measure(hidden: int, rounds: int) -> tuple[float, int, float]:
     spread = RECURRENT[1] * (SHAPES["shd-rec"][1] / hidden) ** 0.5  # the same drive for all sizes
     backend.set("hid_to_hid", draw.normal(0.0, spread, (hidden, hidden)))
     data, chosen = random_events(EXAMPLES, EVENTS, inputs, STEPS, outputs), np.arange(EXAMPLES)
-    adam, rates, least = Adam(beta1=0.9, beta2=0.999, epsilon=1e-8), np.full(1, RATE), np.inf
+    rates, least = np.full(1, RATE), np.inf
     for _ in range(rounds):
         began = time.process_time()
-        results = backend.train(data, chosen, EXAMPLES, rates, adam, 0, NO_NOISE)
+        results = backend.train(data, chosen, EXAMPLES, rates, 0, NO_NOISE)
         least = min(least, time.process_time() - began)
     size = 4 * hidden * (inputs + hidden + outputs)
     return least / EXAMPLES, size, float(results.layer_spikes[:, 0].mean() / hidden)

@@ -11,12 +11,11 @@ from oracle import problem
 from parity import data_of, load_weights, program_of
 from ranks_in_threads import on_ranks
 
-from snnrun.backends.base import Adam, Backend, Noise, Results
+from snnrun.backends.base import Backend, Noise, Results
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.parallel.backend import together
 
 EXAMPLES, BATCH, DT = 13, 5, 0.2
-ADAM = Adam(beta1=0.9, beta2=0.99, epsilon=1e-8)
 
 
 @pytest.fixture
@@ -40,7 +39,6 @@ def train(backend: Any, rate: float = 0.01) -> Results:
         np.arange(EXAMPLES),
         BATCH,
         np.full(batches, rate),
-        ADAM,
         0,
         Noise(dropout=0.2, key=7),
     )

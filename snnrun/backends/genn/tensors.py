@@ -116,13 +116,9 @@ class TensorStore:
 
     def sum_over_ranks(self, exchange: Exchange, finite: bool) -> bool:
         """Replace the sums of ``add_up`` by those of all ranks; return whether all are finite."""
-        places: list[tuple[str, str]] = []
-        for tensor in filter(lambda t: t.trained, self._program.tensors):
-            if tensor.name in self._hosted:
-                places.append((f"{tensor.name}_sum", "total"))
-                continue
-            rows = (self._place(tensor, p, "gradient") for p in tensor.parameters or ("",))
-            places += [row for row in rows if row is not None]
+        trained = [tensor for tensor in self._program.tensors if tensor.trained]
+        rows = [row for tensor in trained for row in self._trained_rows(tensor)]
+        places = [(f"{row}_sum", TOTAL) for row in rows]
         sums = [self._device.read(*place) for place in places]
         finite = sum_over_ranks(exchange, sums, finite)
         for place, values in zip(places, sums, strict=True):
