@@ -45,7 +45,7 @@ class FlowSteps(UpdateSteps):
         return rates
 
     @cached_property
-    def _maps(self) -> Mapping[str, Row]:
+    def _differentiated(self) -> Mapping[str, Row]:
         return {
             prefix: tuple(map(self._hoist, exponential_euler(rates, self.states)))
             for prefix, rates in self._rates.items()
@@ -60,15 +60,15 @@ class StagedSteps(FlowSteps):
         self._ahead, self._weights = RUNGE_KUTTA[compiled.integrator]
 
     @cached_property
-    def _maps(self) -> Mapping[str, Row]:
-        """Rates f, by prefix."""
+    def _differentiated(self) -> Mapping[str, Row]:
+        """The rates f, by prefix: F is differentiated stage by stage."""
         return {p: tuple(map(self._hoist, rates)) for p, rates in self._rates.items()}
 
     @cached_property
     def definitions(self) -> Mapping[sp.Symbol, sp.Expr]:  # type: ignore[override]
         """States of the stages and adjoints of their rates, in the order of their use."""
         found: dict[sp.Symbol, sp.Expr] = {}
-        for prefix, rates in self._maps.items():
+        for prefix, rates in self._differentiated.items():
             for stage, part in enumerate(self._ahead, 1):
                 for i, state in enumerate(self.states):
                     moved = DT * part * self._in_stage(prefix, stage, rates[i])
@@ -94,7 +94,7 @@ class StagedSteps(FlowSteps):
                     if weight and rate != 0
                 ),
             ]
-            for state, rate in zip(self.states, self._maps[prefix], strict=True)
+            for state, rate in zip(self.states, self._differentiated[prefix], strict=True)
         }
 
     def adjoint(self, prefix: str = FREE) -> dict[str, list[sp.Expr]]:
@@ -121,7 +121,7 @@ class StagedSteps(FlowSteps):
                         for stage in stages
                     )
                 )
-                for prefix in self._maps
+                for prefix in self._differentiated
             }
             for p in self.compiled.population.trained
         }
@@ -137,7 +137,7 @@ class StagedSteps(FlowSteps):
 
     @cached_property
     def _jacobians(self) -> Mapping[str, Mapping[tuple[int, int], sp.Expr]]:
-        return {prefix: self.jacobian(prefix) for prefix in self._maps}
+        return {prefix: self.jacobian(prefix) for prefix in self._differentiated}
 
     def _in_stage(self, prefix: str, stage: int, expression: sp.Expr) -> sp.Expr:
         """Return an expression of the states as it is in a stage."""

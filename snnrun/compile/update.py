@@ -44,7 +44,7 @@ class UpdateSteps(Steps):
 
     def advance(self, prefix: str = FREE) -> dict[str, list[sp.Expr]]:
         """Return x <- F(x): state -> its new value, of the values before the step."""
-        return {s: [e] for s, e in zip(self.states, self._maps[prefix], strict=True)}
+        return {s: [e] for s, e in zip(self.states, self._differentiated[prefix], strict=True)}
 
     @cached_property
     def linear(self) -> bool:  # type: ignore[override]
@@ -52,7 +52,7 @@ class UpdateSteps(Steps):
         states = {symbol(s) for s in self.states}
         return not any(
             entry.free_symbols & states
-            for prefix in self._maps
+            for prefix in self._differentiated
             for entry in self.jacobian(prefix).values()
         )
 
@@ -66,7 +66,7 @@ class UpdateSteps(Steps):
     def parameter_gradients(self) -> dict[str, dict[str, sp.Expr]]:
         """Return lam . F_p: trained parameter -> prefix of the step -> expression."""
         sums: dict[str, dict[str, sp.Expr]] = {p: {} for p in self.compiled.population.trained}
-        for prefix in self._maps:
+        for prefix in self._differentiated:
             for p, rows in self.parameter_slopes(prefix).items():
                 terms = (adjoint_symbol(self.states[i]) * slope for i, slope in rows.items())
                 sums[p][prefix] = sp.Add(*terms)
@@ -75,7 +75,7 @@ class UpdateSteps(Steps):
     def jacobian(self, prefix: str = FREE) -> dict[tuple[int, int], sp.Expr]:
         """Return the entries of F_x that are not 0: (row, column) -> expression of x."""
         found = {}
-        for i, value in enumerate(self._maps[prefix]):
+        for i, value in enumerate(self._differentiated[prefix]):
             for j, state in enumerate(self.states):
                 slope = self._slope(value, symbol(state))
                 if slope != 0:
@@ -87,7 +87,7 @@ class UpdateSteps(Steps):
         slopes: dict[str, dict[int, sp.Expr]] = {}
         for p in self.compiled.population.trained:
             rows = {}
-            for i, value in enumerate(self._maps[prefix]):
+            for i, value in enumerate(self._differentiated[prefix]):
                 total = self._slope(value, symbol(p))
                 for part, by in self._moved(p).items():
                     total += self._slope(value, part) * by
@@ -104,14 +104,14 @@ class UpdateSteps(Steps):
     @cached_property
     def numbers(self) -> dict[sp.Symbol, float]:
         """What all neurons share, parts of F among it."""
-        assert self._maps
+        assert self._differentiated
         found = {part: self.compiled.fold(value) for value, part in self._hoisted.items()}
         return {**self.compiled.numbers, **{p: float(v) for p, v in found.items() if v.is_number}}
 
     @cached_property
     def parts(self) -> dict[sp.Symbol, sp.Expr]:
         """Coefficient -> what it is, in terms of the parameters that differ."""
-        assert self._maps
+        assert self._differentiated
         own = {symbol(name) for name in self.compiled.per_neuron}
         parts = {part: value for value, part in self._hoisted.items() if value.free_symbols & own}
         for p in self.compiled.population.trained:
@@ -130,7 +130,8 @@ class UpdateSteps(Steps):
         return values
 
     @cached_property
-    def _maps(self) -> Mapping[str, tuple[sp.Expr, ...]]:
+    def _differentiated(self) -> Mapping[str, tuple[sp.Expr, ...]]:
+        """F, one expression a state: prefix of the step -> expressions."""
         system, held = self.neuron.system, self.neuron.held
         maps = {FREE: step_map(system.update, self.states)}
         if self.dynamics.held is not None:
