@@ -15,14 +15,21 @@ from oracle import Problem, problem
 from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
 from test_parity import assert_close
 
-from snnrun import load_run, train
+from snnrun import evaluate, load_run, train
 from snnrun.backends.base import NO_NOISE, Backend
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.config import from_dict
+from snnrun.datasets import load
 from snnrun.datasets.spikes import Courses
-from snnrun.errors import ConfigError
+from snnrun.errors import ConfigError, SnnrunError
 from snnrun.models.losses import MSE, OF_POTENTIALS
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.page.document import as_data
+from snnrun.page.run import page_of_run
+from snnrun.plots import saved
+from snnrun.plots.records import Asked, Records
+from snnrun.record.reader import Run
+from snnrun.run import built
 
 DT, EXAMPLES = 0.1, 3
 WINDOW = (90, 170)  # of 240 steps
@@ -252,3 +259,48 @@ def test_a_pattern_is_learned_and_every_place_tells_the_error(
 def test_what_does_not_go_together_is_refused(keys: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         from_dict({**KEYS, **keys})
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    own = {"REC_NEURONS": [["output", "V"]], "REC_NEURONS_EPOCH_TRIAL": [[0, 0]], "N_EPOCH": 1}
+    keys = {**KEYS, **own, "preset": "none", "backend": "numpy", "N_TRAIN": 2}
+    return train(keys, tmp_path_factory.mktemp("regression") / "run", progress=False)
+
+
+def test_plots_and_pages_show_the_targets_beside_the_outputs(recorded: Run) -> None:
+    records = Records(recorded, built)
+    [picture] = saved.pictures(records, ["potentials"], Asked())
+    dotted = [x for x in picture.figure().axes[0].get_lines() if x.get_linestyle() == ":"]
+    data = load(from_dict(recorded.config)).train.data
+    assert data.courses is not None
+    [wanted] = data.courses.of(np.array([0]))
+    np.testing.assert_array_equal([x.get_ydata() for x in dotted[:2]], wanted.T)
+    page = str(as_data(page_of_run(recorded)))
+    assert "target of neuron 1" in page
+    assert "predicted" not in page
+
+
+def test_arrays_are_evaluated_with_their_courses_and_without(recorded: Run) -> None:
+    whole = evaluate(recorded, variables=[("output", "V")])
+    data = load(from_dict(recorded.config)).train.data
+    steps, channels = data.events(0)
+    assert data.courses is not None
+    courses = data.courses.of(np.array([0]))
+    given = [(steps + 0.5, channels)]
+    found = evaluate(recorded, given, courses=courses)
+    assert found.losses is not None
+    assert found.losses[0] == whole.loss
+    assert found.score == whole.score == pytest.approx(1 - whole.figures["nmse"][0])
+    error = whole.variables["output", "V"][0] - courses[0]
+    assert whole.loss == pytest.approx((error**2).mean(), rel=1e-5)
+    unknown = evaluate(recorded, given)
+    assert unknown.losses is None
+    assert np.isnan(unknown.score)
+    for wrong, said in (
+        ({"labels": np.zeros(1, int)}, "labels: this network has learned target courses"),
+        ({"courses": courses[:, :50]}, "courses: shape"),
+        ({"scores": True}, "there are no classes"),
+    ):
+        with pytest.raises(SnnrunError, match=said):
+            evaluate(recorded, given, **wrong)

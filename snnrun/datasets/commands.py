@@ -133,7 +133,8 @@ def _print_contents(contents: Sequence[Contents]) -> None:
     """Print a table with a column for each part, and a row for each of its properties."""
     rows = {
         "examples": [f"{part.examples:,}" for part in contents],
-        "classes": [f"{part.classes}" for part in contents],
+        "classes": [f"{part.classes or ''}" for part in contents],
+        "outputs": [f"{part.outputs or ''}" for part in contents],
         "channels": [f"{part.channels:,}" for part in contents],
         "events": [f"{part.events:,}" for part in contents],
         "  of an example": [

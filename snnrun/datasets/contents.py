@@ -25,7 +25,8 @@ class Contents:
 
     part: str
     examples: int
-    classes: int
+    classes: int  # 0 where outputs have targets instead
+    outputs: int  # 0 where there are classes
     channels: int
     events: int
     least_events: int  # of an example
@@ -53,10 +54,12 @@ def contents_of(name: str, part: Part, grid: Grid) -> Contents:
     events = np.concatenate(counts)
     size = f" ({part.image[0]} x {part.image[1]} pixels)" if part.image else ""
     speakers = () if part.speakers is None else np.unique(part.speakers).tolist()
+    aimed = part.targets is not None or part.courses is not None
     return Contents(
         part=f"{name}{size}",
         examples=len(part.labels),
-        classes=len(np.unique(part.labels)),
+        classes=0 if aimed else len(np.unique(part.labels)),
+        outputs=part.n_classes if aimed else 0,
         channels=part.count_channels() if part.count_channels else part.n_channels,
         events=int(events.sum()),
         least_events=int(events.min(initial=events.max(initial=0))),

@@ -13,9 +13,9 @@ from snnrun.page.confusion import spread
 from snnrun.page.parts import Chart, Part, Section, View
 from snnrun.page.traces import Trace, axis, colour, literal, packed
 from snnrun.plots.potentials import MOST_TRACES, liveliest
-from snnrun.plots.raster import Spikes
+from snnrun.plots.raster import OUTPUT, Spikes
 from snnrun.plots.records import Cursor, Records
-from snnrun.plots.trials import spikes_at, target_of, threshold_of
+from snnrun.plots.trials import courses_of, read_out_of, spikes_at, target_of, threshold_of
 from snnrun.record.paths import SPIKES, VARIABLES
 from snnrun.record.reader import Run
 from snnrun.record.spikes import SpikeRecord
@@ -175,16 +175,20 @@ def potentials(records: Records, network: Network | None) -> Section:
     if told := not_recorded(run, VARIABLES, "Variables of neurons", VARIABLES_KEY):
         return Section("Potentials", told)
     found: dict[str, list[tuple[int, View, int]]] = {}
+    courses, read = courses_of(records), f"{OUTPUT}/{read_out_of(network)}"
     for cursor in chosen(run.recorded()[VARIABLES]):
         spikes = spikes_at(records, cursor) if cursor in run.recorded()[SPIKES] else {}
         examples, names = run.variable_examples(*cursor), run.names_in(VARIABLES, *cursor)
         values = {name: run.variables(*cursor, *name.split("/")) for name in names}
+        wanted = courses(cursor, examples)
         for name in names:
             population, _, variable = name.partition("/")
             for k in range(min(len(examples), MOST_EXAMPLES)):
                 states = {n.partition("/")[2]: values[n][k] for n in names if _of_same(n, name)}
                 level = threshold_of(network, population, variable, states)
                 traces = list(_traces(run, states[variable], spikes.get(population), k, level))
+                if wanted is not None and name == read:
+                    traces += _targets(run, wanted[k], states[variable])
                 label = _place(cursor, examples[k])
                 layout = {"xaxis": axis("time (ms)"), "yaxis": axis(variable)}
                 size = len(states[variable]) * len(traces)
@@ -239,6 +243,14 @@ def _traces(
             "hovertemplate": "%{fullData.name}: %{x:.2f} ms<extra></extra>",
             "showlegend": False,
         }
+
+
+def _targets(run: Run, wanted: np.ndarray, values: np.ndarray) -> Iterator[Trace]:
+    """Yield the target courses of those neurons that are shown, [steps, neurons]."""
+    step = float(run.config["DT_MS"])
+    for number, neuron in enumerate(liveliest(values)):
+        name = f"target of neuron {neuron}"
+        yield _course(wanted[:, neuron], step, name, color=colour(number), dash="dot", width=1.2)
 
 
 def _course(values: np.ndarray, step: float, name: str, **line: Any) -> Trace:

@@ -38,6 +38,7 @@ class Course:
         values: At the end of each step, [steps, neurons].
         threshold: At which neurons spike, where it is one number for all and known.
         spikes: Of the population, where they are known.
+        targets: The courses that they should have, alike, where they are known.
     """
 
     population: str
@@ -45,6 +46,7 @@ class Course:
     values: np.ndarray
     threshold: float | None = None
     spikes: Spikes | None = None
+    targets: np.ndarray | None = None
 
 
 def potentials(courses: Sequence[Course], trial_ms: float, title: str) -> Picture:
@@ -77,9 +79,13 @@ def _traces(axes: Axes, course: Course, trial_ms: float) -> None:
     shown = liveliest(course.values)
     for k, colour in zip(shown, COLOURS, strict=False):
         axes.plot(times, course.values[:, k], color=colour, linewidth=1.3)
+        if course.targets is not None:
+            axes.plot(times, course.targets[:, k], color=colour, linewidth=1.3, linestyle=":")
     some = f"the {len(shown)} of {neurons} neurons that move most"
     which = f"{neurons} neurons" if neurons == len(shown) else some
     tidy(axes, f"{course.population}: {which}", y=course.variable)
+    if course.targets is not None:
+        axes.plot([], [], color=BLACK, linestyle=":", linewidth=1.3, label="target")
     if course.threshold is not None:
         line: dict[str, Any] = {
             "color": GREY,

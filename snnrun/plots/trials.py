@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -68,6 +68,8 @@ def variables(records: Records, asked: Asked) -> Iterator[Picture]:
     place, told = _placed(records, cursor, run.variable_examples(*cursor), asked)
     spikes = spikes_at(records, cursor) if cursor in run.recorded()["spikes"] else {}
     pairs = [name.split("/") for name in run.names_in(VARIABLES, *cursor)]
+    wanted = courses_of(records)(cursor, run.variable_examples(*cursor)[place : place + 1])
+    read = OUTPUT, read_out_of(records.network)
     courses = [
         Course(
             population=population,
@@ -75,6 +77,7 @@ def variables(records: Records, asked: Asked) -> Iterator[Picture]:
             values=run.variables(*cursor, population, variable)[place],
             threshold=_level(records, population, variable),
             spikes=_spikes(population, spikes[population], place) if population in spikes else None,
+            targets=wanted[0] if wanted is not None and read == (population, variable) else None,
         )
         for population, variable in pairs
     ]
@@ -133,6 +136,33 @@ def target_of(records: Records) -> Spikes | None:
         targets = load_data(records.config).train.data.targets
         return target_spikes(targets, 0, records.config.dataset.outputs, records.config.DT_MS)
     return None
+
+
+def courses_of(records: Records) -> Callable[[Cursor, np.ndarray], np.ndarray | None]:
+    """Return a function of a recorded mini-batch and numbers of its examples: their target courses.
+
+    They are float32 [examples, steps, outputs], or None where the task has none, or where its data
+    are gone.
+    """
+    task, splits = records.run.task, None
+    if not (task.classes or task.targets):
+        with suppress(DataError):
+            splits = load_data(records.config)
+
+    def of(cursor: Cursor, examples: np.ndarray) -> np.ndarray | None:
+        if splits is None:
+            return None
+        validation = records.phase(cursor) == "validation"
+        split = (validation and splits.validation) or splits.train
+        return None if split.data.courses is None else split.data.courses.of(examples)
+
+    return of
+
+
+def read_out_of(network: Network | None) -> str:
+    """Return the variable of the outputs that a loss reads, and of which target courses are."""
+    neuron = network.layers[-1].population.neuron if network else None
+    return neuron.variables[0] if neuron else "V"
 
 
 def threshold_of(
