@@ -41,7 +41,7 @@ def smooth_neurons(draw: st.DrawFn) -> Neuron:
     """Return a neuron with an upstroke of some kind, and a slow state that acts on it."""
     upstroke = draw(st.sampled_from(["V ** 2", "V ** 4", "exp(3 * (V - 1))", "tanh(2 * V)"]))
     pull = draw(st.sampled_from(["W", "W * V", "tanh(W)"]))
-    slow = draw(st.sampled_from(["V ** 2 - W", "tanh(V) - W", "V - W * exp(W)"]))
+    slow = draw(st.sampled_from(["V ** 2 - W", "tanh(V) - W", "V / (1 + V ** 2) - W"]))
     threshold = draw(st.sampled_from(["v_thresh", "v_thresh + W / 4"]))
     reset = draw(st.sampled_from(["v_reset", "V - v_thresh", "v_reset + tanh(W) / 8"]))
     jump = draw(st.sampled_from(["W + b", "W + b * V ** 2", "b + W / (1 + W ** 2)"]))
