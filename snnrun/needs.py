@@ -132,6 +132,7 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
     kept = _steps_kept(config, network, real) if discrete else config.steps
     if shared:
         of_trial = sum(tables) + kept * _of_states(network, real)
+        of_trial += sum(_of_arrivals(config, network, p, real) for p in network.projections)
         together = next((n for n in TOGETHER if n * of_trial <= TOGETHER_BYTES), 1)
         trials *= min(together, config.N_BATCH)
         keys = (*keys, "N_BATCH")

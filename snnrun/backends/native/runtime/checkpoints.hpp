@@ -40,13 +40,24 @@ template <class L> using Checkpoints = std::vector<Checkpoint<L>>;
 template <class Layers> struct Keeping;
 template <class... Ls> struct Keeping<std::tuple<Ls...>> {
     static constexpr int STEPS = std::max({Ls::STEPS...});
-    // bytes of a step: of states, and of the adjoints that gradients are gathered from
+    // bytes of a step: of states, and of what gradients are gathered from or later steps read
     template <class L> static constexpr size_t states() {
         const int rows = L::Model::TAPED + (L::TAPE ? L::Model::STATES : 0);
         return L::Model::DISCRETE ? size_t(rows) * L::WIDTH * sizeof(Real) : 0;
     }
+    template <class L, class... Froms>
+    static constexpr size_t adjoints(const std::tuple<Froms...>*) {
+        const auto of = [](bool own, bool raw, int sums) {
+            return (own + raw) * size_t(L::WIDTH) + sums;
+        };
+        return L::TABLE_BYTES / STEPS +
+               (of(Froms::OWN_ADJOINTS, Froms::DELAY == Delay::DENDRITIC,
+                   Froms::DELAY == Delay::AXONAL && Froms::discrete() ? Froms::PRE : 0) +
+                ...) * sizeof(Real);
+    }
     static constexpr size_t OF_STATES = (states<Ls>() + ...);
-    static constexpr size_t OF_ADJOINTS = (Ls::TABLE_BYTES + ...) / STEPS;
+    static constexpr size_t OF_ADJOINTS =
+        (adjoints<Ls>(static_cast<typename Ls::Projections*>(nullptr)) + ...);
     static constexpr bool WHOLE = OF_STATES * STEPS <= SNN_TAPE;
     static constexpr int segment() {  // steps whose states are kept
         if (WHOLE) return STEPS;
