@@ -19,7 +19,7 @@ from snnrun.keys.kinds import shown
 from snnrun.machine import available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_learning, find_regulariser, find_rule
 from snnrun.network.delays import DelayKind
-from snnrun.network.network import Network, Projection
+from snnrun.network.network import Network, Population, Projection
 from snnrun.numbers import size_in_words
 from snnrun.optimisers import optimiser_of
 from snnrun.rules.learning import Gradient
@@ -129,9 +129,10 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
     tables = [(config.steps + 2) * x.population.size * real for x in network.layers]
     trials = threads
     keys = (*_hidden_keys(config), "TRIAL_MS", "DT_MS", "backend.threads")
-    kept = _steps_kept(config, network, real) if discrete else config.steps
+    kept = _steps_kept(config, network, real)
     if shared:
-        of_trial = sum(tables) + kept * _of_states(network, real)
+        populations = [layer.population for layer in network.layers]
+        of_trial = sum(tables) + kept * sum(_of_states(p, real) for p in populations)
         of_trial += sum(_of_arrivals(config, network, p, real) for p in network.projections)
         together = next((n for n in TOGETHER if n * of_trial <= TOGETHER_BYTES), 1)
         trials *= min(together, config.N_BATCH)
@@ -149,8 +150,10 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
         assert population.neuron is not None
         states = len(population.neuron.states)
         size += table + population.size * (2 * states * real + 16)
-        if population.trained or discrete:
-            size += (kept + 2) * population.size * states * real
+        if discrete:
+            size += kept * _of_states(population, real)
+        elif population.trained:
+            size += states * table
         size += sum(_of_arrivals(config, network, p, real) for p in layer.projections)
     return Part(f"states and adjoints of {trials} trials at a time", trials * size, keys)
 
@@ -171,18 +174,26 @@ def _traces(config: Config, network: Network, real: int) -> Iterator[Part]:
     yield Part(f"traces in {config.N_BATCH} trials", size * config.N_BATCH, keys)
 
 
-def _of_states(network: Network, real: int) -> int:
-    """Return the bytes of all states of a step."""
-    populations = [layer.population for layer in network.layers]
-    return sum(p.size * len(p.neuron.states) * real for p in populations if p.neuron is not None)
+def _of_states(population: Population, real: int) -> int:
+    """Return the bytes of the states of a step that a discrete rule keeps beside adjoints.
+
+    Threshold and reset hardly need the input; as many of the others as there are ports are kept
+    where adjoints come.
+    """
+    neuron = population.neuron
+    assert neuron is not None
+    own = max(0, len(neuron.states) - 1 - len(neuron.ports))
+    before = len(neuron.states) if population.trained or neuron.discrete else 0
+    return population.size * (own + before) * real
 
 
 def _steps_kept(config: Config, network: Network, real: int) -> int:
     """Return of how many steps of a trial a discrete rule keeps states (checkpoints.hpp)."""
-    of_step, steps = _of_states(network, real), STEPS_AT_ONCE
-    if of_step * config.steps <= TAPE:
+    of_step = sum(_of_states(layer.population, real) for layer in network.layers)
+    steps = STEPS_AT_ONCE
+    if of_step * config.steps < TAPE:
         return config.steps
-    while 2 * steps * of_step <= TAPE:
+    while 2 * steps * of_step < TAPE:
         steps *= 2
     return steps + config.steps // steps  # and layers at the start of each segment
 

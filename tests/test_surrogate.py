@@ -55,7 +55,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "in_segments": (False, True),
 }
 # States are kept for the fewest steps, as those of long trials are; trials are walked back alone.
-SEGMENTS, ALONE = ("-DSNN_TAPE=1",), ("-DSNN_TOGETHER=1",)
+SEGMENTS, ALONE = ("-DSNN_TAPE=0",), ("-DSNN_TOGETHER=1",)
 
 
 FOUND = pairwise(FACTORS)

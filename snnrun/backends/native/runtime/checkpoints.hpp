@@ -40,9 +40,11 @@ template <class L> using Checkpoints = std::vector<Checkpoint<L>>;
 template <class Layers> struct Keeping;
 template <class... Ls> struct Keeping<std::tuple<Ls...>> {
     static constexpr int STEPS = std::max({Ls::STEPS...});
-    // bytes of a step: of states, and of what gradients are gathered from or later steps read
+    // bytes of a step: of states that have no other place; of what gradients are gathered from, or
+    // other steps read
     template <class L> static constexpr size_t states() {
-        const int rows = L::Model::TAPED + (L::TAPE ? L::Model::STATES : 0);
+        const int rows =
+            L::Model::TAPED - Work<L>::IN_TABLE + (L::TAPE ? L::Model::STATES : 0);
         return L::Model::DISCRETE ? size_t(rows) * L::WIDTH * sizeof(Real) : 0;
     }
     template <class L, class... Froms>
@@ -58,11 +60,11 @@ template <class... Ls> struct Keeping<std::tuple<Ls...>> {
     static constexpr size_t OF_STATES = (states<Ls>() + ...);
     static constexpr size_t OF_ADJOINTS =
         (adjoints<Ls>(static_cast<typename Ls::Projections*>(nullptr)) + ...);
-    static constexpr bool WHOLE = OF_STATES * STEPS <= SNN_TAPE;
+    static constexpr bool WHOLE = OF_STATES * STEPS < SNN_TAPE;
     static constexpr int segment() {  // steps whose states are kept
         if (WHOLE) return STEPS;
         int steps = STEPS_AT_ONCE;
-        while (2 * steps * OF_STATES <= SNN_TAPE) steps *= 2;
+        while (2 * steps * OF_STATES < SNN_TAPE) steps *= 2;
         return steps;
     }
     static constexpr int SEGMENT = segment();

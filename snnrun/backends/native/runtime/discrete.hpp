@@ -20,10 +20,10 @@ template <class L> struct Taped {
     static constexpr int TAPED = L::Model::TAPED;
     Work<L>& work;
     inline void operator()(int n, int v, const vf* x) {
+        if (!work.trained) return;
         vf kept[TAPED];
         L::Model::tape(x, kept);
-        vf* rows = work.taped_of(n);
-        for (int i = 0; i < TAPED; i++) rows[i * (L::WIDTH / LANES) + v] = kept[i];
+        for (int i = 0; i < TAPED; i++) work.taped_at(n, v / L::B, v % L::B, i) = kept[i];
     }
 };
 template <class L>
@@ -57,13 +57,12 @@ static inline void step_back_block(Work<L>& work, const WideConstantsOf<L>& cons
             spikes.each_of_block(b, m, [&](int i) { held_after[b * L::BW + i] = m; });
     }
     vf* lam = vectors(work.adjoint.data());
-    const vf* taped = work.taped_of(n);
     SNN_UNROLL for (int x = 0; x < B; x++) {
         const int v = b * B + x;
         const auto k = constants + v * LANES;
         vf l[M::STATES], s[TAPED], g[M::TRAINED + 1];
         for (int i = 0; i < M::STATES; i++) l[i] = lam[i * V + v];
-        for (int i = 0; i < TAPED; i++) s[i] = taped[i * V + v];
+        for (int i = 0; i < TAPED; i++) s[i] = work.taped_at(n, b, x, i);
         const vi spiking = lanes_of(hit[x * LANES / 64] >> (x * LANES % 64) & ((1u << LANES) - 1));
         vf slope = M::surrogate(s, k);
         vi held = {};
@@ -136,10 +135,9 @@ template <class L> class DiscreteReturn {
         constexpr int V = L::WIDTH / LANES;
         for (int g = 0; g < group.count; g++) {
             auto& work = *group.work[g];
-            const vf* taped = work.taped_of(n);
-            for (int v = 0; v < M::TAPED * V; v++) __builtin_prefetch(taped + v);
-            for (int v = 0; L::TABLED && v < M::PORTS * V; v++)
-                __builtin_prefetch(&work.input_adjoint[v / V].at(v % V / L::B, n, v % L::B), 1);
+            for (int i = 0; i < M::TAPED; i++)
+                for (int v = 0; v < V; v++)
+                    __builtin_prefetch(&work.taped_at(n, v / L::B, v % L::B, i), 1);
         }
     }
     // Step n, the i-th of those at hand, once dl_ds is complete but for the penalty.

@@ -11,7 +11,7 @@ namespace snn {
 // stay in registers with the weights and a factor.
 template <int B> struct Panels {
     static constexpr int ROWS = MAX_BLOCK / 2, MOST = 3, COUNT = (B + MOST - 1) / MOST;
-    static constexpr int LEAST = B / COUNT;  // vectors of a panel; some have one more
+    static constexpr int LEAST = B / COUNT, LARGEST = (B + COUNT - 1) / COUNT;  // of a panel
     static constexpr int first(int p) { return p * B / COUNT; }
     static constexpr int of(int x) { return ((x + 1) * COUNT - 1) / B; }  // panel of vector x
 };
@@ -85,47 +85,53 @@ template <class L> struct TableRow {  // as they stand in a table, part by part
     }
 };
 
-// to(r)[x] += sum over targets k of panel[k][x] x delta_k of row r, for rows r and vectors x. The
-// sum of a row has the order of the targets, and does not depend on the rows beside it.
-// delta(r, i): those of the i-th run of targets; FRESH: `to` is overwritten.
-template <class Row, int R, int S, bool FRESH, class Delta, class To>
-static inline void product(const vf* panel, const Delta& delta, const To& to) {
+// to[r][x] += sum over targets k of panel[k][x] x rows[r][k], for R rows and S vectors; `fresh`: it
+// is overwritten. The sum of a row has the order of the targets, and does not depend on the rows
+// beside it. A function of its own, so that all its numbers find registers.
+template <int R, int S>
+__attribute__((noinline)) static void product(const vf* panel, const Real* const* rows, int targets,
+                                              vf* const* to, bool fresh) {
     vf sum[R][S];
-    for (int r = 0; r < R; r++)
-        for (int x = 0; x < S; x++) sum[r][x] = FRESH ? vf{} : to(r)[x];
-    int k = 0;
-    for (int i = 0; i < Row::RUNS; i++) {
-        const Real* of[R];
-        for (int r = 0; r < R; r++) of[r] = delta(r, i) - k;
-        for (; k < Row::end(i); k++, panel += S)
-            SNN_UNROLL for (int r = 0; r < R; r++) {
-                const vf d = everywhere(of[r] + k);
-                SNN_UNROLL for (int x = 0; x < S; x++) sum[r][x] += panel[x] * d;
-            }
+    const Real* of[R];
+    for (int r = 0; r < R; r++) {
+        of[r] = rows[r];
+        for (int x = 0; x < S; x++) sum[r][x] = fresh ? vf{} : to[r][x];
+    }
+    for (int k = 0; k < targets; k++, panel += S) {
+        vf w[S];
+        SNN_UNROLL for (int x = 0; x < S; x++) w[x] = panel[x];
+        SNN_UNROLL for (int r = 0; r < R; r++) {
+            const vf d = everywhere(of[r] + k);
+            SNN_UNROLL for (int x = 0; x < S; x++) sum[r][x] += w[x] * d;
+        }
     }
     for (int r = 0; r < R; r++)
-        for (int x = 0; x < S; x++) to(r)[x] = sum[r][x];
+        for (int x = 0; x < S; x++) to[r][x] = sum[r][x];
 }
 
 // The same for all vectors of a block of B and `count` rows, from `first` on; `block`: its weights
-// by target.
-template <class Row, int B, bool FRESH, int R = Panels<B>::ROWS, class Delta, class To>
-static void products(const vf* block, int targets, int first, int count, const Delta& delta,
-                     const To& to) {
+// by target. delta(r, i): the i-th run of the adjoints of row r; to(r): its sums.
+template <class Row, int B, int R = Panels<B>::ROWS, class Delta, class To>
+static void products(const vf* block, int targets, int first, int count, bool fresh,
+                     const Delta& delta, const To& to) {
     using P = Panels<B>;
     for (; count >= R; first += R, count -= R)
         for (int p = 0; p < P::COUNT; p++) {
-            const int x = P::first(p);
-            const auto rows = [&](int r, int run) { return delta(first + r, run); };
-            const auto there = [&](int r) { return to(first + r) + x; };
+            const int x = P::first(p), S = P::first(p + 1) - x;
             const vf* panel = block + size_t(x) * targets;
-            if (P::first(p + 1) - x == P::LEAST)
-                product<Row, R, P::LEAST, FRESH>(panel, rows, there);
-            else if constexpr (P::LEAST * P::COUNT < B)
-                product<Row, R, P::LEAST + 1, FRESH>(panel, rows, there);
+            const Real* rows[R];
+            vf* sums[R];
+            for (int r = 0; r < R; r++) sums[r] = to(first + r) + x;
+            for (int i = 0, k = 0; i < Row::RUNS; i++) {
+                const int targets_of_run = Row::end(i) - k;
+                for (int r = 0; r < R; r++) rows[r] = delta(first + r, i);
+                const auto add = S == P::LEAST ? product<R, P::LEAST> : product<R, P::LARGEST>;
+                add(panel, rows, targets_of_run, sums, fresh && i == 0);
+                panel += targets_of_run * S, k += targets_of_run;
+            }
         }
     if constexpr (R > 1)
-        if (count > 0) products<Row, B, FRESH, R / 2>(block, targets, first, count, delta, to);
+        if (count > 0) products<Row, B, R / 2>(block, targets, first, count, fresh, delta, to);
 }
 
 // Sums of step n over the targets by projection K, for all neurons of the source, whose delays then
@@ -178,8 +184,8 @@ static void targets_above(Work<L>& work, Work<Above>& above, const ByTarget<Abov
     if constexpr (Own::SUMMED) {
         using Row = TableRow<Above>;
         auto& adjoints = above.template adjoints<K>();
-        products<Row, B, FRESH || AXONAL>(
-            by_target.template block<K>(b), Above::Model::SIZE, 0, to - from,
+        products<Row, B>(
+            by_target.template block<K>(b), Above::Model::SIZE, 0, to - from, FRESH || AXONAL,
             [&](int i, int run) { return Row::at(adjoints, from + i + 1, run); },
             [&](int i) {
                 if constexpr (AXONAL) return vectors(sums_of<K>(above, from + i + 1)) + b * B;
@@ -221,8 +227,8 @@ static void targets_of_step(Group<L>& group, Group<Target>& targets,
     };
     for (int b = 0; b < L::BLOCKS; b++) {
         if constexpr (Own::SUMMED)
-            products<OneRow<Target>, B, AXONAL>(
-                by_target.template block<K>(b), Target::Model::SIZE, 0, group.count,
+            products<OneRow<Target>, B>(
+                by_target.template block<K>(b), Target::Model::SIZE, 0, group.count, AXONAL,
                 [&](int g, int) { return delta(g); },
                 [&](int g) {
                     if constexpr (AXONAL)

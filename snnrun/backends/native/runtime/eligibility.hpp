@@ -198,11 +198,10 @@ template <class P> class Eligibility : Walk<P> {
     static void jacobian(Work<L>& work, LayerTraces<L>& traces, const WideConstantsOf<L>& constants,
                          vi spiking, int v, int n) {
         using M = typename L::Model;
-        constexpr int S = M::STATES, V = L::WIDTH / LANES;
+        constexpr int S = M::STATES;
         const auto k = constants + v * LANES;
-        const vf* taped = work.taped_of(n);
         vf s[M::TAPED + 1];
-        for (int i = 0; i < M::TAPED; i++) s[i] = taped[i * V + v];
+        for (int i = 0; i < M::TAPED; i++) s[i] = work.taped_at(n, v / L::B, v % L::B, i);
         vf slope = M::surrogate(s, k);
         vi held = {};
         if constexpr (M::REFRACTORY > 0) {

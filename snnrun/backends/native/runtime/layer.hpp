@@ -57,7 +57,7 @@ template <class L> struct Work {
     CurrentDropout drops[L::COUNT];
     Buffer<Real> sums[L::COUNT];  // discrete: [step][PRE] over targets, before axonal delays
     Buffer<Real> tape;                   // [step][state][WIDTH], before the step
-    Buffer<Real> taped, dl_ds;  // discrete: [step][taped][WIDTH] before the threshold; dl_ds_at
+    Buffer<Real> taped, dl_ds;           // discrete: see taped_at and dl_ds_at
     int step_bits = -1;         // by which steps find their place in them; less hold a segment
     Buffer<Int> free_from;               // [WIDTH] first step after the refractory period
     Table<L> input_adjoint[M::PORTS];    // at the start of each step
@@ -89,7 +89,7 @@ template <class L> struct Work {
         });
         if (L::TAPE) tape.allocate(steps * M::STATES * L::WIDTH);
         if constexpr (M::DISCRETE) {
-            taped.allocate(steps * M::TAPED * L::WIDTH);
+            taped.allocate(steps * (M::TAPED - IN_TABLE) * L::WIDTH);
             dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
             parameters.allocate(size_t(M::TRAINED) * L::WIDTH);
         }
@@ -108,7 +108,16 @@ template <class L> struct Work {
     // Where what is kept of step n begins.
     vf* tape_of(int n) { return vectors(tape.data() + size_t(kept(n)) * M::STATES * L::WIDTH); }
     const vf* tape_of(int n) const { return const_cast<Work*>(this)->tape_of(n); }
-    vf* taped_of(int n) { return vectors(taped.data() + size_t(kept(n)) * M::TAPED * L::WIDTH); }
+    // Discrete: states before the threshold, the i-th that is kept, of vector x of block b in step
+    // n. They stand where the adjoint of the step will, for as many as there is room: it is made
+    // of them, and then they are not needed any more.
+    static constexpr int IN_TABLE = L::TABLED ? std::min(M::TAPED, M::PORTS) : 0;
+    vf& taped_at(int n, int b, int x, int i) {
+        if (i < IN_TABLE) return input_adjoint[i].at(b, n, x);
+        constexpr int V = L::WIDTH / LANES;
+        const size_t row = size_t(kept(n)) * (M::TAPED - IN_TABLE) + i - IN_TABLE;
+        return vectors(taped.data())[row * V + b * L::B + x];
+    }
     int kept(int n) const {
         if constexpr (M::DISCRETE) return n & step_bits;
         else return n;
