@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 from optimiser_formulas import adam, clipped, lion, rmsprop, sgd
-from runs import SMALL, assert_same_run, here, overrides, small, stopped_at
+from runs import (
+    SMALL,
+    assert_same_run,
+    end,
+    here,
+    overrides,
+    small,
+    start,
+    stopped_at,
+    wait_for_epochs,
+)
 
 from snnrun.backends.base import NO_NOISE
 from snnrun.backends.interpreter.backend import NumpyBackend
@@ -23,6 +34,7 @@ from snnrun.network.build import initial_weights
 from snnrun.network.delays import DelayKind
 from snnrun.optimisers import optimiser_of
 from snnrun.optimisers.evaluate import apply, scale_of, shared_values
+from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 from snnrun.run import build_program, built, train
 from snnrun.training import checkpoint
@@ -208,6 +220,23 @@ def test_a_stop_changes_no_bit_whatever_the_optimiser(
     assert all(saved["tensors"]["in_to_hid"][state].any() for state in states)
     train(config, tmp_path / "stopped", resume=True)
     assert_same_run(tmp_path / "stopped", tmp_path / "run")
+
+
+@pytest.mark.long
+def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path: Path) -> None:
+    keys = {**SMALL, "N_EPOCH": 6, "N_TRAIN": 4000, "optimiser": "rmsprop", "schedule": "plateau"}
+    keys |= {"optimiser.momentum": 0.5, "optimiser.clip_norm": 0.05, "schedule.patience": 0}
+    keys |= {"schedule.threshold": 0.05, "optimiser.rates.output": 0.001}
+    folders = tmp_path / "whole", tmp_path / "killed"
+    words = [["train", *overrides(keys), f"hydra.run.dir={folder}"] for folder in folders]
+    assert end(start(*words[0]))[0] == 0
+    process = start(*words[1])
+    wait_for_epochs(folders[1], 2, process)
+    process.kill()
+    assert end(process)[0] == -signal.SIGKILL
+    assert end(start("resume", str(folders[1])))[0] == 0
+    assert_same_run(*folders)
+    assert len(set(load_run(folders[0]).epochs["learning_rate"])) > 1  # the schedule acts
 
 
 def test_a_checkpoint_of_another_optimiser_is_refused_and_its_weights_can_be_taken(

@@ -16,7 +16,7 @@ class Language:
     """What differs between languages.
 
     ``literal`` is a number's form, in which ``{}`` stands for its digits; ``functions`` are those
-    that have another name there.
+    that have another name there, or are written with ``{0}`` for their argument.
     """
 
     literal: str
@@ -62,5 +62,6 @@ def _printed(language: Language, tree: ast.expr) -> tuple[str, int]:
                 text = f"{text}, {inner(argument, 0)}"
                 if argument is not tree.args[-1]:
                     text = f"{function}({text})"
-            return f"{function}({text})", WHOLE
+            written = function.format(text) if "{0}" in function else f"{function}({text})"
+            return written, WHOLE
     raise TypeError(tree)

@@ -79,9 +79,9 @@ def in_step(name: str) -> str:
     return {VALUE: "value", GRADIENT: GRADIENT}.get(name) or genn_name(symbol(name))
 
 
-SCALARS = Language(
-    literal="{}", name_of=in_step, functions={"min": "fmin", "max": "fmax", "abs": "fabs"}
-)
+SIGN = "((({0}) > 0.0) - (({0}) < 0.0))"
+NAMES = {"min": "fmin", "max": "fmax", "abs": "fabs", "sign": SIGN}
+SCALARS = Language(literal="{}", name_of=in_step, functions=NAMES)
 
 
 def _step(
