@@ -386,20 +386,3 @@ def test_updates_while_trials_run_are_refused_where_gradients_are_known_later(
 
     with pytest.raises(SnnrunError, match=said):
         build()
-
-
-@pytest.mark.parametrize(
-    ("keys", "said"),
-    [
-        ({"rule": {"name": "eprop", "feedback": "uniform"}}, "knows symmetric or random or adap"),
-        (
-            {"rule": {"name": "superspike", "feedback": "adaptive"}, "dataset": "pattern"},
-            "knows symmetric or random or uniform or none",
-        ),
-    ],
-)
-def test_each_rule_has_its_own_choices_of_an_option_that_they_share(
-    keys: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(ConfigError, match=said):
-        from_dict(keys)

@@ -247,3 +247,20 @@ def test_a_key_whose_default_breaks_its_own_bounds_cannot_be_declared() -> None:
         Key(name="X", section="s", kind=INT, default=0, meaning="M.", minimum=1)
     with pytest.raises(ValueError, match="say what it means"):
         Key(name="X", section="s", kind=TEXT, default=None, meaning="M.", nullable=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"rule": {"name": "eprop", "feedback": "uniform"}}, "knows symmetric or random or adap"),
+        (
+            {"rule": {"name": "superspike", "feedback": "adaptive"}, "dataset": "pattern"},
+            "knows symmetric or random or uniform or none",
+        ),
+    ],
+)
+def test_each_rule_has_its_own_choices_of_an_option_that_they_share(
+    keys: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        from_dict(keys)
