@@ -147,6 +147,7 @@ def other_value(key: Key, *not_these: Any) -> Any:
     others: dict[str, Any] = {"REDUCED_CLASSES": [1], "SPEAKER_LEFT": [1]}
     others |= {"AUGMENTATION": {"random_shift": 4}, "backend.flags": ["-g"]}
     others |= {"network.layers": [{"size": 8}], "dataset.start": "first"}
+    others |= {"LOSS_WINDOW": [10.0, 20.0], "dataset.cycles": [4]}
     return others.get(key.name, [[0, 0]])
 
 
