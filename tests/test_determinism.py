@@ -19,6 +19,7 @@ from snnrun.backends.native.library import NativeBackend
 from snnrun.compile.program import compile_program
 from snnrun.datasets.spikes import SpikeData
 from snnrun.models.surrogates import SpikeDerivative
+from snnrun.optimisers import GENERAL, optimiser_of
 from snnrun.parallel.backend import together
 from snnrun.streams import stream
 
@@ -32,6 +33,7 @@ PROBLEMS = {
     "small": ("lif", "sum_weigh_exp", {"recurrent": True, "sizes": (5, 11, 3), "t_ref": 0.8}),
     "large": ("alif", "max", {"recurrent": True, "hidden_layers": 2, "sizes": (9, 300, 20)}),
     "wide": ("lif", "sum", {"sizes": (200, 300, 20)}),
+    "clipped": ("lif", "sum", {"sizes": (200, 300, 20)}),  # by the norm of the whole gradient
     "surrogate": ("alif", "max", {"recurrent": True, "sizes": (5, 11, 3), "t_ref": 0.8}),
     "spike times": ("lif", "first_spike_exp", {"hidden_layers": 2, "sizes": (6, 20, 4)}),
 }
@@ -50,13 +52,12 @@ def backend_of(
     name: str, threads: int, *, precision: str = "float32", contraction: bool = True
 ) -> NativeBackend:
     drawn, _ = given(name)
-    train = () if name in ("large", "wide") else TAUS
-    backend = native(
-        program_of(drawn, DT, train=train, spikes=SPIKES.get(name)),
-        precision=precision,
-        contraction=contraction,
-        threads=threads,
-    )
+    train = () if name in ("large", "wide", "clipped") else TAUS
+    program = program_of(drawn, DT, train=train, spikes=SPIKES.get(name))
+    if name == "clipped":
+        clipped = optimiser_of(GENERAL | {"optimiser.clip_norm": 0.01})
+        program = replace(program, optimiser=clipped)
+    backend = native(program, precision=precision, contraction=contraction, threads=threads)
     load_weights(backend, drawn.weights)
     load_parameters(backend, drawn)
     return backend
