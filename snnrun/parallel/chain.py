@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,9 @@ from snnrun.backends.base import Exchange
 
 if TYPE_CHECKING:
     from mpi4py import MPI
+
+
+SPINS = 100  # looks before the core is given to others
 
 
 class Chain(Exchange):
@@ -27,12 +31,12 @@ class Chain(Exchange):
     def counts(self, numbers: np.ndarray) -> None:
         """See :class:`Exchange`."""
         total = np.empty_like(numbers)
-        self._comm.Allreduce(numbers, total)
+        _wait(self._comm.Iallreduce(numbers, total))
         numbers[:] = total
 
     def before(self, numbers: np.ndarray) -> None:
         """See :class:`Exchange`."""
-        self._comm.Recv(numbers, self.rank - 1)
+        _wait(self._comm.Irecv(numbers, self.rank - 1))
 
     def after(self, numbers: np.ndarray, total: np.ndarray) -> None:
         """See :class:`Exchange`."""
@@ -44,5 +48,17 @@ class Chain(Exchange):
     def finish(self) -> None:
         """See :class:`Exchange`."""
         for request in self._pending:
-            request.Wait()
+            _wait(request)
         self._pending.clear()
+
+
+def _wait(request: MPI.Request) -> None:
+    """Wait, and let other processes have the core meanwhile: MPI would keep it from them.
+
+    Where a node has more ranks than cores, it may be them for whom this one waits.
+    """
+    for _ in range(SPINS):
+        if request.Test():
+            return
+    while not request.Test():
+        os.sched_yield()

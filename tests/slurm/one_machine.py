@@ -24,6 +24,8 @@ BAD = "bad"
 NODES = ("good1", "good2", BAD)
 START_S = 30.0
 # Nodes have more processors than the machine: what is tried is who gets which, not the speed.
+# Jobs have numbers that none had before: MPICH names memory by them, which those that are killed
+# leave behind, and the next of that number would find.
 # A job that is put back into the queue waits cred_expire seconds, of which 5 are the fewest.
 # Partition urgent may take the nodes of partition work away from its jobs, which are requeued.
 CONFIGURATION = """\
@@ -54,6 +56,7 @@ MpiDefault=none
 ReturnToService=2
 KillWait=10
 MinJobAge=300
+FirstJobId={first}
 GresTypes=gpu
 {nodes}
 PartitionName=work Nodes={all} Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=10
@@ -153,6 +156,7 @@ class Slurm:
         values: dict[str, Any] = {
             "host": socket.gethostname(),
             "ports": ports,
+            "first": 1000 + secrets.randbelow(60_000_000),
             "user": getpass.getuser(),
             "folder": self.folder,
             "nodes": "\n".join(lines),
