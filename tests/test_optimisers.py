@@ -277,11 +277,15 @@ from snnrun.optimisers import Optimiser, option
 SIGNED = Optimiser(
     name="signed",
     meaning="steps along the sign of a mean of the gradient",
-    states=("mean",),
+    states=("mean", "zero"),
     options=(option("keep", FLOAT, "Decay of the mean.", 0.5, minimum=0, below=1),),
+    once="""
+        half = rate / 2
+        whole = half + half * step / step
+    """,
     update="""
         mean = keep * mean + (1 - keep) * g
-        w = w - rate * sign(mean)
+        w = w - whole * (sign(mean) + zero + decay * w)
     """,
 )
 WRONG = Optimiser(name="wrong", meaning="has a mistake", update="w = w - rate * speed")
@@ -294,12 +298,17 @@ def test_an_optimiser_of_ones_own_is_a_few_equations(
 ) -> None:
     (tmp_path / "own_optimisers.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    options = {"name": "own_optimisers.SIGNED", "keep": 0.25, "clip_value": 0.01}
+    options = {
+        "name": "own_optimisers.SIGNED",
+        "keep": 0.25,
+        "clip_value": 0.01,
+        "weight_decay": 0.1,
+    }
     w, gradients = some_gradients()
     mean, wanted = np.zeros_like(w), w.copy()
     for g in gradients:
         mean = 0.25 * mean + 0.75 * np.clip(g, -0.01, 0.01)
-        wanted = wanted - 0.05 * np.sign(mean)
+        wanted = wanted - 0.05 * (np.sign(mean) + 0.1 * wanted)
     np.testing.assert_allclose(steps_of(options, w.copy(), gradients)[-1], wanted, rtol=1e-12)
     program = program_with(options)
     expected, found = learned(NumpyBackend(program)), learned(native(program))

@@ -16,6 +16,7 @@ equations of neurons, and sign. Other names that are assigned hold a value until
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,7 @@ EVERY = tuple(f"{GROUP}.{name}" for name in ("name", CLIP_NORM, CLIP_VALUE, "rat
 WEIGHT_DECAY = f"{GROUP}.weight_decay"
 
 Line = tuple[str, ast.expr]  # name = expression
+_DECAYS = re.compile(rf"\b{DECAY}\b").search
 
 
 def option(name: str, kind: Kind, meaning: str, default: Any, **more: Any) -> dict[str, Any]:
@@ -80,7 +82,10 @@ class Optimiser:
         fixed = {"section": section, "active_if": (when(f"{GROUP}.name", self.name),)}
         made = tuple(o if isinstance(o, Key) else Key(**fixed | o) for o in self.options)
         numbers = {k.name.partition(".")[2]: k.name for k in made if k.kind in (FLOAT, INT)}
-        others = (k.name for k in made if k.name not in numbers.values())
+        others = [k.name for k in made if k.name not in numbers.values()]
+        others += [WEIGHT_DECAY] * any(map(_DECAYS, (self.once, str(self.update))))
+        if taken := {*GIVEN, VALUE, GRADIENT, STEP} & {*self.states, *numbers, *self.numbers}:
+            raise ModelError(f"optimiser {self.name}: {', '.join(taken)} cannot be a state or key")
         object.__setattr__(self, "options", made)
         object.__setattr__(self, "numbers", {**numbers, **self.numbers})
         object.__setattr__(self, "switches", tuple(dict.fromkeys((*self.switches, *others))))
@@ -154,8 +159,12 @@ class Update:
     @property
     def once(self) -> tuple[Line, ...]:
         """What is computed once for an array of values, in float64."""
-        used = self._used_in(self._lines[1])
-        return tuple(line for line in self._lines[0] if line[0] in used)
+        used, found = self._used_in(self.lines), []
+        for line in reversed(self._lines[0]):
+            if line[0] in used:
+                found.append(line)
+                used |= names_in(line[1])
+        return tuple(reversed(found))
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -169,8 +178,8 @@ class Update:
     @property
     def states(self) -> tuple[str, ...]:
         """The states that the equations use."""
-        assigned = {name for name, _ in self.lines}
-        return tuple(name for name in self.optimiser.states if name in assigned)
+        found = {name for name, _ in self.lines} | self._used_in(self.lines)
+        return tuple(name for name in self.optimiser.states if name in found)
 
     @property
     def shared(self) -> tuple[str, ...]:
