@@ -44,6 +44,8 @@ def other_value(name: str) -> Any:
         return next(choice for choice in key.choices if choice != key.default)
     if key.kind is BOOL:
         return not key.default
+    if name == "dataset.groups":
+        return 4  # divides the channels
     if key.kind in (INT, COUNT):
         return (key.default or 0) + 1
     if key.kind is FLOAT:

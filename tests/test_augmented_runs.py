@@ -241,7 +241,7 @@ def test_the_test_is_as_the_evaluation_during_training(
 def test_blend_without_room_stops_before_anything_is_built(
     tmp_path: Path, config_of: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "open_backend", lambda *_: pytest.fail("it was built"))
+    monkeypatch.setattr(run_module, "open_shared", lambda *_: pytest.fail("it was built"))
     with pytest.raises(DataError, match="N_TRAIN=70 asks for beyond the 70 of the data"):
         train(config_of(AUGMENTATION={"blend": [0.5, 0.5]}), tmp_path)
 

@@ -182,7 +182,8 @@ RULES = [
     ({"dataset": [1]}, "dataset=[1]: must be a group of options with a name"),
     (
         {"dataset": "iris"},
-        "dataset.name=iris: must be one of dvs, mnist, nmnist, pattern, sequence_toy, shd, smnist, "
+        "dataset.name=iris: must be one of dvs, evidence_accumulation, mnist, nmnist, pattern, "
+        "pattern_generation, sequence_toy, shd, smnist, "
         "ssc, yinyang ",
     ),
 ]

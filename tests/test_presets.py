@@ -225,4 +225,4 @@ def test_the_combinations_hold_every_pair_that_no_reference_has(
                     assert frozenset([(a, x), (b, y)]) in present
     assert left > 50
     assert all({chosen[key] for chosen in found} == set(choices[key]) for key in keys)
-    assert len(found) < 35
+    assert len(found) < 70

@@ -126,7 +126,7 @@ def _may_divide_by_zero(neuron: Neuron) -> Iterator[str]:
     for name in time_constants(neuron):
         p = neuron.parameter(name)
         without = usual | {symbol(name): 0.0}
-        vanishes = any(divisor.subs(without) == 0 for divisor in _divisors(neuron))
+        vanishes = any(divisor.subs(without).is_zero for divisor in _divisors(neuron))
         if vanishes and not p.positive and p.low <= 0 <= p.high:
             yield f"{name}: its bounds allow 0, by which a rate is divided; declare positive=True"
 

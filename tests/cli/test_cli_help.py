@@ -34,7 +34,7 @@ def test_every_command_explains_itself_with_its_usage(command: str, capsys: Say)
 def test_help_of_train_shows_groups_and_where_keys_are(capsys: Say) -> None:
     main(["train", "ETA=1", "-h"])
     text = capsys.readouterr().out
-    assert "  dataset=dvs|mnist|nmnist|pattern|sequence_toy|shd|smnist|ssc|yinyang\n" in text
+    assert "  dataset=dvs|evidence_accumulation|mnist|nmnist|pattern|" in text
     assert "yinyang_wp2021" in text
     assert "snnrun keys" in text
 

@@ -18,10 +18,10 @@ from snnrun.cli import main
         (["dataset=shd"], "a command comes first, as in `snnrun train dataset=shd`"),
         (
             ["train", "dataset=yingyang"],
-            "must be one of dvs, mnist, nmnist, pattern, sequence_toy, shd, smnist, ssc, yinyang. "
-            "Did you mean",
+            "must be one of dvs, evidence_accumulation, mnist, nmnist, pattern, "
+            "pattern_generation, sequence_toy, shd, smnist, ssc, yinyang. Did you mean",
         ),
-        (["train", "dataset=null"], "dataset=null: must be one of dvs, mnist, nmnist, pattern"),
+        (["train", "dataset=null"], "dataset=null: must be one of dvs, evidence_accumulation"),
         (["train", "-m", "rule=eventprop,bptt"], "rule=bptt: must be one of eprop, eventprop"),
         (["train", "backend=gen"], "must be one of genn, native, numpy. Did you mean 'genn'?"),
         (["train", "PIPELINE=true"], "PIPELINE=true: has no effect unless backend.name is genn"),

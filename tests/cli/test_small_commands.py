@@ -63,7 +63,7 @@ def test_keys_explains_one_key_and_names_its_relatives(capsys: Say) -> None:
     text = " ".join(capsys.readouterr().out.split())
     assert "DT_MS Length of a time step." in text
     assert "a number > 0 (ms)" in text
-    assert "1.0 (dvs, mnist, nmnist, sequence_toy, shd, smnist, ssc, your own)" in text
+    assert "1.0 (dvs, evidence_accumulation, mnist, nmnist, pattern_generation" in text
     assert "0.1 (pattern, yinyang)" in text
     main(["keys", "N_EPOCHS"])
     assert "\nN_EPOCH\n" in capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_keys_says_what_is_allowed_and_what_it_depends_on(capsys: Say) -> None:
     main(["keys", "REWIRE_LIFT", "B_INCR", "rule.name"])
     text = capsys.readouterr().out
     assert "has an effect if HIDDEN_NEURON_TYPE is ALIF" in text
-    assert "one of eventprop, surrogate, superspike, stdp" in text
+    assert "one of eventprop, surrogate, eprop, superspike, stdp" in text
 
 
 def test_doctor_says_that_training_can_run(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_a_wrong_data_set_of_ones_own_is_explained(
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"Built in are dvs, mnist, .*shd.*Did you mean 'shd'"):
+    with pytest.raises(ConfigError, match=r"Built in are dvs, .*mnist, .*shd.*Did you mean 'shd'"):
         load(make_config(dataset={"name": "shdd"}))
 
 
