@@ -168,19 +168,24 @@ def test_every_key_that_the_readme_names_exists() -> None:
     assert {name for name in named if not name.startswith("SNNRUN_")} <= set(KEYS)
 
 
+def headings(page: Path) -> set[str]:
+    """Return the headings of a page as links name them."""
+    return {
+        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    }
+
+
 @pytest.mark.parametrize("document", [README, MODELS, PLOTS, TUTORIAL, HOUSE], ids=name_of)
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
-    text = document.read_text()
-    headings = {
-        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    }
-    links = [t for t in re.findall(r"\]\(([^)]+)\)", text) if not t.startswith("http")]
+    found = re.findall(r"\]\(([^)]+)\)", document.read_text())
+    links = [target for target in found if not target.startswith("http")]
     assert links
     for target in links:
         path, _, anchor = target.partition("#")
-        assert (document.parent / path).exists(), target
-        assert not anchor or anchor in headings, target
+        page = document.parent / path if path else document
+        assert page.exists(), target
+        assert not anchor or anchor in headings(page), target
 
 
 def test_the_page_about_the_house_names_every_room_and_nothing_that_is_gone() -> None:
