@@ -93,6 +93,10 @@ def test_every_choice_of_network_and_record_works_with_every_data_set(
                 checked(*words)
             return
         words += ["COLLECT_CONFUSION=false", "REC_PREDICTIONS=false"]
+    if dataset == "pattern_generation":
+        words += ["COLLECT_CONFUSION=false", "REC_PREDICTIONS=false"]
+    if dataset in ("pattern_generation", "evidence_accumulation") and record == "everything":
+        words.append("REC_NEURONS=[[hidden,V],[output,V]]")  # their neurons have no current
     config = checked(*words)
     assert config.network.name == network
     assert config.record.name == record
