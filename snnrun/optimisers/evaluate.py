@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, reduce
 from types import CodeType
 from typing import Any
 
@@ -19,17 +19,10 @@ _FUNCTIONS = {
     "tanh": np.tanh,
     "abs": np.abs,
     "sign": np.sign,
-    "min": lambda *values: _folded(np.minimum, values),
-    "max": lambda *values: _folded(np.maximum, values),
+    "min": lambda *values: reduce(np.minimum, values),
+    "max": lambda *values: reduce(np.maximum, values),
 }
 SMALLEST = 1e-6  # added to the norm, as PyTorch does
-
-
-def _folded(function: Any, values: tuple[Any, ...]) -> Any:
-    found = values[0]
-    for value in values[1:]:
-        found = function(found, value)
-    return found
 
 
 @cache
