@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from snnrun.numbers import number
-from snnrun.tasks.task import Column, Columns, Figures, Task
+from snnrun.tasks.error_task import ErrorTask
+from snnrun.tasks.task import Column, Columns, Figures
 
 NMSE = "nmse"
 
@@ -25,7 +26,7 @@ FIGURES = {
 }
 
 
-class Regression(Task):
+class Regression(ErrorTask):
     """The score is r2: 1 minus the normalised mean squared error."""
 
     def of_epoch(self, batches: Columns) -> Figures:
@@ -39,12 +40,6 @@ class Regression(Task):
     ) -> Figures:
         nmse = float(figures[NMSE].mean())
         return {self.score: 1.0 - nmse, "loss": float(loss.mean()), NMSE: nmse}
-
-    def cell(self, score: float | None) -> str:
-        return number(None if score is None else 1.0 - score)
-
-    def in_text(self, score: float) -> str:
-        return f"{score:.4f}"
 
     def says(self, score: float) -> str:
         return f"normalised mean squared error {1 - score:.4g}"
@@ -65,12 +60,6 @@ class Regression(Task):
             ("loss", ", ".join(f"{name} {value:.4g}" for name, value in losses.items())),
             ("best epoch", best),
         ]
-
-    def chance(self, labels: np.ndarray) -> float | None:
-        return 0.0
-
-    def spread(self, score: float, examples: int) -> None:
-        return None
 
     def fallen(self, split: str, now: float, best: float) -> str:
         return (

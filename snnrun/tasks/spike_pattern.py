@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from snnrun.numbers import number, percent
-from snnrun.tasks.task import Column, Columns, Figures, Task
+from snnrun.tasks.error_task import ErrorTask
+from snnrun.tasks.task import Column, Columns, Figures
 
 RATIO = "error_ratio"
 
@@ -38,7 +39,7 @@ FIGURES = {
 }
 
 
-class SpikePattern(Task):
+class SpikePattern(ErrorTask):
     """The score is the skill: 1 minus the error relative to that of silent outputs."""
 
     def of_epoch(self, batches: Columns) -> Figures:
@@ -55,12 +56,6 @@ class SpikePattern(Task):
         ratio = float(figures[RATIO][-1])
         return {self.score: 1.0 - ratio, "loss": float(loss[-1]), **means, RATIO: ratio}
 
-    def cell(self, score: float | None) -> str:
-        return number(None if score is None else 1.0 - score)
-
-    def in_text(self, score: float) -> str:
-        return f"{score:.4f}"
-
     def says(self, score: float) -> str:
         return f"error {1 - score:.3f} of that of silent outputs"
 
@@ -75,12 +70,6 @@ class SpikePattern(Task):
         ratio = epochs.get(RATIO, np.empty(0))
         said = f"{ratio[-1]:.3f} of that of silent outputs, last epoch" if len(ratio) else ""
         return [("error", said)]
-
-    def chance(self, labels: np.ndarray) -> float | None:
-        return 0.0
-
-    def spread(self, score: float, examples: int) -> None:
-        return None
 
     def fallen(self, split: str, now: float, best: float) -> str:
         return (
@@ -114,8 +103,8 @@ SPIKE_PATTERN = SpikePattern(
     score_axis="1 - error / silent",
     loss_axis="error",
     classes=False,
-    targets=True,
     score_is_loss=True,
+    targets=True,
     older_names={
         "accuracy": "skill",
         "train_accuracy": "train_skill",
