@@ -181,6 +181,9 @@ def test_every_pair_of_choices_trains(
 ) -> None:
     keys = {key: value for key, value in chosen.items() if key.isupper()}
     rule = {key: chosen[key] for key in ("surrogate", "detach_reset") if key in chosen}
+    resets = NEURON_TYPES[chosen["HIDDEN_NEURON_TYPE"]][0].system.resets
+    if isinstance(rule.get("detach_reset"), tuple) and "V" not in resets:
+        rule["detach_reset"] = tuple(resets)[:1]  # neurons name their states as they like
     for name in SURROGATES[chosen["surrogate"]].keys if rule else ():
         if name in ("scale", "width"):
             rule[name] = 1.0  # so flat that potentials far from the threshold pass something on
