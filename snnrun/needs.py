@@ -141,6 +141,9 @@ def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part
         room = max(TABLES * threads, network.input.size * first * real // 2)
         wave = max(min(MOST_OF_A_WAVE, room // (sum(tables) + 1)), 2 * threads)
         trials = threads + min(wave, config.N_BATCH)
+    elif threads > SLOTS // 2:  # trials that are walked apart from their slots (runtime/slots.hpp)
+        trials = threads + min(max(2 * threads, trials) + SLOTS, config.N_BATCH)
+        keys = (*dict.fromkeys((*keys, "N_BATCH")),)
     if average:
         trials = threads + config.N_BATCH
         keys = (*keys, "N_BATCH")

@@ -223,11 +223,10 @@ template <class L> class Return {
     using M = typename L::Model;
 
   public:
-    // `parameters` [TRAINED][WIDTH]: gradients of parameters are added to it.
     Return(Work<L>& work, const Tensors<L>& values, const ConstantsOf<L>& constants,
-           Real* parameters, Buffer<Int>& held_after) :
+           Buffer<Int>& held_after) :
         work_(work), values_(values), constants_(constants), numbers_(wide_numbers<L>(constants)),
-        parameters_(parameters), held_after_(held_after) {}
+        parameters_(work.parameters.data()), held_after_(held_after) {}
 
     // First step that nothing lies behind: a walk may begin there.
     int top() const {
@@ -238,7 +237,7 @@ template <class L> class Return {
     // there the table of input adjoints must be valid.
     void begin(int top, int arrivals_end) {
         constexpr int T = L::STEPS;
-        work_.adjoint.zero();
+        work_.adjoint.zero(), work_.parameters.zero();
         if constexpr (M::SPIKING) {
             if constexpr (M::DROPS_SPIKES)
                 for (auto& c : work_.crossings) c.pending.zero();

@@ -43,28 +43,28 @@ template <class P> struct BackwardPass : Walk<P> {
         forward(forward), value(forward.value), coefficients(forward.coefficients),
         by_target(by_target), averages(averages), plasticity(plasticity) {}
 
+    // Whether what walks leave can be gathered later, and by others.
+    template <class... Ls> static constexpr bool apart(std::tuple<Ls...>*) {
+        return !((Ls::PLASTIC || Ls::GATHERS_NOW) || ...);
+    }
+    static constexpr bool APART = apart(static_cast<Layers*>(nullptr));
+
     // The trials of a slot are in their order. What is left of one in its slot does not depend on
     // the others that are walked with it.
     void all(const Taken* taken, int count, double scale) const {
-        layers<COUNT - 1>(taken, count, scale);
+        layers<true, COUNT - 1>(taken, count, scale, false);
         for (int i = 0; i < count; i++)
             pair_layers<P>(plasticity, *taken[i].trial, value, *taken[i].slot, scale,
                            taken[i].fresh);
     }
 
-    // The walks alone, into the trial's own tables; without the first layer's where it is `tiled`.
-    template <int I = COUNT - 1> void walks(Trial& trial, double scale, bool tiled) const {
-        constexpr int FIRST = Layer<I>::FIRST;
-        if constexpr (needs_adjoint<Layers, I>()) {
-            prepare_group<FIRST, I>(trial, scale);
-            if (FIRST > 0 || !tiled) {
-                each_of<FIRST, I>([&](auto i) { std::get<i()>(trial.work).parameters.zero(); });
-                walk<FIRST>(
-                    trial, [&](auto i) { return std::get<i()>(trial.work).parameters.data(); },
-                    [](Trial&, int) {});
-            }
-        }
-        if constexpr (FIRST > 0) walks<FIRST - 1>(trial, scale, tiled);
+    // The walks alone, into the trials' own tables; without the first layer's where it is `tiled`.
+    void walks(const Taken* taken, int count, double scale, bool tiled) const {
+        layers<false, COUNT - 1>(taken, count, scale, tiled);
+    }
+    // A piece of the gradients of a trial that has been walked back is added to its slot.
+    void gather_piece(const Taken& taken, const Piece& piece) const {
+        add_gradients<0, COUNT - 1>(taken, piece);
     }
 
     // The walk of the `size` vectors of part p of block b of the first layer, into `table`.
@@ -98,30 +98,31 @@ template <class P> struct BackwardPass : Walk<P> {
     }
 
     // The groups from that which ends with layer I to the first.
-    template <int I> void layers(const Taken* taken, int count, double scale) const {
+    template <bool GATHER, int I>
+    void layers(const Taken* taken, int count, double scale, bool tiled) const {
         constexpr int FIRST = Layer<I>::FIRST;
-        if constexpr (needs_adjoint<Layers, I>()) group<FIRST, I>(taken, count, scale);
-        if constexpr (FIRST > 0) layers<FIRST - 1>(taken, count, scale);
+        if constexpr (needs_adjoint<Layers, I>())
+            group<GATHER, FIRST, I>(taken, count, scale, FIRST == 0 && tiled);
+        if constexpr (FIRST > 0) layers<GATHER, FIRST - 1>(taken, count, scale, tiled);
     }
 
-    template <int FIRST, int LAST>
-    void group(const Taken* taken, int count, double scale) const {
+    template <bool GATHER, int FIRST, int LAST>
+    void group(const Taken* taken, int count, double scale, bool walked_in_parts) const {
         for (int i = 0; i < count; i++) prepare_group<FIRST, LAST>(*taken[i].trial, scale);
+        if (walked_in_parts) return;
+        const auto gather = [&](const Taken& of) {
+            if constexpr (GATHER) add_gradients<FIRST, LAST>(of, Piece{});
+        };
         if constexpr (Layer<FIRST>::Model::DISCRETE && Layer<FIRST>::RECURRENT) {
             walk_discrete<FIRST, LAST>(taken, count);
-            for (int i = 0; i < count; i++) add_gradients<FIRST, LAST>(taken[i]);
+            for (int i = 0; i < count; i++) gather(taken[i]);
         } else {
             for (int i = 0; i < count; i++) {
                 begin_slot<FIRST, LAST>(taken[i]);
-                if constexpr (Layer<FIRST>::Model::DISCRETE) {
+                if constexpr (Layer<FIRST>::Model::DISCRETE)
                     walk_discrete<FIRST, LAST>(taken + i, 1);
-                } else {
-                    walk<FIRST>(
-                        *taken[i].trial,
-                        [&](auto l) { return std::get<l()>(*taken[i].slot).parameters().data(); },
-                        [&](Trial&, int n) { gather_step<FIRST, LAST>(taken[i], n); });
-                }
-                add_gradients<FIRST, LAST>(taken[i]);
+                else walk<FIRST, LAST>(taken[i]);
+                gather(taken[i]);
             }
         }
     }
@@ -131,34 +132,28 @@ template <class P> struct BackwardPass : Walk<P> {
         if (!of.fresh) return;
         each_of<FIRST, LAST>([&](auto i) {
             using L = Layer<i()>;
-            auto& slot = std::get<i()>(*of.slot);
-            if constexpr (!L::Model::DISCRETE) slot.parameters().zero();
             each_projection<L>([&](auto k) {
-                if (gathered_now<L, k()>()) slot.arrays[k()].zero();
+                if constexpr (gathered_now<L, k()>()) std::get<i()>(*of.slot).arrays[k()].zero();
             });
         });
     }
-    // Whether gradients of projection K are added to while a trial is walked back, alone.
     template <class L, int K> static constexpr bool gathered_now() {
-        return L::template Into<K>::GATHERED_NOW && !(L::Model::DISCRETE && L::RECURRENT);
+        return L::GATHERS_NOW && L::template Into<K>::GATHERED_NOW;
     }
     template <int FIRST, int LAST> void gather_step(const Taken& of, int n) const {
-        each_of<FIRST, LAST>(
-            [&](auto i) { gather_now<i()>(*of.trial, std::get<i()>(*of.slot), n); });
+        each_of<FIRST, LAST>([&](auto i) { gather_now<i()>(of, n); });
     }
-    // What is left of a trial that has been walked back.
-    template <int FIRST, int LAST> void add_gradients(const Taken& of) const {
+    // A piece of what is left of a trial that has been walked back.
+    template <int FIRST, int LAST> void add_gradients(const Taken& of, const Piece& piece) const {
         each_of<FIRST, LAST>([&](auto l) {
             using L = Layer<l()>;
             auto& slot = std::get<l()>(*of.slot);
-            if constexpr (L::Model::DISCRETE) {
-                const Real* own = std::get<l()>(of.trial->work).parameters.data();
-                Real* total = slot.parameters().data();
-                for (int i = 0; i < L::Model::TRAINED * L::WIDTH; i += LANES)
-                    *vectors(total + i) = of.fresh ? *vectors(own + i)
-                                                   : *vectors(total + i) + *vectors(own + i);
-            }
-            gather_all<l()>(*of.trial, slot, of.fresh);
+            const Real* own = std::get<l()>(of.trial->work).parameters.data();
+            Real* total = slot.parameters().data();
+            for (int i = 0; piece.takes(0) && i < L::Model::TRAINED * L::WIDTH; i += LANES)
+                *vectors(total + i) = of.fresh ? *vectors(own + i)
+                                               : *vectors(total + i) + *vectors(own + i);
+            gather_all<l()>(*of.trial, slot, of.fresh, piece);
         });
     }
 
@@ -246,35 +241,34 @@ template <class P> struct BackwardPass : Walk<P> {
         }
     }
 
-    // Walks a trial back through a group; parameters(i): where gradients of layer i are added.
-    template <int FIRST, class Parameters, class After>
-    void walk(Trial& trial, const Parameters& parameters, const After& after_step) const {
+    // Walks a trial back through a group.
+    template <int FIRST, int LAST> void walk(const Taken& of) const {
         using L = Layer<FIRST>;
         if constexpr (FIRST == 0 && L::TILED) {
+            Trial& trial = *of.trial;
             auto& work = std::get<FIRST>(trial.work);
+            work.parameters.zero();
             const int end = last_arrival<L>(trial, L::STEPS);
             for (int b = 0; b < L::BLOCKS; b++)
                 for (int q = 0; q < Table<L>::PARTS; q++)
                     with_part<L>(q, [&](auto size, int p) {
                         backward_part<L, size()>(
                             work, std::get<FIRST>(coefficients).constants(),
-                            parameters(Index<FIRST>{}), end, std::get<FIRST>(trial.held).at, b, p,
+                            work.parameters.data(), end, std::get<FIRST>(trial.held).at, b, p,
                             work.input_adjoint[0].part(b, p * Table<L>::S));
                     });
         } else {
-            walk_steps<FIRST>(trial, parameters, after_step,
-                              std::make_integer_sequence<int, L::LAST - FIRST + 1>{});
+            walk_steps<FIRST>(of, std::make_integer_sequence<int, LAST - FIRST + 1>{});
         }
     }
 
-    template <int FIRST, class Parameters, class After, int... I>
-    void walk_steps(Trial& trial, const Parameters& parameters, const After& after_step,
-                    std::integer_sequence<int, I...>) const {
+    template <int FIRST, int... I>
+    void walk_steps(const Taken& of, std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
+        Trial& trial = *of.trial;
         std::tuple<Return<Layer<FIRST + I>>...> walks{Return<Layer<FIRST + I>>(
             std::get<FIRST + I>(trial.work), std::get<FIRST + I>(value),
-            std::get<FIRST + I>(coefficients).constants(), parameters(Index<FIRST + I>{}),
-            std::get<FIRST + I>(trial.held).at)...};
+            std::get<FIRST + I>(coefficients).constants(), std::get<FIRST + I>(trial.held).at)...};
         const int top = std::max({std::get<I>(walks).top()...});
         (std::get<I>(walks).begin(top, last_arrival<Layer<FIRST + I>>(trial, P::STEPS)), ...);
         const auto drive = [&]() -> decltype(auto) {
@@ -286,7 +280,7 @@ template <class P> struct BackwardPass : Walk<P> {
         } else if constexpr (!Layer<FIRST>::RECURRENT) {
             for (int n = top - 1; n >= 0; n--) {
                 std::get<0>(walks).step(drive(), n);
-                after_step(trial, n);
+                gather_step<FIRST, LAST>(of, n);
             }
         } else {
             each_late_within<FIRST, LAST>([&](auto i, auto j, auto k) {
@@ -309,21 +303,22 @@ template <class P> struct BackwardPass : Walk<P> {
                     if (target.width == 0)
                         add_targets_of_arrivals<k()>(target, std::get<j()>(value), n);
                 });
-                after_step(trial, n);
+                gather_step<FIRST, LAST>(of, n);
             }
         }
     }
 
     // Adds the gradients that are gathered step by step: of what arrives at layer I in step n.
-    template <int I> void gather_now(Trial& trial, Tensors<Layer<I>>& gradient, int n) const {
+    template <int I> void gather_now(const Taken& of, int n) const {
         using L = Layer<I>;
         each_projection<L>([&](auto k) {
             using Own = typename L::template Into<k()>;
             if constexpr (gathered_now<L, k()>()) {
-                const Real* q = std::get<I>(trial.work).adjoints_now(Own::PORT, n);
+                auto& gradient = std::get<I>(*of.slot);
+                const Real* q = std::get<I>(of.trial->work).adjoints_now(Own::PORT, n);
                 Real* to = gradient.template weights<k()>();
                 gradient.template list<k()>().each_of_step(
-                    trial.template arrivals<Own::SOURCE>(), n,
+                    of.trial->template arrivals<Own::SOURCE>(), n,
                     [&](uint32_t post, uint32_t at, int count) {
                         SynapseList::add_run(to + at, q + post, count, Real(1));
                     });
@@ -331,7 +326,11 @@ template <class P> struct BackwardPass : Walk<P> {
         });
     }
 
-    template <int I> void gather_all(Trial& trial, Tensors<Layer<I>>& gradient, bool fresh) const {
+    // Of dense weights without delays a piece is a part of the rows; all else of a projection is in
+    // one of the pieces.
+    template <int I>
+    void gather_all(Trial& trial, Tensors<Layer<I>>& gradient, bool fresh,
+                    const Piece& piece) const {
         using L = Layer<I>;
         auto& work = std::get<I>(trial.work);
         const auto& values = std::get<I>(value);
@@ -339,6 +338,7 @@ template <class P> struct BackwardPass : Walk<P> {
             using Own = typename L::template Into<k()>;
             if constexpr (!Own::DIRECT && !gathered_now<L, k()>() &&
                           (Own::BY_GRADIENT || Own::DELAY_TRAINED)) {
+                if (!piece.takes(k())) return;
                 if (fresh && Own::BY_GRADIENT) gradient.arrays[k()].zero();
                 if (fresh && Own::DELAY_TRAINED) gradient.arrays[L::COUNT + k()].zero();
                 each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
@@ -357,15 +357,19 @@ template <class P> struct BackwardPass : Walk<P> {
                 if constexpr (Own::SOURCE != INPUT && Own::BY_GRADIENT && Own::DIRECT) {
                     const auto& source = std::get<Own::SOURCE>(trial.work);
                     if (source.spike_count() < Own::ROWS)
-                        return gather_few<k()>(work, source, gradient, b, fresh);
+                        return gather_few<k()>(work, source, gradient, b, piece, fresh);
                 }
-                if constexpr (Own::BY_GRADIENT && Own::DIRECT)
+                if constexpr (Own::BY_GRADIENT && Own::DIRECT) {
+                    const int low = piece.first(Own::PRE), high = piece.end(Own::PRE);
                     each_source<L, k()>(trial, [&](int first, int count, const uint32_t* start,
                                                    const uint16_t* step, int shift) {
-                        gather<L>(work.input_adjoint[Own::PORT],
-                                  gradient.template rows<k()>(b, first), b, count, start, step,
-                                  shift, fresh);
+                        const int from = std::max(first, low), to = std::min(first + count, high);
+                        if (from < to)
+                            gather<L>(work.input_adjoint[Own::PORT],
+                                      gradient.template rows<k()>(b, from), b, to - from,
+                                      start + (from - first), step, shift, fresh);
                     });
+                }
             });
     }
 };

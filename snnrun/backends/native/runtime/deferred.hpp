@@ -71,7 +71,6 @@ template <class P> class Deferred : Walk<P> {
             each_layer([&](auto l) {
                 using L = Layer<l()>;
                 auto& work = std::get<l()>(trials_.back()->work);
-                work.parameters.allocate(size_t(L::Model::TRAINED) * L::WIDTH);
                 auto& average = std::get<l()>(averages).data;
                 if (Trial::AVERAGED && !average.size()) average.allocate(L::WIDTH);
                 work.average = average.data();
@@ -102,7 +101,8 @@ template <class P> class Deferred : Walk<P> {
         };
         const auto walk_back = [&](int i) {
             hold_tables(i);
-            backward.walks(*trials_[i], scale, tiled_);
+            const Taken<P> taken{trials_[i].get(), nullptr, false};
+            backward.walks(&taken, 1, scale, tiled_);
         };
         const auto blocks_there = [&](int count, int64_t first) {
             if constexpr (BLOCKWISE) {

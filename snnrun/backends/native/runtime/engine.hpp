@@ -1,23 +1,20 @@
-// engine.hpp: trials, batches and threads.
+// engine.hpp: calls, batches and threads.
 //
-// A batch is divided into slots, each with a gradient of its own; the examples of a slot run on
-// whichever thread takes it, perhaps beside those of others, and add to it one after the other.
-// Slots are summed in their order. So the bits of a result do not depend on the number of threads.
-// Nothing is allocated between the batches of a call. Where the regulariser sees averages over a
-// batch, all its forward passes come first, and what they leave is kept for the backward passes.
-// Large programs have no slots: deferred.hpp.
+// A batch is divided into slots, each with a gradient of its own (slotted.hpp), which are summed in
+// their order; large programs have no slots, and one gradient (deferred.hpp). So the bits of a
+// result do not depend on the number of threads. Nothing is allocated between the batches of a
+// call.
 #pragma once
 #include <algorithm>
 #include <memory>
 #include <tuple>
 
 #include "deferred.hpp"
-#include "eligibility.hpp"
 #include "expm.hpp"
 #include "learner.hpp"
 #include "plain_copy.hpp"
 #include "ranks.hpp"
-#include "slots.hpp"
+#include "slotted.hpp"
 
 namespace snn {
 
@@ -30,17 +27,13 @@ template <class P> class Engine : Walk<P> {
     using Formula = typename P::Formula;
     using Plasticity = typename P::Plasticity;
     using Trial = snn::Trial<P>;
-    static constexpr bool AVERAGED = Trial::AVERAGED;
-    static constexpr int TOGETHER = Trial::TOGETHER;
-    static constexpr bool ONLINE = UpdateSteps<P>::EVERY > 0;
 
   public:
     // `numbers`: of each population, then of the formula of the loss, of plasticity, and of the
     // optimisers.
     // `connected`: of each projection, layer by layer.
     Engine(int threads, const double* numbers, const Connected* connected)
-        : pool_(threads), threads_(threads), partners_(threads * TOGETHER),
-          deferred_(threads) {
+        : pool_(threads), slotted_(threads, formula_), deferred_(threads) {
         each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
         int number = 0;  // of a projection
         formula_ = Formula::of(numbers), numbers += Formula::NUMBERS;
@@ -64,10 +57,8 @@ template <class P> class Engine : Walk<P> {
             std::get<I>(coefficients_).allocate();
             std::get<I>(by_target_).allocate();
         });
-        learner_.allocated(value_, threads_.size());
-        pool_.run([&](int t) {  // first touched by the thread that uses it
-            threads_[t] = std::make_unique<Trial>(formula_);
-        });
+        learner_.allocated(value_, threads);
+        pool_.run([&](int t) { slotted_.begin(t); });
     }
 
     // What the other side must know alike, and the tensors, which are numbered in this order.
@@ -128,7 +119,7 @@ template <class P> class Engine : Walk<P> {
                 if (bad_update == b) return;
                 if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE || Trial::SPLIT) {
                     if (t == 0) refresh();
-                    transpose(t, int(threads_.size()));
+                    transpose(t, pool_.count());
                     pool_.barrier.wait();
                 }
             }
@@ -154,7 +145,8 @@ template <class P> class Engine : Walk<P> {
             if constexpr (Kind<Layer<I>, number()>::TRAINED) {
                 auto& total = std::get<I>(gradient_).arrays[number()];
                 const auto sum = gradient_of<I, number(), 0>(at, slots);
-                for (size_t i = 0; i < std::get<I>(slots_[0]).arrays[number()].size(); i += LANES)
+                const auto& like = std::get<I>(slotted_.slots()[0]).arrays[number()];
+                for (size_t i = 0; i < like.size(); i += LANES)
                     *vectors(total.data() + i) = sum(i);
             }
         });
@@ -163,7 +155,7 @@ template <class P> class Engine : Walk<P> {
     // One example with every state of every layer kept; read them with spikes() and trace().
     void trial(Job& job) {
         const FlushDenormals guard;
-        Trial& trial = *threads_[0];
+        Trial& trial = slotted_.first();
         trial.allocate_trace();
         trial.begin_counts(job);
         emitted_.resize(1);
@@ -172,7 +164,7 @@ template <class P> class Engine : Walk<P> {
 
     // Spikes of the last trial(): of a layer, or of the input (-1). Returns how many there are.
     int64_t spikes(int wanted, int32_t* step, int32_t* neuron) {
-        return threads_[0]->spikes(wanted, step, neuron);
+        return slotted_.first().spikes(wanted, step, neuron);
     }
 
     // Copies the outputs' spikes in all examples of the last call, one after the other, of a loss
@@ -185,7 +177,7 @@ template <class P> class Engine : Walk<P> {
     }
 
     void trace(int layer, int state, Real* out) {  // [steps][size]
-        threads_[0]->copy_trace(layer, state, out);
+        slotted_.first().copy_trace(layer, state, out);
     }
 
   private:
@@ -200,7 +192,7 @@ template <class P> class Engine : Walk<P> {
             SlotSum sum;
             if (total) sum.slots.push_back(total);
             for (int s = 0; s < slots; s++)
-                sum.slots.push_back(std::get<I>(slots_[s]).arrays[NUMBER].data());
+                sum.slots.push_back(std::get<I>(slotted_.slots()[s]).arrays[NUMBER].data());
             return sum;
         }
     }
@@ -209,28 +201,21 @@ template <class P> class Engine : Walk<P> {
     void prepare(const Job& job, int64_t batch) {
         const Ranks ranks{job};
         if constexpr (P::Loss::TARGETS) emitted_.assign(job.count, {});
-        if constexpr ((AVERAGED || ONLINE) && !Deferred<P>::ON)
-            for (int64_t i = trials_.size(); job.train && i < std::min(batch, job.count); i++) {
-                trials_.push_back(std::make_unique<Trial>(formula_));
-                eligible_.push_back(make_eligible<P>(*trials_.back(), coefficients_));
-                each_layer([&](auto layer) {
-                    constexpr int I = decltype(layer)::value;
-                    auto& average = std::get<I>(averages_).data;
-                    if (!average.size()) average.allocate(Layer<I>::WIDTH);
-                    std::get<I>(trials_.back()->work).average = average.data();
-                });
-            }
         if (Deferred<P>::ON && job.train)
             deferred_.prepare(formula_, std::min(batch, job.count), ranks, averages_);
+        else if (job.train) slotted_.prepare(forward_pass(job), batch, ranks, averages_);
         if (job.train && ranks.several()) over_ranks_.allocate(value_);
-        for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
-            for (auto& t : *trials)
-                if (t) t->begin_counts(job);
+        each_trial([&](Trial& trial) { trial.begin_counts(job); });
     }
     void collect_spikes(Job& job) {
-        for (auto* trials : {&threads_, &trials_, &partners_, &deferred_.trials()})
-            for (auto& t : *trials)
-                if (t) t->add_counts(job);
+        each_trial([&](Trial& trial) { trial.add_counts(job); });
+    }
+
+    template <class F> void each_trial(F f) {
+        for (auto* trials : slotted_.trials())
+            for (auto& trial : *trials)
+                if (trial) f(*trial);
+        for (auto& trial : deferred_.trials()) f(*trial);
     }
 
     void refresh() {
@@ -262,16 +247,6 @@ template <class P> class Engine : Walk<P> {
         return {{}, value_, coefficients_, declared_, job, emitted_};
     }
 
-    Trial& trial_of(int t, int c, const Job& job) {  // the c-th of those that thread t works on
-        if (c == 0) return *threads_[t];
-        auto& trial = partners_[t * TOGETHER + c];
-        if (!trial) {
-            trial = std::make_unique<Trial>(formula_);
-            trial->begin_counts(job);
-        }
-        return *trial;
-    }
-
     // Leaves the gradient of a mini-batch that ranks share; called by every thread.
     void sum_over_ranks(int t, Shares& shares, int64_t& part, const Job& job, int64_t size,
                         bool good) {
@@ -282,7 +257,7 @@ template <class P> class Engine : Walk<P> {
             deferred_.sum(t, pool_, shares, part, backward, ranks, over_ranks_, size);
             over_ranks_.say(t, ranks, pool_, good);
         } else {
-            over_ranks_.of_slots(t, ranks, pool_, Slots(size, ranks), slots_, good);
+            over_ranks_.of_slots(t, ranks, pool_, Slots(size, ranks), slotted_.slots(), good);
         }
     }
 
@@ -293,69 +268,15 @@ template <class P> class Engine : Walk<P> {
                    int64_t size, int u) {
         const ForwardPass<P> forward = forward_pass(job);
         const BackwardPass<P> backward(forward, by_target_, averages_, plasticity_);
-        const Ranks ranks{job};
         if constexpr (Deferred<P>::ON)
             if (job.train)
                 return deferred_.run(t, pool_, shares, part, forward, backward, gradient_,
-                                     averages_, ranks, from, size);
-        const double scale = 1.0 / double(size);
-        const Slots slots(size, ranks);
-        bool finite = true;
-        const int unit = slots.at_a_time(TOGETHER, int(threads_.size()));
-        const auto each = [&](auto f) {  // f(first example, how many)
-            shares.take(t, part++, (slots.end - slots.begin + unit - 1) / unit, [&](int u) {
-                const int first = slots.begin + u * unit, end = std::min(slots.end, first + unit);
-                for (int s = first; job.train && s < end; s++) slots_.allocate(s, declared_);
-                const int64_t last = from + slots.first(end);
-                for (int64_t i = from + slots.first(first); i < last; i += TOGETHER)
-                    f(i, int(std::min<int64_t>(TOGETHER, last - i)));
-            });
-        };
-        Taken<P> taken[TOGETHER];
-        const auto take = [&](int c, Trial& trial, int64_t i) {  // example `from` + i
-            const int s = slots.of(i);
-            return taken[c] = {&trial, &slots_[s], i == slots.first(s)};
-        };
-        if (ONLINE && job.train) {
-            each([&](int64_t i, int count) {
-                for (int c = 0; c < count; c++) {
-                    const auto of = take(c, *trials_[i + c - from], i + c - from);
-                    finite &= eligible_[i + c - from]->part(forward, by_target_, *of.slot, i + c,
-                                                            u, scale, of.fresh);
-                }
-            });
-        } else if (AVERAGED && job.train) {
-            each([&](int64_t i, int count) {
-                for (int c = 0; c < count; c++)
-                    finite &= forward.all(*trials_[i + c - from], i + c, scale);
-            });
-            pool_.barrier.wait();
-            if (t == 0)
-                average_spikes(trials_, slots.first(slots.begin), slots.first(slots.end), size,
-                               ranks, averages_);
-            pool_.barrier.wait();
-            each([&](int64_t i, int count) {
-                for (int c = 0; c < count; c++) take(c, *trials_[i + c - from], i + c - from);
-                backward.all(taken, count, scale);
-            });
-        } else {
-            each([&](int64_t i, int count) {
-                for (int c = 0; c < count; c++) {
-                    Trial& trial = trial_of(t, job.train ? c : 0, job);
-                    finite &= forward.all(trial, i + c, scale);
-                    if (job.train) take(c, trial, i + c - from);
-                }
-                if (job.train) backward.all(taken, count, scale);
-            });
-        }
-        return finite;
+                                     averages_, Ranks{job}, from, size);
+        return slotted_.run(t, pool_, shares, part, backward, averages_, from, size, u);
     }
 
     Pool pool_;
     std::vector<Emitted> emitted_;  // by the outputs, per example of the call
-    std::vector<std::unique_ptr<Trial>> threads_, trials_;  // trials_: of the mini-batch
-    std::vector<std::unique_ptr<Trial>> partners_;  // [thread][TOGETHER] more than one at a time
-    SlotGradients<P> slots_;
     AllTensors value_, gradient_;
     typename Map<Coefficients, Layers>::type coefficients_;
     typename Map<Declared, Layers>::type declared_;
@@ -363,8 +284,8 @@ template <class P> class Engine : Walk<P> {
     Plasticity plasticity_;
     Learner<P> learner_;
     typename Map<Averages, Layers>::type averages_;
-    std::vector<std::unique_ptr<Eligible<P>>> eligible_;  // of trials_
     typename Map<ByTarget, Layers>::type by_target_;
+    Slotted<P> slotted_;
     Deferred<P> deferred_;
     SumOverRanks<P> over_ranks_;
 };

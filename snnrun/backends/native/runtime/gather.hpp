@@ -49,20 +49,31 @@ void gather(Table<L>& adjoint, Real* rows, int b, int count, const uint32_t* sta
         });
 }
 
+// One of several pieces of the work to gather from a trial, each for a thread.
+struct Piece {
+    int number = 0, count = 1;
+    int first(int rows) const { return int(int64_t(rows) * number / count); }
+    int end(int rows) const { return int(int64_t(rows) * (number + 1) / count); }
+    bool takes(int one) const { return one % count == number; }  // of what is not divided
+};
+
 // The same sums for projection K from a layer that has spiked less than once a neuron: spikes are
 // visited in order of time, since to ask each neuron whether it has any would take longer.
 template <int K, class L, class Source>
 void gather_few(Work<L>& work, const Work<Source>& source, Tensors<L>& gradient, int b,
-                bool fresh) {
+                const Piece& piece, bool fresh) {
     using Own = typename L::template Into<K>;
+    const int low = piece.first(Own::PRE), high = piece.end(Own::PRE);
     Real* rows = gradient.template rows<K>(b, 0);
-    if (fresh) std::fill_n(rows, size_t(Own::PRE) * L::BW, Real(0));
+    if (fresh) std::fill(rows + size_t(low) * L::BW, rows + size_t(high) * L::BW, Real(0));
     auto& adjoints = work.input_adjoint[Own::PORT];
     for (int c = 0; c < Source::STRANDS; c++) {
         const auto& s = source.spikes[c];
         for (int n = 0; n < L::STEPS; n++)  // arrives a step later
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
-                vf* row = vectors(rows + size_t(c * Source::STRAND + s.neuron[e]) * L::BW);
+                const int pre = c * Source::STRAND + s.neuron[e];
+                if (pre < low || pre >= high) continue;
+                vf* row = vectors(rows + size_t(pre) * L::BW);
                 SNN_UNROLL for (int x = 0; x < L::B; x++) row[x] += adjoints.at(b, n + 1, x);
             }
     }

@@ -69,7 +69,7 @@ template <class L> struct Work {
     Draws draws;
     Buffer<Int> suppressed;  // [WIDTH] mask: above the threshold, spike dropped
     Crossings<L> crossings[M::DROPS_SPIKES ? L::STRANDS : 1];
-    Buffer<Real> parameters;  // [TRAINED][WIDTH] gradients of one trial; discrete, Deferred
+    Buffer<Real> parameters;             // [TRAINED][WIDTH] their gradients of this trial
     Buffer<Real> signals;     // [plus or minus][step][WIDTH] of Plasticity
 
     void allocate(bool table, int segment) {  // of steps whose states are kept; a power of 2
@@ -91,8 +91,8 @@ template <class L> struct Work {
         if constexpr (M::DISCRETE) {
             taped.allocate(steps * (M::TAPED - IN_TABLE) * L::WIDTH);
             dl_ds.allocate(size_t(STEPS_AT_ONCE) * L::WIDTH);
-            parameters.allocate(size_t(M::TRAINED) * L::WIDTH);
         }
+        parameters.allocate(size_t(M::TRAINED) * L::WIDTH);
         if (M::REFRACTORY) free_from.allocate(L::WIDTH);
         if constexpr (M::DROPS_SPIKES) {
             suppressed.allocate(L::WIDTH);

@@ -1,6 +1,7 @@
 // slots.hpp: the shares of a mini-batch that have gradients of their own, whoever walks them.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "job.hpp"
@@ -17,19 +18,46 @@ struct Slots {
         begin(int(ranks.first_of(count))), end(int(ranks.end_of(count))) {}
     int64_t first(int slot) const { return size * slot / count; }  // example
     int of(int64_t example) const { return int(((example + 1) * count - 1) / size); }
-    // How many slots a thread takes at a time: so many that up to `together` examples are walked at
-    // once, if that does not let threads wait. What they share takes as long as two of them.
-    int at_a_time(int together, int threads) const {
-        const int64_t largest = (size + count - 1) / count;
-        int best = 1;
-        int64_t least = INT64_MAX;
-        for (int slots = 1; slots == 1 || slots * largest <= together; slots++) {
-            const int64_t units = (end - begin + slots - 1) / slots;
-            const int64_t time = (units + threads - 1) / threads * (slots * largest + 2);
-            if (time < least) best = slots, least = time;
+    int largest() const { return int((size + count - 1) / count); }
+    int own() const { return end - begin; }
+};
+
+// How threads share the examples of a mini-batch that is learned, of which up to `together` are
+// walked at once. Each takes some slots, walks their trials and gathers their gradients; or, where
+// that lets threads wait, trials are walked APART by whoever is free, and when all of a wave are
+// done, their gradients are gathered in pieces of each slot. A wave has some trials of each slot,
+// of all at least two for each thread.
+struct Sharing {
+    int slots = 1;   // at a time
+    int trials = 0;  // APART: at a time
+    int wave = 0;    // of each slot
+    int pieces = 0;  // of each slot
+
+    Sharing(const Slots& of, int together, int threads, bool may_be_apart) {
+        const double own = of.own(), largest = of.largest();
+        // of a slot, where each thread has several
+        const double mean = own >= threads ? double(of.size) / of.count : largest;
+        // what trials that are walked at once share takes as long as two of them
+        const auto time_of = [&](double trials) {
+            return together > 1 ? trials + 2 * std::ceil(trials / together) : trials;
+        };
+        const auto rounds = [&](double units) { return std::ceil(units / threads); };
+        double least = 1e300;
+        for (int n = 1; n == 1 || n * largest <= together; n++) {
+            const double time = rounds(std::ceil(own / n)) * time_of(n * mean);
+            if (time < least) slots = n, least = time;
         }
-        return best;
+        if (!may_be_apart || own == 0) return;
+        least *= 0.8;  // tables are read again later, and threads wait for each other
+        pieces = int(std::ceil(2 * threads / own));
+        for (int n = 1; n <= together; n++) {
+            const double of_slot = std::min(largest, std::ceil(std::max(2, n) * threads / own));
+            const double waves = std::ceil(largest / of_slot);
+            const double time = waves * rounds(std::ceil(own * mean / waves / n)) * time_of(n);
+            if (time < least) trials = n, wave = int(of_slot), least = time;
+        }
     }
+    bool apart() const { return trials > 0; }
 };
 
 // Their gradients, once they are needed.

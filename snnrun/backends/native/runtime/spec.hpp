@@ -104,6 +104,9 @@ struct LayerSpec {
     static constexpr bool LATE_WITHIN =
         ((within(Froms::SOURCE) && Froms::DELAY != Delay::NONE) || ...);
     static constexpr bool DROPPED = (Froms::DROPPED || ...);
+    // gradients are added to while a trial is walked back, alone
+    static constexpr bool GATHERS_NOW =
+        (Froms::GATHERED_NOW || ...) && !(Model::DISCRETE && RECURRENT);
     static constexpr bool SPLIT = (Froms::SPLIT || ...);
     static constexpr int MOST = std::max({Froms::MOST...});
     static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
