@@ -68,8 +68,8 @@ def test_an_exploding_learning_rate_stops_the_run(tmp_path: Path, threads: int) 
     assert re.search(
         "snnrun: error: training has exploded: the gradient or the values of "
         r"(in_to_hid|hid_to_out) are not finite, or beyond 1e6, since trial 0 of epoch 0 \(update "
-        r"0, learning rate 1e\+09\)\. No checkpoint was written before\. Try a smaller ETA, "
-        "LR_EASE_IN_FACTOR or smaller initial weights\n",
+        r"0, learning rate 1e\+09\)\. No checkpoint was written before\. Try ETA=0\.005, "
+        r"LR_EASE_IN_FACTOR=1\.05, optimiser\.clip_norm=1\.0 or smaller initial weights\n",
         said,
     ), said
     run = load_run(tmp_path / "run")
@@ -120,7 +120,7 @@ def test_nan_in_validation_stops_the_run(
     spoil(monkeypatch, "validation", np.nan)
     said = message(NumericalError, small(LOSS_TYPE=loss), tmp_path)
     assert said.startswith("the loss on the validation set is not finite in epoch 1; ")
-    assert said.endswith("Try a smaller ETA or LR_EASE_IN_FACTOR")
+    assert said.endswith("Try ETA=0.001, LR_EASE_IN_FACTOR=1.05 or optimiser.clip_norm=1.0")
 
 
 # compilers and the build cache

@@ -14,6 +14,7 @@ from snnrun.rules import find_rule
 from snnrun.schema import SCHEMA
 
 GENTLER = 5.0  # factor on a step size that is too large, or too small
+EASED_IN = 1.05  # LR_EASE_IN_FACTOR, by which the rate grows to its full size within 142 updates
 SHORTER = 2, 5, 10, 20, 50, 100  # parts of a time step that is too long
 
 Keys = Mapping[str, Any]
@@ -21,27 +22,45 @@ Keys = Mapping[str, Any]
 
 def gentler(config: Config) -> str:
     """Return what makes each step of learning smaller."""
-    key, step = _step(config)
-    return _first(config, [{key: _rounded(step / GENTLER)}])
+    return _first(config, [_steps(config, 1 / GENTLER)])
 
 
 def bolder(config: Config) -> str:
     """Return what makes each step of learning larger."""
-    key, step = _step(config)
-    return _first(config, [{key: _rounded(step * GENTLER)}])
+    return _first(config, [_steps(config, GENTLER)])
 
 
 def usual_step(config: Config) -> str:
     """Return the data set's own step size where this one is far from it, or nothing."""
-    key, step = _step(config)
-    usual = float(SCHEMA[key].default_of(config.dataset.name))
+    step, usual = _step(config)[1], _usual(config)
     near = usual / 3 < step < usual * 3
-    return "" if near else _first(config, [{key: usual}])
+    return "" if near else _first(config, [_steps(config, usual / step)])
+
+
+def calmer(config: Config, *, lifted: bool) -> list[str]:
+    """Return what keeps learning from exploding, each to be tried by itself.
+
+    ``lifted``: whether silent neurons may have been lifted before.
+    """
+    step, usual = _step(config)[1], _usual(config)
+    factor = usual / step if step > usual * GENTLER else 1 / GENTLER
+    lift, ease = config.REWIRE_LIFT, config.LR_EASE_IN_FACTOR
+    norm, value = config.optimiser.clip_norm, config.optimiser.clip_value
+    slower = EASED_IN if ease == 1 else 1 + (ease - 1) / GENTLER
+    found = [
+        _steps(config, factor),
+        {"REWIRE_LIFT": _rounded(lift / GENTLER)} if lift and lifted else {},
+        {"LR_EASE_IN_FACTOR": float(f"{slower:.4g}")},
+        {"optimiser.clip_value": _rounded(value / GENTLER)}
+        if value is not None
+        else {"optimiser.clip_norm": _rounded(1.0 if norm is None else norm / GENTLER)},
+    ]
+    return [words for keys in found if (words := _first(config, [keys]))]
 
 
 def keep_learning(config: Config) -> str:
     """Return what keeps the learning rate from becoming too small to matter."""
-    key, step = _step(config)
+    step = _step(config)[1]
     candidates: list[Keys] = []
     if decay := find_rule(config.rule.name).unused.get("ETA_DECAY"):
         candidates += [{decay: SCHEMA[decay].default}] if config.by_key()[decay] else []
@@ -50,8 +69,9 @@ def keep_learning(config: Config) -> str:
         candidates += [{"ETA_DECAY": float(f"{least:.3g}")}] if least > config.ETA_DECAY else []
         candidates += [{"ETA_FAC": 1.0}] if config.ETA_FAC < 1 else []
         candidates += [{"schedule.minimum": 0.01}] if config.schedule.name == "plateau" else []
-    usual = float(SCHEMA[key].default_of(config.dataset.name))
-    return _first(config, [*candidates, {key: usual if usual > 3 * step else step * GENTLER}])
+    usual = _usual(config)
+    more = _steps(config, usual / step if usual > 3 * step else GENTLER)
+    return _first(config, [*candidates, more])
 
 
 def wake(config: Config, program: Program, index: int) -> str:
@@ -110,6 +130,19 @@ def _step(config: Config) -> tuple[str, float]:
     return key, config.by_key()[key]
 
 
+def _usual(config: Config) -> float:
+    """Return the data set's own step size."""
+    return float(SCHEMA[_step(config)[0]].default_of(config.dataset.name))
+
+
+def _steps(config: Config, factor: float) -> Keys:
+    """Return all step sizes of learning that are given, times a factor."""
+    key, step = _step(config)
+    rates = config.optimiser.rates if key == "ETA" else {}
+    given = {key: step, **{f"optimiser.rates.{name}": rate for name, rate in rates.items()}}
+    return {name: _rounded(value * factor) for name, value in given.items()}
+
+
 def _rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
@@ -122,13 +155,22 @@ def _first(config: Config, candidates: Iterable[Keys]) -> str:
     return ""
 
 
+def _enter(values: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set an entry of mappings in mappings, each of which is copied before."""
+    name, *rest = path
+    if rest:
+        values[name] = dict(values[name])
+        _enter(values[name], rest, value)
+    else:
+        values[name] = value
+
+
 def _accepted(config: Config, keys: Keys) -> bool:
     """Return whether a configuration may have these keys too, and is another one with them."""
     before = config.to_dict()
     after = dict(before)
     for name, value in keys.items():
-        group, _, option = name.partition(".")
-        after[group] = {**before[group], option: value} if option else value
+        _enter(after, name.split("."), value)
     if before["SPK_REC_STEPS"] == config.steps:
         after["SPK_REC_STEPS"] = None  # follows the steps of the trial
     try:

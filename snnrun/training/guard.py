@@ -11,6 +11,7 @@ from snnrun.config import Config
 from snnrun.errors import NumericalError, either
 from snnrun.notice import Notice
 from snnrun.record.writer import RunRecord
+from snnrun.training import advice
 from snnrun.training.keeper import Keeper
 
 
@@ -35,7 +36,7 @@ class Guard:
             results: Of mini-batches in training.
             epoch: The epoch that they are of.
             first: Number of the first one in the epoch; ``update`` its number in the run.
-            rates: Their learning rates [mini-batches].
+            rates: Their learning rates [mini-batches], or [mini-batches, tensors].
         """
         if results.failed_batch < 0:
             return
@@ -45,11 +46,11 @@ class Guard:
             if results.failed_tensor
             else "the loss is not finite"
         )
-        rate = float(rates[results.failed_batch])
+        rate = self._rate(rates[results.failed_batch], results.failed_tensor)
         self._end(
             f"training has exploded: {what}, since trial {batch} of epoch {epoch} (update "
             f"{update + results.failed_batch}, learning rate {rate:g}).",
-            [*self._integrators(), *self._gentler(epoch), "smaller initial weights"],
+            [*self._integrators(), *self._calmer(epoch), "smaller initial weights"],
             epoch,
         )
 
@@ -60,7 +61,7 @@ class Guard:
         self._end(
             f"the loss on the validation set is not finite in epoch {epoch}; the weights are "
             "beyond use.",
-            self._gentler(epoch),
+            self._calmer(epoch),
             epoch,
         )
 
@@ -75,11 +76,12 @@ class Guard:
         smooth = {c.integrator for c in self._program.populations if c.smooth}
         return [f"network.integrator={EXPONENTIAL}"] if smooth - {EXPONENTIAL} else []
 
-    def _gentler(self, epoch: int) -> list[str]:
-        """Return what makes learning gentler; weights may have been lifted before as well."""
-        step = self._program.rule.step
-        if step != "ETA":
-            return [f"a smaller {step}"]
-        lift = self._config.REWIRE_LIFT
-        lifted = [f"a smaller REWIRE_LIFT (it is {lift:g})"] if lift and epoch else []
-        return ["a smaller ETA", *lifted, "LR_EASE_IN_FACTOR"]
+    def _calmer(self, epoch: int) -> list[str]:
+        """Return settings to try; from the first epoch on weights may have been lifted too."""
+        found = advice.calmer(self._config, lifted=epoch > 0)
+        return found or ["`snnrun keys` for what makes learning gentler"]
+
+    def _rate(self, rates: np.ndarray, tensor: str) -> float:
+        """Return the learning rate of a tensor; of all it is the largest one."""
+        names = [one.name for one in self._program.tensors]
+        return float(rates[names.index(tensor)] if rates.ndim and tensor in names else rates.max())

@@ -40,7 +40,7 @@ from snnrun.training.recorder import Recorder
 from snnrun.training.rewire import rewire
 from snnrun.training.schedule import delay_width
 from snnrun.training.state import State
-from snnrun.training.watch import noticed, sizes, watched
+from snnrun.training.watch import noticed, strides, watched
 
 CHUNK_S = 0.2
 
@@ -145,6 +145,7 @@ class Trainer:
         for name, seconds in self.backend.kernel_times().items():
             self._timings[f"kernel_{name}"] = seconds - kernels.get(name, 0.0)
         row = self._row(epoch, time.monotonic() - started)
+        trained = strides(self.backend, self._last_rates(epoch)[1])
         scores = {which: row[self._task.column(split)] for which, split in SPLITS.items()}
         state = self.state
         state.schedule.end_epoch(self.config, epoch, row, self._task)
@@ -155,7 +156,7 @@ class Trainer:
         state.epoch, state.batch = epoch + 1, 0
         spikes_per_example = state.neuron_spikes / self._train_examples
         self.record.epoch(row, self._timings if self.config.TIMING else None)
-        seen = noticed(self.record.epochs.arrays(), self._watched, sizes(self.backend))
+        seen = noticed(self.record.epochs.arrays(), self._watched, trained)
         news = enter(seen, self.record.notices)
         self.recordings.flush()
         ended = self._ends_early(row, best)
@@ -244,7 +245,7 @@ class Trainer:
             )
             data, size, noise = served.data, self.config.N_BATCH, self._noise(epoch, phase, served)
             results = self.backend.train(data, examples, size, of_all, first, noise)
-            self._guard.training(results, epoch, served.first, state.updates, rates)
+            self._guard.training(results, epoch, served.first, state.updates, of_all)
             state.updates += batches
             state.neuron_spikes += results.neuron_spikes
             if results.dropped_spikes is not None:
@@ -301,9 +302,6 @@ class Trainer:
     def _row(self, epoch: int, seconds: float) -> dict[str, float]:
         train = self.record.means(epoch, "train")
         validation = self.record.means(epoch, "validation")
-        learning, last = self.backend.program.learning, self.state.updates - 1
-        batches = self._phases[0].batches
-        (last_rate,) = self.state.schedule.rates(self.config, learning, epoch, last, 1, batches)
         spent = train["seconds"]
         row: dict[str, float] = {
             "epoch": epoch,
@@ -311,7 +309,7 @@ class Trainer:
             self._task.column("train"): train[self._task.score],
             "validation_loss": validation["loss"],
             self._task.column("validation"): validation[self._task.score],
-            "learning_rate": float(last_rate),
+            "learning_rate": self._last_rates(epoch)[0],
             "seconds": seconds,
             "examples_per_second": train["examples"] / spent if spent > 0 else float("nan"),
             "peak_memory": float(peak_memory() or "nan"),
@@ -320,6 +318,12 @@ class Trainer:
         row.update({name: train[name] for name in self._task.figures if name in train})
         row |= self._costs.of_epoch(self.state.activations, epoch)
         return row
+
+    def _last_rates(self, epoch: int) -> tuple[float, np.ndarray]:
+        """Return the rate of ETA in the last update, and those of all tensors."""
+        last, batches = self.state.updates - 1, self._phases[0].batches
+        program = self.backend.program
+        return self.state.schedule.at_update(self.config, program, epoch, last, batches)
 
     def _activity(self, epoch: int) -> Figures:
         """Return the figures of the spikes of an epoch."""

@@ -145,6 +145,14 @@ class Rates:
                 found[:, number] = own[0] * course if own else rates
         return found
 
+    def at_update(
+        self, config: Config, program: Program, epoch: int, update: int, batches: int
+    ) -> tuple[float, np.ndarray]:
+        """Return the rate of ETA in an update of the run, and those of all tensors [tensors]."""
+        rates = self.rates(config, program.learning, epoch, update, 1, batches)
+        found = self.of_tensors(config, program, epoch, update, rates, batches)
+        return float(rates[0]), np.broadcast_to(found[0], len(program.tensors))
+
     def factors(
         self, config: Config, epoch: int, first_batch: int, count: int, batches: int
     ) -> np.ndarray:

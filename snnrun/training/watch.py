@@ -7,7 +7,7 @@ that end well, are not noticed (tests/training/test_watch.py, tests/test_noticed
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,28 +102,49 @@ def watched(config: Config, splits: Splits, program: Program) -> Watched:
     )
 
 
-def sizes(backend: Backend) -> dict[str, float]:
-    """Return name -> root mean square of what is trained in steps of the learning rate."""
+@dataclass(frozen=True, kw_only=True)
+class Stride:
+    """How far an update moves an array that is trained in steps of its learning rate.
+
+    Args:
+        rate: Its learning rate.
+        size: Root mean square of its values.
+    """
+
+    rate: float
+    size: float
+
+    @property
+    def share(self) -> float:
+        """The part of the size that an update moves."""
+        return self.rate / self.size if self.size else math.inf
+
+
+def strides(backend: Backend, rates: np.ndarray) -> list[Stride]:
+    """Return those of all that is trained in steps of learning rates, at ``rates`` [tensors]."""
     program = backend.program
     bounded = program.optimiser.optimiser.bounded
-    names = [tensor.name for tensor in program.tensors if bounded and tensor.states]
-    return {name: float(np.sqrt(np.mean(np.square(backend.get(name))))) for name in names}
+    return [
+        Stride(rate=float(rate), size=float(np.sqrt(np.mean(np.square(backend.get(tensor.name))))))
+        for tensor, rate in zip(program.tensors, rates, strict=True)
+        if bounded and tensor.states
+    ]
 
 
-def noticed(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> list[Notice]:
+def noticed(epochs: Columns, run: Watched, trained: Collection[Stride]) -> list[Notice]:
     """Return what there is to say of the last epoch, given all of them up to it.
 
     Args:
         epochs: The figures.
         run: What runs.
-        weights: As from ``sizes``.
+        trained: As from ``strides``, at the end of the last epoch.
     """
     fallen = [*_collapsed(epochs, run)]
     lost = fallen or [*_guessing(epochs, run)]
     return [
         *_silent(epochs, run, bool(fallen)),
         *lost,
-        *_at_rest(epochs, run, weights),
+        *_at_rest(epochs, run, trained),
         *_dropped(epochs, run),
     ]
 
@@ -228,21 +249,24 @@ def _what_lets_it_learn(epochs: Columns, run: Watched, *, too_large: bool) -> st
     return advice.usual_step(run.config) or change(run.config)
 
 
-def _at_rest(epochs: Columns, run: Watched, weights: Mapping[str, float]) -> Iterator[Notice]:
-    """Say that the learning rate is too small to change anything in the epochs that are left."""
-    rate, epoch = float(epochs["learning_rate"][-1]), _last(epochs)
+def _at_rest(epochs: Columns, run: Watched, trained: Collection[Stride]) -> Iterator[Notice]:
+    """Say that the learning rates are too small to change anything in the epochs that are left."""
+    epoch = _last(epochs)
     left = run.config.N_EPOCH - epoch - 1
-    if not weights or left < 1 or epoch < run.eased_in:
+    if not trained or left < 1 or epoch < run.eased_in:
         return
     if find_schedule(run.config.schedule.name).factor is not None:  # which ends as it was told to
         return
-    moves = rate * run.updates  # in an epoch, at most
-    size = min(weights.values())
-    if moves < STILL_EPOCH * size and moves * left < STILL_REST * size:
+    moves = max(stride.share for stride in trained) * run.updates  # in an epoch, at most
+    if moves < STILL_EPOCH and moves * left < STILL_REST:
+        rates = sorted({stride.rate for stride in trained})
+        of = f"a learning rate of {rates[0]:.2g}"
+        if rates[0] < rates[-1]:
+            of = f"learning rates of {rates[0]:.2g} to {rates[-1]:.2g}"
         yield Notice(
             what="no learning rate",
-            message=f"with a learning rate of {rate:.2g}, what is left of the run changes no "
-            f"weights by more than {moves * left / size:.1g} of their size. "
+            message=f"with {of}, what is left of the run changes no "
+            f"weights by more than {moves * left:.1g} of their size. "
             + advice.trying(advice.keep_learning(run.config)),
             epoch=epoch,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ from runs import SMALL, small
 from snnrun.config import from_dict
 from snnrun.datasets import load
 from snnrun.notice import Notice
-from snnrun.run import build_program
-from snnrun.training.watch import Watched, noticed, watched
+from snnrun.record import load_run
+from snnrun.run import build_program, train
+from snnrun.training.watch import Stride, Watched, noticed, watched
 
 HIDDEN = SMALL["NUM_HIDDEN"]
 SHARED = {"kind": "conv1d", "kernel": 1, "channels": 6}  # of 5 channels, so 30 neurons
 WELL = [0.5, 0.7, 0.8, 0.85, 0.9, 0.9, 0.91, 0.9]
-WEIGHTS = {"in_to_hid": 1.7, "hid_to_out": 0.9}
+SIZES = 1.7, 0.9  # of the weights to the hidden layer and to the output
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +76,18 @@ def epochs(run: Watched, accuracy: Sequence[float], **columns: Any) -> dict[str,
     return {k: np.broadcast_to(np.array(v, float), n) for k, v in (usual | given).items()}
 
 
+def trained(figures: Mapping[str, np.ndarray], *sizes: float) -> list[Stride]:
+    """Return arrays of these sizes that are trained with the learning rate of the last epoch."""
+    return [Stride(rate=float(figures["learning_rate"][-1]), size=size) for size in sizes]
+
+
 def kinds(found: Sequence[Notice]) -> list[str]:
     return [notice.what for notice in found]
 
 
 def found_in(run: Watched, accuracy: Sequence[float], **columns: Any) -> list[Notice]:
-    return noticed(epochs(run, accuracy, **columns), run, WEIGHTS)
+    figures = epochs(run, accuracy, **columns)
+    return noticed(figures, run, trained(figures, *SIZES))
 
 
 def test_nothing_is_noticed_in_a_run_that_goes_well(runs: Mapping[str, Watched]) -> None:
@@ -227,9 +235,34 @@ def test_a_learning_rate_that_moves_no_weight_is_noticed(
 
 def test_a_learning_rate_is_judged_by_the_size_of_the_weights(runs: Mapping[str, Watched]) -> None:
     figures = epochs(runs["plain"], [0.9] * 3, learning_rate=5e-6)
-    assert noticed(figures, runs["plain"], {"in_to_hid": 50.0, "hid_to_out": 60.0})
-    assert not noticed(figures, runs["plain"], {"in_to_hid": 50.0, "hid_to_out": 0.1})
-    assert not noticed(figures, runs["plain"], {})  # nothing is trained by it
+    assert noticed(figures, runs["plain"], trained(figures, 50.0, 60.0))
+    assert not noticed(figures, runs["plain"], trained(figures, 50.0, 0.1))
+    assert not noticed(figures, runs["plain"], [])  # nothing is trained by it
+
+
+@pytest.mark.parametrize(
+    ("eta", "output", "still", "said"),
+    [
+        (5e-7, 5e-3, False, ""),  # the output goes on learning
+        (5e-3, 5e-8, False, ""),  # the hidden layer does
+        (5e-7, 5e-8, True, "with learning rates of 5e-08 to 5e-07, what is left"),
+    ],
+)
+def test_learning_that_stands_still_is_judged_by_the_rates_of_all_groups(
+    tmp_path: Path, eta: float, output: float, still: bool, said: str
+) -> None:
+    keys = {"ETA": eta, "optimiser.rates": {"output": output}, "LR_EASE_IN_FACTOR": 1.0}
+    train(small(**keys, LOSS_TYPE="max"), tmp_path)
+    rows = load_run(tmp_path).warnings
+    found = [
+        str(m)
+        for w, m in zip(rows["what"], rows["message"], strict=True)
+        if w == "no learning rate"
+    ]
+    assert bool(found) == still
+    assert said in "".join(found)
+    if still:  # and what to try is larger for both
+        assert "optimiser.rates.output=" in found[0]
 
 
 def test_spikes_without_gradient_are_noticed_with_their_share(runs: Mapping[str, Watched]) -> None:
