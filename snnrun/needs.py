@@ -45,8 +45,11 @@ class Part:
 
 
 def require_memory_for_data(config: Config) -> None:
-    """Raise ResourceError if a data set that is generated has no room. Files say what they hold."""
-    if find(config.dataset.name).files:
+    """Raise ResourceError if a data set that is generated has no room in memory.
+
+    Files say what they hold.
+    """
+    if find(config.dataset.name).files or config.DATA_ON_DISK:
         return
     examples = sum(n or 0 for n in (config.N_TRAIN, config.N_VALIDATE, config.N_TEST))
     size = examples * (4 * (config.steps + 1) + 32)  # where each step starts; label and the like

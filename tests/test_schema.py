@@ -188,7 +188,12 @@ def test_a_key_without_effect_is_refused_and_accepted_where_it_has_one(name: str
             }
             layers = [{"size": 8, "forward": {"rule": "stdp"}, "recurrent": True}, {"size": 4}]
             rest |= {"ETA_FAC": 0.5, "W_REPORT_INTERVAL": 3, "network.layers": layers}
-            rest |= {"rule.feedback": "symmetric", "PATIENCE": 3, "dataset.name": "shd"}
+            rest |= {
+                "rule.feedback": "symmetric",
+                "PATIENCE": 3,
+                "dataset.name": "shd",
+                "backend.name": "native",
+            }
             rest |= {"rule.surrogate": "sigmoid", "rule.het_rho": 1.0, "rule.cut_every": 2}
             rest |= {"rule.cut_at": 2, "rule.cut_at_ms": 2.0, "DELAY_WIDTH": 2.0}
             rest |= {"schedule.name": "cosine", "schedule.warmup": 1.5}

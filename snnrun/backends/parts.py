@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snnrun.backends.base import Exchange
+from snnrun.datasets.spikes import SpikeData
 
 
 def part_of(size: int, exchange: Exchange | None) -> tuple[int, int]:
@@ -14,6 +15,16 @@ def part_of(size: int, exchange: Exchange | None) -> tuple[int, int]:
     if exchange is None:
         return 0, size
     return size * exchange.rank // exchange.ranks, size * (exchange.rank + 1) // exchange.ranks
+
+
+def read_ahead(
+    data: SpikeData, examples: np.ndarray, batch: int, exchange: Exchange | None
+) -> None:
+    """Have the system read this process's examples of mini-batches, where they are on a disk."""
+    if data.on_disk:
+        batches = [examples[first : first + batch] for first in range(0, len(examples), batch)]
+        own = [these[slice(*part_of(len(these), exchange))] for these in batches]
+        data.read_ahead(np.concatenate(own))
 
 
 def sum_over_ranks(exchange: Exchange, gradients: Sequence[np.ndarray], finite: bool) -> bool:

@@ -24,7 +24,7 @@ examples:
   tar xf spoken.tar.gz && snnrun resume spoken      # at another place
 """
 OUTPUT = "--output"
-OF_THIS_PLACE = ("OUT_DIR", "dataset.path", "backend.compiler", "backend.cache_dir")
+OF_THIS_PLACE = ("OUT_DIR", "DATA_ON_DISK", "dataset.path", "backend.compiler", "backend.cache_dir")
 
 
 def run(arguments: Sequence[str]) -> int:

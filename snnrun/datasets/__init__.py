@@ -24,7 +24,7 @@ from snnrun.datasets.choice import (
 )
 from snnrun.datasets.declaration import DataFile, DataSet, Part, Request, find
 from snnrun.datasets.files import data_folder, find_file, needed
-from snnrun.datasets.grid import Grid, with_channels_rescaled
+from snnrun.datasets.grid import Grid
 from snnrun.datasets.judgement import judged, judged_targets
 from snnrun.datasets.packing import Events, pack, to_steps
 from snnrun.datasets.recipe import recipe_of
@@ -107,7 +107,7 @@ def load_chosen(
     text = _description(dataset, parts["train"], chosen, lost)
     splits = Splits(**chosen, description=text, notices=notices)
     splits = replace(splits, notices=(*notices, *judged(config, splits, dataset)))
-    return with_channels_rescaled(splits, config.RESCALE_X, config.dataset.merge)
+    return grid.with_channels_rescaled(splits, config.RESCALE_X)
 
 
 def read_parts(config: Config, dataset: DataSet, choice: Choice, folder: Path) -> dict[str, Part]:

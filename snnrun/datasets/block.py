@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snnrun.datasets.packing import count_starts
+from snnrun.datasets.packing import starts_of
 from snnrun.datasets.spikes import Image, SpikeData
 
 
@@ -101,23 +101,19 @@ class Block:
         block = self.sorted()
         if merge:
             block = block._merged()
-        ends, k = block.ends, len(block)
+        ends = block.ends
         steps, channels = block.steps.astype(np.uint16), block.channels.astype(np.uint16)
         by_step = np.empty_like(channels)
         for at in block.slices():
             by_step[at] = channels[at].take(np.argsort(steps[at], kind="stable"))
-        step_pointers = np.zeros((k, self.n_steps + 1), np.uint32)
-        channel_pointers = np.zeros((k, self.n_channels + 1), np.uint32)
-        count_starts(steps, ends, step_pointers)
-        count_starts(channels, ends, channel_pointers)
         return SpikeData(
             n_steps=self.n_steps,
             n_channels=self.n_channels,
             n_classes=n_classes,
             offsets=ends,
-            step_pointers=step_pointers,
+            step_pointers=starts_of(steps, ends, self.n_steps),
             channel_by_step=by_step,
-            channel_pointers=channel_pointers,
+            channel_pointers=starts_of(channels, ends, self.n_channels),
             step_by_channel=steps,
             labels=labels.astype(np.int32),
         )
@@ -148,6 +144,7 @@ class Block:
 
 def take(data: SpikeData, examples: np.ndarray) -> Block:
     """Return the events of ``examples`` (indices into ``data``) in their order."""
+    data.read_ahead(examples, by_step=False)
     starts, stops = data.offsets[examples], data.offsets[examples + 1]
     steps = [data.step_by_channel[a:b] for a, b in zip(starts, stops, strict=True)]
     per_channel = np.diff(data.channel_pointers[examples].astype(np.int64), axis=1)

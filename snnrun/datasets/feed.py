@@ -1,6 +1,7 @@
 """Handing over the examples of a split, mini-batch by mini-batch, in the order of an epoch.
 
-Where the network is shown the data as they are, that is all. Otherwise blocks of mini-batches are
+Where the network is shown the data as they are, that is all; of those that are on a disk it is
+given no more at a time than are to be in memory together. Otherwise blocks of mini-batches are
 prepared in background threads, some ahead of the one that is asked for and on into the next epoch,
 so that no core waits and memory holds a few blocks, never a changed copy of the data. NumPy lets
 other threads run while it works, so threads do as well as processes and need no copies.
@@ -82,18 +83,20 @@ class Feed:
         return self._shown(epoch).numbers
 
     def serve(self, epoch: int, first: int, last: int) -> Served:
-        """Return mini-batches ``first`` .. ``last``, or as many of them as are prepared together.
+        """Return mini-batches ``first`` .. ``last``, or as many as are prepared, or read, together.
 
         Raises what went wrong in preparing them.
         """
-        shown = self._shown(epoch)
+        shown, data = self._shown(epoch), self._recipe.split.data
         if self._ahead is None:
+            if data.on_disk:
+                last = min(last, first + self._trials_per_block)
             here = self._range(first, last)
             numbers = shown.numbers[here]
             return Served(
                 first=first,
                 last=last,
-                data=self._recipe.split.data,
+                data=data,
                 examples=numbers,
                 numbers=numbers,
                 labels=shown.labels[here],

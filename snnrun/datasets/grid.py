@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from snnrun.datasets.block import take
 from snnrun.datasets.declaration import Part
 from snnrun.datasets.packing import ChannelError, Events, Start, pack, to_steps
 from snnrun.datasets.spikes import Courses, SpikeData, Splits, Targets
+from snnrun.datasets.store import growing
 from snnrun.errors import DataError
 
 # A small set in the layout of a public one may leave its last channels silent. With fewer than this
@@ -37,6 +39,7 @@ class Grid:
     start     time at which trials begin (ms), or "first": at the first event of each example
     input_ms  part of the trial that a latency code takes
     merge     several events of a channel in a step count as one
+    on_disk   folder that holds the events, or None: they are in memory
     """
 
     n_steps: int
@@ -44,11 +47,13 @@ class Grid:
     start: Start
     input_ms: float
     merge: bool
+    on_disk: Path | None = None
 
     @classmethod
     def of(cls, config: Any) -> Grid:
         """Return the grid of a configuration."""
         options, input_ms = config.dataset, config.dataset.input_ms
+        folder = config.DATA_ON_DISK
         if input_ms is not None and input_ms > config.TRIAL_MS:
             raise DataError(
                 f"dataset.input_ms={input_ms:g} is longer than the trial, "
@@ -61,6 +66,7 @@ class Grid:
             start=start if isinstance(start, str) else start / config.RESCALE_T,
             input_ms=float(config.TRIAL_MS if input_ms is None else input_ms),
             merge=options.merge,
+            on_disk=None if folder is None else Path(folder).expanduser(),
         )
 
     def put(self, part: Part) -> SpikeData:
@@ -73,7 +79,7 @@ class Grid:
                 raise
         else:
             few = count is not None and not _uses_most_channels(data)
-            return _with_channels(data, count()) if few else data  # type: ignore[misc]
+            return self._with_channels(data, count()) if few else data  # type: ignore[misc]
         return self._put(part, count())
 
     def _put(self, part: Part, n_channels: int) -> SpikeData:
@@ -92,6 +98,63 @@ class Grid:
             source=str(part.source),
             at_most_events=part.at_most_events,
             image=part.image,
+            on_disk=self.on_disk,
+        )
+
+    def _with_channels(self, data: SpikeData, n_channels: int) -> SpikeData:
+        """Return the data with as many channels; those that are left out have no events."""
+        if n_channels >= data.n_channels:
+            return data
+        width = n_channels + 1
+        pointers = growing(np.uint32, len(data) * width, self.on_disk, (width,))
+        for first in range(0, len(data), EXAMPLES_AT_A_TIME):
+            pointers.append(data.channel_pointers[first : first + EXAMPLES_AT_A_TIME, :width])
+        return replace(data, n_channels=n_channels, channel_pointers=pointers.finished())
+
+    def with_channels_rescaled(self, splits: Splits, factor: float) -> Splits:
+        """Return the splits with channel floor(c RESCALE_X) for channel c."""
+        if factor == 1.0:
+            return splits
+        done: dict[int, SpikeData] = {}
+        parts: dict[str, Any] = {}
+        for split in splits.all():
+            key = id(split.data)
+            if key not in done:
+                done[key] = self._rescaled(split.data, factor)
+            parts[split.name] = replace(split, data=done[key])
+        before, after = splits.train.data.n_channels, parts["train"].data.n_channels
+        description = f"{splits.description}; RESCALE_X: {before} channels to {after}"
+        return replace(splits, **parts, description=description)
+
+    def _rescaled(self, data: SpikeData, factor: float) -> SpikeData:
+        n_channels = max(1, ceil(data.n_channels * factor - CHANNEL_TOLERANCE))
+        exact = np.floor(np.arange(data.n_channels) * factor + CHANNEL_TOLERANCE).astype(np.int32)
+        table = np.minimum(exact, n_channels - 1)
+
+        def blocks() -> Iterator[Events]:
+            for first in range(0, len(data), EXAMPLES_AT_A_TIME):
+                block = take(data, np.arange(first, min(first + EXAMPLES_AT_A_TIME, len(data))))
+                yield Events(counts=block.counts, steps=block.steps, channels=table[block.channels])
+
+        moved = pack(
+            blocks(),
+            labels=data.labels,
+            n_steps=data.n_steps,
+            n_channels=n_channels,
+            n_classes=data.n_classes,
+            merge=self.merge,
+            speakers=data.speakers,
+            class_names=data.class_names,
+            at_most_events=data.n_events,
+            on_disk=self.on_disk,
+        )
+        return replace(
+            moved,
+            dropped=data.dropped + moved.merged,
+            merged=data.merged + moved.merged,
+            coverage=data.coverage,
+            targets=data.targets,
+            courses=data.courses,
         )
 
     def targets_of(self, part: Part) -> tuple[Targets | None, int]:
@@ -131,59 +194,3 @@ def _uses_most_channels(data: SpikeData) -> bool:
     """Return whether any example has events beyond the channels that a smaller set would have."""
     pointers = data.channel_pointers
     return bool((pointers[:, -1] != pointers[:, int(LEAST_USED * data.n_channels) - 1]).any())
-
-
-def _with_channels(data: SpikeData, n_channels: int) -> SpikeData:
-    """Return the data with as many channels; those that are left out have no events."""
-    if n_channels >= data.n_channels:
-        return data
-    pointers = np.ascontiguousarray(data.channel_pointers[:, : n_channels + 1])
-    pointers.flags.writeable = False
-    return replace(data, n_channels=n_channels, channel_pointers=pointers)
-
-
-def with_channels_rescaled(splits: Splits, factor: float, merge: bool) -> Splits:
-    """Return the splits with channel floor(c RESCALE_X) for channel c."""
-    if factor == 1.0:
-        return splits
-    done: dict[int, SpikeData] = {}
-    parts: dict[str, Any] = {}
-    for split in splits.all():
-        key = id(split.data)
-        if key not in done:
-            done[key] = _rescaled(split.data, factor, merge)
-        parts[split.name] = replace(split, data=done[key])
-    before, after = splits.train.data.n_channels, parts["train"].data.n_channels
-    description = f"{splits.description}; RESCALE_X: {before} channels to {after}"
-    return replace(splits, **parts, description=description)
-
-
-def _rescaled(data: SpikeData, factor: float, merge: bool) -> SpikeData:
-    n_channels = max(1, ceil(data.n_channels * factor - CHANNEL_TOLERANCE))
-    exact = np.floor(np.arange(data.n_channels) * factor + CHANNEL_TOLERANCE).astype(np.int32)
-    table = np.minimum(exact, n_channels - 1)
-
-    def blocks() -> Iterator[Events]:
-        for first in range(0, len(data), EXAMPLES_AT_A_TIME):
-            block = take(data, np.arange(first, min(first + EXAMPLES_AT_A_TIME, len(data))))
-            yield Events(counts=block.counts, steps=block.steps, channels=table[block.channels])
-
-    moved = pack(
-        blocks(),
-        labels=data.labels,
-        n_steps=data.n_steps,
-        n_channels=n_channels,
-        n_classes=data.n_classes,
-        merge=merge,
-        speakers=data.speakers,
-        class_names=data.class_names,
-        at_most_events=data.n_events,
-    )
-    return replace(
-        moved,
-        dropped=data.dropped + moved.merged,
-        merged=data.merged + moved.merged,
-        coverage=data.coverage,
-        targets=data.targets,
-        courses=data.courses,
-    )

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from snnrun.datasets.coverage import Coverage
 from snnrun.datasets.spikes import Image, SpikeData, check_limits
+from snnrun.datasets.store import growing
 from snnrun.errors import DataError
 
 BLOCK_EVENTS = 1 << 19  # events worked on at a time
@@ -117,6 +119,7 @@ def pack(
     start: Start = 0.0,
     image: Image | None = None,
     input_ms: float | None = None,
+    on_disk: Path | None = None,
 ) -> SpikeData:
     """Return the SpikeData of all examples in ``blocks``.
 
@@ -130,6 +133,7 @@ def pack(
              "first": at the first event of each example (dataset.start)
     image    (rows, columns, channels of a pixel) where channels are pixels, row by row
     input_ms  part of the trial that the latency code of values takes; by default all of it
+    on_disk  folder for files that hold the events and where they start, instead of memory
 
     Events outside the trial are dropped and counted, and ``coverage`` says where they lie. Raises
     DataError for times that are no numbers or infinite, channels that do not exist, labels out of
@@ -146,7 +150,7 @@ def pack(
         )
     if isinstance(blocks, Events):
         at_most_events, blocks = len(blocks.channels), [blocks]
-    packer = _Packer(len(labels), n_steps, n_channels, merge, source, at_most_events)
+    packer = _Packer(len(labels), n_steps, n_channels, merge, source, at_most_events, on_disk)
     clock = Clock(dt_ms, start, input_ms, n_steps)
     for block in blocks:
         packer.check(block)
@@ -218,14 +222,24 @@ class _Packer:
     """The arrays of a SpikeData while they grow."""
 
     def __init__(
-        self, n: int, n_steps: int, n_channels: int, merge: bool, source: str, room: int
+        self,
+        n: int,
+        n_steps: int,
+        n_channels: int,
+        merge: bool,
+        source: str,
+        room: int,
+        on_disk: Path | None,
     ) -> None:
         self.n_steps, self.n_channels, self.merge, self.source = n_steps, n_channels, merge, source
         self.offsets = np.zeros(n + 1, np.int64)
-        self.step_pointers = np.zeros((n, n_steps + 1), np.uint32)
-        self.channel_pointers = np.zeros((n, n_channels + 1), np.uint32)
-        self.channel_by_step = _Growing(room)
-        self.step_by_channel = _Growing(room)
+        self.step_pointers, self.channel_pointers = (
+            growing(np.uint32, n * width, on_disk, (width,))
+            for width in (n_steps + 1, n_channels + 1)
+        )
+        self.channel_by_step, self.step_by_channel = (
+            growing(np.uint16, room, on_disk) for _ in range(2)
+        )
         self.done = self.announced = self.outside = self.merged = 0
         nothing = np.full(n, np.nan)
         self.coverage = Coverage(source=source, steps=n_steps, first=nothing, last=nothing.copy())
@@ -270,13 +284,12 @@ class _Packer:
             again[ends[:-1][ends[:-1] < len(keys)]] = False  # first of an example: another trial
             keys, ends, gone = _without(keys, ends, again)
             self.merged += gone
-        rows = slice(first, first + k)
         self.channel_by_step.append(keys & 0xFFFF)
-        count_starts(keys >> 16, ends, self.step_pointers[rows])
+        self.step_pointers.append(starts_of(keys >> 16, ends, self.n_steps))
         turned = (keys << 16) | (keys >> 16)
         _sort_each(turned, ends)
         self.step_by_channel.append(turned & 0xFFFF)
-        count_starts(turned >> 16, ends, self.channel_pointers[rows])
+        self.channel_pointers.append(starts_of(turned >> 16, ends, self.n_channels))
         self.offsets[first + 1 : first + k + 1] = self.offsets[first] + ends[1:]
         self.done += k
 
@@ -304,9 +317,7 @@ class _Packer:
             raise DataError(f"{self.source}: {self.done} examples, but {len(labels)} labels")
         labels = labels.astype(np.int32)
         speakers = None if speakers is None else np.asarray(speakers).astype(np.int32)
-        by_step, by_channel = self.channel_by_step.trimmed(), self.step_by_channel.trimmed()
-        pointers = (self.offsets, self.step_pointers, self.channel_pointers)
-        for array in (*pointers, by_step, by_channel, labels, speakers):
+        for array in (self.offsets, labels, speakers):
             if array is not None:
                 array.flags.writeable = False
         return SpikeData(
@@ -314,10 +325,10 @@ class _Packer:
             n_channels=self.n_channels,
             n_classes=n_classes,
             offsets=self.offsets,
-            step_pointers=self.step_pointers,
-            channel_by_step=by_step,
-            channel_pointers=self.channel_pointers,
-            step_by_channel=by_channel,
+            step_pointers=self.step_pointers.finished(),
+            channel_by_step=self.channel_by_step.finished(),
+            channel_pointers=self.channel_pointers.finished(),
+            step_by_channel=self.step_by_channel.finished(),
             labels=labels,
             speakers=speakers,
             class_names=class_names,
@@ -326,25 +337,6 @@ class _Packer:
             image=image,
             coverage=self.coverage,
         )
-
-
-class _Growing:
-    """A uint16 vector that grows by resizing; memory reserved but never written is not in use."""
-
-    def __init__(self, room: int) -> None:
-        self.array = np.empty(room, np.uint16)
-        self.used = 0
-
-    def append(self, values: np.ndarray) -> None:
-        need = self.used + len(values)
-        if need > len(self.array):
-            self.array.resize(max(need, self.used + self.used // 8 + BLOCK_EVENTS), refcheck=False)
-        self.array[self.used : need] = values
-        self.used = need
-
-    def trimmed(self) -> np.ndarray:
-        self.array.resize(self.used, refcheck=False)
-        return self.array
 
 
 def _without(
@@ -362,10 +354,12 @@ def _sort_each(keys: np.ndarray, ends: np.ndarray) -> None:
         keys[start:stop].sort()
 
 
-def count_starts(values: np.ndarray, ends: np.ndarray, pointers: np.ndarray) -> None:
-    """Write where each value starts in its example; pointers [k, m+1] come in as zeros."""
-    k, m = pointers.shape[0], pointers.shape[1] - 1
+def starts_of(values: np.ndarray, ends: np.ndarray, m: int) -> np.ndarray:
+    """Return where each value, 0 .. m - 1, starts in its example: uint32 [k, m + 1]."""
+    k = len(ends) - 1
     index = np.repeat(np.arange(k, dtype=np.int64) * m, np.diff(ends))
     index += values
     counts = np.bincount(index, minlength=k * m).reshape(k, m)
+    pointers = np.zeros((k, m + 1), np.uint32)
     np.cumsum(counts, axis=1, out=pointers[:, 1:])
+    return pointers

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from snnrun.datasets.coverage import Coverage
+from snnrun.datasets.store import read_ahead
 from snnrun.errors import DataError
 from snnrun.notice import Notice
 
@@ -201,6 +202,26 @@ class SpikeData:
         if self.courses is not None:
             arrays += [self.courses.values, self.courses.rows]
         return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the events, and where they start, are on a disk and not in memory."""
+        return isinstance(self.step_pointers, np.memmap)
+
+    def read_ahead(
+        self, examples: np.ndarray, by_step: bool = True, by_channel: bool = True
+    ) -> None:
+        """Have the system read examples that are on a disk, in the orders in which they are used.
+
+        It does so while this process goes on. Without it each page is waited for.
+        """
+        first, last = self.offsets[examples], self.offsets[examples + 1]
+        if by_step:
+            read_ahead(self.step_pointers, examples, examples + 1)
+            read_ahead(self.channel_by_step, first, last)
+        if by_channel:
+            read_ahead(self.channel_pointers, examples, examples + 1)
+            read_ahead(self.step_by_channel, first, last)
 
     def events(self, example: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (steps, channels) of one example, sorted by (step, channel)."""

@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from snnrun.datasets.grid import Grid, with_channels_rescaled
+from snnrun.datasets.grid import Grid
 from snnrun.datasets.spikes import Split, Splits
 from snnrun.datasets.yinyang import CLASS_NAMES, R_BIG, YINYANG, classify, part_of
 from snnrun.errors import RecordError
@@ -62,10 +62,10 @@ def _predictions(records: Records, states: Iterable[Tensors]) -> Iterator[np.nda
     config, saved, xy = records.config, records.checkpoint, points()
     assert saved is not None
     assert records.opener is not None
-    data = Grid.of(config).put(part_of(xy, classify(*xy.T)))
+    grid = Grid.of(config)
+    data = grid.put(part_of(xy, classify(*xy.T)))
     train, test = (Split(name=n, data=data, examples=np.arange(len(xy))) for n in ("train", "test"))
-    splits = Splits(train=train, test=test)
-    splits = with_channels_rescaled(splits, config.RESCALE_X, config.dataset.merge)
+    splits = grid.with_channels_rescaled(Splits(train=train, test=test), config.RESCALE_X)
     assert splits.test is not None
     with records.opener(config, splits) as backend:
         for state in states:

@@ -29,6 +29,7 @@ NO_DIFFERENCE = (  # of what is learned
     "DEBUG_HIDDEN_N",
     "TIMING",
     "BUILD",
+    "DATA_ON_DISK",
     "backend.threads",
     "backend.cache_dir",
 )

@@ -148,6 +148,13 @@ KEYS = table(
         "it has as many on average as the training example with the fewest.",
         kind=AUGMENTATIONS,
     ),
+    text(
+        "DATA_ON_DISK",
+        "Folder, on a disk, of files that hold the spikes of the data while a run goes on, so that "
+        "they need not fit into memory. Target courses stay in memory.",
+        nullable=True, null="the spikes are kept in memory", changeable=BOTH,
+        active_if=(unless("backend.name", "genn"),),
+    ),
     number(
         "RESCALE_T",
         "Factor on the times of input spikes, before they are binned to steps and cut to TRIAL_MS.",

@@ -63,6 +63,7 @@ class CostsOfEpochs:
 
 def count_events(activations: np.ndarray, data: SpikeData, examples: np.ndarray) -> None:
     """Enter the events of examples into ``activations``, as of Results."""
+    data.read_ahead(examples, by_channel=False)
     sizes = np.diff(data.offsets)[examples]
     moved = data.offsets[examples] - np.cumsum(sizes) + sizes
     events = np.repeat(moved, sizes) + np.arange(sizes.sum())

@@ -32,6 +32,7 @@ KEYS: dict[str, Any] = {
     "N_INPUT_DELAY": 0,
     "INPUT_DELAY": 50.0,
     "SHUFFLE": True,
+    "DATA_ON_DISK": None,
 }
 OPTIONS = {
     "name": "yinyang",

@@ -140,6 +140,27 @@ def test_augmented_data_and_averaged_spikes_have_the_same_bits_on_ranks(tmp_path
 
 
 @pytest.mark.long
+def test_data_larger_than_the_memory_that_a_rank_may_have_train_from_a_disk(tmp_path: Path) -> None:
+    keys = {**TABLE, "N_TRAIN": 12_000, "N_VALIDATE": 0, "N_TEST": 32, "N_EPOCH": 1}
+    keys |= {"TRIAL_MS": 1000, "TAU_1": 100, "NUM_HIDDEN": 8, "MODEL_SEED": 1}  # 480 MB
+    words, limit = overrides(keys), ["sh", "-c", 'ulimit -d 400000 && exec "$@"', "sh"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert snnrun("train", *words, f"hydra.run.dir={one}").returncode == 0
+
+    def limited(*more: str) -> subprocess.CompletedProcess:
+        mpiexec, n, count, *line = on_ranks(2, "train", *words, *more, f"hydra.run.dir={two}")
+        return run([mpiexec, n, count, *limit, *line])
+
+    refused = limited()
+    assert refused.returncode == 2, refused.stdout
+    assert "memory" in refused.stderr
+    done = limited(f"DATA_ON_DISK={tmp_path / 'files'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_run(one, two)
+    assert not list((tmp_path / "files").iterdir())
+
+
+@pytest.mark.long
 def test_ranks_share_each_run_of_a_multirun(tmp_path: Path) -> None:
     words = [*WORDS, "-m", "NUM_HIDDEN=30,20"]
     one, two = tmp_path / "one", tmp_path / "two"

@@ -20,7 +20,7 @@ from snnrun.backends.courses import CourseFigures
 from snnrun.backends.interpreter.passes import Passes, Tape
 from snnrun.backends.interpreter.readouts import Outputs, Read, Readout
 from snnrun.backends.interpreter.traces import Traces
-from snnrun.backends.parts import part_of, sum_over_ranks
+from snnrun.backends.parts import part_of, read_ahead, sum_over_ranks
 from snnrun.backends.pattern import TrainFigures
 from snnrun.compile.program import DELAYS, PARAMETERS, WEIGHTS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
@@ -85,6 +85,7 @@ class NumpyBackend(Backend):
         noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``."""
+        read_ahead(data, examples, batch, self.exchange)
         rates = by_tensor(rates, self.program)
         call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
         call.shared = self.exchange is not None
@@ -104,6 +105,7 @@ class NumpyBackend(Backend):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning and without noise."""
+        data.read_ahead(examples)
         call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
         for first in range(0, len(examples), AT_ONCE):
             self._run(data, examples[first : first + AT_ONCE], NO_NOISE, call, first)

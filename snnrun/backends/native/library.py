@@ -21,6 +21,7 @@ from snnrun.backends.native.interface import (
     pointer,
     view_of,
 )
+from snnrun.backends.parts import read_ahead
 from snnrun.backends.pattern import TrainFigures
 from snnrun.compile.program import WEIGHTS, Program
 from snnrun.datasets.spikes import SpikeData
@@ -171,6 +172,7 @@ class NativeBackend(CompiledProgram, Backend):
         """Learn ``examples`` in order, in batches of ``batch``."""
         if self._patterns is not None and batch != 1:
             raise ConfigError(f"N_BATCH={batch}: loss {self.program.loss.name} needs N_BATCH=1")
+        read_ahead(data, examples, batch, self.exchange)
         ordered = np.ascontiguousarray(by_tensor(rates, self.program)[:, self._places])
         job = Job(
             batch=batch, train=1, rates=pointer(ordered, np.float64), updates=updates, **vars(noise)
@@ -184,6 +186,7 @@ class NativeBackend(CompiledProgram, Backend):
 
     def evaluate(self, data: SpikeData, examples: np.ndarray) -> Results:
         """Run ``examples`` without learning, dropout, noise and spike dropout."""
+        data.read_ahead(examples)
         job = Job(batch=EVALUATION_BATCH)
         return self._call(self._lib.snn_run, job, data, examples, self.no_activations())
 
