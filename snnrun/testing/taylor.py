@@ -24,23 +24,36 @@ ROUNDING = 1e-16  # of what the last terms may contribute, relative to the state
 
 
 class Series:
-    """A truncated power series of arrays, terms[k] s^k."""
+    """A power series of arrays, of which each term is computed once, when it is asked for.
+
+    So a term may depend on earlier ones of a series that is still to be found.
+
+    Args:
+        term: Returns the factor of s^k.
+    """
 
     __array_ufunc__ = None  # arrays leave arithmetic with a series to it
 
-    def __init__(self, terms: Sequence[Any]) -> None:
-        self.terms = list(terms)
+    def __init__(self, term: Callable[[int], Any]) -> None:
+        self._term = term
+        self._known: list[Any] = []
+
+    def __getitem__(self, k: int) -> Any:
+        while len(self._known) <= k:
+            self._known.append(self._term(len(self._known)))
+        return self._known[k]
 
     def _other(self, other: Any) -> Series:
         if isinstance(other, Series):
             return other
-        return Series([other, *(0.0 * self.terms[0] for _ in self.terms[1:])])
+        return Series(lambda k: other if k == 0 else 0.0 * self[0])
 
     def __add__(self, other: Any) -> Series:
-        return Series([a + b for a, b in zip(self.terms, self._other(other).terms, strict=True)])
+        one = self._other(other)
+        return Series(lambda k: self[k] + one[k])
 
     def __neg__(self) -> Series:
-        return Series([-a for a in self.terms])
+        return Series(lambda k: -self[k])
 
     def __sub__(self, other: Any) -> Series:
         return self + -self._other(other)
@@ -50,16 +63,18 @@ class Series:
 
     def __mul__(self, other: Any) -> Series:
         if not isinstance(other, Series):
-            return Series([a * other for a in self.terms])
-        return Series([_product(self.terms, other.terms, k) for k in range(len(self.terms))])
+            return Series(lambda k: self[k] * other)
+        return Series(lambda k: sum((self[i] * other[k - i] for i in range(k + 1)), 0.0))
 
     def __truediv__(self, other: Any) -> Series:
         if not isinstance(other, Series):
-            return Series([a / other for a in self.terms])
-        found: list[Any] = []
-        for k, term in enumerate(self.terms):
-            found.append((term - _product([0.0, *other.terms[1:]], found, k)) / other.terms[0])
-        return Series(found)
+            return Series(lambda k: self[k] / other)
+
+        def term(k: int) -> Any:
+            return (self[k] - sum((other[k - i] * found[i] for i in range(k)), 0.0)) / other[0]
+
+        found = Series(term)
+        return found
 
     def __rtruediv__(self, other: Any) -> Series:
         return self._other(other) / self
@@ -70,7 +85,7 @@ class Series:
         whole = int(np.max(power))  # a number in the equations
         if whole < 0:
             return 1.0 / self**-whole
-        found = self._other(1.0 + 0.0 * self.terms[0])
+        found = self._other(1.0)
         for _ in range(whole):
             found = found * self
         return found
@@ -81,51 +96,40 @@ class Series:
     __radd__, __rmul__ = __add__, __mul__
 
 
-def _product(a: Sequence[Any], b: Sequence[Any], k: int) -> Any:
-    """Return the sum of a_i b_(k - i), of those terms that there are."""
-    pairs = ((a[i], b[k - i]) for i in range(k + 1) if i < len(a) and k - i < len(b))
-    return sum((x * y for x, y in pairs), 0.0)
+def _from_slope(
+    x: Series, start: Callable[[Any], Any], slope: Callable[[Series], Series]
+) -> Series:
+    """Return the series h with h_0 = ``start`` of x_0, and h' = x' times ``slope`` of h."""
 
+    def term(k: int) -> Any:
+        if k == 0:
+            return start(x[0])
+        return sum((i * x[i] * of_slope[k - i] for i in range(1, k + 1)), 0.0) / k
 
-def _from_slope(a: Series, start: Any, slope: Callable[[list[Any]], list[Any]]) -> Series:
-    """Return the series h with h_0 = ``start`` and h' = a' times ``slope`` of its terms."""
-    rate = [i * term for i, term in enumerate(a.terms)]
-    found = [start]
-    for k in range(1, len(a.terms)):
-        found.append(_product(rate, slope(found), k) / k)
-    return Series(found)
+    found = Series(term)
+    of_slope = slope(found)
+    return found
 
 
 def exp(x: Any) -> Any:
     """Return exp of a series or an array, as the functions below."""
-    if not isinstance(x, Series):
-        return np.exp(x)
-    return _from_slope(x, np.exp(x.terms[0]), lambda found: found)
+    return _from_slope(x, np.exp, lambda h: h) if isinstance(x, Series) else np.exp(x)
 
 
 def log(x: Any) -> Any:
-    if not isinstance(x, Series):
-        return np.log(x)
-    inverse = (1.0 / x).terms
-    return _from_slope(x, np.log(x.terms[0]), lambda found: inverse)
+    return _from_slope(x, np.log, lambda _: 1.0 / x) if isinstance(x, Series) else np.log(x)
+
+
+def tanh(x: Any) -> Any:
+    return _from_slope(x, np.tanh, lambda h: 1.0 - h * h) if isinstance(x, Series) else np.tanh(x)
 
 
 def sqrt(x: Any) -> Any:
     return exp(log(x) * 0.5)
 
 
-def tanh(x: Any) -> Any:
-    if not isinstance(x, Series):
-        return np.tanh(x)
-
-    def slope(found: list[Any]) -> list[Any]:
-        return (1.0 - Series(found) * Series(found)).terms
-
-    return _from_slope(x, np.tanh(x.terms[0]), slope)
-
-
 def absolute(x: Any) -> Any:
-    return x * np.sign(x.terms[0]) if isinstance(x, Series) else np.abs(x)
+    return Series(lambda k: x[k] * np.sign(x[0])) if isinstance(x, Series) else np.abs(x)
 
 
 def larger(*given: Any) -> Any:
@@ -166,13 +170,18 @@ class Rates:
         States where ``still`` is true do not move.
         """
         terms = [x]
+        states = [_entry(terms, i) for i in range(x.shape[-1])]
+        found = self._rates(*states, *p)
         for k in range(ORDER):
-            series = [Series([term[..., i] for term in terms]) for i in range(x.shape[-1])]
-            found = self._rates(*series, *p)
-            rate = [f.terms[k] if isinstance(f, Series) else f * (k == 0) for f in found]
+            rate = [f[k] if isinstance(f, Series) else f * (k == 0) for f in found]
             rate = [np.broadcast_to(r, x.shape[:-1]) for r in rate]
             terms.append(np.where(still, 0.0, np.stack(rate, axis=-1)) / (k + 1))
         return np.array(terms)
+
+
+def _entry(terms: Sequence[Array], i: int) -> Series:
+    """Return the series of state i, as far as there are terms of all."""
+    return Series(lambda k: terms[k][..., i])
 
 
 def reach(terms: Array) -> float:
