@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 try:
@@ -16,13 +17,37 @@ except ImportError:  # not on Windows
 NO_LIMIT = 1 << 60  # groups without a limit of their own have about 2**63
 
 
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A machine on which several processes of one run share the memory.
+
+    Args:
+        name: Of the machine.
+        processes: How many they are.
+        free: Bytes that they can still take together; None where the system does not say it.
+    """
+
+    name: str
+    processes: int
+    free: int | None
+
+
 def available_memory(root: Path = Path("/")) -> int | None:
     """Return the bytes that this process can still take; None where the system does not say it.
 
     The least of what the system has free (caches included, which it gives back), what the control
-    groups of a container or a job leave, and what `ulimit -v` leaves. ``root`` is for tests.
+    groups of a container or a job leave, and what `ulimit -v` and `ulimit -d` leave. ``root`` is
+    for tests.
     """
-    found = [*_of_system(root), *_of_groups(root), *_of_limits(root)]
+    return _least([*_of_system(root), *_of_groups(root), *_of_limits(root)])
+
+
+def memory_of_node(root: Path = Path("/")) -> int | None:
+    """Return the bytes that processes like this one can still take together, as above."""
+    return _least([*_of_system(root), *_of_groups(root)])
+
+
+def _least(found: list[int]) -> int | None:
     return max(0, min(found)) if found else None
 
 
@@ -101,9 +126,10 @@ def _above(path: str, top: Path) -> list[Path]:
 def _of_limits(root: Path) -> Iterator[int]:
     if resource is None:
         return
-    most, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if most != resource.RLIM_INFINITY:
-        yield most - _kilobytes(root / "proc/self/status", "VmSize:")
+    for limit, held in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
+        most, _ = resource.getrlimit(limit)
+        if most != resource.RLIM_INFINITY:
+            yield most - _kilobytes(root / "proc/self/status", held)
 
 
 def _kilobytes(file: Path, name: str, unit: int = 1024) -> int:

@@ -7,8 +7,8 @@ runs took.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 from snnrun.backends.interpreter.backend import AT_ONCE
@@ -16,7 +16,7 @@ from snnrun.config import Config
 from snnrun.datasets import find
 from snnrun.errors import ResourceError
 from snnrun.keys.kinds import shown
-from snnrun.machine import available_memory, resident_memory, usable_cores
+from snnrun.machine import Node, available_memory, resident_memory, usable_cores
 from snnrun.network.build import find_learning, find_regulariser, find_rule
 from snnrun.network.delays import DelayKind
 from snnrun.network.network import Network, Population, Projection
@@ -44,25 +44,48 @@ class Part:
     keys: tuple[str, ...]
 
 
-def require_memory_for_data(config: Config) -> None:
+def require_memory_for_data(config: Config, nodes: Sequence[Node] = ()) -> None:
     """Raise ResourceError if a data set that is generated has no room in memory.
 
-    Files say what they hold.
+    Files say what they hold. ``nodes``: those of a run on several processes.
     """
     if find(config.dataset.name).files or config.DATA_ON_DISK:
         return
     examples = sum(n or 0 for n in (config.N_TRAIN, config.N_VALIDATE, config.N_TEST))
     size = examples * (4 * (config.steps + 1) + 32)  # where each step starts; label and the like
     keys = ("N_TRAIN", "N_VALIDATE", "N_TEST", "TRIAL_MS", "DT_MS")
-    _require(config, [Part(f"data of {examples:,} examples", size, keys)])
+    data = Part(f"data of {examples:,} examples", size, keys)
+    _require(config, [data])
+    for number, node in enumerate(nodes):
+        copies = _copies(number, node) + (number == 0)
+        _require_on(config, node, [replace(data, size=copies * size)])
 
 
-def require_memory(config: Config, network: Network) -> None:
+def require_memory(
+    config: Config, network: Network, nodes: Sequence[Node] = (), data: int = 0
+) -> None:
     """Raise ResourceError if the run would need more memory than there is, with what needs it.
 
     Data and network are in memory already.
+
+    Args:
+        config: Of the run.
+        network: Its network.
+        nodes: Those of a run on several processes, first that of this one.
+        data: Bytes of the data that such a run copies to each node.
     """
-    _require(config, parts_of(config, network))
+    parts = parts_of(config, network)
+    _require(config, parts)
+    for number, node in enumerate(nodes):
+        n = node.processes
+        of_all = [replace(p, what=f"{p.what}, of {n} ranks", size=n * p.size) for p in parts]
+        copied = Part("the data", _copies(number, node) * data, ("N_TRAIN", "DATA_ON_DISK"))
+        _require_on(config, node, [*of_all, copied])
+
+
+def _copies(number: int, node: Node) -> int:
+    """Return how many copies of the data a node gets beside those that rank 0 has: on node 0."""
+    return int(number > 0 or node.processes > 1)
 
 
 def parts_of(config: Config, network: Network) -> list[Part]:
@@ -264,18 +287,40 @@ def _require(config: Config, parts: list[Part]) -> None:
     wanted = sum(part.size for part in parts) + LIBRARIES
     if free is None or wanted <= free:
         return
-    large = sorted((p for p in parts if p.size >= SHARE * wanted), key=lambda p: -p.size)
-    by_key = config.by_key()
-    keys = dict.fromkeys(key for part in large for key in part.keys if by_key.get(key))
-    named = ", ".join(f"{key}={shown(by_key[key])}" for key in keys)
-    total = wanted + resident_memory()
+    total = size_in_words(wanted + resident_memory())
     raise ResourceError(
-        "\n".join(
-            [
-                f"{named}: the run would need about {size_in_words(total)} of memory, and "
-                f"{size_in_words(free)} are available here:",
-                *(f"  {size_in_words(part.size)} for {part.what}" for part in large),
-                "Choose smaller values, or a machine with more memory",
-            ]
-        )
+        f"{_keys(config, parts, wanted)}: the run would need about {total} of memory, and "
+        f"{size_in_words(free)} are available here:\n{_listed(parts, wanted)}"
+        "Choose smaller values, or a machine with more memory"
     )
+
+
+def _require_on(config: Config, node: Node, parts: list[Part]) -> None:
+    """Raise ResourceError if the processes of a node would together need more than it has."""
+    wanted = sum(part.size for part in parts) + node.processes * LIBRARIES
+    if node.free is None or wanted <= node.free:
+        return
+    raise ResourceError(
+        f"{_keys(config, parts, wanted)}: the {node.processes} ranks on {node.name} share its "
+        f"memory. They would need about {size_in_words(wanted)} more, and "
+        f"{size_in_words(node.free)} are available there:\n{_listed(parts, wanted)}"
+        "Start fewer ranks on a node, with more threads each (backend.threads), choose smaller "
+        "values, or nodes with more memory"
+    )
+
+
+def _large(parts: list[Part], wanted: int) -> list[Part]:
+    return sorted((p for p in parts if p.size >= SHARE * wanted), key=lambda p: -p.size)
+
+
+def _keys(config: Config, parts: list[Part], wanted: int) -> str:
+    """Return the keys that make the large parts large, with their values."""
+    by_key = config.by_key()
+    large = _large(parts, wanted)
+    keys = dict.fromkeys(key for part in large for key in part.keys if by_key.get(key))
+    return ", ".join(f"{key}={shown(by_key[key])}" for key in keys)
+
+
+def _listed(parts: list[Part], wanted: int) -> str:
+    large = _large(parts, wanted)
+    return "".join(f"  {size_in_words(part.size)} for {part.what}\n" for part in large)

@@ -36,7 +36,7 @@ from snnrun.network.build import (
     window_of,
 )
 from snnrun.network.network import Network
-from snnrun.parallel.open import open_shared
+from snnrun.parallel.open import nodes, open_shared
 from snnrun.plots.library import live_plots, require_plots
 from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.ending import noting_end
@@ -219,7 +219,7 @@ def _open(
 ) -> Opened:
     """Return the backend with the built program, which is closed with ``stack``."""
     network = network_of(config, splits)
-    require_memory(config, network)
+    require_memory(config, network, nodes(), splits.in_memory)
     program = program_of(config, network)
     return stack.enter_context(open_shared(program, config, paths.code, splits, reporter.build))
 
@@ -296,7 +296,7 @@ def _read(
     config: Config, paths: RunPaths, resume: bool, read: Callable[[Config], Splits]
 ) -> tuple[Splits, Fingerprint]:
     """Return the data and what tells them apart from others, which a run must not go on with."""
-    require_memory_for_data(config)
+    require_memory_for_data(config, nodes())
     splits = read(config)
     data = fingerprint(splits, config.N_TEST)
     if not resume:

@@ -15,11 +15,12 @@ from snnrun import errors, needs
 from snnrun.backends.native import of_threads
 from snnrun.backends.native.compiler import find_compiler
 from snnrun.config import from_dict
+from snnrun.datasets import load
 from snnrun.errors import ConfigError, ResourceError
-from snnrun.machine import available_memory, forget_peak_memory, peak_memory, usable_cores
+from snnrun.machine import Node, available_memory, forget_peak_memory, peak_memory, usable_cores
 from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
-from snnrun.run import train
+from snnrun.run import network_of, train
 
 # Stands between a program and the system, and gives it only so many threads, or no memory.
 SCARCE = r"""
@@ -218,12 +219,41 @@ def test_each_key_that_makes_a_run_large_is_named(
     assert named in str(error.value).partition(": the run would need")[0]
 
 
+def test_ranks_of_a_node_are_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = from_dict({**SMALL, "NUM_HIDDEN": 4000, "RECURRENT": True})
+    network = network_of(config, load(config))
+    own = sum(part.size for part in needs.parts_of(config, network)) + needs.LIBRARIES
+    monkeypatch.setattr(needs, "available_memory", lambda: own)
+    data = 1 << 30
+
+    def judge(*nodes: tuple[int, int]) -> None:
+        given = [Node(name=f"n{k}", processes=n, free=free) for k, (n, free) in enumerate(nodes)]
+        needs.require_memory(config, network, given, data)
+
+    judge((1, own), (2, 2 * own + data))  # rank 0 alone needs no copy of its data
+    with pytest.raises(
+        ResourceError, match=r"the 2 ranks on n0 share its memory\. They would need"
+    ):
+        judge((2, 2 * own + data - 1), (1, own + data))
+    with pytest.raises(ResourceError, match=r"NUM_HIDDEN=4000.*: the 1 ranks on n1 share"):
+        judge((2, 2 * own + data), (1, own + data - 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not keep the limit")
+def test_a_limit_on_the_memory_of_a_process_is_known() -> None:
+    program = "from snnrun.machine import available_memory; print(available_memory())"
+    line = ["sh", "-c", 'ulimit -d 400000 && exec "$@"', "sh", sys.executable, "-c", program]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert 0 < int(done.stdout) < 400_000 * 1024
+
+
 MEASURED = """
 import re
 from pathlib import Path
 from snnrun import needs
 from snnrun.config import from_dict
-from snnrun.run import train
+from snnrun.datasets import load
+from snnrun.run import network_of, train
 estimates = []
 def note(config, parts):
     estimates.append(sum(p.size for p in parts) + needs.LIBRARIES + needs.resident_memory())

@@ -17,8 +17,11 @@ from snnrun.run import build_program
 def follow(world: World) -> int:
     """Do what rank 0 asks for, until it says that it is done."""
     try:
-        while (order := world.order())[0] == "open":
-            _work(world, *order[1:])
+        while (order := world.order())[0] != "end":
+            if order[0] == "memory":
+                world.reply(world.memory())
+            else:
+                _work(world, *order[1:])
     except EOFError:  # rank 0 is gone, and with it this process
         return 1
     except Exception as error:

@@ -284,6 +284,12 @@ class Splits:
         """Return the splits that there are: train, then validation, then test."""
         return tuple(s for s in (self.train, self.validation, self.test) if s is not None)
 
+    @property
+    def in_memory(self) -> int:
+        """Memory that the data take which are not on a disk, in bytes."""
+        data = {id(split.data): split.data for split in self.all()}.values()
+        return sum(each.n_bytes for each in data if not each.on_disk)
+
 
 def left_out(*files: SpikeData) -> str:
     """Return what became of the events that are not used, as it goes on after those that are."""

@@ -13,6 +13,7 @@ from snnrun.compile.program import Program
 from snnrun.config import Config
 from snnrun.datasets.spikes import Splits
 from snnrun.errors import BuildError, ConfigError, SnnrunError
+from snnrun.machine import Node
 from snnrun.parallel.backend import SPLITS, Part, SharedBackend
 from snnrun.parallel.chain import Chain
 from snnrun.parallel.copies import Copies
@@ -57,6 +58,12 @@ def open_shared(
         finally:
             backend.close()
             ranks.folder = None
+
+
+def nodes() -> list[Node]:
+    """Return the nodes of the ranks, first that of rank 0; none where a process is alone."""
+    ranks = world()
+    return ranks.nodes() if ranks is not None else []
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import snnrun
 from snnrun.console import USER_ERROR, show
 from snnrun.errors import ConfigError, SnnrunError
+from snnrun.machine import Node, memory_of_node
 from snnrun.parallel import SWITCH
 from snnrun.parallel.copies import on_node
 from snnrun.parallel.links import First, Other
@@ -52,6 +53,7 @@ class World:
         node = on_node(comm)
         _share_cores(node)
         _share_gpus(node)
+        self._here = node.size if node.rank == 0 else 0  # ranks of a node, for the first of them
         one_node = node.size == comm.size
         node.Free()
         self._first = First(comm, one_node) if self.rank == 0 else None
@@ -78,6 +80,16 @@ class World:
             for what in own
             if theirs[what] != found[0][what]
         ]
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes with what they have now, first that of rank 0; for rank 0."""
+        self.tell("memory")
+        found = [self.memory(), *self.replies()]
+        return [node for node in found if node.processes]
+
+    def memory(self) -> Node:
+        """Return the node of which this rank is the first one; of the others, one without ranks."""
+        return Node(name=socket.gethostname(), processes=self._here, free=memory_of_node())
 
     def tell(self, *order: Any) -> None:
         """Have the other ranks do something; for rank 0."""

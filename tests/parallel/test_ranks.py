@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,12 @@ from runs import (
     snnrun,
     write_shd,
 )
+
+from snnrun.config import from_dict
+from snnrun.datasets import load
+from snnrun.machine import memory_of_node
+from snnrun.needs import parts_of
+from snnrun.run import network_of
 
 pytestmark = pytest.mark.mpi
 WORDS = overrides({**SMALL, **RECORDS, "N_EPOCH": 2})
@@ -79,7 +87,16 @@ def test_ranks_with_other_words_are_refused_with_the_difference(tmp_path: Path) 
     ("words", "what"),
     [
         (["dataset=pattern", "rule=superspike"], "rule=superspike changes weights while examples"),
-        (["-m", "MODEL_SEED=1,2", "hydra/launcher=joblib"], "share nothing with the ranks"),
+        pytest.param(
+            ["-m", "MODEL_SEED=1,2", "hydra/launcher=joblib"],
+            "share nothing with the ranks",
+            marks=pytest.mark.skipif(
+                not (
+                    find_spec("hydra_plugins") and find_spec("hydra_plugins.hydra_joblib_launcher")
+                ),
+                reason="hydra-joblib-launcher is not installed",
+            ),
+        ),
     ],
 )
 @pytest.mark.long
@@ -137,6 +154,23 @@ def test_augmented_data_and_averaged_spikes_have_the_same_bits_on_ranks(tmp_path
     done = ranks(2, "train", *overrides(keys), f"hydra.run.dir={two}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert_same_run(one, two)
+
+
+@pytest.mark.long
+def test_ranks_that_would_together_need_more_memory_than_their_node_has_are_refused(
+    tmp_path: Path,
+) -> None:
+    free, config = memory_of_node(), from_dict({**SMALL, "NUM_HIDDEN": 1000, "RECURRENT": True})
+    assert free is not None
+    found = [part.size for part in parts_of(config, network_of(config, load(config)))]
+    size = int(1000 * (0.5 * free / max(found)) ** 0.5)  # one process has room, three have not
+    refused = ranks(
+        3, "train", *WORDS, f"NUM_HIDDEN={size}", "RECURRENT=true", f"hydra.run.dir={tmp_path}/run"
+    )
+    assert refused.returncode == 2
+    assert f"NUM_HIDDEN={size}" in refused.stderr
+    assert f"the 3 ranks on {socket.gethostname()} share its memory" in refused.stderr
+    assert "Start fewer ranks on a node, with more threads each" in refused.stderr
 
 
 @pytest.mark.long
