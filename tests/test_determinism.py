@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 from long import long_but
 from oracle import Problem, problem
-from parity import TAUS, data_of, gradients_of, load_parameters, load_weights, native, program_of
+from parity import (
+    LARGE,
+    TAUS,
+    data_of,
+    gradients_of,
+    load_parameters,
+    load_weights,
+    native,
+    program_of,
+)
 from ranks_in_threads import on_ranks
 
 from snnrun.backends.base import Noise, Results
@@ -134,6 +143,34 @@ def test_training_has_the_same_bits_with_any_number_of_threads(name: str, batch:
     for backend, result in zip(backends[1:], results[1:], strict=True):
         assert_same_bits(backends[0], backend)
         assert_same_results(results[0], result)
+
+
+def test_threads_that_walk_a_trial_together_leave_the_same_bits() -> None:
+    drawn = problem(
+        *("alif", "max"),
+        recurrent=True,
+        hidden_layers=2,
+        sizes=(9, 600, 20),
+        t_ref=0.8,
+        seed=2,
+        examples=7,
+        grid=DT,
+    )  # three blocks of neurons in each layer, or more
+    program = program_of(drawn, DT, noise=0.02, spike_dropout=0.2)
+    found = []
+    for threads in (1, 2, 3, 9, 20):
+        backend = native(
+            program, precision="float32", threads=threads, flags=(*LARGE, "-DSNN_CORES=64")
+        )
+        load_weights(backend, drawn.weights)
+        load_parameters(backend, drawn)
+        noise = Noise(dropout=0.2, key=77, in_network=True)
+        result = backend.train(data_of(drawn, DT), np.arange(7), 4, np.full(2, 0.01), 0, noise)
+        found.append((backend, [result]))
+    assert found[0][1][0].layer_spikes[:, :2].min() > 100
+    for backend, results in found[1:]:
+        assert_same_bits(found[0][0], backend)
+        assert_same_results(found[0][1], results)
 
 
 # of one example fewer ranks than 16 have work, and of 50 the last mini-batch has few

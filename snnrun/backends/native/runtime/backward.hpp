@@ -260,12 +260,12 @@ template <class L> class Return {
                 work_.own_adjoints[k()].zero_rows(top, T);
         });
     }
-    // Step n of all blocks.
-    template <class Drive> void step(const Drive& drive, int n) {
+    // Step n of this thread's blocks.
+    template <class Drive, class Team> void step(const Drive& drive, int n, const Team& team) {
         if constexpr (M::SPIKING)
-            for (int b = 0; b < L::STRANDS; b++)
+            for (int b = team.first(L::STRANDS); b < team.end(L::STRANDS); b++)
                 jump_strand(work_, constants_, parameters_, held_after_, b, n);
-        for (int b = 0; b < L::BLOCKS; b++)
+        for (int b = team.first(L::BLOCKS); b < team.end(L::BLOCKS); b++)
             flow_block(work_, wide(), parameters_, held_after_, drive, b, n);
         collect_adjoints(work_, values_, n);
     }

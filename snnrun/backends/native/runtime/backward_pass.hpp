@@ -20,7 +20,7 @@ template <class P> struct Taken {
     bool fresh;
 };
 
-template <class P> struct BackwardPass : Walk<P> {
+template <class P, class Team = Alone> struct BackwardPass : Walk<P> {
     using Layers = typename P::Layers;
     using AllTensors = typename Map<Tensors, Layers>::type;
     using Trial = snn::Trial<P>;
@@ -31,14 +31,14 @@ template <class P> struct BackwardPass : Walk<P> {
     using AllByTarget = typename Map<ByTarget, Layers>::type;
     using AllAverages = typename Map<Averages, Layers>::type;
 
-    const ForwardPass<P>& forward;
+    const ForwardPass<P, Team>& forward;
     const AllTensors& value;
     const typename Map<Coefficients, Layers>::type& coefficients;
     const AllByTarget& by_target;
     const AllAverages& averages;
     const typename P::Plasticity& plasticity;
 
-    BackwardPass(const ForwardPass<P>& forward, const AllByTarget& by_target,
+    BackwardPass(const ForwardPass<P, Team>& forward, const AllByTarget& by_target,
                  const AllAverages& averages, const typename P::Plasticity& plasticity) :
         forward(forward), value(forward.value), coefficients(forward.coefficients),
         by_target(by_target), averages(averages), plasticity(plasticity) {}
@@ -108,6 +108,13 @@ template <class P> struct BackwardPass : Walk<P> {
 
     template <bool GATHER, int FIRST, int LAST>
     void group(const Taken* taken, int count, double scale, bool walked_in_parts) const {
+        if constexpr (Team::SEVERAL) {
+            if (forward.team.leads()) prepare_group<FIRST, LAST>(*taken->trial, scale);
+            forward.team.wait();
+            if (Layer<FIRST>::RECURRENT) walk<FIRST, LAST>(*taken, forward.team);
+            else if (forward.team.leads()) walk<FIRST, LAST>(*taken, Alone{});
+            return forward.team.wait();
+        }
         for (int i = 0; i < count; i++) prepare_group<FIRST, LAST>(*taken[i].trial, scale);
         if (walked_in_parts) return;
         const auto gather = [&](const Taken& of) {
@@ -121,7 +128,7 @@ template <class P> struct BackwardPass : Walk<P> {
                 begin_slot<FIRST, LAST>(taken[i]);
                 if constexpr (Layer<FIRST>::Model::DISCRETE)
                     walk_discrete<FIRST, LAST>(taken + i, 1);
-                else walk<FIRST, LAST>(taken[i]);
+                else walk<FIRST, LAST>(taken[i], Alone{});
                 gather(taken[i]);
             }
         }
@@ -242,7 +249,7 @@ template <class P> struct BackwardPass : Walk<P> {
     }
 
     // Walks a trial back through a group.
-    template <int FIRST, int LAST> void walk(const Taken& of) const {
+    template <int FIRST, int LAST, class All> void walk(const Taken& of, const All& all) const {
         using L = Layer<FIRST>;
         if constexpr (FIRST == 0 && L::TILED) {
             Trial& trial = *of.trial;
@@ -258,19 +265,21 @@ template <class P> struct BackwardPass : Walk<P> {
                             work.input_adjoint[0].part(b, p * Table<L>::S));
                     });
         } else {
-            walk_steps<FIRST>(of, std::make_integer_sequence<int, LAST - FIRST + 1>{});
+            walk_steps<FIRST>(of, all, std::make_integer_sequence<int, LAST - FIRST + 1>{});
         }
     }
 
-    template <int FIRST, int... I>
-    void walk_steps(const Taken& of, std::integer_sequence<int, I...>) const {
+    template <int FIRST, class All, int... I>
+    void walk_steps(const Taken& of, const All& all, std::integer_sequence<int, I...>) const {
         constexpr int LAST = FIRST + int(sizeof...(I)) - 1;
         Trial& trial = *of.trial;
         std::tuple<Return<Layer<FIRST + I>>...> walks{Return<Layer<FIRST + I>>(
             std::get<FIRST + I>(trial.work), std::get<FIRST + I>(value),
             std::get<FIRST + I>(coefficients).constants(), std::get<FIRST + I>(trial.held).at)...};
         const int top = std::max({std::get<I>(walks).top()...});
-        (std::get<I>(walks).begin(top, last_arrival<Layer<FIRST + I>>(trial, P::STEPS)), ...);
+        if (all.leads())
+            (std::get<I>(walks).begin(top, last_arrival<Layer<FIRST + I>>(trial, P::STEPS)), ...);
+        all.wait();
         const auto drive = [&]() -> decltype(auto) {
             if constexpr (LAST == COUNT - 1) return (trial.loss);
             else return Undriven{};
@@ -279,7 +288,7 @@ template <class P> struct BackwardPass : Walk<P> {
             std::get<0>(walks).blocks(drive(), top);
         } else if constexpr (!Layer<FIRST>::RECURRENT) {
             for (int n = top - 1; n >= 0; n--) {
-                std::get<0>(walks).step(drive(), n);
+                std::get<0>(walks).step(drive(), n, Alone{});
                 gather_step<FIRST, LAST>(of, n);
             }
         } else {
@@ -294,16 +303,17 @@ template <class P> struct BackwardPass : Walk<P> {
                         Walk<P>::template each_target<i()>([&](auto j, auto k) {
                             if constexpr (Layer<i()>::within(j()))
                                 add_targets_of_step<k()>(work, std::get<j()>(trial.work),
-                                                         std::get<j()>(value), n);
+                                                         std::get<j()>(value), n, all);
                         });
                 });
-                (std::get<I>(walks).step(Undriven{}, n), ...);
+                (std::get<I>(walks).step(Undriven{}, n, all), ...);
                 each_late_within<FIRST, LAST>([&](auto, auto j, auto k) {
                     auto& target = std::get<j()>(trial.work);
                     if (target.width == 0)
                         add_targets_of_arrivals<k()>(target, std::get<j()>(value), n);
                 });
                 gather_step<FIRST, LAST>(of, n);
+                all.wait();
             }
         }
     }

@@ -5,7 +5,8 @@
 // over it), all threads do
 //   1. the first layer's forward pass block by block, if it is not recurrent, so that the weights
 //      of a block are read from memory once for all trials;
-//   2. of each trial the rest of the forward pass and the backward pass;
+//   2. of each trial the rest of the forward pass and the backward pass; where there are fewer
+//      trials than threads and a layer is recurrent, some threads each trial, as a team;
 //   3. the gradients of weights. A thread takes a part of the neurons of a layer, for all trials:
 //      of a tiled layer it walks the part back, into a table that stays in its cache, and
 //      gathers from it.
@@ -40,20 +41,24 @@ template <class P> class Deferred : Walk<P> {
     static constexpr bool ON = First::LARGE && COUNT > 1 && First::LEARNS &&
                                by_gradient(static_cast<Layers*>(nullptr));
 
-    explicit Deferred(int threads)
-        : threads_(threads), tiled_(First::TILED && shared_well(parts<First>(), threads)) {
+    Deferred(int threads, const Barrier& of_all)
+        : threads_(threads), teams_(threads, of_all, BLOCKS),
+          tiled_(First::TILED && shared_well(parts<First>(), threads)) {
         if constexpr (ON) {
             size_t bytes = 0;
             each_layer([&](auto l) { bytes += l() > 0 || !tiled_ ? Layer<l()>::TABLE_BYTES : 0; });
             // tables should stay near, and the gradient be read and written seldom
             const size_t room = std::max(TABLES * threads, First::GRADIENT_BYTES / 2);
             wave_ = std::max(std::min<int>(MOST, int(room / (bytes + 1))), 2 * threads);
-            for (int t = 0; tiled_ && t < threads; t++) {
-                using T = Table<First>;
-                tables_.emplace_back(size_t(T::ROWS) * T::S * LANES);
-                tables_.back().zero();
-            }
+            if (tiled_) tables_.resize(threads);
         }
+    }
+
+    // What thread t works on is first written to by itself.
+    void begin(int t) {
+        if (tables_.empty()) return;
+        tables_[t].allocate(size_t(Table<First>::ROWS) * Table<First>::S * LANES);
+        tables_[t].zero();
     }
 
     // What a call with batches of up to `batch` examples begins with.
@@ -65,6 +70,10 @@ template <class P> class Deferred : Walk<P> {
             tables_.clear(), trials_.clear(), owner_.clear();
         }
         const int64_t trials = Trial::AVERAGED ? own : std::min<int64_t>(wave_, own);
+        if constexpr (TEAMS) {
+            const int64_t waves = std::max<int64_t>(1, (own + wave_ - 1) / wave_);
+            teams_.prepare(int((own + waves - 1) / waves));
+        }
         for (int64_t i = trials_.size(); i < trials; i++) {
             trials_.push_back(std::make_unique<Trial>(formula, i >= wave_ ? COUNT : int(tiled_)));
             if (i < wave_) owner_.push_back(int(i));
@@ -93,16 +102,31 @@ template <class P> class Deferred : Walk<P> {
             shares.take(t, part++, units, f);
             pool.barrier.wait();
         };
-        const auto walk_forward = [&](int i, int64_t example) {
+        const auto walk_forward = [&](const auto& forward, int i, int64_t example) {
             Trial& trial = *trials_[i];
-            if constexpr (!BLOCKWISE) forward.enter(trial, example);
+            if (!BLOCKWISE && forward.team.leads()) forward.enter(trial, example);
+            forward.team.wait();
             forward.template layers<false, BLOCKWISE>(trial);
-            finite &= std::isfinite(forward.finish(trial, example, scale));
+            if (forward.team.leads())
+                finite &= std::isfinite(forward.finish(trial, example, scale));
         };
-        const auto walk_back = [&](int i) {
-            hold_tables(i);
+        const auto walk_back = [&](const auto& backward, int i) {
+            if (backward.forward.team.leads()) hold_tables(i);
             const Taken<P> taken{trials_[i].get(), nullptr, false};
             backward.walks(&taken, 1, scale, tiled_);
+        };
+        // f(pass, trial) by whoever walks it, alone or in a team
+        const auto each_trial = [&](int count, auto f) {
+            if (!teams_.several()) return each(count, [&](int i) { f(backward, i); });
+            if constexpr (TEAMS)
+                teams_.each(t, count, [&](const Member& member, int i) {
+                    const ForwardPass<P, Member> there{{}, forward.value, forward.coefficients,
+                                                       forward.declared, forward.job,
+                                                       forward.emitted, member};
+                    f(BackwardPass<P, Member>(there, backward.by_target, averages,
+                                              backward.plasticity), i);
+                });
+            pool.barrier.wait();
         };
         const auto blocks_there = [&](int count, int64_t first) {
             if constexpr (BLOCKWISE) {
@@ -126,20 +150,23 @@ template <class P> class Deferred : Walk<P> {
         const auto start = [&](int w) { return int(own * w / waves); };
         if constexpr (Trial::AVERAGED) {
             blocks_there(int(own), from);
-            each(own, [&](int i) { walk_forward(i, from + i); });
+            each_trial(own, [&](const auto& pass, int i) {
+                walk_forward(pass.forward, i, from + i);
+            });
             if (t == 0) average_spikes(trials_, 0, own, size, ranks, averages);
             pool.barrier.wait();
             for (int w = 0; w < waves; w++) {
-                each(start(w + 1) - start(w), [&](int i) { walk_back(start(w) + i); });
+                each_trial(start(w + 1) - start(w),
+                           [&](const auto& pass, int i) { walk_back(pass, start(w) + i); });
                 gather(start(w), start(w + 1), w == 0);
             }
         } else {
             for (int w = 0; w < waves; w++) {
                 const int count = start(w + 1) - start(w);
                 blocks_there(count, from + start(w));
-                each(count, [&](int i) {
-                    walk_forward(i, from + start(w) + i);
-                    walk_back(i);
+                each_trial(count, [&](const auto& pass, int i) {
+                    walk_forward(pass.forward, i, from + start(w) + i);
+                    walk_back(pass, i);
                 });
                 gather(0, count, w == 0);
             }
@@ -171,6 +198,12 @@ template <class P> class Deferred : Walk<P> {
     }
 
   private:
+    template <class... Ls> static constexpr int most_blocks(std::tuple<Ls...>*) {
+        return std::max({Ls::RECURRENT ? Ls::BLOCKS : 1 ...});
+    }
+    static constexpr int BLOCKS = most_blocks(static_cast<Layers*>(nullptr));
+    static constexpr bool TEAMS = ON && BLOCKS > 1;
+
     // Trial i is given the tables that another one of its place in a wave had.
     void hold_tables(int i) {
         int& owner = owner_[i % wave_];
@@ -290,6 +323,7 @@ template <class P> class Deferred : Walk<P> {
     }
 
     const int threads_;
+    Teams teams_;
     bool tiled_, several_ = false;  // ranks share the mini-batches
     int wave_ = 0;
     std::vector<Buffer<Real>> tables_;            // [thread] of one part of a tiled layer

@@ -33,7 +33,7 @@ template <class P> class Engine : Walk<P> {
     // optimisers.
     // `connected`: of each projection, layer by layer.
     Engine(int threads, const double* numbers, const Connected* connected)
-        : pool_(threads), slotted_(threads, formula_), deferred_(threads) {
+        : pool_(threads), slotted_(threads, formula_), deferred_(threads, pool_.barrier) {
         each_layer([&](auto l) { numbers = std::get<l()>(coefficients_).take(numbers); });
         int number = 0;  // of a projection
         formula_ = Formula::of(numbers), numbers += Formula::NUMBERS;
@@ -58,7 +58,12 @@ template <class P> class Engine : Walk<P> {
             std::get<I>(by_target_).allocate();
         });
         learner_.allocated(value_, threads);
-        pool_.run([&](int t) { slotted_.begin(t); });
+        pool_.run([&](int t) {
+            slotted_.begin(t), deferred_.begin(t);
+            for (AllTensors* all : {&value_, &gradient_})
+                each_layer([&](auto l) { std::get<l()>(*all).zero(t, threads); });
+            learner_.zero(t);
+        });
     }
 
     // What the other side must know alike, and the tensors, which are numbered in this order.
@@ -94,7 +99,7 @@ template <class P> class Engine : Walk<P> {
         std::atomic<int64_t> bad_loss{-1}, bad_update{-1};
         std::atomic<int> failed_tensor{-1};
         const Ranks ranks{job};
-        Shares shares;
+        Shares shares(pool_.count());
         prepare(job, job.batch);
         pool_.run([&](int t) {
             const FlushDenormals guard;
@@ -132,7 +137,7 @@ template <class P> class Engine : Walk<P> {
     // Gradient of the mean loss of one batch, left in the gradient tensors.
     void gradient(Job& job) {
         const int slots = Slots(job.count, Ranks{job}).count;
-        Shares shares;
+        Shares shares(pool_.count());
         prepare(job, job.count);
         pool_.run([&](int t) {
             const FlushDenormals guard;

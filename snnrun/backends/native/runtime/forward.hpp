@@ -2,6 +2,7 @@
 #pragma once
 #include "delays.hpp"
 #include "events.hpp"
+#include "team.hpp"
 #include "threshold.hpp"
 
 namespace snn {
@@ -215,9 +216,10 @@ template <class L> class Course {
     void finish_steps(int n) {
         for (int c = 0; c < L::STRANDS; c++) finish(c, n);
     }
-    // Step n of all blocks. Returns whether a neuron may spike again.
-    template <class From, class Observer>
-    bool step(const Tensors<L>& weights, const From& from, Observer& observe, int n, bool tail) {
+    // Step n of this thread's blocks. Returns whether a neuron may spike again.
+    template <class From, class Observer, class Team = Alone>
+    bool step(const Tensors<L>& weights, const From& from, Observer& observe, int n, bool tail,
+              const Team& team = {}) {
         if constexpr (!L::DIRECT) send(work_, weights, from, n);
         bool alive = false;
         const auto block = [&](int b, auto& entered) {
@@ -225,7 +227,7 @@ template <class L> class Course {
                                  STRIDE, b, n, tail, entered);
         };
         if constexpr (L::DIRECT) {
-            for (int b = 0; b < L::BLOCKS; b++) {
+            for (int b = team.first(L::BLOCKS); b < team.end(L::BLOCKS); b++) {
                 OfBlock<L> entered;
                 const bool own = block(b, entered);
                 alive |= end_step(work_, entered, states() + b * L::B, STRIDE, b, n, own);

@@ -12,7 +12,9 @@ namespace snn {
 // Spikes that the outputs emitted in one example.
 struct Emitted { std::vector<int32_t> step, neuron; };
 
-template <class P> struct ForwardPass : Walk<P> {
+// Team: who walks a trial. The threads of one call the same functions, but for `enter` and
+// `finish`, which are for the first of them.
+template <class P, class Team = Alone> struct ForwardPass : Walk<P> {
     using Walk<P>::each_layer;
     using Layers = typename P::Layers;
     using Trial = snn::Trial<P>;
@@ -24,6 +26,7 @@ template <class P> struct ForwardPass : Walk<P> {
     const typename Map<Declared, Layers>::type& declared;
     const Job& job;
     std::vector<Emitted>& emitted;  // per example of the call
+    Team team{};
 
     // Example i of the call is laid before the trial.
     void enter(Trial& trial, int64_t i) const {
@@ -122,6 +125,10 @@ template <class P> struct ForwardPass : Walk<P> {
     template <int FIRST> static constexpr bool in_segments() {
         return Layer<FIRST>::Model::DISCRETE && !Kept::WHOLE;
     }
+    // Whether a team divides the steps of a group; others are walked by the first of its threads.
+    template <int FIRST> static constexpr bool divided() {
+        return Team::SEVERAL && Layer<FIRST>::RECURRENT;
+    }
     template <int I> auto constants() const { return std::get<I>(coefficients).constants(); }
 
     // Walks the layers of a group: layer I, which `before` come before.
@@ -167,12 +174,14 @@ template <class P> struct ForwardPass : Walk<P> {
     template <int FIRST, class... Observers>
     void walk(Trial& trial, Observers&... observers) const {
         using L = Layer<FIRST>;
+        if (!divided<FIRST>() && !team.leads()) return team.wait();
         if constexpr (!L::STEPWISE && !in_segments<FIRST>())
             forward_blocks<L>(std::get<FIRST>(trial.work), std::get<FIRST>(value),
                               constants<FIRST>(), trial, observers..., 0, L::BLOCKS);
         else
             steps<FIRST>(trial, std::make_integer_sequence<int, int(sizeof...(Observers))>{},
                          observers...);
+        team.wait();
     }
 
     // A segment of the steps of a group. Run again, it does the same to the last bit: it is the
@@ -191,13 +200,18 @@ template <class P> struct ForwardPass : Walk<P> {
     template <int FIRST, int... I, class... Observers>
     void steps(Trial& trial, std::integer_sequence<int, I...>, Observers&... observers) const {
         constexpr int T = P::STEPS;
+        const auto all = [&] {
+            if constexpr (divided<FIRST>()) return team;
+            else return Alone{};
+        }();
         std::tuple<Course<Layer<FIRST + I>>...> courses{
             Course<Layer<FIRST + I>>(std::get<FIRST + I>(trial.work), constants<FIRST + I>())...};
         const bool may_rest = (Course<Layer<FIRST + I>>::template rests<Observers>() && ...) &&
                               !(std::get<I>(courses).noisy() || ...);
         const int last =
             may_rest ? std::max({last_arrival<Layer<FIRST + I>>(trial, T)...}) : T;
-        (std::get<I>(courses).begin_steps(), ...);
+        if (all.leads()) (std::get<I>(courses).begin_steps(), ...);
+        all.wait();
         if constexpr (in_segments<FIRST>()) {
             constexpr int COUNT = (T + Kept::SEGMENT - 1) / Kept::SEGMENT;
             (std::get<FIRST + I>(trial.checkpoints).resize(COUNT), ...);
@@ -215,10 +229,11 @@ template <class P> struct ForwardPass : Walk<P> {
             const bool tail = may_rest && n >= last;
             bool alive = false;
             ((alive |= std::get<I>(courses).step(std::get<FIRST + I>(value), trial, observers, n,
-                                                 tail)),
+                                                 tail, all)),
              ...);
+            alive = all.any(alive, n);
             if (tail && !alive) {
-                (std::get<I>(courses).finish_steps(n + 1), ...);
+                if (all.leads()) (std::get<I>(courses).finish_steps(n + 1), ...);
                 break;
             }
         }

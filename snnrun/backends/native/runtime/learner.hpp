@@ -42,6 +42,10 @@ template <class P> class Learner : Walk<P> {
         });
         if (Optimiser::SCALED) squares_.resize(parts);
     }
+    void zero(int t) {  // thread t's share of the states
+        for (AllTensors& state : states_)
+            Walk<P>::each_layer([&](auto l) { std::get<l()>(state).zero(t, int(threads_)); });
+    }
     size_t tensors() const { return sizes_.size(); }
     AllTensors& state(int number) { return states_.at(number); }
 

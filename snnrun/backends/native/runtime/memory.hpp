@@ -12,6 +12,9 @@
 
 namespace snn {
 
+// Bytes that caches pass on together: what different threads write is so far apart.
+constexpr size_t LINE = 128;
+
 template <class T> class Buffer {
   public:
     Buffer() = default;
@@ -45,7 +48,12 @@ template <class T> class Buffer {
         size_ = n;
     }
     void swap(Buffer& other) { std::swap(data_, other.data_), std::swap(size_, other.size_); }
-    void zero() { std::memset(static_cast<void*>(data_), 0, size_ * sizeof(T)); }
+    void zero() { zero(0, 1); }
+    // Thread t's share: memory belongs to the node of the processor that first writes to it.
+    void zero(int t, int threads) {
+        const size_t from = size_ * t / threads, to = size_ * (t + 1) / threads;
+        std::memset(static_cast<void*>(data_ + from), 0, (to - from) * sizeof(T));
+    }
     size_t size() const { return size_; }
     T* data() { return data_; }
     const T* data() const { return data_; }

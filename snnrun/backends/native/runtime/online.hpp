@@ -77,7 +77,7 @@ template <class P> class OnlineEngine : Walk<P> {
             work.spikes.neuron.clear();
         });
         recorded_.clear();
-        Shares shares;
+        Shares shares(pool_.count());
         int64_t clock = job.clock;
         pool_.run([&](int t) {
             const FlushDenormals guard;

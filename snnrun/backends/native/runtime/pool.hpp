@@ -1,6 +1,7 @@
 // pool.hpp: threads that stay, and a barrier that spins briefly before it sleeps. What one of them
 // throws ends the work of all, and comes out of Pool::run; so does a thread that cannot be started.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <exception>
@@ -9,6 +10,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "memory.hpp"
 
 namespace snn {
 
@@ -20,12 +23,20 @@ static inline void pause_cpu() {
 #endif
 }
 
-// Waits until `condition` holds: spins for a few microseconds, then gives the core to others.
+// Waits until `condition` holds: spins for a few microseconds, then gives the core to others. Where
+// spinning has been of no use, it is tried for half as long the next time: the thread that is
+// waited for may want this core.
 template <class F> void wait_until(F condition) {
-    for (int i = 0; i < 4000; i++) {
-        if (condition()) return;
+    constexpr int LEAST = 30, MOST = 4000;
+    thread_local int spins = MOST;
+    for (int i = 0; i < spins; i++) {
+        if (condition()) {
+            spins = std::min(2 * spins, MOST);
+            return;
+        }
         pause_cpu();
     }
+    spins = std::max(spins / 2, LEAST);
     while (!condition()) std::this_thread::yield();
 }
 
@@ -34,7 +45,9 @@ struct GivenUp {};
 
 class Barrier {
   public:
-    explicit Barrier(int threads) : threads_(threads) {}
+    // `of_all`: a barrier of more threads; who gives up there has given up here.
+    explicit Barrier(int threads, const Barrier* of_all = nullptr)
+        : threads_(threads), broken_(of_all ? of_all->broken_ : own_broken_) {}
     void wait() {
         const int turn = turn_.load(std::memory_order_acquire);
         if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
@@ -53,8 +66,11 @@ class Barrier {
 
   private:
     const int threads_;
-    std::atomic<int> arrived_{0}, turn_{0};
-    std::atomic<bool> broken_{false};
+    std::atomic<bool> own_broken_{false};
+    std::atomic<bool>& broken_;
+    // each on a line of its own: who arrives does not disturb those that look at the turn
+    alignas(LINE) std::atomic<int> arrived_{0};
+    alignas(LINE) std::atomic<int> turn_{0};
 };
 
 // Runs one function on all threads; the caller is thread 0. Between calls the others sleep.
@@ -131,16 +147,19 @@ class Pool {
 };
 
 // Hands out the numbers 0 .. count - 1 of one part of the work after another to the threads, which
-// meet at a barrier between two parts.
-class Shares {
+// meet at a barrier between two parts. A thread begins with its own number, whose memory is likely
+// to be near; the others go to whoever is free.
+class alignas(LINE) Shares {
   public:
+    explicit Shares(int threads) : threads_(threads) {}
     template <class F> void take(int thread, int64_t part, int64_t count, F f) {
-        for (int64_t i; (i = next_[part % 2].fetch_add(1)) < count;) f(int(i));
+        for (int64_t i = thread; i < count; i = threads_ + next_[part % 2].fetch_add(1)) f(int(i));
         if (thread == 0) next_[(part + 1) % 2] = 0;
     }
 
   private:
     std::atomic<int64_t> next_[2] = {{0}, {0}};
+    const int threads_;
 };
 
 }  // namespace snn

@@ -173,14 +173,16 @@ template <class L> struct Tensors {
         else if constexpr (Own::DELAY == Delay::DENDRITIC) return L::WIDTH;
         else return size<K>();
     }
-    void allocate(const SynapseList* who) {
+    void allocate(const SynapseList* who) {  // contents are not set
         lists = who;
         each_projection<L>([&](auto k) {
             arrays[k()].allocate_dense(size<k()>());
             arrays[L::COUNT + k()].allocate(delays_size<k()>());
         });
         parameters().allocate(size_t(L::Model::PER_NEURON) * L::WIDTH);
-        for (auto& array : arrays) array.zero();
+    }
+    void zero(int t, int threads) {  // this thread's share
+        for (auto& array : arrays) array.zero(t, threads);
     }
     void allocate_split() {
         each_projection<L>([&](auto k) {

@@ -135,10 +135,10 @@ void gather_from_targets(Work<L>& work, Work<Above>& above, const Tensors<Above>
 }
 
 // Adds the sums over targets by projection K into a layer of the same group to from_targets of the
-// spikes of step n.
-template <int K, class L, class Target>
+// spikes of step n, of this thread's neurons.
+template <int K, class L, class Target, class Team>
 static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
-                                       const Tensors<Target>& weights, int n) {
+                                       const Tensors<Target>& weights, int n, const Team& team) {
     using Own = typename Target::template Into<K>;
     if (Own::LATE_ROWS && target.width == 0) return;  // when they arrive
     if constexpr (Own::ALONE) {
@@ -155,7 +155,7 @@ static inline void add_targets_of_step(Work<L>& work, Work<Target>& target,
     for (int b = 0; b < Target::BLOCKS; b++) {
         vf r[B];
         SNN_UNROLL for (int x = 0; x < B; x++) r[x] = shift(adjoints, b, n + 1, x);
-        for (int c = 0; c < L::STRANDS; c++) {
+        for (int c = team.first(L::STRANDS); c < team.end(L::STRANDS); c++) {
             auto& s = work.spikes[c];
             for (uint32_t e = s.start[n]; e < s.start[n + 1]; e++) {
                 const vf* row = vectors(weights.template rows<K>(b, c * L::STRAND + s.neuron[e]));

@@ -10,7 +10,7 @@ namespace snn {
 
 // One per thread; where the regulariser sees averages, one per example of a mini-batch; in Deferred
 // one per example of a wave, or of a mini-batch.
-template <class P> struct Trial : Walk<P> {
+template <class P> struct alignas(LINE) Trial : Walk<P> {
     using Walk<P>::each_layer;
     using Layers = typename P::Layers;
     template <class... Ls> static constexpr bool averaged(std::tuple<Ls...>*) {
