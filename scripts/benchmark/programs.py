@@ -106,10 +106,15 @@ def delayed(network: Network, variant: Variant | None, dt: float) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def load(program: Program, threads: int) -> NativeBackend:
-    """Build a program; return it with weights that are drawn as its projections say."""
+def load(program: Program, threads: int, flags: tuple[str, ...] = ()) -> NativeBackend:
+    """Build a program; return it with weights that are drawn as its projections say.
+
+    ``flags``: more of them for the compiler.
+    """
     code = generate(program, "float32")
-    built = build(code.source, find_compiler(), contraction=True, cache=cache_folder(None))
+    built = build(
+        code.source, find_compiler(), contraction=True, extra_flags=flags, cache=cache_folder(None)
+    )
     backend = NativeBackend(built.library, program, threads, code.numbers)
     draw = np.random.default_rng(1)
     spread = {p.name: (p.mean, p.std) for p in program.network.projections}

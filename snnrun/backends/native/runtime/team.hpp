@@ -5,11 +5,22 @@
 
 #include "pool.hpp"
 
-#ifndef SNN_CORES
-#define SNN_CORES std::thread::hardware_concurrency()  // tests let few cores count as many
+#if defined(__linux__)
+#include <sched.h>
 #endif
 
 namespace snn {
+
+// Cores that this process may use.
+static inline int usable_cores() {
+#if defined(SNN_CORES)
+    return SNN_CORES;  // tests let few count as many
+#elif defined(__linux__)
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+#endif
+    return int(std::thread::hardware_concurrency());
+}
 
 // A thread that walks trials alone.
 struct Alone {
@@ -62,7 +73,7 @@ class Teams {
             return (trials + teams - 1) / teams * (most + (members > 1 ? 0.5 : 0.0));
         };
         members_ = 1, meetings_.clear();
-        if (threads_ > int(SNN_CORES)) return;
+        if (threads_ > cores_) return;
         for (int m = 2; m <= std::min(blocks_, threads_); m++)
             if (time(m) < 0.8 * time(1) && time(m) < time(members_)) members_ = m;
         for (int n = 0; members_ > 1 && n < threads_ / members_; n++)
@@ -78,7 +89,7 @@ class Teams {
     }
 
   private:
-    const int threads_, blocks_;
+    const int threads_, blocks_, cores_ = usable_cores();
     const Barrier& of_all_;
     int members_ = 1;  // of each team
     std::vector<std::unique_ptr<Meeting>> meetings_;
