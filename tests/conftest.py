@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from not_run import leave_out, tell
 
 # Programs that tests build are kept between tests and between runs of the suite, apart from the
 # user's.
@@ -34,7 +35,6 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HAS_PYGENN = find_spec("pygenn") is not None
-NOT_RUN = pytest.StashKey[int]()
 
 
 @pytest.fixture
@@ -67,21 +67,13 @@ def users_flags(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.hookimpl(trylast=True)  # of what -m leaves
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs PyGeNN where it is not installed, and count it."""
-    needing = [item for item in items if item.get_closest_marker("genn")]
-    for item in () if HAS_PYGENN else needing:
-        item.add_marker(pytest.mark.skip(reason="PyGeNN is not installed"))
-    config.stash[NOT_RUN] = 0 if HAS_PYGENN else len(needing)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs PyGeNN where it is not installed."""
+    if not HAS_PYGENN:
+        needing = [item for item in items if item.get_closest_marker("genn")]
+        leave_out(needing, "PyGeNN is not installed; `snnrun doctor` says how to get it")
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say loudly that the genn backend was not tested."""
-    count = config.stash.get(NOT_RUN, 0)
-    if count:
-        terminalreporter.section("PyGeNN is not installed", yellow=True, bold=True)
-        terminalreporter.line(
-            f"{count} tests of the genn backend were NOT run. `snnrun doctor` says how to get it."
-        )
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested, here and in the folders below."""
+    tell(terminalreporter)

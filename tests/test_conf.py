@@ -67,6 +67,20 @@ def test_the_files_of_a_data_set_compose_the_defaults_and_no_other_key(
     assert values == {**defaults, "backend.name": backend, "rule.name": rule}
 
 
+# What superspike, the rule of dataset=pattern, does not take
+REFUSED = {
+    ("pattern", "recurrent"): "needs RECURRENT=false",
+    ("pattern", "layers"): "network.layers: rule=superspike",
+    ("pattern", "graph"): "network.populations: rule=superspike",
+}
+# Where there is no class to predict
+_NO_LABELS = ["COLLECT_CONFUSION=false", "REC_PREDICTIONS=false"]
+UNLABELLED = {"pattern": _NO_LABELS, "pattern_generation": _NO_LABELS}
+# Where neurons have no current that could be recorded
+_POTENTIALS = ["REC_NEURONS=[[hidden,V],[output,V]]"]
+WITHOUT_CURRENT = {"pattern_generation": _POTENTIALS, "evidence_accumulation": _POTENTIALS}
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("network", [name for name in GROUPS["network"] if name != "nir"])
@@ -82,21 +96,13 @@ def test_every_choice_of_network_and_record_works_with_every_data_set(
     dataset: str, network: str, record: str, preset: list[str]
 ) -> None:
     words = [f"dataset={dataset}", f"network={network}", f"record={record}", *preset]
-    if dataset == "pattern":  # there is no class to predict, and superspike knows no recurrence
-        refused = {
-            "recurrent": "needs RECURRENT=false",
-            "layers": "network.layers: rule=superspike",
-            "graph": "network.populations: rule=superspike",
-        }
-        if network in refused:
-            with pytest.raises(ConfigError, match=refused[network]):
-                checked(*words)
-            return
-        words += ["COLLECT_CONFUSION=false", "REC_PREDICTIONS=false"]
-    if dataset == "pattern_generation":
-        words += ["COLLECT_CONFUSION=false", "REC_PREDICTIONS=false"]
-    if dataset in ("pattern_generation", "evidence_accumulation") and record == "everything":
-        words.append("REC_NEURONS=[[hidden,V],[output,V]]")  # their neurons have no current
+    if refused := REFUSED.get((dataset, network)):
+        with pytest.raises(ConfigError, match=refused):
+            checked(*words)
+        return
+    words += UNLABELLED.get(dataset, [])
+    if record == "everything":
+        words += WITHOUT_CURRENT.get(dataset, [])
     config = checked(*words)
     assert config.network.name == network
     assert config.record.name == record

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import mpi
 import pytest
-
-NOT_RUN = pytest.StashKey[int]()
+from not_run import leave_out
 
 
 @pytest.hookimpl(trylast=True)  # of what -m leaves
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs ranks where none can run, and count it."""
-    why = mpi.missing()
-    needing = [item for item in items if why and item.get_closest_marker("mpi")]
-    for item in needing:
-        item.add_marker(pytest.mark.skip(reason=why))
-    config.stash[NOT_RUN] = len(needing)
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say loudly that ranks were not tried."""
-    count = config.stash.get(NOT_RUN, 0)
-    if count:
-        terminalreporter.section("MPI is not there", yellow=True, bold=True)
-        terminalreporter.line(f"{count} tests of ranks were NOT run: {mpi.missing()}")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs ranks where none can run."""
+    needing = [item for item in items if item.get_closest_marker("mpi")]
+    if needing and (why := mpi.missing()):
+        leave_out(needing, f"tests of ranks: {why}")

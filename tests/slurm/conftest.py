@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from not_run import leave_out
 from one_machine import Slurm
-
-NOT_RUN = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -26,20 +25,8 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 @pytest.hookimpl(trylast=True)  # of what -m leaves
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs a Slurm where none can run, and count it."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a Slurm where none can run."""
     needing = [item for item in items if "slurm" in getattr(item, "fixturenames", ())]
-    why = Slurm.missing() if needing else ""
-    for item in needing if why else ():
-        item.add_marker(pytest.mark.skip(reason=f"no Slurm: {why}"))
-    config.stash[NOT_RUN] = len(needing) if why else 0
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say loudly that Slurm was not tried."""
-    count = config.stash.get(NOT_RUN, 0)
-    if count:
-        terminalreporter.section("Slurm is not installed", yellow=True, bold=True)
-        terminalreporter.line(f"{count} tests of jobs of Slurm were NOT run: {Slurm.missing()}")
+    if needing and (why := Slurm.missing()):
+        leave_out(needing, f"no Slurm: {why}")
