@@ -86,7 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"connectivity", "crossval", "exchange", "gradcheck", "page", "parallel", "search"}
     | {"sweeps"},
     "cli": GROUND | {"commands", "parallel"},
-    "interface": TOLD | {"commands", "sweeps"},
+    "interface": TOLD | {"commands", "parallel", "sweeps"},
     "__init__": {"version"},
     "__main__": {"cli"},
 }

@@ -20,6 +20,7 @@ from snnrun.datasets.spikes import Split, Splits
 from snnrun.errors import ConfigError, DataError, RecordError, either
 from snnrun.interface.arrays import Pair, splits_of
 from snnrun.interface.keys import as_overrides
+from snnrun.interface.ranks import shared
 from snnrun.interface.scores import Scores
 from snnrun.interface.training import composed_of
 from snnrun.network.build import find_loss, initial_weights
@@ -100,6 +101,7 @@ class Evaluation:
 
 
 @brief
+@shared
 def evaluate(
     run: Run | str | Path | Mapping[str, Any],
     data: str | np.ndarray | Sequence[Pair] = "test",

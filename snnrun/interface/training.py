@@ -19,6 +19,7 @@ from snnrun.config import Config, flat, validate
 from snnrun.console import brief, find_users_modules
 from snnrun.errors import ConfigError
 from snnrun.interface.keys import as_overrides, native
+from snnrun.interface.ranks import shared
 from snnrun.interruption import Interrupted
 from snnrun.keys.kinds import plain as plain_value
 from snnrun.presets import NONE, UNKNOWN, Setting
@@ -34,6 +35,7 @@ from snnrun.training.early import OnEpoch
 
 
 @brief
+@shared
 def train(
     config: Config | Mapping[str, Any],
     folder: str | Path | None = None,
@@ -84,6 +86,7 @@ def train(
 
 
 @brief
+@shared
 def resume(
     run: Run | str | Path,
     keys: Mapping[str, Any] | None = None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,19 @@ OTHER_MPI = (
     "different MPIs. Use the mpiexec of the MPI that mpi4py was built for (python -m mpi4py "
     "--mpi-lib-version says which); with Slurm, srun --mpi=list shows what it offers, as "
     "srun --mpi=pmi2. To run each process by itself, set {switch}=0 in their environment"
+)
+OWN_RUNS = (
+    "\nRanks share each run, and must all ask for the same one. To have each do its own, set "
+    "{switch}=0 in their environment, and give each a folder of its own"
+)
+WATCH = """
+import select, sys
+if not select.select([sys.stdin], [], [], 10.0)[0]:
+    print(sys.argv[1], file=sys.stderr)
+"""
+WAITING = (
+    "snnrun: rank {rank} waits for ranks that have not called snnrun yet: all of them must reach "
+    "the script's first call. To have each do runs of its own, set {switch}=0 in their environment"
 )
 _world: list[World] = []  # of this process, if it is one of several
 
@@ -66,12 +81,16 @@ class World:
         elif self._other:
             self._other.watch(self.names[0], speaks=self.rank == 1)
 
-    def differences(self, words: Sequence[str]) -> list[str]:
-        """Return in what the ranks differ that must be alike; all ranks are told."""
+    def differences(self, asked: Mapping[str, str]) -> list[str]:
+        """Return in what the ranks differ that must be alike; all ranks are told.
+
+        Args:
+            asked: What they are to do, by names.
+        """
         own = {
             "snnrun": f"{__version__}, files {_digest()}",
             "Python": sys.version.split()[0],
-            "command line": command(*words),
+            **asked,
         }
         found = self.comm.allgather(own)
         return [
@@ -131,6 +150,27 @@ class World:
         )
 
 
+def join(launch: tuple[int, int, str], asked: Mapping[str, str], patient: bool = True) -> World:
+    """Return the ranks that were launched with this one, which watch each other from now on.
+
+    Args:
+        launch: What ``launched`` says.
+        asked: What they are to do, by names.
+        patient: Say nothing where others do not come for a while.
+
+    Raises:
+        ConfigError: There is no mpi4py, or that of another MPI; or the ranks differ.
+    """
+    with nullcontext() if patient else _saying_so(launch[0]):
+        ranks = begin(*launch[1:])
+    if differences := ranks.differences(asked):
+        _world.clear()
+        told = "" if patient else OWN_RUNS.format(switch=SWITCH)
+        raise ConfigError("the ranks must be alike:\n  " + "\n  ".join(differences) + told)
+    ranks.watch()
+    return ranks
+
+
 def begin(ranks: int, launcher: str) -> World:
     """Return the ranks that were launched with this one, as MPI knows them.
 
@@ -150,6 +190,21 @@ def begin(ranks: int, launcher: str) -> World:
     os.environ[SWITCH] = "0"  # for processes that this one starts
     _world.append(World(MPI.COMM_WORLD))
     return _world[0]
+
+
+@contextmanager
+def _saying_so(rank: int) -> Iterator[None]:
+    """Say that this rank waits for others if the block takes long: they may not be going to come.
+
+    Another process says it, since MPI lets no other thread of this one work while it waits.
+    """
+    words = [sys.executable, "-S", "-c", WATCH, WAITING.format(rank=rank, switch=SWITCH)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as watching:
+        try:
+            yield
+        finally:
+            assert watching.stdin
+            watching.stdin.close()
 
 
 def world() -> World | None:
@@ -210,14 +265,11 @@ def carry_out(
         follow: What the others do.
     """
     try:
-        ranks = begin(*launch[1:])
-        if differences := ranks.differences(words):
-            raise ConfigError("the ranks must be alike:\n  " + "\n  ".join(differences))
+        ranks = join(launch, {"command line": command(*words)})
     except SnnrunError as error:
         if launch[0] == 0:  # for all
             show(error)
         return USER_ERROR
-    ranks.watch()
     if ranks.rank:
         return follow(ranks)
     try:
