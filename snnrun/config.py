@@ -231,6 +231,19 @@ def _keys_of_own_optimiser(values: Mapping[str, Any]) -> dict[str, Key]:
         return {}
 
 
+def words_in(overrides: Iterable[str]) -> list[str]:
+    """Return overrides as they were typed, of Hydra's own node or of a file.
+
+    An interpolation in one of them is of the configuration, and not of the list.
+    """
+    words: Any = overrides
+    if type(overrides).__module__.startswith("omegaconf"):
+        from omegaconf import OmegaConf
+
+        words = OmegaConf.to_container(words, resolve=False)
+    return [str(word) for word in words]
+
+
 def flat(source: Any) -> dict[str, Any]:
     """Return name -> value of what ``validate`` takes, options as ``group.option``."""
     return _flatten(_to_plain(source))[0]

@@ -39,7 +39,7 @@ from snnrun.commands.compose import (
     words_of,
 )
 from snnrun.commands.orphans import ending_with_parent
-from snnrun.config import Config, conf_dir, validate
+from snnrun.config import Config, conf_dir, validate, words_in
 from snnrun.console import (
     USER_ERROR,
     announce,
@@ -89,7 +89,7 @@ def save(cfg: DictConfig, folder: Path, seed: int | None = None) -> None:
     if seed is not None and cfg.get("MODEL_SEED") != seed:
         OmegaConf.update(cfg, "MODEL_SEED", seed, force_add=True)
     own: Any = HydraConfig.instance().cfg
-    save_composed(RunPaths(folder), cfg, own.hydra.overrides.task, own)
+    save_composed(RunPaths(folder), cfg, words_in(own.hydra.overrides.task), own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ class Application:
         except SnnrunError as error:
             _note_refusal(folder, error)
             if not watched:
-                show(error, f"job {own.job.num} ({own.job.override_dirname})")
+                show(error, f"job {own.job.num} ({','.join(words_in(own.overrides.task))})")
             raise
 
     def run_of_sweep(

@@ -18,6 +18,7 @@ from snnrun.presets import NONE, file_of, read
 from snnrun.schema import GROUP_NAMES
 
 DATASET, PRESET = "dataset", "preset"
+OF_ITS_DATA_SET = "${dataset}"  # the preset of the name of each data set of a sweep
 PACKAGE = "# @package _global_"
 _HEADER = re.compile(r"\s*#\s*@package\s")
 
@@ -52,10 +53,12 @@ def choices_of(override: Any) -> list[str]:
     value = override.value()
     if override.is_sweep_override():
         # a glob has no list; a quoted text keeps its quotes beside it
-        return [str(getattr(item, "text", item)) for item in getattr(value, "list", [])]
-    if value is None:
-        return [NONE] if override.key_or_group == PRESET else ["null"]
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        chosen = [getattr(item, "text", item) for item in getattr(value, "list", [])]
+    elif value is None:
+        chosen = [NONE] if override.key_or_group == PRESET else ["null"]
+    else:
+        chosen = value if isinstance(value, list) else [value]
+    return [str(item) for item in chosen if not str(item).startswith("${")]
 
 
 def without_package(override: Any, folders: Sequence[Path]) -> Iterator[str]:
@@ -104,11 +107,10 @@ def with_data_set(
     recommended = [name for name in names if bringing.get(name) == name]
     if not recommended:
         return words
-    if len(recommended) == len(names):  # their presets come with them
-        value = ",".join(names)
-        mine, preset = f"{PRESET}=", [f"{PRESET}={value}"] if len(names) == 1 else []
-        words = [f"{DATASET}={value}" if word.startswith(mine) else word for word in words]
-        return [*words, *preset]  # in the place of the other: jobs are counted in this order
+    if len(recommended) == len(names):  # sweeps over data sets, whose jobs are counted in its place
+        mine, data_sets = f"{PRESET}=", f"{DATASET}={','.join(names)}"
+        words = [data_sets if word.startswith(mine) else word for word in words]
+        return [*words, f"{PRESET}={names[0] if len(names) == 1 else OF_ITS_DATA_SET}"]
     datasets = {name: bringing[name] for name in names if bringing.get(name)}
     if len(set(datasets.values())) > 1:
         raise ConfigError(_mixed(names, datasets, recommended))

@@ -31,7 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from snnrun.commands.arguments import CommandLine, check, parse
-from snnrun.config import Config, conf_dir, flat, validate
+from snnrun.config import Config, conf_dir, flat, validate, words_in
 from snnrun.errors import ConfigError, NoEffect, SnnrunError
 from snnrun.keys.kinds import shown
 from snnrun.presets import NONE, Setting, file_of, read
@@ -82,7 +82,7 @@ class Origin:
     @classmethod
     def of(cls, hydra: Any) -> Origin:
         """Return what Hydra's own node of a configuration, or its file of a run, says of it."""
-        overrides = [str(word) for word in hydra.overrides.task]
+        overrides = words_in(hydra.overrides.task)
         sources = hydra.runtime.config_sources
         folders = [Path(source.path) for source in sources if source.schema == "file"]
         choices = hydra.runtime.choices

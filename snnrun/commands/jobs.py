@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from snnrun.commands.compose import without_hydra
-from snnrun.config import differences, flat
+from snnrun.config import differences, flat, words_in
 from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.schema import BASE, DATASETS, SCHEMA
@@ -37,7 +37,7 @@ def asked_of(config: Any, name: str, words: Sequence[str]) -> Asked:
     """
     own = config.hydra
     params = [f"{key}={value}" for key, value in (own.sweeper.get("params") or {}).items()]
-    read = values_of([*params, *own.overrides.task])
+    read = values_of([*params, *words_in(own.overrides.task)])
     grid = str(own.sweeper.get("_target_", "")).endswith(GRID)
     swept = [words for words in read.values() if len(words) > 1]
     named = numbers_name_folders(config)
@@ -69,8 +69,16 @@ def values_of(words: Iterable[str]) -> dict[str, list[str]]:
         elif override.is_sweep_override():  # an interval, of a search
             found[key] = []
         else:
-            found[key] = [f"{key}={override.get_value_element_as_str()}"]
+            found[key] = [f"{key}={_text_of(override)}"]
     return found
+
+
+def _text_of(override: Any) -> str:
+    """Return the value of an override such that Hydra reads it again."""
+    value = override.value()
+    if isinstance(value, str) and "${" in value:  # of which it would escape the braces
+        return str(override.input_line).partition("=")[2]
+    return str(override.get_value_element_as_str())
 
 
 def enter(folder: Path, asked: Asked) -> Asked | None:

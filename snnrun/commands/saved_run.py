@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from snnrun.commands.arguments import of_mapping, parse, path_of, value_text
 from snnrun.commands.compose import Origin
 from snnrun.commands.typed import as_typed
-from snnrun.config import Config, flat, listed, validate
+from snnrun.config import Config, flat, listed, validate, words_in
 from snnrun.errors import CheckpointError, ConfigError
 from snnrun.files import is_temporary
 from snnrun.presets import NONE, Setting
@@ -178,7 +178,7 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
         ConfigError: An override that is not allowed, or a configuration that is wrong.
     """
     earlier_file = RunPaths(folder).resumed
-    earlier = list(OmegaConf.load(earlier_file)) if earlier_file.exists() else []
+    earlier = words_in(OmegaConf.load(earlier_file)) if earlier_file.exists() else []
     saved = OmegaConf.load(RunPaths(folder).config)
     if not isinstance(saved, DictConfig):
         raise ConfigError(f"{RunPaths(folder).config}: holds no configuration")
@@ -189,14 +189,14 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
         values |= {"LOAD_LAST": False, "LOAD_BEST": False}
     overrides = [as_typed(word) for word in overrides]
     given = read_overrides(overrides, command, values)
-    values |= dict(read_overrides([*map(str, earlier)], "resume", values) + given)
+    values |= dict(read_overrides(earlier, "resume", values) + given)
     _forget_other_backends(values, {name for name, _ in given})
     config = validate(values)
     if keep and values.get("MODEL_SEED") != config.MODEL_SEED:  # killed before it was written
         saved["MODEL_SEED"] = config.MODEL_SEED
         save_config(saved, RunPaths(folder).config)
     if keep and overrides:
-        save_config(OmegaConf.create([*map(str, earlier), *overrides]), earlier_file)
+        save_config(OmegaConf.create([*earlier, *overrides]), earlier_file)
     return config
 
 
@@ -242,7 +242,7 @@ def setting_of(folder: Path, config: Config) -> Setting:
         origin = Origin.of(OmegaConf.load(noted).hydra)
         suits = origin.suits(config.rule.name)
         return Setting(preset=origin.preset if suits else NONE, by_default=origin.by_default)
-    for word in map(str, OmegaConf.load(RunPaths(folder).overrides)):
+    for word in words_in(OmegaConf.load(RunPaths(folder).overrides)):
         group, _, name = word.partition("=")
         if group in ("preset", "dataset"):
             return Setting(preset=name, by_default=group == "dataset")

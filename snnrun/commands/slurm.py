@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from snnrun.commands.compose import Origin
 from snnrun.commands.jobs import GIVES_FOLDER
-from snnrun.config import conf_dir
+from snnrun.config import conf_dir, words_in
 from snnrun.errors import ConfigError, SnnrunError
 from snnrun.shell import Line, command
 from snnrun.slurm.submit import FOLDER, OPTIONS, SAME, Batch, queued, submit, submitted
@@ -74,7 +74,7 @@ def launch(
         )
     batch = Batch(
         sweep=str(sweep),
-        words=[word for word in map(str, own.overrides.hydra) if not _of_sweep(word)],
+        words=[word for word in words_in(own.overrides.hydra) if not _of_sweep(word)],
         folders=[str(f) for f in Origin.of(own).folders if f != conf_dir()],
         config_name=own.job.config_name,
         first=first,

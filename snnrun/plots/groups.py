@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from snnrun.config import flat
+from snnrun.config import flat, words_in
 from snnrun.keys.kinds import shown
 from snnrun.presets import NONE
 from snnrun.record.paths import RunPaths
@@ -149,7 +149,7 @@ def _telling(
 
 def _words(run: Run) -> Mapping[str, str]:
     file = run.paths.overrides
-    return overrides_of(OmegaConf.load(file)) if file.is_file() else {}
+    return overrides_of(words_in(OmegaConf.load(file))) if file.is_file() else {}
 
 
 def _order(value: Any) -> tuple[bool, float, str]:

@@ -57,6 +57,15 @@ def test_options_of_a_rule_are_given_and_swept_as_others_are(calls: Calls) -> No
     assert calls[-1][1].rule.w_max == 0.5
 
 
+@pytest.mark.parametrize("sweeper", ["grid", "basic"])
+def test_a_value_may_follow_another_that_is_swept(calls: Calls, capsys: Say, sweeper: str) -> None:
+    words = ["preset=none", "NAME=${LOSS_TYPE}_${ETA}", f"hydra/sweeper={sweeper}"]
+    assert main(["train", "-m", *words, "LOSS_TYPE=max,sum", "ETA=0.5"]) == 0
+    assert [config.NAME for _, config, *_ in calls] == ["max_0.5", "sum_0.5"]
+    assert main(["train", "-m", *words, "LOSS_TYPE=max", "ETA=-1"]) != 0
+    assert "ETA=-1: must be a number > 0" in "".join(capsys.readouterr())
+
+
 def test_a_failing_job_does_not_stop_the_others(calls: Calls, capsys: Say) -> None:
     assert main(["train", "ETA=1e-3,-1,1e-2", "-m"]) == 2
     assert [config.ETA for _, config, *_ in calls] == [0.001, 0.01]

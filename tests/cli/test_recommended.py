@@ -55,16 +55,46 @@ def test_without_any_preset_all_values_are_those_of_the_table(calls: Calls, word
     assert config == from_dict({"dataset": "mnist", "MODEL_SEED": 1})
 
 
-@pytest.mark.long
+def in_sweep(calls: Calls, *words: str) -> list[tuple[str, Setting, float]]:
+    """Return data set, setting and hidden neurons of the runs that a sweep starts."""
+    calls.clear()
+    assert main(["train", "-m", *words]) == 0
+    return [(c.dataset.name, named["setting"], c.NUM_HIDDEN) for _, c, _, named in calls]
+
+
 def test_a_sweep_takes_that_of_each_data_set(calls: Calls) -> None:
-    for words in (["dataset=yinyang,mnist"], ["preset=yinyang,mnist"]):
-        calls.clear()
-        assert main(["train", "-m", *words]) == 0
-        assert [named["setting"] for *_, named in calls] == [
-            by_default("yinyang"),
-            by_default("mnist"),
+    for words, start in (
+        (["dataset=yinyang,mnist"], by_default),
+        (["preset=yinyang,mnist"], lambda name: Setting(preset=name)),
+        (["preset=yinyang,mnist", "rule=stdp"], lambda name: Setting(preset=name)),
+        (["dataset=yinyang,mnist", "rule=stdp"], lambda _: TABLE),
+    ):
+        found = in_sweep(calls, *words)
+        assert [name for name, *_ in found] == ["yinyang", "mnist"]
+        assert [(s.preset, s.by_default) for _, s, _ in found] == [
+            (start(name).preset, start(name).by_default) for name in ("yinyang", "mnist")
         ]
-        assert [config.dataset.name for _, config, *_ in calls] == ["yinyang", "mnist"]
+
+
+@pytest.mark.parametrize("rule", [[], ["rule=stdp"]])
+def test_presets_that_were_named_stay_in_a_sweep_as_they_do_alone(
+    calls: Calls, rule: list[str]
+) -> None:
+    swept = in_sweep(calls, "preset=mnist,yinyang", *rule)
+    alone = [taken(calls, f"preset={name}", *rule) for name in ("mnist", "yinyang")]
+    assert swept == [(c.dataset.name, setting, c.NUM_HIDDEN) for c, setting in alone]
+    assert swept[0][2] == 600 != SCHEMA["NUM_HIDDEN"].default_of("mnist")
+
+
+def test_a_sweep_over_named_presets_is_added_to(calls: Calls) -> None:
+    words = ["preset=mnist,yinyang", "rule=stdp", "hydra.sweep.dir=sweep"]
+    assert in_sweep(calls, *words)[0][2] == 600
+    calls.clear()
+    assert main(["sweep", "add", "sweep", "NUM_HIDDEN=20"]) == 0
+    added = [(c.dataset.name, c.ETA, named["setting"]) for _, c, _, named in calls][-2:]
+    preset = taken(calls, "preset=mnist", "rule=stdp")[0]
+    assert added[0] == ("mnist", preset.ETA, Setting(preset="mnist"))
+    assert (added[1][0], added[1][2]) == ("yinyang", Setting(preset="yinyang"))
 
 
 def test_a_sweep_compares_it_with_other_presets_of_the_data_set(calls: Calls, capsys: Say) -> None:
