@@ -78,7 +78,10 @@ def backend_of(
     if name == "clipped":
         clipped = optimiser_of(GENERAL | {"optimiser.clip_norm": 0.01})
         program = replace(program, optimiser=clipped)
-    backend = native(program, precision=precision, contraction=contraction, threads=threads)
+    flags = LARGE if name == "large" else ()
+    backend = native(
+        program, precision=precision, contraction=contraction, threads=threads, flags=flags
+    )
     load_weights(backend, drawn.weights)
     load_parameters(backend, drawn)
     return backend

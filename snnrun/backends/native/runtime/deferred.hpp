@@ -10,8 +10,11 @@
 //   3. the gradients of weights. A thread takes a part of the neurons of a layer, for all trials:
 //      of a tiled layer it walks the part back, into a table that stays in its cache, and
 //      gathers from it.
-// There is one gradient, and each number of it is a sum over trials in their order, whoever makes
-// it: the bits do not depend on the number of threads, or of trials in a wave.
+// Slots have at least LEAST trials. The first one's gradient is the sum of those that follow too,
+// as each is added to it when it is complete: there are two in all, or, where several processes
+// share a mini-batch, one for each slot of those that are not the first. Each number is a sum over
+// trials in their order, whoever makes it: the bits do not depend on the number of threads, or of
+// trials in a wave.
 #pragma once
 #include "pool.hpp"
 #include "backward_pass.hpp"
@@ -34,10 +37,10 @@ template <class P> class Deferred : Walk<P> {
     }
     static constexpr size_t TABLES = size_t(2) << 20;  // bytes of tables that a thread has in work
     static constexpr int MOST = 64;                     // trials of a wave
-    using Range = typename SumOverRanks<P>::Range;
     static constexpr bool BLOCKWISE = First::TILED && First::BLOCKS > 1;
 
   public:
+    static constexpr int LEAST = 8;
     static constexpr bool ON = First::LARGE && COUNT > 1 && First::LEARNS &&
                                by_gradient(static_cast<Layers*>(nullptr));
 
@@ -61,13 +64,16 @@ template <class P> class Deferred : Walk<P> {
         tables_[t].zero();
     }
 
-    // What a call with batches of up to `batch` examples begins with.
-    void prepare(const typename P::Formula& formula, int64_t batch, const Ranks& ranks,
-                 AllAverages& averages) {
-        const int64_t own = (batch + ranks.ranks - 1) / ranks.ranks;
-        if (ranks.several() && (!several_ || wave_ < own)) {
-            several_ = true, tiled_ = false, wave_ = std::max(wave_, int(own));
-            tables_.clear(), trials_.clear(), owner_.clear();
+    // What a call with batches of `batch` examples begins with, and one of the `rest`.
+    void prepare(const typename P::Formula& formula, int64_t batch, int64_t rest,
+                 const Ranks& ranks,
+                 const typename Map<Declared, Layers>::type& declared, AllAverages& averages) {
+        int64_t own = 0;
+        for (const int64_t size : {batch, rest}) {
+            if (size == 0) continue;
+            const Slots slots(size, ranks, LEAST);
+            for (int s = slots.begin; s < slots.end; s++) slots_.allocate(place(slots, s), declared);
+            own = std::max(own, slots.first(slots.end) - slots.first(slots.begin));
         }
         const int64_t trials = Trial::AVERAGED ? own : std::min<int64_t>(wave_, own);
         if constexpr (TEAMS) {
@@ -87,16 +93,24 @@ template <class P> class Deferred : Walk<P> {
         }
     }
     std::vector<std::unique_ptr<Trial>>& trials() { return trials_; }
+    SlotGradients<P>& slots() { return slots_; }
+    // Those of a mini-batch that hold something, of this rank.
+    static Slots held(int64_t size, const Ranks& ranks) {
+        Slots slots(size, ranks, LEAST);
+        if (slots.begin == 0) slots.end = std::min(slots.end, 1);
+        return slots;
+    }
 
-    // The examples [from, from + size), one mini-batch; called by every thread t. `gradient` is
-    // overwritten; where ranks share the mini-batch, nothing is gathered, and all trials of this
-    // rank are kept for `sum`. Returns whether the losses that this thread has seen are finite.
-    bool run(int t, Pool& pool, Shares& shares, int64_t& part, const ForwardPass<P>& forward,
-             const BackwardPass<P>& backward, AllTensors& gradient, AllAverages& averages,
-             const Ranks& ranks, int64_t from, int64_t size) {
+    // The examples [from, from + size), one mini-batch, or this rank's of them; called by every
+    // thread t. Slots are overwritten. Returns whether the losses that this thread has seen are
+    // finite.
+    bool run(int t, Pool& pool, Shares& shares, int64_t& part, const BackwardPass<P>& backward,
+             AllAverages& averages, const Ranks& ranks, int64_t from, int64_t size) {
+        const ForwardPass<P>& forward = backward.forward;
         const double scale = 1.0 / double(size);
-        from += ranks.first_of(size);
-        const int64_t own = ranks.end_of(size) - ranks.first_of(size);
+        const Slots slots(size, ranks, LEAST);
+        const int64_t first = slots.first(slots.begin), own = slots.first(slots.end) - first;
+        from += first;
         bool finite = true;
         const auto each = [&](int64_t units, auto f) {
             shares.take(t, part++, units, f);
@@ -128,22 +142,16 @@ template <class P> class Deferred : Walk<P> {
                 });
             pool.barrier.wait();
         };
-        const auto blocks_there = [&](int count, int64_t first) {
+        const auto blocks_there = [&](int count, int64_t from) {
             if constexpr (BLOCKWISE) {
-                each(count, [&](int i) { forward.enter(*trials_[i], first + i); });
+                each(count, [&](int i) { forward.enter(*trials_[i], from + i); });
                 each(int64_t(First::BLOCKS) * count,
                      [&](int u) { forward.first_layer(*trials_[u % count], u / count); });
             }
         };
-        const auto arrays = [&](auto layer, int number) {
-            auto& own = std::get<layer()>(gradient);
-            return number < Layer<layer()>::COUNT ? own.arrays[number].data()
-                                                  : own.parameters().data();
-        };
-        const auto gather = [&](int first, int end, bool fresh) {
-            if (ranks.several()) return;
+        const auto gather = [&](int trial, int64_t example, int count) {
             each(all_units(), [&](int u) {
-                gather_unit<0>(t, u, backward, arrays, first, end, fresh);
+                gather_unit<0>(t, u, backward, slots, trial, example, count);
             });
         };
         const int waves = int((own + wave_ - 1) / wave_);
@@ -158,7 +166,7 @@ template <class P> class Deferred : Walk<P> {
             for (int w = 0; w < waves; w++) {
                 each_trial(start(w + 1) - start(w),
                            [&](const auto& pass, int i) { walk_back(pass, start(w) + i); });
-                gather(start(w), start(w + 1), w == 0);
+                gather(start(w), first + start(w), start(w + 1) - start(w));
             }
         } else {
             for (int w = 0; w < waves; w++) {
@@ -168,33 +176,10 @@ template <class P> class Deferred : Walk<P> {
                     walk_forward(pass.forward, i, from + start(w) + i);
                     walk_back(pass, i);
                 });
-                gather(0, count, w == 0);
+                gather(0, first + start(w), count);
             }
         }
         return finite;
-    }
-
-    // Leaves in `sums` the gradient of a mini-batch of `size` that ranks share; called by every
-    // thread t, after `run`. All threads work on a stage, each on some of its rows.
-    void sum(int t, Pool& pool, Shares& shares, int64_t& part, const BackwardPass<P>& backward,
-             const Ranks& ranks, SumOverRanks<P>& sums, int64_t size) {
-        const int64_t first = ranks.first_of(size);
-        const int own = int(ranks.end_of(size) - first);
-        int tensor = 0, unit = 0;
-        each_layer([&](auto layer) {
-            constexpr int I = decltype(layer)::value;
-            const auto arrays = [&](auto, int number) { return sums.sum(tensor + number); };
-            for (int u = 0; u < units<I>(); u += threads_) {
-                const auto starts = [&](int number) { return sums.offset(tensor + number); };
-                sums.stage(t, ranks, pool, ranges<I>(u, starts), [&] {
-                    shares.take(t, part++, own > 0 ? threads_ : 0, [&](int i) {
-                        gather_unit<0>(t, unit + u + i, backward, arrays, 0, own, first == 0);
-                    });
-                });
-            }
-            tensor += Layer<I>::COUNT + (Layer<I>::Model::PER_NEURON > 0);
-            unit += units<I>();
-        });
     }
 
   private:
@@ -221,12 +206,7 @@ template <class P> class Deferred : Walk<P> {
     // Units of gathering: parts of the neurons, each in `pieces` of its rows.
     template <int I> int pieces() const {
         if (I == 0 && tiled_) return 1;
-        if (several_) return stages_of_part<I>() * threads_;
         return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
-    }
-    // Stages of a sum over ranks, which do not depend on the number of threads.
-    template <int I> static constexpr int stages_of_part() {
-        return std::max(1, std::min<int>(64 / parts<Layer<I>>(), Layer<I>::GRADIENT_BYTES >> 17));
     }
     // Of the `rows` of a projection, the first one of a piece.
     template <int I, int ROWS> int first_row(int piece) const {
@@ -241,60 +221,64 @@ template <class P> class Deferred : Walk<P> {
         return total;
     }
 
-    // Where the gradients of the stage of layer I from unit u on stand; `start` of a tensor, by its
-    // number in the layer.
-    template <int I, class Start> std::vector<Range> ranges(int u, Start start) const {
-        using L = Layer<I>;
-        std::vector<Range> found;
-        const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
-        const int p = u / pieces<I>() % Table<L>::PARTS;
-        const int size = Table<L>::part_size(p * Table<L>::S);
-        each_projection<L>([&](auto k) {
-            using Own = typename L::template Into<k()>;
-            if (!Own::TRAINED) return;
-            const size_t at = start(k()) + Parts<L, Own::PRE>::part(b, p);
-            found.push_back({at + size_t(first_row<I, Own::PRE>(piece)) * size * LANES,
-                             at + size_t(first_row<I, Own::PRE>(piece + threads_)) * size * LANES});
-        });
-        for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++) {
-            const size_t at = start(L::COUNT) + size_t(k) * L::WIDTH + Parts<L, 1>::part(b, p);
-            found.push_back({at, at + size_t(size) * LANES});
-        }
-        return found;
-    }
+    // Where the gradient of a slot is: those behind the first one are added to it, one by one.
+    static int place(const Slots& slots, int s) { return slots.begin == 0 ? std::min(s, 1) : s; }
 
-    // `arrays`: where the gradient of a layer's weights of a projection is, or behind them that of
-    // its parameters.
-    template <int I, class Arrays>
-    void gather_unit(int t, int u, const BackwardPass<P>& backward, const Arrays& arrays,
-                     int first, int end, bool fresh) {
+    // Gathers unit u of `count` trials from `trial` on, which are the examples from `example` on.
+    template <int I>
+    void gather_unit(int t, int u, const BackwardPass<P>& backward, const Slots& slots, int trial,
+                     int64_t example, int count) {
         if (u >= units<I>()) {
             if constexpr (I + 1 < COUNT)
-                gather_unit<I + 1>(t, u - units<I>(), backward, arrays, first, end, fresh);
+                gather_unit<I + 1>(t, u - units<I>(), backward, slots, trial, example, count);
             return;
         }
         using L = Layer<I>;
         const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
         with_part<L>(u / pieces<I>() % Table<L>::PARTS, [&](auto size, int p) {
-            for (int i = first; i < end; i++) {
-                Trial& trial = *trials_[i];
+            for (int64_t i = example; i < example + count; i++) {
+                Trial& one = *trials_[trial + i - example];
                 vf* table = nullptr;
                 if constexpr (I == 0 && L::TILED)
                     if (tiled_) {
                         table = vectors(tables_[t].data());
-                        backward.template first_layer<size()>(trial, b, p, table);
+                        backward.template first_layer<size()>(one, b, p, table);
                     }
-                gather_trial<I, size()>(trial, table, arrays, b, p, piece,
-                                        fresh && i == first);
+                const int s = slots.of(i), at = place(slots, s);
+                gather_trial<I, size()>(one, table, std::get<I>(slots_[at]), b, p, piece,
+                                        i == slots.first(s));
+                if (slots.begin == 0 && s > 0 && i + 1 == slots.first(s + 1))
+                    complete<I, size()>(b, p, piece);
             }
         });
     }
 
+    // Adds a piece of a slot behind the first one to that.
+    template <int I, int SIZE> void complete(int b, int p, int piece) {
+        using L = Layer<I>;
+        const auto add = [&](int number, size_t from, size_t to) {
+            const Real* more = std::get<I>(slots_[1]).arrays[number].data();
+            Real* total = std::get<I>(slots_[0]).arrays[number].data();
+            for (size_t i = from; i < to; i += LANES) *vectors(total + i) += *vectors(more + i);
+        };
+        each_projection<L>([&](auto k) {
+            using Own = typename L::template Into<k()>;
+            const size_t at = Parts<L, Own::PRE>::part(b, p);
+            if (Own::TRAINED)
+                add(k(), at + size_t(first_row<I, Own::PRE>(piece)) * SIZE * LANES,
+                    at + size_t(first_row<I, Own::PRE>(piece + 1)) * SIZE * LANES);
+        });
+        for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++) {
+            const size_t at = size_t(k) * L::WIDTH + Parts<L, 1>::part(b, p);
+            add(Tensors<L>::PARAMETERS, at, at + size_t(SIZE) * LANES);
+        }
+    }
+
     // Adds what one trial gives to the SIZE vectors of part p of block b; from `table`, or from its
     // own ones where that is null.
-    template <int I, int SIZE, class Arrays>
-    void gather_trial(Trial& trial, vf* table, const Arrays& arrays, int b, int p, int piece,
-                      bool fresh) const {
+    template <int I, int SIZE>
+    void gather_trial(Trial& trial, vf* table, Tensors<Layer<I>>& gradient, int b, int p,
+                      int piece, bool fresh) const {
         using L = Layer<I>;
         constexpr int S = Table<L>::S;
         auto& work = std::get<I>(trial.work);
@@ -302,7 +286,7 @@ template <class P> class Deferred : Walk<P> {
             using Own = typename L::template Into<k()>;
             if constexpr (!Own::TRAINED) return;
             const vf* from = table ? table : work.input_adjoint[Own::PORT].part(b, p * S);
-            Real* to = arrays(Index<I>{}, k()) + Parts<L, Own::PRE>::part(b, p);
+            Real* to = gradient.arrays[k()].data() + Parts<L, Own::PRE>::part(b, p);
             const int low = first_row<I, Own::PRE>(piece), high = first_row<I, Own::PRE>(piece + 1);
             each_source<L, k()>(trial, [&](int pre, int count, const uint32_t* start,
                                            const uint16_t* step, int shift) {
@@ -317,18 +301,19 @@ template <class P> class Deferred : Walk<P> {
             for (int x = 0; x < SIZE; x++) {
                 const size_t at = size_t(k) * L::WIDTH + b * L::BW + (p * S + x) * LANES;
                 const vf own = *vectors(work.parameters.data() + at);
-                vf& total = *vectors(arrays(Index<I>{}, L::COUNT) + at);
+                vf& total = *vectors(gradient.parameters().data() + at);
                 total = fresh ? own : total + own;
             }
     }
 
     const int threads_;
     Teams teams_;
-    bool tiled_, several_ = false;  // ranks share the mini-batches
+    bool tiled_;
     int wave_ = 0;
     std::vector<Buffer<Real>> tables_;            // [thread] of one part of a tiled layer
     std::vector<std::unique_ptr<Trial>> trials_;
     std::vector<int> owner_;  // [place in a wave] trial that has the tables of this place
+    SlotGradients<P> slots_;  // dense weights in the order of Parts
 };
 
 }  // namespace snn

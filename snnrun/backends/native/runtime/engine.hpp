@@ -92,7 +92,9 @@ template <class P> class Engine : Walk<P> {
     }
 
     // Into how many parts ranks can share a mini-batch of so many examples.
-    static int parts(int batch) { return Deferred<P>::ON ? batch : std::min(SLOTS, batch); }
+    static int parts(int batch) {
+        return Slots::most(batch, Deferred<P>::ON ? Deferred<P>::LEAST : 1);
+    }
 
     void run(Job& job) {
         const int64_t batches = (job.count + job.batch - 1) / job.batch;
@@ -111,12 +113,12 @@ template <class P> class Engine : Walk<P> {
                 if (!run_batch(t, shares, part, job, from, size, int(u % updates))) bad_loss = b;
                 pool_.barrier.wait();
                 if (job.train && ranks.several()) {
-                    sum_over_ranks(t, shares, part, job, size, bad_loss != b);
+                    sum_over_ranks(t, job, size, bad_loss != b);
                     if (over_ranks_.any_bad()) bad_loss = b;
                 }
                 if (bad_loss == b) return;  // of this batch: a faster thread may be in the next one
                 if (!job.train) continue;
-                const int slots = ranks.several() ? 0 : Slots(size, ranks).count;
+                const int slots = ranks.several() ? 0 : held(size, ranks).end;
                 const double* rates = job.rates + b * learner_.tensors();
                 const int bad = update(rates, job.updates * updates + u + 1, t, slots);
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
@@ -136,7 +138,7 @@ template <class P> class Engine : Walk<P> {
 
     // Gradient of the mean loss of one batch, left in the gradient tensors.
     void gradient(Job& job) {
-        const int slots = Slots(job.count, Ranks{job}).count;
+        const int slots = held(job.count, Ranks{job}).end;
         Shares shares(pool_.count());
         prepare(job, job.count);
         pool_.run([&](int t) {
@@ -145,12 +147,12 @@ template <class P> class Engine : Walk<P> {
             run_batch(t, shares, part, job, 0, job.count, 0);
         });
         collect_spikes(job);
-        if constexpr (!Deferred<P>::ON) each_tensor([&](auto layer, auto number, int at, auto) {
+        each_tensor([&](auto layer, auto number, int at, auto) {
             constexpr int I = decltype(layer)::value;
             if constexpr (Kind<Layer<I>, number()>::TRAINED) {
                 auto& total = std::get<I>(gradient_).arrays[number()];
                 const auto sum = gradient_of<I, number(), 0>(at, slots);
-                const auto& like = std::get<I>(slotted_.slots()[0]).arrays[number()];
+                const auto& like = std::get<I>(gradients()[0]).arrays[number()];
                 for (size_t i = 0; i < like.size(); i += LANES)
                     *vectors(total.data() + i) = sum(i);
             }
@@ -191,13 +193,13 @@ template <class P> class Engine : Walk<P> {
     template <int I, int NUMBER, int ROWS> auto gradient_of(int at, int slots) {
         const Real* total = slots > 0 ? nullptr : over_ranks_.total(at);
         if constexpr (Deferred<P>::ON) {
-            if (!total) total = std::get<I>(gradient_).arrays[NUMBER].data();
+            if (!total) total = std::get<I>(gradients()[0]).arrays[NUMBER].data();
             return InParts<Layer<I>, ROWS>{total};
         } else {
             SlotSum sum;
             if (total) sum.slots.push_back(total);
             for (int s = 0; s < slots; s++)
-                sum.slots.push_back(std::get<I>(slotted_.slots()[s]).arrays[NUMBER].data());
+                sum.slots.push_back(std::get<I>(gradients()[s]).arrays[NUMBER].data());
             return sum;
         }
     }
@@ -207,7 +209,8 @@ template <class P> class Engine : Walk<P> {
         const Ranks ranks{job};
         if constexpr (P::Loss::TARGETS) emitted_.assign(job.count, {});
         if (Deferred<P>::ON && job.train)
-            deferred_.prepare(formula_, std::min(batch, job.count), ranks, averages_);
+            deferred_.prepare(formula_, std::min(batch, job.count), job.count % batch, ranks,
+                              declared_, averages_);
         else if (job.train) slotted_.prepare(forward_pass(job), batch, ranks, averages_);
         if (job.train && ranks.several()) over_ranks_.allocate(value_);
         each_trial([&](Trial& trial) { trial.begin_counts(job); });
@@ -248,22 +251,24 @@ template <class P> class Engine : Walk<P> {
                                scale, t);
     }
 
+    // Where the gradients of slots are, and those of a mini-batch that hold something.
+    SlotGradients<P>& gradients() {
+        if constexpr (Deferred<P>::ON) return deferred_.slots();
+        else return slotted_.slots();
+    }
+    static Slots held(int64_t size, const Ranks& ranks) {
+        if constexpr (Deferred<P>::ON) return Deferred<P>::held(size, ranks);
+        else return {size, ranks};
+    }
+
     ForwardPass<P> forward_pass(const Job& job) {
         return {{}, value_, coefficients_, declared_, job, emitted_};
     }
 
     // Leaves the gradient of a mini-batch that ranks share; called by every thread.
-    void sum_over_ranks(int t, Shares& shares, int64_t& part, const Job& job, int64_t size,
-                        bool good) {
+    void sum_over_ranks(int t, const Job& job, int64_t size, bool good) {
         const Ranks ranks{job};
-        if constexpr (Deferred<P>::ON) {
-            const ForwardPass<P> forward = forward_pass(job);
-            const BackwardPass<P> backward(forward, by_target_, averages_, plasticity_);
-            deferred_.sum(t, pool_, shares, part, backward, ranks, over_ranks_, size);
-            over_ranks_.say(t, ranks, pool_, good);
-        } else {
-            over_ranks_.of_slots(t, ranks, pool_, Slots(size, ranks), slotted_.slots(), good);
-        }
+        over_ranks_.of_slots(t, ranks, pool_, held(size, ranks), gradients(), good);
     }
 
     // The examples [from, from + size), one mini-batch, or this rank's of them, up to its next
@@ -275,8 +280,8 @@ template <class P> class Engine : Walk<P> {
         const BackwardPass<P> backward(forward, by_target_, averages_, plasticity_);
         if constexpr (Deferred<P>::ON)
             if (job.train)
-                return deferred_.run(t, pool_, shares, part, forward, backward, gradient_,
-                                     averages_, Ranks{job}, from, size);
+                return deferred_.run(t, pool_, shares, part, backward, averages_, Ranks{job}, from,
+                                     size);
         return slotted_.run(t, pool_, shares, part, backward, averages_, from, size, u);
     }
 

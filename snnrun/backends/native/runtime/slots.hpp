@@ -13,9 +13,13 @@ struct Slots {
     int64_t size;  // examples of all ranks
     int count;
     int begin, end;  // those of this rank
-    Slots(int64_t examples, const Ranks& ranks) :
-        size(examples), count(int(std::min<int64_t>(SLOTS, examples))),
-        begin(int(ranks.first_of(count))), end(int(ranks.end_of(count))) {}
+    // `least`: examples of a slot, where there are so many.
+    Slots(int64_t examples, const Ranks& ranks, int least = 1) :
+        size(examples), count(most(examples, least)), begin(int(ranks.first_of(count))),
+        end(int(ranks.end_of(count))) {}
+    static int most(int64_t examples, int least) {
+        return int(std::min<int64_t>({SLOTS, examples, std::max<int64_t>(1, examples / least)}));
+    }
     int64_t first(int slot) const { return size * slot / count; }  // example
     int of(int64_t example) const { return int(((example + 1) * count - 1) / size); }
     int largest() const { return int((size + count - 1) / count); }
