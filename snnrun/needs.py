@@ -25,7 +25,7 @@ from snnrun.optimisers import optimiser_of
 from snnrun.rules.learning import Gradient
 from snnrun.schema.fields import INPUT
 
-SLOTS, MOST_OF_A_WAVE = 16, 64  # as in the runtime
+SLOTS, MOST_SLOTS, LEAST_LARGE, MOST_OF_A_WAVE = 16, 64, 8, 64  # as in the runtime
 LARGE_GRADIENT, TABLES = 192 << 10, 2 << 20
 TAPE, TOGETHER_BYTES, STEPS_AT_ONCE = 16 << 20, 128 << 20, 16
 TOGETHER = (8, 4, 2)  # trials, of which the first that fit are walked together
@@ -74,7 +74,7 @@ def require_memory(
         nodes: Those of a run on several processes, first that of this one.
         data: Bytes of the data that such a run copies to each node.
     """
-    parts = parts_of(config, network)
+    parts = parts_of(config, network, sum(node.processes for node in nodes) or 1)
     _require(config, parts)
     for number, node in enumerate(nodes):
         n = node.processes
@@ -88,14 +88,14 @@ def _copies(number: int, node: Node) -> int:
     return int(number > 0 or node.processes > 1)
 
 
-def parts_of(config: Config, network: Network) -> list[Part]:
-    """Return what a run will need beside its data, by purpose."""
+def parts_of(config: Config, network: Network, ranks: int = 1) -> list[Part]:
+    """Return what a run, or each of its ranks, will need beside its data, by purpose."""
     real = 4 if config.backend.precision == "float32" else 8
     deferred = _deferred(config, network, real)
     parts = [
         part
         for projection in network.projections
-        for part in _of_projection(config, network, projection, real, deferred)
+        for part in _of_projection(config, network, projection, real, deferred, ranks)
     ]
     if not find_rule(config).gradient.engine.has_gradient:
         return parts
@@ -108,7 +108,12 @@ def parts_of(config: Config, network: Network) -> list[Part]:
 
 
 def _of_projection(
-    config: Config, network: Network, projection: Projection, real: int, deferred: bool
+    config: Config,
+    network: Network,
+    projection: Projection,
+    real: int,
+    deferred: bool,
+    ranks: int,
 ) -> Iterator[Part]:
     """Give weights and delays with states and gradients, and what starts or keeps them."""
     states = len(optimiser_of(config.by_key()).states)
@@ -133,8 +138,8 @@ def _of_projection(
         copies = 0
         if config.backend.name == "native":
             copies = held * (5 if online else TENSORS + states) * real
-            if not (deferred or online):
-                copies += held * real * min(SLOTS, config.N_BATCH)
+            if not online:
+                copies += held * real * _gradients(config, deferred, ranks)
             if find_rule(config).discrete:
                 copies += held * real
         elif config.backend.name == "numpy":
@@ -142,6 +147,16 @@ def _of_projection(
         # as they are drawn, or in a checkpoint, with states: arrays, the file, and its copy
         copies += numbers * max(16 + real, 3 * real * (1 + states if trained else 1))
         yield Part(f"{what} {projection.name} and their gradients", copies, keys)
+
+
+def _gradients(config: Config, deferred: bool, ranks: int) -> int:
+    """Return how many gradients a rank holds: of its slots (runtime/slots.hpp), and of all."""
+    slots = min(SLOTS, config.N_BATCH)
+    if deferred:
+        slots = max(1, min(MOST_SLOTS, config.N_BATCH // LEAST_LARGE))
+    if ranks == 1:
+        return min(slots, 2) if deferred else slots
+    return -(-slots // ranks) + 2
 
 
 def _trials(config: Config, network: Network, real: int, deferred: bool) -> Part:
@@ -263,7 +278,7 @@ def _at_once(config: Config) -> int:
 
 
 def _deferred(config: Config, network: Network, real: int) -> bool:
-    """Return whether there is one gradient for all (runtime/deferred.hpp), not one a slot."""
+    """Return whether layers are so large that there are few slots (runtime/deferred.hpp)."""
     if find_rule(config).discrete or not all(
         p.synapses is None and p.delays is None and not p.dropout for p in network.projections
     ):

@@ -222,7 +222,7 @@ def test_each_key_that_makes_a_run_large_is_named(
 def test_ranks_of_a_node_are_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
     config = from_dict({**SMALL, "NUM_HIDDEN": 4000, "RECURRENT": True})
     network = network_of(config, load(config))
-    own = sum(part.size for part in needs.parts_of(config, network)) + needs.LIBRARIES
+    own = sum(part.size for part in needs.parts_of(config, network, ranks=3)) + needs.LIBRARIES
     monkeypatch.setattr(needs, "available_memory", lambda: own)
     data = 1 << 30
 

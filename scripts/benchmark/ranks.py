@@ -19,8 +19,8 @@ GIGABITS = (10, 100)
 CORES = 16  # of a node, each as fast as the one that is measured; a node has one rank
 LATENCY_S, MESSAGE_S = 30e-6, 15e-6  # of a message on its way; of a rank's work for one
 STAGE, MOST_STAGES = 64 << 10, 64  # bytes of a part of the sum, and parts, about
-PARTS = 16  # of a mini-batch, where the program is not one of those with large layers
-LARGE = 10 * (192 << 10)  # bytes of the gradient from which it is
+PARTS, LEAST_LARGE = 16, 8  # of a mini-batch; examples of one of a program with large layers
+LARGE = 10 * (192 << 10)  # bytes of the gradient from which it is one
 EXAMPLES, EVENTS, STEPS = 32, 8000, 1000
 
 
@@ -65,8 +65,8 @@ def rows(rounds: int) -> Iterator[dict[str, object]]:
     """Yield one row per size and mini-batch: by how much more nodes are faster than one."""
     for hidden in HIDDEN:
         example, size, spikes = measure(hidden, rounds)
-        most = NODES[-1] if size >= LARGE else PARTS
         for batch in BATCHES:
+            most = batch // LEAST_LARGE if size >= LARGE else PARTS
             alone = seconds(example, size, batch, 1, GIGABITS[0])
             yield {
                 "hidden": hidden,

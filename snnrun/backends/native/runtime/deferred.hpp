@@ -10,7 +10,7 @@
 //   3. the gradients of weights. A thread takes a part of the neurons of a layer, for all trials:
 //      of a tiled layer it walks the part back, into a table that stays in its cache, and
 //      gathers from it.
-// Slots have at least LEAST trials. The first one's gradient is the sum of those that follow too,
+// A slot has 8 trials or more. The first one's gradient is the sum of those that follow too,
 // as each is added to it when it is complete: there are two in all, or, where several processes
 // share a mini-batch, one for each slot of those that are not the first. Each number is a sum over
 // trials in their order, whoever makes it: the bits do not depend on the number of threads, or of
@@ -40,7 +40,6 @@ template <class P> class Deferred : Walk<P> {
     static constexpr bool BLOCKWISE = First::TILED && First::BLOCKS > 1;
 
   public:
-    static constexpr int LEAST = 8;
     static constexpr bool ON = First::LARGE && COUNT > 1 && First::LEARNS &&
                                by_gradient(static_cast<Layers*>(nullptr));
 
@@ -71,8 +70,9 @@ template <class P> class Deferred : Walk<P> {
         int64_t own = 0;
         for (const int64_t size : {batch, rest}) {
             if (size == 0) continue;
-            const Slots slots(size, ranks, LEAST);
-            for (int s = slots.begin; s < slots.end; s++) slots_.allocate(place(slots, s), declared);
+            const Slots slots(size, ranks, true);
+            for (int s = slots.begin; s < slots.end; s++)
+                slots_.allocate(place(slots, s), declared);
             own = std::max(own, slots.first(slots.end) - slots.first(slots.begin));
         }
         const int64_t trials = Trial::AVERAGED ? own : std::min<int64_t>(wave_, own);
@@ -96,7 +96,7 @@ template <class P> class Deferred : Walk<P> {
     SlotGradients<P>& slots() { return slots_; }
     // Those of a mini-batch that hold something, of this rank.
     static Slots held(int64_t size, const Ranks& ranks) {
-        Slots slots(size, ranks, LEAST);
+        Slots slots(size, ranks, true);
         if (slots.begin == 0) slots.end = std::min(slots.end, 1);
         return slots;
     }
@@ -108,7 +108,7 @@ template <class P> class Deferred : Walk<P> {
              AllAverages& averages, const Ranks& ranks, int64_t from, int64_t size) {
         const ForwardPass<P>& forward = backward.forward;
         const double scale = 1.0 / double(size);
-        const Slots slots(size, ranks, LEAST);
+        const Slots slots(size, ranks, true);
         const int64_t first = slots.first(slots.begin), own = slots.first(slots.end) - first;
         from += first;
         bool finite = true;

@@ -1,9 +1,8 @@
 // engine.hpp: calls, batches and threads.
 //
-// A batch is divided into slots, each with a gradient of its own (slotted.hpp), which are summed in
-// their order; large programs have no slots, and one gradient (deferred.hpp). So the bits of a
-// result do not depend on the number of threads. Nothing is allocated between the batches of a
-// call.
+// A batch is divided into slots, each with a gradient of its own, which are summed in their order:
+// slotted.hpp, and deferred.hpp for large programs. So the bits of a result do not depend on the
+// number of threads. Nothing is allocated between the batches of a call.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -93,7 +92,7 @@ template <class P> class Engine : Walk<P> {
 
     // Into how many parts ranks can share a mini-batch of so many examples.
     static int parts(int batch) {
-        return Slots::most(batch, Deferred<P>::ON ? Deferred<P>::LEAST : 1);
+        return Slots::most(batch, Deferred<P>::ON);
     }
 
     void run(Job& job) {
@@ -258,7 +257,7 @@ template <class P> class Engine : Walk<P> {
     }
     static Slots held(int64_t size, const Ranks& ranks) {
         if constexpr (Deferred<P>::ON) return Deferred<P>::held(size, ranks);
-        else return {size, ranks};
+        else return {size, ranks, false};
     }
 
     ForwardPass<P> forward_pass(const Job& job) {

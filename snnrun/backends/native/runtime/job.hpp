@@ -10,7 +10,7 @@ namespace snn {
 #ifndef SNN_SLOTS
 #define SNN_SLOTS 16  // a benchmark has fewer, so that few threads have to wait
 #endif
-constexpr int SLOTS = SNN_SLOTS;
+constexpr int SLOTS = SNN_SLOTS, MOST_SLOTS = 64;
 
 // What the other ranks are asked for; with the addresses of numbers, and how many bytes.
 enum : int32_t {

@@ -1,8 +1,8 @@
 // ranks.hpp: mini-batches that several processes share (MPI); each runs some of the examples.
 //
 // The sum of gradients goes from rank to rank, stage by stage: each rank adds its slots to the sum
-// of those before. So it is the sum of one process, in the order of one process, with the same bits.
-// Of each stage the last rank sends the total to all, while later stages are still under way.
+// of those before. So it is the sum of one process, in its order, with the same bits. Of each stage
+// the last rank sends the total to all, while later stages are still under way.
 #pragma once
 #include "pool.hpp"
 #include "slots.hpp"
@@ -80,7 +80,7 @@ template <class P> class SumOverRanks : Walk<P> {
         const int first = own.begin, count = own.end - own.begin;
         low = std::max(low, begin), high = std::min(high, end);
         if (low >= high || count == 0) return;
-        const Real* slots[SLOTS];
+        const Real* slots[MOST_SLOTS];
         for (int s = 0; s < count; s++) slots[s] = array(first + s);
         for (size_t i = low; i < high; i += LANES) {
             vf& sum = *vectors(sum_.data() + i);

@@ -13,12 +13,13 @@ struct Slots {
     int64_t size;  // examples of all ranks
     int count;
     int begin, end;  // those of this rank
-    // `least`: examples of a slot, where there are so many.
-    Slots(int64_t examples, const Ranks& ranks, int least = 1) :
-        size(examples), count(most(examples, least)), begin(int(ranks.first_of(count))),
+    // `large`: layers are so large that more examples share a slot, but not more than that.
+    Slots(int64_t examples, const Ranks& ranks, bool large) :
+        size(examples), count(most(examples, large)), begin(int(ranks.first_of(count))),
         end(int(ranks.end_of(count))) {}
-    static int most(int64_t examples, int least) {
-        return int(std::min<int64_t>({SLOTS, examples, std::max<int64_t>(1, examples / least)}));
+    static int most(int64_t examples, bool large) {
+        if (!large) return int(std::min<int64_t>(SLOTS, examples));
+        return int(std::min<int64_t>(MOST_SLOTS, std::max<int64_t>(1, examples / 8)));
     }
     int64_t first(int slot) const { return size * slot / count; }  // example
     int of(int64_t example) const { return int(((example + 1) * count - 1) / size); }
@@ -80,7 +81,7 @@ template <class P> class SlotGradients : Walk<P> {
     AllTensors& operator[](int slot) { return *slots_[slot]; }
 
   private:
-    std::unique_ptr<AllTensors> slots_[SLOTS];
+    std::unique_ptr<AllTensors> slots_[MOST_SLOTS];
 };
 
 }  // namespace snn

@@ -40,7 +40,7 @@ template <class P> class Slotted : Walk<P> {
         int64_t kept = AVERAGED || ONLINE ? std::min(batch, count) : 0;
         for (const int64_t size : {std::min(batch, count), count % batch}) {
             if (!APART || size == 0) continue;
-            const Slots slots(size, ranks);
+            const Slots slots(size, ranks, false);
             const Sharing how = shared(slots);
             if (!how.apart()) continue;
             kept = std::max<int64_t>(kept, slots.own() * how.wave);
@@ -66,7 +66,7 @@ template <class P> class Slotted : Walk<P> {
         const ForwardPass<P>& forward = backward.forward;
         const Job& job = forward.job;
         const Ranks ranks{job};
-        const Slots slots(size, ranks);
+        const Slots slots(size, ranks, false);
         const Sharing how = shared(slots);
         const double scale = 1.0 / double(size);
         bool finite = true;
