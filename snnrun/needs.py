@@ -108,12 +108,7 @@ def parts_of(config: Config, network: Network, ranks: int = 1) -> list[Part]:
 
 
 def _of_projection(
-    config: Config,
-    network: Network,
-    projection: Projection,
-    real: int,
-    deferred: bool,
-    ranks: int,
+    config: Config, network: Network, projection: Projection, real: int, deferred: bool, ranks: int
 ) -> Iterator[Part]:
     """Give weights and delays with states and gradients, and what starts or keeps them."""
     states = len(optimiser_of(config.by_key()).states)
