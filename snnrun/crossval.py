@@ -17,7 +17,7 @@ from snnrun.errors import ConfigError
 from snnrun.presets import UNKNOWN, Setting
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
-from snnrun.record.saved import save_composed
+from snnrun.record.saved import load_config, save_composed
 from snnrun.run import train
 from snnrun.shell import command
 from snnrun.terminal.folds import RESULT, Fold, fold_of, mean_of, show_folds, write_folds
@@ -74,7 +74,7 @@ def _train(
         left_out = ",".join(map(str, cfg.SPEAKER_LEFT))
         save_composed(run, cfg, [f"SPEAKER_LEFT=[{left_out}]"])
     try:
-        go_on(validate(OmegaConf.load(run.config)), run.root, resume=True)
+        go_on(validate(load_config(run.config)), run.root, resume=True)
     except SystemExit:
         print(f"or with all of the cross-validation:\n  {command('crossval', folder)}", flush=True)
         raise

@@ -38,8 +38,8 @@ def load_object(name: str, where: str) -> Any:
             f"{where}={name}: there is no module {module_name!r}. Modules are looked for in the "
             "current folder and in the installed packages"
         ) from error
-    except SnnrunError:
-        raise
+    except SnnrunError as error:  # a declaration in it is wrong
+        raise ConfigError(f"{where}={name}: importing {module_name} failed: {error}") from error
     except Exception as error:  # of the user's module
         raise ConfigError(
             f"{where}={name}: importing {module_name} failed: {where_and_what(error)}"
@@ -59,9 +59,16 @@ def find(name: str, known: Mapping[str, Kind], kind: type[Kind], where: str) -> 
     found = known.get(name) or load_object(name, where)
     if not isinstance(found, kind):
         raise ConfigError(
-            f"{where}={name}: a snnrun {kind.__name__} is needed, not a {type(found).__name__}"
+            f"{where}={name}: must be a snnrun {kind.__name__}, but is {described(found)}"
         )
     return found
+
+
+def described(found: Any) -> str:
+    """Return what kind of object was found in place of another."""
+    if isinstance(found, type):
+        return f"the class {found.__name__}"
+    return f"of type {type(found).__name__}"
 
 
 def users_modules(names: Iterable[str]) -> Iterator[tuple[str, Path]]:

@@ -19,6 +19,7 @@ from snnrun.load import load_object
 from snnrun.models.losses import MAX
 from snnrun.network.build import build_network, find_loss, find_neuron
 from snnrun.record.reader import load_run
+from snnrun.rules import find_rule
 from snnrun.testing import check_model
 from snnrun.training.checkpoint import load as load_checkpoint
 
@@ -256,7 +257,7 @@ def test_a_projection_takes_a_rule_of_a_users_own_and_its_options() -> None:
         from_dict({"network.layers": layers, "rule": {"loss": -1}})
     with pytest.raises(ConfigError, match=r"rule\.loss: there is no such key"):
         from_dict({"rule": {"loss": 0.3}})
-    with pytest.raises(ConfigError, match="a snnrun Rule is needed, not a Neuron"):
+    with pytest.raises(ConfigError, match="must be a snnrun Rule, but is of type Neuron"):
         from_dict({"rule": "mylab.neurons.tired"})
 
 
@@ -291,10 +292,24 @@ def test_a_dotted_path_that_leads_nowhere_gives_one_clear_error(
 
 
 @pytest.mark.usefixtures("importable")
+def test_a_module_whose_declaration_is_wrong_is_named_with_the_key(tmp_path: Path) -> None:
+    Path(tmp_path, "unsteady.py").write_text(
+        "from snnrun.models.declare import Neuron\n"
+        "N = Neuron(name='n', equations='dV/dt = -V / 20', input='I', threshold='V >= 1', "
+        "reset='V = 0', parameters=(), meaning='m', source='s')\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        told = r"^rule.name=unsteady.RULE: importing unsteady failed: neuron n: input 'I' is no"
+        with pytest.raises(ConfigError, match=told):
+            find_rule("unsteady.RULE")
+
+
+@pytest.mark.usefixtures("importable")
 def test_a_dotted_path_to_something_else_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"HIDDEN_NEURON_TYPE.*Neuron is needed, not a Loss$"):
+    with pytest.raises(ConfigError, match=r"HIDDEN_NEURON_TYPE.*Neuron, but is of type Loss$"):
         find_neuron("mylab.losses.late", "HIDDEN_NEURON_TYPE")
-    with pytest.raises(ConfigError, match=r"LOSS_TYPE.*Loss is needed, not a Neuron$"):
+    with pytest.raises(ConfigError, match=r"LOSS_TYPE.*Loss, but is of type Neuron$"):
         find_loss(from_dict({"dataset": "shd", "LOSS_TYPE": "mylab.neurons.tired"}))
 
 

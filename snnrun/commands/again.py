@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from snnrun.commands.application import Job, save
 from snnrun.commands.saved_run import changeable, load
@@ -20,6 +19,7 @@ from snnrun.errors import RecordError
 from snnrun.keys.kinds import shown
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
+from snnrun.record.saved import load_config
 from snnrun.shell import command
 
 
@@ -38,7 +38,7 @@ def begin(job: Job) -> tuple[Config, bool]:
     trained = paths.run.exists() or paths.last.exists() or FoldPaths(folder).begun
     if paths.overrides.exists():  # written last
         present = load(folder, [], "resume", keep=True)
-        original = validate(OmegaConf.load(paths.config))
+        original = validate(load_config(paths.config))
         drawn = job.cfg.get("MODEL_SEED") is None
         different = _different(present, config, drawn)
         if not different or not _different(original, config, drawn):

@@ -273,7 +273,7 @@ def typed(line: CommandLine, known: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _is_override(word: str) -> bool:
-    return "=" in word or word.startswith("~")
+    return "=" in word.lstrip("+")[1:] or word.startswith("~")
 
 
 def _no_override(word: str, known: dict[str, list[str]]) -> str:

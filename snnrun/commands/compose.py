@@ -66,6 +66,11 @@ _NO_MERGE = re.compile(
     r"In '(?P<file>[^']+)': ConfigTypeError.*\nCannot merge (Dict|List)Config with (Dict|List)"
 )
 _NO_LAUNCHER = re.compile(r"Could not find 'hydra/launcher/(?P<name>joblib|submitit_\w+)'")
+_NO_CHOICE = re.compile(
+    r"Could not find '(?P<group>hydra/\w+)/(?P<name>[^']+)'\s+Available options in [^\n]+\n"
+    r"(?P<there>(?:\t\w+\n?)+)"
+)
+_NO_MAIN = re.compile(r"Cannot find primary config '(?P<name>[^']+)'")
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it composes with in variables of the process
 
 
@@ -336,6 +341,12 @@ def _in_our_words(error: BaseException) -> str:
             f"hydra/launcher={name}: needs {plugin}, which is not installed. Install it: pip "
             f"install '.[sweeps]' in the folder of snnrun's source, or pip install {plugin}"
         )
+    if choice := _NO_CHOICE.search(text):
+        there = ", ".join(choice["there"].split())
+        return f"{choice['group']}={choice['name']}: must be one of {there}"
+    if main := _NO_MAIN.search(text):
+        name = main["name"]
+        return f"--config-name {name}: there is no {name}.yaml; --config-dir says where yours is"
     if groups := _NO_GROUPS.search(text):
         name = groups["file"].removeprefix("preset/")
         return (

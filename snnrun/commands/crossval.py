@@ -93,27 +93,27 @@ def _checked(cfg: DictConfig, origin: Origin) -> Config:
 
 def _cross_validate(job: Job) -> Any:
     """Carry out one cross-validation; sweepers optimise the mean of the last accuracies."""
-    from omegaconf import OmegaConf
 
     from snnrun.commands import again
     from snnrun.crossval import cross_validate
     from snnrun.record.paths import RunPaths
+    from snnrun.record.saved import load_config
 
     config: Config = job.config
     cfg: DictConfig | ListConfig = job.cfg
     if config.WRITE_TO_DISK:
         config, begun = again.begin(job)
         if begun:
-            cfg = OmegaConf.load(RunPaths(job.folder).config)
+            cfg = load_config(RunPaths(job.folder).config)
     return cross_validate(config, cfg, job.folder, job.setting)
 
 
 def _go_on(folder: Path, rest: Sequence[str]) -> int:
     """Go on with the cross-validation in ``folder``."""
-    from omegaconf import OmegaConf
 
     from snnrun.crossval import cross_validate
     from snnrun.record.paths import RunPaths
+    from snnrun.record.saved import load_config
 
     if rest:
         raise ConfigError(
@@ -127,7 +127,7 @@ def _go_on(folder: Path, rest: Sequence[str]) -> int:
             f"{folder}: holds no cross-validation: there is no {saved}"
             + (other if "=" in str(folder) else "")
         )
-    cfg = OmegaConf.load(saved)
+    cfg = load_config(saved)
     config = validate(cfg)
     if config.EVALUATION != "speaker" or RunPaths(folder).run.exists():
         raise CheckpointError(

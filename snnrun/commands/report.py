@@ -154,7 +154,6 @@ def reference_of(folder: Path) -> Reference | None:
 
     None where it does not say what was chosen, or that can no longer be composed.
     """
-    from omegaconf import OmegaConf
 
     from snnrun.commands.compose import Origin, compose_words, settled
     from snnrun.config import flat, validate
@@ -162,12 +161,13 @@ def reference_of(folder: Path) -> Reference | None:
     from snnrun.presets import NONE
     from snnrun.record.paths import RunPaths
     from snnrun.record.provenance import SEEDS
+    from snnrun.record.saved import load_config
 
     noted = RunPaths(folder).composed
     if not noted.is_file():
         return None
     with suppress(SnnrunError):
-        origin = Origin.of(OmegaConf.load(noted).hydra)
+        origin = Origin.of(load_config(noted).hydra)
         groups = [f"{group}={choice}" for group, choice in origin.groups.items()]
         words = [*groups, *([] if origin.by_default else [f"preset={origin.preset}"])]
         folders = [path for path in origin.folders if path.is_dir()]

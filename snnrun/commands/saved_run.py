@@ -22,7 +22,7 @@ from snnrun.presets import NONE, Setting
 from snnrun.record.archive import at_home
 from snnrun.record.paths import FoldPaths, RunPaths
 from snnrun.record.reader import load_run
-from snnrun.record.saved import save_config
+from snnrun.record.saved import load_config, save_config
 from snnrun.schema import ALIASES, SCHEMA
 from snnrun.schema.effect import used_keys
 from snnrun.schema.hints import unknown_key
@@ -178,10 +178,10 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
         ConfigError: An override that is not allowed, or a configuration that is wrong.
     """
     earlier_file = RunPaths(folder).resumed
-    earlier = words_in(OmegaConf.load(earlier_file)) if earlier_file.exists() else []
-    saved = OmegaConf.load(RunPaths(folder).config)
-    if not isinstance(saved, DictConfig):
-        raise ConfigError(f"{RunPaths(folder).config}: holds no configuration")
+    earlier = words_in(load_config(earlier_file)) if earlier_file.exists() else []
+    saved = load_config(RunPaths(folder).config)
+    if not (isinstance(saved, DictConfig) and "backend" in saved):
+        raise ConfigError(f"{RunPaths(folder).config}: holds no configuration of a run")
     values = at_home(flat(saved), folder)
     if RunPaths(folder).network.is_file():
         values["network.file"] = str(RunPaths(folder).network)
@@ -239,10 +239,10 @@ def setting_of(folder: Path, config: Config) -> Setting:
     """
     noted = RunPaths(folder).composed
     if noted.is_file():
-        origin = Origin.of(OmegaConf.load(noted).hydra)
+        origin = Origin.of(load_config(noted).hydra)
         suits = origin.suits(config.rule.name)
         return Setting(preset=origin.preset if suits else NONE, by_default=origin.by_default)
-    for word in words_in(OmegaConf.load(RunPaths(folder).overrides)):
+    for word in words_in(load_config(RunPaths(folder).overrides)):
         group, _, name = word.partition("=")
         if group in ("preset", "dataset"):
             return Setting(preset=name, by_default=group == "dataset")

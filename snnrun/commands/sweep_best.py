@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from omegaconf import OmegaConf
 
 from snnrun.commands.arguments import split
 from snnrun.commands.compose import PRESET, compose_words, without_hydra
@@ -21,6 +20,7 @@ from snnrun.numbers import duration
 from snnrun.presets import NONE
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import SEEDS
+from snnrun.record.saved import load_config
 from snnrun.shell import command
 from snnrun.sweeps.settings import ASIDE, Setting, best_of, differing, figure_of, fold, judged_by
 from snnrun.sweeps.sweep import Sweep
@@ -113,7 +113,7 @@ def _header(sweep: Sweep, setting: Setting, name: str, folder: Path) -> str:
 
 def _differences(sweep: Sweep, setting: Setting) -> str:
     """Return the choices of groups and the values that differ from what these choices bring."""
-    saved = OmegaConf.load(RunPaths(setting.finished[0].folder).config)
+    saved = load_config(RunPaths(setting.finished[0].folder).config)
     values = flat(saved)
     chosen = {"dataset": str(values["dataset.name"])}
     table = _composed(sweep, chosen)

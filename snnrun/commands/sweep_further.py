@@ -15,6 +15,7 @@ from snnrun.commands.jobs import GIVES_FOLDER, numbered, refuse_changed, to_run,
 from snnrun.commands.result import standing
 from snnrun.config import flat
 from snnrun.errors import ConfigError, RecordError
+from snnrun.record.paths import RunPaths
 from snnrun.search.study import is_search
 from snnrun.shell import command
 from snnrun.sweeps.asked import Asked, AskedJob, adding_jobs, key_of, overrides_of, write_asked
@@ -139,6 +140,9 @@ def _latest(sweep: Sweep) -> Asked:
     commands = [asked for asked in sweep.asked if asked.words]
     if not sweep.jobs and not sweep.asked:
         raise RecordError(f"{sweep.folder}: holds no sweep. `snnrun runs` lists the runs")
+    if not commands and RunPaths(sweep.folder).config.is_file():
+        go_on = command("resume", sweep.folder)
+        raise RecordError(f"{sweep.folder}: is a run and no sweep; go on with `{go_on}`")
     if not commands:
         raise RecordError(
             f"{sweep.folder}: it is not written there what was asked, as of a sweep of an older "

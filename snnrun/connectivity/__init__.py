@@ -28,7 +28,7 @@ from typing import Any
 from snnrun.errors import ConfigError, did_you_mean
 from snnrun.keys.key import Key
 from snnrun.keys.kinds import TEXT, Kind, shown
-from snnrun.load import load_object
+from snnrun.load import described, load_object
 
 Pairs = tuple[Any, Any]  # presynaptic and postsynaptic neurons, integers [synapses] each
 Shape = tuple[int, ...]  # of a population, as (rows, columns, channels); () where it has none
@@ -169,7 +169,7 @@ def read_kind(name: str, where: str) -> Connectivity:
     found = load_object(_path(name), where)
     if not isinstance(found, Connectivity):
         raise ConfigError(
-            f"{where}={name}: a snnrun Connectivity is needed, not a {type(found).__name__}"
+            f"{where}={name}: must be a snnrun Connectivity, but is {described(found)}"
         )
     return found
 

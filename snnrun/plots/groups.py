@@ -15,6 +15,7 @@ from snnrun.presets import NONE
 from snnrun.record.paths import RunPaths
 from snnrun.record.provenance import SEEDS
 from snnrun.record.reader import Run
+from snnrun.record.saved import load_config
 from snnrun.schema import SCHEMA
 from snnrun.schema.effect import used_keys
 from snnrun.sweeps.asked import overrides_of
@@ -96,7 +97,7 @@ def preset_of(paths: RunPaths) -> str:
     """Return the preset that a run was composed of; "" without one, and where it is not known."""
     if not paths.composed.is_file():
         return ""
-    found = OmegaConf.select(OmegaConf.load(paths.composed), "hydra.runtime.choices.preset")
+    found = OmegaConf.select(load_config(paths.composed), "hydra.runtime.choices.preset")
     return "" if found in (None, NONE) else str(found)
 
 
@@ -149,7 +150,7 @@ def _telling(
 
 def _words(run: Run) -> Mapping[str, str]:
     file = run.paths.overrides
-    return overrides_of(words_in(OmegaConf.load(file))) if file.is_file() else {}
+    return overrides_of(words_in(load_config(file))) if file.is_file() else {}
 
 
 def _order(value: Any) -> tuple[bool, float, str]:

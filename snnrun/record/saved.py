@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
+from snnrun.errors import RecordError
 from snnrun.files import atomic_file, write_error
 from snnrun.record.paths import RunPaths
 
@@ -16,6 +19,23 @@ def save_config(cfg: DictConfig | ListConfig, path: Path) -> None:
     """Write a configuration to the run folder, whole or not at all."""
     with atomic_file(path) as file:
         file.write(OmegaConf.to_yaml(cfg).encode())
+
+
+def load_config(path: Path) -> Any:
+    """Return a configuration, or a list of overrides, that a run folder has.
+
+    Raises:
+        RecordError: It cannot be read.
+    """
+    try:
+        return OmegaConf.load(path)
+    except FileNotFoundError as error:
+        raise RecordError(f"{path}: is missing; was the run folder copied whole?") from error
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise RecordError(
+            f"{path}: damaged ({type(error).__name__}: {str(error).splitlines()[0]}). If it was "
+            "copied, copy it again; else check the disk"
+        ) from error
 
 
 def save_composed(

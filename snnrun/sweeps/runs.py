@@ -70,7 +70,7 @@ def show_runs(jobs: Sequence[Job], root: Path, stream: TextIO) -> None:
 
     Those of ``root``/outputs are relative to ``root``, where such commands would be given.
     """
-    usual = jobs[0].folder.relative_to(root).parts[0] in FOLDERS
+    usual = jobs[0].folder.relative_to(root).parts[:1] in [(name,) for name in FOLDERS]
     keys = [*differing(jobs), *(["TAGS"] if any("TAGS" in job.settings for job in jobs) else [])]
     cells = [_cells(job, root if usual else None, keys) for job in jobs]
     columns = len(_HEADING) if keys else _SETTINGS

@@ -73,6 +73,10 @@ from snnrun.cli import main
         (["resume"], "there is no run in ./outputs"),
         (["resume", "nowhere"], "nowhere: does not exist"),
         (["test", "."], ".: is no run folder"),
+        (["train", "=3"], "=3: settings are given as KEY=VALUE"),
+        (["train", "-m", "hydra/launcher=near", "ETA=1,2"], "near: must be one of basic, "),
+        (["train", "-m", "hydra/sweeper=broom", "ETA=1,2"], "broom: must be one of basic, grid"),
+        (["train", "--config-name", "mine"], "there is no mine.yaml; --config-dir says where"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )

@@ -131,3 +131,42 @@ def test_the_keys_that_may_change_are_in_the_help(capsys: Say) -> None:
     text = capsys.readouterr().out
     assert "N_EPOCH," in text
     assert "NUM_HIDDEN" not in text
+
+
+def small_run() -> Path:
+    """Train a small network, and return the run folder."""
+    sizes = ["NUM_HIDDEN=5", "N_TRAIN=32", "N_VALIDATE=0", "N_TEST=0", "N_EPOCH=1"]
+    assert main(["train", "preset=none", *sizes, "CHECKPOINT_BEST=training"]) == 0
+    return run_folders()[0]
+
+
+def test_a_run_is_no_sweep_to_go_on_with(capsys: Say) -> None:
+    folder = str(small_run())
+    capsys.readouterr()
+    for action in (["resume", folder], ["add", folder, "ETA=1"]):
+        said = refused(capsys, "sweep", *action)
+        assert "is a run and no sweep; go on with `snnrun resume" in said
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (b"\xdc\xe1", "config.yaml: damaged (UnicodeDecodeError"),
+        (b"ETA: [1", "config.yaml: damaged (ParserError"),
+        (b"ETA: 1", "config.yaml: holds no configuration of a run"),
+        (b"", "config.yaml: holds no configuration of a run"),
+    ],
+)
+@pytest.mark.parametrize("command", ["resume", "test"])
+def test_a_configuration_that_is_damaged_is_named(
+    trained: Path, capsys: Say, command: str, damage: bytes, told: str
+) -> None:
+    (trained / ".hydra" / "config.yaml").write_bytes(damage)
+    assert told in refused(capsys, command, str(trained))
+
+
+def test_the_table_of_runs_takes_a_run_folder(capsys: Say) -> None:
+    folder = small_run()
+    capsys.readouterr()
+    assert main(["runs", str(folder)]) == 0
+    assert str(folder) in capsys.readouterr().out
