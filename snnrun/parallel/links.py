@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection, Listener, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpi4py import MPI
@@ -26,9 +26,11 @@ LOST = 1  # exit code
 LAST_S = 5.0  # to end by itself, once rank 0 has
 # seconds without an answer until the system asks, between its questions; and how many
 KEEPALIVE = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+UNANSWERED_S = 10  # until the system gives up what it has sent
+ABORT_S = 2.0  # for MPI to end a run
 SIGNALS = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGHUP")  # that another rank passes on
 
-Said = tuple[str, Any]
+Abort = Callable[[int], object]
 
 
 class First:
@@ -55,12 +57,13 @@ class First:
         self._lives = {found[rank, "life"]: rank for rank in others}
         self._done = False
 
-    def watch(self, names: Sequence[str], farewell: Callable[[], str]) -> None:
+    def watch(self, names: Sequence[str], farewell: Callable[[], str], abort: Abort | None) -> None:
         """From now on end this process if another rank ends, with a message.
 
         Args:
             names: Of all ranks.
             farewell: Returns how the run goes on.
+            abort: Has MPI end the run, where the launcher would wait for a node that is lost.
         """
 
         def watch() -> None:
@@ -79,7 +82,8 @@ class First:
                         continue
                     why = said or "has ended without a word: it was killed, or its node is lost"
                     self._send("leave")
-                    _end(f"snnrun: error: {names[rank]} {why}. {farewell()}")
+                    lost = abort if what == "lost" else None
+                    _end(f"snnrun: error: {names[rank]} {why}. {farewell()}", lost)
 
         threading.Thread(target=watch, name="ranks", daemon=True).start()
 
@@ -104,12 +108,13 @@ class Other:
         self._life = _connected(names, port, key)
         self._life.send((comm.rank, "life"))
 
-    def watch(self, name: str, speaks: bool) -> None:
+    def watch(self, name: str, after_s: float | None, abort: Abort | None) -> None:
         """End this process with rank 0, and pass on to it the signals that ask for a stop.
 
         Args:
             name: Of rank 0.
-            speaks: Whether it is this rank that says so.
+            after_s: Seconds after which it is this rank that says so; None: it never does.
+            abort: As of ``First``.
         """
 
         def watch() -> None:
@@ -120,8 +125,11 @@ class Other:
                 time.sleep(LAST_S)
                 os._exit(LOST)
             except (EOFError, OSError):
-                said = f"snnrun: error: {name} has ended without a word; so do the other ranks"
-                _end(said if speaks else "")
+                if after_s is None:
+                    _end("")
+                time.sleep(after_s or 0.0)
+                why = "has ended without a word: it was killed, or its node is lost"
+                _end(f"snnrun: error: {name} {why}. All ranks end", abort)
 
         threading.Thread(target=watch, name="ranks", daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 gets it too
@@ -164,14 +172,18 @@ def _keep_alive(link: Connection) -> None:
     with socket.socket(fileno=os.dup(link.fileno())) as own:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for name, value in KEEPALIVE.items():
+        for name, value in {**KEEPALIVE, "TCP_USER_TIMEOUT": 1000 * UNANSWERED_S}.items():
             if hasattr(socket, name):
                 own.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _end(said: str) -> None:
+def _end(said: str, abort: Abort | None = None) -> None:
     """End this process at once: its main thread may wait for another one that is gone."""
     if said:
         print(said, file=sys.stderr, flush=True)
     sys.stdout.flush()
+    if abort is not None:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, ABORT_S)  # it may not return
+        abort(LOST)
     os._exit(LOST)

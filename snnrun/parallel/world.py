@@ -36,6 +36,7 @@ OTHER_MPI = (
     "--mpi-lib-version says which); with Slurm, srun --mpi=list shows what it offers, as "
     "srun --mpi=pmi2. To run each process by itself, set {switch}=0 in their environment"
 )
+LATER_S = 2.0  # by then rank 1 has spoken, unless it is lost with rank 0
 OWN_RUNS = (
     "\nRanks share each run, and must all ask for the same one. To have each do its own, set "
     "{switch}=0 in their environment, and give each a folder of its own"
@@ -69,17 +70,20 @@ class World:
         _share_cores(node)
         _share_gpus(node)
         self._here = node.size if node.rank == 0 else 0  # ranks of a node, for the first of them
-        one_node = node.size == comm.size
+        self._one_node = node.size == comm.size
         node.Free()
-        self._first = First(comm, one_node) if self.rank == 0 else None
+        self._first = First(comm, self._one_node) if self.rank == 0 else None
         self._other = Other(comm) if self.rank else None
 
     def watch(self) -> None:
         """End with the other ranks, from now on."""
+        # mpiexec ends what is on its own node, but waits for a node that no longer answers
+        abort = None if self._one_node else self.comm.Abort
         if self._first:
-            self._first.watch(self.names, self._farewell)
+            self._first.watch(self.names, self._farewell, abort)
         elif self._other:
-            self._other.watch(self.names[0], speaks=self.rank == 1)
+            speaks_after_s = 0.0 if self.rank == 1 else LATER_S if self._here else None
+            self._other.watch(self.names[0], speaks_after_s, abort)
 
     def differences(self, asked: Mapping[str, str]) -> list[str]:
         """Return in what the ranks differ that must be alike; all ranks are told.
