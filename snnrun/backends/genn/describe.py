@@ -43,13 +43,11 @@ def describe(program: Program, settings: Settings) -> Description:
             f"linear between spikes, and loss {program.loss.name} reads the maximum of its "
             "potential, which backend genn cannot run together; use backend=native"
         )
-    if program.loss.readout.courses or program.window is not None:
-        what = (
-            f"loss {program.loss.name} compares potentials with target courses"
-            if program.loss.readout.courses
-            else "LOSS_WINDOW is a part of the trial"
+    if program.loss.readout.courses:
+        raise ConfigError(
+            f"loss {program.loss.name} compares potentials with target courses, which backend genn "
+            "cannot run; use backend=native"
         )
-        raise ConfigError(f"{what}, which backend genn cannot run; use backend=native")
     network = program.network
     watched = watch(program, settings)
     last = program.populations[-1]

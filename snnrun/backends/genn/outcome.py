@@ -30,7 +30,7 @@ def outcome_of(program: Program) -> Callable[[Outputs, np.ndarray], Outcome]:
         return _outcome(bound.values(y, labels), bound.scores(y).argmax(axis=1))
 
     def of_steps(outputs: Outputs, labels: np.ndarray) -> Outcome:
-        loss = outputs["loss"][np.arange(len(labels)), labels] / program.steps
+        loss = outputs["loss"][np.arange(len(labels)), labels] / bound.steps_counted
         return _outcome(loss, outputs["mean_score"].argmax(axis=1))
 
     def of_first_spike(outputs: Outputs, labels: np.ndarray) -> Outcome:

@@ -107,7 +107,7 @@ class Integral(OfNumber):
 
     def _of(self, expression: sp.Expr, step: str) -> str:
         time = (internal(step) + 1) * self.program.dt
-        share = sp.Float(1 / self.program.steps, 17)
+        share = sp.Float(1 / self.loss.steps_counted, 17)
         return self.of(share * expression, V=internal("at_output"), t=time)
 
     def observe(self, row: str) -> list[str]:
@@ -115,14 +115,15 @@ class Integral(OfNumber):
         return [
             f"const scalar at_output = {self.potential};",
             f"potential[{row}] = at_output;",
-            f"y += {self._of(self.loss.integrand, 'n')};",
+            f"{self.within('n')}y += {self._of(self.loss.integrand, 'n')};",
         ]
 
     def drive(self, row: str) -> list[str]:
         """Return dL/dV of a step."""
         return [
             f"const scalar at_output = potential[{row}];",
-            f"{self.adjoint} += delta * {self._of(self.loss.integrand_slope, 'm')};",
+            f"{self.within('m')}{self.adjoint} += delta * "
+            f"{self._of(self.loss.integrand_slope, 'm')};",
         ]
 
 
@@ -166,7 +167,8 @@ class Maximum(OfNumber):
         if not pulled:
             return ()
         code = f"pulled = {' + '.join(pulled)}; falling = Falling;"
-        return (f"if (n > 0 && n == peak + 1) {{ {code} }}",)
+        after_first = f"n > {self.loss.counted.start}"
+        return (f"{self.within('n')}if ({after_first} && n == peak + 1) {{ {code} }}",)
 
     @cached_property
     def _formula(self) -> Formulas:
@@ -180,7 +182,7 @@ class Maximum(OfNumber):
         """Return the search for the first maximum."""
         at_peak = [f"peak_{s} = {state_name(s)};" for s in self._states]
         return [
-            f"if (n == 0 || {self.potential} > y) {{",
+            f"{self.within('n')}if (n == {self.loss.counted.start} || {self.potential} > y) {{",
             *(f"    {x}" for x in (f"y = {self.potential};", "peak = n;", *at_peak)),
             "    pulled = 0.0;",
             "    falling = 0.0;",
@@ -233,7 +235,7 @@ class EachStep(OfOutput):
         own, each = self.of_y(self.loss.score, "own"), self.of_y(self.loss.score, "other")
         size = self.compiled.population.size
         return [
-            "if (step > 1) {",
+            f"if (step > 1) {self.within('(n - 1)')}{{",
             f"    const int at = {row('(n - 1)', back=False)};",
             "    const int others = at - id;",
             "    const scalar own = potential[at];",
@@ -254,7 +256,7 @@ class EachStep(OfOutput):
             f"        loss += log(total) + top - {own} + {self.of_y(self.loss.label_term, 'own')};",
             f"        slope += {self.of_y(self.loss.label_term_slope, 'own')};",
             "    }",
-            f"    slopes[at] = slope * scale * {formula(1 / self.program.steps)};",
+            f"    slopes[at] = slope * scale * {formula(1 / self.loss.steps_counted)};",
             "}",
         ]
 

@@ -100,6 +100,13 @@ class OfOutput(Watched):
         """Return an expression of the readout as code, with y called ``y``."""
         return self.of(expression, y=internal(y))
 
+    def within(self, step: str) -> str:
+        """Return the condition that a step counts (LOSS_WINDOW), where not all of them do."""
+        if self.program.window is None:
+            return ""
+        counted = self.loss.counted
+        return f"if ({step} >= {counted.start} && {step} < {counted.stop}) "
+
     def slope(self, y: str = "y") -> str:
         """Return code that defines the derivative of the cross entropy by y."""
         score_slope = factor(self.of_y(self.loss.score_slope, y))
