@@ -97,11 +97,17 @@ def open_part(
 
 def require_shareable(config: Config, program: Program, ranks: int) -> None:
     """Raise ConfigError where several ranks cannot share the mini-batches of a program."""
-    if not program.engine.has_gradient or program.update_steps:
+    if not program.engine.has_gradient:
         raise ConfigError(
-            f"rule={config.rule.name} changes weights while examples run, so that ranks have "
-            "nothing to share. Start it without mpiexec and srun; a multirun makes several runs at "
-            "the same time"
+            f"rule={config.rule.name} changes weights while examples run, one after the other, so "
+            "that ranks have nothing to share. Start it without mpiexec and srun; a multirun makes "
+            "several runs at the same time"
+        )
+    if program.update_steps:
+        raise ConfigError(
+            f"rule.update_steps={program.update_steps}: weights change while the examples of a "
+            "mini-batch run, and ranks sum their gradients only when those have ended. Use "
+            "rule.update_steps=null, or start it without mpiexec and srun"
         )
     if config.backend.name == "genn" and config.PIPELINE:
         raise ConfigError(

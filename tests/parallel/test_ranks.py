@@ -19,6 +19,7 @@ from runs import (
     comparable,
     overrides,
     snnrun,
+    write_mnist,
     write_shd,
 )
 
@@ -87,6 +88,10 @@ def test_ranks_with_other_words_are_refused_with_the_difference(tmp_path: Path) 
     ("words", "what"),
     [
         (["dataset=pattern", "rule=superspike"], "rule=superspike changes weights while examples"),
+        (
+            ["rule=eprop", "rule.update_steps=10", "LOSS_TYPE=avg_xentropy"],
+            "rule.update_steps=10: weights change while the examples of a mini-batch run",
+        ),
         pytest.param(
             ["-m", "MODEL_SEED=1,2", "hydra/launcher=joblib"],
             "share nothing with the ranks",
@@ -192,6 +197,17 @@ def test_data_larger_than_the_memory_that_a_rank_may_have_train_from_a_disk(tmp_
     assert done.returncode == 0, done.stdout + done.stderr
     assert_same_run(one, two)
     assert not list((tmp_path / "files").iterdir())
+
+
+@pytest.mark.long
+def test_weights_that_learn_by_stdp_have_the_same_bits_on_ranks(tmp_path: Path) -> None:
+    keys = {"preset": "mnist_stdp", "dataset.path": str(write_mnist(tmp_path / "mnist", train=60))}
+    keys |= {"N_TRAIN": 50, "N_VALIDATE": 10, "N_TEST": 0, "N_EPOCH": 2, "MODEL_SEED": 1}
+    one, three = tmp_path / "one", tmp_path / "three"
+    assert snnrun("train", *overrides(keys), f"hydra.run.dir={one}").returncode == 0
+    done = ranks(3, "train", *overrides(keys), f"hydra.run.dir={three}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same_run(one, three)
 
 
 @pytest.mark.long
