@@ -15,6 +15,7 @@ from snnrun.compile.steps import Steps
 from snnrun.datasets import load
 from snnrun.datasets.recipe import recipe_of
 from snnrun.datasets.spikes import SpikeData
+from snnrun.errors import ConfigError
 from snnrun.models.equations import symbol
 from snnrun.network.build import initial_weights
 from snnrun.run import build_program, train
@@ -87,8 +88,16 @@ def same_spikes(one: Backend, other: Backend, data: SpikeData, example: int) -> 
     return False
 
 
-@pytest.mark.parametrize("name", [n for n in PRESETS if n != "mnist_stdp"])  # stdp is native's
-def test_every_preset_trains_with_genn(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
-    config = preset(name, folders, "backend=genn", "backend.device=single_threaded_cpu")
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_trains_with_genn_or_is_refused_for_its_rule(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    words = ("backend=genn", "backend.device=single_threaded_cpu")
+    rule = preset(name, folders).rule.name
+    if rule not in ("eventprop", "superspike"):
+        with pytest.raises(ConfigError, match=f"rule={rule}: backend genn cannot run it"):
+            preset(name, folders, *words)
+        return
+    config = preset(name, folders, *words)
     train(config, tmp_path)
     assert_trained(config, tmp_path)
