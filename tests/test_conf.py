@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,15 @@ def dataset_of(preset: str) -> str:
     return max((name for name in DATASETS if preset.startswith(name)), key=len)
 
 
-CHOICES = list(product(DATASETS, GROUPS["backend"], GROUPS["rule"]))
+# Every pair of a data set, a backend and a rule, the backends taken in turn
+CHOICES = [
+    (dataset, GROUPS["backend"][(i + j) % len(GROUPS["backend"])], rule)
+    for i, dataset in enumerate(DATASETS)
+    for j, rule in enumerate(GROUPS["rule"])
+]
 
 
-@pytest.mark.parametrize(("dataset", "backend", "rule"), long_but(CHOICES, CHOICES[::5], "-".join))
+@pytest.mark.parametrize(("dataset", "backend", "rule"), long_but(CHOICES, CHOICES[::4], "-".join))
 def test_the_files_of_a_data_set_compose_the_defaults_and_no_other_key(
     dataset: str, backend: str, rule: str
 ) -> None:
@@ -81,17 +86,18 @@ _POTENTIALS = ["REC_NEURONS=[[hidden,V],[output,V]]"]
 WITHOUT_CURRENT = {"pattern_generation": _POTENTIALS, "evidence_accumulation": _POTENTIALS}
 
 
+NETWORKS = [name for name in GROUPS["network"] if name != "nir"]
+RECORDS = [("none", []), ("spikes", ["preset=none"]), ("everything", [])]
+# Every pair of a network, what is recorded and a data set, the records taken in turn
+NETWORK_CHOICES = [
+    (dataset, network, *RECORDS[(i + j) % len(RECORDS)])
+    for i, dataset in enumerate(DATASETS)
+    for j, network in enumerate(NETWORKS)
+]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("network", [name for name in GROUPS["network"] if name != "nir"])
-@pytest.mark.parametrize(
-    ("record", "preset"),
-    [
-        ("none", []),
-        pytest.param("spikes", ["preset=none"], marks=pytest.mark.long),
-        pytest.param("everything", [], marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.parametrize(("dataset", "network", "record", "preset"), NETWORK_CHOICES)
 def test_every_choice_of_network_and_record_works_with_every_data_set(
     dataset: str, network: str, record: str, preset: list[str]
 ) -> None:
@@ -108,6 +114,20 @@ def test_every_choice_of_network_and_record_works_with_every_data_set(
     assert config.record.name == record
     assert bool(config.RECURRENT) == (network == "recurrent")
     assert bool(config.REC_SPIKES) == (record != "none")
+
+
+@pytest.mark.parametrize(
+    ("cases", "factors"),
+    [
+        (CHOICES, (DATASETS, GROUPS["backend"], GROUPS["rule"])),
+        (NETWORK_CHOICES, (DATASETS, NETWORKS, [name for name, _ in RECORDS])),
+    ],
+    ids=["backends and rules", "networks and records"],
+)
+def test_the_choices_that_are_tried_hold_every_pair(cases: list[tuple], factors: tuple) -> None:
+    for one, other in combinations(range(3), 2):
+        pairs = {(case[one], case[other]) for case in cases}
+        assert pairs == set(product(factors[one], factors[other]))
 
 
 @pytest.mark.parametrize("record", GROUPS["record"])
