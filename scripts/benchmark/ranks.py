@@ -56,7 +56,7 @@ def seconds(example: float, size: int, batch: int, nodes: int, gigabits: float) 
     if nodes == 1:
         return compute
     bandwidth = gigabits * 1e9 / 8
-    stages = min(ceil(size / STAGE), MOST_STAGES)
+    stages = min(ceil(size / STAGE), 4 * nodes - 3, MOST_STAGES)
     way = (nodes + log2(nodes)) * (size / stages / bandwidth + LATENCY_S)
     return compute + 2 * size / bandwidth + 2 * stages * MESSAGE_S + way
 

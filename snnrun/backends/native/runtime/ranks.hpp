@@ -37,8 +37,10 @@ template <class P> class SumOverRanks : Walk<P> {
     template <class Gradients>
     void of_slots(int t, const Ranks& ranks, Pool& pool, const Slots& slots, Gradients& gradients,
                   bool good) {
+        // so many that all ranks soon have something to do, and not more: each is a message
         constexpr size_t LEAST = (size_t(64) << 10) / sizeof(Real), MOST_STAGES = 64;
-        const size_t stage = std::max(LEAST, size_ / MOST_STAGES / LANES * LANES + LANES);
+        const size_t stages = std::min<size_t>(MOST_STAGES, 4 * (ranks.ranks - 1) + 1);
+        const size_t stage = std::max(LEAST, size_ / stages / LANES * LANES + LANES);
         for (size_t from = 0; from == 0 || from < size_; from += stage) {
             const size_t end = std::min(from + stage, size_);
             Real *sum = sum_.data() + from, *total = total_.data() + from;
