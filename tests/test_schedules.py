@@ -166,7 +166,7 @@ def test_a_schedule_of_ones_own_is_a_function_of_the_update(
         rates("own_schedules.WRONG")
     with pytest.raises(ConfigError, match=r"has no 'HALVE'.*'HALVES'"):
         small(schedule="own_schedules.HALVE")
-    with pytest.raises(ConfigError, match=r"schedule\.name=json\.dumps: a snnrun Schedule is"):
+    with pytest.raises(ConfigError, match=r"schedule\.name=json\.dumps: must be a snnrun Schedule"):
         small(schedule="json.dumps")
     sys.modules.pop("own_schedules")
 

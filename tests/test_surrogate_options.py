@@ -154,7 +154,7 @@ def test_a_surrogate_of_ones_own_trains(tmp_path: Path, monkeypatch: pytest.Monk
     assert losses[-1] < 0.9 * losses[0]
     with pytest.raises(ConfigError, match="surrogate gauss does not use it"):
         find_learning(config({**rule, "window": 3.0}))
-    with pytest.raises(ConfigError, match="a snnrun Surrogate is needed"):
+    with pytest.raises(ConfigError, match="must be a snnrun Surrogate, but is of type Neuron"):
         find_learning(config({"surrogate": "snnrun.models.neurons.LIF"}))
 
 
