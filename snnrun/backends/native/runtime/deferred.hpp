@@ -83,13 +83,7 @@ template <class P> class Deferred : Walk<P> {
         for (int64_t i = trials_.size(); i < trials; i++) {
             trials_.push_back(std::make_unique<Trial>(formula, i >= wave_ ? COUNT : int(tiled_)));
             if (i < wave_) owner_.push_back(int(i));
-            each_layer([&](auto l) {
-                using L = Layer<l()>;
-                auto& work = std::get<l()>(trials_.back()->work);
-                auto& average = std::get<l()>(averages).data;
-                if (Trial::AVERAGED && !average.size()) average.allocate(L::WIDTH);
-                work.average = average.data();
-            });
+            trials_.back()->show(averages);
         }
     }
     std::vector<std::unique_ptr<Trial>>& trials() { return trials_; }
@@ -208,10 +202,6 @@ template <class P> class Deferred : Walk<P> {
         if (I == 0 && tiled_) return 1;
         return (4 * threads_ + parts<Layer<I>>() - 1) / parts<Layer<I>>();
     }
-    // Of the `rows` of a projection, the first one of a piece.
-    template <int I, int ROWS> int first_row(int piece) const {
-        return int(int64_t(ROWS) * piece / pieces<I>());
-    }
     template <int I> int units() const {
         return Layer<I>::LEARNS ? parts<Layer<I>>() * pieces<I>() : 0;
     }
@@ -234,7 +224,8 @@ template <class P> class Deferred : Walk<P> {
             return;
         }
         using L = Layer<I>;
-        const int piece = u % pieces<I>(), b = u / pieces<I>() / Table<L>::PARTS;
+        const Piece piece{u % pieces<I>(), pieces<I>()};
+        const int b = u / pieces<I>() / Table<L>::PARTS;
         with_part<L>(u / pieces<I>() % Table<L>::PARTS, [&](auto size, int p) {
             for (int64_t i = example; i < example + count; i++) {
                 Trial& one = *trials_[trial + i - example];
@@ -254,7 +245,7 @@ template <class P> class Deferred : Walk<P> {
     }
 
     // Adds a piece of a slot behind the first one to that.
-    template <int I, int SIZE> void complete(int b, int p, int piece) {
+    template <int I, int SIZE> void complete(int b, int p, const Piece& piece) {
         using L = Layer<I>;
         const auto add = [&](int number, size_t from, size_t to) {
             const Real* more = std::get<I>(slots_[1]).arrays[number].data();
@@ -265,10 +256,10 @@ template <class P> class Deferred : Walk<P> {
             using Own = typename L::template Into<k()>;
             const size_t at = Parts<L, Own::PRE>::part(b, p);
             if (Own::TRAINED)
-                add(k(), at + size_t(first_row<I, Own::PRE>(piece)) * SIZE * LANES,
-                    at + size_t(first_row<I, Own::PRE>(piece + 1)) * SIZE * LANES);
+                add(k(), at + size_t(piece.first(Own::PRE)) * SIZE * LANES,
+                    at + size_t(piece.end(Own::PRE)) * SIZE * LANES);
         });
-        for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++) {
+        for (int k = 0; piece.takes(0) && k < L::Model::TRAINED; k++) {
             const size_t at = size_t(k) * L::WIDTH + Parts<L, 1>::part(b, p);
             add(Tensors<L>::PARAMETERS, at, at + size_t(SIZE) * LANES);
         }
@@ -278,7 +269,7 @@ template <class P> class Deferred : Walk<P> {
     // own ones where that is null.
     template <int I, int SIZE>
     void gather_trial(Trial& trial, vf* table, Tensors<Layer<I>>& gradient, int b, int p,
-                      int piece, bool fresh) const {
+                      const Piece& piece, bool fresh) const {
         using L = Layer<I>;
         constexpr int S = Table<L>::S;
         auto& work = std::get<I>(trial.work);
@@ -287,7 +278,7 @@ template <class P> class Deferred : Walk<P> {
             if constexpr (!Own::TRAINED) return;
             const vf* from = table ? table : work.input_adjoint[Own::PORT].part(b, p * S);
             Real* to = gradient.arrays[k()].data() + Parts<L, Own::PRE>::part(b, p);
-            const int low = first_row<I, Own::PRE>(piece), high = first_row<I, Own::PRE>(piece + 1);
+            const int low = piece.first(Own::PRE), high = piece.end(Own::PRE);
             each_source<L, k()>(trial, [&](int pre, int count, const uint32_t* start,
                                            const uint16_t* step, int shift) {
                 const int first = std::max(low - pre, 0), few = std::min(high - pre, count) - first;
@@ -297,7 +288,7 @@ template <class P> class Deferred : Walk<P> {
                 else gather_part<SIZE, SIZE, false>(at, from, few, start + first, step, shift);
             });
         });
-        for (int k = 0; piece == 0 && k < L::Model::TRAINED; k++)
+        for (int k = 0; piece.takes(0) && k < L::Model::TRAINED; k++)
             for (int x = 0; x < SIZE; x++) {
                 const size_t at = size_t(k) * L::WIDTH + b * L::BW + (p * S + x) * LANES;
                 const vf own = *vectors(work.parameters.data() + at);

@@ -12,8 +12,7 @@
 
 namespace snn {
 
-template <class P> class Slotted : Walk<P> {
-    using Walk<P>::each_layer;
+template <class P> class Slotted {
     using Layers = typename P::Layers;
     using AllAverages = typename Map<Averages, Layers>::type;
     using Formula = typename P::Formula;
@@ -49,12 +48,7 @@ template <class P> class Slotted : Walk<P> {
         while (int64_t(kept_.size()) < kept) {
             kept_.push_back(std::make_unique<Trial>(formula_));
             eligible_.push_back(make_eligible<P>(*kept_.back(), forward.coefficients));
-            each_layer([&](auto layer) {
-                constexpr int I = decltype(layer)::value;
-                auto& average = std::get<I>(averages).data;
-                if (!average.size()) average.allocate(std::tuple_element_t<I, Layers>::WIDTH);
-                std::get<I>(kept_.back()->work).average = average.data();
-            });
+            kept_.back()->show(averages);
         }
     }
 

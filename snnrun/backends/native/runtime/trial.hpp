@@ -53,6 +53,15 @@ template <class P> struct alignas(LINE) Trial : Walk<P> {
         loss.allocate();
     }
 
+    // Where the regulariser finds the averages over the mini-batch.
+    template <class AllAverages> void show(AllAverages& averages) {
+        each_layer([&](auto l) {
+            auto& average = std::get<l()>(averages).data;
+            if (!average.size()) average.allocate(std::tuple_element_t<l(), Layers>::WIDTH);
+            std::get<l()>(work).average = average.data();
+        });
+    }
+
     void begin_counts(const Job& job) {
         const size_t rows = job.activations ? 2 * (job.late_steps + 1) : 0;
         neuron_spikes.assign(P::NEURONS, 0);
