@@ -85,7 +85,7 @@ class NumpyBackend(Backend):
         noise: Noise,
     ) -> Results:
         """Learn ``examples`` in order, in batches of ``batch``."""
-        read_ahead(data, examples, batch, self.exchange)
+        read_ahead(data, examples, batch, self.exchange, self.parts)
         rates = by_tensor(rates, self.program)
         call = Call(self.program, len(examples), self.no_activations(), self.counts_inputs)
         call.shared = self.exchange is not None

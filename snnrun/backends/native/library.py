@@ -172,7 +172,7 @@ class NativeBackend(CompiledProgram, Backend):
         """Learn ``examples`` in order, in batches of ``batch``."""
         if self._patterns is not None and batch != 1:
             raise ConfigError(f"N_BATCH={batch}: loss {self.program.loss.name} needs N_BATCH=1")
-        read_ahead(data, examples, batch, self.exchange)
+        read_ahead(data, examples, batch, self.exchange, self.parts)
         ordered = np.ascontiguousarray(by_tensor(rates, self.program)[:, self._places])
         job = Job(
             batch=batch, train=1, rates=pointer(ordered, np.float64), updates=updates, **vars(noise)
