@@ -111,6 +111,14 @@ def _projection(fields: dict[str, Any], sizes: dict[str, int], number: int) -> P
     return Projection(source=source, target=target, **fields)
 
 
+def next_to_whole(shape: tuple[int, ...]) -> np.ndarray:
+    """Return delays (ms): whole numbers of steps, and the numbers of float32 below and above."""
+    steps = np.random.default_rng(0).integers(1, MOST / DT, shape).astype(np.float32)
+    towards = np.resize(np.array([0, np.inf, -np.inf], np.float32), shape)
+    beside = np.nextafter(steps, np.where(towards == 0, steps, towards))
+    return beside.astype(float) * DT
+
+
 def sparse(pre: int, post: int, seed: int = 0) -> Synapses:
     """Return about half of all synapses."""
     ends = np.nonzero(np.random.default_rng(seed).random((pre, post)) < 0.5)

@@ -72,6 +72,24 @@ def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> 
         assert relative(own[tensor], gradient) < SAME, tensor
 
 
+@pytest.mark.parametrize("name", long_but(["axonal", "dendritic", "synaptic"], ["synaptic"]))
+def test_a_delay_next_to_whole_steps_meets_the_steps_of_its_own_side(name: str) -> None:
+    program, data = graphs.GRAPHS[name].program(), graphs.data()
+    backends = NumpyBackend(program), native(program, precision="float32")
+    for backend in backends:
+        graphs.start(backend)
+        for tensor in program.tensors:
+            if tensor.name.endswith("_delays"):
+                backend.set(tensor.name, graphs.next_to_whole(tensor.shape))
+    for width in (0.0, 0.75, 2.0):
+        noise = Noise(delay_width=width)
+        expected, results = (b.gradient(data, EXAMPLES, noise) for b in backends)
+        np.testing.assert_array_equal(results.neuron_spikes, expected.neuron_spikes)
+        gradients, own = map(graphs.gradients, backends)
+        for tensor, gradient in gradients.items():  # rounding of float32
+            assert relative(own[tensor], gradient) < 1e-4, (width, tensor)
+
+
 def test_spikes_are_spread_alike_after_an_evaluation_in_which_they_are_not() -> None:
     program, data = graphs.GRAPHS["axonal"].program(surrogate=True), graphs.data()
     kept = []

@@ -163,8 +163,13 @@ def spread(delays: np.ndarray, width: float, most: int) -> tuple[np.ndarray, np.
         Two arrays [k, *shape]. On the kink, where the delay is a whole number and s = 0, the
         derivative is that from above: of the step behind against the step itself.
     """
-    k = np.arange(1, most + 3 + int(width)).reshape(-1, *[1] * delays.ndim)
-    distance = k - (1.0 + delays)
-    inside = (distance > -(1.0 + width)) & (distance <= 1.0 + width)
+    after = np.arange(most + 2 + int(width)).reshape(-1, *[1] * delays.ndim)  # k - 1
+    # Of whole numbers and fractions: 1 + d and d + s may be rounded to the next whole number.
+    whole, wide = np.floor(delays), int(width)
+    part, rest = delays - whole, width - wide
+    distance = (after - whole) - part
+    inside = (after >= whole - wide - (part < rest)) & (
+        after <= whole + wide + 1 + (part + rest >= 1)
+    )
     slope = np.where(distance > 0, 1.0, -1.0) / (1.0 + width) ** 2
     return triangle(distance, width), np.where(inside, slope, 0.0)

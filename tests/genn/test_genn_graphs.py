@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import graph_cases
 import numpy as np
 import ported
 import pytest
+from graph_cases import GRAPHS
 from parity import genn, gradients_of
 from ported import DELAYED, EXAMPLES, delays, graph
 
@@ -192,6 +194,21 @@ def test_moments_of_delays_can_be_read_and_written() -> None:
     learn(4, 1)
     for key, array in state().items():
         np.testing.assert_array_equal(array, wanted[key], err_msg=str(key))
+
+
+@pytest.mark.parametrize("width", [0.0, 0.75, 2.0])
+def test_a_delay_next_to_whole_steps_meets_the_steps_of_its_own_side(width: float) -> None:
+    program = GRAPHS["synaptic"].program()
+    shown = graph_cases.data()
+    backends = genn(program, [shown], precision="float32", delay_width=2.0), NumpyBackend(program)
+    for backend in backends:
+        graph_cases.start(backend)
+        for tensor in program.tensors:
+            if tensor.name.endswith("_delays"):
+                backend.set(tensor.name, graph_cases.next_to_whole(tensor.shape))
+    found, wanted = (b.gradient(shown, np.arange(3), Noise(delay_width=width)) for b in backends)
+    np.testing.assert_array_equal(found.neuron_spikes, wanted.neuron_spikes)
+    assert_same_gradients(backends, 1e-4)  # of float32
 
 
 @pytest.mark.parametrize("width", [0.7, 3.0])

@@ -4,7 +4,8 @@ A delayed spike arrives in the steps next to its time, ``after`` steps later tha
 with h(after) times its weight; see network/delays.py for h, which ``width`` makes wider. On the way
 back its event looks at the adjoints of the target as they were when the backward pass was in those
 steps, which GeNN keeps (``lam[after]``); GeNN's step t tells how many there are. What would arrive
-after the last step never does.
+after the last step never does. Which steps are met follows from the whole numbers and the fractions
+of delay and width, as 1 + delay may be rounded to the next whole number.
 
     gradient of the weight   += h lam[after]
     gradient of the delay    += w lam[after] times the derivative of h
@@ -23,12 +24,12 @@ from snnrun.network.delays import Delays
 
 DELAY = Variable(name="delay", access=Access.COMMON)  # in steps
 GRADIENT = Variable(name="delay_gradient", hidden=True)  # of each synapse and example
-NUMBERS = tuple(Parameter(name=name, type="scalar") for name in ("reach", "steepness"))  # of h
+NUMBERS = tuple(Parameter(name=name, type="scalar") for name in ("width", "steepness"))  # of h
 
 
 def shape_of(width: float) -> dict[str, float]:
-    """Return NUMBERS for a width in steps: the reach of h to each side, and its steepness."""
-    return {"reach": 1.0 + width, "steepness": (1.0 + width) ** -2}
+    """Return NUMBERS for a width in steps: s of h, and its steepness."""
+    return {"width": width, "steepness": (1.0 + width) ** -2}
 
 
 def slots(program: Program, delays: Delays, settings: Settings) -> int:

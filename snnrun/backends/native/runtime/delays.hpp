@@ -6,18 +6,20 @@
 
 namespace snn {
 
-// f(k, h(k), dh/dd) for a delay of `d` steps and triangles of width `s`.
+// f(k, h(k), dh/dd) for a delay of `d` steps and triangles of width `s`. Which k there are follows
+// from whole numbers and fractions: 1 + d and d + s may be rounded to the next whole number.
 template <class F> static inline void each_share(Real d, Real s, F f) {
+    const int m = int(d);
+    const Real g = d - Real(m);
     if (s == 0) {
-        const int m = int(d);
-        const Real g = d - Real(m);
         f(m + 1, 1 - g, Real(-1)), f(m + 2, g, Real(1));
         return;
     }
-    const Real reach = 1 + s, scale = 1 / (reach * reach);
-    for (int k = std::max(1, int(std::floor(d - s)) + 1);; k++) {
-        const Real distance = Real(k) - (1 + d);
-        if (distance > reach) return;
+    const int wide = int(s);
+    const Real rest = s - Real(wide), reach = 1 + s, scale = 1 / (reach * reach);
+    const int last = m + wide + 2 + (g + rest >= 1);
+    for (int k = std::max(1, m - wide + 1 - (g < rest)); k <= last; k++) {
+        const Real distance = Real(k - 1 - m) - g;
         f(k, (reach - std::abs(distance)) * scale, distance > 0 ? scale : -scale);
     }
 }
