@@ -42,14 +42,20 @@ def pairs_of(chosen: dict[str, Any], keys: list[str]) -> set:
     return {((a, chosen[a]), (b, chosen[b])) for a, b in combinations(present, 2)}
 
 
-def cover(found: Sequence[dict[str, Any]], but: str = "") -> list[dict[str, Any]]:
-    """Return few of the combinations, in which every value of every key is, ``but`` of one."""
+def cover(
+    found: Sequence[dict[str, Any]], but: str = "", pairs: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return few of the combinations, in which every value of every key is, ``but`` of one.
 
-    def values(chosen: dict[str, Any]) -> set[tuple[str, Any]]:
-        return {(key, value) for key, value in chosen.items() if key != but}
+    Every two values of ``pairs`` of keys that meet in the combinations meet in these too.
+    """
 
-    missing, chosen = set().union(*map(values, found)), []
+    def held(chosen: dict[str, Any]) -> set[Any]:
+        values = {(key, value) for key, value in chosen.items() if key != but}
+        return values | pairs_of(chosen, list(pairs))
+
+    missing, chosen = set().union(*map(held, found)), []
     while missing:
-        chosen.append(max(found, key=lambda one: len(values(one) & missing)))
-        missing -= values(chosen[-1])
+        chosen.append(max(found, key=lambda one: len(held(one) & missing)))
+        missing -= held(chosen[-1])
     return chosen

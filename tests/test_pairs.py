@@ -1,7 +1,9 @@
 """Every pair of choices that can meet in a network gives the gradient of tests/reference.py.
 
 Neurons, losses, regularisers and options are combined so that any two values of two factors are
-together in at least one program; float64, a mini-batch of three examples.
+together in at least one program; float64, a mini-batch of three examples. All of them run on
+backend numpy, in test_interpreter.py. Here, with a compiler, are those that hold every value, and
+any two of what the runtime's code branches by.
 """
 
 from __future__ import annotations
@@ -53,14 +55,17 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 
 
+BRANCHES = ("model", "averaged", "recurrent", "hidden_layers", "t_ref", "train", "integrator")
+BRANCHES += ("disturbed", "large")
 FOUND = pairwise(FACTORS)
+COMPILED = cover(FOUND, pairs=BRANCHES)
 
 
 def name_of(choice: Choice) -> str:
     return "-".join(str(choice[name]) for name in FACTORS)
 
 
-@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::9], name_of))
+@pytest.mark.parametrize("choice", long_but(COMPILED, COMPILED[::6], name_of))
 def test_the_gradient_is_that_of_the_reference(choice: Choice) -> None:
     case = problem(
         choice["model"],

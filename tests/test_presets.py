@@ -171,13 +171,18 @@ def name_of(chosen: dict[str, Any]) -> str:
     return "-".join(map(str, chosen.values()))
 
 
-# every loss is held against the reference elsewhere
-SOME_FOUND = (cover(FOUND[0], "LOSS_TYPE") + cover(FOUND[1]))[::7]
+# every pair without a compiler; with it every choice
+COMPILED = cover(FOUND[0]) + cover(FOUND[1])
+RUNS = [("numpy", chosen) for chosen in FOUND[0] + FOUND[1]]
+RUNS += [("native", chosen) for chosen in COMPILED]
+SOME_RUNS = [("native", chosen) for chosen in COMPILED[::7]]
 
 
-@pytest.mark.parametrize("chosen", long_but(FOUND[0] + FOUND[1], SOME_FOUND, name_of))
+@pytest.mark.parametrize(
+    ("backend", "chosen"), long_but(RUNS, SOME_RUNS, lambda run: f"{run[0]}-{name_of(run[1])}")
+)
 def test_every_pair_of_choices_trains(
-    chosen: dict[str, Any], folders: dict[str, Path], tmp_path: Path
+    backend: str, chosen: dict[str, Any], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     keys = {key: value for key, value in chosen.items() if key.isupper()}
     rule = {key: chosen[key] for key in ("surrogate", "detach_reset") if key in chosen}
@@ -190,6 +195,7 @@ def test_every_pair_of_choices_trains(
     config = from_dict(
         {
             **keys,
+            "backend": backend,
             "rule": {"name": "surrogate", **rule} if rule else "eventprop",
             "dataset": {"name": "shd", "path": str(folders["shd"])},
             "network": {"integrator": chosen.get("integrator", "exact")},

@@ -1,4 +1,8 @@
-"""rule=surrogate in float64, without contraction, is what tests/reference_discrete.py says."""
+"""rule=surrogate in float64, without contraction, is what tests/reference_discrete.py says.
+
+Every pair of choices runs on backend numpy, in test_interpreter.py; here, with a compiler, those
+that hold every value, and any two of what the runtime's code branches by.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +62,10 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 SEGMENTS, ALONE = ("-DSNN_TAPE=0",), ("-DSNN_TOGETHER=1",)
 
 
+BRANCHES = ("model", "averaged", "recurrent", "hidden_layers", "sizes", "t_ref", "train")
+BRANCHES += ("integrator", "disturbed", "in_segments")
 FOUND = pairwise(FACTORS)
+COMPILED = cover(FOUND, pairs=BRANCHES)
 
 
 def name_of(choice: Choice) -> str:
@@ -80,7 +87,7 @@ def penalty_of(name: str, averaged: Mapping[int, np.ndarray] | None) -> Callable
     return penalty
 
 
-@pytest.mark.parametrize("choice", long_but(FOUND, cover(FOUND)[::5], name_of))
+@pytest.mark.parametrize("choice", long_but(COMPILED, COMPILED[::8], name_of))
 def test_the_gradient_is_that_of_the_steps(choice: Choice) -> None:
     case = problem(
         choice["model"],
