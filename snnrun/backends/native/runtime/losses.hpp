@@ -51,18 +51,23 @@ Outcome lag_costs(const F& f, const double* y, int label, double* gradient) {
     return out;
 }
 
-// Loss of one number per output; `delta` becomes its derivative by them, times `scale`.
+// Loss of one number y per output; `delta` becomes its derivative by them, times `scale`.
 template <class L, class F>
-Outcome finish_numbers(const F& f, const vf* numbers, vf* delta, int label, double scale) {
+Outcome finish_numbers(const F& f, const double* y, vf* delta, int label, double scale) {
     constexpr int N = L::Model::SIZE;
-    double y[N], g[N];
-    for (int k = 0; k < N; k++) y[k] = reinterpret_cast<const Real*>(numbers)[k];
+    double g[N];
     Outcome out = cross_entropy<N>(f, y, label, g);
     out.loss += f.label_term(y[label]);
     g[label] += f.label_term_slope(y[label]);
     std::memset(static_cast<void*>(delta), 0, L::WIDTH * sizeof(Real));
     for (int k = 0; k < N; k++) reinterpret_cast<Real*>(delta)[k] = Real(g[k] * scale);
     return out;
+}
+template <class L, class F>
+Outcome finish_numbers(const F& f, const vf* numbers, vf* delta, int label, double scale) {
+    double y[L::Model::SIZE];
+    for (int k = 0; k < L::Model::SIZE; k++) y[k] = reinterpret_cast<const Real*>(numbers)[k];
+    return finish_numbers<L>(f, y, delta, label, scale);
 }
 
 template <class L, class F> struct WeightedSum {
@@ -255,15 +260,22 @@ template <class L, class F> struct EachStep {
             for (int v = 0; v < V; v++) z[v] = f.score(r[v]);
             const Real own = reinterpret_cast<Real*>(z)[label];
             const Real all = softmax<L>(z, p, top);
-            loss += std::log(double(all)) + top - own + f.label_term(double(row[label]));
+            for (int v = 0; v < V; v++) mean[v] += p[v];
+            // what the label's share is short of 1: the others', as 1 - share would lose its digits
+            Real& of_label = reinterpret_cast<Real*>(p)[label];
+            const Real share = of_label;
+            of_label = 0;
+            vf others = {};
+            for (int v = 0; v < V; v++) others += p[v];
+            const Real rest = sum(others);
+            of_label = -rest;
+            loss += share > Real(0.5) ? -std::log1p(-double(rest)) :
+                                        std::log(double(all)) + top - own;
+            loss += f.label_term(double(row[label]));
             const Real label_slope = f.label_term_slope(y_all)[0];
             for (int v = 0; v < V; v++) {
-                mean[v] += p[v];
-                Real* q = reinterpret_cast<Real*>(&p[v]);
-                const bool here = label / LANES == v;
-                if (here) q[label % LANES] -= 1;
                 p[v] *= f.score_slope(r[v]);
-                if (here) q[label % LANES] += label_slope;
+                if (label / LANES == v) of_label += label_slope;
                 r[v] = p[v] * step_scale;
             }
         }
@@ -294,14 +306,17 @@ template <class L, class F> struct MeanShare {
     void start(const Events&, const Data&, int64_t) {}
     inline void operator()(int n, int v, const vf* x) { row(n)[v] = x[L::Model::READOUT]; }
     Outcome finish(Work<L>&, int label, double scale) {
-        vf y[V] = {}, delta[V];
+        constexpr int N = L::Model::SIZE;
+        double y[N] = {};  // a score multiplies it, and its rounding, by the number of steps
+        vf delta[V];
         Real top;
         const int from = f.first(), to = f.last();
         const Real share = Real(1.0 / (to - from));
         for (int n = from; n < to; n++) {
             softmax<L>(row(n), row(n), top);
-            for (int v = 0; v < V; v++) y[v] += share * row(n)[v];
+            for (int k = 0; k < N; k++) y[k] += reinterpret_cast<const Real*>(row(n))[k];
         }
+        for (double& sum : y) sum /= to - from;
         const Outcome out = finish_numbers<L>(f, y, delta, label, scale);
         for (int n = from; n < to; n++) {
             vf mean = {};  // of delta, by the shares
