@@ -17,6 +17,8 @@ NO_THREADS = (
 class SnnrunError(Exception):
     """Something the user can put right: what was got, what is allowed, what to do."""
 
+    in_training = False  # whether it ended a training that had begun or gone on
+
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows instead of a traceback (IPython asks for this name)."""
         if os.environ.get("SNNRUN_TRACEBACK") == "1":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from runs import SMALL, comparable, here, overrides, small
 
-from snnrun import resume
+from snnrun import SnnrunError, resume
 from snnrun.record import load_run
 from snnrun.run import test as evaluate
 from snnrun.run import train
@@ -82,3 +82,21 @@ def test_a_finished_run_is_not_resumed_but_says_how_to_train_it_for_longer(folde
     run = load_run(folder)
     assert (len(run.epochs["epoch"]), run.state) == (2, "finished")
     assert [test.weights.epochs for test in run.tests] == [1, 2]
+
+
+@pytest.mark.parametrize("by", ["command", "function"])
+def test_what_a_resume_was_refused_for_does_not_stay_with_the_run(folder: Path, by: str) -> None:
+    longer = here("resume", str(folder), "N_EPOCH=2")
+    assert longer.returncode == 0, longer.stderr
+    if by == "command":
+        refused = here("resume", str(folder), "N_EPOCH=1", "ETA=0.5")
+        assert (refused.returncode, "begun 2 epochs already" in refused.stderr) == (2, True)
+    else:
+        with pytest.raises(SnnrunError, match="begun 2 epochs already"):
+            resume(folder, {"N_EPOCH": 1, "ETA": 0.5}, progress=False)
+    again = here("resume", str(folder))
+    assert (again.returncode, "all of its 2 epochs are done" in again.stdout) == (0, True)
+    further = here("resume", str(folder), "N_EPOCH=3")
+    assert further.returncode == 0, further.stderr
+    assert load_run(folder).sessions[-1]["n_epochs"] == 3
+    assert "ETA: 0.5" not in str(load_run(folder).sessions[-1]["config"])

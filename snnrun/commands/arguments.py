@@ -20,13 +20,14 @@ from snnrun.schema.hints import meant, unknown_key
 from snnrun.search import settings as search
 from snnrun.shell import hydra_quoted, quoted
 
+RERUN = "--experimental-rerun"
 WITH_VALUE = {
     "--cfg": "-c",
     "--package": "-p",
     "--config-path": "-cp",
     "--config-name": "-cn",
     "--config-dir": "-cd",
-    "--experimental-rerun": "",
+    RERUN: "",
 }
 WITHOUT_VALUE = {
     "--help": "-h",
@@ -109,6 +110,11 @@ def split(arguments: Iterable[str]) -> CommandLine:
             if not value and not words:
                 raise ConfigError(f"{given}: needs a value, as in {given}=VALUE")
             given = value or words.pop(0)
+            if name == RERUN and not Path(given).is_file():
+                raise ConfigError(
+                    f"{RERUN} {given}: there is no such file; it is a run's config.pickle, which "
+                    "Hydra's PickleJobInfoCallback writes"
+                )
             options[name] = os.path.expanduser(given) if name in FOLDERS else given
         else:
             raise ConfigError(f"{given}: there is no such option.{_no_option(given, value, words)}")

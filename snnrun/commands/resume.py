@@ -30,16 +30,16 @@ def help_text() -> str:
 
 
 def run(arguments: Sequence[str]) -> int:
-    from snnrun.commands.saved_run import find_run, load, log_to, nothing_left, setting_of
+    from snnrun.commands.saved_run import find_run, going_on, load, log_to, nothing_left, setting_of
 
     folder, overrides = find_run(arguments, "resume")
     announce("resume", [folder, *overrides])
     if told := nothing_left(load(folder, overrides, "resume", keep=False), folder):
         print(told)
         return 0
-    config = load(folder, overrides, "resume", keep=True)
-    log_to(folder)
-    from snnrun.run import train
+    with going_on(folder, overrides) as config:
+        log_to(folder)
+        from snnrun.run import train
 
-    train(config, folder, resume=True, setting=setting_of(folder, config))
+        train(config, folder, resume=True, setting=setting_of(folder, config))
     return 0

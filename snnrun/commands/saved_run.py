@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from snnrun.commands.arguments import of_mapping, parse, path_of, value_text
 from snnrun.commands.compose import Origin
 from snnrun.commands.typed import as_typed
 from snnrun.config import Config, flat, listed, validate, words_in
-from snnrun.errors import CheckpointError, ConfigError
-from snnrun.files import is_temporary
+from snnrun.errors import CheckpointError, ConfigError, SnnrunError
+from snnrun.files import atomic_file, is_temporary
 from snnrun.presets import NONE, Setting
 from snnrun.record.archive import at_home
-from snnrun.record.paths import FoldPaths, RunPaths
+from snnrun.record.paths import FoldPaths, RunPaths, is_of_sweep, runs_of_sweep
 from snnrun.record.reader import load_run
 from snnrun.record.saved import load_config, save_config
 from snnrun.schema import ALIASES, SCHEMA
@@ -92,6 +92,12 @@ def run_folder(word: str, name: str = "resume") -> Path:
         raise CheckpointError(
             f"{folder}: may not be looked into (Permission denied). Change its permissions"
         ) from error
+    if not there and is_of_sweep(folder):
+        every = f", and `{command('sweep', 'resume', folder)}` goes on with all of them"
+        raise CheckpointError(
+            f"{folder}: is the folder of a sweep; {runs_of_sweep(folder)}"
+            + (every if name == "resume" else "")
+        )
     if not there:
         what = "is no run folder" if folder.exists() else "does not exist"
         other = f"; {_other_reading(word, name)}" if _is_setting(word) else ""
@@ -198,6 +204,34 @@ def load(folder: Path, overrides: Sequence[str], command: str, keep: bool) -> Co
     if keep and overrides:
         save_config(OmegaConf.create([*earlier, *overrides]), earlier_file)
     return config
+
+
+@contextmanager
+def going_on(folder: Path, overrides: Sequence[str]) -> Iterator[Config]:
+    """Give the configuration with which a run goes on, and keep ``overrides`` in its folder.
+
+    What is refused before the training goes on is not kept, or all later resumes would be too.
+
+    Raises:
+        ConfigError: As ``load``.
+    """
+    file = RunPaths(folder).resumed
+    earlier = file.read_bytes() if file.exists() else None
+    config = load(folder, overrides, "resume", keep=True)
+    try:
+        yield config
+    except SnnrunError as error:
+        if overrides and not error.in_training:
+            _put_back(file, earlier)
+        raise
+
+
+def _put_back(file: Path, content: bytes | None) -> None:
+    if content is None:
+        file.unlink(missing_ok=True)
+        return
+    with atomic_file(file) as written:
+        written.write(content)
 
 
 def _forget_other_backends(values: dict[str, Any], given: set[str]) -> None:

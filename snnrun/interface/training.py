@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from snnrun.commands.arguments import CommandLine
 from snnrun.commands.compose import composed, explained, settle, without_hydra
+from snnrun.commands.saved_run import going_on, log_to, nothing_left, run_folder, setting_of
 from snnrun.commands.saved_run import load as load_saved
-from snnrun.commands.saved_run import log_to, nothing_left, run_folder, setting_of
 from snnrun.config import Config, flat, validate
 from snnrun.console import brief, find_users_modules
 from snnrun.errors import ConfigError
@@ -114,10 +114,10 @@ def resume(
         if progress:
             print(told)
         return load_run(folder)
-    config = load_saved(folder, overrides, "resume", keep=True)
-    log_to(folder)
-    setting = setting_of(folder, config)
-    _train(config, RunPaths(folder), progress, setting, on_epoch, again=True)
+    with going_on(folder, overrides) as config:
+        log_to(folder)
+        setting = setting_of(folder, config)
+        _train(config, RunPaths(folder), progress, setting, on_epoch, again=True)
     return load_run(folder)
 
 

@@ -17,6 +17,7 @@ DRAWS = {  # of numbers that are drawn: name -> how many numbers it has, and wha
     "half_normal": (1, "standard deviation"),
     "normal": (2, "[mean, standard deviation]"),
 }
+LARGEST = 2**63 - 1
 MINI_BATCHES = re.compile(r"\s*(\d+)\s+mini-batch(?:es)?\s*")
 
 
@@ -61,12 +62,14 @@ def _number(value: Any) -> float:
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    number = _number(value)
-    if number != int(number):
-        raise ValueError(value)
-    return int(number)
+    if not isinstance(value, int) or isinstance(value, bool):
+        number = _number(value)
+        if number != int(number):
+            raise ValueError(value)
+        value = int(number)
+    if abs(value) > LARGEST:  # no file and no program of a run could hold it
+        raise Problems([f"={value}: whole numbers may be as large as {LARGEST} (64 bits)"])
+    return value
 
 
 def _text(value: Any) -> str:

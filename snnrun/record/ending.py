@@ -62,6 +62,8 @@ def noting_end(paths: RunPaths) -> Iterator[Ending]:
     try:
         yield ending
     except BaseException as error:
+        if isinstance(error, SnnrunError):
+            error.in_training = ending.trains
         if ending.trains or not begun_before:
             write_end(paths, _end_by(error, ending.trains))
         raise

@@ -161,6 +161,21 @@ class FoldPaths:
         return self.root / f"speaker{place:02d}"
 
 
+def is_of_sweep(folder: Path) -> bool:
+    """Return whether a folder is that of a multirun, by what is written beside its jobs."""
+    return (folder / ASKED).exists() or (folder / MULTIRUN).exists()
+
+
+def runs_of_sweep(folder: Path) -> str:
+    """Return what to say of the folder of a sweep where that of one run belongs."""
+    jobs = sorted(
+        (p.name for p in folder.iterdir() if RunPaths(p).config.is_file()),
+        key=lambda name: (len(name), name),
+    )
+    runs = f"its runs are {folder / jobs[0]}" if jobs else "it holds no runs"
+    return runs + (f" to {folder / jobs[-1]}" if jobs[1:] else "")
+
+
 def part_name(epoch: int, trial: int) -> str:
     """Return the name of a recording in its index file and on disk."""
     return f"e{epoch:05d}_t{trial:06d}"

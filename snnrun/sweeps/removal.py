@@ -18,7 +18,7 @@ from pathlib import Path
 from snnrun.errors import RecordError
 from snnrun.files import is_temporary, size_of, sync_folder, temporary_beside
 from snnrun.record.owner import at_rest, running
-from snnrun.record.paths import ASKED, MULTIRUN, FoldPaths, RunPaths
+from snnrun.record.paths import FoldPaths, RunPaths, is_of_sweep
 from snnrun.record.summary import run_folders
 
 _OF_SWEEP = re.compile(r"\.sweep|multirun\.yaml|\.slurm|\.submitit|(sweep|search)(\..*)?")
@@ -150,7 +150,7 @@ def _worked_on(paths: RunPaths) -> float:
 
 
 def _is_of_many(folder: Path) -> bool:
-    of_sweep = (folder / ASKED).exists() or (folder / MULTIRUN).exists()
+    of_sweep = is_of_sweep(folder)
     return of_sweep or FoldPaths(folder).begun
 
 

@@ -12,7 +12,8 @@ from cli_tools import Calls, Say, refused
 from snnrun.cli import main
 from snnrun.commands.plot import read
 from snnrun.commands.saved_run import find_run, names_folder, run_folder
-from snnrun.errors import CheckpointError
+from snnrun.errors import CheckpointError, RecordError
+from snnrun.record import load_run
 from snnrun.record.paths import RunPaths
 
 EQUALS = "sw/ETA=0.001,NAME='a, b'"  # as hydra.job.override_dirname names a run
@@ -61,6 +62,21 @@ def test_a_folder_that_is_no_run_is_not_taken_for_a_setting(runs: Calls, capsys:
     assert "N_EPOCH=3: is no run folder" in said
     assert "snnrun resume RUN N_EPOCH=3" in said
     assert "sw/ETA=5: does not exist" in refused(capsys, "resume", "sw/ETA=5")
+    assert runs == []
+
+
+def test_the_folder_of_a_sweep_is_told_from_that_of_a_run(runs: Calls, capsys: Say) -> None:
+    assert main(["train", "-m", "ETA=1,2", "hydra.sweep.dir=etas"]) == 0
+    runs.clear()
+    capsys.readouterr()
+    assert "etas: is the folder of a sweep; its runs are etas/0 to etas/1\n" in refused(
+        capsys, "test", "etas"
+    )
+    assert "and `snnrun sweep resume etas` goes on with all of them" in refused(
+        capsys, "resume", "etas"
+    )
+    with pytest.raises(RecordError, match="its runs are etas/0 to etas/1"):
+        load_run("etas")
     assert runs == []
 
 
