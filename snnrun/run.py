@@ -50,7 +50,6 @@ from snnrun.record.scratch import scratch
 from snnrun.record.writer import RunRecord
 from snnrun.stop import stop_requests
 from snnrun.summary import found, outcome, tested_again
-from snnrun.tasks import Task
 from snnrun.terminal.choice import Together, make_reporter
 from snnrun.terminal.notices import enter
 from snnrun.terminal.plain import PlainReporter
@@ -139,7 +138,7 @@ def train_in(
         splits, data = _read(config, paths, resume, read or load)
         opened = _open(config, splits, paths, reporter, stack)
         backend = opened.backend
-        record = _record(config, paths, splits, data, backend.program.task, resume)
+        record = _record(config, paths, splits, data, opened, resume)
         recordings = Recordings(paths, dt_ms=config.DT_MS, trial_ms=config.TRIAL_MS)
         resumed = _resumed(config, paths, opened) if resume else None
         state = resumed or _start(config, paths, opened)
@@ -192,7 +191,7 @@ def test(config: Config, folder: Path) -> dict[str, float]:
             epochs=saved["epoch"],
             trials=saved["trial"],
         )
-        origin = _origin(config, fingerprint(splits, config.N_TEST))
+        origin = _origin(config, fingerprint(splits, config.N_TEST), opened)
         tested = evaluate(
             config, opened.backend, splits, weights=weights, origin=origin, final=False
         )
@@ -306,12 +305,12 @@ def _read(
 
 
 def _record(
-    config: Config, paths: RunPaths, splits: Splits, data: Fingerprint, task: Task, resume: bool
+    config: Config, paths: RunPaths, splits: Splits, data: Fingerprint, opened: Opened, resume: bool
 ) -> RunRecord:
     record = RunRecord(
         paths,
-        _origin(config, data),
-        task=task,
+        _origin(config, data, opened),
+        task=opened.backend.program.task,
         n_classes=splits.train.data.n_classes,
         class_names=splits.train.data.class_names,
         confusion=config.COLLECT_CONFUSION,
@@ -322,7 +321,7 @@ def _record(
     return record
 
 
-def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:
+def _origin(config: Config, data: Fingerprint, opened: Opened) -> dict[str, str | int]:
     return provenance(
         config.to_dict(),
         name=config.NAME,
@@ -330,6 +329,8 @@ def _origin(config: Config, data: Fingerprint) -> dict[str, str | int]:
         epochs=config.N_EPOCH,
         seeds={key: getattr(config, key) for key in SEEDS},
         data=to_text(data),
+        backend=opened.description,
+        compiled=str(opened.files.get("command", "")),
     )
 
 

@@ -128,7 +128,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Lab]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(top / "cache"))
         patch.setattr(os, "fsync", lambda file: None)  # both take a third of the time of a run
-        patch.setattr(provenance, "git_commit", lambda: "")
+        patch.setattr(provenance, "git_commit", lambda *_: "")
         yield {name: Lab(name, folders) for name in SHAPES}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import SMALL, comparable, here, overrides, small
+from runs import SMALL, assert_same_run, comparable, here, overrides, small
 
 from snnrun import SnnrunError, resume
 from snnrun.record import load_run
@@ -100,3 +100,13 @@ def test_what_a_resume_was_refused_for_does_not_stay_with_the_run(folder: Path, 
     assert further.returncode == 0, further.stderr
     assert load_run(folder).sessions[-1]["n_epochs"] == 3
     assert "ETA: 0.5" not in str(load_run(folder).sessions[-1]["config"])
+
+
+def test_a_run_is_run_again_to_the_same_bits_from_its_own_configuration(
+    folder: Path, tmp_path: Path
+) -> None:
+    words = ["--config-path", f"{folder}/.hydra", f"hydra.run.dir={tmp_path}/again"]
+    done = here("train", *words)
+    assert done.returncode == 0, done.stderr
+    assert_same_run(folder, tmp_path / "again")
+    assert load_run(folder).config == load_run(tmp_path / "again").config

@@ -22,6 +22,7 @@ from snnrun.version import __version__
 
 CONFIG = "config"  # the one entry that is a text of many lines
 SEEDS = ("MODEL_SEED", "TRAIN_DATA_SEED", "TEST_DATA_SEED")  # the keys of all seeds
+PACKAGE = Path(__file__).resolve().parent.parent
 DATA = "data"  # what tells the data apart from others, as JSON
 
 
@@ -33,6 +34,8 @@ def provenance(
     epochs: int,
     seeds: Mapping[str, int],
     data: str = "",
+    backend: str = "",
+    compiled: str = "",
     command: Sequence[str] | None = None,
 ) -> dict[str, str | int]:
     """Return what ``run.h5`` says about the origin of its numbers.
@@ -44,8 +47,11 @@ def provenance(
         epochs: Number of epochs that the run is to have.
         seeds: Every seed as used, the drawn ones too.
         data: The fingerprint of the data that were loaded (snnrun.datasets.fingerprint).
+        backend: What runs the network: precision, threads, compiler.
+        compiled: The command that compiled it, with all flags.
         command: The command line; that of this process if not given.
     """
+    program = {DATA: data, "backend": backend, "compiled": compiled}
     entries: dict[str, str | int] = {
         "name": name,
         "dataset": dataset,
@@ -54,9 +60,10 @@ def provenance(
         "command": shlex.join(sys.argv if command is None else command),
         "folder": _working_folder(),
         "git_commit": git_commit(),
-        **({DATA: data} if data else {}),
+        **{name: text for name, text in program.items() if text},
         "start_time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "snnrun": __version__,
+        "snnrun_commit": package_commit(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "h5py": h5py.__version__,
@@ -73,13 +80,26 @@ def provenance(
     }
 
 
-def git_commit() -> str:
-    """Return the commit of the working folder, with "+changes" if files differ."""
+def git_commit(folder: Path = Path()) -> str:
+    """Return the commit of the (working) folder, with "+changes" if files differ."""
+    place = ("-C", str(folder))
     try:
-        commit = _git("rev-parse", "--verify", "HEAD")
-        return commit + ("+changes" if _git("status", "--porcelain", "-uno") else "")
+        commit = _git(*place, "rev-parse", "--verify", "HEAD")
+        return commit + ("+changes" if _git(*place, "status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def package_commit(package: Path = PACKAGE) -> str:
+    """Return the commit of this package if it is used from a clone, else an empty text.
+
+    A copy that pip has installed may lie in a repository that has nothing to do with it.
+    """
+    try:
+        _git("-C", str(package), "ls-files", "--error-unmatch", "version.py")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return git_commit(package)
 
 
 def _git(*arguments: str) -> str:

@@ -8,9 +8,13 @@ from typing import Any
 import h5py
 import pytest
 from omegaconf import OmegaConf
+from runs import small
 
-from snnrun.record.provenance import git_commit, provenance
+from snnrun.backends.native.compiler import find_compiler
+from snnrun.record import load_run
+from snnrun.record.provenance import git_commit, package_commit, provenance
 from snnrun.record.runfile import read_provenance, write_provenance
+from snnrun.run import train
 
 
 def origin(**changes: Any) -> dict[str, str | int]:
@@ -86,3 +90,29 @@ def test_provenance_does_without_git_and_without_a_working_folder(
     found = origin()
     assert found["git_commit"] == ""
     assert found["folder"] == ""
+
+
+def test_commit_of_the_package_is_that_of_a_clone_and_not_of_what_it_is_installed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    package = tmp_path / "snnrun"
+    package.mkdir()
+    (package / "version.py").write_text("")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "init")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-m", "a project, with the package installed in its folder")
+    assert package_commit(package) == ""
+    git(tmp_path, "add", "snnrun")
+    git(tmp_path, "commit", "-m", "a clone")
+    assert package_commit(package) == git(tmp_path, "rev-parse", "HEAD")
+
+
+def test_a_run_says_which_compiler_and_flags_its_numbers_are_from(tmp_path: Path) -> None:
+    train(small(N_EPOCH=1), tmp_path)
+    found = load_run(tmp_path).provenance
+    version = find_compiler(None).version
+    assert str(found["backend"]).startswith("native, float32, ")
+    assert version in str(found["backend"])
+    assert {"-O3", "-ffp-contract=fast"} <= set(str(found["compiled"]).split())
