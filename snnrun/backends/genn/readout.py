@@ -8,7 +8,7 @@ set by the host for each example. The readouts are those of snnrun/models/losses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import sympy as sp
@@ -21,6 +21,7 @@ from snnrun.compile.population import CompiledPopulation
 from snnrun.compile.program import Program
 from snnrun.models.equations import internal, symbol
 
+Made = Sequence[tuple[str, Access]]  # variables of an update: name, how neurons are reduced
 Row = Callable[..., str]  # of a step's name: the index of this neuron in a table of all steps
 UPDATES = ("loss_top", "loss_total", "loss_delta")  # groups, in the order in which they run
 OF_EXAMPLE = (
@@ -108,9 +109,12 @@ class OfOutput(Watched):
         return f"if ({step} >= {counted.start} && {step} < {counted.stop}) "
 
     def slope(self, y: str = "y") -> str:
-        """Return code that defines the derivative of the cross entropy by y."""
+        """Return code that defines the derivative of the cross entropy by y.
+
+        Of the label it is minus ``rest``, the shares of the others: p - 1 would lose the digits.
+        """
         score_slope = factor(self.of_y(self.loss.score_slope, y))
-        return f"scalar slope = (p - (id == label ? 1.0 : 0.0)) * {score_slope};"
+        return f"scalar slope = (id == label ? -rest / total : p) * {score_slope};"
 
     def reference(self, name: str, *, type: str = "scalar", written: bool = False) -> Reference:
         """Return a reference to a variable of the output."""
@@ -119,26 +123,33 @@ class OfOutput(Watched):
     def softmax(self, y: str, references: tuple[Reference, ...], delta: str) -> list[Update]:
         """Return three updates: largest score, sum of exponentials, and ``delta``, which uses p.
 
-        ``y`` is code that defines y from the ``references``.
+        ``y`` is code that defines y from the ``references``. ``rest`` is the sum without the label.
         """
         score = self.of_y(self.loss.score)
-        p = f"const scalar p = exp({score} - top) / total;\n"
+        share = f"const scalar share = exp({score} - top);\n"
         return self.reductions(
-            references,
+            (*references, *self._missing(references, self.reference("label", type="int"))),
             top=f"{y}top = {score};\n",
-            total=f"{y}total = exp({score} - top);\n",
-            delta=f"{y}{p}{delta}",
+            total=f"{y}{share}total = share;\nrest = id == label ? 0.0 : share;\n",
+            delta=f"{y}{share}const scalar p = share / total;\n{delta}",
+            sums=("total", "rest"),
         )
 
     def reductions(
-        self, references: tuple[Reference, ...], *, top: str, total: str, delta: str
+        self,
+        references: tuple[Reference, ...],
+        *,
+        top: str,
+        total: str,
+        delta: str,
+        sums: tuple[str, ...] = ("total",),
     ) -> list[Update]:
         """Return three updates: code whose largest ``top`` over the outputs is taken, code whose
-        ``total`` is summed and may use it, and code that fills what the backward pass needs.
+        ``sums`` are summed and may use it, and code that fills what the backward pass needs.
         """
 
-        def update(name: str, code: str, *more: Reference, makes: Access | None = None) -> Update:
-            made = (Variable(name=name, access=makes),) if makes else ()
+        def update(name: str, code: str, *more: Reference, makes: Made = ()) -> Update:
+            made = tuple(Variable(name=name, access=access) for name, access in makes)
             return Update(
                 name=f"loss_{name}",
                 group=f"loss_{name}",
@@ -149,18 +160,21 @@ class OfOutput(Watched):
             )
 
         of_top = Reference(name="top", owner="loss_top", variable="top")
-        of_total = Reference(name="total", owner="loss_total", variable="total")
+        of_sums = [Reference(name=s, owner="loss_total", variable=s) for s in sums]
         return [
-            update("top", top, makes=Access.LARGEST_OF_NEURONS),
-            update("total", total, of_top, makes=Access.SUM_OF_NEURONS),
-            update("delta", delta, *self._written(references), of_top, of_total),
+            update("top", top, makes=[("top", Access.LARGEST_OF_NEURONS)]),
+            update("total", total, of_top, makes=[(s, Access.SUM_OF_NEURONS) for s in sums]),
+            update("delta", delta, *self._written(references), of_top, *of_sums),
         ]
 
     def _written(self, references: tuple[Reference, ...]) -> tuple[Reference, ...]:
         """Return the further references of the last update: to the example, and what it fills."""
-        known = {r.name for r in references}
-        own = [self.reference("label", type="int"), self.reference("scale")]
-        return (*(r for r in own if r.name not in known), *self.filled())
+        own = self.reference("label", type="int"), self.reference("scale")
+        return (*self._missing(references, *own), *self.filled())
+
+    def _missing(self, known: tuple[Reference, ...], *wanted: Reference) -> list[Reference]:
+        """Return those of the ``wanted`` references whose names are not known."""
+        return [r for r in wanted if r.name not in {k.name for k in known}]
 
     def filled(self) -> tuple[Reference, ...]:
         """Return references to what the last update fills."""
