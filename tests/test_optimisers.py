@@ -106,6 +106,17 @@ def test_the_equations_are_those_of_the_publications(name: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
+def test_a_variance_that_is_small_beside_the_mean_keeps_the_digits_of_float32() -> None:
+    options = {"name": "rmsprop", "centred": True}
+    draw, start = np.random.default_rng(5), np.zeros(3)
+    gradients = [1 + 1e-4 * draw.normal(size=3) for _ in range(4000)]
+    exact = steps_of(options, start.copy(), gradients)
+    rounded = [g.astype(np.float32) for g in gradients]
+    found = steps_of(options, start.astype(np.float32), rounded)
+    last = [values[-1] - values[-500] for values in (found, exact)]
+    np.testing.assert_allclose(*last, rtol=1e-3)
+
+
 EVERYTHING = graphs.Graph(
     graphs.hidden("a", "b", size=14),
     [

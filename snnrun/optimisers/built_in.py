@@ -28,12 +28,15 @@ def _sgd(options: Any) -> str:
 
 def _rmsprop(options: Any) -> str:
     lines = ["g = g + decay * w"] if options.weight_decay else []
-    lines.append("square = alpha * square + (1 - alpha) * (g * g)")
-    variance = "square"
-    if options.centred:
+    if options.centred:  # square - mean * mean as a recursion: that difference may lose all digits
+        lines.append(
+            "variance = alpha * variance + alpha * (1 - alpha) * ((g - mean) * (g - mean))"
+        )
         lines.append("mean = alpha * mean + (1 - alpha) * g")
-        variance = "max(square - mean * mean, 0)"  # rounding may take it below
-    lines.append(f"g = g / (sqrt({variance}) + epsilon)")
+        lines.append("g = g / (sqrt(variance) + epsilon)")
+    else:
+        lines.append("square = alpha * square + (1 - alpha) * (g * g)")
+        lines.append("g = g / (sqrt(square) + epsilon)")
     if options.momentum:
         lines += ["velocity = momentum * velocity + g", "g = velocity"]
     return "\n".join([*lines, "w = w - rate * g"])
@@ -84,7 +87,7 @@ RMSPROP = Optimiser(
     name="rmsprop",
     meaning="steps of the gradient, divided by the root of the mean squared gradient",
     source="Tieleman & Hinton 2012, Coursera lecture 6.5; centred: Graves 2013, arXiv 1308.0850",
-    states=("square", "mean", "velocity"),
+    states=("square", "variance", "mean", "velocity"),
     numbers={
         "alpha": "optimiser.alpha",
         "epsilon": "optimiser.epsilon",
