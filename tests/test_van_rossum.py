@@ -120,6 +120,23 @@ def test_the_gradient_is_that_of_the_steps(name: str) -> None:
     assert_close(gradients_of(backend), reference.mean_gradients(wanted), TOLERANCE)
 
 
+@pytest.mark.parametrize("rise", [5.0, 9.99])
+def test_nearly_equal_time_constants_keep_the_digits_of_float32(rise: float) -> None:
+    case = drawn()
+    case = replace(case, loss=replace(case.loss, tau_rise=rise, tau_decay=10.0))
+    program = program_of(case, DT, spikes=SpikeDerivative())
+    data, found = with_targets(data_of(case, DT), targets_of(case)), []
+    for precision in ("float64", "float32"):
+        backend = native(program, precision=precision)
+        load_weights(backend, case.weights)
+        load_parameters(backend, case)
+        found.append((backend.gradient(data, np.arange(EXAMPLES)), gradients_of(backend)))
+    (wanted, exact), (results, gradients) = found
+    np.testing.assert_array_equal(results.neuron_spikes, wanted.neuron_spikes)
+    np.testing.assert_allclose(results.loss, wanted.loss, rtol=2e-5)
+    assert_close(gradients, exact, 2e-5)
+
+
 def test_figures_follow_from_spikes_and_silent_outputs() -> None:
     case = drawn()
     backend, targets = loaded(case), targets_of(case)

@@ -4,7 +4,8 @@
 //   alpha(m) = NORM (KEEP_DECAY^m - KEEP_RISE^m)   of a spike m steps ago
 //   dL/ds_k(m) = -dt sum_(n >= m) err_k(n) alpha(n - m)
 //
-// Both convolutions are those of two leaky sums, the second one run backwards in time.
+// Both convolutions are those of two leaky sums, the second one run backwards in time. Their
+// difference has a recursion of its own, as it is small where the time constants are nearly equal.
 #pragma once
 #include "losses.hpp"
 
@@ -56,11 +57,12 @@ template <class L, class F> struct SpikeTrain {
 
   private:
     struct Kernel {
-        vf decay[V] = {}, rise[V] = {};
+        vf decay[V] = {}, difference[V] = {};
         inline vf next(const F& f, int v, vf x) {
+            difference[v] = Real(f.KEEP_RISE) * difference[v] +
+                            Real(f.KEEP_DECAY - f.KEEP_RISE) * decay[v];
             decay[v] = Real(f.KEEP_DECAY) * decay[v] + x;
-            rise[v] = Real(f.KEEP_RISE) * rise[v] + x;
-            return decay[v] - rise[v];
+            return difference[v];
         }
     };
     vf* row(int n) { return vectors(rows.data() + size_t(n) * L::WIDTH); }
