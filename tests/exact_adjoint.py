@@ -138,8 +138,9 @@ def differences(problem: Problem, expected: Mapping[str, Array]) -> dict[str, Ar
     """Return dL by the tables of ``expected``, whose sizes say which steps move L by MOVED."""
     tables = {name: problem.tables[name] for name in expected}
     widths = {
-        name: min(MOVED / np.abs(expected[name]).max(), WIDEST * (np.abs(table).max() or 1.0))
+        name: min(MOVED / max(largest, 1e-300), WIDEST * (np.abs(table).max() or 1.0))
         for name, table in tables.items()
+        for largest in [np.abs(expected[name]).max()]
     }
     moves = np.array([sign * distance for distance in STENCIL for sign in (1, -1)])
     factors = np.array([np.sign(move) * STENCIL[abs(move)] for move in moves])
