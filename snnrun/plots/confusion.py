@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from snnrun.plots.style import SMALL, TEXT, Picture, colour_bar, tidy
+from snnrun.plots.style import SMALL, TEXT, Picture, colour_bar, tidy, width_of
 
 MOST_COUNTS = 12  # classes up to which every field holds its number
+COLUMNS = 3.6  # inches that the names of the columns have
 MOST_NAMES = 35  # classes up to which each has its tick
 
 
@@ -50,7 +51,8 @@ def _draw_matrix(axes: Axes, split: str, counts: np.ndarray, names: Sequence[str
     axes.grid(visible=False)
     labels = [*(names or map(str, range(true))), *(["none"] if predicted > true else [])]
     if true <= MOST_NAMES:
-        long = max(map(len, labels)) > 5 or true > MOST_COUNTS
+        long = max(width_of(label, TEXT) for label in labels) > COLUMNS / predicted
+        long = long or true > MOST_COUNTS
         axes.set_xticks(range(predicted), labels, rotation=90 if long else 0)
         axes.set_yticks(range(true), labels[:true])
         axes.tick_params(labelsize=TEXT if true <= MOST_COUNTS else 8)

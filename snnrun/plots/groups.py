@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ NO_DIFFERENCE = (  # of what is learned
     "backend.threads",
     "backend.cache_dir",
 )
+CHOICE = ".name"  # of the key that a group of choices sets
 LOADED = ("LOAD_LAST", "LOAD_BEST")
 Columns = Mapping[str, np.ndarray]
 
@@ -70,8 +72,8 @@ class Group:
 
     @property
     def told(self) -> list[str]:
-        """KEY=VALUE of each key that tells it apart."""
-        return [f"{key}={shown(value)}" for key, value in self.settings.items()]
+        """KEY=VALUE of each key that tells it apart; of a choice as the command line has it."""
+        return [f"{key.removesuffix(CHOICE)}={shown(v)}" for key, v in self.settings.items()]
 
 
 def name_of(name: str, paths: RunPaths) -> str:
@@ -139,10 +141,14 @@ def _telling(
 
     Where presets or names tell all groups apart, they are those that were given.
     """
-    every = sorted({key for one in settings for key in one})
-    differing = [k for k in every if any(one.get(k) != settings[0].get(k) for one in settings)]
-    words = [_words(run) for run in runs]
-    given = dict.fromkeys(key for one in words for key in one if key in differing)
+    values = {key: [one.get(key) for one in settings] for key in sorted({*chain(*settings)})}
+    differing = [key for key, found in values.items() if found != found[:1] * len(found)]
+    # an option of one choice alone, with one value, says no more than that choice
+    there = {key: {shown(one[key]) for one in settings if key in one} for key in differing}
+    differing = [key for key in differing if len(there[key]) > 1] or differing
+    words = [key for run in runs for key in _words(run)]
+    keys = (key if key in differing else key + CHOICE for key in words)
+    given = dict.fromkeys(key for key in keys if key in differing)
     if len(set(names)) == len(names) and len({preset_of(run.paths) for run in runs}) > 1:
         return list(given)
     return list(dict.fromkeys([*given, *differing]))

@@ -31,6 +31,7 @@ from snnrun.plots.style import (
     legend,
     name_places,
     new_figure,
+    shortened,
     tidy,
     width_of,
 )
@@ -51,6 +52,7 @@ from snnrun.sweeps.table import counted
 from snnrun.tasks import Task
 
 WIDTH, ROW = 11.0, 3.8  # inches
+_NAME = 1.8  # inches that the name of a curve may take
 _MOST_KEYS = 4  # that get a panel of their own
 _MOST_NAMED = len(COLOURS)  # values of a key that are told apart by colours of their own
 _MOST_TICKS = 8  # values of a key that are all written at its axis
@@ -257,7 +259,7 @@ def _curves(axes: Axes, shown: Shown) -> None:
         runs = [shown.runs[job.folder].epochs for job in setting.finished]
         length = min(len(run["epoch"]) for run in runs)
         mean = np.mean([np.asarray(run[column][:length], float) for run in runs], axis=0)
-        name = setting.values[shown.axes[0].key] if norm is None else None
+        name = _name(shown, setting) if norm is None else None
         mark = "o" if length == 1 else "-"
         axes.plot(runs[0]["epoch"][:length], mean, mark, color=colour(setting), lw=1.2, label=name)
         last = max(last, runs[0]["epoch"][:length], key=len)
@@ -265,18 +267,28 @@ def _curves(axes: Axes, shown: Shown) -> None:
     by_epoch(axes, last)
     axes.yaxis.set_major_formatter(shown.format)
     if norm is None:
-        legend(axes, title=label)
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1), "reverse": True}  # as the curves
+        legend(axes, title=label, **(beside if len(shown.axes) > 1 else {}))
     else:
         how = shown.format if label.startswith(shown.label) else None
         colour_bar(ScalarMappable(norm, ORDERED), axes, label, format=how)
 
 
+def _name(shown: Shown, setting: Setting) -> str:
+    values = ", ".join(setting.values[axis.key] for axis in shown.axes)
+    return shortened(values, SMALL, _NAME) if len(shown.axes) > 1 else values
+
+
 def _colours(shown: Shown) -> tuple[Callable[[Setting], object], Normalize | None, str]:
     """Return the colour of each setting, and the scale; None: colours that have no order."""
-    axis = shown.axes[0]
-    if len(shown.axes) == 1 and axis.numbers is None and len(axis.values) <= _MOST_NAMED:
-        return lambda s: COLOURS[axis.values.index(s.values[axis.key])], None, axis.key
-    if len(shown.axes) == 1 and axis.numbers is not None:
+    axes, axis = shown.axes, shown.axes[0]
+    scale = len(shown.axes) == 1 and axis.numbers is not None
+    if len(shown.axes) <= 2 and len(shown.settings) <= _MOST_NAMED and not scale:
+        order = sorted(
+            shown.settings, key=lambda s: [a.values.index(s.values[a.key]) for a in axes]
+        )
+        return lambda s: COLOURS[order.index(s)], None, ", ".join(a.key for a in axes)
+    if scale and axis.numbers is not None:
         norm = (LogNorm if axis.logarithmic else Normalize)(min(axis.numbers), max(axis.numbers))
         return lambda s: ORDERED(norm(axis.place(s.values[axis.key]))), norm, axis.key
     means = [shown.mean(setting) for setting in shown.settings]

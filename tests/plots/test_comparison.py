@@ -174,6 +174,31 @@ def test_groups_are_in_the_order_of_numbers_and_told_by_what_was_given(
     assert group(found)[0].told == ["ETA=0.5", "NUM_HIDDEN=32"]
 
 
+def test_a_choice_is_told_as_it_was_given_without_the_options_that_follow_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, configs = [], {}
+    for rule in ("eventprop", "surrogate", "eprop"):
+        paths = begun(tmp_path / rule, words=(f"rule={rule}",))
+        configs[paths.root] = small(rule=rule, LOSS_TYPE="max").to_dict()
+        found.append(
+            Run(paths=paths, sessions=[], epochs=curves(CLASSIFICATION, 0.5), test={}, finished="")
+        )
+    monkeypatch.setattr(Run, "config", property(lambda run: configs[run.paths.root]))
+    assert [one.told for one in group(found)] == [
+        ["rule=eprop"],
+        ["rule=eventprop"],
+        ["rule=surrogate"],
+    ]
+    steep = {"rule": "surrogate", "rule.scale": 50.0, "LOSS_TYPE": "max"}
+    configs[found[2].paths.root] = small(**steep).to_dict()
+    configs[found[0].paths.root] = small(**steep | {"rule.scale": None}).to_dict()
+    assert {shown for one in group(found) for shown in one.told} >= {
+        "rule.scale=50.0",
+        "rule.scale=null",
+    }
+
+
 @pytest.mark.long
 def test_runs_of_a_sweep_that_differ_by_seeds_are_compared_in_its_folder(tmp_path: Path) -> None:
     given = {k: v for k, v in SMALL.items() if k != "MODEL_SEED"} | {"N_EPOCH": 1}

@@ -65,6 +65,23 @@ def test_the_score_by_a_key_is_that_of_all_its_runs_in_the_order_of_numbers(swee
     assert [len(curve.get_xdata()) for curve in curves] == [2, 2]
 
 
+def test_few_settings_of_two_keys_are_named_in_the_order_of_their_curves(sweep: Sweep) -> None:
+    figure = sweep_picture(sweep)
+    (axes,) = [axes for axes in figure.axes if axes.get_legend()]
+    legend = axes.get_legend()
+    assert legend is not None
+    keys = legend.get_title().get_text().split(", ")
+    ends = {str(line.get_label()): float(line.get_xydata()[-1, 1]) for line in axes.get_lines()}
+    assert set(ends) == {
+        ", ".join(job.settings[key] for key in keys)
+        for job in sweep.jobs
+        if job.state == "finished"
+    }
+    named = [text.get_text() for text in legend.get_texts()]
+    assert [ends[name] for name in named] == sorted(ends.values(), reverse=True)
+    assert len({line.get_color() for line in axes.get_lines()}) == len(ends) == 4
+
+
 def test_one_run_is_a_picture_too_and_runs_without_the_score_are_counted(sweep: Sweep) -> None:
     done = [job for job in sweep.jobs if job.state == "finished"]
     figure = sweep_picture(replace(sweep, jobs=(done[0], *sweep.jobs[-1:])))
