@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import shutil
@@ -34,9 +35,12 @@ def command(*words: str | Path) -> Line:
 
 def text_width() -> int:
     """Return how wide texts are laid out: LONGEST, or less on a terminal that is narrower."""
-    if not sys.stdout.isatty():
-        return LONGEST
-    return min(LONGEST, shutil.get_terminal_size().columns)
+    return int(min(LONGEST, terminal_width()))
+
+
+def terminal_width() -> float:
+    """Return how many characters a line of the terminal has; of a file or pipe without end."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:

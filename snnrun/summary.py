@@ -41,7 +41,7 @@ def found(
     optimiser = program.optimiser.optimiser.name
     optimiser += f" (STDP: {plastic.optimiser})" if plastic else ""
     plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
-    plan += f", {config.schedule.name}" if config.schedule.name != "constant" else ""
+    plan += _course_of_rate(config)
     if own := program.learning.plan:
         plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {own}"
     rule = f"{program.rule.name} {program.learning.variant}"
@@ -184,6 +184,16 @@ def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -
         further.append(command("resume", _short(paths.root), *more))
     info["further"] = further
     return info
+
+
+def _course_of_rate(config: Config) -> str:
+    """Return what changes the learning rate: the ease-in, the schedule, its warm-up."""
+    factor, schedule = config.LR_EASE_IN_FACTOR, config.schedule
+    batches = math.ceil(math.log(1000) / math.log(factor)) if factor > 1 else 0
+    eased = f" from batch {batches} on (LR_EASE_IN_FACTOR {factor:g})" if batches else ""
+    named = f", {schedule.name}" if schedule.name != "constant" else ""
+    length = f"{schedule.warmup:g} epoch{'s' if schedule.warmup != 1 else ''}"
+    return eased + named + (f", warm-up of {length}" if schedule.warmup else "")
 
 
 def _patience(config: Config) -> str:

@@ -51,6 +51,15 @@ def test_a_run_says_how_its_examples_are_augmented(tmp_path: Path) -> None:
     assert said["augmented"] == "random_shift 2.5, random_dilate [0.9, 1.1]"
 
 
+def test_a_run_says_what_its_learning_rate_waits_for(tmp_path: Path) -> None:
+    eased = {"LR_EASE_IN_FACTOR": 1.05, "schedule": "cosine", "schedule.warmup": 0.5}
+    plan = said_of(tmp_path / "a", **eased)["plan"]
+    assert plan.endswith(
+        "ETA 0.005 from batch 142 on (LR_EASE_IN_FACTOR 1.05), cosine, warm-up of 0.5 epochs"
+    )
+    assert said_of(tmp_path / "b")["plan"].endswith("adam, ETA 0.005")
+
+
 def test_a_run_says_nothing_of_what_is_off(tmp_path: Path) -> None:
     said = said_of(tmp_path)
     assert said.keys() >= {"data", "network", "rule", "backend", "plan", "seeds", "folder"}

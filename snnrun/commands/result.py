@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snnrun.commands.arguments import split
 from snnrun.record.provenance import SEEDS
-from snnrun.shell import Line, command
+from snnrun.shell import Line, command, terminal_width
 from snnrun.sweeps.asked import Asked
 from snnrun.sweeps.settings import Setting, best_of, fold, judged_by, value_of
 from snnrun.sweeps.status import count_line
@@ -19,7 +19,7 @@ DRAWN = "MODEL_SEED"  # where none is given
 def result_lines(sweep: Sweep) -> list[str]:
     """Return the table of a sweep, its best setting, and what is left of it."""
     settings = fold(sweep.jobs)
-    lines = ["", *as_text(settings)] if len(sweep.jobs) > 1 else []
+    lines = ["", *as_text(settings, terminal_width())] if len(sweep.jobs) > 1 else []
     best = best_of(settings)
     if best is not None and len(settings) > 1:
         lines += ["", *best_lines(sweep, best)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from snnrun.commands.arguments import choice_among, path_of, taken, taken_all
 from snnrun.commands.names import SWEEP_ACTIONS
 from snnrun.errors import ConfigError, RecordError, did_you_mean
-from snnrun.shell import command
+from snnrun.shell import command, terminal_width
 
 if TYPE_CHECKING:
     from snnrun.sweeps.sweep import Sweep
@@ -93,7 +93,7 @@ def _table(arguments: Sequence[str]) -> int:
     elif shape:
         print(as_json(settings) if shape == "--json" else as_markdown(settings))
     else:
-        print("\n".join(as_text(settings)))
+        print("\n".join(as_text(settings, terminal_width())))
     return 0
 
 

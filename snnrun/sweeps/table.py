@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from snnrun.numbers import csv_text, duration, rate, size_in_words, table
+from snnrun.shell import wrapped
 from snnrun.sweeps.settings import COSTS, FIGURES, SCORES, Figure, Setting, best_of, judged_by
 from snnrun.sweeps.sweep import DONE, FAILED, STATES, Job
 
@@ -20,17 +21,31 @@ time: of all epochs, and of one; memory: the most that the process held."""
 COUNTED = "\noperations: effective synaptic operations of an example (docs/costs.md)."
 HEADINGS = {"train": "train%", "validation": "valid%", "best": "best%", "test": "test%"}
 WORDS = {"validation": "validation", "train": "training, as nothing is validated"}
+_NARROWED = ("memory", "epoch", "operations", "time", "train%", "best%")  # in this order
+LONGEST = 100  # characters of the lines that say what columns mean
 _LONGEST_REASON = 200
 _MOST_REASONS, _MOST_NUMBERS = 10, 20
 
 
-def as_text(settings: Sequence[Setting]) -> list[str]:
-    """Return the table as lines, with what its columns mean and why jobs failed."""
+def as_text(settings: Sequence[Setting], width: float = math.inf) -> list[str]:
+    """Return the table as lines, with what its columns mean and why jobs failed.
+
+    Columns for which a terminal of ``width`` characters has no room are left out and named.
+    """
     jobs = [job for setting in settings for job in setting.jobs]
-    lines = table(_cells(settings), _left(settings), gap="  ")
+    rows, left_out = _cells(settings), list[str]()
+    while max(map(len, lines := table(rows, _left(settings, rows), gap="  "))) >= width:
+        if not (more := [name for name in _NARROWED if name in rows[0]]):
+            break
+        left_out.append(more[0])
+        column = rows[0].index(more[0])
+        rows = [[*row[:column], *row[column + 1 :]] for row in rows]
     word = WORDS[judged_by(jobs)]
     said = MEANING.format(word=word) + (COUNTED if _counted(settings) else "")
-    return [*lines, *said.splitlines(), *reasons(jobs)]
+    if left_out:
+        said += f"\nLeft out, as the terminal is narrow: {', '.join(left_out)}; --csv has all."
+    texts = said.splitlines() if width > LONGEST else wrapped(said, int(width) - 1)
+    return [*lines, *texts, *reasons(jobs)]
 
 
 def as_markdown(settings: Sequence[Setting]) -> str:
@@ -140,9 +155,8 @@ def _keys(settings: Sequence[Setting]) -> list[str]:
     return list(settings[0].values) if settings else []
 
 
-def _left(settings: Sequence[Setting]) -> set[int]:
-    keys, costs = len(_keys(settings)), int(_counted(settings))
-    return {*range(keys + 1), keys + len(HEADINGS) + costs + 5}
+def _left(settings: Sequence[Setting], rows: Sequence[Sequence[str]]) -> set[int]:
+    return {*range(len(_keys(settings)) + 1), len(rows[0]) - 1}
 
 
 def _counted(settings: Sequence[Setting]) -> bool:

@@ -55,6 +55,20 @@ def test_seeds_are_folded_to_mean_and_sample_deviation_and_failures_are_shown() 
     assert "refused: job 4: ETA=-1: must be > 0" in text
 
 
+def test_a_narrow_terminal_gets_fewer_columns_whose_names_are_told() -> None:
+    settings = fold(JOBS)
+    whole = as_text(settings)
+    assert as_text(settings, 200) == whole
+    narrow = as_text(settings, 78)
+    assert max(map(len, narrow[:4])) < 78
+    assert narrow[0].split() == ["ETA", "runs", "valid%", "best%", "test%"]
+    assert narrow[2].split()[:3] == ["*", "0.001", "1"]
+    assert narrow[3].endswith("1 waiting, 1 refused")
+    told = " ".join(narrow)
+    assert "terminal is narrow: memory, epoch, time, train%; --csv has all." in told
+    assert all(len(line) < 78 for line in narrow)
+
+
 def test_the_best_setting_is_that_of_the_highest_validation_and_never_of_the_test() -> None:
     best = best_of(fold(JOBS))
     assert best is not None
