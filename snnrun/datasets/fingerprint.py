@@ -23,8 +23,8 @@ Fingerprint = dict[str, Part]
 def fingerprint(splits: Splits, n_test: int | None = None) -> Fingerprint:
     """Return split -> examples, events, classes and channels of its data, and a hash of them.
 
-    The hash tells which examples were chosen, too. Those of the test may be others when a run goes
-    on, so that it says for which ``n_test`` (N_TEST) it holds.
+    How many of these examples were chosen stands there too, and the hash tells which. Those of the
+    test may be others when a run goes on, so that it says for which ``n_test`` (N_TEST) it holds.
     """
     known: dict[int, str] = {}
     found: Fingerprint = {}
@@ -34,6 +34,7 @@ def fingerprint(splits: Splits, n_test: int | None = None) -> Fingerprint:
             known[id(data)] = _digest_of(data)
         found[split.name] = {
             "examples": len(data),
+            "chosen": len(split.examples),
             "events": data.n_events,
             "classes": data.n_classes,
             "channels": data.n_channels,
@@ -57,14 +58,19 @@ def differences(stored: str, now: Fingerprint) -> str:
     before: Mapping[str, Part] = json.loads(stored)
     lines = []
     for name, part in now.items():
-        if name not in before or part == before[name]:
-            continue
+        if name not in before or all(part.get(key) == v for key, v in before[name].items()):
+            continue  # fingerprints of older versions have fewer entries
         if part.get("asked") != before[name].get("asked"):
             continue
         counts = [
             f"{part[key]:,} {key} (were {before[name][key]:,})"
             for key in ("examples", "events", "classes", "channels")
             if part[key] != before[name].get(key)
+        ]
+        counts += [
+            f"{part['chosen']:,} of its examples (were {had:,})"
+            for had in (before[name].get("chosen"),)
+            if not counts and had not in (None, part["chosen"])
         ]
         other = "equal counts, but other content or another choice of examples"
         lines.append(f"{name}: {', '.join(counts) or other}")

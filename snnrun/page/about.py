@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -74,10 +74,16 @@ def _data(fingerprint: str | int | None) -> str:
     of = json.loads(str(fingerprint)) if fingerprint else {}
     names = ("examples", "channels", "classes", "events")
     return "; ".join(
-        f"{split} {', '.join(f'{of[split][name]:,} {name}' for name in names)}"
+        f"{split} {_chosen(of[split])}{', '.join(f'{of[split][name]:,} {name}' for name in names)}"
         for split in ("train", "validation", "test")
         if split in of
     )
+
+
+def _chosen(of: Mapping[str, int]) -> str:
+    """Return how many examples of its data a split has, where these are not all."""
+    chosen = of.get("chosen", of["examples"])
+    return f"{chosen:,} of " if chosen != of["examples"] else ""
 
 
 def _row(label: str, text: str) -> tuple[str, str]:

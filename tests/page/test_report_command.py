@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from runs import RECORDS, here, small
+from runs import RECORDS, here, small, write_shd
 
 from snnrun.record.paths import RunPaths
 from snnrun.record.saved import save_config
@@ -100,6 +100,16 @@ def test_what_was_not_recorded_is_said_with_the_key_that_records_it(
         assert re.search(rf'class="missing">[^<]*<code>[^<]*{re.escape(key)}', page)
     assert not {name for name in data(page, "charts") if name.startswith(("spikes", "potentials"))}
     assert "W_OUTPUT_EPOCH_TRIAL" in page  # the weights are there once, by the checkpoint
+
+
+def test_a_page_says_how_many_examples_of_its_data_a_run_has_used(tmp_path: Path) -> None:
+    folder, data = tmp_path / "r", write_shd(tmp_path / "data")
+    shd = {"dataset": "shd", "dataset.path": str(data), "LOSS_TYPE": "sum"}
+    trained(folder, **shd, N_TRAIN=15, N_VALIDATE=9, N_TEST=8, N_EPOCH=1)
+    page = page_of(folder, file=tmp_path / "r.html")
+    assert "train 15 of 24 examples, 700 channels" in page
+    assert "validation 9 of 24 examples, 700 channels" in page
+    assert "test 8 examples, 700 channels" in page
 
 
 def test_several_runs_are_compared_by_the_keys_that_differ(runs: Path, tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def test_differences_name_what_differs() -> None:
     assert other.split("; ")[0].startswith("validation: equal counts, but other content")
     assert [line.split(":")[0] for line in other.split("; ")] == ["validation", "test"]
     assert differences(before, fingerprint(points(N_TEST=60), 60)) == ""  # another test was asked
+    splits = points()
+    fewer = fingerprint(replace(splits, train=replace(splits.train, examples=np.arange(5))), 40)
+    assert differences(before, fewer) == "train: 5 of its examples (were 300)"
+
+
+def test_what_an_older_version_did_not_count_is_not_compared() -> None:
+    now = fingerprint(points(), 40)
+    older = {split: {k: v for k, v in part.items() if k != "chosen"} for split, part in now.items()}
+    assert differences(to_text(older), now) == ""
 
 
 KEYS = [
