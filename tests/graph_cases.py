@@ -111,12 +111,14 @@ def _projection(fields: dict[str, Any], sizes: dict[str, int], number: int) -> P
     return Projection(source=source, target=target, **fields)
 
 
-def next_to_whole(shape: tuple[int, ...]) -> np.ndarray:
-    """Return delays (ms): whole numbers of steps, and the numbers of float32 below and above."""
-    steps = np.random.default_rng(0).integers(1, MOST / DT, shape).astype(np.float32)
+def rounded_delays(shape: tuple[int, ...], dt: float = DT) -> np.ndarray:
+    """Return delays (ms): steps and quarters of them, and the numbers of float32 beside these."""
+    random = np.random.default_rng(0)
+    steps = random.integers(1, int(MOST / dt + 1e-6), shape).astype(np.float32)
+    steps += np.float32(0.25) * random.integers(0, 2, shape)
     towards = np.resize(np.array([0, np.inf, -np.inf], np.float32), shape)
     beside = np.nextafter(steps, np.where(towards == 0, steps, towards))
-    return beside.astype(float) * DT
+    return beside.astype(float) * dt
 
 
 def sparse(pre: int, post: int, seed: int = 0) -> Synapses:

@@ -72,15 +72,16 @@ def test_delayed_spikes_and_no_others_are_spread(name: str, surrogate: bool) -> 
         assert relative(own[tensor], gradient) < SAME, tensor
 
 
+@pytest.mark.parametrize("dt", [0.5, 0.3])
 @pytest.mark.parametrize("name", long_but(["axonal", "dendritic", "synaptic"], ["synaptic"]))
-def test_a_delay_next_to_whole_steps_meets_the_steps_of_its_own_side(name: str) -> None:
-    program, data = graphs.GRAPHS[name].program(), graphs.data()
+def test_a_delay_meets_the_same_steps_in_float32_and_float64(name: str, dt: float) -> None:
+    program, data = graphs.GRAPHS[name].program(dt=dt), graphs.data()
     backends = NumpyBackend(program), native(program, precision="float32")
     for backend in backends:
         graphs.start(backend)
         for tensor in program.tensors:
             if tensor.name.endswith("_delays"):
-                backend.set(tensor.name, graphs.next_to_whole(tensor.shape))
+                backend.set(tensor.name, graphs.rounded_delays(tensor.shape, dt))
     for width in (0.0, 0.75, 2.0):
         noise = Noise(delay_width=width)
         expected, results = (b.gradient(data, EXAMPLES, noise) for b in backends)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snnrun.compile.program import Program
-from snnrun.network.delays import triangle
+from snnrun.network.delays import in_steps, triangle
 from snnrun.network.network import Projection
 from snnrun.rules.learning import Online
 
@@ -36,7 +36,7 @@ def shares(
     if delays is None:
         yield np.array(first), np.array(1.0)
         return
-    steps = delays / program.dt
+    steps = in_steps(delays, program.dt)
     for number in range(1, 3 + math.ceil(2 * width)):
         k = np.floor(steps - width).astype(int) + number
         share = triangle(k - (1.0 + steps), width)

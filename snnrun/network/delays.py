@@ -26,6 +26,8 @@ from snnrun.errors import ConfigError, ModelError
 from snnrun.schema.delays import DelayChoice
 from snnrun.streams import drawn
 
+ROUNDING = 1e-6  # relative: more than float32 makes of a delay in steps
+
 
 class DelayKind(Enum):
     """Which synapses of a projection share a delay."""
@@ -144,6 +146,17 @@ def read_numbers(path: Path, where: str) -> np.ndarray:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or array.ndim == 0:
         raise ConfigError(f"{where}: holds no array of numbers, as numpy.save writes")
     return array.astype(float)
+
+
+def in_steps(delays: np.ndarray, dt: float) -> np.ndarray:
+    """Return delays (ms) in steps of ``dt`` ms.
+
+    What is a whole number of steps but for rounding is that number: 2.1 ms are 7 steps of 0.3 ms
+    in any precision, as which steps a spike meets depends on the side.
+    """
+    steps = np.asarray(delays, float) / dt
+    whole = np.rint(steps)
+    return np.where(np.abs(steps - whole) <= ROUNDING * whole, whole, steps)
 
 
 def triangle(distance: np.ndarray, width: float) -> np.ndarray:

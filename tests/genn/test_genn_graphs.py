@@ -196,16 +196,16 @@ def test_moments_of_delays_can_be_read_and_written() -> None:
         np.testing.assert_array_equal(array, wanted[key], err_msg=str(key))
 
 
-@pytest.mark.parametrize("width", [0.0, 0.75, 2.0])
-def test_a_delay_next_to_whole_steps_meets_the_steps_of_its_own_side(width: float) -> None:
-    program = GRAPHS["synaptic"].program()
+@pytest.mark.parametrize(("width", "dt"), [(0.0, 0.6), (0.75, 0.5), (2.0, 0.5)])
+def test_a_delay_meets_the_same_steps_in_float32_and_float64(width: float, dt: float) -> None:
+    program = GRAPHS["synaptic"].program(dt=dt)
     shown = graph_cases.data()
     backends = genn(program, [shown], precision="float32", delay_width=2.0), NumpyBackend(program)
     for backend in backends:
         graph_cases.start(backend)
         for tensor in program.tensors:
             if tensor.name.endswith("_delays"):
-                backend.set(tensor.name, graph_cases.next_to_whole(tensor.shape))
+                backend.set(tensor.name, graph_cases.rounded_delays(tensor.shape, dt))
     found, wanted = (b.gradient(shown, np.arange(3), Noise(delay_width=width)) for b in backends)
     np.testing.assert_array_equal(found.neuron_spikes, wanted.neuron_spikes)
     assert_same_gradients(backends, 1e-4)  # of float32

@@ -13,6 +13,7 @@ import numpy as np
 
 from snnrun.backends.base import LARGEST_VALUE
 from snnrun.compile.program import DELAYS, Program, Tensor
+from snnrun.network.delays import in_steps
 from snnrun.optimisers import Update
 from snnrun.optimisers.evaluate import apply
 
@@ -40,7 +41,7 @@ class Hosted:
         """Return the values as the device has them: delays in steps, weights [P, Q]."""
         value = self.held["value"]
         if self.tensor.kind == DELAYS or self.tensor.synapses is None:
-            return value.astype(float) / self._dt
+            return in_steps(value, self._dt)
         return self.tensor.synapses.matrix(value)
 
     def gradient(self, of_synapses: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from snnrun.backends.interpreter.readouts import Read
 from snnrun.compile.derive import HELD
 from snnrun.compile.program import PARAMETERS, Program, Tensor
 from snnrun.datasets.spikes import SpikeData
+from snnrun.network.delays import in_steps
 from snnrun.network.network import Way
 from snnrun.rules.learning import Engine
 
@@ -92,7 +93,7 @@ class Passes:
         """Compute what follows from weights and delays; ``width`` (steps): of delayed spikes."""
         for link in self.links:
             delays = self.tensors.get(f"{link.name}_delays")
-            steps = None if delays is None else delays / self.program.dt
+            steps = None if delays is None else in_steps(delays, self.program.dt)
             link.set(self.tensors[link.name], steps, width)
 
     # Forward

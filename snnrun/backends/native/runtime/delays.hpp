@@ -26,7 +26,7 @@ template <class F> static inline void each_share(Real d, Real s, F f) {
 
 // The i-th delay of projection k into a layer, in steps.
 template <class L> static inline Real delay_of(const Tensors<L>& values, int k, size_t i) {
-    return values.delays(k)[i] * Real(1 / DT);
+    return in_steps(values.delays(k)[i]);
 }
 
 // f(target, number of its weight in the array, its delay) for each synapse of `pre`, by projection

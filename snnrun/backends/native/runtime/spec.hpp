@@ -137,6 +137,13 @@ template <class L, class F> inline void each_projection(F f) {
     unroll(f, std::make_integer_sequence<int, L::COUNT>{});
 }
 
+// A delay (ms) in steps. What is a whole number of them but for rounding is that number, as in
+// network/delays.py.
+static inline Real in_steps(Real ms) {
+    const Real steps = ms * Real(1 / DT), whole = std::nearbyint(steps);
+    return std::fabs(steps - whole) <= Real(1e-6) * whole ? whole : steps;
+}
+
 // Values of one layer, or their gradients or moments. Dense weights are [block][pre][BW]: the row
 // that a spike adds to a block is contiguous. Those of a list have its order. Delays (ms) are one
 // for each neuron, or stand as the weights do. Each array has a number: weights of projection k
@@ -196,7 +203,7 @@ template <class L> struct Tensors {
             const size_t n = whole[k()].size();
             const Real* ms = delays(k());
             for (size_t i = n * t / threads; i < n * (t + 1) / threads; i++) {
-                const Real d = ms[i] * Real(1 / DT);
+                const Real d = in_steps(ms[i]);
                 whole[k()][i] = Int(d), part[k()][i] = d - Real(whole[k()][i]);
             }
         });
