@@ -25,6 +25,7 @@ REFUSED = 0.95
 # Recordings have a tail that trials cut on purpose; a tenth of the events is more than that.
 NOTED = 0.1
 # Times fit a trial if the typical recording takes this share of it at least.
+MOST_CLASSES = 8  # that are named
 FILLED = 0.05
 LONGER = 3.0  # and is this many times as long at most
 FACTORS = {1e-3: "1,000", 1e-6: "1,000,000", 1e-9: "1,000,000,000"}
@@ -38,7 +39,35 @@ def judged(config: Any, splits: Splits, dataset: DataSet) -> tuple[Notice, ...]:
     notices: list[Notice] = []
     for split in files.values():
         notices += Judge(config=config, dataset=dataset, part=split.name, data=split.data).notices()
-    return tuple(notices)
+    return (*notices, *_of_classes(splits))
+
+
+def _of_classes(splits: Splits) -> list[Notice]:
+    """Return what is odd about labels: classes that cannot be learned, or are one alone."""
+    data = splits.train.data
+    if data.courses is not None or data.targets is not None or not len(splits.train.examples):
+        return []
+    known = np.unique(data.labels)
+    found = []
+    if len(known) == 1 < len(data.labels):
+        text = (
+            f"train data: all examples are of class {known[0]}, so there is nothing to tell apart"
+        )
+        found.append(Notice(what="one class", where="train", message=text, share=1.0))
+    for split in splits.all():
+        labels = split.data.labels[split.examples]
+        strange = ~np.isin(labels, known)
+        if strange.any():
+            names = ", ".join(map(str, np.unique(labels[strange])[:MOST_CLASSES]))
+            text = (
+                f"{split.name} data: {_of(strange)} examples are of classes that the training data "
+                f"do not have, such as {names}: no weights can have learned them"
+            )
+            share = float(strange.mean())
+            found.append(
+                Notice(what="unknown classes", where=split.name, message=text, share=share)
+            )
+    return found
 
 
 def judged_targets(config: Any, dataset: DataSet, part: Part, lost: int) -> tuple[Notice, ...]:

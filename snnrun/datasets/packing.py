@@ -59,6 +59,12 @@ class Events:
         given = [array for array in kinds if array is not None]
         if len(given) != 1:
             raise DataError("Events needs either times_ms, values or steps")
+        for name, array in vars(self).items():
+            if array is not None and not isinstance(array, np.ndarray):
+                got = type(array).__name__
+                raise DataError(
+                    f"Events.{name} must be a NumPy array, got a {got}: numpy.array(...)"
+                )
         for name in ("channels", "counts", "steps", "which"):
             array = getattr(self, name)
             if array is not None and array.dtype.kind not in "iu":

@@ -14,7 +14,8 @@ from samples import Examples, make_config, write_mnist, write_shd
 
 from snnrun.cli import main
 from snnrun.config import from_dict
-from snnrun.datasets import DataSet, Events, Part, Splits, commands, load
+from snnrun.datasets import DataSet, Events, Part, Splits, commands, load, load_chosen
+from snnrun.datasets.choice import Choice
 from snnrun.errors import ConfigError, DataError
 
 TRIAL_MS = 1000.0
@@ -190,7 +191,7 @@ def own_set(times_ms: np.ndarray, counts: np.ndarray) -> DataSet:
     """Return a data set of a user's own, whose events are of one channel each."""
     part = Part(
         events=Events(counts=counts, times_ms=times_ms, channels=np.arange(len(times_ms)) % 3),
-        labels=np.zeros(len(counts), int),
+        labels=np.arange(len(counts)) % 2,
         n_channels=3,
         n_classes=2,
         source="my file",
@@ -257,3 +258,32 @@ def test_a_ras_file_in_ms_is_refused_with_a_command_that_mends_it(
     subprocess.run(command[0], shell=True, check=True, cwd=tmp_path)
     splits = load(pattern(**{option: str(tmp_path / "NEW.ras")}))
     assert splits.notices == ()
+
+
+def labelled(name: str, train: list[int], test: list[int]) -> Splits:
+    """Return data with these labels, every example of one event."""
+
+    def part(labels: list[int]) -> Part:
+        one = np.ones(len(labels))
+        events = Events(times_ms=one, channels=one.astype(int), counts=one.astype(int))
+        return Part(events=events, labels=np.array(labels), n_channels=2, n_classes=9)
+
+    made = DataSet(name=name, title="t", read=lambda _: {"train": part(train), "test": part(test)})
+    return load_chosen(
+        make_config(dataset={"name": "shd"}, TRIAL_MS=10.0), made, Choice(n_train=2, n_validate=2)
+    )
+
+
+def test_classes_that_the_training_data_do_not_have_are_noticed() -> None:
+    assert labelled("all", [0, 1, 1, 2], [2, 1, 0]).notices == ()
+    (notice,) = labelled("new", [0, 1, 1, 2], [2, 7, 8, 7]).notices
+    assert (notice.what, notice.where, notice.share) == ("unknown classes", "test", 0.75)
+    assert "3 of 4 examples are of classes that the training data do not have, such as 7, 8" in (
+        notice.message
+    )
+
+
+def test_one_class_alone_is_noticed() -> None:
+    (notice,) = labelled("one", [3, 3, 3, 3], [3]).notices
+    assert (notice.what, notice.where) == ("one class", "train")
+    assert "all examples are of class 3" in notice.message

@@ -207,6 +207,9 @@ def test_times_need_a_step_and_events_fitting_counts() -> None:
         Events(counts=np.array([3]), times_ms=np.zeros(2), channels=channels)
     with pytest.raises(DataError, match="either times_ms, values or steps"):
         Events(counts=np.array([2]), channels=channels)
+    as_list: Any = [1.0, 2.0]
+    with pytest.raises(DataError, match="times_ms must be a NumPy array, got a list"):
+        Events(counts=np.array([2]), times_ms=as_list, channels=channels)
     with pytest.raises(DataError, match="steps must be integers, got float64"):
         Events(counts=np.array([2]), steps=np.zeros(2), channels=channels)
 
