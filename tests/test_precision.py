@@ -14,7 +14,7 @@ import pytest
 from parity import gradients_of, native
 from runs import small
 
-from snnrun.backends.base import Backend
+from snnrun.backends.base import NO_NOISE, Backend
 from snnrun.backends.interpreter.backend import NumpyBackend
 from snnrun.compile.program import Program
 from snnrun.datasets import load
@@ -82,3 +82,16 @@ def test_what_is_left_to_learn_from_an_example_that_is_right_keeps_its_digits() 
         losses.append(assert_digits_kept(backends, data, more))
     assert max(losses) < 1e-3
     assert min(losses) < 1e-8
+
+
+def test_adam_corrects_a_mean_by_the_decay_that_it_has() -> None:
+    program, data, weights = made(DT_MS=1.0, LOSS_TYPE="sum", ADAM_BETA2=0.999999)
+    rates, steps = np.full((1, len(program.tensors)), 1e-2), []
+    for backend in (NumpyBackend(program), native(program, precision="float32")):
+        for name, array in weights.items():
+            backend.set(name, array)
+        backend.train(data, np.arange(20), 20, rates, 0, NO_NOISE)
+        steps.append({name: backend.get(name) - array for name, array in weights.items()})
+    wanted, found = steps
+    for name, step in wanted.items():
+        assert np.linalg.norm(found[name] - step) < 1e-4 * np.linalg.norm(step), name

@@ -18,10 +18,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from snnrun.errors import ModelError
 from snnrun.keys.key import Key, when
@@ -187,6 +189,17 @@ class Update:
         used = self._used_in(self.lines)
         names = (*self.given, *GIVEN, *(name for name, _ in self._lines[0]))
         return tuple(name for name in names if name in used)
+
+    def rounded(self, precision: str) -> Update:
+        """Return the same for values in ``precision``, float32 or float64.
+
+        What is computed once takes numbers as the values meet them: the correction of a mean has
+        the decay of that mean, of which a rounding error would be a large part of 1 - decay.
+        """
+        used = self._used_in(self.lines)
+        real = np.dtype(precision).type
+        given = {n: float(real(x)) if n in used else x for n, x in self.given.items()}
+        return replace(self, given=given)
 
     @property
     def numbers(self) -> dict[str, float]:

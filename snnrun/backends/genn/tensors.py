@@ -37,6 +37,7 @@ class TensorStore:
         self._steps_on_device = any(u.group == "learn" for u in description.updates)
         self._sums = any(u.group == "sum" for u in description.updates)
         precision = {"float": "float32", "double": "float64"}[description.precision]
+        self._optimiser = program.optimiser.rounded(precision)
         self._hosted = {
             t.name: Hosted(t, program, precision) for t in program.tensors if is_hosted(t)
         }
@@ -75,7 +76,7 @@ class TensorStore:
 
         ``rates`` are those of the program's tensors.
         """
-        program, update = self._program, self._program.optimiser
+        program, update = self._program, self._optimiser
         rated = zip(program.tensors, rates.tolist(), strict=True)
         trained = [(tensor, rate) for tensor, rate in rated if tensor.trained]
         scale = 1.0

@@ -55,7 +55,7 @@ def generate(program: Program, precision: str) -> Generated:
     ]
     populations = "\n".join(emitter.emit() for emitter in emitters)
     formula, plasticity = Struct("Formula"), Struct("Plasticity")
-    optimisers = _optimisers(program)
+    optimisers = _optimisers(program, precision)
     layers = _layers(program, emitters)
     fields = _formula(program, formula) | {"plasticity": _plasticity(program, plasticity)}
     numbers = all_numbers([*emitters, formula, plasticity, *optimisers])
@@ -187,14 +187,14 @@ def _plasticity(program: Program, struct: Struct) -> str:
     )
 
 
-def _optimisers(program: Program) -> dict[Struct, str]:
+def _optimisers(program: Program, precision: str) -> dict[Struct, str]:
     """Return the structs of the optimisers, with their code; that of pairs comes last."""
     found = {}
     updates = {"Optimiser": program.optimiser, "OptimiserOfPairs": program.optimiser_of_pairs}
     for name, update in updates.items():
         if update is not None:
             struct = Struct(name)
-            struct.numbers |= numbers_of(update)
+            struct.numbers |= numbers_of(update.rounded(precision))
             found[struct] = emit_optimiser(update, name, struct.declared())
     return found
 
