@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,16 @@ def test_a_run_is_run_again_to_the_same_bits_from_its_own_configuration(
     assert done.returncode == 0, done.stderr
     assert_same_run(folder, tmp_path / "again")
     assert load_run(folder).config == load_run(tmp_path / "again").config
+
+
+def test_keys_that_change_nothing_of_a_finished_run_are_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.warns(UserWarning, match="all of its 1 epochs are done; nothing was changed"):
+        resume(folder, {"ETA": 0.5}, progress=False)
+    assert capsys.readouterr().out == ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resume(folder, {"N_EPOCH": 1}, progress=False)
+        resume(folder, {"ETA": 0.5})
+    assert "nothing was changed" in capsys.readouterr().out

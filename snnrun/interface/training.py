@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +97,8 @@ def resume(
 ) -> Run:
     """Go on with a run from its last checkpoint as `snnrun resume` does, and return what it is now.
 
-    A run that has finished stays as it is, unless ``keys`` ask for a larger N_EPOCH.
+    A run that has finished stays as it is, unless ``keys`` ask for a larger N_EPOCH; that is shown,
+    or, where other keys were given and nothing is shown, a warning.
 
     Args:
         run: The run or its folder.
@@ -113,6 +115,8 @@ def resume(
     if told := nothing_left(load_saved(folder, overrides, "resume", keep=False), folder):
         if progress:
             print(told)
+        elif set(keys or {}) - {"N_EPOCH"}:  # or whoever gave them would take them for done
+            warnings.warn(told, stacklevel=4)  # the line of the caller
         return load_run(folder)
     with going_on(folder, overrides) as config:
         log_to(folder)
