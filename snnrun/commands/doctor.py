@@ -19,6 +19,7 @@ from snnrun.machine import usable_cores
 from snnrun.numbers import size_in_words
 from snnrun.version import __version__
 
+WIDTH = 21  # of the names
 PYTHONS = ((3, 10), (3, 15))  # from, up to but not including
 PACKAGES = (
     "hydra-core",
@@ -31,6 +32,14 @@ PACKAGES = (
     "pooch",
     "requests",
 )
+OPTIONAL = {  # package -> what needs it, and the extra that installs it
+    "matplotlib": ("snnrun plot", "plot"),
+    "plotly": ("snnrun report and watch", "page"),
+    "nir": ("NIR files", "nir"),
+    "optuna": ("sweep=optuna", "search"),
+    "hydra-joblib-launcher": ("hydra/launcher=joblib", "sweeps"),
+    "mpi4py": ("one run on several processes", "mpi"),
+}
 HELP = """\
 usage: snnrun doctor
 
@@ -57,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     missing = wrong = 0
     for finding in findings():
         mark = "MISSING" if finding.missing else "WRONG" if finding.wrong else ""
-        print(f"{finding.name:<16} {f'{mark} {finding.text}'.strip()}")
+        print(f"{finding.name:<{WIDTH}} {f'{mark} {finding.text}'.strip()}")
         missing += finding.missing
         wrong += finding.wrong
     print()
@@ -78,6 +87,9 @@ def findings() -> Iterator[Finding]:
     for name in PACKAGES:
         version = installed_version(name)
         yield Finding(name, version or f"install it: pip install {name}", missing=version is None)
+    for name, (use, extra) in OPTIONAL.items():
+        how = f"not installed; needed for {use} only: pip install '.[{extra}]' in a clone"
+        yield Finding(name, installed_version(name) or how)
     yield _compiler()
     yield Finding("cores", _cores())
     yield from _folders()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -100,6 +101,26 @@ def test_doctor_says_that_training_can_run(capsys: Say, monkeypatch: pytest.Monk
         assert word in text
     assert "something else" in text  # the package called genn
     assert text.endswith("training can run: snnrun train\n")
+
+
+def test_doctor_says_what_commands_need_further_packages(
+    capsys: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "installed_version", lambda n: None if n == "plotly" else "1.0")
+    main(["doctor"])
+    text = capsys.readouterr().out
+    assert (
+        "plotly                not installed; needed for snnrun report and watch only: "
+        "pip install '.[page]' in a clone\n" in text
+    )
+    assert "matplotlib            1.0\n" in text
+
+
+def test_every_extra_that_doctor_names_is_one_with_that_package() -> None:
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    for package, (_, extra) in doctor.OPTIONAL.items():
+        (line,) = re.findall(rf"^{extra} = (\[.*\])$", project, re.MULTILINE)
+        assert f'"{package}>=' in line
 
 
 def test_doctor_says_what_is_missing(capsys: Say, monkeypatch: pytest.MonkeyPatch) -> None:
