@@ -220,8 +220,16 @@ def parse(overrides: Sequence[str]) -> list[Any]:
     return parsed
 
 
+def _is_setting(text: str) -> bool:
+    name, equals, _ = text.partition("=")
+    return bool(equals) and (name in SCHEMA or name in ALIASES or f"{name}.name" in SCHEMA)
+
+
 def _unreadable(word: str, reason: str) -> str:
     """Return the line that refuses a word of which Hydra makes nothing."""
+    if len(settings := word.split()) > 1 and all(map(_is_setting, settings)):
+        apart = " ".join(map(quoted, settings))  # as "$SETTINGS" gives them
+        return f"{word}: these are several settings in one word; give each its own: {apart}"
     name, equals, value = word.partition("=")
     key = SCHEMA.get(ALIASES.get(name, name))
     problem = key.convert(value)[1] if key and equals else ""

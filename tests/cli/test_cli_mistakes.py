@@ -72,6 +72,8 @@ from snnrun.cli import main
         (["keys", "QQQ"], "QQQ: there is no such key"),
         (["resume"], "there is no run in ./outputs"),
         (["resume", "nowhere"], "nowhere: does not exist"),
+        (["train", "rule=eprop ETA=1"], "one word; give each its own: rule=eprop ETA=1\n"),
+        (["train", "ETA=1 N_EPOCH=2"], "ETA=1 N_EPOCH=2: these are several settings in one word"),
         (["test", "."], ".: is no run folder"),
         (["train", f"MODEL_SEED={10**20}"], f"MODEL_SEED={10**20}: whole numbers may be as large"),
         (["train", f"N_EPOCH={10**20}"], "as large as 9223372036854775807 (64 bits)"),
