@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import ast
 import re
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 from snnrun.errors import ModelError
 from snnrun.keys.key import Key, when
@@ -197,8 +196,11 @@ class Update:
         the decay of that mean, of which a rounding error would be a large part of 1 - decay.
         """
         used = self._used_in(self.lines)
-        real = np.dtype(precision).type
-        given = {n: float(real(x)) if n in used else x for n, x in self.given.items()}
+        form = {"float32": "f", "float64": "d"}[precision]  # of struct: NumPy takes long to import
+        given = {
+            n: struct.unpack(form, struct.pack(form, x))[0] if n in used else x
+            for n, x in self.given.items()
+        }
         return replace(self, given=given)
 
     @property
