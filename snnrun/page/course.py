@@ -13,6 +13,7 @@ from snnrun.record.reader import Run
 
 Columns = Mapping[str, np.ndarray]
 SPLITS = {"train": "training", "validation": "validation"}
+FALLEN = 0.25  # of the rates: what a schedule that ends at 0 comes to last would fill a log axis
 
 
 def course(run: Run) -> Section:
@@ -78,9 +79,11 @@ def _figures(run: Run) -> Iterator[Chart]:
 
 def _rate(columns: Columns) -> Chart:
     rates = columns["learning_rate"]
+    finite = rates[np.isfinite(rates)]
+    most = np.maximum(finite, np.quantile(finite, FALLEN)) if len(finite) else finite
     layout = {
         "xaxis": epochs_of(columns),
-        "yaxis": axis("rate", exponentformat="e", **logarithmic([rates])),
+        "yaxis": axis("rate", exponentformat="e", **logarithmic([most])),
     }
     return Chart("Learning rate", [View([curve(columns["epoch"], rates, "rate", 6)], layout)])
 

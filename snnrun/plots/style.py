@@ -214,11 +214,15 @@ def marker(count: int) -> str:
     return "o" if count <= _MARKED else ""
 
 
-def logarithmic_if_wide(*several: Axes) -> None:
-    """Make y axes logarithmic where all their curves are positive and span a wide range."""
+def logarithmic_if_wide(*several: Axes, least: float = 0.0) -> None:
+    """Make y axes logarithmic where all their curves are positive and span a wide range.
+
+    ``least`` is the share of the smallest values that are not looked at.
+    """
     lines = [line for axes in several for line in axes.get_lines()]
     values = np.array([y for line in lines for y in np.asarray(line.get_ydata(), float)])
     values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > _LOGARITHMIC * values.min():
+    low = np.quantile(values, least) if len(values) else 0.0
+    if low and values.min() > 0 and values.max() > _LOGARITHMIC * low:
         for axes in several:
             axes.set_yscale("log")

@@ -27,6 +27,7 @@ from snnrun.plots.style import logarithmic_if_wide as log_if_wide
 from snnrun.tasks import Task
 
 SIZE = (10.5, 7.4)
+FALLEN = 0.25  # of the rates: what a schedule that ends at 0 comes to last would fill a log axis
 Columns = Mapping[str, np.ndarray]
 SPLITS = {"train": ("training", BLUE), "validation": ("validation", VERMILION)}
 
@@ -67,7 +68,7 @@ def course(
             markersize=3,
         )
         tidy(below[0], "Learning rate", y="rate")
-        log_if_wide(below[0])
+        log_if_wide(below[0], least=FALLEN)
         _draw_populations(below[1], epochs, activity["spikes"])
         tidy(below[1], "Activity", y="spikes per neuron")
         legend_of_all(figure, below[1:])

@@ -25,6 +25,7 @@ from runs import (
 
 from snnrun.config import from_dict
 from snnrun.errors import ConfigError, RecordError
+from snnrun.page.course import _rate as rate_of
 from snnrun.plots import live
 from snnrun.plots.training import course
 from snnrun.plots.window import Window
@@ -129,6 +130,17 @@ def test_the_curves_are_the_recorded_columns(plotted: Path) -> None:
         (silent, "silent_neurons/hidden"),
     ):
         np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), run.epochs[column])
+
+
+def test_the_rate_has_a_log_axis_where_it_falls_steadily_and_none_where_it_ends_at_zero() -> None:
+    epochs = np.arange(40)
+    cosine = 5e-3 * (1 + np.cos(np.pi * (epochs + 0.99) / 40)) / 2
+    for rates, scale in ((cosine, "linear"), (5e-3 * 0.7**epochs, "log")):
+        columns = {"epoch": epochs, "train_loss": 1.0 + epochs, "train_accuracy": epochs / 40}
+        figure = course({**columns, "learning_rate": rates}, CLASSIFICATION).figure()
+        assert figure.axes[2].get_yscale() == scale
+        axis = rate_of({**columns, "learning_rate": rates}).views[0].layout["yaxis"]
+        assert axis.get("type", "linear") == scale
 
 
 @pytest.mark.parametrize("count", [1, 300])
