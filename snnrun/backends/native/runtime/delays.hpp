@@ -6,11 +6,17 @@
 
 namespace snn {
 
-// f(k, h(k), dh/dd) for a delay of `d` steps and triangles of width `s`. Which k there are follows
-// from whole numbers and fractions: 1 + d and d + s may be rounded to the next whole number.
-template <class F> static inline void each_share(Real d, Real s, F f) {
-    const int m = int(d);
-    const Real g = d - Real(m);
+// A delay: whole steps, and what is left.
+struct Late {
+    int whole;
+    Real part;
+};
+
+// f(k, h(k), dh/dd) for a delay and triangles of width `s`. Which k there are follows from whole
+// numbers and fractions: 1 + d and d + s may be rounded to the next whole number.
+template <class F> static inline void each_share(Late delay, Real s, F f) {
+    const int m = delay.whole;
+    const Real g = delay.part;
     if (s == 0) {
         f(m + 1, 1 - g, Real(-1)), f(m + 2, g, Real(1));
         return;
@@ -24,9 +30,9 @@ template <class F> static inline void each_share(Real d, Real s, F f) {
     }
 }
 
-// The i-th delay of projection k into a layer, in steps.
-template <class L> static inline Real delay_of(const Tensors<L>& values, int k, size_t i) {
-    return in_steps(values.delays(k)[i]);
+// The i-th delay of projection k into a layer.
+template <class L> static inline Late delay_of(const Tensors<L>& values, int k, size_t i) {
+    return {int(values.whole[k][i]), values.part[k][i]};
 }
 
 // f(target, number of its weight in the array, its delay) for each synapse of `pre`, by projection
@@ -146,7 +152,7 @@ static inline void send(Work<L>& work, const Tensors<L>& values, const From& fro
                     send_each<k()>(work, values, pre, n);
                 } else {
                     const Real* w = values.template weights<k()>();
-                    each_synapse<L, k()>(values, pre, [&](int j, size_t at, Real d) {
+                    each_synapse<L, k()>(values, pre, [&](int j, size_t at, Late d) {
                         each_share(d, work.width, [&](int t, Real h, Real) {
                             row(n + t - 1)[j] += h * w[at];
                         });
@@ -284,7 +290,7 @@ static inline Real sum_over_targets(const Work<L>& target, const Tensors<L>& val
                 total += h * values.template list<K>().sum(w, pre, value.of(a + t - 1));
         });
     } else {
-        each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
+        each_synapse<L, K>(values, pre, [&](int j, size_t at, Late d) {
             each_share(d, target.width, [&](int t, Real h, Real) {
                 if (a + t - 1 < L::STEPS) total += h * w[at] * value(j, a + t - 1);
             });

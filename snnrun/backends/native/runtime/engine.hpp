@@ -123,7 +123,7 @@ template <class P> class Engine : Walk<P> {
                 if (bad >= 0) failed_tensor = bad, bad_update = b;
                 pool_.barrier.wait();
                 if (bad_update == b) return;
-                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE || Trial::SPLIT) {
+                if constexpr (P::TRAINS_PARAMETERS || Trial::DISCRETE || Trial::DELAYED) {
                     if (t == 0) refresh();
                     transpose(t, pool_.count());
                     pool_.barrier.wait();

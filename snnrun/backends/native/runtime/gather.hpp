@@ -92,11 +92,11 @@ struct Arrivals {
 // delays read, and to `of_delay` what the delay would change.
 template <int K, class L>
 static inline void gather_axonal(Work<L>& work, const Tensors<L>& values, Real* gradient, int b,
-                                 int pre, Real d, const uint16_t* from, const uint16_t* end,
+                                 int pre, Late delay, const uint16_t* from, const uint16_t* end,
                                  int shift, Real& of_delay) {
     using Own = typename L::template Into<K>;
-    const int whole = int(d);
-    const Real g = d - Real(whole);
+    const int whole = delay.whole;
+    const Real g = delay.part;
     for (int q = 0; q < Table<L>::PARTS; q++)
         with_part<L>(q, [&](auto size, int p) {
             constexpr int COUNT = decltype(size)::value, S = Table<L>::S;
@@ -116,7 +116,7 @@ static inline void gather_axonal(Work<L>& work, const Tensors<L>& values, Real* 
                 }
             } else {
                 for (const uint16_t* e = from; e < end; e++)
-                    each_share(d, work.width, [&](int t, Real h, Real dh) {
+                    each_share(delay, work.width, [&](int t, Real h, Real dh) {
                         const int m = *e + shift + t - 1;
                         if (m >= L::STEPS) return;
                         const vf* row = table + size_t(m) * STRIDE;
@@ -195,7 +195,7 @@ void gather_late(Work<L>& work, const Tensors<L>& values, Tensors<L>& gradient,
             for (const uint16_t* e = from; e < end; e++) {
                 const int a = *e + arrivals.shift;
                 if constexpr (Own::DELAY == Delay::SYNAPTIC) {
-                    each_synapse<L, K>(values, pre, [&](int j, size_t at, Real d) {
+                    each_synapse<L, K>(values, pre, [&](int j, size_t at, Late d) {
                         each_share(d, work.width, [&](int t, Real h, Real dh) {
                             if (a + t - 1 >= L::STEPS) return;
                             const Real q = adjoints.row(a + t - 1)[j];

@@ -52,7 +52,7 @@ struct From {
     static constexpr bool LATE_ROWS = !LISTED && DELAY == Delay::AXONAL && !DROPPED;
     // dense weights with a delay each
     static constexpr bool EACH_LATE = !LISTED && DELAY == Delay::SYNAPTIC;
-    static constexpr bool SPLIT = LATE_ROWS || EACH_LATE;
+    static constexpr bool DELAYED = DELAY != Delay::NONE;
     // arrivals find other adjoints than those of the port: delayed, or dropped
     static constexpr bool OWN_ADJOINTS = DELAY == Delay::DENDRITIC || DROPPED;
     // the sums over targets of a source differ from those of all targets in one step
@@ -107,7 +107,7 @@ struct LayerSpec {
     // gradients are added to while a trial is walked back, alone
     static constexpr bool GATHERS_NOW =
         (Froms::GATHERED_NOW || ...) && !(Model::DISCRETE && RECURRENT);
-    static constexpr bool SPLIT = (Froms::SPLIT || ...);
+    static constexpr bool DELAYED = (Froms::DELAYED || ...);
     static constexpr int MOST = std::max({Froms::MOST...});
     static constexpr bool ONLY_INPUT = ((Froms::SOURCE == INPUT) && ...);
     // Whether something learns from gradients here.
@@ -152,7 +152,7 @@ template <class L> struct Tensors {
     static constexpr int PARAMETERS = 2 * L::COUNT;
     Buffer<Real> arrays[PARAMETERS + 1];
     const SynapseList* lists = nullptr;
-    // of SPLIT projections: the delays as whole steps, and what is left
+    // of delays: whole steps, and what is left
     Buffer<Int> whole[L::COUNT];
     Buffer<Real> part[L::COUNT];
     static size_t padded(size_t n) { return (n + LANES - 1) / LANES * LANES; }
@@ -193,7 +193,7 @@ template <class L> struct Tensors {
     }
     void allocate_split() {
         each_projection<L>([&](auto k) {
-            if (!L::template Into<k()>::SPLIT) return;
+            if (!L::template Into<k()>::DELAYED) return;
             const size_t n = delays_size<k()>();
             whole[k()].allocate_dense(n), part[k()].allocate_dense(n);
         });

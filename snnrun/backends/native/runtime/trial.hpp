@@ -21,10 +21,10 @@ template <class P> struct alignas(LINE) Trial : Walk<P> {
         return (Ls::Model::DISCRETE || ...);
     }
     static constexpr bool DISCRETE = discrete(static_cast<Layers*>(nullptr));
-    template <class... Ls> static constexpr bool split(std::tuple<Ls...>*) {
-        return (Ls::SPLIT || ...);
+    template <class... Ls> static constexpr bool delayed(std::tuple<Ls...>*) {
+        return (Ls::DELAYED || ...);
     }
-    static constexpr bool SPLIT = split(static_cast<Layers*>(nullptr));
+    static constexpr bool DELAYED = delayed(static_cast<Layers*>(nullptr));
     template <class... Ls> static constexpr bool shared(std::tuple<Ls...>*) {
         return ((Ls::Model::DISCRETE && Ls::RECURRENT) || ...);
     }
