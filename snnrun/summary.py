@@ -40,10 +40,11 @@ def found(
     plastic = program.plasticity
     optimiser = program.optimiser.optimiser.name
     optimiser += f" (STDP: {plastic.optimiser})" if plastic else ""
-    plan = f"{config.N_EPOCH} epochs, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
+    epochs = f"{config.N_EPOCH} epoch" + "s" * (config.N_EPOCH != 1)
+    plan = f"{epochs}, batches of {config.N_BATCH}, {optimiser}, ETA {config.ETA:g}"
     plan += _course_of_rate(config)
     if own := program.learning.plan:
-        plan = f"{config.N_EPOCH} epochs of {len(splits.train)} trials, {own}"
+        plan = f"{epochs} of {len(splits.train)} trials, {own}"
     rule = f"{program.rule.name} {program.learning.variant}"
     info: Info = {
         **said_of(setting, config.dataset.name, config.rule.name),
