@@ -46,9 +46,8 @@ from snnrun.training.loop import Trainer
 KILLS = int(os.environ.get("SNNRUN_KILLS", "4"))
 SEED = int(os.environ.get("SNNRUN_KILL_SEED", "1"))
 EPOCHS = 4
-# Everything that a run keeps from batch to batch: moments, trained time constants, the schedule,
-# the place in the ease-in, dropout, the best epoch, predictions; and recordings in all kinds of
-# epochs.
+# All that a run keeps from batch to batch: moments, trained time constants, schedule, place in the
+# ease-in, dropout, best epoch, predictions; and recordings in all kinds of epochs.
 KEYS: dict[str, Any] = {
     **SMALL,
     "N_EPOCH": EPOCHS,
@@ -128,18 +127,19 @@ def test_killed_and_resumed_runs_end_with_the_same_bits(tmp_path: Path, undistur
 def test_signals_stop_a_run_with_a_checkpoint_in_the_middle_of_an_epoch(
     tmp_path: Path, undisturbed: Path, number: int, name: str, code: int
 ) -> None:
-    folder = tmp_path / "run"
-    process = start(*words(folder))
-    wait_for_epochs(folder, 1, process)
-    time.sleep(0.2)
-    process.send_signal(number)
-    found, said = end(process)
-    assert found == code, said
-    stopped = re.search(rf"stopped: by {name} in epoch (\d+), trial (\d+);", said)
-    assert stopped, said
-    assert f"snnrun resume {folder}" in " ".join(said.split())
-    state = checkpoint.load(RunPaths(folder).last)
-    assert [state["epoch"], state["trial"]] == [int(text) for text in stopped.groups()]
+    for attempt in range(5):
+        folder = tmp_path / f"run{attempt}"
+        process = start(*words(folder))
+        wait_for_epochs(folder, 1, process)
+        time.sleep(0.2)
+        process.send_signal(number)
+        found, said = end(process)
+        assert found == code, said
+        state = checkpoint.load(RunPaths(folder).last)
+        assert f"stopped: by {name} in epoch {state['epoch']}, trial {state['trial']};" in said
+        assert f"snnrun resume {folder}" in " ".join(said.split())
+        if state["trial"] > 0:  # the machine decides whether it falls between two epochs
+            break
     assert state["trial"] > 0
     # with another number of threads, and stopped once more
     process = start("resume", str(folder), "backend.threads=3")
