@@ -23,6 +23,7 @@ from snnrun.terminal import costs
 from snnrun.terminal.notices import counted
 from snnrun.terminal.tests import table_of_tests
 from snnrun.training.early import to_go_on
+from snnrun.training.schedule import eased_in_after
 from snnrun.training.state import State
 
 Info = dict[str, str | Sequence[str]]
@@ -190,7 +191,7 @@ def _written(config: Config, paths: RunPaths, record: RunRecord, tested: bool) -
 def _course_of_rate(config: Config) -> str:
     """Return what changes the learning rate: the ease-in, the schedule, its warm-up."""
     factor, schedule = config.LR_EASE_IN_FACTOR, config.schedule
-    batches = math.ceil(math.log(1000) / math.log(factor)) if factor > 1 else 0
+    batches = math.ceil(eased_in_after(factor))
     eased = f" from batch {batches} on (LR_EASE_IN_FACTOR {factor:g})" if batches else ""
     named = f", {schedule.name}" if schedule.name != "constant" else ""
     length = f"{schedule.warmup:g} epoch{'s' if schedule.warmup != 1 else ''}"

@@ -20,7 +20,7 @@ from snnrun.errors import CheckpointError, ConfigError, SnnrunError
 from snnrun.files import atomic_file, is_temporary
 from snnrun.presets import NONE, Setting
 from snnrun.record.archive import at_home
-from snnrun.record.paths import FoldPaths, RunPaths, is_of_sweep, runs_of_sweep
+from snnrun.record.paths import FoldPaths, RunPaths, is_of_sweep, told_of_sweep
 from snnrun.record.reader import load_run
 from snnrun.record.saved import load_config, save_config
 from snnrun.schema import ALIASES, SCHEMA
@@ -94,10 +94,7 @@ def run_folder(word: str, name: str = "resume") -> Path:
         ) from error
     if not there and is_of_sweep(folder):
         every = f", and `{command('sweep', 'resume', folder)}` goes on with all of them"
-        raise CheckpointError(
-            f"{folder}: is the folder of a sweep; {runs_of_sweep(folder)}"
-            + (every if name == "resume" else "")
-        )
+        raise CheckpointError(told_of_sweep(folder) + (every if name == "resume" else ""))
     if not there:
         what = "is no run folder" if folder.exists() else "does not exist"
         other = f"; {_other_reading(word, name)}" if _is_setting(word) else ""

@@ -25,9 +25,9 @@ REFUSED = 0.95
 # Recordings have a tail that trials cut on purpose; a tenth of the events is more than that.
 NOTED = 0.1
 # Times fit a trial if the typical recording takes this share of it at least.
-MOST_CLASSES = 8  # that are named
 FILLED = 0.05
 LONGER = 3.0  # and is this many times as long at most
+MOST_CLASSES = 8  # that are named
 FACTORS = {1e-3: "1,000", 1e-6: "1,000,000", 1e-9: "1,000,000,000"}
 
 

@@ -27,7 +27,7 @@ from snnrun.loggers import LOGGERS, PACKAGES
 from snnrun.loggers.base import LoggedRun, Logger, Row
 from snnrun.notice import Notice
 from snnrun.record.evaluation import final_tests
-from snnrun.record.paths import FoldPaths, RunPaths, is_of_sweep
+from snnrun.record.paths import RunPaths, is_of_many
 from snnrun.record.writer import RunRecord
 from snnrun.terminal.notices import enter
 
@@ -239,7 +239,6 @@ def _name(config: Config, paths: RunPaths) -> str:
 def _group(paths: RunPaths) -> str:
     """Return the name of the sweep or the cross-validation that a run is part of, or ""."""
     for folder in list(paths.root.absolute().parents)[:2]:
-        of_sweep = is_of_sweep(folder)
-        if of_sweep or FoldPaths(folder).begun:
+        if is_of_many(folder):
             return f"{folder.parent.name}/{folder.name}"
     return ""

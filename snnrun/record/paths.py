@@ -166,14 +166,20 @@ def is_of_sweep(folder: Path) -> bool:
     return (folder / ASKED).exists() or (folder / MULTIRUN).exists()
 
 
-def runs_of_sweep(folder: Path) -> str:
+def is_of_many(folder: Path) -> bool:
+    """Return whether a folder is that of a multirun or of a cross-validation."""
+    return is_of_sweep(folder) or FoldPaths(folder).begun
+
+
+def told_of_sweep(folder: Path) -> str:
     """Return what to say of the folder of a sweep where that of one run belongs."""
     jobs = sorted(
         (p.name for p in folder.iterdir() if RunPaths(p).config.is_file()),
         key=lambda name: (len(name), name),
     )
     runs = f"its runs are {folder / jobs[0]}" if jobs else "it holds no runs"
-    return runs + (f" to {folder / jobs[-1]}" if jobs[1:] else "")
+    to = f" to {folder / jobs[-1]}" if jobs[1:] else ""
+    return f"{folder}: is the folder of a sweep; {runs}{to}"
 
 
 def part_name(epoch: int, trial: int) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from snnrun.errors import RecordError
 from snnrun.record.columns import TEST, describe
-from snnrun.record.paths import RunPaths, is_of_sweep, runs_of_sweep
+from snnrun.record.paths import RunPaths, is_of_sweep, told_of_sweep
 from snnrun.record.provenance import CONFIG
 from snnrun.record.table import read_columns
 from snnrun.tasks import CLASSIFICATION, TASKS, Task
@@ -65,9 +65,9 @@ def open_run(paths: RunPaths, held: Held = NOT_HELD) -> Iterator[h5py.File]:
 def _refuse_no_run(paths: RunPaths) -> None:
     if not paths.root.is_dir():
         raise RecordError(f"{paths.root}: there is no such folder. `snnrun runs` lists the runs")
-    if not paths.run.exists() and is_of_sweep(paths.root):
-        raise RecordError(f"{paths.root}: is the folder of a sweep; {runs_of_sweep(paths.root)}")
     if not paths.run.exists():
+        if is_of_sweep(paths.root):
+            raise RecordError(told_of_sweep(paths.root))
         raise RecordError(
             f"{paths.root}: holds no {paths.run.name}: not a run folder, or the run ended before "
             "it wrote anything. `snnrun runs` lists the runs"

@@ -18,7 +18,7 @@ from pathlib import Path
 from snnrun.errors import RecordError
 from snnrun.files import is_temporary, size_of, sync_folder, temporary_beside
 from snnrun.record.owner import at_rest, running
-from snnrun.record.paths import FoldPaths, RunPaths, is_of_sweep
+from snnrun.record.paths import FoldPaths, RunPaths, is_of_many
 from snnrun.record.summary import run_folders
 
 _OF_SWEEP = re.compile(r"\.sweep|multirun\.yaml|\.slurm|\.submitit|(sweep|search)(\..*)?")
@@ -64,7 +64,7 @@ def removal_of(folder: Path) -> Removal:
         raise RecordError(f"{folder}: there is no such folder. `snnrun runs` lists the runs")
     if folder.is_symlink():
         folder = folder.resolve()
-    if _is_of_many(folder):
+    if is_of_many(folder):
         return Removal(folder, tuple(sorted(run_folders(folder))))
     if _is_run(folder):
         return Removal(folder, (folder,))
@@ -78,7 +78,7 @@ def removals_of(runs: Sequence[Path]) -> list[Removal]:
     """Return the removals of some runs: of a sweep as a whole if they are all of it, and may go."""
     chosen, found = set(runs), dict[Path, Removal]()
     for run in runs:
-        whole = next((place for place in list(run.parents)[:2] if _is_of_many(place)), None)
+        whole = next((place for place in list(run.parents)[:2] if is_of_many(place)), None)
         removal = removal_of(whole or run)
         if whole and (not chosen.issuperset(removal.runs) or why_not(removal)):
             removal = removal_of(run)
@@ -147,11 +147,6 @@ def _worked_on(paths: RunPaths) -> float:
         with suppress(OSError):
             found.append(path.stat().st_mtime)
     return max(found)
-
-
-def _is_of_many(folder: Path) -> bool:
-    of_sweep = is_of_sweep(folder)
-    return of_sweep or FoldPaths(folder).begun
 
 
 def _is_run(folder: Path) -> bool:

@@ -21,6 +21,11 @@ from snnrun.tasks.task import SPLITS
 EASE_IN_START = 1e-3  # of the full rate
 
 
+def eased_in_after(factor: float) -> float:
+    """Return after how many batches an ease-in by LR_EASE_IN_FACTOR has come to the full rate."""
+    return -math.log(EASE_IN_START) / math.log(factor) if factor > 1 else 0.0
+
+
 def _names(tensor: Tensor, program: Program) -> list[str]:
     """Return the entries of optimiser.rates that a tensor follows, the first one first."""
     output = tensor.layer == len(program.populations) - 1

@@ -20,7 +20,7 @@ from snnrun.notice import Notice
 from snnrun.optimisers import find_schedule
 from snnrun.tasks import Task
 from snnrun.training import advice
-from snnrun.training.schedule import EASE_IN_START
+from snnrun.training.schedule import eased_in_after
 
 # More than half of a layer: what is left is a smaller network than the one that was asked for.
 SILENT_SHARE = 0.5
@@ -75,11 +75,9 @@ class Watched:
     @property
     def eased_in(self) -> int:
         """The first epoch that has the full learning rate from its beginning."""
-        factor, options = self.config.LR_EASE_IN_FACTOR, self.config.schedule
+        options = self.config.schedule
         warmup = 0.0 if find_schedule(options.name).own_start else options.warmup
-        if factor == 1.0:
-            return math.ceil(warmup)
-        needed = -math.log(EASE_IN_START) / math.log(factor)
+        needed = eased_in_after(self.config.LR_EASE_IN_FACTOR)
         return math.ceil(max(needed / self.updates, warmup))
 
 

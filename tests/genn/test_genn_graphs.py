@@ -8,7 +8,6 @@ import graph_cases
 import numpy as np
 import ported
 import pytest
-from graph_cases import GRAPHS
 from parity import genn, gradients_of
 from ported import DELAYED, EXAMPLES, delays, graph
 
@@ -198,7 +197,7 @@ def test_moments_of_delays_can_be_read_and_written() -> None:
 
 @pytest.mark.parametrize(("width", "dt"), [(0.0, 0.6), (0.75, 0.5), (2.0, 0.5)])
 def test_a_delay_meets_the_same_steps_in_float32_and_float64(width: float, dt: float) -> None:
-    program = GRAPHS["synaptic"].program(dt=dt)
+    program = graph_cases.GRAPHS["synaptic"].program(dt=dt)
     shown = graph_cases.data()
     backends = genn(program, [shown], precision="float32", delay_width=2.0), NumpyBackend(program)
     for backend in backends:
