@@ -78,7 +78,7 @@ class Watched:
         options = self.config.schedule
         warmup = 0.0 if find_schedule(options.name).own_start else options.warmup
         needed = eased_in_after(self.config.LR_EASE_IN_FACTOR)
-        return math.ceil(max(needed / self.updates, warmup))
+        return math.ceil(max(needed / max(self.updates, 1), warmup))
 
 
 def watched(config: Config, splits: Splits, program: Program) -> Watched:
